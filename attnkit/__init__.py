@@ -1,0 +1,64 @@
+"""attnkit: train, run and look into attention models on ordinary CPUs.
+
+The names here are the whole everyday API; heavy parts are imported when they are first used.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from attnkit._core import (
+    Tensor,
+    get_num_threads,
+    manual_seed,
+    random_state,
+    set_num_threads,
+    set_random_state,
+)
+from attnkit._tensor import Function, from_dlpack, no_grad, precision, tensor
+
+if TYPE_CHECKING:
+    from attnkit import decoding, explain, models, nn, ops, optim, text, training
+    from attnkit.translator import Translator, load
+
+__version__ = "0.1.0"
+
+_MODULES = ("decoding", "explain", "models", "nn", "ops", "optim", "text", "training")
+_LAZY = {"load": "attnkit.translator", "Translator": "attnkit.translator"}
+
+__all__ = [
+    "Function",
+    "Tensor",
+    "Translator",
+    "decoding",
+    "explain",
+    "from_dlpack",
+    "get_num_threads",
+    "load",
+    "manual_seed",
+    "models",
+    "nn",
+    "no_grad",
+    "ops",
+    "optim",
+    "precision",
+    "random_state",
+    "set_num_threads",
+    "set_random_state",
+    "tensor",
+    "text",
+    "training",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _MODULES:
+        return import_module(f"attnkit.{name}")
+    if name in _LAZY:
+        return getattr(import_module(_LAZY[name]), name)
+    raise AttributeError(f"module 'attnkit' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,118 @@
+"""Making tensors, the switches of the tape, and differentiable functions written in Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from attnkit import _core
+from attnkit._core import Tensor
+
+
+def float_array(array: ArrayLike) -> np.ndarray:
+    """`array` as C-contiguous float32: itself where it is that already, else a copy."""
+    return np.ascontiguousarray(array, dtype=np.float32) if np.ndim(array) else np.asarray(array, dtype=np.float32)
+
+
+def index_array(array: ArrayLike, what: str = "ids") -> np.ndarray:
+    """`array` as flat C-contiguous int32. Raises ValueError for numbers that are no integers or do not fit."""
+    indices = np.asarray(array)
+    if indices.dtype != np.int32:
+        if indices.size == 0:
+            return np.zeros(0, dtype=np.int32)
+        if indices.dtype.kind not in "iu":
+            raise ValueError(f"[{what}] expected integers, got {indices.dtype}")
+        limits = np.iinfo(np.int32)
+        if indices.min() < limits.min or indices.max() > limits.max:
+            raise ValueError(f"[{what}] expected numbers that fit 32 bits, got {indices.min()} to {indices.max()}")
+    return np.ascontiguousarray(indices, dtype=np.int32).reshape(-1)
+
+
+def tensor(array: ArrayLike, requires_grad: bool = False) -> Tensor:
+    """A float32 tensor over `array`.
+
+    A writable C-contiguous float32 NumPy array is shared, not copied; anything else is converted into a new one.
+    """
+    converted = float_array(array)
+    if converted is array and not converted.flags.writeable:
+        converted = converted.copy()
+    return _core.from_array(converted, requires_grad)
+
+
+def from_dlpack(source: Any) -> Tensor:
+    """A tensor over the memory of any CPU array that speaks DLPack (PyTorch, JAX, ...), shared where it is float32."""
+    return tensor(np.from_dlpack(source))
+
+
+@contextmanager
+def no_grad() -> Iterator[None]:
+    """Ops inside are not recorded for backward, in this thread."""
+    before = _core.grad_enabled()
+    _core.set_grad_enabled(False)
+    try:
+        yield
+    finally:
+        _core.set_grad_enabled(before)
+
+
+@contextmanager
+def precision(name: str) -> Iterator[None]:
+    """Matrix products inside take their inputs as `name`, "fp32" or "bf16", in this thread; sums are float32 in both."""
+    before = _core.get_precision()
+    _core.set_precision(name)
+    try:
+        yield
+    finally:
+        _core.set_precision(before)
+
+
+class Function:
+    """A differentiable function written in Python.
+
+    Subclasses write two static methods, `forward(ctx, *inputs)` and `backward(ctx, *output_gradients)`; `ctx` is any
+    object to keep values on. Both work on tensors outside the tape; backward returns a tensor, or None, for each
+    tensor that was given to `apply`, in order.
+
+        class Square(attnkit.Function):
+            @staticmethod
+            def forward(ctx, x):
+                ctx.x = x
+                return x * x
+
+            @staticmethod
+            def backward(ctx, dy):
+                return dy * ctx.x * 2.0
+
+        y = Square.apply(x)
+    """
+
+    class Context:
+        """What forward keeps for backward."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> Tensor | Sequence[Tensor]:
+        raise NotImplementedError("[function] expected a forward(ctx, *inputs) in the subclass")
+
+    @staticmethod
+    def backward(ctx: Any, *output_gradients: Any) -> Any:
+        raise NotImplementedError("[function] expected a backward(ctx, *output_gradients) in the subclass")
+
+    @classmethod
+    def apply(cls, *inputs: Any) -> Any:
+        """Runs forward, and records backward when an input needs a gradient."""
+        ctx = cls.Context()
+        tensors = [x for x in inputs if isinstance(x, Tensor)]
+        with no_grad():
+            results = cls.forward(ctx, *(x.detach() if isinstance(x, Tensor) else x for x in inputs))
+        single = isinstance(results, Tensor)
+
+        def backward(*output_gradients: Tensor | None) -> Sequence[Tensor | None]:
+            gradients = cls.backward(ctx, *output_gradients)
+            return gradients if isinstance(gradients, (tuple, list)) else (gradients,)
+
+        outputs = _core.record_function(tensors, [results] if isinstance(results, Tensor) else list(results), backward)
+        return outputs[0] if single else tuple(outputs)

@@ -1,0 +1,107 @@
+"""The choices of a search, checked once, before any model runs."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from attnkit.decoding.protocol import Ids
+
+Normalization = Literal["average", "gnmt"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecodingOptions:
+    """How text is searched for. Lengths count target tokens, without the end token.
+
+    beam: hypotheses followed for a sentence; 1 is greedy search.
+    nbest: hypotheses returned for a sentence, best first; at most `beam`.
+    min_length, max_length: `max_length=None` allows 2 n + 10 tokens for a source of n, as far as the model can go.
+    length_penalty, normalization: a hypothesis of log-probability s and length L (its end token counted) scores
+        "average": s / L ** length_penalty, the mean log-probability at 1.0;
+        "gnmt":    s / ((5 + L) / 6) ** length_penalty (Wu et al., 2016, equation 14; they use 0.6 or so).
+        0 compares plain log-probabilities, which favours short output.
+    no_repeat_ngram: no n-gram of this size occurs twice in a hypothesis; 0 for no rule (Paulus et al., 2018).
+    sample: draws each token at random instead of searching; needs beam 1.
+    temperature: log-probabilities are divided by it before sampling.
+    top_k: samples among the k likeliest tokens; 0 for all.
+    top_p: samples among the fewest tokens that have this share of the mass (Holtzman et al., 2020).
+    seed: of the samples. A sentence's sample depends on the seed and on its number in the input, not on its batch.
+    """
+
+    beam: int = 5
+    nbest: int = 1
+    min_length: int = 1
+    max_length: int | None = None
+    length_penalty: float = 1.0
+    normalization: Normalization = "average"
+    no_repeat_ngram: int = 0
+    sample: bool = False
+    temperature: float = 1.0
+    top_k: int = 0
+    top_p: float = 1.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        self._check_ranges()
+        if self.nbest > self.beam:
+            raise ValueError(f"[decode] expected nbest <= beam, got nbest {self.nbest} and beam {self.beam}")
+        if self.max_length is not None and self.max_length < self.min_length:
+            raise ValueError(f"[decode] expected min_length <= max_length, got {self.min_length} and {self.max_length}")
+        if self.sample and self.beam != 1:
+            raise ValueError(f"[decode] expected beam 1 with sample, got beam {self.beam}")
+        if not self.sample and (self.temperature, self.top_k, self.top_p, self.seed) != (1.0, 0, 1.0, 0):
+            raise ValueError("[decode] expected sample with temperature, top_k, top_p or seed, got a search")
+
+    def _check_ranges(self) -> None:
+        at_least = {"beam": 1, "nbest": 1, "min_length": 0, "no_repeat_ngram": 0, "top_k": 0, "seed": 0}
+        for name, low in at_least.items():
+            _check_integer(name, getattr(self, name), low)
+        if self.max_length is not None:
+            _check_integer("max_length", self.max_length, 1)
+        if self.seed >= 2**64:
+            raise ValueError(f"[decode] expected seed below 2**64, got {self.seed}")
+        if not (math.isfinite(self.length_penalty) and self.length_penalty >= 0):
+            raise ValueError(f"[decode] expected length_penalty >= 0, got {self.length_penalty}")
+        if self.normalization not in ("average", "gnmt"):
+            raise ValueError(f'[decode] expected normalization "average" or "gnmt", got {self.normalization!r}')
+        if not (math.isfinite(self.temperature) and self.temperature > 0):
+            raise ValueError(f"[decode] expected temperature > 0, got {self.temperature}")
+        if not 0 < self.top_p <= 1:
+            raise ValueError(f"[decode] expected 0 < top_p <= 1, got {self.top_p}")
+
+    def max_lengths(self, source_lengths: Ids, prefix_lengths: Ids, limit: int | None) -> Ids:
+        """The longest output of each sentence [B]; `limit` is the most tokens that the model can write."""
+        if limit is None:
+            limit = 2**31 - 2
+        if self.max_length is not None:
+            if self.max_length > limit:
+                raise ValueError(
+                    f"[decode] expected max_length <= {limit}, the most that this model writes, got {self.max_length}"
+                )
+            longest = np.full(len(source_lengths), self.max_length, np.int64)
+        else:
+            longest = np.minimum(2 * source_lengths.astype(np.int64) + 10, limit)
+            longest = np.maximum(longest, np.maximum(prefix_lengths, self.min_length))
+        if self.min_length > limit:
+            raise ValueError(f"[decode] expected min_length <= {limit}, got {self.min_length}")
+        too_long = np.flatnonzero(prefix_lengths > np.minimum(longest, limit))
+        if too_long.size:
+            b = int(too_long[0])
+            raise ValueError(
+                f"[decode] expected prefixes of at most {min(int(longest[b]), limit)} tokens, "
+                f"got {int(prefix_lengths[b])} in sentence {b}"
+            )
+        return longest.astype(np.int32)
+
+
+def _check_integer(name: str, value: object, low: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
+        raise TypeError(f"[decode] expected {name} to be an integer, got {value!r}")
+    if not value >= low:
+        raise ValueError(f"[decode] expected {name} >= {low}, got {value}")
+    if value >= 2**31 and name != "seed":
+        raise ValueError(f"[decode] expected {name} below 2**31, got {value}")

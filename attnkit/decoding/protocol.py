@@ -1,0 +1,79 @@
+"""What a model offers so that it can write text: the two protocols that decoding is written against.
+
+A Transformer, a recurrent sequence-to-sequence model and an image captioner all implement `TextModel`; greedy search,
+beam search and sampling (`attnkit.decoding.decode`) then work for each of them alike.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple, Protocol, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+Ids = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+
+
+class StepOutput(NamedTuple):
+    """What one step returns for the R rows of a state.
+
+    log_probs [R, V]: log-probabilities of the next token, C-contiguous and writable; they are overwritten by the caller
+    and need stay valid only until the next step.
+    attention [R, S]: weights over the source, zero beyond a row's own source (S is at least the longest source among
+    the rows). The array belongs to the caller. None unless it was asked for.
+    """
+
+    log_probs: Floats
+    attention: Floats | None = None
+
+
+class State(Protocol):
+    """The hypotheses that a model is extending: its key/value caches or hidden states, one row a hypothesis."""
+
+    @property
+    def rows(self) -> int:
+        """The number of rows now."""
+        ...
+
+    def select(self, rows: Ids) -> None:
+        """New row i is old row rows[i]: reorders, repeats (a beam grows) and drops (a sentence is finished).
+
+        Rows of one sentence stay adjacent, and sentences stay in their order.
+        """
+        ...
+
+
+S = TypeVar("S", bound=State)
+
+
+class TextModel(Protocol[S]):
+    """A model that writes text one token at a time. It must be in evaluation mode (no dropout)."""
+
+    @property
+    def bos_id(self) -> int:
+        """The start token, fed at the first step."""
+        ...
+
+    @property
+    def eos_id(self) -> int:
+        """The end token."""
+        ...
+
+    @property
+    def vocabulary_size(self) -> int:
+        """V, of the target."""
+        ...
+
+    @property
+    def max_target_length(self) -> int | None:
+        """The positions of the decoder, that of the start token included; None for no limit."""
+        ...
+
+    def start(self, source_ids: Ids, source_offsets: Ids) -> S:
+        """Reads a packed batch, ids [T] and offsets [B + 1], and returns a state of B rows, one a sentence."""
+        ...
+
+    def step(self, state: S, ids: Ids, attention: bool = False) -> StepOutput:
+        """Feeds ids [R], the last token of every row (the start token first), and predicts the next."""
+        ...

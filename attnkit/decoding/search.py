@@ -1,0 +1,191 @@
+"""Greedy search, beam search and sampling, for every model that writes text.
+
+Python runs one step of the whole batch at a time: the model, the candidates, the bookkeeping. What is done for each
+hypothesis is compiled (`attnkit._beam`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from attnkit import _beam, _core
+from attnkit.decoding.options import DecodingOptions
+from attnkit.decoding.protocol import Floats, Ids, S, StepOutput, TextModel
+
+
+@dataclass(frozen=True, slots=True)
+class Hypothesis:
+    """One output of a search.
+
+    tokens [N]: without start and end token, a forced prefix included.
+    score: the normalised log-probability by which hypotheses are compared (see `DecodingOptions`).
+    log_probability: of the tokens and the end token under the model.
+    attention [N, M]: weights over the M source tokens when each token was written; None unless asked for.
+    cut: the output ended because of max_length (or because the constraints left no token), not by itself.
+    """
+
+    tokens: Ids
+    score: float
+    log_probability: float
+    attention: Floats | None
+    cut: bool
+
+
+def decode(
+    model: TextModel[S],
+    source_ids: Ids,
+    source_offsets: Ids,
+    options: DecodingOptions | None = None,
+    *,
+    attention: bool = False,
+    prefixes: Sequence[Sequence[int]] | None = None,
+    suppress: Sequence[int] = (),
+    numbers: Sequence[int] | None = None,
+) -> list[list[Hypothesis]]:
+    """The nbest hypotheses of each sentence of a packed batch, best first.
+
+    source_ids int32 [T] and source_offsets int32 [B + 1]: the sentences, none of them empty.
+    prefixes: for each sentence the tokens that its output must start with.
+    suppress: tokens that are never written, such as padding and the start token.
+    numbers: each sentence's number in the whole input, which its random numbers depend on; 0 to B - 1 by default.
+
+    Fewer than nbest hypotheses come back only where the constraints leave fewer. In fp32 a sentence's result is the
+    same, to the bit, whatever batch it is in. Raises ValueError for arguments that make no sense, FloatingPointError
+    where the model gives NaN.
+    """
+    options = options or DecodingOptions()
+    source_lengths = _check_source(source_ids, source_offsets)
+    prefix_ids, prefix_offsets = _pack_prefixes(model, prefixes, len(source_lengths))
+    streams = _check_numbers(numbers, len(source_lengths))
+    # One position of the decoder reads the start token, so a model of n positions writes n - 1 tokens and the end.
+    limit = None if model.max_target_length is None else model.max_target_length - 1
+    search = _beam.Search(
+        options.beam,
+        options.nbest,
+        model.eos_id,
+        options.min_length,
+        options.max_lengths(source_lengths, np.diff(prefix_offsets), limit),
+        prefix_ids,
+        prefix_offsets,
+        _check_tokens("suppress", suppress, model),
+        options.no_repeat_ngram,
+        options.length_penalty,
+        options.normalization == "gnmt",
+    )
+    weights = _run(model, search, source_ids, source_offsets, options, streams, attention)
+    return [
+        [
+            Hypothesis(tokens, score, log_probability, _collect(weights, rows, source_length), cut)
+            for tokens, rows, log_probability, score, cut in search.results(sentence)
+        ]
+        for sentence, source_length in enumerate(source_lengths)
+    ]
+
+
+def _run(
+    model: TextModel[S],
+    search: _beam.Search,
+    source_ids: Ids,
+    source_offsets: Ids,
+    options: DecodingOptions,
+    streams: npt.NDArray[np.int64],
+    attention: bool,
+) -> list[Floats] | None:
+    """Runs the search to its end; returns the attention weights of every step, when wanted."""
+    weights: list[Floats] = []
+    if not search.rows:
+        return weights if attention else None
+    state = model.start(source_ids, source_offsets)
+    last = np.full(search.rows, model.bos_id, np.int32)
+    while True:
+        output = model.step(state, last, attention)
+        _check_output(output, search.rows, model.vocabulary_size, attention)
+        if output.attention is not None and attention:
+            weights.append(output.attention)
+        bad = search.constrain(output.log_probs)
+        if bad >= 0:
+            raise FloatingPointError(f"[decode] the model gave NaN for sentence {streams[bad]} at token {search.step}")
+        if options.sample:
+            values, indices = _beam.sample(
+                output.log_probs,
+                streams[search.row_sentences()],
+                search.step,
+                options.seed,
+                options.temperature,
+                options.top_k,
+                options.top_p,
+            )
+        else:
+            values, indices = _core.top_k(output.log_probs, min(options.beam, model.vocabulary_size))
+        rows = search.rows
+        parents = search.extend(values, indices)
+        if not len(parents):
+            return weights if attention else None
+        # Greedy search with nothing finished keeps every row where it is, and its caches need not move.
+        if len(parents) != rows or not np.array_equal(parents, np.arange(rows)):
+            state.select(parents)
+        last = search.last_tokens()
+
+
+def _collect(weights: list[Floats] | None, rows: Ids, source_length: int) -> Floats | None:
+    """The attention [N, M] of one hypothesis: row rows[i] of step i, cut to the sentence's own source."""
+    if weights is None:
+        return None
+    collected = np.empty((len(rows), source_length), np.float32)
+    for step, row in enumerate(rows):
+        collected[step] = weights[step][row, :source_length]
+    return collected
+
+
+def _check_source(ids: Ids, offsets: Ids) -> Ids:
+    if ids.dtype != np.int32 or ids.ndim != 1 or offsets.dtype != np.int32 or offsets.ndim != 1 or not len(offsets):
+        raise ValueError(
+            "[decode] expected int32 source_ids [T] and source_offsets [B + 1], "
+            f"got {ids.dtype} {list(ids.shape)} and {offsets.dtype} {list(offsets.shape)}"
+        )
+    lengths = np.diff(offsets)
+    if offsets[0] != 0 or offsets[-1] != len(ids) or (len(lengths) and lengths.min() < 1):
+        raise ValueError(
+            f"[decode] expected offsets that rise from 0 to {len(ids)} with no empty source, got {offsets.tolist()}"
+        )
+    return lengths
+
+
+def _check_tokens(name: str, tokens: Sequence[int], model: TextModel[Any]) -> Ids:
+    array = np.asarray(tokens, np.int64).reshape(-1)
+    bad = array[(array < 0) | (array >= model.vocabulary_size) | (array == model.eos_id)]
+    if bad.size:
+        raise ValueError(
+            f"[decode] expected {name} of token ids in [0, {model.vocabulary_size}) other than the end token's, "
+            f"got {int(bad[0])}"
+        )
+    return array.astype(np.int32)
+
+
+def _pack_prefixes(model: TextModel[Any], prefixes: Sequence[Sequence[int]] | None, batch: int) -> tuple[Ids, Ids]:
+    if prefixes is None:
+        return np.zeros(0, np.int32), np.zeros(batch + 1, np.int32)
+    if len(prefixes) != batch:
+        raise ValueError(f"[decode] expected a prefix for each of {batch} sentences, got {len(prefixes)}")
+    offsets = np.zeros(batch + 1, np.int32)
+    np.cumsum([len(prefix) for prefix in prefixes], out=offsets[1:])
+    return _check_tokens("prefixes", [token for prefix in prefixes for token in prefix], model), offsets
+
+
+def _check_numbers(numbers: Sequence[int] | None, batch: int) -> npt.NDArray[np.int64]:
+    streams = np.arange(batch) if numbers is None else np.asarray(numbers, np.int64)
+    if streams.shape != (batch,):
+        raise ValueError(f"[decode] expected a number for each of {batch} sentences, got shape {list(streams.shape)}")
+    return streams
+
+
+def _check_output(output: StepOutput, rows: int, vocabulary: int, attention: bool) -> None:
+    if output.log_probs.shape != (rows, vocabulary):
+        raise ValueError(f"[decode] expected log_probs [{rows}, {vocabulary}], got {list(output.log_probs.shape)}")
+    if attention and (output.attention is None or output.attention.shape[0] != rows):
+        raise ValueError(f"[decode] expected attention [{rows}, S] from the model, got none of that shape")

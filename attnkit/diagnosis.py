@@ -1,0 +1,104 @@
+"""What this machine can do: the facts behind `attnkit doctor`."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+import attnkit
+from attnkit import _core
+
+_SIDE = 512  # of the square matrices that are multiplied: within the caches, large enough to show the units' speed
+_REPEATS = 8
+_WORTH = 1.1  # bf16 gives up 16 bits of every weight; it must be faster than noise to be worth that
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """CPU, instruction sets, threads and measured speed; `quota` is in CPUs, None where the cgroup sets none."""
+
+    cpu: str
+    supported_isas: tuple[str, ...]
+    active_isa: str
+    vnni: bool
+    threads: int
+    machine_cpus: int
+    available_cpus: int
+    quota: float | None
+    fp32_gflops: float
+    bf16_gflops: float
+    versions: dict[str, str]
+
+    @property
+    def precision_that_pays(self) -> Literal["fp32", "bf16"]:
+        return "bf16" if self.bf16_gflops >= _WORTH * self.fp32_gflops else "fp32"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Everything as JSON can hold it."""
+        return {**asdict(self), "precision_that_pays": self.precision_that_pays}
+
+    def lines(self) -> list[tuple[str, str]]:
+        """(name, value) as a person reads them."""
+        quota = "none" if self.quota is None else f"{self.quota:g} CPUs"
+        ratio = self.bf16_gflops / self.fp32_gflops
+        return [
+            ("CPU", self.cpu),
+            ("instruction sets", " ".join(self.supported_isas)),
+            ("in use", self.active_isa + (" (ATTNKIT_ISA)" if os.environ.get("ATTNKIT_ISA") else "")),
+            ("int8 dot product", "yes (VNNI)" if self.vnni else "no"),
+            ("threads", str(self.threads)),
+            ("CPUs", f"{self.available_cpus} of {self.machine_cpus} allowed to this process"),
+            ("cgroup quota", quota),
+            ("matmul fp32", f"{self.fp32_gflops:.0f} GFLOP/s"),
+            ("matmul bf16", f"{self.bf16_gflops:.0f} GFLOP/s ({ratio:.1f} x fp32)"),
+            ("precision", f"{self.precision_that_pays} pays here"),
+            *((name, version) for name, version in self.versions.items()),
+        ]
+
+
+def diagnose() -> Diagnosis:
+    """Looks at the machine and multiplies two small matrices in each precision (well under a second)."""
+    info = _core.cpu_info()
+    fp32, bf16 = _matmul_gflops()
+    return Diagnosis(
+        cpu=info["model"],
+        supported_isas=tuple(info["supported_isas"]),
+        active_isa=info["active_isa"],
+        vnni=info["vnni"],
+        threads=info["threads"],
+        machine_cpus=os.cpu_count() or 1,
+        available_cpus=info["available_cpus"],
+        quota=info["cgroup_quota"] or None,
+        fp32_gflops=fp32,
+        bf16_gflops=bf16,
+        versions={
+            "attnkit": attnkit.__version__,
+            "Python": platform.python_version(),
+            "NumPy": np.__version__,
+            "system": platform.platform(),
+        },
+    )
+
+
+def _matmul_gflops() -> tuple[float, float]:
+    """fp32 and bf16, taken in turns so that another program's burst does not hit only one of them."""
+    generator = np.random.default_rng(0)
+    a, b = (generator.standard_normal((_SIDE, _SIDE), dtype=np.float32) for _ in range(2))
+    best = {"fp32": float("inf"), "bf16": float("inf")}
+    for _ in range(_REPEATS):
+        for precision in best:
+            best[precision] = min(best[precision], _seconds(lambda chosen=precision: _core.gemm(a, b, chosen)))
+    work = 2.0 * _SIDE**3 / 1e9
+    return work / best["fp32"], work / best["bf16"]
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start

@@ -1,0 +1,25 @@
+"""Attention weights made visible: a page, a picture, text for the terminal, data; and the learning curve.
+
+Everything here takes plain arrays and tokens (`AttentionMap`), whatever model they come from.
+"""
+
+from .attention_map import AttentionMap
+from .heatmap import write_png
+from .html_page import write_html
+from .json_file import write_json
+from .learning_curve import draw_learning_curve
+from .pieces import merge_pieces
+from .terminal import render_terminal
+from .write import check_suffix, write
+
+__all__ = [
+    "AttentionMap",
+    "check_suffix",
+    "draw_learning_curve",
+    "merge_pieces",
+    "render_terminal",
+    "write",
+    "write_html",
+    "write_json",
+    "write_png",
+]

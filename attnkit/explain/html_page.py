@@ -1,0 +1,83 @@
+"""Attention as one standalone HTML page: no network, no library, usable by mouse and by keyboard.
+
+The page itself lies beside this file (page.html, page.css, page.js); here the data is put in and everything escaped.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import html
+import json
+import os
+import re
+import unicodedata
+from collections.abc import Sequence
+from importlib import resources
+
+import numpy as np
+
+from ..files import atomic_write
+from .attention_map import AttentionMap
+from .pieces import labels
+
+# The page carries each weight as a whole number of these units, which keeps the thousands of zeros one byte long.
+UNITS = 10_000
+
+
+def write_html(path: str | os.PathLike[str], maps: Sequence[AttentionMap], *, title: str = "Attention") -> None:
+    """Writes one page that holds every map: a list of sentences, the words with their links, and the heatmap.
+
+    With several layers or heads the page offers each of them and their mean. Tokens are shown through
+    `attnkit.explain.pieces.labels`. Errors: OSError.
+    """
+    with atomic_write(path) as file:
+        file.write(_page(maps, title).encode("utf-8", "replace"))
+
+
+def _page(maps: Sequence[AttentionMap], title: str) -> str:
+    style, script = _asset("page.css"), _asset("page.js")
+    data = {"units": UNITS, "maps": [_plain(attention) for attention in maps]}
+    parts = {
+        "title": html.escape(labels([title])[0]),
+        # Only this very script and this style may run: a second guard should a token ever slip through the escapes.
+        "policy": f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; base-uri 'none'",
+        "style": style,
+        "script": script,
+        "data": _json_in_html(data),
+    }
+    # In one pass, so that a token that reads like a placeholder stays a token.
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html"))
+
+
+def _plain(attention: AttentionMap) -> dict[str, object]:
+    source, target = labels(attention.source_tokens), labels(attention.target_tokens)
+    units = np.rint(attention.by_layer_and_head().astype(np.float64) * UNITS).astype(np.int64)
+    return {
+        "title": labels([attention.title])[0] if attention.title else " ".join(source),
+        "source": source,
+        "target": target,
+        "sourceDirection": _direction(source),
+        "targetDirection": _direction(target),
+        "weights": units.reshape(attention.layers, attention.heads, -1).tolist(),  # [layers][heads][target · source]
+    }
+
+
+def _json_in_html(data: object) -> str:
+    """JSON that stands safely in a <script>: no character of it can end the element or open a comment."""
+    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
+
+
+def _direction(tokens: Sequence[str]) -> str:
+    """ "rtl" or "ltr", whichever most of the letters with a direction have."""
+    kinds = [unicodedata.bidirectional(character) for token in tokens for character in token]
+    return "rtl" if kinds.count("R") + kinds.count("AL") > kinds.count("L") else "ltr"
+
+
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _asset(name: str) -> str:
+    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")

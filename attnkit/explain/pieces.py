@@ -1,0 +1,85 @@
+"""Subword pieces: how they are shown, and how they are put together into words."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+
+import numpy as np
+
+from .attention_map import AttentionMap
+
+WORD_START = "\u2581"  # SentencePiece writes a space as this block and puts it at the start of a word
+_CONTINUES = "\u00b7"  # a middle dot before a piece that goes on with the word
+_HIDDEN = "\ufffd"
+# Marks that turn the writing direction; in a token they would turn the text around it as well.
+_DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+_SPECIAL = frozenset({"<s>", "</s>", "<unk>", "<pad>"})
+
+
+def word_spans(tokens: Sequence[str]) -> list[tuple[int, int]]:
+    """The words that the pieces make, as (first, past the last) positions.
+
+    A word starts at the mark of SentencePiece, at a special token such as `</s>` and after one. Tokens without any
+    mark are words already: each is a span of its own.
+    """
+    if not _are_pieces(tokens):
+        return [(position, position + 1) for position in range(len(tokens))]
+    starts = [position for position in range(len(tokens)) if _starts_word(tokens, position)]
+    return list(zip(starts, [*starts[1:], len(tokens)], strict=True))
+
+
+def merge_pieces(attention: AttentionMap, *, source: bool = True, target: bool = True) -> AttentionMap:
+    """The map between words: weights are summed over the pieces of a source word (a target piece divides its attention
+    among them) and averaged over the pieces of a target word (each spends a whole 1). Rows that sum to 1 still do.
+
+    `source` and `target` say which side is merged. Heads and layers are kept.
+    """
+    weights = attention.weights.astype(np.float64)
+    source_tokens, target_tokens = attention.source_tokens, attention.target_tokens
+    if source and source_tokens:
+        spans = word_spans(source_tokens)
+        weights = np.add.reduceat(weights, [start for start, _ in spans], axis=-1)
+        source_tokens = _words(source_tokens, spans)
+    if target and target_tokens:
+        spans = word_spans(target_tokens)
+        lengths = np.array([end - start for start, end in spans], dtype=np.float64)
+        weights = np.add.reduceat(weights, [start for start, _ in spans], axis=-2) / lengths[:, None]
+        target_tokens = _words(target_tokens, spans)
+    return AttentionMap(source_tokens, target_tokens, weights.astype(np.float32), attention.title)
+
+
+def labels(tokens: Sequence[str]) -> list[str]:
+    """The tokens as people read them: `▁the`, `▁ta`, `ble` become `the`, `ta`, `·ble`.
+
+    A piece that is only a space is shown as `␣`. Control characters, marks that turn the writing direction and lone
+    surrogates become `\ufffd`: a token must not move the cursor, turn the page around or break the encoding.
+    """
+    pieces = _are_pieces(tokens)
+    return [_label(token, pieces and not _starts_word(tokens, i)) for i, token in enumerate(tokens)]
+
+
+def _label(token: str, continues: bool) -> str:
+    text = token.removeprefix(WORD_START).replace(WORD_START, " ")
+    text = "".join(_HIDDEN if _is_hidden(character) else character for character in text)
+    if not text.strip():
+        return "\u2423"
+    return _CONTINUES + text if continues else text
+
+
+def _is_hidden(character: str) -> bool:
+    return character in _DIRECTION_MARKS or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
+
+
+def _are_pieces(tokens: Sequence[str]) -> bool:
+    return any(token.startswith(WORD_START) for token in tokens)
+
+
+def _starts_word(tokens: Sequence[str], position: int) -> bool:
+    if position == 0 or tokens[position].startswith(WORD_START) or tokens[position] in _SPECIAL:
+        return True
+    return tokens[position - 1] in _SPECIAL
+
+
+def _words(tokens: Sequence[str], spans: list[tuple[int, int]]) -> list[str]:
+    return ["".join(tokens[start:end]).removeprefix(WORD_START).replace(WORD_START, " ") for start, end in spans]

@@ -1,0 +1,48 @@
+"""One call for every kind of file: the suffix decides."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from .attention_map import AttentionMap
+from .heatmap import write_png
+from .html_page import write_html
+from .json_file import write_json
+
+SUFFIXES = (".html", ".png", ".json")
+
+
+def check_suffix(path: str | os.PathLike[str]) -> str:
+    """The suffix of `path` in lower case, for callers who want to know before the work starts.
+
+    Errors: ValueError that names the three kinds of file.
+    """
+    suffix = Path(path).suffix.lower()
+    if suffix not in SUFFIXES:
+        raise ValueError(f"[write] expected a file ending in .html, .png or .json, got {os.fspath(path)!r}")
+    return suffix
+
+
+def write(path: str | os.PathLike[str], maps: Sequence[AttentionMap]) -> list[Path]:
+    """Writes the maps as an HTML page, PNG pictures or JSON by the suffix of `path`, and returns the files written.
+
+    A PNG holds one map: several go to numbered files, `map-1.png`, `map-2.png` and so on for `map.png`, with as many
+    digits as the last needs, so that they sort. Without any map the page and the JSON are empty and no PNG is written.
+    Errors: ValueError for another suffix, OSError.
+    """
+    suffix, path = check_suffix(path), Path(path)
+    if suffix == ".png":
+        return _write_pictures(path, maps)
+    (write_html if suffix == ".html" else write_json)(path, maps)
+    return [path]
+
+
+def _write_pictures(path: Path, maps: Sequence[AttentionMap]) -> list[Path]:
+    digits = len(str(len(maps)))
+    paths = [path.with_name(f"{path.stem}-{number:0{digits}}{path.suffix}") for number in range(1, len(maps) + 1)]
+    paths = [path] if len(maps) == 1 else paths
+    for target, attention in zip(paths, maps, strict=True):
+        write_png(target, attention)
+    return paths

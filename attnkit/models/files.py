@@ -1,0 +1,111 @@
+"""Model directories: config.json (what the model is) and model.safetensors (its weights)."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from attnkit.files import atomic_write
+from attnkit.models.config import ModelConfig
+from attnkit.models.transformer import Transformer
+from attnkit.nn.init import skip_init
+
+FORMAT = 1
+CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
+
+
+def build_model(config: ModelConfig, source_vocab_size: int, target_vocab_size: int) -> Transformer:
+    """A model with fresh weights, which depend on `attnkit.manual_seed`."""
+    return Transformer(config, source_vocab_size, target_vocab_size)
+
+
+def save_model(model: Transformer, path: str | os.PathLike[str], extra: Mapping[str, Any] | None = None) -> None:
+    """Writes config.json, with `extra` beside the model's own keys, and model.safetensors, each atomically."""
+    directory = Path(path)
+    directory.mkdir(parents=True, exist_ok=True)
+    config = {
+        "format": FORMAT,
+        "model": msgspec.to_builtins(model.config),
+        "source_vocab_size": model.source_embedding.weight.shape[0],
+        "target_vocab_size": model.vocabulary_size,
+        **(extra or {}),
+    }
+    save_weights(model.state_dict(), directory / WEIGHTS_FILE)
+    with atomic_write(directory / CONFIG_FILE, "w") as file:
+        file.write(json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+
+
+def save_weights(state: Mapping[str, np.ndarray], path: str | os.PathLike[str]) -> None:
+    """Writes arrays as safetensors, atomically."""
+    from safetensors.numpy import save
+
+    with atomic_write(path, "wb") as file:
+        file.write(save(dict(state)))
+
+
+def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Reads safetensors. A broken or hostile file raises ValueError; the library checks sizes before it takes memory."""
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file; a model directory holds {CONFIG_FILE} and {WEIGHTS_FILE}")
+    try:
+        return load_file(path)
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
+
+
+class _Config(msgspec.Struct):
+    """The keys of config.json that this version reads; others are for others."""
+
+    format: int
+    model: ModelConfig
+    source_vocab_size: int
+    target_vocab_size: int
+
+
+def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """config.json of a model directory. Raises FileNotFoundError or ValueError."""
+    directory = Path(path)
+    if not directory.exists():
+        raise FileNotFoundError(f"{directory}: no such directory; train a model first (attnkit train --help)")
+    file = directory / CONFIG_FILE
+    if not file.is_file():
+        raise FileNotFoundError(f"{directory}: not a model directory (it has no {CONFIG_FILE})")
+    try:
+        config = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{file}: not readable as JSON ({error})") from error
+    if not isinstance(config, dict):
+        raise ValueError(f"{file}: expected a JSON object")
+    if config.get("format") != FORMAT:
+        raise ValueError(f"{file}: expected format {FORMAT}, got {config.get('format')!r}; it needs another version of attnkit")
+    return config
+
+
+def load_model(path: str | os.PathLike[str]) -> Transformer:
+    """The model of a directory, in evaluation mode. Raises FileNotFoundError or ValueError, naming the file."""
+    directory = Path(path)
+    try:
+        config = msgspec.convert(read_config(directory), _Config)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"{directory / CONFIG_FILE}: {error}") from error
+    weights = load_weights(directory / WEIGHTS_FILE)
+    total = sum(array.size for array in weights.values())
+    if max(config.source_vocab_size, config.target_vocab_size) * config.model.d_model > max(total, 1):
+        raise ValueError(f"{directory}: {CONFIG_FILE} describes a larger model than {WEIGHTS_FILE} holds")
+    try:
+        with skip_init():
+            model = build_model(config.model, config.source_vocab_size, config.target_vocab_size)
+        model.load_state_dict(weights)
+    except (ValueError, MemoryError) as error:
+        raise ValueError(f"{directory / WEIGHTS_FILE}: does not fit {CONFIG_FILE}: {error}") from error
+    model.eval()
+    return model

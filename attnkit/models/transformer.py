@@ -1,0 +1,203 @@
+"""The Transformer that translates (Vaswani et al., 2017): training, scoring and one step of decoding, in one definition."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from attnkit import _core, nn, ops
+from attnkit._core import Tensor
+from attnkit._tensor import no_grad, tensor
+from attnkit.decoding.protocol import StepOutput
+from attnkit.models.config import TransformerConfig
+from attnkit.text.vocabulary import BOS, EOS
+
+
+class LossOutput(NamedTuple):
+    """What a batch cost.
+
+    loss: scalar Tensor, the mean label-smoothed cross-entropy per target token. nll_sum: the summed -log p of the
+    labels, without smoothing. tokens: how many labels.
+    """
+
+    loss: Tensor
+    nll_sum: float
+    tokens: int
+
+
+class Transformer(nn.Module):
+    """Encoder and decoder with their embeddings. Everything is packed: ids int32 [T], offsets int32 [B + 1]."""
+
+    bos_id = BOS
+    eos_id = EOS
+
+    def __init__(self, config: TransformerConfig, source_vocab_size: int, target_vocab_size: int) -> None:
+        super().__init__()
+        if config.tie_embeddings == "all" and source_vocab_size != target_vocab_size:
+            raise ValueError(
+                '[transformer] tie_embeddings = "all" needs one vocabulary for both languages, '
+                f"got {source_vocab_size} and {target_vocab_size} entries"
+            )
+        self.config = config
+        self.vocabulary_size = target_vocab_size
+        self.source_embedding = self._embedding(source_vocab_size)
+        shared = self.source_embedding.weight if config.tie_embeddings == "all" else None
+        self.target_embedding = self._embedding(target_vocab_size, shared)
+        options: dict[str, Any] = dict(
+            dropout=config.dropout, norm=config.norm, activation=config.activation, attention_dropout=config.attention_dropout
+        )
+        self.encoder = nn.TransformerEncoder(config.encoder_layers, config.d_model, config.heads, config.ffn, **options)
+        self.decoder = nn.TransformerDecoder(config.decoder_layers, config.d_model, config.heads, config.ffn, **options)
+        self.generator = None if config.tie_embeddings != "none" else nn.Linear(config.d_model, target_vocab_size)
+
+    def _embedding(self, vocabulary: int, weight: Tensor | None = None) -> nn.Embedding:
+        c = self.config
+        positions: nn.SinusoidalPositions | nn.LearnedPositions
+        if c.positions == "sinusoidal":
+            positions = nn.SinusoidalPositions(c.d_model)
+        else:
+            positions = nn.LearnedPositions(c.d_model, c.max_length)
+        return nn.Embedding(vocabulary, c.d_model, c.d_model**0.5, positions, c.dropout, weight)
+
+    @property
+    def max_source_length(self) -> int:
+        """In tokens, eos included."""
+        return self.config.max_length
+
+    @property
+    def max_target_length(self) -> int:
+        """In tokens, bos included."""
+        return self.config.max_length
+
+    @property
+    def output_weight(self) -> Tensor:
+        """[V, d_model]."""
+        return self.target_embedding.weight if self.generator is None else self.generator.weight
+
+    @property
+    def output_bias(self) -> Tensor | None:
+        return None if self.generator is None else self.generator.bias
+
+    def encode(self, source_ids: np.ndarray, source_offsets: np.ndarray) -> Tensor:
+        """→ [S, d_model]."""
+        return self.encoder(self.source_embedding(source_ids, nn.packed_positions(source_offsets)), source_offsets)
+
+    def decode(
+        self,
+        target_input_ids: np.ndarray,
+        target_offsets: np.ndarray,
+        memory: Tensor,
+        source_offsets: np.ndarray,
+        return_weights: bool = False,
+    ) -> Any:
+        """→ [T, d_model], and with return_weights the flat cross-attention weights of each layer."""
+        embedded = self.target_embedding(target_input_ids, nn.packed_positions(target_offsets))
+        return self.decoder(embedded, target_offsets, memory, source_offsets, return_weights)
+
+    def forward(self, batch: Any) -> Tensor:
+        """Logits [T, V] of a batch; for looking at, since training never needs them all at once."""
+        memory = self.encode(batch.source_ids, batch.source_offsets)
+        hidden = self.decode(batch.target_input_ids, batch.target_offsets, memory, batch.source_offsets)
+        return ops.linear(hidden, self.output_weight, self.output_bias)
+
+    def loss(self, batch: Any, label_smoothing: float = 0.1) -> LossOutput:
+        """The loss of a batch (see attnkit.text.Batch)."""
+        memory = self.encode(batch.source_ids, batch.source_offsets)
+        hidden = self.decode(batch.target_input_ids, batch.target_offsets, memory, batch.source_offsets)
+        loss, nll_sum, tokens = _core.linear_cross_entropy(
+            hidden, self.output_weight, self.output_bias, batch.target_labels, label_smoothing, -100
+        )
+        return LossOutput(loss, nll_sum, tokens)
+
+    def start(self, source_ids: np.ndarray, source_offsets: np.ndarray) -> TransformerState:
+        """Reads sources for decoding: a state of one row a sentence."""
+        with no_grad():
+            memory = self.encode(source_ids, source_offsets)
+            key_values = [layer.cross_attention.key_value(memory) for layer in self.decoder.layers]
+        return TransformerState(key_values, np.asarray(source_offsets, dtype=np.int32))
+
+    def step(self, state: TransformerState, ids: np.ndarray, attention: bool = False) -> StepOutput:
+        """Feeds the last token of every row; log-probabilities of the next [rows, V], attention [rows, longest source]."""
+        offsets = state.row_offsets()
+        weights = None
+        with no_grad():
+            state.grow()
+            positions = np.full(len(ids), state.position, dtype=np.int32)
+            x = self.target_embedding(ids, positions)
+            last = len(self.decoder.layers) - 1
+            for index, layer in enumerate(self.decoder.layers):
+                wanted = attention and index == last
+                x = layer.step(
+                    x, state.cache, index, state.position, offsets, state.key_values[index], state.source_offsets, wanted
+                )
+                if wanted:
+                    x, weights = x
+            if self.decoder.last_norm is not None:
+                x = self.decoder.last_norm(x)
+            log_probs = ops.log_softmax(ops.linear(x, self.output_weight, self.output_bias)).numpy()
+        state.position += 1
+        heads = self.config.heads
+        return StepOutput(log_probs, None if weights is None else state.spread(weights.numpy(), heads))
+
+
+class TransformerState:
+    """The hypotheses that are being written: keys and values of their tokens, and of the sources they share.
+
+    `key_values`: for each layer [S, 2·d_model], by source; `source_of[r]` says which source row r belongs to, rising.
+    `cache`: [rows, layers, capacity, 2·d_model], filled up to `position`.
+    """
+
+    def __init__(self, key_values: list[Tensor], source_offsets: np.ndarray) -> None:
+        self.key_values = key_values
+        self.source_offsets = source_offsets
+        self.source_of = np.arange(len(source_offsets) - 1)
+        self.position = 0
+        self._width = key_values[0].shape[1]
+        self.cache = self._new_cache(16)
+
+    @property
+    def rows(self) -> int:
+        return len(self.source_of)
+
+    def row_offsets(self) -> np.ndarray:
+        """The rows of each source as offsets, int32 [sources + 1]."""
+        return np.searchsorted(self.source_of, np.arange(len(self.source_offsets))).astype(np.int32)
+
+    def grow(self) -> None:
+        """Makes room for one more token."""
+        capacity = self.cache.shape[2]
+        if self.position < capacity:
+            return
+        before, self.cache = self.cache, self._new_cache(2 * capacity)
+        self.cache.numpy()[:, :, :capacity] = before.numpy()
+
+    def select(self, rows: np.ndarray) -> None:
+        """New row i is old row rows[i]. Sources that lose their last row are dropped."""
+        if len(rows) == self.rows and np.array_equal(rows, np.arange(self.rows)):
+            return
+        self.cache = ops.gather_rows(self.cache, rows)
+        source_of = self.source_of[rows]
+        kept, self.source_of = np.unique(source_of, return_inverse=True)
+        if len(kept) < len(self.source_offsets) - 1:
+            self._keep_sources(kept)
+
+    def spread(self, weights: np.ndarray, heads: int) -> np.ndarray:
+        """Flat weights of a step as [rows, longest source], the mean over heads."""
+        lengths = np.diff(self.source_offsets)
+        result = np.zeros((self.rows, int(lengths.max(initial=0))), dtype=np.float32)
+        row = begin = 0
+        for count, length in zip(np.bincount(self.source_of, minlength=len(lengths)), lengths, strict=True):
+            end = begin + heads * count * length
+            result[row : row + count, :length] = weights[begin:end].reshape(heads, count, length).mean(axis=0)
+            row, begin = row + count, end
+        return result
+
+    def _new_cache(self, capacity: int) -> Tensor:
+        return tensor(np.zeros((self.rows, len(self.key_values), capacity, self._width), dtype=np.float32))
+
+    def _keep_sources(self, kept: np.ndarray) -> None:
+        begins, lengths = self.source_offsets[:-1][kept], np.diff(self.source_offsets)[kept]
+        self.source_offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+        tokens = np.repeat(begins - self.source_offsets[:-1], lengths) + np.arange(self.source_offsets[-1])
+        self.key_values = [ops.gather_rows(key_value, tokens) for key_value in self.key_values]

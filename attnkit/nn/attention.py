@@ -1,0 +1,80 @@
+"""Attention layers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from attnkit import ops
+from attnkit._core import Tensor
+from attnkit.nn.linear import Linear
+from attnkit.nn.module import Module
+
+
+class MultiHeadAttention(Module):
+    """Multi-head attention over packed sentences (Vaswani et al., 2017, section 3.2).
+
+    With `cross`, queries come from one sequence and keys and values from another; without, all from one, projected by
+    a single matrix.
+    """
+
+    def __init__(self, d_model: int, heads: int, dropout: float = 0.0, bias: bool = True, cross: bool = False) -> None:
+        super().__init__()
+        if d_model % heads:
+            raise ValueError(f"[attention] expected d_model to be a multiple of heads, got {d_model} and {heads}")
+        self.heads = heads
+        self.dropout = dropout
+        self.cross = cross
+        if cross:
+            self.query = Linear(d_model, d_model, bias)
+            self.key_value = Linear(d_model, 2 * d_model, bias, blocks=2)
+        else:
+            self.projection = Linear(d_model, 3 * d_model, bias, blocks=3)
+        self.output = Linear(d_model, d_model, bias)
+
+    def forward(
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        memory: Tensor | None = None,
+        memory_offsets: np.ndarray | None = None,
+        causal: bool = False,
+        window: tuple[int, int] | None = None,
+        return_weights: bool = False,
+    ) -> Any:
+        """x [T, d_model], memory [S, d_model] → [T, d_model], and the flat weights (see ops.packed_attention) if asked for."""
+        if self.cross:
+            if memory is None:
+                raise ValueError("[attention] expected a memory to attend to, since this layer was made with cross=True")
+            return self.attend(self.query(x), self.key_value(memory), offsets, memory_offsets, return_weights)
+        result = ops.packed_attention(
+            self.projection(x), None, None, offsets, heads=self.heads, causal=causal, window=window, dropout=self._rate,
+            return_weights=return_weights,
+        )  # fmt: skip
+        return (self.output(result[0]), result[1]) if return_weights else self.output(result)
+
+    def attend(
+        self,
+        query: Tensor,
+        key_value: Tensor,
+        offsets: np.ndarray,
+        key_offsets: np.ndarray | None,
+        return_weights: bool = False,
+    ) -> Any:
+        """Cross-attention given the projected query [T, d_model] and key and value [S, 2·d_model]."""
+        result = ops.packed_attention(
+            query, key_value, None, offsets, key_offsets, heads=self.heads, dropout=self._rate, return_weights=return_weights
+        )
+        return (self.output(result[0]), result[1]) if return_weights else self.output(result)
+
+    def step(self, x: Tensor, cache: Tensor, layer: int, position: int) -> Tensor:
+        """Self-attention of one new token a row against the cache: x [rows, d_model] → [rows, d_model]."""
+        return self.output(ops.cached_attention(self.projection(x), cache, layer, position, self.heads))
+
+    @property
+    def _rate(self) -> float:
+        return self.dropout if self.training else 0.0
+
+    def extra_repr(self) -> str:
+        return f"heads={self.heads}, dropout={self.dropout}, cross={self.cross}"

@@ -1,0 +1,54 @@
+"""First values of parameters. Random ones depend on `attnkit.manual_seed` and the order of creation alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from attnkit import _core
+from attnkit._core import Tensor
+
+_skip = False
+
+
+@contextmanager
+def skip_init() -> Iterator[None]:
+    """Parameters made inside are left uninitialised, for a model whose weights are about to be loaded."""
+    global _skip
+    before, _skip = _skip, True
+    try:
+        yield
+    finally:
+        _skip = before
+
+
+def _generator() -> np.random.Generator:
+    seed, stream = _core.next_stream()
+    return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, stream, 0]))
+
+
+def constant(shape: tuple[int, ...], value: float) -> Tensor:
+    """A parameter of one value."""
+    return _core.empty_parameter(shape) if _skip else _core.parameter(np.full(shape, value, dtype=np.float32))
+
+
+def uniform(shape: tuple[int, ...], bound: float) -> Tensor:
+    """A parameter drawn from [-bound, bound]."""
+    if _skip:
+        return _core.empty_parameter(shape)
+    return _core.parameter((_generator().random(shape, dtype=np.float32) * 2 - 1) * np.float32(bound))
+
+
+def normal(shape: tuple[int, ...], deviation: float) -> Tensor:
+    """A parameter drawn from a normal distribution of mean 0."""
+    if _skip:
+        return _core.empty_parameter(shape)
+    return _core.parameter(_generator().standard_normal(shape, dtype=np.float32) * np.float32(deviation))
+
+
+def xavier_uniform(shape: tuple[int, int], blocks: int = 1) -> Tensor:
+    """Glorot and Bengio (2010): a bound of √(6 / (in + out)). `blocks` square matrices may lie on top of each other."""
+    return uniform(shape, math.sqrt(6.0 / (shape[0] / blocks + shape[1])))

@@ -1,0 +1,30 @@
+"""Linear."""
+
+from __future__ import annotations
+
+from attnkit import ops
+from attnkit._core import Tensor
+from attnkit.nn import init
+from attnkit.nn.module import Module
+
+
+class Linear(Module):
+    """y = activation(x · weightᵀ + bias): x [..., in_features] → [..., out_features].
+
+    `blocks` says how many matrices lie on top of each other in the weight, for its first values.
+    """
+
+    def __init__(
+        self, in_features: int, out_features: int, bias: bool = True, activation: str | None = None, blocks: int = 1
+    ) -> None:
+        super().__init__()
+        self.weight = init.xavier_uniform((out_features, in_features), blocks)
+        self.bias = init.constant((out_features,), 0.0) if bias else None
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.linear(x, self.weight, self.bias, self.activation)
+
+    def extra_repr(self) -> str:
+        out_features, in_features = self.weight.shape
+        return f"{in_features}, {out_features}, bias={self.bias is not None}, activation={self.activation}"

@@ -1,0 +1,130 @@
+"""Module: a part of a model that owns parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from attnkit._core import Tensor
+
+
+class Module:
+    """Base of all layers and models, as in PyTorch.
+
+    A tensor with requires_grad that is set as an attribute is a parameter, a Module is a child. Subclasses write
+    `forward`; calling the module calls it.
+    """
+
+    training: bool
+
+    def __init__(self) -> None:
+        object.__setattr__(self, "_parameters", {})
+        object.__setattr__(self, "_children", {})
+        self.training = True
+
+    _parameters: dict[str, Tensor]
+    _children: dict[str, Module]
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        self._parameters.pop(name, None)
+        self._children.pop(name, None)
+        if isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
+            self._parameters[name] = value
+        elif isinstance(value, Module):
+            self._children[name] = value
+        object.__setattr__(self, name, value)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"[module] expected a forward method in {type(self).__name__}")
+
+    def children(self) -> Iterator[Module]:
+        yield from self._children.values()
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it."""
+        yield self
+        for child in self._children.values():
+            yield from child.modules()
+
+    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        """(dotted name, parameter); a parameter that several modules share comes once, under its first name."""
+        seen: set[int] = set()
+        for name, parameter in self._all_parameters(prefix):
+            if id(parameter) not in seen:
+                seen.add(id(parameter))
+                yield name, parameter
+
+    def _all_parameters(self, prefix: str) -> Iterator[tuple[str, Tensor]]:
+        for name, parameter in self._parameters.items():
+            yield prefix + name, parameter
+        for name, child in self._children.items():
+            yield from child._all_parameters(f"{prefix}{name}.")
+
+    def parameters(self) -> Iterator[Tensor]:
+        for _, parameter in self.named_parameters():
+            yield parameter
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """A copy of every parameter, by name."""
+        return {name: parameter.numpy(writable=False).copy() for name, parameter in self.named_parameters()}
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
+        """Copies the arrays into the parameters. Raises ValueError unless names and shapes are exactly theirs."""
+        own = dict(self.named_parameters())
+        missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+        if missing or unexpected:
+            raise ValueError(f"[load_state_dict] missing: {missing or 'none'}; unexpected: {unexpected or 'none'}")
+        for name, parameter in own.items():
+            if tuple(state[name].shape) != parameter.shape:
+                raise ValueError(
+                    f"[load_state_dict] expected {name} of shape {list(parameter.shape)}, got {list(state[name].shape)}"
+                )
+        for name, parameter in own.items():
+            parameter.copy_(np.ascontiguousarray(state[name], dtype=np.float32))
+
+    def train(self, mode: bool = True) -> Module:
+        """Switches dropout on (or off) in this module and all below it."""
+        for module in self.modules():
+            module.training = mode
+        return self
+
+    def eval(self) -> Module:
+        return self.train(False)
+
+    def zero_grad(self) -> None:
+        for parameter in self.parameters():
+            parameter.zero_grad()
+
+    def extra_repr(self) -> str:
+        """What `repr` shows between the parentheses, beside the children."""
+        return ""
+
+    def __repr__(self) -> str:
+        lines = [f"  ({name}): " + repr(child).replace("\n", "\n  ") for name, child in self._children.items()]
+        inner = self.extra_repr()
+        if not lines:
+            return f"{type(self).__name__}({inner})"
+        return "\n".join([f"{type(self).__name__}({inner}", *lines, ")"])
+
+
+class ModuleList(Module):
+    """A list of modules."""
+
+    def __init__(self, modules: list[Any]) -> None:
+        super().__init__()
+        for index, module in enumerate(modules):
+            setattr(self, str(index), module)
+
+    def __iter__(self) -> Iterator[Any]:
+        return self.children()
+
+    def __len__(self) -> int:
+        return len(self._children)
+
+    def __getitem__(self, index: int) -> Any:
+        return list(self._children.values())[index]

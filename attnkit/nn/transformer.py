@@ -1,0 +1,176 @@
+"""Transformer encoder and decoder layers and stacks (Vaswani et al., 2017), with the norm before or after."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from attnkit import ops
+from attnkit._core import Tensor
+from attnkit.nn.attention import MultiHeadAttention
+from attnkit.nn.linear import Linear
+from attnkit.nn.module import Module, ModuleList
+from attnkit.nn.normalisation import LayerNorm
+
+
+class FeedForward(Module):
+    """x → down(dropout(activation(up(x)))), [T, d_model] → [T, d_model]."""
+
+    def __init__(self, d_model: int, ffn: int, dropout: float, activation: str) -> None:
+        super().__init__()
+        self.up = Linear(d_model, ffn, activation=activation)
+        self.down = Linear(ffn, d_model)
+        self.dropout = dropout
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = self.up(x)
+        if self.training and self.dropout:
+            hidden = ops.dropout(hidden, self.dropout)
+        return self.down(hidden)
+
+
+class Sublayers(Module):
+    """What encoder and decoder layers share: sublayers with a residual connection and a norm around each.
+
+    norm "post": x = norm(x + dropout(sublayer(x))), as in the paper; "pre": x = x + dropout(sublayer(norm(x))).
+    """
+
+    def __init__(self, dropout: float, norm: str) -> None:
+        super().__init__()
+        if norm not in ("pre", "post"):
+            raise ValueError(f'[transformer] expected norm "pre" or "post", got "{norm}"')
+        self.dropout = dropout
+        self.norm = norm
+
+    def before(self, norm: LayerNorm, x: Tensor) -> Tensor:
+        """What the sublayer reads."""
+        return norm(x) if self.norm == "pre" else x
+
+    def after(self, norm: LayerNorm, x: Tensor, result: Tensor) -> Tensor:
+        """The residual stream behind the sublayer."""
+        rate = self.dropout if self.training else 0.0
+        if self.norm == "post":
+            return norm.add(x, result, rate)[1]
+        return ops.add_dropout(x, result, rate)
+
+    def extra_repr(self) -> str:
+        return f"dropout={self.dropout}, norm={self.norm}"
+
+
+class TransformerEncoderLayer(Sublayers):
+    """Self-attention, then a feed-forward network: [T, d_model] → [T, d_model]."""
+
+    def __init__(
+        self,
+        d_model: int,
+        heads: int,
+        ffn: int,
+        dropout: float = 0.1,
+        norm: str = "post",
+        activation: str = "relu",
+        attention_dropout: float | None = None,
+    ) -> None:
+        super().__init__(dropout, norm)
+        self.attention = MultiHeadAttention(d_model, heads, dropout if attention_dropout is None else attention_dropout)
+        self.attention_norm = LayerNorm(d_model)
+        self.feed_forward = FeedForward(d_model, ffn, dropout, activation)
+        self.feed_forward_norm = LayerNorm(d_model)
+
+    def forward(self, x: Tensor, offsets: np.ndarray, causal: bool = False) -> Tensor:
+        x = self.after(self.attention_norm, x, self.attention(self.before(self.attention_norm, x), offsets, causal=causal))
+        return self.after(self.feed_forward_norm, x, self.feed_forward(self.before(self.feed_forward_norm, x)))
+
+
+class TransformerDecoderLayer(Sublayers):
+    """Causal self-attention, cross-attention to the encoder's states, feed-forward: [T, d_model] → [T, d_model]."""
+
+    def __init__(
+        self,
+        d_model: int,
+        heads: int,
+        ffn: int,
+        dropout: float = 0.1,
+        norm: str = "post",
+        activation: str = "relu",
+        attention_dropout: float | None = None,
+    ) -> None:
+        super().__init__(dropout, norm)
+        rate = dropout if attention_dropout is None else attention_dropout
+        self.self_attention = MultiHeadAttention(d_model, heads, rate)
+        self.self_attention_norm = LayerNorm(d_model)
+        self.cross_attention = MultiHeadAttention(d_model, heads, rate, cross=True)
+        self.cross_attention_norm = LayerNorm(d_model)
+        self.feed_forward = FeedForward(d_model, ffn, dropout, activation)
+        self.feed_forward_norm = LayerNorm(d_model)
+
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, memory: Tensor, memory_offsets: np.ndarray, return_weights: bool = False
+    ) -> Any:
+        """memory [S, d_model]. With return_weights also the flat cross-attention weights."""
+        read = self.before(self.self_attention_norm, x)
+        x = self.after(self.self_attention_norm, x, self.self_attention(read, offsets, causal=True))
+        return self._rest(x, offsets, self.cross_attention.key_value(memory), memory_offsets, return_weights)
+
+    def step(
+        self,
+        x: Tensor,
+        cache: Tensor,
+        layer: int,
+        position: int,
+        offsets: np.ndarray,
+        memory_key_value: Tensor,
+        memory_offsets: np.ndarray,
+        return_weights: bool = False,
+    ) -> Any:
+        """One new token a row: x [rows, d_model]; `offsets` groups the rows by sentence."""
+        read = self.before(self.self_attention_norm, x)
+        x = self.after(self.self_attention_norm, x, self.self_attention.step(read, cache, layer, position))
+        return self._rest(x, offsets, memory_key_value, memory_offsets, return_weights)
+
+    def _rest(
+        self, x: Tensor, offsets: np.ndarray, key_value: Tensor, memory_offsets: np.ndarray, return_weights: bool
+    ) -> Any:
+        query = self.cross_attention.query(self.before(self.cross_attention_norm, x))
+        attended = self.cross_attention.attend(query, key_value, offsets, memory_offsets, return_weights)
+        attended, weights = attended if return_weights else (attended, None)
+        x = self.after(self.cross_attention_norm, x, attended)
+        x = self.after(self.feed_forward_norm, x, self.feed_forward(self.before(self.feed_forward_norm, x)))
+        return (x, weights) if return_weights else x
+
+
+class TransformerEncoder(Module):
+    """A stack of encoder layers; with pre-norm, a last norm."""
+
+    def __init__(self, layers: int, d_model: int, heads: int, ffn: int, **options: Any) -> None:
+        super().__init__()
+        self.layers = ModuleList([TransformerEncoderLayer(d_model, heads, ffn, **options) for _ in range(layers)])
+        self.last_norm = LayerNorm(d_model) if options.get("norm") == "pre" else None
+
+    def forward(self, x: Tensor, offsets: np.ndarray, causal: bool = False) -> Tensor:
+        """x [T, d_model] → [T, d_model]."""
+        for layer in self.layers:
+            x = layer(x, offsets, causal)
+        return x if self.last_norm is None else self.last_norm(x)
+
+
+class TransformerDecoder(Module):
+    """A stack of decoder layers; with pre-norm, a last norm."""
+
+    def __init__(self, layers: int, d_model: int, heads: int, ffn: int, **options: Any) -> None:
+        super().__init__()
+        self.layers = ModuleList([TransformerDecoderLayer(d_model, heads, ffn, **options) for _ in range(layers)])
+        self.last_norm = LayerNorm(d_model) if options.get("norm") == "pre" else None
+
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, memory: Tensor, memory_offsets: np.ndarray, return_weights: bool = False
+    ) -> Any:
+        """x [T, d_model], memory [S, d_model] → [T, d_model], and with return_weights a list of flat weights, one a layer."""
+        weights = []
+        for layer in self.layers:
+            x = layer(x, offsets, memory, memory_offsets, return_weights)
+            if return_weights:
+                x, of_layer = x
+                weights.append(of_layer)
+        x = x if self.last_norm is None else self.last_norm(x)
+        return (x, weights) if return_weights else x

@@ -1,0 +1,296 @@
+"""The functional API: every op on NumPy arrays or Tensors.
+
+NumPy arrays in give a NumPy array out; with a Tensor among the inputs the result is a Tensor and can be differentiated.
+Arrays are float32 (others are converted); token ids, labels and offsets are integer arrays, never Tensors.
+
+Sizes: B batch, H heads, N queries, M keys, D head size, T packed tokens, V vocabulary. Shapes that do not fit raise
+ValueError: `[op] expected ..., got ...`.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from attnkit import _core
+from attnkit._core import Tensor
+from attnkit._tensor import float_array, index_array
+
+Array: TypeAlias = Any  # a Tensor, or anything NumPy makes a float32 array of
+
+__all__ = [
+    "add_dropout",
+    "add_dropout_layer_norm",
+    "attention",
+    "cached_attention",
+    "concatenate",
+    "cross_entropy",
+    "dropout",
+    "embedding",
+    "gather_rows",
+    "gelu",
+    "layer_norm",
+    "linear",
+    "linear_cross_entropy",
+    "log_softmax",
+    "matmul",
+    "packed_attention",
+    "relu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "tanh",
+]
+
+
+def _tensor(x: Array) -> Tensor:
+    return x if isinstance(x, Tensor) else _core.from_array(float_array(x))
+
+
+def _optional(x: Array | None) -> Tensor | None:
+    return None if x is None else _tensor(x)
+
+
+def _like(result: Tensor, *inputs: Array | None) -> Any:
+    """`result` as it is when a Tensor was among the inputs, else as a NumPy array."""
+    return result if any(isinstance(x, Tensor) for x in inputs) else result.numpy()
+
+
+def softmax(x: Array, axis: int = -1) -> Any:
+    """exp(x) / sum of exp(x) along `axis`. A slice of -inf alone gives zeros."""
+    return _along(_core.softmax, x, axis)
+
+
+def log_softmax(x: Array, axis: int = -1) -> Any:
+    """x - log(sum of exp(x)) along `axis`."""
+    return _along(_core.log_softmax, x, axis)
+
+
+def _along(op: Any, x: Array, axis: int) -> Any:
+    t = _tensor(x)
+    if axis in (-1, t.ndim - 1):
+        return _like(op(t), x)
+    return _like(op(t.transpose(axis, -1)).transpose(axis, -1), x)
+
+
+def relu(x: Array) -> Any:
+    """max(x, 0)."""
+    return _like(_tensor(x).relu(), x)
+
+
+def gelu(x: Array) -> Any:
+    """x · Φ(x), exactly (Hendrycks and Gimpel, 2016)."""
+    return _like(_tensor(x).gelu(), x)
+
+
+def silu(x: Array) -> Any:
+    """x · sigmoid(x), also called swish."""
+    return _like(_tensor(x).silu(), x)
+
+
+def tanh(x: Array) -> Any:
+    """Hyperbolic tangent."""
+    return _like(_tensor(x).tanh(), x)
+
+
+def sigmoid(x: Array) -> Any:
+    """1 / (1 + exp(-x))."""
+    return _like(_tensor(x).sigmoid(), x)
+
+
+def layer_norm(x: Array, weight: Array | None = None, bias: Array | None = None, eps: float = 1e-5) -> Any:
+    """Layer normalisation over the last axis (Ba et al., 2016): x [..., D], weight [D], bias [D]."""
+    _, normed = _core.add_dropout_layer_norm(_tensor(x), None, _optional(weight), _optional(bias), 0.0, eps)
+    return _like(normed, x, weight, bias)
+
+
+def add_dropout_layer_norm(
+    residual: Array | None,
+    x: Array,
+    weight: Array | None = None,
+    bias: Array | None = None,
+    p: float = 0.0,
+    eps: float = 1e-5,
+) -> tuple[Any, Any]:
+    """(sum, normed) with sum = residual + dropout(x) and normed its layer normalisation, in one pass over memory."""
+    result = _core.add_dropout_layer_norm(_tensor(x), _optional(residual), _optional(weight), _optional(bias), p, eps)
+    return _like(result[0], residual, x, weight, bias), _like(result[1], residual, x, weight, bias)
+
+
+def dropout(x: Array, p: float) -> Any:
+    """Sets each number to zero with probability `p` and scales the rest by 1 / (1 - p) (Srivastava et al., 2014)."""
+    return _like(_core.dropout(_tensor(x), p), x)
+
+
+def add_dropout(residual: Array, x: Array, p: float) -> Any:
+    """residual + dropout(x)."""
+    return _like(_core.add_dropout(_tensor(residual), _tensor(x), p), residual, x)
+
+
+def matmul(a: Array, b: Array) -> Any:
+    """[..., M, K] · [..., K, N]; leading axes broadcast. The precision is that of `attnkit.precision`."""
+    return _like(_core.matmul(_tensor(a), _tensor(b)), a, b)
+
+
+def linear(x: Array, weight: Array, bias: Array | None = None, activation: str | None = None) -> Any:
+    """activation(x · weightᵀ + bias): x [..., K], weight [N, K], bias [N]; relu, gelu, silu, tanh or sigmoid."""
+    return _like(_core.linear(_tensor(x), _tensor(weight), _optional(bias), activation), x, weight, bias)
+
+
+def embedding(
+    ids: ArrayLike,
+    weight: Array,
+    scale: float = 1.0,
+    position_weight: Array | None = None,
+    position_ids: ArrayLike | None = None,
+    dropout: float = 0.0,
+) -> Any:
+    """dropout(scale · weight[ids] + position_weight[position_ids]): ids [T], weight [V, D] → [T, D].
+
+    An id outside its table raises ValueError.
+    """
+    positions = None if position_ids is None else index_array(position_ids, "position_ids")
+    result = _core.embedding(index_array(ids), _tensor(weight), scale, _optional(position_weight), positions, dropout)
+    return _like(result, weight, position_weight)
+
+
+def concatenate(parts: list[Array], axis: int = 0) -> Any:
+    """The parts one after the other along `axis`."""
+    return _like(_core.concatenate([_tensor(part) for part in parts], axis), *parts)
+
+
+def gather_rows(x: Array, rows: ArrayLike) -> Any:
+    """x[rows] along the first axis."""
+    return _like(_core.gather_rows(_tensor(x), index_array(rows, "rows")), x)
+
+
+def _reduce(losses: Any, count: int, reduction: str) -> Any:
+    if reduction == "none":
+        return losses
+    if reduction == "sum":
+        return losses.sum()
+    if reduction == "mean":
+        return losses.sum() * (1.0 / max(count, 1))
+    raise ValueError(f'[reduction] expected "mean", "sum" or "none", got "{reduction}"')
+
+
+def cross_entropy(
+    logits: Array,
+    labels: ArrayLike,
+    label_smoothing: float = 0.0,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Any:
+    """Cross-entropy of logits [T, V] against labels [T], with label smoothing (Szegedy et al., 2016).
+
+    (1 - s) · -log p[label] + s · mean over v of -log p[v]; rows labelled `ignore_index` do not count.
+    """
+    targets = index_array(labels, "labels")
+    losses = _core.cross_entropy(_tensor(logits), targets, label_smoothing, ignore_index)
+    return _like(_reduce(losses, int((targets != ignore_index).sum()), reduction), logits)
+
+
+def linear_cross_entropy(
+    hidden: Array,
+    weight: Array,
+    labels: ArrayLike,
+    bias: Array | None = None,
+    label_smoothing: float = 0.0,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Any:
+    """cross_entropy(hidden · weightᵀ + bias, labels) without ever holding the [T, V] logits.
+
+    hidden [T, D], weight [V, D], bias [V]; reduction "mean" or "sum".
+    """
+    targets = index_array(labels, "labels")
+    loss, _, count = _core.linear_cross_entropy(
+        _tensor(hidden), _tensor(weight), _optional(bias), targets, label_smoothing, ignore_index
+    )
+    if reduction == "sum":
+        loss = loss * float(count)
+    elif reduction != "mean":
+        raise ValueError(f'[linear_cross_entropy] expected reduction "mean" or "sum", got "{reduction}"')
+    return _like(loss, hidden, weight, bias)
+
+
+def attention(
+    q: Array,
+    k: Array,
+    v: Array,
+    mask: Array | None = None,
+    causal: bool = False,
+    window: tuple[int, int] | None = None,
+    query_offset: int = 0,
+    scale: float | None = None,
+    softcap: float | None = None,
+    dropout: float = 0.0,
+    return_weights: bool = False,
+) -> Any:
+    """Scaled dot-product attention (Vaswani et al., 2017, eq. 1), without storing the scores (Dao et al., 2022).
+
+    q [B, H, N, D], k [B, Hk, M, D], v [B, Hk, M, Dv] → [B, H, N, Dv]; H is a multiple of Hk (grouped queries).
+
+    mask: broadcast to [B, H, N, M]; bool (True = may attend) or float (added to the scores).
+    causal: query i sees keys j ≤ i + query_offset.
+    window: (left, right): query i sees keys from i + query_offset - left to i + query_offset + right; -1: no bound.
+    scale: of the scores, 1/√D by default. softcap: c maps scores s to c · tanh(s / c) before the mask.
+    dropout: of the weights. return_weights: also return them, [B, H, N, M], before dropout; the output stays the same
+    to the bit. A query that sees no key gives zeros.
+    """
+    bool_mask = None
+    if mask is not None and not isinstance(mask, Tensor) and np.asarray(mask).dtype == np.bool_:
+        bool_mask, mask = np.ascontiguousarray(mask), None
+    output, weights = _core.attention(
+        _tensor(q), _tensor(k), _tensor(v), _optional(mask), bool_mask, causal, window, query_offset, scale, softcap,
+        dropout, return_weights,
+    )  # fmt: skip
+    if return_weights:
+        return _like(output, q, k, v, mask), _like(weights, q, k, v, mask)
+    return _like(output, q, k, v, mask)
+
+
+def packed_attention(
+    query: Array,
+    key: Array | None,
+    value: Array | None,
+    query_offsets: ArrayLike,
+    key_offsets: ArrayLike | None = None,
+    *,
+    heads: int,
+    kv_heads: int | None = None,
+    causal: bool = False,
+    window: tuple[int, int] | None = None,
+    query_offset: int = 0,
+    scale: float | None = None,
+    softcap: float | None = None,
+    dropout: float = 0.0,
+    return_weights: bool = False,
+) -> Any:
+    """Attention over packed sentences: no padding, no mask.
+
+    query [T, H·D], key [S, Hk·D], value [S, Hk·Dv] → [T, H·Dv]. Sentence b has the queries query_offsets[b] to
+    query_offsets[b + 1] and the keys key_offsets[b] to key_offsets[b + 1] (the same where not given). With key None,
+    query holds query, key and value side by side, [T, (H + 2·Hk)·D]; with value None, key holds key and value,
+    [S, 2·Hk·D]. Other arguments as in `attention`. Weights come flat: for each sentence, for each head, [n, m].
+    """
+    offsets = index_array(query_offsets, "query_offsets")
+    output, weights = _core.packed_attention(
+        _tensor(query), _optional(key), _optional(value), offsets,
+        offsets if key_offsets is None else index_array(key_offsets, "key_offsets"), heads, kv_heads or heads, causal,
+        window, query_offset, scale, softcap, dropout, return_weights,
+    )  # fmt: skip
+    if return_weights:
+        return _like(output, query, key, value), _like(weights, query, key, value)
+    return _like(output, query, key, value)
+
+
+def cached_attention(projected: Tensor, cache: Tensor, layer: int, position: int, heads: int) -> Tensor:
+    """One step of decoding, never recorded.
+
+    projected [rows, 3·D] is the query, key and value of each row's newest token. Its key and value are written into
+    cache [rows, layers, capacity, 2·D] at `layer` and `position`; the query attends to positions 0 to `position`.
+    """
+    return _core.cached_attention(projected, cache, layer, position, heads)

@@ -1,0 +1,95 @@
+"""Adam (Kingma and Ba, 2015) and AdamW (Loshchilov and Hutter, 2019): one fused pass over each parameter."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import numpy as np
+
+from attnkit import _core
+from attnkit._core import Tensor
+
+
+class Adam:
+    """m ← β₁m + (1-β₁)g, v ← β₂v + (1-β₂)g², w ← w - lr · m̂ / (√v̂ + eps). Weight decay is added to the gradient."""
+
+    decoupled = False
+
+    def __init__(
+        self,
+        params: Iterable[Tensor],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0.0,
+    ) -> None:
+        if lr < 0 or eps <= 0 or weight_decay < 0 or not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(
+                "[optim] expected lr >= 0, eps > 0, weight_decay >= 0 and betas in [0, 1), "
+                f"got {lr}, {eps}, {weight_decay} and {betas}"
+            )
+        self.params = list(params)
+        self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
+        self.steps = 0
+        self._moments = [(np.zeros(p.shape, np.float32), np.zeros(p.shape, np.float32)) for p in self.params]
+
+    def step(self, gradient_scale: float = 1.0) -> None:
+        """Updates every parameter that has a gradient, which is multiplied by `gradient_scale` first."""
+        self.steps += 1
+        for parameter, (moment1, moment2) in zip(self.params, self._moments, strict=True):
+            if parameter.grad is not None:
+                _core.adam_step(
+                    parameter, parameter.grad, moment1, moment2, self.steps, self.lr, *self.betas, self.eps,
+                    self.weight_decay, self.decoupled, gradient_scale,
+                )  # fmt: skip
+
+    def zero_grad(self) -> None:
+        for parameter in self.params:
+            parameter.zero_grad()
+
+    def state_dict(self) -> dict[str, Any]:
+        """`steps`, and arrays `moment1.I` and `moment2.I` for parameter I (not copied)."""
+        state: dict[str, Any] = {"steps": self.steps}
+        for index, (moment1, moment2) in enumerate(self._moments):
+            state[f"moment1.{index}"], state[f"moment2.{index}"] = moment1, moment2
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Copies the arrays in. Raises ValueError when one is missing or has another shape."""
+        for index, moments in enumerate(self._moments):
+            for number, moment in enumerate(moments, start=1):
+                name = f"moment{number}.{index}"
+                if name not in state or state[name].shape != moment.shape:
+                    got = list(state[name].shape) if name in state else "nothing"
+                    raise ValueError(f"[optim] expected {name} of shape {list(moment.shape)}, got {got}")
+                moment[...] = state[name]
+        self.steps = int(state["steps"])
+
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay: w ← w - lr · (m̂ / (√v̂ + eps) + weight_decay · w)."""
+
+    decoupled = True
+
+
+def grad_norm(params: Iterable[Tensor]) -> float:
+    """The Euclidean norm of all gradients together."""
+    return float(np.sqrt(_core.sum_of_squares([p.grad for p in params if p.grad is not None])))
+
+
+def clip_scale(norm: float, max_norm: float) -> float:
+    """What to multiply gradients of this norm by so that it is at most `max_norm`; give it to `step(gradient_scale)`."""
+    return min(1.0, max_norm / (norm + 1e-6))
+
+
+def clip_grad_norm_(params: Iterable[Tensor], max_norm: float) -> float:
+    """Scales the gradients in place so that their norm is at most `max_norm`; returns the norm before."""
+    params = list(params)
+    norm = grad_norm(params)
+    scale = clip_scale(norm, max_norm)
+    if scale < 1.0:
+        for parameter in params:
+            if parameter.grad is not None:
+                parameter.grad = parameter.grad * scale
+    return norm

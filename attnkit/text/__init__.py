@@ -1,0 +1,1 @@
+"""Text: tokenizers and vocabularies, corpora, batches, alignments, and the built-in English to Italian corpus."""

@@ -1,0 +1,78 @@
+"""Word alignments: aligned sentence pairs, hard alignments from attention weights, and the alignment error rate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+Link = tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class AlignedPair:
+    """A sentence, its translation, and the links (source index, target index) between their whitespace tokens."""
+
+    source: str
+    target: str
+    alignment: tuple[Link, ...]
+
+    def pharaoh(self) -> str:
+        """The links in the Pharaoh format, `0-0 1-0 2-1`."""
+        return " ".join(f"{source}-{target}" for source, target in self.alignment)
+
+
+def parse_pharaoh(line: str) -> tuple[Link, ...]:
+    """Reads one line of the Pharaoh format. Raises ValueError for anything but `i-j` pairs of whole numbers."""
+    links = []
+    for item in line.split():
+        source, dash, target = item.partition("-")
+        if not (dash and source.isascii() and source.isdigit() and target.isascii() and target.isdigit()):
+            raise ValueError(f"[alignment] expected links such as 0-1, got {item!r}")
+        links.append((int(source), int(target)))
+    return tuple(links)
+
+
+def hard_alignment(weights: npt.ArrayLike) -> list[Link]:
+    """The most attended source token of every target token, as sorted links.
+
+    `weights` is `[target, source]`, one distribution over the source for each target token; of equal weights the first
+    wins. A row without any weight (a query that sees no key) gives no link.
+    """
+    matrix = np.asarray(weights)
+    if matrix.ndim != 2:
+        raise ValueError(f"[hard_alignment] expected weights of shape [target, source], got {list(matrix.shape)}")
+    if matrix.size == 0:
+        return []
+    best = matrix.argmax(axis=1)
+    attended = matrix[np.arange(len(matrix)), best] > 0
+    return sorted((int(best[target]), int(target)) for target in np.flatnonzero(attended))
+
+
+def alignment_error_rate(
+    predicted: Sequence[Iterable[Link]],
+    sure: Sequence[Iterable[Link]],
+    possible: Sequence[Iterable[Link]] | None = None,
+) -> float:
+    """Alignment error rate of a corpus, in [0, 1] (Och & Ney 2003): 1 - (|A & S| + |A & P|) / (|A| + |S|).
+
+    Each argument has one set of links for each sentence: the predicted links A, the sure links S, and the possible
+    links P, which contain S (`None`: the sure links are all there are). The counts are summed over the corpus.
+    Raises ValueError when the numbers of sentences differ.
+    """
+    if possible is None:
+        possible = sure
+    if not len(predicted) == len(sure) == len(possible):
+        raise ValueError(
+            f"[alignment_error_rate] expected {len(sure)} sentences, got {len(predicted)} predicted and "
+            f"{len(possible)} with possible links"
+        )
+    agreed = total = 0
+    for predicted_links, sure_links, possible_links in zip(predicted, sure, possible, strict=True):
+        a, s = set(predicted_links), set(sure_links)
+        p = set(possible_links) | s
+        agreed += len(a & s) + len(a & p)
+        total += len(a) + len(s)
+    return 1.0 - agreed / total if total else 0.0

@@ -1,0 +1,141 @@
+"""The parts of a training configuration that concern text: `[tokenizer]` and `[data]`.
+
+Decoded strictly by msgspec: an unknown key, a wrong type or an impossible value is an error that names the key.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from attnkit.text.corpus import ParallelCorpus
+
+TokenizerKind = Literal["bpe", "unigram", "word", "char"]
+Split = Literal["train", "validation", "test"]
+Positive = Annotated[int, Meta(ge=1)]
+
+
+class TokenizerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How text becomes ids."""
+
+    kind: TokenizerKind = "bpe"
+    """"bpe" or "unigram" (SentencePiece), "word" (split at white space), or "char"."""
+
+    vocab_size: Annotated[int, Meta(ge=5)] = 8000
+    """Entries of a vocabulary, the four special ones included. Words and characters may come to fewer."""
+
+    joint: bool = True
+    """One vocabulary for both languages, which tied embeddings need; false for one each."""
+
+    lowercase: bool = False
+    """Lower-case everything first; the model then writes lower case."""
+
+    normalization: Literal["nmt_nfkc", "nfkc", "identity"] = "nmt_nfkc"
+    """SentencePiece's normalisation of Unicode. "identity" keeps the text as it is."""
+
+    character_coverage: Annotated[float, Meta(gt=0.0, le=1.0)] = 1.0
+    """The share of all characters that SentencePiece must cover; under 1 for writing with very many of them."""
+
+    byte_fallback: bool = False
+    """SentencePiece spells characters it does not know as UTF-8 bytes: nothing is unknown, for 256 entries."""
+
+    min_frequency: Positive = 1
+    """Words or characters seen less often than this are unknown."""
+
+    training_sentences: Positive = 2_000_000
+    """SentencePiece learns from at most this many lines, drawn at random."""
+
+    models: tuple[str, ...] = ()
+    """Ready SentencePiece model files instead of training: one file for a joint vocabulary, or source and target."""
+
+    def __post_init__(self) -> None:
+        if self.models and self.kind not in ("bpe", "unigram"):
+            raise ValueError(f"models: expected none for the kind {self.kind!r}")
+        if self.models and len(self.models) != (1 if self.joint else 2):
+            need = "1 file for a joint vocabulary" if self.joint else "2 files, source and target"
+            raise ValueError(f"models: expected {need}, got {len(self.models)}")
+
+
+class DataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where the sentence pairs come from: files, or the corpus that is built in."""
+
+    builtin: Literal["en-it"] | None = None
+    """The built-in English to Italian corpus instead of files."""
+
+    builtin_train: Positive = 30_000
+    """Training pairs to draw from the built-in corpus."""
+
+    builtin_held_out: Positive = 500
+    """Validation pairs, and as many test pairs, to draw from the built-in corpus."""
+
+    builtin_seed: Annotated[int, Meta(ge=0)] = 1
+    """The draw. Training and held-out sentences are disjoint whatever the seed."""
+
+    format: Literal["parallel", "tsv", "jsonl"] = "parallel"
+    """"parallel": two files, line by line; "tsv": source, tab, target; "jsonl": one object a line. ".gz" works."""
+
+    train: tuple[str, ...] = ()
+    """Training files: [source, target] when parallel, else one file. "-" is standard input."""
+
+    validation: tuple[str, ...] = ()
+    """Validation files, in the same format; none: no validation."""
+
+    test: tuple[str, ...] = ()
+    """Test files, evaluated once at the end; none: no test."""
+
+    source_key: str = "source"
+    """The key of the source sentence in JSON lines."""
+
+    target_key: str = "target"
+    """The key of the target sentence in JSON lines."""
+
+    max_length: Positive = 256
+    """Training pairs with more tokens than this on either side are left out, and counted in the log."""
+
+    def __post_init__(self) -> None:
+        splits = {"train": self.train, "validation": self.validation, "test": self.test}
+        if self.builtin:
+            named = [split for split, files in splits.items() if files]
+            if named:
+                raise ValueError(f"{named[0]}: expected no files beside builtin = {self.builtin!r}")
+            return
+        if not self.train:
+            raise ValueError('train: expected files, or builtin = "en-it"')
+        need = 2 if self.format == "parallel" else 1
+        for split, files in splits.items():
+            if files and len(files) != need:
+                raise ValueError(f"{split}: expected {need} file(s) for format {self.format!r}, got {len(files)}")
+
+    def relative_to(self, folder: Path) -> DataConfig:
+        """The same with relative paths taken from `folder`, the one of the configuration file."""
+
+        def located(files: tuple[str, ...]) -> tuple[str, ...]:
+            return tuple(file if file == "-" else str(folder / file) for file in files)
+
+        return msgspec.structs.replace(
+            self, train=located(self.train), validation=located(self.validation), test=located(self.test)
+        )
+
+    def corpus(self, split: Split) -> ParallelCorpus | None:
+        """Reads or generates one split; None when it is not configured. Errors are those of `ParallelCorpus.read`."""
+        if self.builtin:
+            return self._builtin(split)
+        files = {"train": self.train, "validation": self.validation, "test": self.test}[split]
+        if not files:
+            return None
+        target = files[1] if self.format == "parallel" else None
+        return ParallelCorpus.read(
+            files[0], target, self.format, source_key=self.source_key, target_key=self.target_key
+        )
+
+    def _builtin(self, split: Split) -> ParallelCorpus:
+        from attnkit.text import en_it
+
+        sizes = {"train": self.builtin_train, "validation": self.builtin_held_out, "test": self.builtin_held_out}
+        # Each split is the same whether drawn alone or with the others.
+        wanted = {name: size if name == split else 0 for name, size in sizes.items()}
+        pairs = en_it.corpus(**wanted, seed=self.builtin_seed)[split]
+        return ParallelCorpus.from_pairs((pair.source, pair.target) for pair in pairs)

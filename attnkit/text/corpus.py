@@ -1,0 +1,282 @@
+"""Reading sentence pairs from files, counting what is left out, and their compact encoded form."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import itertools
+import os
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import BinaryIO, Literal, cast
+
+import numpy as np
+import numpy.typing as npt
+
+Format = Literal["parallel", "tsv", "jsonl"]
+Path = str | os.PathLike[str]
+STDIN = "-"
+
+
+# ----- Lines
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    if os.fspath(path) == STDIN:
+        yield sys.stdin.buffer
+        return
+    with open(path, "rb") as raw:
+        if not os.fspath(path).endswith(".gz"):
+            yield raw
+            return
+        with gzip.GzipFile(fileobj=raw) as unpacked:
+            yield cast(BinaryIO, unpacked)
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file without their ends; `-` is standard input, and a name in .gz is unpacked.
+
+    Only LF and CR LF end a line, so that the count agrees with other tools. A byte order mark at the start is dropped.
+    Raises OSError when the file cannot be read, ValueError naming file and line when it is not UTF-8 or not gzip.
+    """
+    name = "standard input" if os.fspath(path) == STDIN else os.fspath(path)
+    number = 0
+    try:
+        with _opened(path) as stream:
+            for number, line in enumerate(stream, start=1):
+                text = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+                yield text.removeprefix("\ufeff") if number == 1 else text
+    except UnicodeDecodeError as error:
+        raise ValueError(f"[corpus] {name}, line {number}: expected UTF-8, got {_bad_byte(error)}") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"[corpus] {name}, after line {number}: expected a whole gzip file: {error}") from None
+
+
+def _bad_byte(error: UnicodeDecodeError) -> str:
+    return f"byte 0x{error.object[error.start]:02x} at column {error.start + 1}"
+
+
+# ----- Pairs
+
+Pair = tuple[str, str]
+
+
+def read_parallel(source: Path, target: Path) -> Iterator[Pair]:
+    """Line i of one file with line i of the other. Raises ValueError with both counts when they differ."""
+    if os.fspath(source) == os.fspath(target) == STDIN:
+        raise ValueError("[corpus] expected at most one of the two files to be standard input")
+    sources, targets = read_lines(source), read_lines(target)
+    for number in itertools.count():
+        first, second = next(sources, None), next(targets, None)
+        if first is None and second is None:
+            return
+        if first is None or second is None:
+            counts = [number + (line is not None) + sum(1 for _ in rest)
+                      for line, rest in ((first, sources), (second, targets))]  # fmt: skip
+            raise ValueError(
+                f"[corpus] expected as many lines in both files, got {counts[0]} in {os.fspath(source)} and "
+                f"{counts[1]} in {os.fspath(target)}"
+            )
+        yield first, second
+
+
+def read_tsv(path: Path) -> Iterator[Pair]:
+    """Source and target, separated by one tab. Raises ValueError for a line with another number of fields."""
+    for number, line in enumerate(read_lines(path), start=1):
+        fields = line.split("\t")
+        if len(fields) != 2:
+            raise ValueError(f"[corpus] {os.fspath(path)}, line {number}: expected 2 fields, got {len(fields)}")
+        yield fields[0], fields[1]
+
+
+def read_jsonl(path: Path, source_key: str = "source", target_key: str = "target") -> Iterator[Pair]:
+    """One JSON object a line with two strings under the given keys; other keys and blank lines are ignored.
+
+    Raises ValueError naming file and line for anything else.
+    """
+    import msgspec
+
+    decode = msgspec.json.Decoder().decode
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
+        where = f"[corpus] {os.fspath(path)}, line {number}"
+        try:
+            record = decode(line)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ValueError(f"{where}: expected a JSON object: {error}") from None
+        if not isinstance(record, dict):
+            raise ValueError(f"{where}: expected a JSON object, got {type(record).__name__}")
+        pair = record.get(source_key), record.get(target_key)
+        for key, value in zip((source_key, target_key), pair, strict=True):
+            if not isinstance(value, str):
+                got = "nothing" if value is None else type(value).__name__
+                raise ValueError(f"{where}: expected a string under {key!r}, got {got}")
+        yield cast(Pair, pair)
+
+
+# ----- Corpora
+
+
+@dataclass(slots=True)
+class CorpusReport:
+    """What became of the pairs: how many were kept, and how many were left out and why."""
+
+    kept: int = 0
+    empty: int = 0
+    too_long: int = 0
+
+    @property
+    def read(self) -> int:
+        return self.kept + self.empty + self.too_long
+
+    def __str__(self) -> str:
+        text = f"{self.kept:,} of {self.read:,} sentence pairs"
+        dropped = [
+            f"{count:,} {reason}" for count, reason in ((self.empty, "empty"), (self.too_long, "too long")) if count
+        ]
+        return text + (f" (left out: {', '.join(dropped)})" if dropped else "")
+
+
+@dataclass(slots=True)
+class ParallelCorpus:
+    """Sentence pairs as text. Pairs with an empty side are left out and counted in `report`."""
+
+    sources: list[str] = field(default_factory=list)
+    targets: list[str] = field(default_factory=list)
+    report: CorpusReport = field(default_factory=CorpusReport)
+
+    def __len__(self) -> int:
+        return len(self.sources)
+
+    def __iter__(self) -> Iterator[Pair]:
+        return zip(self.sources, self.targets, strict=True)
+
+    @classmethod
+    def from_pairs(cls, pairs: Iterable[Pair]) -> ParallelCorpus:
+        """Takes pairs from anywhere, a reader above or a list. White space at the ends is dropped."""
+        corpus = cls()
+        for source, target in pairs:
+            source, target = source.strip(), target.strip()
+            if source and target:
+                corpus.sources.append(source)
+                corpus.targets.append(target)
+            else:
+                corpus.report.empty += 1
+        corpus.report.kept = len(corpus.sources)
+        return corpus
+
+    @classmethod
+    def read(
+        cls,
+        source: Path,
+        target: Path | None = None,
+        format: Format = "parallel",
+        *,
+        source_key: str = "source",
+        target_key: str = "target",
+    ) -> ParallelCorpus:
+        """Reads two parallel files, or one file of format "tsv" or "jsonl" (`target` is None then)."""
+        if (format == "parallel") != (target is not None):
+            need = "a source and a target file" if format == "parallel" else "one file"
+            raise ValueError(f"[corpus] expected {need} for the format {format!r}")
+        if target is not None:
+            return cls.from_pairs(read_parallel(source, target))
+        if format == "tsv":
+            return cls.from_pairs(read_tsv(source))
+        return cls.from_pairs(read_jsonl(source, source_key, target_key))
+
+    def encode(
+        self,
+        source_encoder: Callable[[str], Sequence[int]],
+        target_encoder: Callable[[str], Sequence[int]],
+        max_length: int | None = None,
+    ) -> EncodedCorpus:
+        """Turns the text into ids. A pair with more than `max_length` ids on either side is left out and counted in the
+        report of the result, which also carries the counts of this corpus."""
+        report = CorpusReport(empty=self.report.empty, too_long=self.report.too_long)
+        sources, targets = _Flat(), _Flat()
+        for source, target in self:
+            source_ids, target_ids = source_encoder(source), target_encoder(target)
+            if max_length is not None and max(len(source_ids), len(target_ids)) > max_length:
+                report.too_long += 1
+            elif not source_ids or not target_ids:
+                report.empty += 1
+            else:
+                sources.append(source_ids)
+                targets.append(target_ids)
+                report.kept += 1
+        return EncodedCorpus(*sources.arrays(), *targets.arrays(), report)
+
+
+class _Flat:
+    """Sentences on their way into one flat array, moved there in blocks so that few Python integers live at once."""
+
+    _BLOCK = 1 << 16
+
+    def __init__(self) -> None:
+        self._blocks: list[npt.NDArray[np.int32]] = []
+        self._ids: list[int] = []
+        self._lengths: list[int] = []
+
+    def append(self, ids: Sequence[int]) -> None:
+        self._ids.extend(ids)
+        self._lengths.append(len(ids))
+        if len(self._ids) >= self._BLOCK:
+            self._flush()
+
+    def _flush(self) -> None:
+        self._blocks.append(np.array(self._ids, dtype=np.int32))
+        self._ids = []
+
+    def arrays(self) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+        self._flush()
+        offsets = np.zeros(len(self._lengths) + 1, dtype=np.int64)
+        np.cumsum(self._lengths, out=offsets[1:])
+        return np.concatenate(self._blocks), offsets
+
+
+def flatten(sentences: Iterable[Sequence[int]]) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.int64]]:
+    """Lists of ids as one flat array (int32) and offsets (int64): sentence i is ids[offsets[i]:offsets[i + 1]]."""
+    flat = _Flat()
+    for ids in sentences:
+        flat.append(ids)
+    return flat.arrays()
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedCorpus:
+    """N sentence pairs as ids, without bos and eos: for each side one flat int32 array and int64 offsets `[N + 1]`."""
+
+    source_ids: npt.NDArray[np.int32]
+    source_offsets: npt.NDArray[np.int64]
+    target_ids: npt.NDArray[np.int32]
+    target_offsets: npt.NDArray[np.int64]
+    report: CorpusReport = field(default_factory=CorpusReport)
+
+    def __post_init__(self) -> None:
+        if len(self.source_offsets) != len(self.target_offsets):
+            raise ValueError(
+                f"[corpus] expected as many sentences on both sides, got {len(self.source_offsets) - 1} and "
+                f"{len(self.target_offsets) - 1}"
+            )
+        for side, ids, offsets in (
+            ("source", self.source_ids, self.source_offsets),
+            ("target", self.target_ids, self.target_offsets),
+        ):
+            if len(offsets) < 1 or offsets[0] != 0 or offsets[-1] != len(ids) or (np.diff(offsets) < 0).any():
+                raise ValueError(f"[corpus] expected {side} offsets that rise from 0 to {len(ids)}")
+
+    def __len__(self) -> int:
+        return len(self.source_offsets) - 1
+
+    def source(self, index: int) -> npt.NDArray[np.int32]:
+        """The ids of one source sentence, a view."""
+        return self.source_ids[self.source_offsets[index] : self.source_offsets[index + 1]]
+
+    def target(self, index: int) -> npt.NDArray[np.int32]:
+        """The ids of one target sentence, a view."""
+        return self.target_ids[self.target_offsets[index] : self.target_offsets[index + 1]]

@@ -1,0 +1,314 @@
+"""Tokenizers: text to ids and back, by SentencePiece, by words or by characters."""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import msgspec
+
+from attnkit.files import atomic_write
+from attnkit.text.config import TokenizerConfig, TokenizerKind
+from attnkit.text.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Vocabulary
+
+if TYPE_CHECKING:
+    from sentencepiece import SentencePieceProcessor
+
+# Not the machine's: SentencePiece adds up the counts of its threads, so their number is part of the result.
+_TRAINING_THREADS = 2
+_MAX_LINE_BYTES = 1 << 16
+_SPACE = "▁"
+
+
+class Tokenizer(Protocol):
+    """Text to ids and back. No method adds or needs bos and eos; ids from 0 to 3 are pad, unk, bos, eos."""
+
+    @property
+    def vocab_size(self) -> int:
+        """The number of ids."""
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a line of text."""
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids; pad, bos and eos are left out. Raises ValueError for an id out of range."""
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        """The tokens of ids, as the vocabulary writes them. Raises ValueError for an id out of range."""
+
+    def unknown(self, text: str) -> list[str]:
+        """The parts of a text that become the unknown token, in order."""
+
+    def save(self, directory: Path, name: str) -> None:
+        """Writes the tokenizer's file into a model directory; `name` is tokenizer, source or target."""
+
+
+class _VocabularyTokenizer:
+    """What words and characters have in common: a lookup in a `Vocabulary`."""
+
+    def __init__(
+        self, vocabulary: Vocabulary, split: Callable[[str], Sequence[str]], separator: str, lowercase: bool
+    ) -> None:
+        self.vocabulary = vocabulary
+        self._split, self._separator, self._lowercase = split, separator, lowercase
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.vocabulary)
+
+    def encode(self, text: str) -> list[int]:
+        return [self.vocabulary.id(token) for token in self._tokens(text)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return self._separator.join(self.pieces([number for number in ids if number not in (PAD, BOS, EOS)]))
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        return [self.vocabulary.token(int(number)) for number in ids]
+
+    def unknown(self, text: str) -> list[str]:
+        return [token for token in self._tokens(text) if token not in self.vocabulary]
+
+    def save(self, directory: Path, name: str) -> None:
+        self.vocabulary.save(directory / _file_name(name, sentencepiece=False))
+
+    def _tokens(self, text: str) -> Sequence[str]:
+        return self._split(text.lower() if self._lowercase else text)
+
+
+class WordTokenizer(_VocabularyTokenizer):
+    """Words are what white space separates; `decode` puts single spaces between them."""
+
+    def __init__(self, vocabulary: Vocabulary, lowercase: bool = False) -> None:
+        super().__init__(vocabulary, str.split, " ", lowercase)
+
+
+class CharTokenizer(_VocabularyTokenizer):
+    """Every code point is a token, spaces too."""
+
+    def __init__(self, vocabulary: Vocabulary, lowercase: bool = False) -> None:
+        super().__init__(vocabulary, list, "", lowercase)
+
+
+class SentencePieceTokenizer:
+    """A SentencePiece model, BPE or unigram (Kudo & Richardson 2018)."""
+
+    def __init__(self, model: bytes, lowercase: bool = False, name: str = "a SentencePiece model") -> None:
+        """`model` is the content of a model file. Raises ValueError, naming it as `name`, when it is not one, or when
+        its special ids are not those of this library (pad 0, unk 1, bos 2, eos 3)."""
+        self._processor = _processor(model, name)
+        self._lowercase = lowercase
+
+    @classmethod
+    def train(cls, lines: Iterable[str], config: TokenizerConfig, seed: int = 1) -> SentencePieceTokenizer:
+        """Learns a model of `config.vocab_size` entries. The same lines, configuration and seed give the same bytes.
+
+        Raises ValueError when there is no text, or too little for so many entries.
+        """
+        return cls(_train_sentencepiece(_prepared(lines, config.lowercase), config, seed), config.lowercase)
+
+    @property
+    def vocab_size(self) -> int:
+        return int(self._processor.vocab_size())
+
+    def encode(self, text: str) -> list[int]:
+        ids: list[int] = self._processor.encode(self._prepare(text))
+        return ids
+
+    def decode(self, ids: Sequence[int]) -> str:
+        return str(self._processor.decode(self._checked(ids)))
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        return [str(self._processor.id_to_piece(number)) for number in self._checked(ids)]
+
+    def unknown(self, text: str) -> list[str]:
+        prepared = self._prepare(text)
+        pieces = zip(self._processor.encode(prepared), self._processor.encode(prepared, out_type=str), strict=True)
+        return [piece.removeprefix(_SPACE) for number, piece in pieces if number == UNK]
+
+    def save(self, directory: Path, name: str) -> None:
+        with atomic_write(directory / _file_name(name, sentencepiece=True)) as file:
+            file.write(self._processor.serialized_model_proto())
+
+    def _prepare(self, text: str) -> str:
+        return text.lower() if self._lowercase else text
+
+    def _checked(self, ids: Sequence[int]) -> list[int]:
+        numbers = [int(number) for number in ids]
+        size = self.vocab_size
+        for number in numbers:
+            if not 0 <= number < size:
+                raise ValueError(f"[tokenizer] expected an id in [0, {size}), got {number}")
+        return numbers
+
+
+def _processor(model: bytes, name: str) -> SentencePieceProcessor:
+    from sentencepiece import SentencePieceProcessor
+
+    processor = SentencePieceProcessor()
+    try:
+        # An empty file parses as a model without pieces, which SentencePiece then reads out of bounds.
+        loaded = bool(model) and processor.LoadFromSerializedProto(model) and processor.vocab_size() > 0
+    except (RuntimeError, ValueError, OSError, TypeError):
+        loaded = False
+    if not loaded:
+        raise ValueError(f"[tokenizer] expected {name} to be a SentencePiece model, but it cannot be read as one")
+    found = processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id()
+    if found != (PAD, UNK, BOS, EOS):
+        raise ValueError(
+            f"[tokenizer] expected {name} to have pad, unk, bos, eos = {PAD}, {UNK}, {BOS}, {EOS} (train it with "
+            f"--pad_id={PAD} --unk_id={UNK} --bos_id={BOS} --eos_id={EOS}), got {', '.join(map(str, found))}"
+        )
+    return processor
+
+
+def _prepared(lines: Iterable[str], lowercase: bool) -> Iterator[str]:
+    for line in lines:
+        if line.strip():
+            yield line.lower() if lowercase else line
+
+
+def _train_sentencepiece(lines: Iterator[str], config: TokenizerConfig, seed: int) -> bytes:
+    import sentencepiece
+
+    first = next(lines, None)
+    if first is None:
+        raise ValueError("[tokenizer] expected text to train on, got no line with any")
+
+    def all_lines() -> Iterator[str]:
+        yield first
+        yield from lines
+
+    model = io.BytesIO()
+    pad, unknown, begin, end = SPECIAL_TOKENS
+    sentencepiece.set_random_generator_seed(seed)
+    try:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=all_lines(),
+            model_writer=model,
+            model_type=config.kind,
+            vocab_size=config.vocab_size,
+            character_coverage=config.character_coverage,
+            normalization_rule_name=config.normalization,
+            byte_fallback=config.byte_fallback,
+            input_sentence_size=config.training_sentences,
+            shuffle_input_sentence=True,
+            max_sentence_length=_MAX_LINE_BYTES,
+            num_threads=_TRAINING_THREADS,
+            pad_id=PAD, unk_id=UNK, bos_id=BOS, eos_id=EOS,
+            pad_piece=pad, unk_piece=unknown, bos_piece=begin, eos_piece=end,
+            unk_surface=unknown,
+            minloglevel=2,
+        )  # fmt: skip
+    except (RuntimeError, ValueError, OSError) as error:
+        # SentencePiece's text says where in its source it failed, then what to change.
+        reason = str(error).rpartition("] ")[2].strip() or str(error)
+        raise ValueError(
+            f"[tokenizer] cannot learn {config.vocab_size} {config.kind} entries from this text: {reason}"
+        ) from None
+    return model.getvalue()
+
+
+def _file_name(name: str, sentencepiece: bool) -> str:
+    if sentencepiece:
+        return f"{name}.spm"
+    return "vocab.txt" if name == "tokenizer" else f"{name}.vocab.txt"
+
+
+class _Saved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The tokenizer's part of a model's config.json."""
+
+    kind: TokenizerKind
+    joint: bool
+    lowercase: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TokenizerPair:
+    """The tokenizers of a translation model; the same object twice when the vocabulary is joint."""
+
+    source: Tokenizer
+    target: Tokenizer
+    kind: TokenizerKind
+    lowercase: bool = False
+
+    @property
+    def joint(self) -> bool:
+        return self.source is self.target
+
+    @classmethod
+    def train(
+        cls, sources: Iterable[str], targets: Iterable[str], config: TokenizerConfig, seed: int = 1
+    ) -> TokenizerPair:
+        """Learns the vocabularies from the training text, or reads the model files that the configuration names.
+
+        Raises ValueError when the text is too little for the vocabulary, or a given model is none; OSError when it
+        cannot be read.
+        """
+        if config.models:
+            read = [_read_sentencepiece(Path(path), config.lowercase) for path in config.models]
+            return cls(read[0], read[-1], config.kind, config.lowercase)
+        if config.joint:
+            tokenizer = _train(_chain(sources, targets), config, seed)
+            return cls(tokenizer, tokenizer, config.kind, config.lowercase)
+        source, target = _train(sources, config, seed), _train(targets, config, seed)
+        return cls(source, target, config.kind, config.lowercase)
+
+    def save(self, directory: str | os.PathLike[str]) -> None:
+        """Writes tokenizer.spm, or source.spm and target.spm, or for words and characters vocab.txt, or
+        source.vocab.txt and target.vocab.txt."""
+        for side, name in self._files():
+            side.save(Path(directory), name)
+
+    def to_config(self) -> dict[str, Any]:
+        """What `load` needs beside the files: the tokenizer's part of config.json."""
+        return {"kind": self.kind, "joint": self.joint, "lowercase": self.lowercase}
+
+    @classmethod
+    def load(cls, directory: str | os.PathLike[str], config: Mapping[str, Any]) -> TokenizerPair:
+        """Reads what `save` wrote, with what `to_config` gave. Raises OSError for a missing file, ValueError for a file
+        or a configuration that is not one of ours."""
+        try:
+            saved = msgspec.convert(config, _Saved)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"[tokenizer] config.json: {error}") from None
+        names = ("tokenizer",) if saved.joint else ("source", "target")
+        read = [_read(Path(directory), name, saved) for name in names]
+        return cls(read[0], read[-1], saved.kind, saved.lowercase)
+
+    def _files(self) -> list[tuple[Tokenizer, Literal["tokenizer", "source", "target"]]]:
+        return [(self.source, "tokenizer")] if self.joint else [(self.source, "source"), (self.target, "target")]
+
+
+def _chain(sources: Iterable[str], targets: Iterable[str]) -> Iterator[str]:
+    yield from sources
+    yield from targets
+
+
+def _train(lines: Iterable[str], config: TokenizerConfig, seed: int) -> Tokenizer:
+    if config.kind in ("bpe", "unigram"):
+        return SentencePieceTokenizer.train(lines, config, seed)
+    split: Callable[[str], Iterable[str]] = str.split if config.kind == "word" else list
+    tokens = (token for line in _prepared(lines, config.lowercase) for token in split(line))
+    vocabulary = Vocabulary.build(tokens, config.vocab_size, config.min_frequency)
+    if len(vocabulary) == len(SPECIAL_TOKENS):
+        raise ValueError("[tokenizer] expected text to train on, got no token often enough")
+    return _from_vocabulary(vocabulary, config.kind, config.lowercase)
+
+
+def _from_vocabulary(vocabulary: Vocabulary, kind: TokenizerKind, lowercase: bool) -> Tokenizer:
+    return WordTokenizer(vocabulary, lowercase) if kind == "word" else CharTokenizer(vocabulary, lowercase)
+
+
+def _read_sentencepiece(path: Path, lowercase: bool) -> SentencePieceTokenizer:
+    return SentencePieceTokenizer(path.read_bytes(), lowercase, str(path))
+
+
+def _read(directory: Path, name: str, saved: _Saved) -> Tokenizer:
+    if saved.kind in ("bpe", "unigram"):
+        return _read_sentencepiece(directory / _file_name(name, sentencepiece=True), saved.lowercase)
+    vocabulary = Vocabulary.load(directory / _file_name(name, sentencepiece=False))
+    return _from_vocabulary(vocabulary, saved.kind, saved.lowercase)

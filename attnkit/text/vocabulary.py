@@ -1,0 +1,78 @@
+"""A vocabulary: distinct tokens numbered from 0, the four special ones first, the same in every model."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+from attnkit.files import atomic_write
+
+PAD, UNK, BOS, EOS = range(4)
+"""The ids of padding (never in a packed batch), unknown, beginning and end of a sentence, in every tokenizer."""
+
+SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
+
+
+class Vocabulary:
+    """Tokens and their ids. Text that happens to contain "</s>" does not become the special token: it is unknown."""
+
+    def __init__(self, tokens: Sequence[str]) -> None:
+        """`tokens` in the order of their ids, without the special ones. Raises ValueError for a repeated one."""
+        self._tokens = (*SPECIAL_TOKENS, *tokens)
+        self._ids = {token: number for number, token in enumerate(tokens, start=len(SPECIAL_TOKENS))}
+        if len(set(self._tokens)) != len(self._tokens):
+            repeated = next(token for token, count in Counter(self._tokens).items() if count > 1)
+            raise ValueError(f"[vocabulary] expected distinct tokens, got {repeated!r} twice")
+
+    @classmethod
+    def build(cls, tokens: Iterable[str], size: int, min_frequency: int = 1) -> Vocabulary:
+        """The most frequent tokens, at most `size` with the special ones; of equals the first in code point order."""
+        if size <= len(SPECIAL_TOKENS):
+            raise ValueError(f"[vocabulary] expected a size over {len(SPECIAL_TOKENS)}, got {size}")
+        counts = Counter(tokens)
+        for token in SPECIAL_TOKENS:
+            counts.pop(token, None)
+        frequent = sorted((-count, token) for token, count in counts.items() if count >= min_frequency)
+        return cls([token for _, token in frequent[: size - len(SPECIAL_TOKENS)]])
+
+    def __len__(self) -> int:
+        return len(self._tokens)
+
+    def __contains__(self, token: str) -> bool:
+        return token in self._ids
+
+    def id(self, token: str) -> int:
+        """The id of a token, `UNK` when it is not there."""
+        return self._ids.get(token, UNK)
+
+    def token(self, number: int) -> str:
+        """The token of an id. Raises ValueError for an id outside the vocabulary."""
+        if not 0 <= number < len(self._tokens):
+            raise ValueError(f"[vocabulary] expected an id in [0, {len(self._tokens)}), got {number}")
+        return self._tokens[number]
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes one token a line, in the order of the ids, the special ones included."""
+        with atomic_write(path, "w") as file:
+            file.writelines(f"{token}\n" for token in self._tokens)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Vocabulary:
+        """Reads what `save` wrote. Raises OSError, or ValueError naming the file when it is anything else."""
+        where = f"[vocabulary] {os.fspath(path)}"
+        with open(path, "rb") as file:
+            data = file.read()
+        try:
+            text = data.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise ValueError(f"{where}: expected UTF-8, got byte 0x{data[error.start]:02x} at {error.start}") from None
+        lines = text.removesuffix("\n").split("\n")  # not splitlines: a token may be a line separator of Unicode's
+        if tuple(lines[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS:
+            raise ValueError(f"{where}: expected the first lines to be {', '.join(SPECIAL_TOKENS)}")
+        if "" in lines:
+            raise ValueError(f"{where}, line {lines.index('') + 1}: expected a token, got an empty line")
+        try:
+            return cls(lines[len(SPECIAL_TOKENS) :])
+        except ValueError as error:
+            raise ValueError(f"{where}: {error}") from None

@@ -1,0 +1,176 @@
+"""The training configuration: what a TOML file may say, every key explained where it is defined.
+
+Sections: `task`, [data], [tokenizer], [model], [training], [decoding]. Decoding is strict: an unknown key, a wrong type
+or an impossible value is an error that names the key (see `attnkit.training.config_file`).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from attnkit.decoding.options import Normalization
+from attnkit.models.config import ModelConfig
+from attnkit.text.config import DataConfig, TokenizerConfig
+
+Positive = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
+Share = Annotated[float, Meta(ge=0.0, lt=1.0)]
+
+
+class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[training]: how the weights are found."""
+
+    seed: Annotated[int, Meta(ge=0, lt=2**63)] = 1
+    """First weights, dropout, the order of the data: the same seed gives the same bytes."""
+
+    precision: Literal["fp32", "bf16"] = "fp32"
+    """What matrix products read: "bf16" is faster where the CPU has it (`attnkit doctor`); weights stay float32."""
+
+    max_steps: NotNegative = 0
+    """Stop after this many updates of the weights; 0 for no limit."""
+
+    max_epochs: NotNegative = 0
+    """Stop after this many passes over the training data; 0 for no limit."""
+
+    max_minutes: Annotated[float, Meta(ge=0.0)] = 0.0
+    """Stop after this much training time, validation and earlier parts of a resumed run included; 0 for no limit."""
+
+    batch_tokens: Positive = 4096
+    """A batch holds at most this many source tokens and at most this many target tokens. There is no padding."""
+
+    accumulate: Positive = 1
+    """Batches whose gradients make one step, each target token weighing the same."""
+
+    optimizer: Literal["adam", "adamw"] = "adam"
+    """"adamw" decouples the weight decay from the gradient."""
+
+    learning_rate: Annotated[float, Meta(gt=0.0)] = 0.001
+    """The peak, which is reached at the end of the warm-up."""
+
+    betas: tuple[Share, Share] = (0.9, 0.98)
+    """How slowly Adam's running means of the gradient and of its square forget."""
+
+    eps: Annotated[float, Meta(gt=0.0)] = 1e-9
+    """Keeps Adam's division finite."""
+
+    weight_decay: Annotated[float, Meta(ge=0.0)] = 0.0
+    """Pulls weights towards zero."""
+
+    clip_norm: Annotated[float, Meta(ge=0.0)] = 1.0
+    """Gradients of a larger norm, all parameters together, are scaled down to it; 0 leaves them alone."""
+
+    label_smoothing: Share = 0.1
+    """The share of probability that the loss spreads over all other tokens (Szegedy et al., 2016)."""
+
+    schedule: Literal["inverse-sqrt", "cosine", "constant"] = "inverse-sqrt"
+    """How the learning rate goes on after the warm-up; "cosine" ends at max_steps."""
+
+    warmup_steps: NotNegative = 1000
+    """Steps in which the learning rate rises from 0 in a line."""
+
+    min_learning_rate: Annotated[float, Meta(ge=0.0)] = 0.0
+    """The schedule falls no lower."""
+
+    log_every: Positive = 50
+    """Steps between two lines of metrics.jsonl, and of the log where there is no terminal."""
+
+    validate_every: Positive = 1
+    """Epochs or steps, as validate_unit says, between two validations. Each also saves a checkpoint."""
+
+    validate_unit: Literal["epochs", "steps"] = "epochs"
+    """What validate_every counts."""
+
+    metric: Literal["loss", "bleu"] = "loss"
+    """What makes a validation the best: the lowest loss a token, or the highest BLEU."""
+
+    patience: NotNegative = 0
+    """Stop after this many validations in a row without a new best; 0 never stops early."""
+
+    save_every: NotNegative = 0
+    """Steps between two checkpoints beside those at validations; 0 for none."""
+
+    final: Literal["best", "last", "average"] = "best"
+    """The weights that become the model: those of the best validation, the last ones, or the mean of the last few."""
+
+    average_last: Annotated[int, Meta(ge=2)] = 5
+    """With final = "average", how many of the last validations' weights are averaged."""
+
+    def __post_init__(self) -> None:
+        if not (self.max_steps or self.max_epochs or self.max_minutes or self.patience):
+            raise ValueError("max_steps: expected this, max_epochs, max_minutes or patience above 0, or no end is set")
+        if self.schedule == "cosine" and self.max_steps <= self.warmup_steps:
+            raise ValueError(
+                "max_steps: expected more than warmup_steps for the cosine schedule, which ends there, "
+                f"got {self.max_steps} and {self.warmup_steps}"
+            )
+        if self.min_learning_rate > self.learning_rate:
+            raise ValueError(f"min_learning_rate: expected at most learning_rate, got {self.min_learning_rate}")
+
+
+class DecodingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[decoding]: how validation and test sentences are translated, and how BLEU is counted."""
+
+    bleu: bool = True
+    """Translate at every validation and measure BLEU; false validates by loss alone, which takes less time."""
+
+    validation_beam: Positive = 1
+    """Hypotheses followed for a sentence at the validations; 1 is greedy search."""
+
+    beam: Positive = 5
+    """The same for the test data, and for the validation data once training has ended."""
+
+    length_penalty: Annotated[float, Meta(ge=0.0)] = 1.0
+    """See `attnkit.DecodingOptions`: larger favours longer translations."""
+
+    normalization: Normalization = "average"
+    """What the length penalty means: "average" (the log-probability over length ** penalty) or "gnmt"."""
+
+    min_length: NotNegative = 1
+    """Translations have at least this many tokens."""
+
+    no_repeat_ngram: NotNegative = 0
+    """No n-gram of this size occurs twice in a translation; 0 for no rule."""
+
+    batch_tokens: Positive = 1024
+    """About how many source tokens are translated at once."""
+
+    tokenize: Literal["13a", "none", "intl", "char", "zh"] = "13a"
+    """sacrebleu's tokenisation; "none" for text that is tokenised already."""
+
+
+class TranslateConfig(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="task", tag="translate"
+):
+    """A whole configuration with task = "translate"."""
+
+    data: DataConfig
+    """Sentence pairs. Relative paths are taken from the current directory, not from the TOML file's."""
+
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    """How text becomes ids."""
+
+    model: ModelConfig
+    """What is trained; `type` says which model."""
+
+    training: TrainingConfig
+    """How it is trained."""
+
+    decoding: DecodingConfig = DecodingConfig()
+    """How it is evaluated."""
+
+    def __post_init__(self) -> None:
+        validated = bool(self.data.builtin or self.data.validation)
+        if not validated and (self.training.patience or self.training.final == "best"):
+            raise ValueError(
+                'data.validation: expected files, which patience and final = "best" need '
+                '(or set training.patience = 0 and training.final = "last")'
+            )
+        if self.training.metric == "bleu" and not self.decoding.bleu:
+            raise ValueError('training.metric: expected "loss" with decoding.bleu = false, got "bleu"')
+
+
+RunConfig = TranslateConfig
+"""Any configuration: the union, by `task`, of the tasks' own."""

@@ -1,0 +1,292 @@
+"""Loading a model directory, and translating with it."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, Unpack
+
+import numpy as np
+import numpy.typing as npt
+
+from attnkit.decoding.options import DecodingOptions, Normalization
+from attnkit.decoding.protocol import S, TextModel
+from attnkit.text.vocabulary import BOS, EOS, PAD, UNK
+
+if TYPE_CHECKING:
+    from attnkit.decoding.search import Hypothesis
+    from attnkit.text.tokenizer import Tokenizer
+
+Precision = Literal["fp32", "bf16"]
+
+# A model without a limit of its own (sinusoidal positions) still reads no more than this of one line: attention costs
+# the square of the length, and a file without line ends would take all memory.
+LONGEST_SOURCE = 1024
+
+
+TASK = "translation"  # of config.json
+
+
+class TranslationModel(TextModel[S], Protocol[S]):
+    """A model that reads text as well: `start` takes the ids of sentences, each with its end token."""
+
+    @property
+    def max_source_length(self) -> int | None:
+        """The positions of the encoder, that of the end token included; None for no limit."""
+        ...
+
+
+class SearchArguments(TypedDict, total=False):
+    """The keyword arguments of `translate` that choose the search; `DecodingOptions` explains them."""
+
+    beam: int
+    nbest: int
+    min_length: int
+    max_length: int | None
+    length_penalty: float
+    normalization: Normalization
+    no_repeat_ngram: int
+    sample: bool
+    temperature: float
+    top_k: int
+    top_p: float
+    seed: int
+
+
+def decoding_options(**search: Unpack[SearchArguments]) -> DecodingOptions:
+    """`DecodingOptions` with a beam of 5, or of 1 where `sample` is set. Raises ValueError for nonsense."""
+    if search.get("sample"):
+        search.setdefault("beam", 1)
+    return DecodingOptions(**search)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Result:
+    """One translated line.
+
+    text: the translation; empty for an empty line.
+    score: the normalised log-probability that hypotheses are compared by; 0 for an empty line.
+    tokens: the pieces of `text`, N of them.
+    attention: cross-attention float32 [N, M], averaged over heads as the model does; None unless asked for.
+    source_tokens: the M pieces that the model read, its end token included, so that rows of attention sum to one.
+    truncated: the line was longer than the model reads, or the translation reached max_length.
+    unknown: the words or pieces of the line that the vocabulary does not have.
+    alternatives: the second to the nbest-th translation, best first, where nbest > 1.
+    """
+
+    text: str
+    score: float
+    tokens: list[str]
+    attention: npt.NDArray[np.float32] | None
+    source_tokens: list[str]
+    truncated: bool = False
+    unknown: list[str] = field(default_factory=list)
+    alternatives: tuple[Result, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A line on its way through the model; `ids` ends with the end token, and is empty for an empty line."""
+
+    number: int
+    ids: list[int]
+    pieces: list[str]
+    prefix: list[int]
+    truncated: bool
+    unknown: list[str]
+
+
+class Translator:
+    """A translation model with its tokenizers. Made by `attnkit.load`."""
+
+    def __init__(
+        self,
+        model: TranslationModel[Any],
+        source_tokenizer: Tokenizer,
+        target_tokenizer: Tokenizer,
+        *,
+        precision: Precision = "fp32",
+        max_source_length: int | None = None,
+    ) -> None:
+        """`max_source_length` counts pieces and the end token; None takes the model's own limit."""
+        if precision not in ("fp32", "bf16"):
+            raise ValueError(f'[load] expected precision "fp32" or "bf16", got {precision!r}')
+        limit = model.max_source_length or LONGEST_SOURCE
+        if max_source_length is not None and not 1 < max_source_length <= limit:
+            raise ValueError(f"[translate] expected max_source_length from 2 to {limit}, got {max_source_length}")
+        self.model = model
+        self.precision: Precision = precision
+        self.source_tokenizer = source_tokenizer
+        self.target_tokenizer = target_tokenizer
+        self.max_source_length = max_source_length or limit
+
+    def translate(
+        self,
+        lines: Iterable[str],
+        *,
+        attention: bool = False,
+        prefix: str | Sequence[str] | None = None,
+        batch_tokens: int = 1024,
+        **search: Unpack[SearchArguments],
+    ) -> list[Result]:
+        """One Result a line, in order. An empty line gives an empty Result, its attention of shape [0, 0].
+
+        attention: also return the cross-attention; the text is the same with and without.
+        prefix: what every translation starts with, or one such text for each line; an empty line stays empty.
+        batch_tokens: about how many source tokens go through the model at once.
+        beam=5, nbest=1, min_length=1, max_length=None, ...: see `DecodingOptions`.
+        """
+        if isinstance(lines, str):
+            raise TypeError("[translate] expected a list of lines, got one string")
+        lines = list(lines)
+        window = max(1, len(lines))
+        arguments: Any = {"attention": attention, "prefix": prefix, "batch_tokens": batch_tokens, **search}
+        return list(self.translate_stream(lines, window=window, **arguments))
+
+    def translate_stream(
+        self,
+        lines: Iterable[str],
+        *,
+        attention: bool = False,
+        prefix: str | Iterable[str] | None = None,
+        batch_tokens: int = 1024,
+        window: int = 2048,
+        **search: Unpack[SearchArguments],
+    ) -> Iterator[Result]:
+        """`translate` for input of any length: yields in input order while it reads.
+
+        `window` lines are read at a time and sorted by length, so that a batch holds sentences of one length. Arguments
+        are checked at the call; errors of `lines` itself pass through.
+        """
+        options = decoding_options(**search)
+        for name, value in (("batch_tokens", batch_tokens), ("window", window)):
+            if value < 1:
+                raise ValueError(f"[translate] expected {name} >= 1, got {value}")
+        # A limit that the model does not allow is an error now, not after the first window.
+        limit = self.model.max_target_length
+        options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), None if limit is None else limit - 1)
+        return self._stream(lines, prefix, options, attention, batch_tokens, window)
+
+    def _stream(
+        self,
+        lines: Iterable[str],
+        prefix: str | Iterable[str] | None,
+        options: DecodingOptions,
+        attention: bool,
+        batch_tokens: int,
+        window: int,
+    ) -> Iterator[Result]:
+        numbered = enumerate(_with_prefixes(lines, prefix))
+        while chunk := list(itertools.islice(numbered, window)):
+            sources = [self._read(number, line, start) for number, (line, start) in chunk]
+            results: dict[int, Result] = {}
+            for batch in _batches(sources, batch_tokens):
+                for source, hypotheses in zip(batch, self._decode(batch, options, attention), strict=True):
+                    results[source.number] = self._write(source, hypotheses)
+            empty = Result("", 0.0, [], np.zeros((0, 0), np.float32) if attention else None, [])
+            yield from (results.get(source.number, empty) for source in sources)
+
+    def _read(self, number: int, line: str, prefix: str) -> _Source:
+        if not isinstance(line, str):
+            raise TypeError(f"[translate] expected text in line {number + 1}, got {type(line).__name__}")
+        line = line.strip()  # as in training
+        ids = self.source_tokenizer.encode(line)
+        unknown = self.source_tokenizer.unknown(line) if UNK in ids else []
+        longest = self.max_source_length - 1
+        kept = [*ids[:longest], EOS] if ids else []
+        return _Source(
+            number=number,
+            ids=kept,
+            pieces=self.source_tokenizer.pieces(kept),
+            prefix=self.target_tokenizer.encode(prefix.strip()),
+            truncated=len(ids) > longest,
+            unknown=unknown,
+        )
+
+    def _decode(self, batch: list[_Source], options: DecodingOptions, attention: bool) -> list[list[Hypothesis]]:
+        import attnkit
+        from attnkit.decoding.search import decode
+
+        ids = np.array([token for source in batch for token in source.ids], np.int32)
+        offsets = np.cumsum([0, *(len(source.ids) for source in batch)]).astype(np.int32)
+        with attnkit.no_grad(), attnkit.precision(self.precision):
+            return decode(
+                self.model,
+                ids,
+                offsets,
+                options,
+                attention=attention,
+                prefixes=[source.prefix for source in batch],
+                suppress=[token for token in (PAD, UNK, BOS) if token != self.model.eos_id],  # they are no text
+                numbers=[source.number for source in batch],
+            )
+
+    def _write(self, source: _Source, hypotheses: list[Hypothesis]) -> Result:
+        results = [
+            Result(
+                text=self.target_tokenizer.decode(hypothesis.tokens.tolist()),
+                score=hypothesis.score,
+                tokens=self.target_tokenizer.pieces(hypothesis.tokens.tolist()),
+                attention=hypothesis.attention,
+                source_tokens=source.pieces,
+                truncated=source.truncated or hypothesis.cut,
+                unknown=source.unknown,
+            )
+            for hypothesis in hypotheses
+        ]
+        best = results[0]
+        return dataclasses.replace(best, alternatives=tuple(results[1:]))
+
+
+def _with_prefixes(lines: Iterable[str], prefix: str | Iterable[str] | None) -> Iterator[tuple[str, str]]:
+    if prefix is None or isinstance(prefix, str):
+        return zip(lines, itertools.repeat(prefix or ""))
+    return zip(lines, prefix, strict=True)
+
+
+def _batches(sources: list[_Source], batch_tokens: int) -> Iterator[list[_Source]]:
+    """Lines of about one length together, longest first, up to `batch_tokens` a batch; empty lines are in none."""
+    batch: list[_Source] = []
+    tokens = 0
+    for source in sorted((s for s in sources if s.ids), key=lambda s: -len(s.ids)):
+        if batch and tokens + len(source.ids) > batch_tokens:
+            yield batch
+            batch, tokens = [], 0
+        batch.append(source)
+        tokens += len(source.ids)
+    if batch:
+        yield batch
+
+
+def load(path: str | os.PathLike[str], precision: Precision = "fp32", threads: int | None = None) -> Translator:
+    """The model of a directory that `attnkit train` wrote, ready for use; config.json says of which kind it is.
+
+    precision: "fp32" or "bf16", of the matrix products. threads: sets the number for the whole process; None leaves it.
+    Raises FileNotFoundError where there is no model, ValueError for a broken one; the message names the file.
+    """
+    import attnkit
+    from attnkit.models import load_model, read_config
+    from attnkit.text.tokenizer import TokenizerPair
+
+    directory = Path(path)
+    config = read_config(directory)
+    where = f"[load] {directory / 'config.json'}"
+    if (task := config.get("task")) != TASK:
+        raise ValueError(f"{where}: expected the task {TASK!r}, got {task!r}")
+    if not isinstance(tokenizer := config.get("tokenizer"), dict):
+        raise ValueError(f"{where}: expected a table under tokenizer, got {tokenizer!r}")
+    if threads is not None:
+        attnkit.set_num_threads(threads)
+    tokenizers = TokenizerPair.load(directory, tokenizer)
+    model = load_model(directory)
+    sizes = tokenizers.source.vocab_size, tokenizers.target.vocab_size
+    if sizes != (config["source_vocab_size"], config["target_vocab_size"]):
+        raise ValueError(
+            f"[load] {directory}: expected tokenizers of {config['source_vocab_size']} and "
+            f"{config['target_vocab_size']} entries, as the model has, got {sizes[0]} and {sizes[1]}"
+        )
+    return Translator(model, tokenizers.source, tokenizers.target, precision=precision)

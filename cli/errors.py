@@ -1,0 +1,97 @@
+"""How a command ends: one clear line on stderr and the right exit status, never a traceback.
+
+Status 0: all went well. 1: a failure. 2: bad usage. 130: interrupted (128 + SIGINT). 141: the reader of stdout went
+away, as in `attnkit translate ... | head` (128 + SIGPIPE, the status other tools have then); nothing is said.
+`ATTNKIT_TRACEBACK=1` lets Python's traceback through, for those who look for a bug.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+from contextlib import suppress
+
+import click
+
+FAILURE, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
+
+# Exceptions of Python itself that nobody raises for a user's mistake: one of them is our bug, and is called so.
+_BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, RecursionError, TypeError)
+
+
+def status_of(command: Callable[[], None]) -> int:
+    """Runs `command` and returns the exit status, having said on stderr what went wrong."""
+    try:
+        command()
+        sys.stdout.flush()  # a full disk or a closed pipe may show only now
+        return 0
+    except click.exceptions.Exit as end:
+        return _flushed(end.exit_code)
+    except BrokenPipeError:
+        _abandon_stdout()
+        return BROKEN_PIPE
+    except (KeyboardInterrupt, click.Abort) as error:
+        _say(str(error) or "interrupted")  # a command may say in the exception how to go on
+        return INTERRUPTED
+    except click.UsageError as error:
+        _say_usage(error)
+        return USAGE
+    except click.ClickException as error:
+        _say(error.format_message())
+        return error.exit_code
+    except Exception as error:
+        if os.environ.get("ATTNKIT_TRACEBACK") == "1":
+            raise
+        _abandon_stdout()
+        _say(describe(error))
+        return FAILURE
+
+
+def describe(error: Exception) -> str:
+    """What went wrong, in one line: the file's name and the reason for an OSError, else the message."""
+    match error:
+        case OSError(strerror=str(reason)):
+            return f"{os.fsdecode(error.filename)}: {reason}" if isinstance(error.filename, str | bytes) else reason
+        case UnicodeDecodeError():
+            return f"expected UTF-8 text, got the byte 0x{error.object[error.start]:02x} at position {error.start}"
+        case MemoryError():
+            return str(error) or "not enough memory"
+        case ModuleNotFoundError(name=str(name)):
+            return f"the Python package {name} is needed for this and is not installed"
+        case _ if isinstance(error, _BUGS) or not str(error):
+            return f"internal error: {type(error).__name__}: {error} (ATTNKIT_TRACEBACK=1 shows where)"
+    return str(error)
+
+
+def _flushed(status: int) -> int:
+    """`--help | head` ends here: the flush that would fail at exit is made now."""
+    return status or status_of(lambda: None)
+
+
+def _say_usage(error: click.UsageError) -> None:
+    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # `attnkit` alone: its message is the help
+        click.echo(error.format_message(), err=True)
+        return
+    command = error.ctx.command_path if error.ctx else "attnkit"
+    _say(f"{error.format_message()} (see {command} --help)", command)
+
+
+def _say(message: str, command: str = "attnkit") -> None:
+    """One line: a message may quote a file's name or content, which must neither break it nor reach the terminal as
+    control codes."""
+    line = " ".join(f"{command}: {message}".split())
+    line = "".join(character if character.isprintable() else "\ufffd" for character in line)
+    with suppress(OSError):  # stderr may be closed; the status still tells
+        print(line.encode("utf-8", "replace").decode(), file=sys.stderr, flush=True)
+
+
+def _abandon_stdout() -> None:
+    """Sends what is still buffered nowhere: Python would flush it at exit, fail again and say so."""
+    with suppress(OSError, ValueError):
+        sys.stdout.flush()
+        return
+    with suppress(OSError, ValueError, AttributeError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, sys.stdout.fileno())
+        os.close(nowhere)

@@ -1,0 +1,108 @@
+"""attnkit evaluate: BLEU and chrF of a model on parallel text."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .search_options import chosen_search, search_options
+
+if TYPE_CHECKING:
+    from attnkit.translator import Result
+
+
+@click.command()
+@click.argument("model", type=click.Path())
+@click.option("--source", required=True, metavar="FILE", help="Text to translate, a line a sentence; .gz too.")
+@click.option("--reference", required=True, metavar="FILE", help="Its translations, line by line.")
+@click.option("--metric", "metrics", type=click.Choice(["bleu", "chrf"]), multiple=True, help="Repeatable.  [both]")
+@click.option(
+    "--tokenize",
+    type=click.Choice(["13a", "none", "intl", "char"]),
+    default="13a",
+    help="Of sacrebleu; none where the text is tokenised already.  [13a]",
+)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@search_options
+@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of the arithmetic.  [fp32]")
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="[the cores that this process may use]")
+@click.option("--batch-tokens", type=click.IntRange(1), default=1024, metavar="N", help="Tokens at once.  [1024]")
+def evaluate(
+    model: str,
+    source: str,
+    reference: str,
+    metrics: tuple[str, ...],
+    tokenize: Any,
+    as_json: bool,
+    precision: Any,
+    threads: int | None,
+    batch_tokens: int,
+    **arguments: Any,
+) -> None:
+    """Translate a file with the MODEL in a directory and score it against a reference.
+
+    An empty line is translated as an empty line, and counts.
+    """
+    search = chosen_search(arguments)
+
+    import attnkit
+    from attnkit.evaluation import METRICS
+    from attnkit.text.corpus import read_parallel
+
+    pairs = list(read_parallel(source, reference))
+    if not pairs:
+        raise ValueError(f"[evaluate] expected at least one line, got none in {source}")
+    translator = attnkit.load(model, precision=precision, threads=threads)
+    start = time.perf_counter()
+    results = translator.translate([line for line, _ in pairs], batch_tokens=batch_tokens, **search)
+    report = _report(results, [line for _, line in pairs], metrics or METRICS, tokenize, time.perf_counter() - start)
+    click.echo(_as_json(report) if as_json else _as_text(report))
+
+
+def _report(
+    results: list[Result], references: list[str], metrics: tuple[str, ...], tokenize: Any, seconds: float
+) -> dict[str, Any]:
+    from attnkit import evaluation
+
+    texts = [result.text for result in results]
+    report: dict[str, Any] = {}
+    if "bleu" in metrics:
+        report["bleu"] = dataclasses.asdict(evaluation.bleu(texts, references, tokenize))
+    if "chrf" in metrics:
+        report["chrf"] = dataclasses.asdict(evaluation.chrf(texts, references))
+    return report | {
+        "sentences": len(results),
+        "truncated": sum(result.truncated for result in results),
+        "seconds": seconds,
+        "sentences_per_second": len(results) / seconds,
+        "tokens_per_second": sum(len(result.tokens) for result in results) / seconds,
+    }
+
+
+def _as_json(report: dict[str, Any]) -> str:
+    import msgspec
+
+    return msgspec.json.encode(report).decode()
+
+
+def _as_text(report: dict[str, Any]) -> str:
+    lines = []
+    if bleu := report.get("bleu"):
+        precisions = " / ".join(f"{precision:.1f}" for precision in bleu["precisions"])
+        lines.append(
+            f"BLEU {bleu['score']:.2f}   {precisions}   brevity penalty {bleu['brevity_penalty']:.3f}   "
+            f"length {bleu['hypothesis_length']:,} / {bleu['reference_length']:,}"
+        )
+        lines.append(f"     {bleu['signature']}")
+    if chrf := report.get("chrf"):
+        lines.append(f"chrF {chrf['score']:.2f}")
+        lines.append(f"     {chrf['signature']}")
+    cut = f", {report['truncated']:,} cut" if report["truncated"] else ""
+    lines.append(
+        f"{report['sentences']:,} sentences{cut} in {report['seconds']:.1f} s: "
+        f"{report['sentences_per_second']:,.1f} sentences/s, {report['tokens_per_second']:,.0f} target tokens/s"
+    )
+    return "\n".join(lines)

@@ -1,0 +1,73 @@
+"""The command `attnkit`: the list of commands, and the one place where a run ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+import click
+from click.shell_completion import shell_complete
+
+import attnkit
+
+from . import errors
+from .completion import VARIABLE
+
+# A command's module is imported when it is called, so that `attnkit --help` does not wait for all of them.
+COMMANDS = {
+    "train": "Train a model from a configuration file or a preset.",
+    "translate": "Translate text, line by line, from a file or stdin.",
+    "evaluate": "Score a model's translations against a reference.",
+    "bench": "Measure speed on this machine, beside its peers.",
+    "doctor": "Show what this machine can do.",
+    "completion": "Print the completion script of a shell.",
+}
+
+
+class LazyGroup(click.Group):
+    """Commands are modules of this package; each has a Click command named `command`."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command = import_module(f".{cmd_name}", __package__).command
+        assert isinstance(command, click.Command)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    epilog="Results go to stdout, all else to stderr. The exit status is 0 when all went well, 1 after a failure and 2 "
+    "for bad usage.",
+)
+@click.version_option(attnkit.__version__, message="attnkit %(version)s")
+def group() -> None:
+    """Train attention models and translate with them, on an ordinary CPU."""
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Does one command; every failure is an exception (`errors.status_of` turns it into a line and a status)."""
+    instruction = os.environ.get(VARIABLE)
+    if instruction:
+        raise click.exceptions.Exit(shell_complete(group, {}, "attnkit", VARIABLE, instruction))
+    with group.make_context("attnkit", list(arguments)) as context:
+        group.invoke(context)
+
+
+def main() -> None:
+    """The entry point of the console script."""
+    sys.exit(errors.status_of(lambda: run(sys.argv[1:])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,173 @@
+#include "attnkit/autograd.h"
+
+#include <atomic>
+#include <queue>
+#include <stdexcept>
+#include <unordered_map>
+
+#include "attnkit/check.h"
+#include "attnkit/kernels/elementwise.h"
+
+namespace attnkit {
+namespace {
+
+std::atomic<uint64_t> next_sequence{0};
+thread_local bool grad_enabled = true;
+thread_local kernels::Precision matmul_precision = kernels::Precision::kFloat32;
+
+struct Latest {
+  bool operator()(const std::shared_ptr<Node>& a, const std::shared_ptr<Node>& b) const { return a->sequence() < b->sequence(); }
+};
+
+// The gradients that have reached a node so far. `owned` says that nobody else holds the tensor, so that it may be added to.
+struct Pending {
+  std::vector<Tensor> gradients;
+  std::vector<bool> owned;
+};
+
+void AddTo(Tensor& sum, bool& owned, Tensor gradient) {
+  if (!sum) {
+    sum = std::move(gradient);
+    owned = false;
+    return;
+  }
+  Tensor target = owned ? sum : Tensor(sum.shape());
+  kernels::Add(sum.data(), gradient.data(), sum.size(), target.data());
+  sum = std::move(target);
+  owned = true;
+}
+
+class Engine {
+ public:
+  void Run(const Tensor& root, Tensor gradient) {
+    Deliver(root, std::move(gradient));
+    while (!queue_.empty()) {
+      const std::shared_ptr<Node> node = queue_.top();
+      queue_.pop();
+      Visit(*node);
+    }
+  }
+
+ private:
+  void Visit(Node& node) {
+    Pending pending = std::move(pending_[&node]);
+    pending_.erase(&node);
+    std::vector<Tensor> gradients = node.Run(pending.gradients);
+    pending.gradients.clear();
+    const std::vector<Tensor> inputs = node.inputs();
+    node.Release();
+    for (size_t i = 0; i < inputs.size(); ++i) {
+      if (i < gradients.size() && gradients[i] && inputs[i].requires_grad()) Deliver(inputs[i], std::move(gradients[i]));
+    }
+  }
+
+  void Deliver(const Tensor& target, Tensor gradient) {
+    ATTNKIT_CHECK(gradient.shape() == target.shape(), "[backward] expected a gradient of shape ", ToString(target.shape()), ", got ",
+                  ToString(gradient.shape()));
+    const std::shared_ptr<Node>& node = target.node();
+    if (!node) {
+      Accumulate(target, std::move(gradient));
+      return;
+    }
+    if (node->released()) {
+      throw std::runtime_error(
+          "[backward] the values saved for this graph were freed by an earlier backward(); run the forward pass again");
+    }
+    const auto [entry, inserted] = pending_.try_emplace(node.get());
+    Pending& pending = entry->second;
+    if (inserted) {
+      pending.gradients.resize(node->output_shapes().size());
+      pending.owned.resize(node->output_shapes().size());
+      queue_.push(node);
+    }
+    bool owned = pending.owned[target.output_index()];
+    AddTo(pending.gradients[target.output_index()], owned, std::move(gradient));
+    pending.owned[target.output_index()] = owned;
+  }
+
+  static void Accumulate(Tensor leaf, Tensor gradient) {
+    Tensor grad = leaf.grad();
+    if (!grad) {
+      leaf.set_grad(gradient.IsSoleOwner() ? std::move(gradient) : gradient.Clone());
+      return;
+    }
+    Tensor sum(grad.shape());  // the old one may be held by the user
+    kernels::Add(grad.data(), gradient.data(), grad.size(), sum.data());
+    leaf.set_grad(std::move(sum));
+  }
+
+  std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, Latest> queue_;
+  std::unordered_map<Node*, Pending> pending_;
+};
+
+}  // namespace
+
+Node::Node(const char* name, std::vector<Tensor> inputs, std::vector<Shape> output_shapes, BackwardFunction backward)
+    : name_(name),
+      sequence_(next_sequence.fetch_add(1)),
+      inputs_(std::move(inputs)),
+      output_shapes_(std::move(output_shapes)),
+      backward_(std::move(backward)) {}
+
+// A long graph that is dropped without backward would recurse once a node, through Tensor and Node; take it apart in a loop.
+Node::~Node() {
+  std::vector<Tensor> chain = std::move(inputs_);
+  while (!chain.empty()) {
+    Tensor tensor = std::move(chain.back());
+    chain.pop_back();
+    if (!tensor || tensor.impl_.use_count() > 1 || !tensor.impl_->node || tensor.impl_->node.use_count() > 1) continue;
+    std::vector<Tensor> inputs = std::move(tensor.impl_->node->inputs_);
+    for (Tensor& input : inputs) chain.push_back(std::move(input));
+  }
+}
+
+std::vector<Tensor> Node::Run(std::vector<Tensor>& output_gradients) {
+  NoGrad no_grad;
+  return backward_(output_gradients);
+}
+
+void Node::Release() {
+  backward_ = nullptr;
+  inputs_.clear();
+}
+
+bool GradEnabled() { return grad_enabled; }
+void SetGradEnabled(bool enabled) { grad_enabled = enabled; }
+
+bool NeedsGrad(const std::vector<Tensor>& inputs) {
+  if (!grad_enabled) return false;
+  for (const Tensor& input : inputs) {
+    if (input && input.requires_grad()) return true;
+  }
+  return false;
+}
+
+void Record(const char* name, std::vector<Tensor> inputs, std::vector<Tensor*> outputs, BackwardFunction backward) {
+  std::vector<Shape> shapes;
+  for (const Tensor* output : outputs) shapes.push_back(output->shape());
+  const auto node = std::make_shared<Node>(name, std::move(inputs), std::move(shapes), std::move(backward));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    outputs[i]->impl_->node = node;
+    outputs[i]->impl_->output_index = static_cast<int>(i);
+  }
+}
+
+void Backward(const Tensor& root, Tensor gradient) {
+  ATTNKIT_CHECK(root.requires_grad(), "[backward] expected a tensor computed from one with requires_grad=True");
+  if (!gradient) {
+    ATTNKIT_CHECK(root.size() == 1, "[backward] expected a scalar, or a gradient of shape ", ToString(root.shape()));
+    gradient = Tensor::Full(root.shape(), 1.0f);
+  }
+  Engine().Run(root, std::move(gradient));
+}
+
+Tensor LeafGradient(const Tensor& leaf) {
+  Tensor target = leaf;
+  if (!target.grad()) target.set_grad(Tensor::Zeros(target.shape()));
+  return target.grad();
+}
+
+kernels::Precision MatmulPrecision() { return matmul_precision; }
+void SetMatmulPrecision(kernels::Precision precision) { matmul_precision = precision; }
+
+}  // namespace attnkit

@@ -1,0 +1,144 @@
+#include "attnkit/tensor.h"
+
+#include <algorithm>
+#include <cstring>
+#include <tuple>
+
+#include "attnkit/autograd.h"
+#include "attnkit/check.h"
+#include "attnkit/cpu.h"
+
+namespace attnkit {
+
+int64_t SizeOf(const Shape& shape) {
+  int64_t size = 1;
+  for (int64_t length : shape) {
+    ATTNKIT_CHECK(length >= 0 && !__builtin_mul_overflow(size, length, &size), "[tensor] expected sizes >= 0 whose product fits, got ",
+                  ToString(shape));
+  }
+  return size;
+}
+
+std::string ToString(const Shape& shape) {
+  std::string text = "[";
+  for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
+  return text + "]";
+}
+
+Storage::Storage(int64_t size) : data_(static_cast<float*>(Allocate(size * sizeof(float)))), size_(size) {}
+
+Storage::Storage(float* data, int64_t size, std::function<void()> release)
+    : data_(data), size_(size), release_(std::move(release)), exposed_(true) {}
+
+Storage::~Storage() {
+  if (release_) {
+    release_();
+  } else {
+    Free(data_, size_ * sizeof(float));
+  }
+}
+
+void Storage::Touch() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  packed_.clear();
+}
+
+void Storage::Expose() {
+  std::lock_guard<std::mutex> lock(mutex_);
+  exposed_ = true;
+  packed_.clear();
+}
+
+bool Storage::PackKey::operator<(const PackKey& other) const {
+  const auto fields = [](const PackKey& key) {
+    return std::tie(key.offset, key.k, key.n, key.row_stride, key.column_stride, key.precision, key.isa);
+  };
+  return fields(*this) < fields(other);
+}
+
+std::shared_ptr<const kernels::PackedMatrix> Storage::Packed(int64_t offset, int64_t k, int64_t n, int64_t row_stride,
+                                                             int64_t column_stride, kernels::Precision precision) {
+  const PackKey key{offset, k, n, row_stride, column_stride, static_cast<int>(precision), static_cast<int>(ActiveIsa())};
+  {
+    std::lock_guard<std::mutex> lock(mutex_);
+    const auto found = packed_.find(key);
+    if (found != packed_.end()) return found->second;
+  }
+  auto packed = std::make_shared<const kernels::PackedMatrix>(
+      kernels::PackMatrix(data_ + offset, k, n, row_stride, column_stride, precision));
+  std::lock_guard<std::mutex> lock(mutex_);
+  if (!exposed_) packed_.emplace(key, packed);
+  return packed;
+}
+
+Tensor::Tensor(Shape shape) : impl_(std::make_shared<Impl>()) {
+  impl_->size = SizeOf(shape);
+  impl_->shape = std::move(shape);
+  impl_->storage = std::make_shared<Storage>(impl_->size);
+}
+
+Tensor Tensor::Full(Shape shape, float value) {
+  Tensor tensor(std::move(shape));
+  std::fill_n(tensor.data(), tensor.size(), value);
+  return tensor;
+}
+
+Tensor Tensor::Zeros(Shape shape) { return Full(std::move(shape), 0.0f); }
+
+Tensor Tensor::Borrow(float* data, Shape shape, std::function<void()> release) {
+  Tensor tensor;
+  tensor.impl_ = std::make_shared<Impl>();
+  tensor.impl_->size = SizeOf(shape);
+  tensor.impl_->shape = std::move(shape);
+  tensor.impl_->storage = std::make_shared<Storage>(data, tensor.impl_->size, std::move(release));
+  return tensor;
+}
+
+Tensor Tensor::View(Shape shape, int64_t offset) const {
+  Tensor view;
+  view.impl_ = std::make_shared<Impl>();
+  view.impl_->size = SizeOf(shape);
+  ATTNKIT_CHECK(offset >= 0 && offset + view.impl_->size <= size(), "[view] expected a shape of at most ", size(), " numbers, got ",
+                ToString(shape));
+  view.impl_->shape = std::move(shape);
+  view.impl_->storage = impl_->storage;
+  view.impl_->offset = impl_->offset + offset;
+  return view;
+}
+
+Tensor Tensor::Detach() const { return View(shape()); }
+
+Tensor Tensor::Clone() const {
+  Tensor copy{Shape(shape())};
+  std::memcpy(copy.data(), data(), size() * sizeof(float));
+  return copy;
+}
+
+void Tensor::CopyFrom(const float* source) {
+  std::memcpy(data(), source, size() * sizeof(float));
+  storage().Touch();
+}
+
+void Tensor::set_requires_grad(bool value) {
+  ATTNKIT_CHECK(is_leaf(), "[requires_grad] expected a tensor that no op computed; use detach() first");
+  impl_->requires_grad = value;
+}
+
+Tensor Tensor::grad() const {
+  Tensor grad;
+  grad.impl_ = impl_->grad;
+  return grad;
+}
+
+void Tensor::set_grad(Tensor grad) {
+  ATTNKIT_CHECK(!grad || grad.shape() == shape(), "[grad] expected shape ", ToString(shape()), ", got ", ToString(grad.shape()));
+  impl_->grad = std::move(grad.impl_);
+}
+
+std::shared_ptr<const kernels::PackedMatrix> Tensor::Packed(bool transpose, kernels::Precision precision) const {
+  const int64_t rows = dim(0), columns = dim(1);
+  return transpose ? storage().Packed(offset(), columns, rows, 1, columns, precision)
+                   : storage().Packed(offset(), rows, columns, columns, 1, precision);
+}
+
+}  // namespace attnkit

@@ -1,0 +1,30 @@
+#include "attnkit/random.h"
+
+#include <mutex>
+
+namespace attnkit {
+namespace {
+
+std::mutex mutex;
+GeneratorState state;
+
+}  // namespace
+
+void ManualSeed(uint64_t seed) { SetGeneratorState({seed, 0}); }
+
+GeneratorState GetGeneratorState() {
+  std::lock_guard<std::mutex> lock(mutex);
+  return state;
+}
+
+void SetGeneratorState(GeneratorState new_state) {
+  std::lock_guard<std::mutex> lock(mutex);
+  state = new_state;
+}
+
+PhiloxKey NextPhiloxKey() {
+  std::lock_guard<std::mutex> lock(mutex);
+  return {state.seed, state.next_stream++};
+}
+
+}  // namespace attnkit

@@ -1,0 +1,56 @@
+// A caching allocator: freed blocks are kept by size class and handed out again, so that after the first step training
+// touches no fresh page. Blocks are 64-byte aligned and may be freed by any thread.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <utility>
+
+namespace attnkit {
+
+// Throws std::bad_alloc. Contents are undefined.
+void* Allocate(size_t bytes);
+void Free(void* block, size_t bytes) noexcept;
+// Gives the cached blocks back to the system.
+void TrimCache();
+
+struct AllocatorStats {
+  int64_t bytes_in_use = 0;   // handed out now
+  int64_t bytes_cached = 0;   // free, kept
+  int64_t peak_bytes = 0;     // largest bytes_in_use so far
+  int64_t system_calls = 0;   // how many times memory was asked of the system
+};
+AllocatorStats GetAllocatorStats();
+
+// An owned array of T, uninitialised.
+template <typename T>
+class Buffer {
+ public:
+  Buffer() = default;
+  explicit Buffer(int64_t size) : size_(size), data_(size > 0 ? static_cast<T*>(Allocate(size * sizeof(T))) : nullptr) {}
+  Buffer(Buffer&& other) noexcept : size_(std::exchange(other.size_, 0)), data_(std::exchange(other.data_, nullptr)) {}
+  Buffer& operator=(Buffer&& other) noexcept {
+    std::swap(size_, other.size_);
+    std::swap(data_, other.data_);
+    return *this;
+  }
+  Buffer(const Buffer&) = delete;
+  Buffer& operator=(const Buffer&) = delete;
+  ~Buffer() {
+    if (data_) Free(data_, size_ * sizeof(T));
+  }
+
+  T* data() { return data_; }
+  const T* data() const { return data_; }
+  int64_t size() const { return size_; }
+  T& operator[](int64_t i) { return data_[i]; }
+  const T& operator[](int64_t i) const { return data_[i]; }
+  T* begin() { return data_; }
+  T* end() { return data_ + size_; }
+
+ private:
+  int64_t size_ = 0;
+  T* data_ = nullptr;
+};
+
+}  // namespace attnkit

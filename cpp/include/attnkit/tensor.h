@@ -1,0 +1,123 @@
+// Tensor: a float32 array in row-major order, with an optional place in the tape.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "attnkit/allocator.h"
+#include "attnkit/kernels/gemm.h"
+
+namespace attnkit {
+
+using Shape = std::vector<int64_t>;
+
+int64_t SizeOf(const Shape& shape);             // throws when a size is negative or the product overflows
+std::string ToString(const Shape& shape);       // "[2, 8, 64]"
+
+class Node;
+
+// The memory of one or more tensors: from the caching allocator, or borrowed from elsewhere (NumPy, DLPack) with an owner that
+// is released at the end.
+class Storage {
+ public:
+  explicit Storage(int64_t size);
+  Storage(float* data, int64_t size, std::function<void()> release);
+  ~Storage();
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+
+  float* data() { return data_; }
+  int64_t size() const { return size_; }
+
+  // Must follow every write in place: packed copies are then made anew.
+  void Touch();
+  // Somebody outside can write here without telling: packed copies are never kept from now on.
+  void Expose();
+
+  // `matrix` packed as the right-hand side of a product; kept until the storage is written. The offset is in numbers.
+  std::shared_ptr<const kernels::PackedMatrix> Packed(int64_t offset, int64_t k, int64_t n, int64_t row_stride,
+                                                      int64_t column_stride, kernels::Precision precision);
+
+ private:
+  struct PackKey {
+    int64_t offset, k, n, row_stride, column_stride;
+    int precision, isa;
+    bool operator<(const PackKey& other) const;
+  };
+
+  float* data_ = nullptr;
+  int64_t size_ = 0;
+  std::function<void()> release_;
+  std::mutex mutex_;
+  bool exposed_ = false;
+  std::map<PackKey, std::shared_ptr<const kernels::PackedMatrix>> packed_;
+};
+
+// A handle; copies share the array and the place in the tape.
+class Tensor {
+ public:
+  Tensor() = default;
+  explicit Tensor(Shape shape);  // uninitialised
+  static Tensor Zeros(Shape shape);
+  static Tensor Full(Shape shape, float value);
+  static Tensor Borrow(float* data, Shape shape, std::function<void()> release);
+
+  explicit operator bool() const { return impl_ != nullptr; }
+  const Shape& shape() const { return impl_->shape; }
+  int64_t dim(int64_t axis) const { return impl_->shape[axis < 0 ? axis + rank() : axis]; }
+  int64_t rank() const { return static_cast<int64_t>(impl_->shape.size()); }
+  int64_t size() const { return impl_->size; }
+  // The shape as a matrix: all axes but the last are rows.
+  int64_t columns() const { return rank() ? dim(-1) : 1; }
+  int64_t rows() const { return columns() ? size() / columns() : SizeOf({shape().begin(), shape().end() - 1}); }
+  float* data() const { return impl_->storage->data() + impl_->offset; }
+  Storage& storage() const { return *impl_->storage; }
+  int64_t offset() const { return impl_->offset; }
+
+  // The same memory under another shape of the same size, outside the tape.
+  Tensor View(Shape shape, int64_t offset = 0) const;
+  // The same memory outside the tape.
+  Tensor Detach() const;
+  Tensor Clone() const;
+  void CopyFrom(const float* source);
+
+  bool requires_grad() const { return impl_ && (impl_->requires_grad || impl_->node); }
+  bool is_leaf() const { return !impl_->node; }
+  void set_requires_grad(bool value);
+  Tensor grad() const;
+  void set_grad(Tensor grad);
+  const std::shared_ptr<Node>& node() const { return impl_->node; }
+  int output_index() const { return impl_->output_index; }
+
+  // This matrix [k, n] (or its transpose) packed as a right-hand side.
+  std::shared_ptr<const kernels::PackedMatrix> Packed(bool transpose, kernels::Precision precision) const;
+
+  // Does nobody else hold this memory?
+  bool IsSoleOwner() const { return impl_.use_count() == 1 && impl_->storage.use_count() == 1; }
+  bool SameAs(const Tensor& other) const { return impl_ == other.impl_; }
+
+ private:
+  struct Impl {
+    std::shared_ptr<Storage> storage;
+    int64_t offset = 0;
+    Shape shape;
+    int64_t size = 0;
+    bool requires_grad = false;
+    std::shared_ptr<Impl> grad;
+    std::shared_ptr<Node> node;  // what computed it; null for a leaf
+    int output_index = 0;
+  };
+
+  std::shared_ptr<Impl> impl_;
+
+  friend class Node;
+  friend void Record(const char* name, std::vector<Tensor> inputs, std::vector<Tensor*> outputs,
+                     std::function<std::vector<Tensor>(std::vector<Tensor>&)> backward);
+};
+
+}  // namespace attnkit

@@ -1,0 +1,46 @@
+// Dropout over flat arrays (Srivastava et al., 2014).
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "kernels/dropout.cc"
+#include "hwy/foreach_target.h"
+#include "hwy/highway.h"
+// After foreach_target.h:
+#include "attnkit/kernels/elementwise.h"
+#include "attnkit/threads.h"
+#include "kernels/dispatch.h"
+#include "kernels/philox-inl.h"
+#include "kernels/vector-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace attnkit::kernels::HWY_NAMESPACE {
+
+// out = residual + dropout(x) for the elements begin .. end - 1; residual may be null.
+void DropoutRange(const float* residual, const float* x, int64_t begin, int64_t end, float p, PhiloxKey key, float* out) {
+  const DropoutRule rule(p);
+  alignas(64) uint16_t scratch[kDropoutChunk + kPhiloxPadding];
+  for (int64_t first = begin; first < end; first += kDropoutChunk) {
+    const int64_t count = std::min(kDropoutChunk, end - first);
+    const uint16_t* numbers = PhiloxSpan(key, static_cast<uint64_t>(first), count, scratch);
+    ForVectors(count, [=](auto access, int64_t i, int) ATTNKIT_BODY {
+      FloatVec y = rule.Apply(access.Load(x + first + i), numbers + i);
+      if (residual) y = hn::Add(y, access.Load(residual + first + i));
+      access.Store(y, out + first + i);
+    });
+  }
+}
+
+}  // namespace attnkit::kernels::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace attnkit::kernels {
+
+void Dropout(const float* x, int64_t size, float p, PhiloxKey key, float* out) { AddDropout(nullptr, x, size, p, key, out); }
+
+void AddDropout(const float* residual, const float* x, int64_t size, float p, PhiloxKey key, float* out) {
+  constexpr int64_t kGrain = 32 * 1024;
+  auto* kernel = ATTNKIT_DISPATCH(DropoutRange);
+  ParallelFor(size, kGrain, [=](int64_t begin, int64_t end) { kernel(residual, x, begin, end, p, key, out); });
+}
+
+}  // namespace attnkit::kernels
+#endif

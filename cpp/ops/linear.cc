@@ -1,0 +1,74 @@
+#include "attnkit/check.h"
+#include "attnkit/kernels/rows.h"
+#include "attnkit/ops.h"
+
+namespace attnkit::ops {
+namespace {
+
+using kernels::Activation;
+
+// GELU and SiLU are not functions of their own result: backward needs what they read.
+bool NeedsInput(Activation activation) { return activation == Activation::kGelu || activation == Activation::kSilu; }
+
+struct Saved {
+  Tensor x, weight, pre, post;
+  Activation activation;
+  kernels::Precision precision;
+  bool need_x, need_weight, need_bias;
+};
+
+std::vector<Tensor> LinearBackward(const Saved& s, std::vector<Tensor>& dy) {
+  Tensor dpre = dy[0];
+  if (s.activation != Activation::kNone) {
+    dy[0] = Tensor();
+    if (!dpre.IsSoleOwner()) dpre = dpre.Clone();
+    kernels::ActivationBackward(s.activation, s.pre ? s.pre.data() : nullptr, s.post ? s.post.data() : nullptr, dpre.size(), dpre.data());
+  }
+  const int64_t rows = s.x.rows(), in = s.weight.dim(1), out = s.weight.dim(0);
+  Tensor dx, dweight, dbias;
+  if (s.need_x) {
+    dx = Tensor(s.x.shape());
+    kernels::Gemm(dpre.data(), out, 1, rows, *s.weight.Packed(false, s.precision), dx.data(), in);
+  }
+  if (s.need_weight) {
+    dweight = Tensor(s.weight.shape());
+    kernels::Gemm(dpre.data(), 1, out, s.x.data(), in, 1, out, in, rows, s.precision, dweight.data(), in);
+  }
+  if (s.need_bias) {
+    dbias = Tensor({out});
+    kernels::ColumnSums(dpre.data(), rows, out, out, false, dbias.data());
+  }
+  return {dx, dweight, dbias};
+}
+
+}  // namespace
+
+Tensor Linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation) {
+  ATTNKIT_CHECK(weight.rank() == 2, "[linear] expected weight of shape [N, K], got ", ToString(weight.shape()));
+  const int64_t out_features = weight.dim(0), in_features = weight.dim(1);
+  ATTNKIT_CHECK(x.rank() >= 1 && x.dim(-1) == in_features, "[linear] expected x of shape [..., ", in_features, "], got ", ToString(x.shape()));
+  ATTNKIT_CHECK(!bias || bias.shape() == Shape{out_features}, "[linear] expected bias of shape [", out_features, "], got ", ToString(bias.shape()));
+
+  const bool record = NeedsGrad({x, weight, bias});
+  Shape shape = x.shape();
+  shape.back() = out_features;
+  Tensor y(shape), pre;
+  kernels::Epilogue epilogue;
+  epilogue.bias = bias ? bias.data() : nullptr;
+  epilogue.activation = activation;
+  if (record && NeedsInput(activation)) {
+    pre = Tensor(shape);
+    epilogue.pre_activation = pre.data();
+  }
+  const kernels::Precision precision = MatmulPrecision();
+  const int64_t rows = x.rows();
+  kernels::Gemm(x.data(), in_features, 1, rows, *weight.Packed(true, precision), y.data(), out_features, epilogue);
+  if (record) {
+    const Tensor post = activation != Activation::kNone && !pre ? y.Detach() : Tensor();
+    const Saved saved{x.Detach(), weight.Detach(), pre, post, activation, precision, x.requires_grad(), weight.requires_grad(), bias.requires_grad()};
+    Record("linear", {x, weight, bias}, {&y}, [saved](std::vector<Tensor>& dy) { return LinearBackward(saved, dy); });
+  }
+  return y;
+}
+
+}  // namespace attnkit::ops

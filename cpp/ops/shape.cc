@@ -1,0 +1,247 @@
+// Ops that move numbers without computing: reshape, permute, slice, concatenate, gather, broadcast; and their opposite, sums.
+#include <cstring>
+#include <numeric>
+
+#include "attnkit/check.h"
+#include "attnkit/kernels/rows.h"
+#include "attnkit/ops.h"
+
+namespace attnkit::ops {
+namespace {
+
+int64_t CheckAxis(const char* op, int64_t axis, int64_t rank) {
+  ATTNKIT_CHECK(axis >= -rank && axis < rank, "[", op, "] expected an axis from ", -rank, " to ", rank - 1, ", got ", axis);
+  return axis < 0 ? axis + rank : axis;
+}
+
+// The sizes before, at and after an axis.
+struct Blocks {
+  int64_t outer = 1, length = 1, inner = 1;
+};
+
+Blocks SplitAt(const Shape& shape, int64_t axis) {
+  Blocks blocks;
+  for (int64_t i = 0; i < static_cast<int64_t>(shape.size()); ++i) (i < axis ? blocks.outer : i == axis ? blocks.length : blocks.inner) *= shape[i];
+  return blocks;
+}
+
+Shape StridesOf(const Shape& shape) {
+  Shape strides(shape.size(), 1);
+  for (size_t i = shape.size(); i-- > 1;) strides[i - 1] = strides[i] * shape[i];
+  return strides;
+}
+
+// out (contiguous, `shape`) = source read at `strides`.
+void CopyStrided(const float* source, const Shape& strides, const Shape& shape, float* out) {
+  const int64_t rank = static_cast<int64_t>(shape.size());
+  if (rank == 0) {
+    *out = *source;
+    return;
+  }
+  const int64_t length = shape.back(), step = strides.back(), rows = length ? SizeOf(shape) / length : 0;
+  Shape index(rank, 0);
+  for (int64_t row = 0; row < rows; ++row, out += length) {
+    const float* in = source;
+    for (int64_t i = 0; i + 1 < rank; ++i) in += index[i] * strides[i];
+    if (step == 1) {
+      std::memcpy(out, in, length * sizeof(float));
+    } else {
+      for (int64_t i = 0; i < length; ++i) out[i] = in[i * step];
+    }
+    for (int64_t i = rank - 2; i >= 0 && ++index[i] == shape[i]; --i) index[i] = 0;
+  }
+}
+
+Tensor SumAxisForward(const Tensor& x, int64_t axis, bool keep) {
+  const Blocks blocks = SplitAt(x.shape(), axis);
+  Shape shape = x.shape();
+  if (keep) {
+    shape[axis] = 1;
+  } else {
+    shape.erase(shape.begin() + axis);
+  }
+  Tensor out(std::move(shape));
+  for (int64_t o = 0; o < blocks.outer; ++o) {
+    const float* block = x.data() + o * blocks.length * blocks.inner;
+    if (blocks.inner == 1) {
+      out.data()[o] = static_cast<float>(kernels::Sum(block, blocks.length));
+    } else {
+      kernels::ColumnSums(block, blocks.length, blocks.inner, blocks.inner, false, out.data() + o * blocks.inner);
+    }
+  }
+  return out;
+}
+
+// The opposite of BroadcastTo: sums over the axes that were added or stretched.
+Tensor SumTo(const Tensor& x, const Shape& shape) {
+  Tensor sum = x;
+  while (sum.rank() > static_cast<int64_t>(shape.size())) sum = SumAxisForward(sum, 0, false);
+  for (int64_t axis = 0; axis < sum.rank(); ++axis) {
+    if (shape[axis] == 1 && sum.dim(axis) != 1) sum = SumAxisForward(sum, axis, true);
+  }
+  return sum;
+}
+
+}  // namespace
+
+Tensor Reshape(const Tensor& x, Shape shape) {
+  int64_t known = 1, unknown = -1;
+  for (size_t i = 0; i < shape.size(); ++i) {
+    if (shape[i] == -1 && unknown < 0) {
+      unknown = static_cast<int64_t>(i);
+    } else {
+      known *= shape[i];
+    }
+  }
+  if (unknown >= 0 && known > 0) shape[unknown] = x.size() / known;
+  ATTNKIT_CHECK(SizeOf(shape) == x.size(), "[reshape] expected a shape of ", x.size(), " numbers, got ", ToString(shape));
+  Tensor out = x.View(shape);
+  if (NeedsGrad({x})) {
+    Record("reshape", {x}, {&out}, [before = x.shape()](std::vector<Tensor>& dy) { return std::vector<Tensor>{dy[0].View(before)}; });
+  }
+  return out;
+}
+
+Tensor Permute(const Tensor& x, const std::vector<int64_t>& axes) {
+  const int64_t rank = x.rank();
+  ATTNKIT_CHECK(static_cast<int64_t>(axes.size()) == rank, "[permute] expected ", rank, " axes, got ", axes.size());
+  const Shape strides = StridesOf(x.shape());
+  Shape shape(rank), read(rank);
+  std::vector<int64_t> inverse(rank, -1);
+  for (int64_t i = 0; i < rank; ++i) {
+    const int64_t axis = CheckAxis("permute", axes[i], rank);
+    ATTNKIT_CHECK(inverse[axis] < 0, "[permute] expected each axis once, got ", ToString(axes));
+    inverse[axis] = i;
+    shape[i] = x.dim(axis);
+    read[i] = strides[axis];
+  }
+  Tensor out(shape);
+  if (out.size() > 0) CopyStrided(x.data(), read, shape, out.data());
+  if (NeedsGrad({x})) {
+    Record("permute", {x}, {&out}, [inverse](std::vector<Tensor>& dy) { return std::vector<Tensor>{Permute(dy[0], inverse)}; });
+  }
+  return out;
+}
+
+Tensor Slice(const Tensor& x, int64_t axis, int64_t begin, int64_t end) {
+  axis = CheckAxis("slice", axis, x.rank());
+  const Blocks blocks = SplitAt(x.shape(), axis);
+  ATTNKIT_CHECK(begin >= 0 && begin <= end && end <= blocks.length, "[slice] expected 0 <= begin <= end <= ", blocks.length, ", got ", begin,
+                " and ", end);
+  Shape shape = x.shape();
+  shape[axis] = end - begin;
+  Tensor out(shape);
+  const int64_t row = (end - begin) * blocks.inner;
+  for (int64_t o = 0; o < blocks.outer; ++o) {
+    std::memcpy(out.data() + o * row, x.data() + (o * blocks.length + begin) * blocks.inner, row * sizeof(float));
+  }
+  if (NeedsGrad({x})) {
+    Record("slice", {x}, {&out}, [blocks, begin, row, before = x.shape()](std::vector<Tensor>& dy) {
+      Tensor dx = Tensor::Zeros(before);
+      for (int64_t o = 0; o < blocks.outer; ++o) {
+        std::memcpy(dx.data() + (o * blocks.length + begin) * blocks.inner, dy[0].data() + o * row, row * sizeof(float));
+      }
+      return std::vector<Tensor>{dx};
+    });
+  }
+  return out;
+}
+
+Tensor Concatenate(const std::vector<Tensor>& parts, int64_t axis) {
+  ATTNKIT_CHECK(!parts.empty(), "[concatenate] expected at least one tensor");
+  axis = CheckAxis("concatenate", axis, parts[0].rank());
+  Shape shape = parts[0].shape();
+  shape[axis] = 0;
+  for (const Tensor& part : parts) {
+    Shape expected = parts[0].shape();
+    if (part.rank() == parts[0].rank()) expected[axis] = part.dim(axis);
+    ATTNKIT_CHECK(part.shape() == expected, "[concatenate] expected shape ", ToString(expected), ", got ", ToString(part.shape()));
+    shape[axis] += part.dim(axis);
+  }
+  Tensor out(shape);
+  const Blocks blocks = SplitAt(shape, axis);
+  std::vector<int64_t> bounds{0};
+  for (const Tensor& part : parts) {
+    const int64_t row = part.dim(axis) * blocks.inner;
+    for (int64_t o = 0; o < blocks.outer; ++o) {
+      std::memcpy(out.data() + (o * blocks.length + bounds.back()) * blocks.inner, part.data() + o * row, row * sizeof(float));
+    }
+    bounds.push_back(bounds.back() + part.dim(axis));
+  }
+  if (NeedsGrad(parts)) {
+    Record("concatenate", parts, {&out}, [axis, bounds](std::vector<Tensor>& dy) {
+      std::vector<Tensor> gradients;
+      for (size_t i = 0; i + 1 < bounds.size(); ++i) gradients.push_back(Slice(dy[0], axis, bounds[i], bounds[i + 1]));
+      return gradients;
+    });
+  }
+  return out;
+}
+
+Tensor GatherRows(const Tensor& x, const Indices& rows) {
+  ATTNKIT_CHECK(x.rank() >= 1, "[gather_rows] expected at least one axis, got []");
+  const int64_t row = x.dim(0) ? x.size() / x.dim(0) : 0;
+  Shape shape = x.shape();
+  shape[0] = rows.size();
+  Tensor out(shape);
+  for (int64_t i = 0; i < rows.size(); ++i) {
+    ATTNKIT_CHECK(rows[i] >= 0 && rows[i] < x.dim(0), "[gather_rows] expected rows from 0 to ", x.dim(0) - 1, ", got ", rows[i]);
+    std::memcpy(out.data() + i * row, x.data() + rows[i] * row, row * sizeof(float));
+  }
+  if (NeedsGrad({x})) {
+    Record("gather_rows", {x}, {&out}, [rows, row, before = x.shape()](std::vector<Tensor>& dy) {
+      Tensor dx = Tensor::Zeros(before);
+      for (int64_t i = 0; i < rows.size(); ++i) {
+        float* target = dx.data() + rows[i] * row;
+        kernels::Add(target, dy[0].data() + i * row, row, target);
+      }
+      return std::vector<Tensor>{dx};
+    });
+  }
+  return out;
+}
+
+Tensor BroadcastTo(const Tensor& x, const Shape& shape) {
+  if (x.shape() == shape) return x;
+  const Shape own = StridesOf(x.shape());
+  const int64_t added = static_cast<int64_t>(shape.size()) - x.rank();
+  ATTNKIT_CHECK(added >= 0, "[broadcast_to] expected at most ", shape.size(), " axes, got ", ToString(x.shape()));
+  Shape strides(shape.size(), 0);
+  for (int64_t i = 0; i < x.rank(); ++i) {
+    ATTNKIT_CHECK(x.dim(i) == 1 || x.dim(i) == shape[added + i], "[broadcast_to] expected a shape that broadcasts to ", ToString(shape), ", got ",
+                  ToString(x.shape()));
+    strides[added + i] = x.dim(i) == 1 ? 0 : own[i];
+  }
+  Tensor out(shape);
+  if (out.size() > 0) CopyStrided(x.data(), strides, shape, out.data());
+  if (NeedsGrad({x})) {
+    Record("broadcast_to", {x}, {&out}, [before = x.shape()](std::vector<Tensor>& dy) { return std::vector<Tensor>{SumTo(dy[0], before)}; });
+  }
+  return out;
+}
+
+Tensor SumAll(const Tensor& x) {
+  Tensor out{Shape{}};
+  out.data()[0] = static_cast<float>(kernels::Sum(x.data(), x.size()));
+  if (NeedsGrad({x})) {
+    Record("sum", {x}, {&out}, [before = x.shape()](std::vector<Tensor>& dy) {
+      return std::vector<Tensor>{Tensor::Full(before, dy[0].data()[0])};
+    });
+  }
+  return out;
+}
+
+Tensor SumAxis(const Tensor& x, int64_t axis, bool keep) {
+  axis = CheckAxis("sum", axis, x.rank());
+  Tensor out = SumAxisForward(x, axis, keep);
+  if (NeedsGrad({x})) {
+    Shape kept = x.shape();
+    kept[axis] = 1;
+    Record("sum", {x}, {&out}, [kept, before = x.shape()](std::vector<Tensor>& dy) {
+      return std::vector<Tensor>{BroadcastTo(dy[0].View(kept), before)};
+    });
+  }
+  return out;
+}
+
+}  // namespace attnkit::ops

@@ -1,0 +1,35 @@
+#include "attnkit/check.h"
+#include "attnkit/kernels/rows.h"
+#include "attnkit/ops.h"
+
+namespace attnkit::ops {
+
+Tensor Softmax(const Tensor& x) {
+  ATTNKIT_CHECK(x.rank() >= 1, "[softmax] expected at least one axis, got []");
+  Tensor y(x.shape());
+  kernels::SoftmaxForward(x.data(), x.rows(), x.columns(), y.data());
+  if (NeedsGrad({x})) {
+    Record("softmax", {x}, {&y}, [y = y.Detach()](std::vector<Tensor>& dy) {
+      Tensor dx(y.shape());
+      kernels::SoftmaxBackward(y.data(), dy[0].data(), y.rows(), y.columns(), dx.data());
+      return std::vector<Tensor>{dx};
+    });
+  }
+  return y;
+}
+
+Tensor LogSoftmax(const Tensor& x) {
+  ATTNKIT_CHECK(x.rank() >= 1, "[log_softmax] expected at least one axis, got []");
+  Tensor y(x.shape());
+  kernels::LogSoftmaxForward(x.data(), x.rows(), x.columns(), y.data());
+  if (NeedsGrad({x})) {
+    Record("log_softmax", {x}, {&y}, [y = y.Detach()](std::vector<Tensor>& dy) {
+      Tensor dx(y.shape());
+      kernels::LogSoftmaxBackward(y.data(), dy[0].data(), y.rows(), y.columns(), dx.data());
+      return std::vector<Tensor>{dx};
+    });
+  }
+  return y;
+}
+
+}  // namespace attnkit::ops

@@ -1,0 +1,135 @@
+// The ops. Defaults, NumPy inputs and docstrings are in attnkit/ops.py.
+#include "attnkit/ops.h"
+#include "casts.h"
+
+namespace attnkit::python {
+
+kernels::Activation ParseActivation(const std::optional<std::string>& name) {
+  using kernels::Activation;
+  if (!name) return Activation::kNone;
+  if (*name == "relu") return Activation::kRelu;
+  if (*name == "gelu") return Activation::kGelu;
+  if (*name == "silu") return Activation::kSilu;
+  if (*name == "tanh") return Activation::kTanh;
+  if (*name == "sigmoid") return Activation::kSigmoid;
+  Fail("[activation] expected relu, gelu, silu, tanh, sigmoid or None, got \"", *name, "\"");
+}
+
+namespace {
+
+using OptionalTensor = std::optional<Tensor>;
+using BoolArray = py::array_t<bool, py::array::c_style>;
+using Window = std::optional<std::pair<int64_t, int64_t>>;
+
+struct Masking {
+  bool causal;
+  Window window;
+  int64_t query_offset;
+  std::optional<float> scale;
+  std::optional<float> softcap;
+  float dropout;
+  bool return_weights;
+};
+
+ops::AttentionOptions ToOptions(const Masking& m) {
+  ops::AttentionOptions options;
+  options.causal = m.causal;
+  if (m.window) std::tie(options.window_left, options.window_right) = *m.window;
+  options.query_offset = m.query_offset;
+  options.scale = m.scale;
+  options.softcap = m.softcap.value_or(0.0f);
+  options.dropout = m.dropout;
+  options.return_weights = m.return_weights;
+  return options;
+}
+
+py::tuple ToPython(const ops::AttentionResult& result) { return py::make_tuple(result.output, OrNone(result.weights)); }
+
+py::tuple Attention(const Tensor& query, const Tensor& key, const Tensor& value, const OptionalTensor& mask,
+                    const std::optional<BoolArray>& bool_mask, bool causal, const Window& window, int64_t query_offset,
+                    std::optional<float> scale, std::optional<float> softcap, float dropout, bool return_weights) {
+  ops::AttentionOptions options = ToOptions({causal, window, query_offset, scale, softcap, dropout, return_weights});
+  options.mask = OrUndefined(mask);
+  if (bool_mask) {
+    options.bool_mask_owner = Keep(*bool_mask);
+    options.bool_mask = reinterpret_cast<const uint8_t*>(bool_mask->data());
+    options.bool_mask_shape = ShapeOf(*bool_mask);
+  }
+  ops::AttentionResult result;
+  {
+    py::gil_scoped_release release;
+    result = ops::Attention(query, key, value, options);
+  }
+  return ToPython(result);
+}
+
+py::tuple PackedAttention(const Tensor& query, const OptionalTensor& key, const OptionalTensor& value, const Int32Array& query_offsets,
+                          const Int32Array& key_offsets, int64_t heads, int64_t kv_heads, bool causal, const Window& window,
+                          int64_t query_offset, std::optional<float> scale, std::optional<float> softcap, float dropout,
+                          bool return_weights) {
+  const ops::AttentionOptions options = ToOptions({causal, window, query_offset, scale, softcap, dropout, return_weights});
+  const ops::Indices q_offsets = ToIndices(query_offsets), k_offsets = ToIndices(key_offsets);
+  ops::AttentionResult result;
+  {
+    py::gil_scoped_release release;
+    result = ops::PackedAttention(query, OrUndefined(key), OrUndefined(value), q_offsets, k_offsets, heads, kv_heads, options);
+  }
+  return ToPython(result);
+}
+
+Tensor Embedding(const Int32Array& ids, const Tensor& weight, float scale, const OptionalTensor& positions,
+                 const std::optional<Int32Array>& position_ids, float dropout) {
+  const ops::Indices tokens = ToIndices(ids), places = ToIndices(position_ids);
+  py::gil_scoped_release release;
+  return ops::Embedding(tokens, weight, scale, OrUndefined(positions), places, dropout);
+}
+
+py::tuple LinearCrossEntropy(const Tensor& hidden, const Tensor& weight, const OptionalTensor& bias, const Int32Array& labels,
+                             float label_smoothing, int32_t ignore_index) {
+  const ops::Indices targets = ToIndices(labels);
+  ops::LinearCrossEntropyResult result;
+  {
+    py::gil_scoped_release release;
+    result = ops::LinearCrossEntropy(hidden, weight, OrUndefined(bias), targets, {label_smoothing, ignore_index});
+  }
+  return py::make_tuple(result.loss, result.nll_sum, result.tokens);
+}
+
+Tensor CrossEntropy(const Tensor& logits, const Int32Array& labels, float label_smoothing, int32_t ignore_index) {
+  const ops::Indices targets = ToIndices(labels);
+  py::gil_scoped_release release;
+  return ops::CrossEntropy(logits, targets, {label_smoothing, ignore_index});
+}
+
+Tensor Linear(const Tensor& x, const Tensor& weight, const OptionalTensor& bias, const std::optional<std::string>& activation) {
+  return ops::Linear(x, weight, OrUndefined(bias), ParseActivation(activation));
+}
+
+std::pair<Tensor, Tensor> AddDropoutLayerNorm(const Tensor& x, const OptionalTensor& residual, const OptionalTensor& weight,
+                                              const OptionalTensor& bias, float dropout, float eps) {
+  const ops::AddNorm result = ops::AddDropoutLayerNorm(x, OrUndefined(residual), OrUndefined(weight), OrUndefined(bias), dropout, eps);
+  return {result.sum, result.normed};
+}
+
+}  // namespace
+
+void BindOps(py::module_& m) {
+  using Unlocked = py::call_guard<py::gil_scoped_release>;
+  m.def("softmax", &ops::Softmax, Unlocked());
+  m.def("log_softmax", &ops::LogSoftmax, Unlocked());
+  m.def("add_dropout_layer_norm", &AddDropoutLayerNorm, Unlocked());
+  m.def("dropout", &ops::Dropout, Unlocked());
+  m.def("add_dropout", &ops::AddDropout, Unlocked());
+  m.def("matmul", &ops::MatMul, Unlocked());
+  m.def("linear", &Linear, Unlocked());
+  m.def("concatenate", &ops::Concatenate, Unlocked());
+  m.def("gather_rows", [](const Tensor& x, const Int32Array& rows) { return ops::GatherRows(x, ToIndices(rows)); });
+  m.def("embedding", &Embedding);
+  m.def("cross_entropy", &CrossEntropy);
+  m.def("linear_cross_entropy", &LinearCrossEntropy);
+  m.def("attention", &Attention);
+  m.def("packed_attention", &PackedAttention);
+  m.def("cached_attention", &ops::CachedAttention, Unlocked());
+}
+
+}  // namespace attnkit::python

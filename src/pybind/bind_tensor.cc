@@ -1,0 +1,210 @@
+// Tensor with its operators, and the switches of the tape.
+#include "attnkit/autograd.h"
+#include "attnkit/ops.h"
+#include "casts.h"
+
+namespace attnkit::python {
+namespace {
+
+Tensor FromArray(const FloatArray& array, bool requires_grad) {
+  Tensor tensor = BorrowArray(array);
+  tensor.set_requires_grad(requires_grad);
+  return tensor;
+}
+
+// Parameters own their memory, so that their packed copies can be kept between writes.
+Tensor EmptyParameter(const Shape& shape) {
+  Tensor tensor{Shape(shape)};
+  tensor.set_requires_grad(true);
+  return tensor;
+}
+
+Tensor NewParameter(const FloatArray& array) {
+  Tensor tensor = EmptyParameter(ShapeOf(array));
+  tensor.CopyFrom(array.data());
+  return tensor;
+}
+
+std::string Describe(const Tensor& tensor) {
+  const std::string values = py::str(ArrayView(tensor, false));
+  return "Tensor(" + values + ", shape=" + ToString(tensor.shape()) + (tensor.requires_grad() ? ", requires_grad=True)" : ")");
+}
+
+float Item(const Tensor& tensor) {
+  ATTNKIT_CHECK(tensor.size() == 1, "[item] expected a tensor of one number, got shape ", ToString(tensor.shape()));
+  return tensor.data()[0];
+}
+
+void CopyInto(Tensor& tensor, const FloatArray& array) {
+  ATTNKIT_CHECK(ShapeOf(array) == tensor.shape(), "[copy_] expected shape ", ToString(tensor.shape()), ", got ", ToString(ShapeOf(array)));
+  tensor.CopyFrom(array.data());
+}
+
+Tensor SwapAxes(const Tensor& x, int64_t a, int64_t b) {
+  const int64_t rank = x.rank();
+  ATTNKIT_CHECK(a >= -rank && a < rank && b >= -rank && b < rank, "[transpose] expected axes of ", ToString(x.shape()), ", got ", a, " and ", b);
+  std::vector<int64_t> axes(rank);
+  for (int64_t i = 0; i < rank; ++i) axes[i] = i;
+  std::swap(axes[(a + rank) % rank], axes[(b + rank) % rank]);
+  return ops::Permute(x, axes);
+}
+
+Tensor SumOver(const Tensor& x, std::optional<int64_t> axis, bool keepdims) {
+  return axis ? ops::SumAxis(x, *axis, keepdims) : ops::SumAll(x);
+}
+
+Tensor MeanOver(const Tensor& x, std::optional<int64_t> axis, bool keepdims) {
+  const Tensor sum = SumOver(x, axis, keepdims);
+  const int64_t count = x.size() / std::max<int64_t>(1, sum.size());
+  return ops::ScaleShift(sum, 1.0f / static_cast<float>(std::max<int64_t>(1, count)), 0.0f);
+}
+
+// x[i], x[a:b] on the first axis; x[:, a:b] and so on with a tuple of slices and integers.
+Tensor Index(Tensor x, const py::handle& key) {
+  const py::tuple keys = py::isinstance<py::tuple>(key) ? py::reinterpret_borrow<py::tuple>(key) : py::make_tuple(key);
+  ATTNKIT_CHECK(static_cast<int64_t>(keys.size()) <= x.rank(), "[index] expected at most ", x.rank(), " indices, got ", keys.size());
+  int64_t axis = 0;
+  for (const py::handle& item : keys) {
+    const int64_t length = x.dim(axis);
+    if (py::isinstance<py::slice>(item)) {
+      py::ssize_t begin, end, step, count;
+      ATTNKIT_CHECK(py::reinterpret_borrow<py::slice>(item).compute(length, &begin, &end, &step, &count) && step == 1,
+                    "[index] expected a slice of step 1");
+      x = ops::Slice(x, axis, begin, begin + count);
+      ++axis;
+    } else {
+      const int64_t i = py::cast<int64_t>(item);
+      if (i < -length || i >= length) throw py::index_error(Concat("[index] expected an index below ", length, ", got ", i));
+      const int64_t at = i < 0 ? i + length : i;
+      Shape shape = x.shape();
+      shape.erase(shape.begin() + axis);
+      x = ops::Reshape(ops::Slice(x, axis, at, at + 1), shape);
+    }
+  }
+  return x;
+}
+
+Tensor Raise(const Tensor& x, float exponent) {
+  if (exponent == 2.0f) return ops::Multiply(x, x);
+  if (exponent == 0.5f) return ops::Apply(kernels::Unary::kSqrt, x);
+  if (exponent == -1.0f) return ops::Divide(Tensor::Full({}, 1.0f), x);
+  Fail("[pow] expected an exponent of 2, 0.5 or -1, got ", exponent);
+}
+
+template <typename Class>
+void BindUnary(Class& c) {
+  using kernels::Unary;
+  const std::pair<const char*, Unary> unary[] = {{"exp", Unary::kExp}, {"log", Unary::kLog}, {"sqrt", Unary::kSqrt}, {"tanh", Unary::kTanh},
+                                                 {"sigmoid", Unary::kSigmoid}, {"relu", Unary::kRelu}, {"gelu", Unary::kGelu}, {"silu", Unary::kSilu}};
+  for (const auto& [name, op] : unary) {
+    c.def(name, [op = op](const Tensor& x) { return ops::Apply(op, x); }, py::call_guard<py::gil_scoped_release>());
+  }
+}
+
+// tensor op tensor, tensor op number, tensor op array, and the same reflected.
+template <typename Class, typename Op>
+void BindOperator(Class& c, const char* name, const char* reflected, const Op& op) {
+  c.def(name, [op](const Tensor& x, const Tensor& y) { return op(x, y); }, py::is_operator(), py::call_guard<py::gil_scoped_release>());
+  c.def(name, [op](const Tensor& x, float y) { return op(x, Tensor::Full({}, y)); }, py::is_operator());
+  c.def(name, [op](const Tensor& x, const FloatArray& y) { return op(x, BorrowArray(y)); }, py::is_operator());
+  c.def(reflected, [op](const Tensor& x, float y) { return op(Tensor::Full({}, y), x); }, py::is_operator());
+  c.def(reflected, [op](const Tensor& x, const FloatArray& y) { return op(BorrowArray(y), x); }, py::is_operator());
+}
+
+template <typename Class>
+void BindArithmetic(Class& c) {
+  BindOperator(c, "__add__", "__radd__", ops::Add);
+  BindOperator(c, "__sub__", "__rsub__", ops::Subtract);
+  BindOperator(c, "__mul__", "__rmul__", ops::Multiply);
+  BindOperator(c, "__truediv__", "__rtruediv__", ops::Divide);
+  BindOperator(c, "__matmul__", "__rmatmul__", ops::MatMul);
+  c.def("__neg__", [](const Tensor& x) { return ops::ScaleShift(x, -1.0f, 0.0f); });
+  c.def("__pow__", &Raise, py::is_operator());
+}
+
+template <typename Class>
+void BindShapes(Class& c) {
+  c.def("reshape", [](const Tensor& x, const py::args& sizes) {
+    const bool packed = sizes.size() == 1 && !py::isinstance<py::int_>(sizes[0]);
+    return ops::Reshape(x, packed ? py::cast<Shape>(sizes[0]) : py::cast<Shape>(sizes));
+  });
+  c.def("transpose", &SwapAxes, py::arg("axis0"), py::arg("axis1"));
+  c.def("permute", [](const Tensor& x, const py::args& axes) {
+    const bool packed = axes.size() == 1 && !py::isinstance<py::int_>(axes[0]);
+    return ops::Permute(x, packed ? py::cast<Shape>(axes[0]) : py::cast<Shape>(axes));
+  });
+  c.def("__getitem__", &Index);
+  c.def("sum", &SumOver, py::arg("axis") = py::none(), py::arg("keepdims") = false);
+  c.def("mean", &MeanOver, py::arg("axis") = py::none(), py::arg("keepdims") = false);
+}
+
+template <typename Class>
+void BindGradients(Class& c) {
+  c.def_property("requires_grad", &Tensor::requires_grad, &Tensor::set_requires_grad);
+  c.def_property_readonly("is_leaf", &Tensor::is_leaf);
+  c.def_property("grad", [](const Tensor& x) { return OrNone(x.grad()); },
+                 [](Tensor& x, const std::optional<Tensor>& grad) { x.set_grad(OrUndefined(grad)); });
+  c.def("zero_grad", [](Tensor& x) { x.set_grad(Tensor()); });
+  c.def("backward", [](const Tensor& x, const std::optional<Tensor>& gradient) { Backward(x, OrUndefined(gradient)); },
+        py::arg("gradient") = py::none(), py::call_guard<py::gil_scoped_release>());
+  c.def("backward", [](const Tensor& x, const FloatArray& gradient) {
+          const Tensor borrowed = BorrowArray(gradient);
+          py::gil_scoped_release release;
+          Backward(x, borrowed);
+        }, py::arg("gradient"));
+  c.def("detach", &Tensor::Detach);
+}
+
+template <typename Class>
+void BindArray(Class& c) {
+  c.def_property_readonly("shape", [](const Tensor& x) { return py::tuple(py::cast(x.shape())); });
+  c.def_property_readonly("ndim", &Tensor::rank);
+  c.def_property_readonly("size", &Tensor::size);
+  c.def("__len__", [](const Tensor& x) {
+    if (x.rank() == 0) throw py::type_error("[len] expected at least one axis, got []");
+    return x.dim(0);
+  });
+  c.def("__repr__", &Describe);
+  c.def("__float__", &Item);
+  c.def("__bool__", [](const Tensor& x) { return Item(x) != 0.0f; });
+  c.def("item", &Item);
+  c.def("numpy", &ArrayView, py::arg("writable") = true);
+  c.def("copy_", &CopyInto, py::arg("array"));
+  c.def("__array__", [](const Tensor& x, const py::object& dtype, const py::object& copy) {
+          const py::object array = ArrayView(x, true);
+          const bool converts = !dtype.is_none() && !py::dtype::from_args(dtype).is(py::dtype::of<float>());
+          if (converts) return array.attr("astype")(dtype);
+          return !copy.is_none() && py::cast<bool>(copy) ? array.attr("copy")() : array;
+        }, py::arg("dtype") = py::none(), py::arg("copy") = py::none());
+  c.def("__dlpack__", [](const Tensor& x, const py::kwargs& options) { return ArrayView(x, true).attr("__dlpack__")(**options); });
+  c.def("__dlpack_device__", [](const Tensor&) { return py::make_tuple(1, 0); });  // kDLCPU
+}
+
+}  // namespace
+
+kernels::Precision ParsePrecision(const std::string& name) {
+  if (name == "fp32") return kernels::Precision::kFloat32;
+  ATTNKIT_CHECK(name == "bf16", "[precision] expected \"fp32\" or \"bf16\", got \"", name, "\"");
+  return kernels::Precision::kBFloat16;
+}
+
+void BindTensor(py::module_& m) {
+  py::class_<Tensor> c(m, "Tensor", "A float32 array in row-major order that remembers how it was computed.");
+  BindArray(c);
+  BindGradients(c);
+  BindShapes(c);
+  BindUnary(c);
+  BindArithmetic(c);
+  c.attr("__array_priority__") = 1000;
+  c.attr("__array_ufunc__") = py::none();  // NumPy's operators defer to ours
+
+  m.def("from_array", &FromArray, py::arg("array"), py::arg("requires_grad") = false);
+  m.def("parameter", &NewParameter, py::arg("array"));
+  m.def("empty_parameter", &EmptyParameter, py::arg("shape"));
+  m.def("grad_enabled", &GradEnabled);
+  m.def("set_grad_enabled", &SetGradEnabled, py::arg("enabled"));
+  m.def("get_precision", [] { return MatmulPrecision() == kernels::Precision::kFloat32 ? "fp32" : "bf16"; });
+  m.def("set_precision", [](const std::string& name) { SetMatmulPrecision(ParsePrecision(name)); }, py::arg("name"));
+}
+
+}  // namespace attnkit::python

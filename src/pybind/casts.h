@@ -1,0 +1,57 @@
+// Conversions between NumPy arrays and the core's types that several bindings share.
+#pragma once
+
+#include <pybind11/numpy.h>
+#include <pybind11/pybind11.h>
+#include <pybind11/stl.h>
+
+#include <memory>
+#include <utility>
+
+#include "attnkit/check.h"
+#include "attnkit/ops.h"
+#include "attnkit/tensor.h"
+
+namespace attnkit::python {
+
+namespace py = pybind11;
+
+using FloatArray = py::array_t<float, py::array::c_style>;
+using Int32Array = py::array_t<int32_t, py::array::c_style>;
+
+// Keeps a Python object alive from C++ code that may let go of it without holding the GIL.
+inline std::shared_ptr<py::object> Keep(py::object object) {
+  return {new py::object(std::move(object)), [](py::object* kept) {
+            if (!Py_IsInitialized()) return;  // at interpreter exit the object is gone with everything else
+            py::gil_scoped_acquire gil;
+            delete kept;
+          }};
+}
+
+inline Shape ShapeOf(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
+
+// A tensor over the array's memory, which must be C-contiguous float32.
+inline Tensor BorrowArray(const FloatArray& array) {
+  auto owner = Keep(array);
+  return Tensor::Borrow(const_cast<float*>(array.data()), ShapeOf(array), [owner]() mutable { owner.reset(); });
+}
+
+// A NumPy view of the tensor's memory.
+inline FloatArray ArrayView(const Tensor& tensor, bool writable) {
+  if (writable) tensor.storage().Expose();
+  py::capsule owner(new Tensor(tensor), [](void* kept) { delete static_cast<Tensor*>(kept); });
+  FloatArray array(tensor.shape(), tensor.data(), owner);
+  if (!writable) array.attr("flags").attr("writeable") = false;
+  return array;
+}
+
+inline ops::Indices ToIndices(const Int32Array& array) { return {Keep(array), array.data(), array.size()}; }
+inline ops::Indices ToIndices(const std::optional<Int32Array>& array) { return array ? ToIndices(*array) : ops::Indices(); }
+
+inline Tensor OrUndefined(const std::optional<Tensor>& tensor) { return tensor.value_or(Tensor()); }
+inline py::object OrNone(const Tensor& tensor) { return tensor ? py::cast(tensor) : py::none(); }
+
+kernels::Precision ParsePrecision(const std::string& name);
+kernels::Activation ParseActivation(const std::optional<std::string>& name);
+
+}  // namespace attnkit::python

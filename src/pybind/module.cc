@@ -1,0 +1,21 @@
+// attnkit._core: the C++ core for Python. Each area binds its own part.
+#include <pybind11/pybind11.h>
+
+namespace attnkit::python {
+
+void BindSystem(pybind11::module_& m);
+void BindTensor(pybind11::module_& m);
+void BindFunction(pybind11::module_& m);
+void BindOps(pybind11::module_& m);
+void BindKernels(pybind11::module_& m);
+
+}  // namespace attnkit::python
+
+PYBIND11_MODULE(_core, m) {
+  m.doc() = "The C++ core of attnkit: tensors, the tape and the ops.";
+  attnkit::python::BindSystem(m);
+  attnkit::python::BindTensor(m);
+  attnkit::python::BindFunction(m);
+  attnkit::python::BindOps(m);
+  attnkit::python::BindKernels(m);
+}

@@ -1,0 +1,248 @@
+"""Tokenizers: round trips, unknown text, files, and refusal of what is not a tokenizer."""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from attnkit.text import en_it
+from attnkit.text.config import TokenizerConfig
+from attnkit.text.tokenizer import CharTokenizer, SentencePieceTokenizer, TokenizerPair, WordTokenizer
+from attnkit.text.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Vocabulary
+
+PAIRS = en_it.corpus(train=2000, validation=0, test=0)["train"]
+SOURCES, TARGETS = [pair.source for pair in PAIRS], [pair.target for pair in PAIRS]
+KINDS = {"bpe": 500, "unigram": 400, "word": 2000, "char": 100}
+
+
+def trained(kind: str, joint: bool = True, **options: object) -> TokenizerPair:
+    config = TokenizerConfig(kind=kind, vocab_size=KINDS[kind], joint=joint, **options)  # type: ignore[arg-type]
+    return TokenizerPair.train(SOURCES, TARGETS, config)
+
+
+@pytest.fixture(scope="module", params=[(kind, joint) for kind in KINDS for joint in (True, False)], ids=str)
+def pair(request: pytest.FixtureRequest) -> TokenizerPair:
+    kind, joint = request.param
+    # Half the text has fewer pieces for the unigram model to choose from.
+    size = {"vocab_size": 250} if kind == "unigram" and not joint else {"vocab_size": KINDS[kind]}
+    return TokenizerPair.train(SOURCES, TARGETS, TokenizerConfig(kind=kind, joint=joint, **size))
+
+
+def test_training_text_comes_back(pair: TokenizerPair) -> None:
+    for tokenizer, lines in ((pair.source, SOURCES), (pair.target, TARGETS)):
+        for line in lines[:300]:
+            ids = tokenizer.encode(line)
+            assert tokenizer.decode(ids) == line
+            assert len(tokenizer.pieces(ids)) == len(ids)
+            assert all(len(SPECIAL_TOKENS) <= number < tokenizer.vocab_size for number in ids)
+            assert tokenizer.unknown(line) == []
+
+
+def test_special_ids_are_fixed_and_leave_no_text(pair: TokenizerPair) -> None:
+    assert (PAD, UNK, BOS, EOS) == (0, 1, 2, 3)
+    assert tuple(pair.source.pieces([PAD, UNK, BOS, EOS])) == SPECIAL_TOKENS
+    ids = pair.source.encode(SOURCES[0])
+    assert pair.source.decode([PAD, BOS, *ids, EOS]) == SOURCES[0]
+    assert pair.source.encode("") == []
+    assert pair.source.decode([]) == ""
+
+
+def test_text_that_looks_like_a_special_token_is_text(pair: TokenizerPair) -> None:
+    ids = pair.source.encode("<s> </s> <pad>")
+    assert not {PAD, BOS, EOS} & set(ids)
+
+
+def test_unknown_characters_are_named(pair: TokenizerPair) -> None:
+    assert UNK in pair.source.encode("the ☃")
+    assert pair.source.unknown("the ☃") == ["☃"]
+
+
+def test_ids_out_of_range_are_refused(pair: TokenizerPair) -> None:
+    for number in (-1, pair.source.vocab_size):
+        for method in (pair.source.decode, pair.source.pieces):
+            with pytest.raises(ValueError, match=r"expected an id in \[0, "):
+                method([number])
+
+
+def test_saved_tokenizer_is_the_same(pair: TokenizerPair, tmp_path: Path) -> None:
+    pair.save(tmp_path)
+    loaded = TokenizerPair.load(tmp_path, json.loads(json.dumps(pair.to_config())))
+    assert loaded.joint == pair.joint
+    for line in (*SOURCES[:50], "something unseen ☃"):
+        assert loaded.source.encode(line) == pair.source.encode(line)
+    for line in TARGETS[:50]:
+        assert loaded.target.encode(line) == pair.target.encode(line)
+    suffix = "spm" if pair.kind in ("bpe", "unigram") else "vocab.txt"
+    names = {"source", "target"} if not pair.joint else {"tokenizer"} if suffix == "spm" else {"vocab.txt"}
+    assert {path.name for path in tmp_path.iterdir()} == {
+        name if name == "vocab.txt" else f"{name}.{suffix}" for name in names
+    }
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_training_is_reproducible_and_samples_by_seed(kind: str, tmp_path: Path) -> None:
+    def model(seed: int, sentences: int) -> bytes:
+        config = TokenizerConfig(kind=kind, vocab_size=150, training_sentences=sentences)  # type: ignore[arg-type]
+        SentencePieceTokenizer.train(SOURCES, config, seed).save(tmp_path, "tokenizer")
+        return (tmp_path / "tokenizer.spm").read_bytes()
+
+    assert model(1, 1000) == model(1, 1000)
+    assert model(1, 200) != model(2, 200)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_lowercase(kind: str, tmp_path: Path) -> None:
+    plain, lower = trained(kind), trained(kind, lowercase=True)
+    assert UNK in plain.source.encode(SOURCES[0].upper())
+    assert lower.source.decode(lower.source.encode(SOURCES[0].upper())) == SOURCES[0]
+    lower.save(tmp_path)
+    assert TokenizerPair.load(tmp_path, lower.to_config()).source.encode("THE CAT") == lower.source.encode("the cat")
+
+
+def test_normalization_changes_the_text() -> None:
+    texts = ["ﬁne ½ day"] * 10
+    outputs = {}
+    for rule in ("identity", "nfkc"):
+        config = TokenizerConfig(kind="bpe", vocab_size=24, normalization=rule)  # type: ignore[arg-type]
+        tokenizer = SentencePieceTokenizer.train(texts, config)
+        outputs[rule] = tokenizer.decode(tokenizer.encode(texts[0]))
+    assert outputs == {"identity": "ﬁne ½ day", "nfkc": "fine 1⁄2 day"}
+
+
+def test_byte_fallback_knows_everything() -> None:
+    config = TokenizerConfig(kind="bpe", vocab_size=600, byte_fallback=True, normalization="identity")
+    tokenizer = SentencePieceTokenizer.train(SOURCES, config)
+    assert tokenizer.decode(tokenizer.encode("the ☃")) == "the ☃"
+    assert tokenizer.unknown("the ☃") == []
+
+
+def test_min_frequency_and_vocabulary_size() -> None:
+    lines = ["a a a b b c"]
+    frequent = TokenizerPair.train(lines, [], TokenizerConfig(kind="word", min_frequency=2))
+    assert frequent.source.unknown(lines[0]) == ["c"]
+    small = TokenizerPair.train(lines, [], TokenizerConfig(kind="word", vocab_size=5))
+    assert small.source.unknown(lines[0]) == ["b", "b", "c"]
+
+
+def test_given_models_are_used(tmp_path: Path) -> None:
+    trained("bpe", joint=False).save(tmp_path)
+    files = (str(tmp_path / "source.spm"), str(tmp_path / "target.spm"))
+    given_pair = TokenizerPair.train([], [], TokenizerConfig(joint=False, models=files))
+    assert given_pair.target.encode(TARGETS[0]) == trained("bpe", joint=False).target.encode(TARGETS[0])
+
+
+def test_given_model_with_other_special_ids_is_refused(tmp_path: Path) -> None:
+    import sentencepiece
+
+    path = tmp_path / "other.model"
+    with path.open("wb") as file:
+        sentencepiece.SentencePieceTrainer.train(
+            sentence_iterator=iter(SOURCES), model_writer=file, vocab_size=100, minloglevel=2
+        )
+    with pytest.raises(ValueError, match=r"other\.model to have pad, unk, bos, eos = 0, 1, 2, 3 .* got -1, 0, 1, 2"):
+        TokenizerPair.train([], [], TokenizerConfig(models=(str(path),)))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_no_text_is_refused(kind: str) -> None:
+    with pytest.raises(ValueError, match="expected text to train on"):
+        TokenizerPair.train(["", "  "], [], TokenizerConfig(kind=kind))  # type: ignore[arg-type]
+
+
+def test_too_little_text_for_the_vocabulary_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"cannot learn 8000 unigram entries from this text: Vocabulary size too high"):
+        TokenizerPair.train(["a b c"], [], TokenizerConfig(kind="unigram", vocab_size=8000))
+
+
+def test_damaged_models_are_refused(tmp_path: Path) -> None:
+    """Cut short, empty, random, or of another kind: one clear error, in a process that is still alive."""
+    trained("bpe").save(tmp_path)
+    path, config = tmp_path / "tokenizer.spm", trained("bpe").to_config()
+    whole = path.read_bytes()
+    rng = random.Random(1)
+    for damaged in (b"", whole[: len(whole) // 2], whole[:20], b"\0" * 100, rng.randbytes(1000), b"the cat\n"):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"tokenizer\.spm to be a SentencePiece model|tokenizer\.spm to have pad"):
+            TokenizerPair.load(tmp_path, config)
+    path.unlink()
+    with pytest.raises(FileNotFoundError):
+        TokenizerPair.load(tmp_path, config)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "expected the first lines"),
+        (b"the\ncat\n", "expected the first lines"),
+        (b"<pad>\n<unk>\n<s>\n</s>\nthe\nthe\n", "expected distinct tokens, got 'the' twice"),
+        (b"<pad>\n<unk>\n<s>\n</s>\nthe\n\ncat\n", "line 6: expected a token"),
+        (b"<pad>\n<unk>\n<s>\n</s>\n\xff\n", "expected UTF-8, got byte 0xff"),
+    ],
+)
+def test_damaged_vocabularies_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    (tmp_path / "vocab.txt").write_bytes(content)
+    with pytest.raises(ValueError, match=message):
+        TokenizerPair.load(tmp_path, {"kind": "word", "joint": True, "lowercase": False})
+
+
+@pytest.mark.parametrize(
+    "config", [{}, {"kind": "magic", "joint": True, "lowercase": False}, {"kind": "bpe", "joint": 1, "lowercase": 0}]
+)
+def test_bad_configurations_are_refused(tmp_path: Path, config: dict[str, object]) -> None:
+    with pytest.raises(ValueError, match=r"\[tokenizer\] config\.json"):
+        TokenizerPair.load(tmp_path, config)
+
+
+LINES = st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]))
+
+
+@given(st.lists(LINES, min_size=1))
+def test_characters_round_trip_exactly(lines: list[str]) -> None:
+    tokenizer = CharTokenizer(Vocabulary.build((char for line in lines for char in line), 10_000))
+    for line in lines:
+        assert tokenizer.decode(tokenizer.encode(line)) == line
+
+
+@given(st.lists(LINES, min_size=1))
+def test_words_round_trip_but_for_white_space(lines: list[str]) -> None:
+    words = [word for line in lines for word in line.split()]
+    tokenizer = WordTokenizer(Vocabulary.build(words, 10_000))
+    for line in lines:
+        if not set(SPECIAL_TOKENS) & set(line.split()):
+            assert tokenizer.decode(tokenizer.encode(line)) == " ".join(line.split())
+
+
+@given(st.sets(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), min_size=1)))
+def test_vocabulary_files_round_trip(tmp_path_factory: pytest.TempPathFactory, tokens: set[str]) -> None:
+    path = tmp_path_factory.mktemp("vocabulary") / "vocab.txt"
+    vocabulary = Vocabulary.build(tokens, 10_000)
+    vocabulary.save(path)
+    loaded = Vocabulary.load(path)
+    assert [loaded.token(number) for number in range(len(loaded))] == [
+        vocabulary.token(number) for number in range(len(vocabulary))
+    ]
+
+
+def test_importing_and_words_leave_sentencepiece_alone() -> None:
+    code = (
+        "import sys, attnkit.text.tokenizer as t, attnkit.text.config as c\n"
+        "t.TokenizerPair.train(['a'], ['b'], c.TokenizerConfig(kind='word'))\n"
+        "assert 'sentencepiece' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_training_is_silent() -> None:
+    code = (
+        "import attnkit.text.tokenizer as t, attnkit.text.config as c\n"
+        "t.TokenizerPair.train(['a b c d e'], ['b'], c.TokenizerConfig(kind='bpe', vocab_size=12))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    assert done.stdout == done.stderr == b""
