@@ -29,7 +29,7 @@ class Diagnosis:
     vnni: bool
     threads: int
     machine_cpus: int
-    available_cpus: int
+    affinity_cpus: int
     quota: float | None
     fp32_gflops: float
     bf16_gflops: float
@@ -53,7 +53,7 @@ class Diagnosis:
             ("in use", self.active_isa + (" (ATTNKIT_ISA)" if os.environ.get("ATTNKIT_ISA") else "")),
             ("int8 dot product", "yes (VNNI)" if self.vnni else "no"),
             ("threads", str(self.threads)),
-            ("CPUs", f"{self.available_cpus} of {self.machine_cpus} allowed to this process"),
+            ("affinity", f"{self.affinity_cpus} of {self.machine_cpus} CPUs"),
             ("cgroup quota", quota),
             ("matmul fp32", f"{self.fp32_gflops:.0f} GFLOP/s"),
             ("matmul bf16", f"{self.bf16_gflops:.0f} GFLOP/s ({ratio:.1f} x fp32)"),
@@ -73,7 +73,7 @@ def diagnose() -> Diagnosis:
         vnni=info["vnni"],
         threads=info["threads"],
         machine_cpus=os.cpu_count() or 1,
-        available_cpus=info["available_cpus"],
+        affinity_cpus=_affinity_cpus(),
         quota=info["cgroup_quota"] or None,
         fp32_gflops=fp32,
         bf16_gflops=bf16,
@@ -84,6 +84,12 @@ def diagnose() -> Diagnosis:
             "system": platform.platform(),
         },
     )
+
+
+def _affinity_cpus() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1  # a system without affinity masks
 
 
 def _matmul_gflops() -> tuple[float, float]:

@@ -17,19 +17,22 @@ import click
 FAILURE, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
 
 # Exceptions of Python itself that nobody raises for a user's mistake: one of them is our bug, and is called so.
-_BUGS = (ArithmeticError, AssertionError, AttributeError, LookupError, NameError, RecursionError, TypeError)
+_BUGS = (AssertionError, AttributeError, LookupError, NameError, RecursionError, TypeError, ZeroDivisionError)
 
 
 def status_of(command: Callable[[], None]) -> int:
     """Runs `command` and returns the exit status, having said on stderr what went wrong."""
+    status = _run(command)
+    _release_stdout()
+    return status
+
+
+def _run(command: Callable[[], None]) -> int:
     try:
-        command()
+        status = _exit_code(command)
         sys.stdout.flush()  # a full disk or a closed pipe may show only now
-        return 0
-    except click.exceptions.Exit as end:
-        return _flushed(end.exit_code)
+        return status
     except BrokenPipeError:
-        _abandon_stdout()
         return BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort) as error:
         _say(str(error) or "interrupted")  # a command may say in the exception how to go on
@@ -43,7 +46,6 @@ def status_of(command: Callable[[], None]) -> int:
     except Exception as error:
         if os.environ.get("ATTNKIT_TRACEBACK") == "1":
             raise
-        _abandon_stdout()
         _say(describe(error))
         return FAILURE
 
@@ -64,13 +66,19 @@ def describe(error: Exception) -> str:
     return str(error)
 
 
-def _flushed(status: int) -> int:
-    """`--help | head` ends here: the flush that would fail at exit is made now."""
-    return status or status_of(lambda: None)
+def _exit_code(command: Callable[[], None]) -> int:
+    """0, or the status that Click ends with by an exception (`--help` does, with 0)."""
+    try:
+        command()
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    return 0
 
 
 def _say_usage(error: click.UsageError) -> None:
-    if isinstance(error, click.exceptions.NoArgsIsHelpError):  # `attnkit` alone: its message is the help
+    if isinstance(
+        error, getattr(click.exceptions, "NoArgsIsHelpError", ())
+    ):  # `attnkit` alone: the message is the help
         click.echo(error.format_message(), err=True)
         return
     command = error.ctx.command_path if error.ctx else "attnkit"
@@ -86,12 +94,13 @@ def _say(message: str, command: str = "attnkit") -> None:
         print(line.encode("utf-8", "replace").decode(), file=sys.stderr, flush=True)
 
 
-def _abandon_stdout() -> None:
-    """Sends what is still buffered nowhere: Python would flush it at exit, fail again and say so."""
-    with suppress(OSError, ValueError):
+def _release_stdout() -> None:
+    """Where stdout cannot be written, sends what is still buffered nowhere: Python would flush it at exit, fail again
+    and say so."""
+    try:
         sys.stdout.flush()
-        return
-    with suppress(OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+    except (OSError, ValueError):
+        with suppress(OSError, ValueError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, sys.stdout.fileno())
+            os.close(nowhere)

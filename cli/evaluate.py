@@ -14,23 +14,36 @@ if TYPE_CHECKING:
     from attnkit.translator import Result
 
 
-@click.command()
+@click.command("evaluate")
 @click.argument("model", type=click.Path())
 @click.option("--source", required=True, metavar="FILE", help="Text to translate, a line a sentence; .gz too.")
 @click.option("--reference", required=True, metavar="FILE", help="Its translations, line by line.")
-@click.option("--metric", "metrics", type=click.Choice(["bleu", "chrf"]), multiple=True, help="Repeatable.  [both]")
+@click.option(
+    "--metric", "metrics", type=click.Choice(["bleu", "chrf"]), multiple=True, help="Repeatable.", show_default="both"
+)
 @click.option(
     "--tokenize",
     type=click.Choice(["13a", "none", "intl", "char"]),
     default="13a",
-    help="Of sacrebleu; none where the text is tokenised already.  [13a]",
+    help="Of sacrebleu; none where the text is tokenised already.",
+    show_default=True,
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @search_options
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of the arithmetic.  [fp32]")
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="[the cores that this process may use]")
-@click.option("--batch-tokens", type=click.IntRange(1), default=1024, metavar="N", help="Tokens at once.  [1024]")
-def evaluate(
+@click.option(
+    "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of the arithmetic.", show_default=True
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Threads.",
+    show_default="the cores that this process may use",
+)
+@click.option(
+    "--batch-tokens", type=click.IntRange(1), default=1024, metavar="N", help="Tokens at once.", show_default=True
+)
+def command(
     model: str,
     source: str,
     reference: str,

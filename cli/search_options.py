@@ -9,18 +9,24 @@ import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_OPTIONS = [
-    click.option("--beam", type=click.IntRange(1), metavar="N", help="Hypotheses followed; 1 is greedy.  [5]"),
-    click.option("--min-length", type=click.IntRange(0), metavar="N", help="Fewest tokens of an output.  [1]"),
-    click.option("--max-length", type=click.IntRange(1), metavar="N", help="Most tokens of an output.  [2 n + 10]"),
-    click.option("--length-penalty", type=float, metavar="A", help="0 favours short output, more longer.  [1.0]"),
-    click.option("--normalization", type=click.Choice(["average", "gnmt"]), help="Formula of the penalty.  [average]"),
-    click.option("--no-repeat-ngram", type=click.IntRange(0), metavar="N", help="No n-gram of this size twice."),
+
+def _option(name: str, kind: Any, metavar: str | None, default: str, help: str) -> Callable[[F], F]:
+    """An option that is None unless given; `default` is what the library then does, for the help."""
+    return click.option(name, type=kind, metavar=metavar, help=help, show_default=default)
+
+
+_OPTIONS: list[Callable[[Any], Any]] = [
+    _option("--beam", click.IntRange(1), "N", "5", "Hypotheses followed; 1 is greedy."),
+    _option("--min-length", click.IntRange(0), "N", "1", "Fewest tokens of an output."),
+    _option("--max-length", click.IntRange(1), "N", "2 n + 10", "Most tokens of an output."),
+    _option("--length-penalty", float, "A", "1.0", "0 favours short output, more longer."),
+    _option("--normalization", click.Choice(["average", "gnmt"]), None, "average", "Formula of the penalty."),
+    _option("--no-repeat-ngram", click.IntRange(0), "N", "no rule", "No n-gram of this size twice."),
     click.option("--sample", is_flag=True, default=None, help="Draw tokens at random instead of searching."),
-    click.option("--temperature", type=float, metavar="T", help="Of the samples; under 1 is more careful.  [1.0]"),
-    click.option("--top-k", type=click.IntRange(0), metavar="K", help="Sample among the K likeliest tokens."),
-    click.option("--top-p", type=float, metavar="P", help="Sample among the tokens that have this share."),
-    click.option("--seed", type=click.IntRange(0), metavar="N", help="Of the samples.  [0]"),
+    _option("--temperature", float, "T", "1.0", "Of the samples; under 1 is more careful."),
+    _option("--top-k", click.IntRange(0), "K", "all", "Sample among the K likeliest tokens."),
+    _option("--top-p", float, "P", "1.0", "Sample among the fewest tokens that have this share."),
+    _option("--seed", click.IntRange(0), "N", "0", "Of the samples."),
 ]
 _NAMES = ("beam", "nbest", "min_length", "max_length", "length_penalty", "normalization", "no_repeat_ngram",
           "sample", "temperature", "top_k", "top_p", "seed")  # fmt: skip

@@ -19,20 +19,41 @@ if TYPE_CHECKING:
 _NAMED_LINES = 5  # line numbers that a message lists
 
 
-@click.command()
+@click.command("translate")
 @click.argument("model", type=click.Path())
-@click.option("-i", "--input", default="-", metavar="FILE", help="Text, a line a sentence; .gz too.  [standard input]")
-@click.option("-o", "--output", default="-", metavar="FILE", help="Written whole or not at all.  [standard output]")
+@click.option(
+    "-i",
+    "--input",
+    default="-",
+    metavar="FILE",
+    help="Text, a line a sentence; .gz too.",
+    show_default="standard input",
+)
+@click.option(
+    "-o", "--output", default="-", metavar="FILE", help="Written whole or not at all.", show_default="standard output"
+)
 @click.option("--nbest", type=click.IntRange(1), metavar="N", help="N lines each: line number, score, text, by tabs.")
 @search_options
 @click.option("--prefix", metavar="TEXT", help="What every translation starts with.")
 @click.option("--jsonl", is_flag=True, help="JSON lines: source, text, score, tokens, truncated, unknown.")
 @click.option("--attention", metavar="FILE", help="Also draw the attention: .html, .png or .json.")
-@click.option("--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of the arithmetic.  [fp32]")
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="[the cores that this process may use]")
-@click.option("--batch-tokens", type=click.IntRange(1), default=1024, metavar="N", help="Tokens at once.  [1024]")
-@click.option("--window", type=click.IntRange(1), metavar="N", help="Lines read before any is written.  [2048]")
-def translate(
+@click.option(
+    "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of the arithmetic.", show_default=True
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Threads.",
+    show_default="the cores that this process may use",
+)
+@click.option(
+    "--batch-tokens", type=click.IntRange(1), default=1024, metavar="N", help="Tokens at once.", show_default=True
+)
+@click.option(
+    "--window", type=click.IntRange(1), metavar="N", help="Lines read before any is written.", show_default="2048"
+)
+def command(
     model: str,
     input: str,
     output: str,

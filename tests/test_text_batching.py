@@ -25,7 +25,7 @@ def corpus_of(pairs: Sentences) -> EncodedCorpus:
 def random_corpus(count: int, seed: int = 0) -> EncodedCorpus:
     rng = np.random.default_rng(seed)
     lengths = rng.integers(1, 30, size=(count, 2))
-    return corpus_of([tuple(rng.integers(4, 99, size=n).tolist() for n in row) for row in lengths])  # type: ignore[misc]
+    return corpus_of([tuple(rng.integers(4, 99, size=n).tolist() for n in row) for row in lengths])
 
 
 def iterator(corpus: EncodedCorpus, max_tokens: int = 100, **options: int) -> BatchIterator:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnkit.text.config import DataConfig, TokenizerConfig
-from attnkit.text.corpus import EncodedCorpus, ParallelCorpus, flatten, read_lines
+from attnkit.text.corpus import EncodedCorpus, ParallelCorpus, flatten, read_lines, read_parallel
 
 PAIRS = [("the cat", "il gatto"), ("the house", "la casa"), ("è", "ü\u2028x")]
 
@@ -34,7 +34,9 @@ def parallel(end: bytes = b"\n") -> list[bytes]:
 @pytest.mark.parametrize("end", [b"\n", b"\r\n"])
 def test_parallel_files(tmp_path: Path, suffix: str, end: bytes) -> None:
     source, target = parallel(end)
-    corpus = ParallelCorpus.read(*files(tmp_path, {f"a.en{suffix}": source, f"a.it{suffix}": target}))
+    corpus = ParallelCorpus.from_pairs(
+        read_parallel(*files(tmp_path, {f"a.en{suffix}": source, f"a.it{suffix}": target}))
+    )
     assert list(corpus) == PAIRS
     assert (corpus.report.kept, corpus.report.empty, corpus.report.read) == (3, 0, 3)
 
@@ -61,7 +63,7 @@ def test_byte_order_mark_and_missing_last_newline(tmp_path: Path) -> None:
 
 def test_empty_pairs_are_counted(tmp_path: Path) -> None:
     names = files(tmp_path, {"a": b"one\n\ntwo\n  \n", "b": b"uno\nzero\n\n\t\n"})
-    corpus = ParallelCorpus.read(*names)
+    corpus = ParallelCorpus.read(names[0], names[1])
     assert list(corpus) == [("one", "uno")]
     assert (corpus.report.kept, corpus.report.empty) == (1, 3)
     assert str(corpus.report) == "1 of 4 sentence pairs (left out: 3 empty)"
@@ -71,13 +73,13 @@ def test_empty_pairs_are_counted(tmp_path: Path) -> None:
 def test_different_numbers_of_lines_are_refused_with_both_counts(tmp_path: Path, first: int, second: int) -> None:
     names = files(tmp_path, {"a": b"x\n" * first, "b": b"y\n" * second})
     with pytest.raises(ValueError, match=rf"got {first} in .*a and {second} in .*b$"):
-        ParallelCorpus.read(*names)
+        ParallelCorpus.read(names[0], names[1])
 
 
 def test_invalid_utf8_names_file_and_line(tmp_path: Path) -> None:
     names = files(tmp_path, {"a": b"good\nbad \xff here\n", "b": b"x\ny\n"})
     with pytest.raises(ValueError, match=r"a, line 2: expected UTF-8, got byte 0xff at column 5"):
-        ParallelCorpus.read(*names)
+        ParallelCorpus.read(names[0], names[1])
 
 
 def test_damaged_gzip_is_refused(tmp_path: Path) -> None:
@@ -150,7 +152,8 @@ def test_flatten() -> None:
     ids, offsets = flatten([[1, 2], [], [3]])
     assert ids.tolist() == [1, 2, 3]
     assert offsets.tolist() == [0, 2, 2, 3]
-    assert (ids.dtype, offsets.dtype) == (np.int32, np.int64)
+    assert ids.dtype == np.int32
+    assert offsets.dtype == np.int64
 
 
 def test_inconsistent_offsets_are_refused() -> None:

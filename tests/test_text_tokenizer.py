@@ -31,8 +31,8 @@ def trained(kind: str, joint: bool = True, **options: object) -> TokenizerPair:
 def pair(request: pytest.FixtureRequest) -> TokenizerPair:
     kind, joint = request.param
     # Half the text has fewer pieces for the unigram model to choose from.
-    size = {"vocab_size": 250} if kind == "unigram" and not joint else {"vocab_size": KINDS[kind]}
-    return TokenizerPair.train(SOURCES, TARGETS, TokenizerConfig(kind=kind, joint=joint, **size))
+    size = 250 if kind == "unigram" and not joint else KINDS[kind]
+    return TokenizerPair.train(SOURCES, TARGETS, TokenizerConfig(kind=kind, joint=joint, vocab_size=size))
 
 
 def test_training_text_comes_back(pair: TokenizerPair) -> None:
@@ -110,7 +110,7 @@ def test_normalization_changes_the_text() -> None:
     texts = ["ﬁne ½ day"] * 10
     outputs = {}
     for rule in ("identity", "nfkc"):
-        config = TokenizerConfig(kind="bpe", vocab_size=24, normalization=rule)  # type: ignore[arg-type]
+        config = TokenizerConfig(kind="bpe", vocab_size=18, normalization=rule)
         tokenizer = SentencePieceTokenizer.train(texts, config)
         outputs[rule] = tokenizer.decode(tokenizer.encode(texts[0]))
     assert outputs == {"identity": "ﬁne ½ day", "nfkc": "fine 1⁄2 day"}

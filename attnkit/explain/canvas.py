@@ -15,7 +15,6 @@ from ..files import atomic_write
 from .colours import Colour
 
 if TYPE_CHECKING:
-    from PIL import Image
     from PIL.ImageFont import FreeTypeFont
 
 SCALE = 2  # device pixels for each unit of the drawing
@@ -61,7 +60,13 @@ class Canvas:
 
     def text(self, x: float, y: float, text: str, size: float, colour: Colour = TEXT, anchor: str = "lm") -> None:
         """`anchor` as in Pillow: l, m or r across, then a (top), m (middle) or s (base line)."""
-        self._draw.text((x * self._scale, y * self._scale), text, fill=colour, font=_font_for(text, self._pixels(size)), anchor=anchor)
+        self._draw.text(
+            (x * self._scale, y * self._scale),
+            text,
+            fill=colour,
+            font=_font_for(text, self._pixels(size)),
+            anchor=anchor,
+        )
 
     def slanted_text(self, x: float, y: float, text: str, size: float, colour: Colour = TEXT) -> None:
         """Text that starts at (x, y), the middle of its left edge, and rises to the right at 45°."""
@@ -118,7 +123,7 @@ def _missing(text: str, name: str) -> int:
     return sum(not _has_glyph(name, character) for character in text)
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def _font(name: str, pixels: int) -> FreeTypeFont:
     from PIL import ImageFont
 

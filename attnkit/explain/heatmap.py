@@ -32,7 +32,9 @@ def write_png(
     layout = _Layout.of(source, target, title)
     canvas = Canvas(layout.width, layout.height, smooth=2 if layout.cell_height >= _NUMBER_HEIGHT else 1)
     if title:
-        canvas.text(_MARGIN, _MARGIN + _TITLE_SIZE / 2, shorten(title, _TITLE_SIZE, layout.width - 2 * _MARGIN), _TITLE_SIZE)
+        canvas.text(
+            _MARGIN, _MARGIN + _TITLE_SIZE / 2, shorten(title, _TITLE_SIZE, layout.width - 2 * _MARGIN), _TITLE_SIZE
+        )
     if weights.size:
         _draw_labels(canvas, layout, source, target)
         _draw_cells(canvas, layout, weights)
@@ -67,7 +69,9 @@ class _Layout:
         slanted = any(width > cell_width - 4 for width in widths)
         # A slanted label leans to the right by as much as it rises; the last ones may lean past the grid.
         rise = max(widths, default=0.0) * _SLANT + label_size if slanted else label_size * 1.6
-        overhang = max((cell_width * (i + 0.5 - columns) + width * _SLANT for i, width in enumerate(widths)), default=0.0)
+        overhang = max(
+            (cell_width * (i + 0.5 - columns) + width * _SLANT for i, width in enumerate(widths)), default=0.0
+        )
         left = _MARGIN + 10 + max((min(text_width(label, label_size), _LABEL_ROOM) for label in target), default=0.0)
         top = _MARGIN + (_TITLE_SIZE + 18 if title else 0) + rise
         grid = left + cell_width * columns

@@ -19,7 +19,7 @@ import numpy as np
 
 from ..files import atomic_write
 from .attention_map import AttentionMap
-from .pieces import labels
+from .pieces import SPECIAL, WORD_START, labels
 
 # The page carries each weight as a whole number of these units, which keeps the thousands of zeros one byte long.
 UNITS = 10_000
@@ -54,13 +54,22 @@ def _plain(attention: AttentionMap) -> dict[str, object]:
     source, target = labels(attention.source_tokens), labels(attention.target_tokens)
     units = np.rint(attention.by_layer_and_head().astype(np.float64) * UNITS).astype(np.int64)
     return {
-        "title": labels([attention.title])[0] if attention.title else " ".join(source),
+        "title": labels([attention.title])[0] if attention.title else "",
+        "text": _sentence(attention.source_tokens),
         "source": source,
         "target": target,
         "sourceDirection": _direction(source),
         "targetDirection": _direction(target),
         "weights": units.reshape(attention.layers, attention.heads, -1).tolist(),  # [layers][heads][target · source]
     }
+
+
+def _sentence(tokens: Sequence[str]) -> str:
+    """The source as one line for the list of sentences, without the marks of pieces and of the sentence's ends."""
+    words = [token for token in tokens if token not in SPECIAL]
+    pieces = any(token.startswith(WORD_START) for token in words)
+    text = "".join(words).replace(WORD_START, " ").strip() if pieces else " ".join(words)
+    return labels([text])[0] if text else ""
 
 
 def _json_in_html(data: object) -> str:

@@ -37,7 +37,7 @@
 
   function drawList() {
     maps.forEach((map, index) => {
-      const text = element("span", {class: "text", dir: "auto"}, map.title || "(no words)");
+      const text = element("span", {class: "text", dir: "auto"}, map.text || map.title || "(no words)");
       const item = element("li", {role: "option", tabindex: -1}, element("span", {class: "number"}, String(index + 1)), text);
       item.addEventListener("click", () => showSentence(index));
       byId("list").append(item);
@@ -263,7 +263,7 @@
   function showSentence(index) {
     state.sentence = index;
     const map = maps[index];
-    byId("sentence-title").textContent = map.title || "(no words)";
+    byId("sentence-title").textContent = map.title || map.text || "(no words)";
     byId("map").closest("section").hidden = !map.source.length || !map.target.length;
     [...byId("list").children].forEach((item, i) => {
       item.setAttribute("aria-selected", i === index);

@@ -14,7 +14,7 @@ _CONTINUES = "\u00b7"  # a middle dot before a piece that goes on with the word
 _HIDDEN = "\ufffd"
 # Marks that turn the writing direction; in a token they would turn the text around it as well.
 _DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-_SPECIAL = frozenset({"<s>", "</s>", "<unk>", "<pad>"})
+SPECIAL = frozenset({"<s>", "</s>", "<unk>", "<pad>"})
 
 
 def word_spans(tokens: Sequence[str]) -> list[tuple[int, int]]:
@@ -76,9 +76,9 @@ def _are_pieces(tokens: Sequence[str]) -> bool:
 
 
 def _starts_word(tokens: Sequence[str], position: int) -> bool:
-    if position == 0 or tokens[position].startswith(WORD_START) or tokens[position] in _SPECIAL:
+    if position == 0 or tokens[position].startswith(WORD_START) or tokens[position] in SPECIAL:
         return True
-    return tokens[position - 1] in _SPECIAL
+    return tokens[position - 1] in SPECIAL
 
 
 def _words(tokens: Sequence[str], spans: list[tuple[int, int]]) -> list[str]:

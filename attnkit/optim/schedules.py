@@ -27,9 +27,7 @@ def inverse_sqrt(learning_rate: float, warmup_steps: int = 0, min_learning_rate:
     return at
 
 
-def cosine(
-    learning_rate: float, total_steps: int, warmup_steps: int = 0, min_learning_rate: float = 0.0
-) -> Schedule:
+def cosine(learning_rate: float, total_steps: int, warmup_steps: int = 0, min_learning_rate: float = 0.0) -> Schedule:
     """Rises linearly to `learning_rate`, then follows half a cosine (Loshchilov and Hutter, 2017) down to
     `min_learning_rate` at step `total_steps`, and stays there.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -165,6 +166,19 @@ def _processor(model: bytes, name: str) -> SentencePieceProcessor:
     return processor
 
 
+def _sampled(lines: Iterable[str], size: int, seed: int) -> list[str]:
+    """At most `size` lines, each as likely as any other (reservoir sampling). SentencePiece's own sampling has a seed
+    that cannot be set."""
+    rng = random.Random(seed)
+    kept: list[str] = []
+    for count, line in enumerate(lines):
+        if count < size:
+            kept.append(line)
+        elif (place := rng.randrange(count + 1)) < size:
+            kept[place] = line
+    return kept
+
+
 def _prepared(lines: Iterable[str], lowercase: bool) -> Iterator[str]:
     for line in lines:
         if line.strip():
@@ -174,28 +188,20 @@ def _prepared(lines: Iterable[str], lowercase: bool) -> Iterator[str]:
 def _train_sentencepiece(lines: Iterator[str], config: TokenizerConfig, seed: int) -> bytes:
     import sentencepiece
 
-    first = next(lines, None)
-    if first is None:
+    sample = _sampled(lines, config.training_sentences, seed)
+    if not sample:
         raise ValueError("[tokenizer] expected text to train on, got no line with any")
-
-    def all_lines() -> Iterator[str]:
-        yield first
-        yield from lines
-
     model = io.BytesIO()
     pad, unknown, begin, end = SPECIAL_TOKENS
-    sentencepiece.set_random_generator_seed(seed)
     try:
         sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=all_lines(),
+            sentence_iterator=iter(sample),
             model_writer=model,
             model_type=config.kind,
             vocab_size=config.vocab_size,
             character_coverage=config.character_coverage,
             normalization_rule_name=config.normalization,
             byte_fallback=config.byte_fallback,
-            input_sentence_size=config.training_sentences,
-            shuffle_input_sentence=True,
             max_sentence_length=_MAX_LINE_BYTES,
             num_threads=_TRAINING_THREADS,
             pad_id=PAD, unk_id=UNK, bos_id=BOS, eos_id=EOS,

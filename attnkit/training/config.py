@@ -12,6 +12,7 @@ import msgspec
 from msgspec import Meta
 
 from attnkit.decoding.options import Normalization
+from attnkit.evaluation import Tokenization
 from attnkit.models.config import ModelConfig
 from attnkit.text.config import DataConfig, TokenizerConfig
 
@@ -23,7 +24,7 @@ Share = Annotated[float, Meta(ge=0.0, lt=1.0)]
 class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[training]: how the weights are found."""
 
-    seed: Annotated[int, Meta(ge=0, lt=2**63)] = 1
+    seed: Annotated[int, Meta(ge=0, le=2**63 - 1)] = 1
     """First weights, dropout, the order of the data: the same seed gives the same bytes."""
 
     precision: Literal["fp32", "bf16"] = "fp32"
@@ -137,7 +138,7 @@ class DecodingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     batch_tokens: Positive = 1024
     """About how many source tokens are translated at once."""
 
-    tokenize: Literal["13a", "none", "intl", "char", "zh"] = "13a"
+    tokenize: Tokenization = "13a"
     """sacrebleu's tokenisation; "none" for text that is tokenised already."""
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-
 
 class ConfigError(ValueError):
     """A configuration that makes no sense, or not the one that a run was started with."""
@@ -17,13 +15,13 @@ class CheckpointError(ValueError):
     """A checkpoint that is damaged, or that does not fit the model."""
 
 
-class NonFiniteError(FloatingPointError):
+class NonFiniteError(RuntimeError):
     """The loss or a gradient is NaN or infinite. The weights are those before the step."""
 
 
-class Interrupted(Exception):
-    """A signal asked for the end; the run is saved and can be resumed."""
+class Interrupted(KeyboardInterrupt):
+    """A signal asked for the end of a run, which was saved; the message says how to go on."""
 
-    def __init__(self, number: int) -> None:
-        super().__init__(signal.Signals(number).name)
-        self.signal = number
+    def __init__(self, message: str, signal_number: int) -> None:
+        super().__init__(message)
+        self.signal_number = signal_number

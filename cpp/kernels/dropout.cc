@@ -16,12 +16,12 @@ namespace attnkit::kernels::HWY_NAMESPACE {
 // out = residual + dropout(x) for the elements begin .. end - 1; residual may be null.
 void DropoutRange(const float* residual, const float* x, int64_t begin, int64_t end, float p, PhiloxKey key, float* out) {
   const DropoutRule rule(p);
-  alignas(64) uint16_t scratch[kDropoutChunk + kPhiloxPadding];
+  DropoutNumbers numbers(key, end);
   for (int64_t first = begin; first < end; first += kDropoutChunk) {
     const int64_t count = std::min(kDropoutChunk, end - first);
-    const uint16_t* numbers = PhiloxSpan(key, static_cast<uint64_t>(first), count, scratch);
+    const uint16_t* piece = numbers.At(first, count);
     ForVectors(count, [=](auto access, int64_t i, int) ATTNKIT_BODY {
-      FloatVec y = rule.Apply(access.Load(x + first + i), numbers + i);
+      FloatVec y = rule.Apply(access.Load(x + first + i), piece + i);
       if (residual) y = hn::Add(y, access.Load(residual + first + i));
       access.Store(y, out + first + i);
     });

@@ -1,7 +1,7 @@
 // Elementary functions and activations on vectors, for inclusion into Highway sources.
 //
 // All are polynomials fitted for least relative error; the errors given are the largest found over all floats, with fused
-// multiply-adds. NaN gives NaN, infinities give the limits. Results below the smallest normal number may be zero.
+// multiply-adds. NaN gives NaN, infinities give the limits. Results below 1e-36 may be zero.
 
 #if defined(ATTNKIT_KERNELS_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef ATTNKIT_KERNELS_MATH_INL_H_

@@ -7,6 +7,7 @@
 #define ATTNKIT_KERNELS_PHILOX_INL_H_
 #endif
 
+#include <algorithm>
 #include <cstdint>
 
 #include "attnkit/random.h"
@@ -97,15 +98,18 @@ inline const uint16_t* PhiloxSpan(PhiloxKey key, uint64_t first, int64_t count, 
   return scratch + skip;
 }
 
-// Elements of a flat array that share one call of PhiloxSpan.
-constexpr int64_t kDropoutChunk = 1024;
+// The most elements whose numbers are asked for at once.
+constexpr int64_t kDropoutChunk = 512;
 
 // Which elements dropout with probability p keeps, and by what it multiplies them.
 class DropoutRule {
  public:
   using Floats = hn::ScalableTag<float>;
 
-  explicit DropoutRule(float p) : threshold_(static_cast<int32_t>(DropoutThreshold(p))), scale_(1.0f / (1.0f - p)) {}
+  explicit DropoutRule(float p)
+      : active_(p > 0.0f), threshold_(static_cast<int32_t>(DropoutThreshold(p))), scale_(1.0f / (1.0f - p)) {}
+
+  bool active() const { return active_; }
 
   // A vector of elements whose numbers start at `numbers`.
   HWY_INLINE hn::Vec<Floats> Apply(hn::Vec<Floats> x, const uint16_t* numbers) const {
@@ -118,8 +122,34 @@ class DropoutRule {
   }
 
  private:
+  bool active_;
   int32_t threshold_;
   float scale_;
+};
+
+// Numbers for a walk through elements in rising order, a piece of at most kDropoutChunk at a time. They are made in larger
+// windows, so that short rows share the vectors.
+class DropoutNumbers {
+ public:
+  // No element from `end` on will be asked for.
+  DropoutNumbers(PhiloxKey key, int64_t end) : key_(key), end_(end) {}
+
+  const uint16_t* At(int64_t first, int64_t count) {
+    if (first < window_begin_ || first + count > window_end_) {
+      window_begin_ = first;
+      window_end_ = std::min(first + kWindow, end_);
+      numbers_ = PhiloxSpan(key_, static_cast<uint64_t>(first), window_end_ - first, scratch_);
+    }
+    return numbers_ + (first - window_begin_);
+  }
+
+ private:
+  static constexpr int64_t kWindow = 4 * kDropoutChunk;
+
+  PhiloxKey key_;
+  int64_t end_, window_begin_ = 0, window_end_ = 0;
+  const uint16_t* numbers_ = nullptr;
+  alignas(64) uint16_t scratch_[kWindow + kPhiloxPadding];
 };
 
 }  // namespace attnkit::kernels::HWY_NAMESPACE

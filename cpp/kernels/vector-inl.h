@@ -7,6 +7,7 @@
 #define ATTNKIT_KERNELS_VECTOR_INL_H_
 #endif
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -96,18 +97,33 @@ HWY_INLINE void ForVectors(int64_t size, const Body& body) {
   if (i < size) body(Partial{size - i}, i, 0);
 }
 
-// Four accumulators and their sum.
-struct FloatSums {
-  FloatVec slots[4];
-  HWY_INLINE explicit FloatSums(FloatVec initial) {
-    for (auto& slot : slots) slot = initial;
+// Stores whole vectors past the caches.
+struct Streamed : Whole {
+  HWY_INLINE void Store(FloatVec v, float* to) const { hn::Stream(v, Floats(), to); }
+};
+
+// The same for a body that stores at `to + begin`. When `stream` is set, aligned vectors bypass the caches: an output larger
+// than they are would be read from memory before it is overwritten, and would push out what is still of use.
+template <class Body>
+HWY_INLINE void ForStoredVectors(bool stream, const float* to, int64_t size, const Body& body) {
+  if (!stream) return ForVectors(size, body);
+  const int64_t lanes = FloatLanes();
+  const int64_t past = static_cast<int64_t>(reinterpret_cast<uintptr_t>(to) / sizeof(float)) % lanes;
+  const int64_t head = std::min(size, past == 0 ? 0 : lanes - past);
+  if (head > 0) body(Partial{head}, 0, 0);
+  int64_t i = head;
+  for (; i + lanes <= size; i += lanes) body(Streamed(), i, 0);
+  if (i < size) body(Partial{size - i}, i, 0);
+}
+
+// Four accumulators, one for each slot of ForVectors.
+struct FloatSlots {
+  FloatVec v[4];
+  HWY_INLINE explicit FloatSlots(float initial) {
+    for (auto& slot : v) slot = hn::Set(Floats(), initial);
   }
-  HWY_INLINE FloatVec Added() const {
-    return hn::Add(hn::Add(slots[0], slots[1]), hn::Add(slots[2], slots[3]));
-  }
-  HWY_INLINE FloatVec Largest() const {
-    return hn::Max(hn::Max(slots[0], slots[1]), hn::Max(slots[2], slots[3]));
-  }
+  HWY_INLINE float Sum() const { return SumLanes(hn::Add(hn::Add(v[0], v[1]), hn::Add(v[2], v[3]))); }
+  HWY_INLINE float Largest() const { return MaxLane(hn::Max(hn::Max(v[0], v[1]), hn::Max(v[2], v[3]))); }
 };
 
 }  // namespace attnkit::kernels::HWY_NAMESPACE

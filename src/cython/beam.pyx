@@ -179,7 +179,8 @@ cdef class Search:
             token = indices[best, self.heads[best]]
             self.heads[best] += 1
             taken += 1
-            if token == self.eos:
+            # `constrain` allows only the end token at the limit; were it left out, this keeps within the buffers.
+            if token == self.eos or self.step >= self.max_lengths[sentence]:
                 self._finish(sentence, best, best_total, self.cut[best])
             else:
                 self._keep(best, target + kept, best_total, token)

@@ -208,6 +208,8 @@ class Sampler:
         complements: list[Phrase] = [self._definite("goal", preposition=way)]
         if self._chance(0.3):
             complements.append(self._someone("with"))
+        if _tells_gender(subject) and self._chance(0.3):  # the only place where a participle agrees: show it often
+            return self._finish(subject, grammar.perfect(verb, subject, *complements))
         return self._finish(subject, self._in_some_tense(verb, subject, *complements))
 
     def _giving(self) -> Phrase:

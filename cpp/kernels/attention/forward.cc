@@ -163,11 +163,11 @@ class ForwardWorker {
   void RunFewQueries(Head& head, bool first_of_group) {
     const int64_t keys = sequence_.keys;
     const Range queries{0, sequence_.queries}, seen = VisibleKeys(shape_, queries, keys);
+    states_[0].started = false;
     if (seen.empty()) return WriteNothing(head, queries);
     if (first_of_group) {
       packed_value_ = WholeVectors(head.value, shape_.value.row_stride, keys, shape_.d_value, 1, value_);
     }
-    states_[0].started = false;
     const Step step{queries, 0, seen, RoundUp(keys, kLanes), true, &states_[0]};
     ScoresByDots({head.query, shape_.query.row_stride}, queries.size(), {head.key, shape_.key.row_stride}, keys, seen,
                  shape_.d_head, scores_, step.stride);

@@ -1,0 +1,130 @@
+"""Checkpoints: files that are whole or absent, and that say when they are damaged.
+
+In a run's folder `checkpoints/`:
+    last.safetensors            the state to resume from: weights, optimizer moments, and `State` as JSON metadata
+    weights-STEP.safetensors    weights alone: of the best validation, and of those that are to be averaged
+A new file replaces an old one only when it is on the disk (`attnkit.files.atomic_write`), and weights that `last` does
+not name are removed only after it: a run that is killed at any moment finds a state and all that it names.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import zlib
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from attnkit.files import atomic_write
+from attnkit.training.errors import CheckpointError
+from attnkit.training.state import State
+
+FORMAT = "attnkit checkpoint 1"
+Arrays = Mapping[str, npt.NDArray[np.float32]]
+
+_MODEL, _OPTIMIZER = "model.", "optimizer."
+_LEFTOVER = re.compile(r"weights-(\d+)\.safetensors|\.attnkit-[0-9a-f]+\.tmp")
+
+
+class CheckpointFolder:
+    """The checkpoints of one run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.last = folder / "last.safetensors"
+
+    def exists(self) -> bool:
+        """Whether there is a state to resume from."""
+        return self.last.exists()
+
+    def save(self, state: State, weights: Arrays, optimizer: Arrays) -> None:
+        """Writes the state to resume from, then removes the weights that it does not name."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        arrays = {_MODEL + name: array for name, array in weights.items()}
+        arrays |= {_OPTIMIZER + name: array for name, array in optimizer.items()}
+        _write(self.last, arrays, msgspec.json.encode(state).decode())
+        self._remove_all_but({*state.snapshots, state.best_step})
+
+    def load(self) -> tuple[State, dict[str, npt.NDArray[np.float32]], dict[str, npt.NDArray[np.float32]]]:
+        """State, weights and optimizer arrays. Raises CheckpointError for a damaged file, OSError for none."""
+        arrays, text = _read(self.last)
+        try:
+            state = msgspec.json.decode(text, type=State)
+        except msgspec.DecodeError as error:
+            raise CheckpointError(f"{self.last}: damaged checkpoint: its state cannot be read: {error}") from None
+        return state, _with_prefix(arrays, _MODEL), _with_prefix(arrays, _OPTIMIZER)
+
+    def save_weights(self, step: int, weights: Arrays) -> None:
+        """Keeps the weights of a step; they stay once a state that names them is saved."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        _write(self._weights(step), weights, "")
+
+    def load_weights(self, step: int) -> dict[str, npt.NDArray[np.float32]]:
+        """The weights of a step. Raises CheckpointError for a damaged file, OSError for none."""
+        return _read(self._weights(step))[0]
+
+    def average(self, steps: Iterable[int], *more: Arrays) -> dict[str, npt.NDArray[np.float32]]:
+        """The mean of the weights of some steps and of `more`, summed in float64 in that order."""
+        sums: dict[str, npt.NDArray[np.float64]] = {}
+        count = 0
+        for weights in itertools.chain(map(self.load_weights, steps), more):
+            count += 1
+            for name, array in weights.items():
+                sums[name] = sums[name] + array if name in sums else array.astype(np.float64)
+        if not count:
+            raise ValueError("[average] expected at least one set of weights, got none")
+        return {name: (total / count).astype(np.float32) for name, total in sums.items()}
+
+    def _weights(self, step: int) -> Path:
+        return self.folder / f"weights-{step}.safetensors"
+
+    def _remove_all_but(self, steps: set[int]) -> None:
+        for entry in list(os.scandir(self.folder)):
+            match = _LEFTOVER.fullmatch(entry.name)
+            if match and (match[1] is None or int(match[1]) not in steps):
+                os.unlink(entry.path)
+
+
+def _with_prefix(arrays: Arrays, prefix: str) -> dict[str, npt.NDArray[np.float32]]:
+    return {name.removeprefix(prefix): array for name, array in arrays.items() if name.startswith(prefix)}
+
+
+def _write(path: Path, arrays: Arrays, state: str) -> None:
+    from safetensors.numpy import save
+
+    metadata = {"format": FORMAT, "state": state, "crc32": _checksum(arrays, state)}
+    with atomic_write(path) as file:
+        file.write(save(dict(arrays), metadata))
+
+
+def _read(path: Path) -> tuple[dict[str, npt.NDArray[np.float32]], str]:
+    from safetensors import SafetensorError, safe_open
+
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: no such checkpoint")
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"{path}: damaged checkpoint: {error}") from None
+    if metadata.get("format") != FORMAT:
+        raise CheckpointError(f"{path}: expected {FORMAT!r}, got {metadata.get('format')!r}")
+    state = metadata.get("state", "")
+    if metadata.get("crc32") != _checksum(arrays, state):
+        raise CheckpointError(f"{path}: damaged checkpoint: its checksum does not match its content")
+    return arrays, state
+
+
+def _checksum(arrays: Arrays, state: str) -> str:
+    checksum = zlib.crc32(state.encode())
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        checksum = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), checksum)
+        checksum = zlib.crc32(memoryview(array.reshape(-1)).cast("B"), checksum)
+    return f"{checksum:08x}"

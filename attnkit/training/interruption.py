@@ -1,0 +1,52 @@
+"""Ctrl-C and SIGTERM: the first asks for an orderly end at the next safe place, the second Ctrl-C ends at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable
+from types import FrameType
+from typing import Any
+
+
+class StopRequested(Exception):
+    """Raised by `Interruption.check` where nothing is half done."""
+
+
+class Interruption:
+    """Catches the two signals while it is entered.
+
+    Signals reach Python in its main thread only; elsewhere, and where a signal is ignored already (a shell's background
+    job), nothing is caught. `on_request` is told the signal's name when the first one arrives.
+    """
+
+    def __init__(self, on_request: Callable[[str], None]) -> None:
+        self.signal_number = 0
+        self._on_request = on_request
+        self._previous: dict[int, Any] = {}
+
+    def __enter__(self) -> Interruption:
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGINT, signal.SIGTERM):
+                previous = signal.getsignal(number)
+                if previous not in (signal.SIG_IGN, None):
+                    self._previous[number] = previous
+                    signal.signal(number, self._request)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, previous in self._previous.items():
+            signal.signal(number, previous)
+        self._previous.clear()
+
+    def check(self) -> None:
+        """Raises StopRequested once a signal has arrived."""
+        if self.signal_number:
+            raise StopRequested(signal.Signals(self.signal_number).name)
+
+    def _request(self, number: int, frame: FrameType | None) -> None:
+        if self.signal_number and number == signal.SIGINT:
+            raise KeyboardInterrupt("aborted; what was saved last is intact")
+        if not self.signal_number:
+            self.signal_number = number
+            self._on_request(signal.Signals(number).name)

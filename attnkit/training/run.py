@@ -1,0 +1,108 @@
+"""A run and its folder: begun once, resumed with the configuration it was begun with, and by one process at a time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from attnkit.files import atomic_write
+from attnkit.training.checkpoint import CheckpointFolder
+from attnkit.training.config import RunConfig
+from attnkit.training.config_file import encode_config, flatten, read_config
+from attnkit.training.errors import ConfigError, RunExistsError
+from attnkit.training.progress import Mode, Reporter, make_reporter
+from attnkit.training.trainer import CHECKPOINTS, Outcome, Trainer
+
+CONFIG_FILE = "training.toml"
+
+# What may change from one part of a run to the next: when it ends, and how often it is saved, but no weight on the way.
+_MAY_CHANGE = frozenset(
+    f"training.{key}" for key in ("max_steps", "max_epochs", "max_minutes", "patience", "save_every")
+)
+
+
+def train(
+    config: RunConfig, folder: str | os.PathLike[str], *, resume: bool = False, progress: Mode = "auto"
+) -> Outcome:
+    """Trains what the configuration says and leaves a model directory in `folder`.
+
+    resume: go on with the run in `folder`, to the same bytes as if it had never stopped; of its configuration only the
+    limits may differ. progress: a live bar, plain lines, or nothing on stderr; "auto" looks whether it is a terminal.
+
+    Raises RunExistsError for a folder that is not empty (without resume), ConfigError for one that holds no such run
+    (with it), CheckpointError for a damaged checkpoint, NonFiniteError for a NaN, and Interrupted, a KeyboardInterrupt
+    whose message says how to go on, after Ctrl-C or SIGTERM.
+    """
+    path = Path(folder)
+    if resume:
+        _check_same(config, path)
+    else:
+        _make_new(path)
+    with _alone(path), make_reporter(progress) as reporter:
+        with atomic_write(path / CONFIG_FILE, "w") as file:
+            file.write(encode_config(config))
+        return _make_trainer(config, path, resume, reporter).run()
+
+
+def _make_trainer(config: RunConfig, folder: Path, resume: bool, reporter: Reporter) -> Trainer:
+    from attnkit.training.translate import TranslateTask
+
+    # A run that was killed before its first checkpoint starts anew.
+    resumed = resume and CheckpointFolder(folder / CHECKPOINTS).exists()
+    task = TranslateTask(config, folder, reporter.note, resumed=resumed)
+    trainer = Trainer(task, config.training, folder, reporter)
+    if resumed:
+        reporter.note(f"resumed at step {trainer.resume():,}")
+    elif resume:
+        reporter.note("no checkpoint was saved yet: starting from the beginning")
+    return trainer
+
+
+def _make_new(folder: Path) -> None:
+    if (folder / CONFIG_FILE).exists():
+        raise RunExistsError(
+            f"{folder}: expected a new folder, got one with a run in it; go on with it by --resume, or choose another "
+            "by --out"
+        )
+    if folder.exists() and not folder.is_dir():
+        raise RunExistsError(f"{folder}: expected a folder, got a file; choose another by --out")
+    if folder.exists() and any(folder.iterdir()):
+        raise RunExistsError(f"{folder}: expected a new or empty folder, got one with files; choose another by --out")
+    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _check_same(config: RunConfig, folder: Path) -> None:
+    if not (folder / CONFIG_FILE).is_file():
+        raise ConfigError(f"{folder}: expected a run to resume, but there is no {CONFIG_FILE}; begin without --resume")
+    before, now = flatten(read_config(folder / CONFIG_FILE)), flatten(config)
+    may_change = _MAY_CHANGE
+    if config.training.schedule == "cosine":  # it ends at max_steps, so each of its steps depends on that
+        may_change -= {"training.max_steps"}
+    for key in sorted((before.keys() | now.keys()) - may_change):
+        if before.get(key) != now.get(key):
+            raise ConfigError(
+                f"{key}: expected {before.get(key)!r}, with which the run in {folder} was begun, got {now.get(key)!r}; "
+                f"a resumed run may change {', '.join(sorted(may_change))}"
+            )
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """Holds the folder's lock, which ends with the process however that ends.
+
+    Raises RunExistsError where another process holds it."""
+    import fcntl
+
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RunExistsError(f"{folder}: expected to be alone, but another process is training here") from None
+        except OSError:
+            pass  # a network folder without locks: nothing to hold
+        yield
+    finally:
+        os.close(descriptor)

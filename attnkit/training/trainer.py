@@ -1,0 +1,393 @@
+"""The one training loop, for every task: steps, validations, checkpoints, and an end that can be resumed from."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import attnkit
+from attnkit.optim import Adam, AdamW, clip_scale, grad_norm
+from attnkit.optim.schedules import Schedule, constant, cosine, inverse_sqrt
+from attnkit.training.checkpoint import CheckpointFolder
+from attnkit.training.config import TrainingConfig
+from attnkit.training.errors import CheckpointError, Interrupted, NonFiniteError
+from attnkit.training.interruption import Interruption, StopRequested
+from attnkit.training.metrics import SCORES, Figure, MetricsFile
+from attnkit.training.progress import Position, Reporter, duration
+from attnkit.training.state import State, Window
+from attnkit.training.task import Task, TrainingBatch
+
+METRICS_FILE, CURVE_FILE, CHECKPOINTS = "metrics.jsonl", "learning-curve.png", "checkpoints"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a run ended. folder: the model directory. step: updates made. reason: why it stopped. figures: of the weights
+    that became the model, on validation and test data."""
+
+    folder: Path
+    step: int
+    reason: str
+    figures: Mapping[str, Figure]
+
+
+def make_schedule(config: TrainingConfig) -> Schedule:
+    """The learning rate of each step, counted from 1."""
+    peak, warmup, low = config.learning_rate, config.warmup_steps, config.min_learning_rate
+    if config.schedule == "cosine":
+        return cosine(peak, config.max_steps, warmup, low)
+    return inverse_sqrt(peak, warmup, low) if config.schedule == "inverse-sqrt" else constant(peak, warmup)
+
+
+def make_optimizer(config: TrainingConfig, parameters: list[attnkit.Tensor]) -> Adam:
+    """Adam or AdamW over the parameters, before its first step."""
+    kind = AdamW if config.optimizer == "adamw" else Adam
+    return kind(parameters, config.learning_rate, config.betas, config.eps, config.weight_decay)
+
+
+class Trainer:
+    """Trains the model of a task in a folder.
+
+    Between two steps everything that a run depends on is in the model, the optimizer, the task's batches, attnkit's
+    random state and `State`; a checkpoint holds these five, and so a resumed run goes on to the same bytes.
+    """
+
+    def __init__(self, task: Task, config: TrainingConfig, folder: Path, reporter: Reporter) -> None:
+        self._task, self._config, self._folder, self._reporter = task, config, folder, reporter
+        self._checkpoints = CheckpointFolder(folder / CHECKPOINTS)
+        self._parameters = list(task.model.parameters())
+        self._optimizer = make_optimizer(config, self._parameters)
+        self._schedule = make_schedule(config)
+        self._state = State(batches=task.batches.state_dict())
+        self._saved_step = -1
+        self._clock = time.perf_counter()
+        self._interruption = Interruption(self._announce_stop)
+
+    # ----- The life of a run
+
+    def resume(self) -> int:
+        """Takes up the last checkpoint; returns its step. Raises CheckpointError for a damaged one or another run's."""
+        state, weights, optimizer = self._checkpoints.load()
+        try:
+            self._task.model.load_state_dict(weights)
+            self._optimizer.load_state_dict({**optimizer, "steps": state.optimizer_steps})
+            self._task.batches.load_state_dict(state.batches)
+        except ValueError as error:
+            raise CheckpointError(f"{self._checkpoints.last}: does not fit this run: {error}") from None
+        attnkit.set_random_state(tuple(state.random))
+        self._state, self._saved_step = state, state.step
+        return state.step
+
+    def run(self) -> Outcome:
+        """Trains until a limit of the configuration is reached, then chooses, measures and saves the final weights.
+
+        Raises Interrupted, with the run saved, after Ctrl-C or SIGTERM; NonFiniteError at a NaN or an infinity.
+        """
+        self._metrics = MetricsFile(self._folder / METRICS_FILE, keep=self._state.metrics_bytes)
+        self._clock = time.perf_counter()
+        try:
+            with self._interruption, attnkit.precision(self._config.precision):
+                return self._run()
+        finally:
+            self._metrics.close()
+
+    def _run(self) -> Outcome:
+        try:
+            reason = self._loop()
+        except StopRequested:
+            self._save()
+            raise self._interrupted() from None
+        if self._saved_step != self._state.step:
+            self._save()
+        try:
+            return self._finish(reason)
+        except StopRequested:
+            raise self._interrupted() from None
+
+    def _loop(self) -> str:
+        """Steps, validations and checkpoints, until there is a reason to stop."""
+        while True:
+            self._interruption.check()
+            if self._validation_is_due():
+                self._validate()
+            elif self._config.save_every and self._state.step % self._config.save_every == 0 < self._state.step:
+                self._save()
+            if reason := self._stop_reason():
+                return reason
+            self._step()
+
+    def _stop_reason(self) -> str:
+        config, state = self._config, self._state
+        if config.max_steps and state.step >= config.max_steps:
+            return f"{config.max_steps:,} steps done"
+        if config.max_epochs and self._task.batches.epoch >= config.max_epochs:
+            return f"{config.max_epochs:,} epochs done"
+        if config.max_minutes and state.seconds >= 60 * config.max_minutes:
+            return f"{config.max_minutes:g} minutes are over"
+        if config.patience and state.bad_validations >= config.patience:
+            return f"no better validation in the last {config.patience}"
+        return ""
+
+    # ----- A step
+
+    def _step(self) -> None:
+        """One update of the weights from `accumulate` batches, or fewer at the end of an epoch."""
+        config, state, window = self._config, self._state, self._state.window
+        started = time.perf_counter()
+        batches = self._draw()
+        tokens = sum(batch.tokens for batch in batches)
+        for batch in batches:
+            output = self._task.loss(batch)
+            loss = output.loss.item()
+            if not math.isfinite(loss):
+                raise self._not_finite(f"the loss is {loss}", [batch])
+            # Each loss is a mean over its own tokens; the step's gradient is that of the mean over all of them.
+            share = batch.tokens / tokens
+            output.loss.backward(None if share == 1.0 else np.asarray(share, np.float32))
+            window.loss += loss * batch.tokens
+            window.nll += output.nll_sum
+        norm = grad_norm(self._parameters)
+        if not math.isfinite(norm):
+            raise self._not_finite(f"the norm of the gradient is {norm}", batches)
+        self._optimizer.lr = self._schedule(state.step + 1)
+        self._optimizer.step(clip_scale(norm, config.clip_norm) if config.clip_norm else 1.0)
+        self._optimizer.zero_grad()
+        self._turn_epoch()
+        state.step += 1
+        state.tokens += tokens
+        window.steps += 1
+        window.tokens += tokens
+        window.gradient_norm += norm
+        window.seconds += time.perf_counter() - started
+        self._report_step()
+
+    def _draw(self) -> list[TrainingBatch]:
+        batches: list[TrainingBatch] = []
+        while len(batches) < self._config.accumulate:
+            data = self._task.batches
+            if batches and data.index >= len(data):
+                break
+            batches.append(next(data))
+        return batches
+
+    def _turn_epoch(self) -> None:
+        """Goes on to the next epoch as soon as one is used up, so that a position has one way to be written."""
+        data = self._task.batches
+        if data.index >= len(data):
+            next(data, None)
+
+    def _report_step(self) -> None:
+        window, state = self._state.window, self._state
+        logged = state.step % self._config.log_every == 0
+        # The epoch that the step belongs to, from 1: at an epoch's end the position is that of the next one.
+        epoch = self._task.batches.epoch + (self._task.batches.index > 0)
+        figures = {
+            "step": state.step,
+            "epoch": epoch,
+            "loss": window.loss / window.tokens,
+            "perplexity": math.exp(min(window.nll / window.tokens, 700.0)),
+            "gradient_norm": window.gradient_norm / window.steps,
+            "learning_rate": self._optimizer.lr,
+            "tokens": state.tokens,
+            "tokens_per_second": window.tokens / window.seconds,
+            "seconds": self._tick(),
+        }
+        self._reporter.training(figures, self._position(), logged)
+        if logged:
+            self._metrics.write(figures)
+            state.window = Window()
+
+    def _tick(self) -> float:
+        """Adds the time since the last call to the run's; returns the sum."""
+        now = time.perf_counter()
+        self._state.seconds += now - self._clock
+        self._clock = now
+        return self._state.seconds
+
+    def _position(self) -> Position:
+        config, state, data = self._config, self._state, self._task.batches
+        shares = []
+        if config.max_steps:
+            shares.append(state.step / config.max_steps)
+        if config.max_epochs:
+            shares.append((data.epoch + data.index / len(data)) / config.max_epochs)
+        if config.max_minutes:
+            shares.append(state.seconds / (60 * config.max_minutes))
+        if not shares:
+            return Position(None, None)
+        fraction = min(1.0, max(shares))
+        return Position(fraction, state.seconds * (1 - fraction) / fraction)
+
+    def _not_finite(self, what: str, batches: list[TrainingBatch]) -> NonFiniteError:
+        indices = np.concatenate([batch.indices for batch in batches])
+        shown = ", ".join(map(str, indices[:10])) + (", ..." if len(indices) > 10 else "")
+        saved = f"the checkpoint of step {self._saved_step} stays" if self._saved_step >= 0 else "nothing is saved yet"
+        return NonFiniteError(
+            f"[train] step {self._state.step + 1}: {what}, for {len(indices)} examples of the training data "
+            f"(counted from 0: {shown}); {self._first_bad()}; {saved}. "
+            "A lower learning_rate, a longer warm-up or a smaller clip_norm may help"
+        )
+
+    def _first_bad(self) -> str:
+        for name, parameter in self._task.model.named_parameters():
+            if not np.isfinite(parameter.numpy(writable=False)).all():
+                return f"the first parameter that is not finite is {name}"
+        for name, parameter in self._task.model.named_parameters():
+            if parameter.grad is not None and not np.isfinite(parameter.grad.numpy()).all():
+                return f"the parameters are finite, the first gradient that is not is that of {name}"
+        return "all parameters are finite"
+
+    # ----- Validation
+
+    def _validation_is_due(self) -> bool:
+        config, state, data = self._config, self._state, self._task.batches
+        if state.validated_step == state.step:  # also at the very start, where both are 0
+            return False
+        if config.validate_unit == "steps":
+            return state.step % config.validate_every == 0
+        return data.index == 0 and data.epoch % config.validate_every == 0
+
+    def _validate(self) -> None:
+        """Measures, keeps the weights that may be needed at the end, and saves."""
+        state = self._state
+        figures = self._measure("validation", self._task.validate)
+        state.validated_step = state.step
+        if self._config.final == "average":
+            state.snapshots = [*state.snapshots, state.step][-self._config.average_last :]
+        best = bool(figures) and self._is_best(figures)
+        if best:
+            state.best_step, state.best_score, state.bad_validations = state.step, self._score(figures), 0
+        elif figures:
+            state.bad_validations += 1
+        if best or self._config.final == "average":
+            self._checkpoints.save_weights(state.step, self._task.model.state_dict())
+        self._write_validation(figures, best)
+        self._save()
+        if best:
+            self._task.save(self._folder)  # a run that goes on is a usable model directory already
+
+    def _score(self, figures: Mapping[str, Figure]) -> float:
+        name, sign = SCORES[self._config.metric]
+        return sign * float(figures[name])  # type: ignore[arg-type]
+
+    def _is_best(self, figures: Mapping[str, Figure]) -> bool:
+        return self._state.best_score is None or self._score(figures) > self._state.best_score
+
+    def _measure(self, phase: str, measure: Callable[..., Mapping[str, Figure]], **options: Any) -> dict[str, Figure]:
+        """Figures of the current weights, in evaluation mode, which leave no trace in the run."""
+        self._reporter.phase(phase)
+        with self._evaluating():
+            figures = dict(measure(self._interruption.check, **options))
+        self._reporter.phase("training")
+        return figures
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        random = attnkit.random_state()
+        self._task.model.eval()
+        try:
+            with attnkit.no_grad():
+                yield
+        finally:
+            self._task.model.train()
+            attnkit.set_random_state(random)
+
+    def _write_validation(self, figures: Mapping[str, Figure], best: bool) -> None:
+        if not figures:
+            return
+        state, epoch = self._state, self._task.batches.epoch + (self._task.batches.index > 0)
+        self._metrics.write({"step": state.step, "epoch": epoch, **figures, "seconds": self._tick()})
+        self._reporter.note(
+            f"validation  step {state.step:,}  epoch {epoch}  {_figures(figures)}"
+            f"{'  (best so far)' if best else ''}  {duration(state.seconds)}"
+        )
+        self._draw_curve()
+
+    def _draw_curve(self) -> None:
+        from attnkit.explain import draw_learning_curve
+
+        draw_learning_curve(self._folder / METRICS_FILE, self._folder / CURVE_FILE)
+
+    # ----- Checkpoints and the end
+
+    def _save(self) -> None:
+        state = self._state
+        self._tick()
+        state.batches = self._task.batches.state_dict()
+        state.random = attnkit.random_state()
+        # Before the checkpoint, which counts on these bytes.
+        state.metrics_bytes = self._metrics.sync()
+        optimizer = self._optimizer.state_dict()
+        state.optimizer_steps = int(optimizer.pop("steps"))
+        self._checkpoints.save(state, self._task.model.state_dict(), optimizer)
+        self._saved_step = state.step
+
+    def _finish(self, reason: str) -> Outcome:
+        """Chooses the final weights, measures them and writes the model.
+
+        The last checkpoint is saved before and stays as it is, so that a run with a raised limit goes on from there as
+        if it had never stopped; what is measured here is no part of its history.
+        """
+        figures = self._closing_validation()
+        steps, weights = self._final_weights(figures)
+        self._task.model.load_state_dict(weights)
+        final = self._measure("validation", self._task.validate, final=True)
+        row = {f"final_{name}": value for name, value in final.items()} | self._measure("test", self._task.test)
+        self._task.save(self._folder)
+        chosen = {"final": self._config.final, "final_steps": steps}
+        self._metrics.write({"step": self._state.step, **chosen, **row, "seconds": self._tick()})
+        self._draw_curve()
+        self._reporter.note(f"stopped after {self._state.step:,} steps and {duration(self._state.seconds)}: {reason}")
+        self._reporter.note(f"model: {self._describe_choice(steps)}  {_figures(row)}".rstrip())
+        return Outcome(self._folder, self._state.step, reason, row)
+
+    def _closing_validation(self) -> dict[str, Figure]:
+        """The figures of the last weights, where the last validation was of others."""
+        if self._state.validated_step == self._state.step:
+            return {}
+        figures = self._measure("validation", self._task.validate)
+        self._write_validation(figures, bool(figures) and self._is_best(figures))
+        return figures
+
+    def _final_weights(self, closing: Mapping[str, Figure]) -> tuple[list[int], dict[str, np.ndarray]]:
+        """The weights that become the model, and the steps they are from."""
+        state, current = self._state, self._task.model.state_dict()
+        if self._config.final == "average":
+            steps = state.snapshots
+            if state.validated_step == state.step:
+                return steps, self._checkpoints.average(steps)
+            kept = steps[-(self._config.average_last - 1) :]
+            return [*kept, state.step], self._checkpoints.average(kept, current)
+        if self._config.final == "best" and state.best_score is not None and not (closing and self._is_best(closing)):
+            return [state.best_step], self._checkpoints.load_weights(state.best_step)
+        return [state.step], current
+
+    def _describe_choice(self, steps: list[int]) -> str:
+        if self._config.final == "average":
+            return f"the mean of the weights of steps {', '.join(map(str, steps))}"
+        return f"the {self._config.final} weights, of step {steps[0]}"
+
+    # ----- Signals
+
+    def _announce_stop(self, name: str) -> None:
+        self._reporter.note(f"{name}: saving after this step (again to abort at once)")
+
+    def _interrupted(self) -> Interrupted:
+        message = f"stopped and saved at step {self._state.step:,}; go on with: attnkit train {self._folder} --resume"
+        return Interrupted(message, self._interruption.signal_number)
+
+
+def _figures(figures: Mapping[str, Figure]) -> str:
+    """`validation_loss 1.234  bleu 34.56`; text such as signatures is left to metrics.jsonl."""
+    parts = []
+    for name, value in figures.items():
+        if isinstance(value, float | int):
+            parts.append(f"{name} {value:.{4 if 'loss' in name else 2}f}")
+    return "  ".join(parts)

@@ -1,0 +1,103 @@
+"""The task "translate": sentence pairs in, a translation model out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import attnkit
+from attnkit.models import build_model, save_model
+from attnkit.models.transformer import LossOutput, Transformer
+from attnkit.text.batching import Batch, BatchIterator
+from attnkit.text.tokenizer import TokenizerPair
+from attnkit.text.vocabulary import BOS, EOS
+from attnkit.training.config import TranslateConfig
+from attnkit.training.metrics import Figure
+from attnkit.training.task import Check
+from attnkit.training.validation import HeldOut, mean_loss, translation_figures
+
+Note = Callable[[str], None]
+
+
+class TranslateTask:
+    """Reads the data, learns or loads the tokenizers, and builds the model, its weights drawn from the seed."""
+
+    def __init__(self, config: TranslateConfig, folder: Path, note: Note, *, resumed: bool = False) -> None:
+        """A new run writes its tokenizers to `folder`, a resumed one reads them there.
+
+        Raises ValueError or OSError for data that is none.
+        """
+        self._config, self._note = config, note
+        seed = config.training.seed
+        text = config.data.corpus("train")
+        if text is None or not len(text):
+            raise ValueError("[train] expected sentence pairs in data.train, got none")
+        if resumed:
+            saved = {key: getattr(config.tokenizer, key) for key in ("kind", "joint", "lowercase")}
+            self._tokenizers = TokenizerPair.load(folder, saved)
+        else:
+            self._tokenizers = TokenizerPair.train(text.sources, text.targets, config.tokenizer, seed)
+            self._tokenizers.save(folder)
+        source, target = self._tokenizers.source, self._tokenizers.target
+        train = text.encode(source.encode, target.encode, config.data.max_length)
+        if not len(train):
+            raise ValueError(f"[train] expected sentence pairs of at most data.max_length tokens, got {train.report}")
+        note(f"training data: {train.report}, {len(train.target_ids):,} target tokens")
+        self._validation = self._held_out("validation")
+        self._test = self._held_out("test")
+        attnkit.manual_seed(seed)
+        self.model: Transformer = build_model(config.model, source.vocab_size, target.vocab_size)
+        self.batches = BatchIterator(train, config.training.batch_tokens, bos=BOS, eos=EOS, seed=seed)
+        self._signature_shown = False
+        self._describe()
+
+    def _held_out(self, split: str) -> HeldOut | None:
+        text = self._config.data.corpus(split)  # type: ignore[arg-type]
+        if text is None:
+            return None
+        self._note(f"{split} data: {text.report}")
+        return HeldOut.prepare(text, self._tokenizers, split)
+
+    def _describe(self) -> None:
+        sizes = {self._tokenizers.source.vocab_size, self._tokenizers.target.vocab_size}
+        vocabulary = "joint" if self._tokenizers.joint else "separate"
+        self._note(f"tokenizer: {vocabulary} {self._tokenizers.kind}, {' and '.join(f'{n:,}' for n in sizes)} entries")
+        count = sum(parameter.size for parameter in self.model.parameters())
+        threads = attnkit.get_num_threads()
+        self._note(f"model: {count:,} parameters; {self._config.training.precision}, {threads} thread(s)")
+
+    def loss(self, batch: Batch) -> LossOutput:
+        """The label-smoothed loss of a batch."""
+        return self.model.loss(batch, self._config.training.label_smoothing)
+
+    def validate(self, check: Check, final: bool = False) -> dict[str, Figure]:
+        """validation_loss, and bleu and chrf unless they are switched off."""
+        if self._validation is None:
+            return {}
+        beam = self._config.decoding.beam if final else self._config.decoding.validation_beam
+        loss, figures = self._measure(self._validation, beam, check)
+        return {"validation_loss": loss, **figures}
+
+    def test(self, check: Check) -> dict[str, Figure]:
+        """test_loss, test_bleu and test_chrf."""
+        if self._test is None:
+            return {}
+        loss, figures = self._measure(self._test, self._config.decoding.beam, check)
+        return {"test_loss": loss, **{f"test_{name}": value for name, value in figures.items()}}
+
+    def _measure(self, pairs: HeldOut, beam: int, check: Check) -> tuple[float, Mapping[str, Figure]]:
+        config = self._config
+        loss = mean_loss(self.model, pairs, config.training.batch_tokens, check)
+        if not config.decoding.bleu:
+            return loss, {}
+        precision = config.training.precision
+        figures = translation_figures(self.model, pairs, self._tokenizers, config.decoding, precision, beam, check)
+        if not self._signature_shown:
+            self._note(f"BLEU as {figures['bleu_signature']}")
+            self._signature_shown = True
+        return loss, figures
+
+    def save(self, folder: Path) -> None:
+        """config.json, model.safetensors and the tokenizers' files."""
+        save_model(self.model, folder, {"task": "translate", "tokenizer": self._tokenizers.to_config()})
+        self._tokenizers.save(folder)

@@ -1,0 +1,76 @@
+"""Measuring a translation model on sentence pairs: loss a token, BLEU and chrF."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from attnkit import evaluation
+from attnkit.models import Transformer
+from attnkit.text.batching import BatchIterator
+from attnkit.text.corpus import EncodedCorpus, ParallelCorpus
+from attnkit.text.tokenizer import TokenizerPair
+from attnkit.text.vocabulary import BOS, EOS
+from attnkit.training.config import DecodingConfig
+from attnkit.training.metrics import Figure
+from attnkit.training.task import Check
+from attnkit.translator import Translator
+
+# Sentences that are sorted by length and translated between two looks at the signals.
+_WINDOW = 512
+
+
+@dataclass(frozen=True, slots=True)
+class HeldOut:
+    """Sentence pairs to measure on, as text and as ids. No pair is left out for its length."""
+
+    text: ParallelCorpus
+    encoded: EncodedCorpus
+
+    @classmethod
+    def prepare(cls, text: ParallelCorpus, tokenizers: TokenizerPair, split: str) -> HeldOut:
+        """Encodes the pairs. Raises ValueError when there is none."""
+        if not len(text):
+            raise ValueError(f"[train] expected sentence pairs in data.{split}, got none")
+        return cls(text, text.encode(tokenizers.source.encode, tokenizers.target.encode))
+
+
+def mean_loss(model: Transformer, pairs: HeldOut, batch_tokens: int, check: Check) -> float:
+    """-log p a target token (its end token counted), without smoothing or dropout."""
+    nll, tokens = 0.0, 0
+    for batch in BatchIterator(pairs.encoded, batch_tokens, bos=BOS, eos=EOS, shuffle=False):
+        check()
+        output = model.loss(batch, label_smoothing=0.0)
+        nll += output.nll_sum
+        tokens += output.tokens
+    return nll / tokens
+
+
+def translation_figures(
+    model: Transformer,
+    pairs: HeldOut,
+    tokenizers: TokenizerPair,
+    config: DecodingConfig,
+    precision: Literal["fp32", "bf16"],
+    beam: int,
+    check: Check,
+) -> Mapping[str, Figure]:
+    """bleu, chrf and bleu_signature of the model's translations."""
+    translator = Translator(model, tokenizers.source, tokenizers.target, precision=precision)
+    texts = []
+    for result in translator.translate_stream(
+        pairs.text.sources,
+        window=_WINDOW,
+        batch_tokens=config.batch_tokens,
+        beam=beam,
+        length_penalty=config.length_penalty,
+        normalization=config.normalization,
+        min_length=config.min_length,
+        no_repeat_ngram=config.no_repeat_ngram,
+    ):
+        check()
+        texts.append(result.text)
+    bleu = evaluation.bleu(texts, pairs.text.targets, config.tokenize)
+    chrf = evaluation.chrf(texts, pairs.text.targets)
+    return {"bleu": bleu.score, "chrf": chrf.score, "bleu_signature": bleu.signature}

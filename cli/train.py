@@ -1,0 +1,65 @@
+"""attnkit train: a model from a configuration."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+
+import click
+
+
+def _list_presets(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if not value or context.resilient_parsing:
+        return
+    from attnkit.training.config_file import preset_names
+
+    click.echo("\n".join(preset_names()))
+    context.exit()
+
+
+@click.command("train")
+@click.argument("config", metavar="CONFIG")
+@click.option("--out", type=click.Path(), metavar="DIR", help="Where the model goes.  [runs/NAME]")
+@click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key; repeatable.")
+@click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="[the cores that this process may use]")
+@click.option(
+    "--list-presets", is_flag=True, is_eager=True, expose_value=False, callback=_list_presets, help="Name the presets."
+)
+def command(config: str, out: str | None, overrides: tuple[str, ...], resume: bool, threads: int | None) -> None:
+    """Train a model and leave it, ready to use, in a folder.
+
+    CONFIG is a TOML file, the name of a preset, or the folder of a run to --resume. NAME is that of CONFIG. Relative
+    paths in a TOML file are taken from the current directory.
+
+    \b
+    attnkit train en-it
+    attnkit train en-de.toml --out runs/small --set model.d_model=64 --set training.max_steps=2000
+    attnkit train runs/small --resume
+    """
+    import attnkit
+    from attnkit.training import ConfigError, Interrupted, RunExistsError, read_config, train
+
+    source, folder = _locate(config, out)
+    if threads is not None:
+        attnkit.set_num_threads(threads)
+    try:
+        outcome = train(read_config(source, overrides), folder, resume=resume)
+    except (ConfigError, RunExistsError) as error:
+        raise click.UsageError(str(error)) from None
+    except Interrupted as stop:
+        if stop.signal_number != signal.SIGTERM:
+            raise
+        click.echo(f"attnkit: {stop}", err=True)
+        raise click.exceptions.Exit(128 + signal.SIGTERM) from None
+    click.echo(outcome.folder)
+
+
+def _locate(config: str, out: str | None) -> tuple[Path | str, Path]:
+    """The configuration to read and the folder to write."""
+    path = Path(config)
+    if (path / "training.toml").is_file():
+        return path / "training.toml", Path(out or path)
+    if path.name == "training.toml":
+        return path, Path(out or path.parent)
+    return config, Path(out or Path("runs") / path.name.removesuffix(".toml"))

@@ -1,0 +1,75 @@
+// What the driver (gemm.cc) and the register kernels agree on.
+//
+// Everything is counted in 32-bit words of depth: a word is a float32, or a pair of bf16 numbers of consecutive k. Packed B
+// is a sequence of panels, each [depth, width] words, so that one step of depth reads whole vectors; A is rows of words.
+// Only the last panel may be narrower than the others.
+#pragma once
+
+#include <cstdint>
+
+#include "attnkit/cpu.h"
+#include "attnkit/kernels/gemm.h"
+
+namespace attnkit::kernels::gemm {
+
+inline int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
+inline int64_t RoundUp(int64_t a, int64_t multiple) { return CeilDiv(a, multiple) * multiple; }
+
+// A matrix read in place: element (i, j) at data[i * row_stride + j * column_stride].
+struct MatrixView {
+  const float* data;
+  int64_t row_stride, column_stride;
+
+  const float* at(int64_t i, int64_t j) const { return data + i * row_stride + j * column_stride; }
+  MatrixView transposed() const { return {data, column_stride, row_stride}; }
+};
+
+// C[rows, columns] = init + A · B over `depth` words. Panels of B lie panel_stride apart; all but the last are full.
+struct TileCall {
+  const float* a;
+  int64_t a_row;
+  const float* b;
+  int64_t panel_stride;
+  int64_t depth;
+  float* c;
+  int64_t c_row;
+  const float* init;  // null for zeros; init_row = 0 repeats one row
+  int64_t init_row;
+  int64_t rows, columns;
+};
+
+struct Kernel {
+  int64_t rows;        // most rows of a TileCall
+  int64_t panel;       // columns of a full panel
+  int64_t lanes;       // a narrower last panel is padded to a multiple of this
+  int64_t depth_unit;  // depth is padded to a multiple of this many words
+  int64_t word;        // numbers in a word
+  bool reads_rows_in_place;  // A need not be packed when its rows are contiguous
+
+  // Most columns of a TileCall with so many rows: few rows take several panels at a time to hide latency.
+  int64_t (*columns)(int64_t rows);
+  void (*tile)(const TileCall& call);
+  // `rows` rows of `depth` numbers into rows of words, to_row apart, zeros up to the padded depth.
+  void (*pack_a)(const MatrixView& a, int64_t rows, int64_t depth, int64_t padded, float* to, int64_t to_row);
+  // One panel: `depth` rows and `columns` columns into [padded, width] words.
+  void (*pack_b)(const MatrixView& b, int64_t depth, int64_t padded, int64_t columns, int64_t width, float* to);
+  // Around the calls of one thread; null where there is nothing to set up.
+  void (*begin)() = nullptr;
+  void (*end)() = nullptr;
+};
+
+const Kernel& Float32Kernel();   // for ActiveIsa()
+const Kernel& RoundedKernel();   // for ActiveIsa(): bf16 inputs multiplied as float32
+const Kernel& Avx512Bf16Kernel();
+const Kernel& AmxKernel();
+
+inline const Kernel& KernelFor(Precision precision) {
+  if (precision == Precision::kFloat32) return Float32Kernel();
+  if (HasAmx()) return AmxKernel();
+  return HasAvx512Bf16() ? Avx512Bf16Kernel() : RoundedKernel();
+}
+
+// C = activation(pre) over [rows, columns]; pre may be C.
+void ActivateBlock(Activation activation, const float* pre, float* c, int64_t row_stride, int64_t rows, int64_t columns);
+
+}  // namespace attnkit::kernels::gemm

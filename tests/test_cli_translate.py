@@ -1,0 +1,372 @@
+"""`attnkit translate` and `attnkit evaluate` as their users run them: in a process of their own."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import pty
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from untrained_model import MAX_LENGTH, write_untrained_model
+
+import attnkit
+
+LINES = ["the cat is on the table", "", "a red house", "the dog sees a cat", "   ", "table"]
+TEXT = "".join(f"{line}\n" for line in LINES)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("model")
+    write_untrained_model(path)
+    return str(path)
+
+
+@pytest.fixture(scope="module")
+def expected(model: str) -> list[str]:
+    return [result.text for result in attnkit.load(model).translate(LINES)]
+
+
+def command(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "attnkit.cli.main", *map(str, arguments)]
+
+
+def attnkit_run(*arguments: str | Path, text: str | bytes = "", **options: Any) -> subprocess.CompletedProcess[bytes]:
+    data = text.encode() if isinstance(text, str) else text
+    options = {"stdout": subprocess.PIPE} | options
+    return subprocess.run(command(*arguments), input=data, stderr=subprocess.PIPE, timeout=60, **options)
+
+
+def output(*arguments: str | Path, text: str | bytes = "") -> str:
+    done = attnkit_run(*arguments, text=text)
+    assert done.returncode == 0, done.stderr.decode()
+    return done.stdout.decode()
+
+
+def complaint(*arguments: str | Path, text: str | bytes = "", status: int = 1, **options: Any) -> str:
+    """The one line on stderr of a run that must fail with `status` and leave stdout empty."""
+    done = attnkit_run(*arguments, text=text, **options)
+    message = done.stderr.decode()
+    assert done.returncode == status, message
+    assert not done.stdout
+    assert message.startswith("attnkit") and message.count("\n") == 1 and "internal error" not in message, message
+    return message
+
+
+# ----- Input and output
+
+
+def test_lines_from_stdin_to_stdout(model: str, expected: list[str]) -> None:
+    done = attnkit_run("translate", model, text=TEXT)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.stdout.decode().split("\n") == [*expected, ""]
+    assert [bool(line) for line in expected] == [bool(line.strip()) for line in LINES]
+
+
+def test_a_file_a_packed_file_windows_line_ends_and_a_missing_last_one(
+    model: str, expected: list[str], tmp_path: Path
+) -> None:
+    plain, packed, windows = tmp_path / "text", tmp_path / "text.gz", tmp_path / "windows"
+    plain.write_text(TEXT)
+    packed.write_bytes(gzip.compress(TEXT.encode()))
+    windows.write_bytes(b"\xef\xbb\xbf" + TEXT.rstrip("\n").replace("\n", "\r\n").encode())
+    for file in (plain, packed, windows):
+        assert output("translate", model, "-i", file).splitlines() == expected
+    assert output("translate", model, "-i", "-", "-o", "-", text=TEXT).splitlines() == expected
+    assert output("translate", model) == ""
+
+
+def test_an_output_file_is_written_whole_or_not_at_all(model: str, expected: list[str], tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    assert output("translate", model, "-o", target, text=TEXT) == ""
+    assert target.read_text().splitlines() == expected
+    complaint("translate", model, "-o", target, "--window", "1", text=b"the cat\n\xff\n")
+    assert target.read_text().splitlines() == expected
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_terminal_gets_its_answer_line_by_line(model: str, expected: list[str]) -> None:
+    keyboard, terminal = pty.openpty()
+    with subprocess.Popen(command("translate", model), stdin=terminal, stdout=subprocess.PIPE) as process:
+        os.close(terminal)
+        assert process.stdout is not None
+        for number in (0, 2):
+            os.write(keyboard, LINES[number].encode() + b"\n")
+            assert process.stdout.readline().decode() == expected[number] + "\n"
+        os.write(keyboard, b"\x04")  # Ctrl-D
+        assert process.wait(timeout=30) == 0
+    os.close(keyboard)
+
+
+def test_a_pipe_is_answered_when_its_window_is_full(model: str, expected: list[str]) -> None:
+    arguments = command("translate", model, "--window", "2")
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stdout is not None
+        process.stdin.write(f"{LINES[0]}\n\n".encode())
+        process.stdin.flush()
+        assert process.stdout.readline().decode() == expected[0] + "\n"
+        assert process.stdout.readline() == b"\n"
+        process.stdin.close()
+        assert process.wait(timeout=30) == 0
+
+
+def test_a_counter_runs_on_the_terminal_while_a_file_is_written(model: str, tmp_path: Path) -> None:
+    screen, terminal = pty.openpty()
+    arguments = command("translate", model, "-o", tmp_path / "out")
+    with subprocess.Popen(
+        arguments, stdin=subprocess.PIPE, stderr=terminal, env=os.environ | {"TERM": "xterm"}
+    ) as process:
+        assert process.stdin is not None
+        process.stdin.write(TEXT.encode())
+        process.stdin.close()
+        assert process.wait(timeout=30) == 0
+    assert "6 lines" in os.read(screen, 1 << 16).decode()
+    os.close(terminal)
+    os.close(screen)
+
+
+def test_json_lines(model: str, expected: list[str]) -> None:
+    records = [json.loads(line) for line in output("translate", model, "--jsonl", text=TEXT + "the gnu\n").splitlines()]
+    assert [record["source"] for record in records] == [*LINES, "the gnu"]
+    assert [record["text"] for record in records[:-1]] == expected
+    assert all(set(r) == {"source", "text", "score", "tokens", "truncated", "unknown"} for r in records)
+    assert records[1] == {"source": "", "text": "", "score": 0.0, "tokens": [], "truncated": False, "unknown": []}
+    assert records[0]["text"] == " ".join(records[0]["tokens"]) and records[0]["score"] < 0
+    assert [r["unknown"] for r in records] == [[]] * 6 + [["gnu"]]
+
+
+def test_nbest_lines(model: str, expected: list[str]) -> None:
+    rows = [line.split("\t") for line in output("translate", model, "--nbest", "3", text=TEXT).splitlines()]
+    for number, line in enumerate(LINES, start=1):
+        mine = [row for row in rows if row[0] == str(number)]
+        if not line.strip():
+            assert mine == [[str(number), "0.000000", ""]]
+            continue
+        assert len(mine) == 3 and mine[0][2] == expected[number - 1]
+        scores = [float(row[1]) for row in mine]
+        assert scores == sorted(scores, reverse=True)
+    record = json.loads(output("translate", model, "--nbest", "3", "--jsonl", text="the cat\n"))
+    assert [len(record["alternatives"]), set(record["alternatives"][0])] == [
+        2,
+        {"text", "score", "tokens", "truncated"},
+    ]
+
+
+def test_cut_lines_are_counted(model: str) -> None:
+    done = attnkit_run("translate", model, text="the cat\n" + "the cat " * 20 + "\n")
+    message = done.stderr.decode()
+    assert done.returncode == 0 and done.stdout.count(b"\n") == 2
+    assert "cut" in message and "line" in message and "2" in message and message.count("\n") == 1
+    record = json.loads(attnkit_run("translate", model, "--jsonl", text="the cat " * 20 + "\n").stdout)
+    assert record["truncated"] is True
+
+
+def test_attention_is_drawn(model: str, tmp_path: Path) -> None:
+    plain = output("translate", model, text=TEXT)
+    for suffix, start in ((".html", b"<!"), (".json", b"{"), (".png", b"\x89PNG")):
+        file = tmp_path / f"map{suffix}"
+        assert output("translate", model, "--attention", file, text=TEXT) == plain
+        first = tmp_path / "map-1.png" if suffix == ".png" else file
+        assert first.read_bytes().startswith(start)
+    assert len(list(tmp_path.glob("map-*.png"))) == 4  # the two empty lines have no picture
+    maps = json.loads((tmp_path / "map.json").read_text())["maps"]
+    assert [each["title"] for each in maps] == ["line 1", "line 3", "line 4", "line 6"]
+    assert maps[0]["source_tokens"] == [*LINES[0].split(), "</s>"]
+    assert " ".join(maps[0]["target_tokens"]) == plain.splitlines()[0]
+
+
+# ----- Options
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--beam", "1"),
+        ("--min-length", "8"),
+        ("--max-length", "2"),
+        ("--length-penalty", "0"),
+        ("--normalization", "gnmt", "--length-penalty", "0.1"),
+        ("--no-repeat-ngram", "1"),
+        ("--sample",),
+        ("--prefix", "tavolo"),
+    ],
+)
+def test_every_option_changes_the_text(model: str, expected: list[str], arguments: tuple[str, ...]) -> None:
+    lines = output("translate", model, *arguments, text=TEXT).splitlines()
+    assert len(lines) == len(expected) and lines != expected
+    if arguments[0] == "--prefix":
+        assert all(line.startswith("tavolo") for line in lines if line)
+
+
+@pytest.mark.parametrize("arguments", [("--seed", "7"), ("--temperature", "3"), ("--top-k", "1"), ("--top-p", "0.1")])
+def test_every_sampling_option_changes_the_text(model: str, arguments: tuple[str, ...]) -> None:
+    plain = output("translate", model, "--sample", text=TEXT)
+    assert output("translate", model, "--sample", text=TEXT) == plain
+    assert output("translate", model, "--sample", *arguments, text=TEXT) != plain
+
+
+@pytest.mark.parametrize("arguments", [("--window", "1"), ("--batch-tokens", "1"), ("--threads", "1")])
+def test_options_of_speed_change_nothing(model: str, expected: list[str], arguments: tuple[str, ...]) -> None:
+    assert output("translate", model, *arguments, text=TEXT).splitlines() == expected
+
+
+def test_bf16_runs(model: str) -> None:
+    assert len(output("translate", model, "--precision", "bf16", text=TEXT).splitlines()) == len(LINES)
+
+
+# ----- Failures
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--beam", "0"),
+        ("--beam", "two"),
+        ("--nbest", "6"),
+        ("--sample", "--beam", "4"),
+        ("--temperature", "0.5"),
+        ("--sample", "--top-p", "1.5"),
+        ("--min-length", "5", "--max-length", "4"),
+        ("--length-penalty", "nan"),
+        ("--attention", "map.pdf"),
+        ("--precision", "fp8"),
+        ("--frobnicate",),
+        ("one", "too", "many"),
+    ],
+)
+def test_bad_usage(model: str, arguments: tuple[str, ...]) -> None:
+    assert "--help" in complaint("translate", model, *arguments, text=TEXT, status=2)
+
+
+def test_a_length_beyond_the_model(model: str) -> None:
+    message = complaint("translate", model, "--max-length", str(MAX_LENGTH), text=TEXT)
+    assert f"max_length <= {MAX_LENGTH - 1}" in message
+
+
+def test_what_is_no_model(model: str, tmp_path: Path) -> None:
+    assert "nowhere" in complaint("translate", tmp_path / "nowhere", text=TEXT)
+    assert "config.json" in complaint("translate", tmp_path, text=TEXT)
+    assert "config.json" in complaint("translate", Path(model) / "config.json", text=TEXT)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", (2**40).to_bytes(8, "little") + b"{}", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"]
+)
+def test_broken_weights(model: str, tmp_path: Path, content: bytes) -> None:
+    for file in Path(model).iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "model.safetensors").write_bytes(content)
+    assert "model.safetensors" in complaint("translate", tmp_path, text=TEXT)
+
+
+def test_input_that_cannot_be_read(model: str, tmp_path: Path) -> None:
+    assert "nofile" in complaint("translate", model, "-i", tmp_path / "nofile")
+    assert str(tmp_path) in complaint("translate", model, "-i", tmp_path)
+    image = tmp_path / "photo.png"
+    image.write_bytes(b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR")
+    message = complaint("translate", model, "-i", image)
+    assert "photo.png, line 1" in message and "UTF-8" in message
+    assert "standard input, line 3" in complaint("translate", model, text=b"the\ncat\nis \xc3\n")
+    torn = tmp_path / "torn.gz"
+    torn.write_bytes(gzip.compress(TEXT.encode() * 100)[:-20])
+    assert "torn.gz" in complaint("translate", model, "-i", torn)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_a_full_disk(model: str) -> None:
+    with open("/dev/full", "wb") as full:
+        done = attnkit_run("translate", model, text=TEXT, stdout=full)
+    assert (done.returncode, done.stderr.count(b"\n")) == (1, 1) and b"No space left" in done.stderr
+    assert "No space left" in complaint("translate", model, "-o", "/dev/full", text=TEXT)
+
+
+def test_a_folder_that_does_not_exist(model: str, tmp_path: Path) -> None:
+    assert "nofolder" in complaint("translate", model, "-o", tmp_path / "nofolder" / "out", text=TEXT)
+
+
+def test_a_closed_pipe_is_no_error_message(model: str, tmp_path: Path) -> None:
+    text = tmp_path / "text"
+    text.write_text("the cat\n" * 20_000)
+    arguments = command("translate", model, "-i", text, "--beam", "1")
+    with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+        assert process.wait(timeout=60) == 141
+
+
+def test_control_c_ends_it_and_leaves_no_file(model: str, tmp_path: Path) -> None:
+    arguments = command("translate", model, "-o", tmp_path / "out", "--window", "1")
+    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdin is not None and process.stderr is not None
+        process.stdin.write(b"the cat\n")
+        process.stdin.flush()
+        deadline = time.monotonic() + 30
+        while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
+            time.sleep(0.02)  # until the temporary file is open
+        process.send_signal(2)
+        assert process.wait(timeout=30) == 130
+        assert process.stderr.read().count(b"\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+# ----- evaluate
+
+
+@pytest.fixture
+def files(tmp_path: Path, expected: list[str]) -> tuple[Path, Path]:
+    """The model's own translations, one of them changed, are the reference."""
+    source, reference = tmp_path / "source", tmp_path / "reference"
+    source.write_text(TEXT)
+    reference.write_text("\n".join([*expected[:-1], "tavolo tavolo tavolo tavolo"]) + "\n")
+    return source, reference
+
+
+def test_evaluate_agrees_with_sacrebleu(model: str, expected: list[str], files: tuple[Path, Path]) -> None:
+    import sacrebleu
+
+    source, reference = files
+    references = reference.read_text().removesuffix("\n").split("\n")
+    for tokenize in ("13a", "none"):
+        arguments = ("--source", source, "--reference", reference, "--tokenize", tokenize)
+        report = json.loads(output("evaluate", model, *arguments, "--json"))
+        bleu = sacrebleu.corpus_bleu(expected, [references], tokenize=tokenize, force=True)
+        assert report["bleu"]["score"] == pytest.approx(bleu.score) and 0 < bleu.score < 100
+        assert report["bleu"]["precisions"] == pytest.approx(bleu.precisions)
+        assert report["bleu"]["brevity_penalty"] == pytest.approx(bleu.bp)
+        assert (report["bleu"]["hypothesis_length"], report["bleu"]["reference_length"]) == (bleu.sys_len, bleu.ref_len)
+        assert f"tok:{tokenize}|" in report["bleu"]["signature"]
+        assert report["chrf"]["score"] == pytest.approx(sacrebleu.corpus_chrf(expected, [references]).score)
+        assert report["sentences"] == 6 and report["sentences_per_second"] > 0 and report["truncated"] == 0
+        text = output("evaluate", model, *arguments)
+        assert f"BLEU {bleu.score:.2f}" in text and f"brevity penalty {bleu.bp:.3f}" in text
+        assert report["bleu"]["signature"] in text and f"{bleu.ref_len:,}" in text and "sentences/s" in text
+
+
+def test_evaluate_options(model: str, files: tuple[Path, Path]) -> None:
+    both = ("--source", str(files[0]), "--reference", str(files[1]))
+    assert "BLEU" not in output("evaluate", model, *both, "--metric", "chrf")
+    assert "chrF" not in output("evaluate", model, *both, "--metric", "bleu")
+    score = json.loads(output("evaluate", model, *both, "--json"))["bleu"]["score"]
+    for arguments in (("--beam", "1"), ("--max-length", "2")):
+        assert json.loads(output("evaluate", model, *both, "--json", *arguments))["bleu"]["score"] != score
+
+
+def test_evaluate_failures(model: str, files: tuple[Path, Path], tmp_path: Path) -> None:
+    source, reference = files
+    assert "--reference" in complaint("evaluate", model, "--source", source, status=2)
+    assert "nofile" in complaint("evaluate", model, "--source", source, "--reference", tmp_path / "nofile")
+    assert "nowhere" in complaint("evaluate", "nowhere", "--source", source, "--reference", reference)
+    reference.write_text("il gatto\n")
+    message = complaint("evaluate", model, "--source", source, "--reference", reference)
+    assert "6 in" in message and "1 in" in message
+    source.write_text("")
+    reference.write_text("")
+    assert "at least one line" in complaint("evaluate", model, "--source", source, "--reference", reference)

@@ -1,0 +1,149 @@
+"""`attnkit.files.atomic_write`: the old file or the new one, whole, whatever happens in between."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from attnkit import files
+from attnkit.files import atomic_write
+
+
+def test_writes_bytes_and_text_and_leaves_nothing_else(tmp_path: Path) -> None:
+    with atomic_write(tmp_path / "a.bin") as binary:
+        binary.write(b"\x00\xff")
+    with atomic_write(tmp_path / "b.txt", "w") as text:
+        text.write("è sul tavolo\n")
+    assert (tmp_path / "a.bin").read_bytes() == b"\x00\xff"
+    assert (tmp_path / "b.txt").read_bytes() == "è sul tavolo\n".encode()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.bin", "b.txt"]
+
+
+def test_the_old_file_stays_until_the_new_one_is_whole(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    path.write_text("old")
+    with atomic_write(path, "w") as file:
+        file.write("new")
+        file.flush()
+        assert path.read_text() == "old"
+    assert path.read_text() == "new"
+
+
+@pytest.mark.parametrize("error", [ValueError("bad"), KeyboardInterrupt()])
+def test_an_exception_changes_nothing(tmp_path: Path, error: BaseException) -> None:
+    path = tmp_path / "state"
+    path.write_text("old")
+    with pytest.raises(type(error)), atomic_write(path) as file:
+        file.write(b"half")
+        raise error
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_names_the_file_and_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "state"
+    path.write_text("old")
+
+    def full(descriptor: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(files.os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught, atomic_write(path) as file:
+        file.write(b"new")
+    assert caught.value.errno == errno.ENOSPC and caught.value.filename == str(path)
+    assert path.read_text() == "old" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs POSIX limits")
+def test_a_file_that_grows_past_the_limit_changes_nothing(tmp_path: Path) -> None:
+    code = (
+        "import resource, signal, sys\n"
+        "from attnkit.files import atomic_write\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))\n"
+        "try:\n"
+        "    with atomic_write(sys.argv[1]) as file: file.write(bytes(100_000))\n"
+        "except OSError as error: sys.exit(0 if error.filename == sys.argv[1] else 3)\n"
+        "sys.exit(4)\n"
+    )
+    result = subprocess.run([sys.executable, "-B", "-c", code, str(tmp_path / "state")], timeout=60)
+    assert result.returncode == 0 and list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
+def test_kill_in_the_middle_leaves_the_old_file(tmp_path: Path) -> None:
+    path = tmp_path / "state"
+    path.write_text("old")
+    code = (
+        "import os, signal, sys\n"
+        "from attnkit.files import atomic_write\n"
+        "with atomic_write(sys.argv[1]) as file:\n"
+        "    file.write(b'new'); file.flush(); os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    assert subprocess.run([sys.executable, "-c", code, str(path)], timeout=60).returncode == -signal.SIGKILL
+    assert path.read_text() == "old"
+
+
+@pytest.mark.parametrize("name", ["missing/file", "file/below"])
+def test_a_folder_that_is_none(tmp_path: Path, name: str) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OSError) as caught, atomic_write(tmp_path / name):
+        pass
+    assert caught.value.filename == str(tmp_path / name)
+
+
+def test_a_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(IsADirectoryError), atomic_write(tmp_path):
+        pass
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() == 0, reason="root may write anywhere")
+def test_an_unwritable_folder(tmp_path: Path) -> None:
+    tmp_path.chmod(0o500)
+    try:
+        with pytest.raises(PermissionError), atomic_write(tmp_path / "a"):
+            pass
+    finally:
+        tmp_path.chmod(0o700)
+
+
+def test_a_link_is_followed_and_permissions_are_kept(tmp_path: Path) -> None:
+    path, link = tmp_path / "real", tmp_path / "link"
+    path.write_text("old")
+    path.chmod(0o640)
+    link.symlink_to(path)
+    with atomic_write(link, "w") as file:
+        file.write("new")
+    assert link.is_symlink() and path.read_text() == "new"
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+def test_a_new_file_has_the_permissions_of_any_new_file(tmp_path: Path) -> None:
+    (tmp_path / "plain").write_text("")
+    with atomic_write(tmp_path / "atomic"):
+        pass
+    assert (tmp_path / "atomic").stat().st_mode == (tmp_path / "plain").stat().st_mode
+
+
+def test_a_device_is_written_and_not_replaced(tmp_path: Path) -> None:
+    with atomic_write(os.devnull) as file:
+        file.write(b"gone")
+    assert not Path(os.devnull).is_file() and Path(os.devnull).exists()
+
+
+def test_a_name_as_long_as_the_file_system_takes(tmp_path: Path) -> None:
+    path = tmp_path / ("n" * 250)
+    with atomic_write(path, "w") as file:
+        file.write("x")
+    assert path.read_text() == "x"
+
+
+def test_another_mode_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r'\[atomic_write\] expected mode "w" or "wb", got'):
+        atomic_write(tmp_path / "a", "a")  # type: ignore[call-overload]

@@ -1,0 +1,363 @@
+"""`attnkit.load` and the Translator: the line contract, options, order, what is reported about each line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from untrained_model import ENGLISH, ITALIAN, write_untrained_model
+
+import attnkit
+from attnkit.decoding import StepOutput
+from attnkit.text.tokenizer import WordTokenizer
+from attnkit.text.vocabulary import BOS, EOS, Vocabulary
+from attnkit.translator import LONGEST_SOURCE, Result, Translator
+
+
+class DictionaryState:
+    def __init__(self, sources: list[list[int]]) -> None:
+        self.sources = sources
+        self.position = 0
+
+    @property
+    def rows(self) -> int:
+        return len(self.sources)
+
+    def select(self, rows: npt.NDArray[np.int32]) -> None:
+        self.sources = [self.sources[row] for row in rows]
+
+
+class DictionaryModel:
+    """Writes the word of the same number for every source word, which it looks at; any other word is unlikelier."""
+
+    bos_id, eos_id = BOS, EOS
+    max_source_length: int | None = 8
+    max_target_length: int | None = 8
+
+    def __init__(self, vocabulary_size: int) -> None:
+        self.vocabulary_size = vocabulary_size
+        self.batches: list[list[int]] = []
+
+    def start(self, source_ids: npt.NDArray[np.int32], source_offsets: npt.NDArray[np.int32]) -> DictionaryState:
+        sources = [part.tolist() for part in np.split(source_ids, source_offsets[1:-1])]
+        assert all(source[-1] == EOS for source in sources)
+        self.batches.append([len(source) for source in sources])
+        return DictionaryState(sources)
+
+    def step(self, state: DictionaryState, ids: npt.NDArray[np.int32], attention: bool = False) -> StepOutput:
+        places = [min(state.position, len(source) - 1) for source in state.sources]
+        log_probs = np.full((state.rows, self.vocabulary_size), np.log(0.2 / (self.vocabulary_size - 1)), np.float32)
+        weights = np.zeros((state.rows, max(map(len, state.sources))), np.float32)
+        for row, (source, place) in enumerate(zip(state.sources, places, strict=True)):
+            log_probs[row, source[place]] = np.log(0.8)
+            weights[row, place] = 1.0
+        state.position += 1
+        return StepOutput(log_probs, weights if attention else None)
+
+
+@pytest.fixture
+def model() -> DictionaryModel:
+    return DictionaryModel(4 + len(ITALIAN))
+
+
+@pytest.fixture
+def translator(model: DictionaryModel) -> Translator:
+    return Translator(model, WordTokenizer(Vocabulary(ENGLISH)), WordTokenizer(Vocabulary(ITALIAN)))
+
+
+def texts(results: list[Result]) -> list[str]:
+    return [result.text for result in results]
+
+
+def test_a_result_says_everything_about_its_line(translator: Translator) -> None:
+    [result] = translator.translate(["the cat sees a house"], beam=5, nbest=1, min_length=1, attention=True)
+    assert result.text == "il gatto vede una casa"
+    assert result.tokens == ["il", "gatto", "vede", "una", "casa"]
+    assert result.source_tokens == ["the", "cat", "sees", "a", "house", "</s>"]
+    assert result.score == pytest.approx(np.log(0.8), rel=1e-6)
+    np.testing.assert_array_equal(result.attention, np.eye(5, 6, dtype=np.float32))  # type: ignore[arg-type]
+    assert not result.truncated and result.unknown == [] and result.alternatives == ()
+
+
+def test_lines_stay_in_order_and_in_number(translator: Translator, model: DictionaryModel) -> None:
+    lines = ["the cat", "", "the dog sees a red house", "   \t ", "table", "a house is on the table", ""]
+    results = translator.translate(lines, attention=True, batch_tokens=8)
+    assert texts(results) == [
+        "il gatto", "", "il cane vede una rosso casa", "", "tavolo", "una casa è sul il tavolo", ""
+    ]  # fmt: skip
+    for result in (results[1], results[3], results[6]):
+        assert result.attention is not None and result.attention.shape == (0, 0)
+        assert (result.score, result.tokens, result.source_tokens, result.truncated) == (0.0, [], [], False)
+    assert model.batches == [[7], [7], [3, 2]]  # sorted, none above 8 tokens unless it is one line
+    assert [result.attention for result in translator.translate(["", "cat"])] == [None, None]
+    assert translator.translate([]) == []
+
+
+def test_the_batch_changes_nothing(translator: Translator) -> None:
+    lines = [" ".join(ENGLISH[i : i + 1 + i % 5]) for i in range(10)] * 3
+    expected = texts(translator.translate(lines))
+    for batch_tokens, window in ((1, 1), (7, 4), (1000, 1000)):
+        assert texts(list(translator.translate_stream(lines, batch_tokens=batch_tokens, window=window))) == expected
+    sampled = texts(translator.translate(lines, sample=True, seed=3))
+    assert texts(list(translator.translate_stream(lines, sample=True, seed=3, batch_tokens=5, window=4))) == sampled
+    assert sampled != texts(translator.translate(lines, sample=True, seed=4))
+    assert len(set(sampled[::10])) > 1  # the same line at another place is another draw
+
+
+def test_a_stream_is_read_window_by_window(translator: Translator) -> None:
+    read: list[int] = []
+
+    def endless() -> Iterator[str]:
+        for number in range(10**9):
+            read.append(number)
+            yield "the cat"
+
+    stream = translator.translate_stream(endless(), window=4)
+    assert not read
+    assert next(stream).text == "il gatto"
+    assert len(read) == 4
+
+
+def test_a_long_line_is_cut_and_says_so(translator: Translator) -> None:
+    whole, cut = translator.translate(["a cat " * 3 + "is", "a cat " * 4], attention=True)
+    assert whole.text == "una gatto una gatto una gatto è" and not whole.truncated
+    assert cut.source_tokens == ["a", "cat", "a", "cat", "a", "cat", "a", "</s>"] and cut.truncated
+    assert cut.text == "una gatto una gatto una gatto una"
+    [output_cut] = translator.translate(["the cat sees a dog"], max_length=3)
+    assert output_cut.text == "il gatto vede" and output_cut.truncated
+
+
+def test_a_model_without_a_limit_still_reads_no_more_than_memory_allows(translator: Translator) -> None:
+    class Unlimited(DictionaryModel):
+        max_source_length = None
+        max_target_length = None
+
+    unlimited = Translator(Unlimited(14), translator.source_tokenizer, translator.target_tokenizer)
+    [result] = unlimited.translate(["cat " * 5000], beam=1)
+    assert result.truncated and len(result.source_tokens) == LONGEST_SOURCE
+    assert len(result.tokens) == LONGEST_SOURCE - 1
+
+
+def test_unknown_words_are_named(translator: Translator) -> None:
+    [result] = translator.translate(["the zebra sees a gnu"])
+    assert result.unknown == ["zebra", "gnu"]
+    assert result.source_tokens == ["the", "<unk>", "sees", "a", "<unk>", "</s>"]
+    assert "<unk>" not in result.text  # the model would write it
+
+
+def test_nbest_gives_alternatives(translator: Translator) -> None:
+    [result] = translator.translate(["the cat"], nbest=3, attention=True)
+    assert len(result.alternatives) == 2
+    everyone = [result, *result.alternatives]
+    assert len({each.text for each in everyone}) == 3
+    assert [each.score for each in everyone] == sorted((each.score for each in everyone), reverse=True)
+    assert all(each.attention is not None and len(each.attention) == len(each.tokens) for each in everyone)
+
+
+def test_prefixes(translator: Translator) -> None:
+    lines = ["the cat", "", "the dog"]
+    assert texts(translator.translate(lines, prefix="casa")) == ["casa gatto", "", "casa cane"]
+    assert texts(translator.translate(lines, prefix=["casa", "x", ""])) == ["casa gatto", "", "il cane"]
+    with pytest.raises(ValueError, match="shorter"):
+        translator.translate(lines, prefix=["casa"])
+
+
+def test_max_source_length_can_be_lowered(translator: Translator, model: DictionaryModel) -> None:
+    tokenizers = translator.source_tokenizer, translator.target_tokenizer
+    [result] = Translator(model, *tokenizers, max_source_length=3).translate(["the cat sees"])
+    assert result.text == "il gatto" and result.truncated
+    for bad in (1, 9):
+        with pytest.raises(ValueError, match="max_source_length from 2 to 8"):
+            Translator(model, *tokenizers, max_source_length=bad)
+
+
+def test_the_precision_holds_while_the_model_runs(model: DictionaryModel, translator: Translator) -> None:
+    seen: list[str] = []
+
+    class Watched(DictionaryModel):
+        def step(self, state: DictionaryState, ids: npt.NDArray[np.int32], attention: bool = False) -> StepOutput:
+            seen.append(attnkit._core.get_precision())
+            return super().step(state, ids, attention)
+
+    for precision in ("fp32", "bf16"):
+        tokenizers = translator.source_tokenizer, translator.target_tokenizer
+        Translator(Watched(14), *tokenizers, precision=precision).translate(["cat"])  # type: ignore[arg-type]
+    assert set(seen) == {"fp32", "bf16"}
+    with pytest.raises(ValueError, match='precision "fp32" or "bf16", got \'fp8\''):
+        Translator(model, *tokenizers, precision="fp8")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        ({"nbest": 6}, ValueError),
+        ({"max_length": 8}, ValueError),  # the model's 8 positions hold the start token and 7 more
+        ({"batch_tokens": 0}, ValueError),
+        ({"window": 0}, ValueError),
+        ({"sample": True, "beam": 2}, ValueError),
+        ({"bean": 2}, TypeError),
+    ],
+)
+def test_bad_arguments_are_refused_before_anything_is_read(
+    translator: Translator, arguments: dict[str, Any], error: type[Exception]
+) -> None:
+    def never() -> Iterator[str]:
+        raise AssertionError("read")
+        yield ""
+
+    with pytest.raises(error):
+        translator.translate_stream(never(), **arguments)
+
+
+def test_lines_must_be_text(translator: Translator) -> None:
+    with pytest.raises(TypeError, match="got one string"):
+        translator.translate("the cat")
+    with pytest.raises(TypeError, match="expected text in line 2, got bytes"):
+        translator.translate(["the", b"cat"])  # type: ignore[list-item]
+
+
+# ----- Model directories
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("model")
+    write_untrained_model(path)
+    return path
+
+
+@pytest.fixture
+def copy(directory: Path, tmp_path: Path) -> Path:
+    for file in directory.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    return tmp_path
+
+
+def test_load_and_translate(directory: Path) -> None:
+    translator = attnkit.load(directory)
+    results = translator.translate(["the cat is on the table", "", "the unicorn"], attention=True)
+    assert len(results) == 3 and results[0].text and results[2].unknown == ["unicorn"]
+    for result in results:
+        assert result.attention is not None
+        assert result.attention.shape == (len(result.tokens), len(result.source_tokens))
+        np.testing.assert_allclose(result.attention.sum(axis=1), 1.0, atol=1e-5)
+
+
+def test_a_real_model_gives_the_same_bytes_in_any_batch(directory: Path) -> None:
+    translator = attnkit.load(directory)
+    lines = [" ".join(ENGLISH[i % 7 : i % 7 + 1 + i % 6]) for i in range(24)]
+    together = translator.translate(lines, attention=True, nbest=3)
+    for i, line in enumerate(lines):
+        [alone] = translator.translate([line], attention=True, nbest=3)
+        for a, b in zip([alone, *alone.alternatives], [together[i], *together[i].alternatives], strict=True):
+            assert (a.text, a.score) == (b.text, b.score)
+            assert a.attention.tobytes() == b.attention.tobytes()  # type: ignore[union-attr]
+
+
+def test_attention_does_not_change_the_text(directory: Path) -> None:
+    translator = attnkit.load(directory)
+    lines = ["the cat", "a red house is on the table"]
+    plain, drawn = translator.translate(lines), translator.translate(lines, attention=True)
+    assert [(r.text, r.score) for r in plain] == [(r.text, r.score) for r in drawn]
+
+
+def test_threads_are_set(directory: Path) -> None:
+    before = attnkit.get_num_threads()
+    try:
+        attnkit.load(directory, threads=1)
+        assert attnkit.get_num_threads() == 1
+    finally:
+        attnkit.set_num_threads(before)
+
+
+def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        attnkit.load(tmp_path / "nowhere")
+    with pytest.raises((FileNotFoundError, ValueError), match=r"config\.json"):
+        attnkit.load(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"format": 1}', b'{"format": 1, "task": "caption"}'],
+)
+def test_a_broken_config_is_refused(copy: Path, content: bytes) -> None:
+    (copy / "config.json").write_bytes(content)
+    with pytest.raises(ValueError, match=r"config\.json"):
+        attnkit.load(copy)
+
+
+def _header(header: bytes, data: bytes = b"") -> bytes:
+    return len(header).to_bytes(8, "little") + header + data
+
+
+def _entry(begin: int, end: int, shape: list[int]) -> dict[str, Any]:
+    return {"dtype": "F32", "shape": shape, "data_offsets": [begin, end]}
+
+
+HOSTILE = {
+    "empty": b"",
+    "not safetensors": b"\x89PNG\r\n\x1a\n" * 4,
+    "a header of 2**63 bytes": (2**63).to_bytes(8, "little") + b"{}",
+    "a header of 1 TB": (2**40).to_bytes(8, "little") + b"{}",
+    "no JSON": _header(b"{{{{"),
+    "nested JSON": _header(b'{"a":' + b"[" * 100_000),
+    "negative offsets": _header(json.dumps({"a": _entry(-4, 0, [1])}).encode(), bytes(4)),
+    "overlapping": _header(json.dumps({"a": _entry(0, 8, [2]), "b": _entry(4, 12, [2])}).encode(), bytes(12)),
+    "beyond the end": _header(json.dumps({"a": _entry(0, 4000, [1000])}).encode(), bytes(4)),
+    "shape over 2**64": _header(json.dumps({"a": _entry(0, 4, [2**33, 2**33])}).encode(), bytes(4)),
+    "other names": _header(json.dumps({"a": _entry(0, 4, [1])}).encode(), bytes(4)),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_weights_are_refused(copy: Path, name: str) -> None:
+    (copy / "model.safetensors").write_bytes(HOSTILE[name])
+    with pytest.raises(ValueError, match=r"model"):
+        attnkit.load(copy)
+
+
+def test_truncated_weights_are_refused(copy: Path) -> None:
+    weights = (copy / "model.safetensors").read_bytes()
+    for length in (len(weights) - 1, len(weights) // 2, 100, 8, 7):
+        (copy / "model.safetensors").write_bytes(weights[:length])
+        with pytest.raises(ValueError, match=r"model\.safetensors"):
+            attnkit.load(copy)
+    (copy / "model.safetensors").unlink()
+    with pytest.raises(FileNotFoundError, match=r"model\.safetensors"):
+        attnkit.load(copy)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("d_model", 32),
+        ("d_model", 2**40),
+        ("ffn", 2**40),
+        ("encoder_layers", 2),
+        ("decoder_layers", 10**9),
+        ("max_length", 0),
+        ("heads", 3),
+        ("surprise", 1),
+    ],
+)
+def test_a_config_that_does_not_fit_the_weights_is_refused(copy: Path, key: str, value: int) -> None:
+    config = json.loads((copy / "config.json").read_text())
+    config["model"][key] = value
+    (copy / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ValueError, match=str(copy)):
+        attnkit.load(copy)
+
+
+def test_tokenizers_must_fit_the_model(copy: Path) -> None:
+    WordTokenizer(Vocabulary(ITALIAN[:3])).save(copy, "target")
+    with pytest.raises(ValueError, match="tokenizers of 14 and 14 entries, as the model has, got 14 and 7"):
+        attnkit.load(copy)
+    (copy / "target.vocab.txt").unlink()
+    with pytest.raises(FileNotFoundError, match=r"target\.vocab\.txt"):
+        attnkit.load(copy)

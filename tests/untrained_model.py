@@ -1,0 +1,28 @@
+"""A model directory for tests that need one: what the model writes is nonsense, and always the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import attnkit
+from attnkit.text.tokenizer import TokenizerPair, WordTokenizer
+from attnkit.text.vocabulary import Vocabulary
+
+ENGLISH = ["the", "cat", "dog", "sees", "a", "house", "is", "on", "table", "red"]
+ITALIAN = ["il", "gatto", "cane", "vede", "una", "casa", "è", "sul", "tavolo", "rosso"]
+VOCABULARY_SIZE = 14  # with pad, unk, bos, eos
+MAX_LENGTH = 12
+
+
+def write_untrained_model(path: Path) -> None:
+    """A small Transformer with random weights, and word vocabularies of ENGLISH and ITALIAN."""
+    from attnkit.models import TransformerConfig, build_model, save_model
+
+    attnkit.manual_seed(1)
+    tokenizers = TokenizerPair(WordTokenizer(Vocabulary(ENGLISH)), WordTokenizer(Vocabulary(ITALIAN)), "word")
+    config = TransformerConfig(
+        d_model=16, ffn=32, heads=2, encoder_layers=1, decoder_layers=1, max_length=MAX_LENGTH, tie_embeddings="none"
+    )
+    model = build_model(config, VOCABULARY_SIZE, VOCABULARY_SIZE)
+    save_model(model, path, {"task": "translation", "tokenizer": tokenizers.to_config()})
+    tokenizers.save(path)
