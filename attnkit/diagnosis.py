@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -99,12 +98,8 @@ def _matmul_gflops() -> tuple[float, float]:
     best = {"fp32": float("inf"), "bf16": float("inf")}
     for _ in range(_REPEATS):
         for precision in best:
-            best[precision] = min(best[precision], _seconds(lambda chosen=precision: _core.gemm(a, b, chosen)))
+            start = time.perf_counter()
+            _core.gemm(a, b, precision)
+            best[precision] = min(best[precision], time.perf_counter() - start)
     work = 2.0 * _SIDE**3 / 1e9
     return work / best["fp32"], work / best["bf16"]
-
-
-def _seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start

@@ -26,6 +26,7 @@ from attnkit.explain import (
     write_json,
     write_png,
 )
+from attnkit.explain.attention_map import Weights
 from attnkit.explain.canvas import _has_glyph, shorten, text_width
 from attnkit.explain.colours import INK, PAPER, is_dark, shade
 from attnkit.explain.pieces import labels, word_spans
@@ -44,9 +45,9 @@ HOSTILE = [
 ]
 
 
-def soft(scores: np.ndarray) -> np.ndarray:
+def soft(scores: Weights) -> Weights:
     exponentials = np.exp(scores - scores.max(axis=-1, keepdims=True, initial=-np.inf))
-    return exponentials / exponentials.sum(axis=-1, keepdims=True)
+    return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True))
 
 
 def random_map(source: list[str], target: list[str], *lead: int, seed: int = 0, title: str = "") -> AttentionMap:
@@ -396,9 +397,9 @@ def metrics(path: Path, rows: list[dict[str, Any]], tail: str = "") -> Path:
     return path
 
 
-RUN = [{"step": step, "loss": 8.0 / step, "learning_rate": 1e-3} for step in range(10, 500, 10)] + [
-    {"step": step, "validation_loss": 9.0 / step, "bleu": step / 20} for step in range(100, 500, 100)
-]
+RUN: list[dict[str, Any]] = [
+    {"step": step, "loss": 8.0 / step, "learning_rate": 1e-3} for step in range(10, 500, 10)
+] + [{"step": step, "validation_loss": 9.0 / step, "bleu": step / 20} for step in range(100, 500, 100)]
 
 
 def test_learning_curve_draws_three_curves(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ const text = (node) => node.textContent;
 const press = (key, options = {}) => document.activeElement.dispatchEvent(
     new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true, ...options}));
 const point = (node) => node.dispatchEvent(new MouseEvent("mouseover", {bubbles: true}));
-const here = () => [document.activeElement.closest(".row, table, ol").id, text(document.activeElement.querySelector(".word") ?? document.activeElement)];
+const here = () => [document.activeElement.closest(".row").id, text(document.activeElement.querySelector(".word"))];
 const values = (side) => $$(`#${side} .value`).map(text);
 """
 
@@ -40,11 +40,13 @@ def weights(rows: int, columns: int, peaks: list[tuple[int, int]], *lead: int) -
 def sentences() -> list[AttentionMap]:
     heads = weights(2, 3, [(0, 0), (1, 2)], 2)
     heads[1] = weights(2, 3, [(0, 1), (1, 2)])
+    one = weights(3, 3, [(0, 0), (1, 1), (2, 2)])
+    hostile = ["<script>document.title='owned'</script>"], ["<img src=x onerror=document.title='owned'>"]
     return [
-        AttentionMap(["the", "cat", "sleeps"], ["il", "gatto", "dorme"], weights(3, 3, [(0, 0), (1, 1), (2, 2)]), "one"),
+        AttentionMap(["the", "cat", "sleeps"], ["il", "gatto", "dorme"], one, "one"),
         AttentionMap(["a", "b", "c"], ["x", "y"], heads, "two heads"),
         AttentionMap(["القطة", "على", "الطاولة"], ["the", "cat"], weights(2, 3, [(0, 0), (1, 2)]), "right to left"),
-        AttentionMap(["<script>document.title='owned'</script>"], ["<img src=x onerror=document.title='owned'>"], np.ones((1, 1)), "</script>"),
+        AttentionMap(*hostile, np.ones((1, 1)), "</script>"),
         AttentionMap([], [], np.zeros((0, 0))),
         AttentionMap([f"s{i}" for i in range(60)], [f"t{i}" for i in range(50)], np.full((50, 60), 1 / 60), "long"),
     ]  # fmt: skip
@@ -52,7 +54,6 @@ def sentences() -> list[AttentionMap]:
 
 def in_browser(folder: Path, maps: list[AttentionMap], script: str) -> Any:
     """What `script`, the body of a function run in the page, returns."""
-    assert BROWSER is not None
     page = folder / "page.html"
     write_html(page, maps, title="Test")
     # The page's policy lets only its own script run, so the copy that is tested goes without it.
@@ -76,9 +77,10 @@ def in_browser(folder: Path, maps: list[AttentionMap], script: str) -> Any:
 
 def dump(folder: Path, page: Path) -> str:
     """The page's DOM after its scripts have run."""
-    command = [BROWSER, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1200,900",
-               f"--user-data-dir={folder / 'profile'}", "--dump-dom", page.as_uri()]  # fmt: skip
-    result = subprocess.run([str(part) for part in command], capture_output=True, timeout=120)
+    assert BROWSER is not None
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1200,900"]
+    command = [BROWSER, *options, f"--user-data-dir={folder / 'profile'}", "--dump-dom", page.as_uri()]
+    result = subprocess.run(command, capture_output=True, timeout=120)
     assert result.returncode == 0, result.stderr.decode(errors="replace")[-2000:]
     return result.stdout.decode()
 
@@ -132,8 +134,8 @@ def test_arrow_keys_walk_the_words(tmp_path: Path) -> None:
         """
         $("#target .token").focus();
         const places = [here()];
-        for (const key of ["ArrowRight", "ArrowRight", "ArrowRight", "ArrowUp", "ArrowLeft", "ArrowUp", "ArrowDown", "Home", "End"]) {
-          press(key);
+        for (const key of "Right Right Right Up Left Up Down Home End".split(" ")) {
+          press(["Home", "End"].includes(key) ? key : "Arrow" + key);
           places.push(here());
         }
         const stops = ["source", "target"].map((side) => $$(`#${side} [tabindex="0"]`).length);
@@ -156,7 +158,10 @@ def test_arrow_keys_walk_the_heatmap_and_escape_clears(tmp_path: Path) -> None:
         $("#map tbody td").focus();
         const name = () => document.activeElement.getAttribute("aria-label");
         const cells = [name()];
-        for (const key of ["ArrowDown", "ArrowRight", "ArrowUp", "ArrowUp", "End", "Home"]) { press(key); cells.push(name()); }
+        for (const key of ["ArrowDown", "ArrowRight", "ArrowUp", "ArrowUp", "End", "Home"]) {
+          press(key);
+          cells.push(name());
+        }
         press("End", {ctrlKey: true});
         cells.push(name());
         const readout = text($("#readout"));
@@ -208,7 +213,8 @@ def test_right_to_left_turns_the_words_and_the_keys(tmp_path: Path) -> None:
         const place = here();
         $("#map tbody td").focus();
         press("ArrowLeft");
-        return [$("#map").dir, left[0] > left[1] && left[1] > left[2], place, document.activeElement.getAttribute("aria-label")];
+        const cell = document.activeElement.getAttribute("aria-label");
+        return [$("#map").dir, left[0] > left[1] && left[1] > left[2], place, cell];
         """,
     )
     assert direction == "rtl" and decreasing
@@ -237,7 +243,8 @@ def test_empty_and_long_sentences(tmp_path: Path) -> None:
         const empty = [text($("#sentence-title")), $("#map").closest("section").hidden, $$(".token").length];
         $$("#list li")[5].click();
         const scroll = $("#words").parentNode;
-        return [empty, document.documentElement.scrollWidth <= innerWidth, scroll.scrollWidth > scroll.clientWidth, text($("#scale-top"))];
+        const pageFits = document.documentElement.scrollWidth <= innerWidth;
+        return [empty, pageFits, scroll.scrollWidth > scroll.clientWidth, text($("#scale-top"))];
         """,
     )
     assert empty == ["(no words)", True, 0]

@@ -12,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from attnkit import files
 from attnkit.files import atomic_write
 
 
@@ -53,7 +52,7 @@ def test_a_full_disk_names_the_file_and_changes_nothing(tmp_path: Path, monkeypa
     def full(descriptor: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(files.os, "fsync", full)
+    monkeypatch.setattr(os, "fsync", full)
     with pytest.raises(OSError, match="No space left") as caught, atomic_write(path) as file:
         file.write(b"new")
     assert caught.value.errno == errno.ENOSPC and caught.value.filename == str(path)

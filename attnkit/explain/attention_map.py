@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-Weights = npt.NDArray[np.float32]
+Weights = npt.NDArray[np.floating[Any]]
 
 
 @dataclass(frozen=True, eq=False)

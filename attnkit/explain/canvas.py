@@ -7,6 +7,7 @@ Greek, Cyrillic, Hebrew, Arabic) comes with the package; for what it lacks a fon
 from __future__ import annotations
 
 import functools
+import io
 import os
 from importlib import resources
 from typing import TYPE_CHECKING
@@ -26,9 +27,10 @@ WHITE: Colour = (255, 255, 255)
 _OWN_FONT = "DejaVuSans.ttf"
 # Fonts that systems keep for the scripts DejaVu Sans lacks; Pillow knows each system's font folders.
 _SYSTEM_FONTS = (
-    "NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf", "NotoSansSC-Regular.otf", "wqy-zenhei.ttc", "wqy-microhei.ttc",
-    "DroidSansFallbackFull.ttf", "NotoSans-Regular.ttf", "NotoSansDevanagari-Regular.ttf", "NotoSansThai-Regular.ttf",
-    "unifont.ttf", "msyh.ttc", "msgothic.ttc", "malgun.ttf", "segoeui.ttf", "Nirmala.ttf", "Arial Unicode.ttf", "PingFang.ttc",
+    "NotoSansCJK-Regular.ttc", "NotoSansCJKsc-Regular.otf", "NotoSansSC-Regular.otf", "wqy-zenhei.ttc",
+    "wqy-microhei.ttc", "DroidSansFallbackFull.ttf", "NotoSans-Regular.ttf", "NotoSansDevanagari-Regular.ttf",
+    "NotoSansThai-Regular.ttf", "unifont.ttf", "msyh.ttc", "msgothic.ttc", "malgun.ttf", "segoeui.ttf", "Nirmala.ttf",
+    "Arial Unicode.ttf", "PingFang.ttc",
 )  # fmt: skip
 
 
@@ -129,8 +131,12 @@ def _font(name: str, pixels: int) -> FreeTypeFont:
 
     if name != _OWN_FONT:
         return ImageFont.truetype(name, pixels)
-    with (resources.files(__package__) / "fonts" / _OWN_FONT).open("rb") as file:
-        return ImageFont.truetype(file, pixels)
+    return ImageFont.truetype(io.BytesIO(_own_font()), pixels)
+
+
+@functools.cache
+def _own_font() -> bytes:
+    return (resources.files(__package__) / "fonts" / _OWN_FONT).read_bytes()
 
 
 @functools.cache

@@ -72,11 +72,13 @@ inline void RoundRow(float* row, int64_t size) {
 }
 
 inline void CopyRow(const float* from, int64_t step, int64_t size, float* to) {
-  if (step == 1) {
-    std::memcpy(to, from, size * sizeof(float));
-  } else {
+  if (step != 1) {
     for (int64_t i = 0; i < size; ++i) to[i] = from[i * step];
+    return;
   }
+  int64_t i = 0;
+  for (; i + kLanes <= size; i += kLanes) FloatOps::Store(FloatOps::Load(from + i), to + i);
+  if (i < size) FloatOps::StoreTail(FloatOps::LoadTail(from + i, size - i), to + i, size - i);
 }
 
 // rows x columns of `from` as rows of `to`.

@@ -46,16 +46,15 @@ struct Kernel {
   int64_t word;        // numbers in a word
   bool reads_rows_in_place;  // A need not be packed when its rows are contiguous
 
-  // Most columns of a TileCall with so many rows: few rows take several panels at a time to hide latency.
-  int64_t (*columns)(int64_t rows);
+  // C[rows, columns] of any number of columns.
   void (*tile)(const TileCall& call);
   // `rows` rows of `depth` numbers into rows of words, to_row apart, zeros up to the padded depth.
   void (*pack_a)(const MatrixView& a, int64_t rows, int64_t depth, int64_t padded, float* to, int64_t to_row);
   // One panel: `depth` rows and `columns` columns into [padded, width] words.
   void (*pack_b)(const MatrixView& b, int64_t depth, int64_t padded, int64_t columns, int64_t width, float* to);
   // Around the calls of one thread; null where there is nothing to set up.
-  void (*begin)() = nullptr;
-  void (*end)() = nullptr;
+  void (*begin)();
+  void (*end)();
 };
 
 const Kernel& Float32Kernel();   // for ActiveIsa()
