@@ -14,8 +14,10 @@ from attnkit._core import Tensor
 
 
 def float_array(array: ArrayLike) -> np.ndarray:
-    """`array` as C-contiguous float32: itself where it is that already, else a copy."""
-    return np.ascontiguousarray(array, dtype=np.float32) if np.ndim(array) else np.asarray(array, dtype=np.float32)
+    """`array` as C-contiguous, aligned float32: itself where it is that already, else a copy."""
+    # ascontiguousarray would give a scalar an axis.
+    converted = np.ascontiguousarray(array, dtype=np.float32) if np.ndim(array) else np.asarray(array, dtype=np.float32)
+    return converted if converted.flags.aligned else converted.copy()
 
 
 def index_array(array: ArrayLike, what: str = "ids") -> np.ndarray:
@@ -61,7 +63,7 @@ def no_grad() -> Iterator[None]:
 
 @contextmanager
 def precision(name: str) -> Iterator[None]:
-    """Matrix products inside take their inputs as `name`, "fp32" or "bf16", in this thread; sums are float32 in both."""
+    """Matrix products inside take their inputs as `name`, "fp32" or "bf16", in this thread; sums are float32."""
     before = _core.get_precision()
     _core.set_precision(name)
     try:
@@ -111,8 +113,15 @@ class Function:
         single = isinstance(results, Tensor)
 
         def backward(*output_gradients: Tensor | None) -> Sequence[Tensor | None]:
-            gradients = cls.backward(ctx, *output_gradients)
-            return gradients if isinstance(gradients, (tuple, list)) else (gradients,)
+            returned = cls.backward(ctx, *output_gradients)
+            gradients = returned if isinstance(returned, (tuple, list)) else (returned,)
+            if len(gradients) != len(tensors):
+                raise ValueError(f"[function] expected {len(tensors)} gradients from backward, got {len(gradients)}")
+            for gradient in gradients:
+                if gradient is not None and not isinstance(gradient, Tensor):
+                    kind = type(gradient).__name__
+                    raise TypeError(f"[function] expected a Tensor or None from backward, got {kind}")
+            return gradients
 
         outputs = _core.record_function(tensors, [results] if isinstance(results, Tensor) else list(results), backward)
         return outputs[0] if single else tuple(outputs)

@@ -28,7 +28,7 @@ Precision = Literal["fp32", "bf16"]
 LONGEST_SOURCE = 1024
 
 
-TASK = "translation"  # of config.json
+TASK = "translate"  # of config.json
 
 
 class TranslationModel(TextModel[S], Protocol[S]):

@@ -76,9 +76,7 @@ def _exit_code(command: Callable[[], None]) -> int:
 
 
 def _say_usage(error: click.UsageError) -> None:
-    if isinstance(
-        error, getattr(click.exceptions, "NoArgsIsHelpError", ())
-    ):  # `attnkit` alone: the message is the help
+    if isinstance(error, getattr(click.exceptions, "NoArgsIsHelpError", ())):  # `attnkit` alone: it is the help
         click.echo(error.format_message(), err=True)
         return
     command = error.ctx.command_path if error.ctx else "attnkit"

@@ -17,6 +17,9 @@ from attnkit.cli.main import COMMANDS, group
 
 import attnkit
 
+# Output that waits in Python's buffer until the end, as it does for users whatever this machine's environment says.
+BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+
 
 def attnkit_command(*arguments: str, **options: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
@@ -24,7 +27,7 @@ def attnkit_command(*arguments: str, **options: object) -> subprocess.CompletedP
         capture_output=options.pop("capture_output", True),
         text=True,
         timeout=60,
-        **options,
+        **{"env": BUFFERED, **options},
     )
 
 
@@ -133,6 +136,22 @@ def test_full_disk_under_stdout() -> None:
     assert result.stderr == f"attnkit: {os.strerror(errno.ENOSPC)}\n"
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    ("ending", "said"), [("pass", os.strerror(errno.ENOSPC)), ("raise ValueError('first')", "first")]
+)
+def test_output_that_fails_only_at_the_end(ending: str, said: str) -> None:
+    code = (
+        "import sys; from attnkit.cli import errors\n"
+        f"def command(): sys.stdout.write('x' * 100); {ending}\n"
+        "sys.exit(errors.status_of(command))\n"
+    )
+    with open("/dev/full", "w") as full:
+        process = [sys.executable, "-c", code]
+        result = subprocess.run(process, stdout=full, stderr=subprocess.PIPE, text=True, env=BUFFERED, timeout=60)
+    assert (result.returncode, result.stderr) == (1, f"attnkit: {said}\n")
+
+
 def test_closed_pipe_is_quiet() -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -162,7 +181,7 @@ def test_completion_script_and_its_answers(shell: str) -> None:
     script = attnkit_command("completion", shell)
     assert script.returncode == 0 and main.VARIABLE in script.stdout
     words = {"COMP_WORDS": "attnkit doc", "COMP_CWORD": "doc" if shell == "fish" else "1"}
-    answer = attnkit_command(env={**os.environ, main.VARIABLE: f"{shell}_complete", **words})
+    answer = attnkit_command(env={**BUFFERED, main.VARIABLE: f"{shell}_complete", **words})
     assert answer.returncode == 0 and "doctor" in answer.stdout
 
 

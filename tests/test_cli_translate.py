@@ -16,6 +16,7 @@ import pytest
 from untrained_model import MAX_LENGTH, write_untrained_model
 
 import attnkit
+from attnkit.translator import Result
 
 LINES = ["the cat is on the table", "", "a red house", "the dog sees a cat", "   ", "table"]
 TEXT = "".join(f"{line}\n" for line in LINES)
@@ -29,8 +30,13 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def expected(model: str) -> list[str]:
-    return [result.text for result in attnkit.load(model).translate(LINES)]
+def results(model: str) -> list[Result]:
+    return attnkit.load(model).translate(LINES)
+
+
+@pytest.fixture(scope="module")
+def expected(results: list[Result]) -> list[str]:
+    return [result.text for result in results]
 
 
 def command(*arguments: str | Path) -> list[str]:
@@ -64,7 +70,7 @@ def complaint(*arguments: str | Path, text: str | bytes = "", status: int = 1, *
 
 def test_lines_from_stdin_to_stdout(model: str, expected: list[str]) -> None:
     done = attnkit_run("translate", model, text=TEXT)
-    assert (done.returncode, done.stderr) == (0, b"")
+    assert done.returncode == 0
     assert done.stdout.decode().split("\n") == [*expected, ""]
     assert [bool(line) for line in expected] == [bool(line.strip()) for line in LINES]
 
@@ -160,9 +166,11 @@ def test_nbest_lines(model: str, expected: list[str]) -> None:
 
 def test_cut_lines_are_counted(model: str) -> None:
     done = attnkit_run("translate", model, text="the cat\n" + "the cat " * 20 + "\n")
-    message = done.stderr.decode()
     assert done.returncode == 0 and done.stdout.count(b"\n") == 2
-    assert "cut" in message and "line" in message and "2" in message and message.count("\n") == 1
+    assert done.stderr.startswith(b"attnkit: ") and b" cut, of line " in done.stderr and done.stderr.count(b"\n") == 1
+    done = attnkit_run("translate", model, "--max-length", "1", text="the cat\n\n" + "the cat sees\n" * 7)
+    assert b"8 translations are cut, of line 1, 3, 4, 5, 6, ...:" in done.stderr
+    assert attnkit_run("translate", model, text="\n\n").stderr == b""
     record = json.loads(attnkit_run("translate", model, "--jsonl", text="the cat " * 20 + "\n").stdout)
     assert record["truncated"] is True
 
@@ -329,9 +337,12 @@ def files(tmp_path: Path, expected: list[str]) -> tuple[Path, Path]:
     return source, reference
 
 
-def test_evaluate_agrees_with_sacrebleu(model: str, expected: list[str], files: tuple[Path, Path]) -> None:
+def test_evaluate_agrees_with_sacrebleu(
+    model: str, results: list[Result], expected: list[str], files: tuple[Path, Path]
+) -> None:
     import sacrebleu
 
+    cut = sum(result.truncated for result in results)
     source, reference = files
     references = reference.read_text().removesuffix("\n").split("\n")
     for tokenize in ("13a", "none"):
@@ -344,7 +355,7 @@ def test_evaluate_agrees_with_sacrebleu(model: str, expected: list[str], files: 
         assert (report["bleu"]["hypothesis_length"], report["bleu"]["reference_length"]) == (bleu.sys_len, bleu.ref_len)
         assert f"tok:{tokenize}|" in report["bleu"]["signature"]
         assert report["chrf"]["score"] == pytest.approx(sacrebleu.corpus_chrf(expected, [references]).score)
-        assert report["sentences"] == 6 and report["sentences_per_second"] > 0 and report["truncated"] == 0
+        assert report["sentences"] == 6 and report["sentences_per_second"] > 0 and report["truncated"] == cut
         text = output("evaluate", model, *arguments)
         assert f"BLEU {bleu.score:.2f}" in text and f"brevity penalty {bleu.bp:.3f}" in text
         assert report["bleu"]["signature"] in text and f"{bleu.ref_len:,}" in text and "sentences/s" in text

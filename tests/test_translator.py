@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -284,7 +286,7 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"format": 1}', b'{"format": 1, "task": "caption"}'],
+    [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"format": 1}', b'{"format": 1, "task": "caption", "tokenizer": {}}'],
 )
 def test_a_broken_config_is_refused(copy: Path, content: bytes) -> None:
     (copy / "config.json").write_bytes(content)
@@ -333,25 +335,37 @@ def test_truncated_weights_are_refused(copy: Path) -> None:
         attnkit.load(copy)
 
 
+def _set_model_key(directory: Path, key: str, value: int) -> None:
+    config = json.loads((directory / "config.json").read_text())
+    config["model"][key] = value
+    (directory / "config.json").write_text(json.dumps(config))
+
+
 @pytest.mark.parametrize(
     ("key", "value"),
-    [
-        ("d_model", 32),
-        ("d_model", 2**40),
-        ("ffn", 2**40),
-        ("encoder_layers", 2),
-        ("decoder_layers", 10**9),
-        ("max_length", 0),
-        ("heads", 3),
-        ("surprise", 1),
-    ],
+    [("d_model", 32), ("ffn", 16), ("encoder_layers", 2), ("decoder_layers", 0), ("heads", 3), ("surprise", 1)],
 )
 def test_a_config_that_does_not_fit_the_weights_is_refused(copy: Path, key: str, value: int) -> None:
-    config = json.loads((copy / "config.json").read_text())
-    config["model"][key] = value
-    (copy / "config.json").write_text(json.dumps(config))
+    _set_model_key(copy, key, value)
     with pytest.raises(ValueError, match=str(copy)):
         attnkit.load(copy)
+
+
+@pytest.mark.parametrize("key", ["d_model", "ffn", "encoder_layers", "decoder_layers"])
+def test_a_huge_config_is_refused_before_memory_is_taken(copy: Path, key: str) -> None:
+    _set_model_key(copy, key, 2**40)
+    # A process of its own, with little memory and time: where this fails, it must not take the machine with it.
+    code = f"""
+import resource, attnkit
+resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+try:
+    attnkit.load({str(copy)!r})
+except ValueError as error:
+    assert "config.json" in str(error), error
+    print("refused")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    assert done.stdout == "refused\n", done.stderr[-1000:]
 
 
 def test_tokenizers_must_fit_the_model(copy: Path) -> None:

@@ -24,5 +24,5 @@ def write_untrained_model(path: Path) -> None:
         d_model=16, ffn=32, heads=2, encoder_layers=1, decoder_layers=1, max_length=MAX_LENGTH, tie_embeddings="none"
     )
     model = build_model(config, VOCABULARY_SIZE, VOCABULARY_SIZE)
-    save_model(model, path, {"task": "translation", "tokenizer": tokenizers.to_config()})
+    save_model(model, path, {"task": "translate", "tokenizer": tokenizers.to_config()})
     tokenizers.save(path)

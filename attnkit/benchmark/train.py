@@ -74,7 +74,9 @@ def typical_batch(pairs: Iterable[tuple[list[int], list[int]]], max_tokens: int)
 def synthetic_pairs(count: int = 20_000, seed: int = 1) -> list[tuple[list[int], list[int]]]:
     """Random sentences with the lengths of image captions: about 14 tokens, from 4 to 40."""
     rng = np.random.Generator(np.random.Philox(seed))
-    lengths = np.clip(rng.gamma(9.0, 14 / 9.0, size=(count, 2)).round(), 4, 40).astype(int)
+    source_lengths = rng.gamma(9.0, 14 / 9.0, size=count)
+    target_lengths = source_lengths + rng.normal(0.0, 2.0, size=count)
+    lengths = np.clip(np.stack([source_lengths, target_lengths], axis=1).round(), 4, 40).astype(int)
     return [(rng.integers(4, VOCAB_SIZE, a).tolist(), rng.integers(4, VOCAB_SIZE, b).tolist()) for a, b in lengths]
 
 

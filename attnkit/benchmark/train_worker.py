@@ -11,7 +11,7 @@ from attnkit.benchmark.runner import serve
 from attnkit.benchmark.train import MODELS, VOCAB_SIZE, SentenceBatch
 from attnkit.models import build_model
 from attnkit.optim import Adam, clip_scale, grad_norm
-from attnkit.text import Batch
+from attnkit.text.batching import Batch
 
 
 def pack(batch: SentenceBatch) -> Batch:

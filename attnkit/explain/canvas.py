@@ -62,13 +62,8 @@ class Canvas:
 
     def text(self, x: float, y: float, text: str, size: float, colour: Colour = TEXT, anchor: str = "lm") -> None:
         """`anchor` as in Pillow: l, m or r across, then a (top), m (middle) or s (base line)."""
-        self._draw.text(
-            (x * self._scale, y * self._scale),
-            text,
-            fill=colour,
-            font=_font_for(text, self._pixels(size)),
-            anchor=anchor,
-        )
+        font = _font_for(text, self._pixels(size))
+        self._draw.text((x * self._scale, y * self._scale), text, fill=colour, font=font, anchor=anchor)
 
     def slanted_text(self, x: float, y: float, text: str, size: float, colour: Colour = TEXT) -> None:
         """Text that starts at (x, y), the middle of its left edge, and rises to the right at 45°."""

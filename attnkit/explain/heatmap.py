@@ -69,9 +69,8 @@ class _Layout:
         slanted = any(width > cell_width - 4 for width in widths)
         # A slanted label leans to the right by as much as it rises; the last ones may lean past the grid.
         rise = max(widths, default=0.0) * _SLANT + label_size if slanted else label_size * 1.6
-        overhang = max(
-            (cell_width * (i + 0.5 - columns) + width * _SLANT for i, width in enumerate(widths)), default=0.0
-        )
+        ends = [cell_width * (column + 0.5) + width * _SLANT for column, width in enumerate(widths)]
+        overhang = max(ends, default=0.0) - cell_width * columns
         left = _MARGIN + 10 + max((min(text_width(label, label_size), _LABEL_ROOM) for label in target), default=0.0)
         top = _MARGIN + (_TITLE_SIZE + 18 if title else 0) + rise
         grid = left + cell_width * columns

@@ -91,7 +91,7 @@ def _draw_panel(canvas: Canvas, left: float, title: str, curves: list[tuple[_Ser
         return
     steps = nice_ticks(min(0.0, *(x for x, _ in points)), max(x for x, _ in points))
     low, high = min(y for _, y in points), max(y for _, y in points)
-    values = nice_ticks(0.0 if 0 < low < high / 3 else low, high)  # down to 0 where little room is lost by it
+    values = nice_ticks(0.0 if 0 < low < high / 3 else low, high, count=6)  # down to 0 where little room is lost by it
     frame = _Frame(left, steps[0], max(x for x, _ in points) or 1.0, values[0], values[-1])
     _draw_axes(canvas, frame, steps, values)
     for series, curve in curves:

@@ -38,18 +38,21 @@
   function drawList() {
     maps.forEach((map, index) => {
       const text = element("span", {class: "text", dir: "auto"}, map.text || map.title || "(no words)");
-      const item = element("li", {role: "option", tabindex: -1}, element("span", {class: "number"}, String(index + 1)), text);
+      const place = element("span", {class: "number"}, String(index + 1));
+      const item = element("li", {role: "option", tabindex: -1}, place, text);
       item.addEventListener("click", () => showSentence(index));
       byId("list").append(item);
     });
     byId("sentences").hidden = maps.length < 2;
     byId("filter").hidden = maps.length < 9;
-    byId("list").addEventListener("keydown", (event) => moveFocus(event, visibleItems(), (item) => item.click(), false));
+    const choose = (item) => item.click();
+    byId("list").addEventListener("keydown", (event) => moveFocus(event, visibleItems(), choose, false));
     byId("filter").addEventListener("input", () => {
       const wanted = byId("filter").value.trim().toLocaleLowerCase();
       [...byId("list").children].forEach((item, index) => {
         const {title, source, target} = maps[index];
-        item.hidden = ![title, source.join(" "), target.join(" ")].some((text) => text.toLocaleLowerCase().includes(wanted));
+        const texts = [title, maps[index].text, source.join(" "), target.join(" ")];
+        item.hidden = !texts.some((text) => text.toLocaleLowerCase().includes(wanted));
       });
       const items = visibleItems();
       if (items.length && !items.some((item) => item.tabIndex === 0)) items[0].tabIndex = 0;
@@ -63,7 +66,8 @@
     const forward = rightToLeft ? "ArrowLeft" : "ArrowRight";
     const backward = rightToLeft ? "ArrowRight" : "ArrowLeft";
     const at = items.indexOf(document.activeElement);
-    const next = {[forward]: at + 1, [backward]: at - 1, ArrowDown: at + 1, ArrowUp: at - 1, Home: 0, End: items.length - 1}[event.key];
+    const next = {[forward]: at + 1, [backward]: at - 1, ArrowDown: at + 1, ArrowUp: at - 1,
+                  Home: 0, End: items.length - 1}[event.key];
     if (at < 0 || next === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     const item = items[Math.min(Math.max(next, 0), items.length - 1)];
@@ -159,13 +163,16 @@
     const flat = map.source.length <= COMPACT && map.source.every((text) => [...text].length <= 6);
     const heading = (text) => {
       const upright = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}]/u.test(text);
-      return element("th", {scope: "col", role: "columnheader", title: text, class: flat ? "flat" : upright ? "upright" : ""},
+      const name = flat ? "flat" : upright ? "upright" : "";
+      return element("th", {scope: "col", role: "columnheader", title: text, class: name},
                      element("span", {dir: "auto"}, text));
     };
-    const head = element("thead", {role: "rowgroup"}, element("tr", {role: "row"}, element("td"), ...map.source.map(heading)));
+    const head = element("thead", {role: "rowgroup"},
+                         element("tr", {role: "row"}, element("td"), ...map.source.map(heading)));
     const body = element("tbody", {role: "rowgroup"});
     map.target.forEach((word, t) => {
-      const row = element("tr", {role: "row"}, element("th", {scope: "row", role: "rowheader", title: word}, element("bdi", {}, word)));
+      const name = element("th", {scope: "row", role: "rowheader", title: word}, element("bdi", {}, word));
+      const row = element("tr", {role: "row"}, name);
       map.source.forEach((from, s) => row.append(cell(word, from, t, s)));
       body.append(row);
     });
@@ -176,7 +183,8 @@
   function cell(word, from, t, s) {
     const weight = weightAt(t, s), strength = weight / state.top;
     const name = strength > 0.55 ? "strong" : strength < 0.05 ? "faint" : "";
-    const node = element("td", {role: "gridcell", tabindex: t || s ? -1 : 0, "aria-label": `${word} to ${from}: ${number(weight)}`, class: name},
+    const label = `${word} to ${from}: ${number(weight)}`;
+    const node = element("td", {role: "gridcell", tabindex: t || s ? -1 : 0, "aria-label": label, class: name},
                          weight < 0.005 ? "" : number(weight));
     node.style.setProperty("--weight", Math.min(strength, 1).toFixed(4));
     node.dataset.target = t;
@@ -213,7 +221,8 @@
     const active = current();
     for (const side of ["source", "target"]) {
       [...byId(side).children].forEach((token, index) => {
-        const isActive = active !== null && active[side] === index && !(side === "source" && active.target !== undefined);
+        const isLit = side === "source" && active?.target !== undefined;  // a source word that is attended to
+        const isActive = active !== null && active[side] === index && !isLit;
         let weight = null;
         if (active && side === "source" && active.target !== undefined) weight = weightAt(active.target, index);
         if (active && side === "target" && active.target === undefined) weight = weightAt(index, active.source);
@@ -243,11 +252,15 @@
     }
     const fromTarget = active.target !== undefined;
     const names = fromTarget ? source : target;
-    const ranked = names.map((text, i) => ({text, weight: fromTarget ? weightAt(active.target, i) : weightAt(i, active.source)}))
+    const weight = (i) => (fromTarget ? weightAt(active.target, i) : weightAt(i, active.source));
+    const ranked = names.map((text, i) => ({text, weight: weight(i)}))
                         .filter((entry) => entry.weight >= 0.005).sort((a, b) => b.weight - a.weight).slice(0, 5);
-    line.append(word(fromTarget ? target[active.target] : source[active.source]), fromTarget ? " attends to " : " is attended by ");
+    line.append(word(fromTarget ? target[active.target] : source[active.source]));
+    line.append(fromTarget ? " attends to " : " is attended by ");
     if (!ranked.length) line.append("nothing");
-    ranked.forEach((entry, i) => line.append(i ? ", " : "", word(entry.text), " ", element("b", {}, number(entry.weight))));
+    ranked.forEach((entry, i) => {
+      line.append(i ? ", " : "", word(entry.text), " ", element("b", {}, number(entry.weight)));
+    });
   }
 
   // ---- putting it together ----

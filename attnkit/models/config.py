@@ -11,7 +11,9 @@ Positive = Annotated[int, Meta(ge=1)]
 Rate = Annotated[float, Meta(ge=0.0, lt=1.0)]
 
 
-class TransformerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="transformer"):
+class TransformerConfig(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="transformer"
+):
     """A Transformer encoder-decoder (Vaswani et al., 2017)."""
 
     d_model: Positive = 512

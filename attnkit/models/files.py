@@ -50,7 +50,7 @@ def save_weights(state: Mapping[str, np.ndarray], path: str | os.PathLike[str]) 
 
 
 def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Reads safetensors. A broken or hostile file raises ValueError; the library checks sizes before it takes memory."""
+    """Reads safetensors. A broken or hostile file raises ValueError; sizes are checked before memory is taken."""
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
@@ -86,7 +86,9 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise ValueError(f"{file}: expected a JSON object")
     if config.get("format") != FORMAT:
-        raise ValueError(f"{file}: expected format {FORMAT}, got {config.get('format')!r}; it needs another version of attnkit")
+        raise ValueError(
+            f"{file}: expected format {FORMAT}, got {config.get('format')!r}; it needs another version of attnkit"
+        )
     return config
 
 

@@ -1,4 +1,4 @@
-"""The Transformer that translates (Vaswani et al., 2017): training, scoring and one step of decoding, in one definition."""
+"""The Transformer that translates (Vaswani et al., 2017): training, scoring and a step of decoding, defined once."""
 
 from __future__ import annotations
 
@@ -45,7 +45,10 @@ class Transformer(nn.Module):
         shared = self.source_embedding.weight if config.tie_embeddings == "all" else None
         self.target_embedding = self._embedding(target_vocab_size, shared)
         options: dict[str, Any] = dict(
-            dropout=config.dropout, norm=config.norm, activation=config.activation, attention_dropout=config.attention_dropout
+            dropout=config.dropout,
+            norm=config.norm,
+            activation=config.activation,
+            attention_dropout=config.attention_dropout,
         )
         self.encoder = nn.TransformerEncoder(config.encoder_layers, config.d_model, config.heads, config.ffn, **options)
         self.decoder = nn.TransformerDecoder(config.decoder_layers, config.d_model, config.heads, config.ffn, **options)
@@ -118,7 +121,7 @@ class Transformer(nn.Module):
         return TransformerState(key_values, np.asarray(source_offsets, dtype=np.int32))
 
     def step(self, state: TransformerState, ids: np.ndarray, attention: bool = False) -> StepOutput:
-        """Feeds the last token of every row; log-probabilities of the next [rows, V], attention [rows, longest source]."""
+        """Feeds the last token of every row → log-probabilities of the next [rows, V], attention [rows, source]."""
         offsets = state.row_offsets()
         weights = None
         with no_grad():
@@ -129,7 +132,14 @@ class Transformer(nn.Module):
             for index, layer in enumerate(self.decoder.layers):
                 wanted = attention and index == last
                 x = layer.step(
-                    x, state.cache, index, state.position, offsets, state.key_values[index], state.source_offsets, wanted
+                    x,
+                    state.cache,
+                    index,
+                    state.position,
+                    offsets,
+                    state.key_values[index],
+                    state.source_offsets,
+                    wanted,
                 )
                 if wanted:
                     x, weights = x

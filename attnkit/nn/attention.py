@@ -43,10 +43,13 @@ class MultiHeadAttention(Module):
         window: tuple[int, int] | None = None,
         return_weights: bool = False,
     ) -> Any:
-        """x [T, d_model], memory [S, d_model] → [T, d_model], and the flat weights (see ops.packed_attention) if asked for."""
+        """x [T, d_model], memory [S, d_model] → [T, d_model], and the flat weights if asked for.
+
+        The weights are those of ops.packed_attention.
+        """
         if self.cross:
             if memory is None:
-                raise ValueError("[attention] expected a memory to attend to, since this layer was made with cross=True")
+                raise ValueError("[attention] expected a memory to attend to, since the layer has cross=True")
             return self.attend(self.query(x), self.key_value(memory), offsets, memory_offsets, return_weights)
         result = ops.packed_attention(
             self.projection(x), None, None, offsets, heads=self.heads, causal=causal, window=window, dropout=self._rate,
@@ -64,7 +67,14 @@ class MultiHeadAttention(Module):
     ) -> Any:
         """Cross-attention given the projected query [T, d_model] and key and value [S, 2·d_model]."""
         result = ops.packed_attention(
-            query, key_value, None, offsets, key_offsets, heads=self.heads, dropout=self._rate, return_weights=return_weights
+            query,
+            key_value,
+            None,
+            offsets,
+            key_offsets,
+            heads=self.heads,
+            dropout=self._rate,
+            return_weights=return_weights,
         )
         return (self.output(result[0]), result[1]) if return_weights else self.output(result)
 

@@ -28,6 +28,8 @@ class Module:
     _children: dict[str, Module]
 
     def __setattr__(self, name: str, value: Any) -> None:
+        if "_parameters" not in self.__dict__:
+            raise AttributeError(f"[module] expected super().__init__() before {type(self).__name__}.{name} is set")
         self._parameters.pop(name, None)
         self._children.pop(name, None)
         if isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
@@ -35,6 +37,11 @@ class Module:
         elif isinstance(value, Module):
             self._children[name] = value
         object.__setattr__(self, name, value)
+
+    def __delattr__(self, name: str) -> None:
+        self._parameters.pop(name, None)
+        self._children.pop(name, None)
+        object.__delattr__(self, name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.forward(*args, **kwargs)

@@ -78,7 +78,8 @@ class TransformerEncoderLayer(Sublayers):
         self.feed_forward_norm = LayerNorm(d_model)
 
     def forward(self, x: Tensor, offsets: np.ndarray, causal: bool = False) -> Tensor:
-        x = self.after(self.attention_norm, x, self.attention(self.before(self.attention_norm, x), offsets, causal=causal))
+        attended = self.attention(self.before(self.attention_norm, x), offsets, causal=causal)
+        x = self.after(self.attention_norm, x, attended)
         return self.after(self.feed_forward_norm, x, self.feed_forward(self.before(self.feed_forward_norm, x)))
 
 
@@ -165,7 +166,10 @@ class TransformerDecoder(Module):
     def forward(
         self, x: Tensor, offsets: np.ndarray, memory: Tensor, memory_offsets: np.ndarray, return_weights: bool = False
     ) -> Any:
-        """x [T, d_model], memory [S, d_model] → [T, d_model], and with return_weights a list of flat weights, one a layer."""
+        """x [T, d_model], memory [S, d_model] → [T, d_model].
+
+        With return_weights also a list of flat cross-attention weights, one a layer.
+        """
         weights = []
         for layer in self.layers:
             x = layer(x, offsets, memory, memory_offsets, return_weights)

@@ -79,7 +79,7 @@ def grad_norm(params: Iterable[Tensor]) -> float:
 
 
 def clip_scale(norm: float, max_norm: float) -> float:
-    """What to multiply gradients of this norm by so that it is at most `max_norm`; give it to `step(gradient_scale)`."""
+    """What brings gradients of this norm down to at most `max_norm`; give it to `step(gradient_scale)`."""
     return min(1.0, max_norm / (norm + 1e-6))
 
 

@@ -162,9 +162,12 @@ void Backward(const Tensor& root, Tensor gradient) {
 }
 
 Tensor LeafGradient(const Tensor& leaf) {
-  Tensor target = leaf;
-  if (!target.grad()) target.set_grad(Tensor::Zeros(target.shape()));
-  return target.grad();
+  Tensor target = leaf, grad = leaf.grad();
+  target.set_grad(Tensor());
+  if (!grad) grad = Tensor::Zeros(target.shape());
+  if (!grad.IsSoleOwner()) grad = grad.Clone();  // the old one may be held by the user
+  target.set_grad(grad);
+  return grad;
 }
 
 kernels::Precision MatmulPrecision() { return matmul_precision; }

@@ -40,6 +40,15 @@ void CopyInto(Tensor& tensor, const FloatArray& array) {
   tensor.CopyFrom(array.data());
 }
 
+// An operand or a gradient given as a NumPy array of any real type.
+Tensor BorrowConverted(const py::array& array) {
+  const char kind = array.dtype().kind();
+  if (kind != 'f' && kind != 'i' && kind != 'u' && kind != 'b') {
+    throw py::type_error("[tensor] expected an array of real numbers, got " + std::string(py::str(array.dtype())));
+  }
+  return BorrowArray(py::array_t<float, py::array::c_style | py::array::forcecast>::ensure(array));
+}
+
 Tensor SwapAxes(const Tensor& x, int64_t a, int64_t b) {
   const int64_t rank = x.rank();
   ATTNKIT_CHECK(a >= -rank && a < rank && b >= -rank && b < rank, "[transpose] expected axes of ", ToString(x.shape()), ", got ", a, " and ", b);
@@ -73,6 +82,9 @@ Tensor Index(Tensor x, const py::handle& key) {
       x = ops::Slice(x, axis, begin, begin + count);
       ++axis;
     } else {
+      if (!PyIndex_Check(item.ptr()) || py::isinstance<py::bool_>(item)) {
+        throw py::type_error("[index] expected integers and slices, got " + std::string(py::str(py::type::of(item))));
+      }
       const int64_t i = py::cast<int64_t>(item);
       if (i < -length || i >= length) throw py::index_error(Concat("[index] expected an index below ", length, ", got ", i));
       const int64_t at = i < 0 ? i + length : i;
@@ -105,10 +117,10 @@ void BindUnary(Class& c) {
 template <typename Class, typename Op>
 void BindOperator(Class& c, const char* name, const char* reflected, const Op& op) {
   c.def(name, [op](const Tensor& x, const Tensor& y) { return op(x, y); }, py::is_operator(), py::call_guard<py::gil_scoped_release>());
+  c.def(name, [op](const Tensor& x, const py::array& y) { return op(x, BorrowConverted(y)); }, py::is_operator());
   c.def(name, [op](const Tensor& x, float y) { return op(x, Tensor::Full({}, y)); }, py::is_operator());
-  c.def(name, [op](const Tensor& x, const FloatArray& y) { return op(x, BorrowArray(y)); }, py::is_operator());
+  c.def(reflected, [op](const Tensor& x, const py::array& y) { return op(BorrowConverted(y), x); }, py::is_operator());
   c.def(reflected, [op](const Tensor& x, float y) { return op(Tensor::Full({}, y), x); }, py::is_operator());
-  c.def(reflected, [op](const Tensor& x, const FloatArray& y) { return op(BorrowArray(y), x); }, py::is_operator());
 }
 
 template <typename Class>
@@ -147,8 +159,8 @@ void BindGradients(Class& c) {
   c.def("zero_grad", [](Tensor& x) { x.set_grad(Tensor()); });
   c.def("backward", [](const Tensor& x, const std::optional<Tensor>& gradient) { Backward(x, OrUndefined(gradient)); },
         py::arg("gradient") = py::none(), py::call_guard<py::gil_scoped_release>());
-  c.def("backward", [](const Tensor& x, const FloatArray& gradient) {
-          const Tensor borrowed = BorrowArray(gradient);
+  c.def("backward", [](const Tensor& x, const py::array& gradient) {
+          const Tensor borrowed = BorrowConverted(gradient);
           py::gil_scoped_release release;
           Backward(x, borrowed);
         }, py::arg("gradient"));
@@ -173,6 +185,7 @@ void BindArray(Class& c) {
   c.def("__array__", [](const Tensor& x, const py::object& dtype, const py::object& copy) {
           const py::object array = ArrayView(x, true);
           const bool converts = !dtype.is_none() && !py::dtype::from_args(dtype).is(py::dtype::of<float>());
+          if (converts && !copy.is_none() && !py::cast<bool>(copy)) throw py::value_error("[array] expected copy=None to convert from float32");
           if (converts) return array.attr("astype")(dtype);
           return !copy.is_none() && py::cast<bool>(copy) ? array.attr("copy")() : array;
         }, py::arg("dtype") = py::none(), py::arg("copy") = py::none());

@@ -257,26 +257,19 @@ class BackwardWorker {
     // A row that saw no key has lse = -inf and scores -inf; exp(-inf - inf) is the zero it needs.
     const Vector shift = hn::Set(d, terms.lse == kNegativeInfinity ? -kNegativeInfinity : terms.lse);
     const Vector factor = hn::Set(d, terms.factor), delta = hn::Set(d, terms.delta), scale = hn::Set(d, terms.scale);
-    for (int64_t j = seen.begin / kLanes * kLanes; j < seen.end; j += kLanes) {
-      Vector p = hn::Zero(d), ds = hn::Zero(d);
-      if (j < range.end && range.begin < j + kLanes) {
-        p = Exp(hn::MulSub(hn::Load(d, scores + j), factor, shift));
-        Vector dp = hn::Load(d, dscores + j), dropped = p;
-        if (dropout) {
-          dp = dropout_.Apply(dp, numbers + j);
-          dropped = dropout_.Apply(p, numbers + j);
-        }
-        ds = hn::Mul(hn::Mul(p, scale), hn::Sub(dp, delta));
-        p = dropped;
-        if (!Covers(range, j)) {
-          const auto in = LanesIn(range, j);
-          p = hn::IfThenElseZero(in, p);
-          ds = hn::IfThenElseZero(in, ds);
-        }
+    ZeroOutside(seen, range, scores);
+    ZeroOutside(seen, range, dscores);
+    ForScores(range, [&](auto lanes, int64_t j) ATTNKIT_BODY {
+      Vector p = Exp(hn::MulSub(hn::Load(d, scores + j), factor, shift)), dropped = p;
+      Vector dp = hn::Load(d, dscores + j);
+      if (dropout) {
+        dp = dropout_.Apply(dp, numbers + j);
+        dropped = dropout_.Apply(p, numbers + j);
       }
-      hn::Store(p, d, scores + j);
-      hn::Store(ds, d, dscores + j);
-    }
+      const Vector ds = hn::Mul(hn::Mul(p, scale), hn::Sub(dp, delta));
+      hn::Store(lanes.Keep(dropped, hn::Zero(d)), d, scores + j);
+      hn::Store(lanes.Keep(ds, hn::Zero(d)), d, dscores + j);
+    });
   }
 
   void AddMaskGradient(int64_t h, int64_t i, int64_t first, Range range, const float* dscores) const {
@@ -292,14 +285,11 @@ class BackwardWorker {
   void FinishRow(Range range, float* dscores) const {
     const FloatTag d;
     const Vector scale = hn::Set(d, shape_.scale);
-    for (int64_t j = range.begin / kLanes * kLanes; j < range.end; j += kLanes) {
+    ForScores(range, [&](auto lanes, int64_t j) ATTNKIT_BODY {
       Vector ds = hn::Mul(hn::Load(d, dscores + j), scale);
-      if (shape_.softcap > 0.0f) {
-        ds = hn::Mul(ds, hn::Load(d, slope_ + j));
-        if (!Covers(range, j)) ds = hn::IfThenElseZero(LanesIn(range, j), ds);
-      }
+      if (shape_.softcap > 0.0f) ds = lanes.Keep(hn::Mul(ds, hn::Load(d, slope_ + j)), hn::Zero(d));
       hn::Store(ds, d, dscores + j);
-    }
+    });
   }
 
   void Accumulate(int64_t h, Range queries, Range keys, Range seen, bool started, bool dquery_started,

@@ -179,6 +179,10 @@ class ForwardWorker {
     HWY_ALIGN float shift[kStateRows], rescale[kStateRows], row_scale[kStateRows];
     TileState& state = *step.state;
     const bool started = state.started;
+    for (int64_t r = 0; r < step.queries.size(); ++r) {
+      const Range all = VisibleKeys(shape_, step.queries.begin + r, sequence_.keys);
+      ranges_[r] = Intersect({all.begin - step.first_key, all.end - step.first_key}, step.seen);
+    }
     BlockMaxima(head, step, shift, rescale);
     if (started) RescaleOutput(head, step.queries, rescale);
     BlockExponentials(head, step, shift, rescale);
@@ -195,11 +199,6 @@ class ForwardWorker {
     }
   }
 
-  Range RowRange(const Step& step, int64_t r) const {
-    const Range all = VisibleKeys(shape_, step.queries.begin + r, sequence_.keys);
-    return Intersect({all.begin - step.first_key, all.end - step.first_key}, step.seen);
-  }
-
   // Takes the block into the running maxima. Exponentials are of score - shift; what was summed before is multiplied by
   // rescale.
   void BlockMaxima(Head& head, const Step& step, float* shift, float* rescale) {
@@ -207,18 +206,16 @@ class ForwardWorker {
     HWY_ALIGN float partial[kTileRows * kLanes], block_max[kStateRows];
     const Vector factor = hn::Set(d, head.rules.factor()), lowest = hn::Set(d, kNegativeInfinity);
     const int64_t rows = step.queries.size();
+    const bool plain = head.rules.plain();
     for (int64_t r = 0; r < rows; ++r) {
-      const Range range = RowRange(step, r);
       float* scores = scores_ + r * step.stride;
-      if (!head.rules.plain()) head.rules.Apply(step.queries.begin + r, step.first_key, range, scores, nullptr);
+      if (!plain) head.rules.Apply(step.queries.begin + r, step.first_key, ranges_[r], scores, nullptr);
       Vector max = lowest;
-      for (int64_t j = range.begin / kLanes * kLanes; j < range.end; j += kLanes) {
-        Vector s = hn::Mul(hn::Load(d, scores + j), factor);
-        if (!Covers(range, j)) s = hn::IfThenElse(LanesIn(range, j), s, lowest);
-        max = hn::Max(max, s);
-        if (head.weights) WriteScores(head, step, r, range, j, s);
-      }
+      ForScores(ranges_[r], [&](auto lanes, int64_t j) ATTNKIT_BODY {
+        max = hn::Max(max, lanes.Keep(hn::Mul(hn::Load(d, scores + j), factor), lowest));
+      });
       hn::Store(max, d, partial + r * kLanes);
+      if (head.weights) WriteScores(head, step, r);
     }
     for (int64_t r = rows; r % 4 != 0; ++r) hn::Store(lowest, d, partial + r * kLanes);
     ReduceRows(MaxOp(), partial, rows, block_max);
@@ -248,22 +245,18 @@ class ForwardWorker {
       DropoutNumbers(shape_.dropout_key, row * row_blocks + (step.first_key + begin) / 8, row_blocks, rows, blocks, numbers_);
     }
     for (int64_t r = 0; r < rows; ++r) {
-      const Range range = RowRange(step, r);
       float* scores = scores_ + r * step.stride;
-      const uint16_t* numbers = numbers_ + r * blocks * 8;
+      const uint16_t* numbers = numbers_ + r * blocks * 8 - begin;
       const Vector row_shift = hn::Set(d, shift[r]);
       Vector sum = hn::Zero(d);
-      for (int64_t j = step.seen.begin / kLanes * kLanes; j < step.seen.end; j += kLanes) {
-        Vector p = hn::Zero(d);
-        if (Covers(range, j)) {
-          p = Exp(hn::MulSub(hn::Load(d, scores + j), factor, row_shift));
-        } else if (j < range.end && range.begin < j + kLanes) {
-          p = hn::IfThenElseZero(LanesIn(range, j), Exp(hn::MulSub(hn::Load(d, scores + j), factor, row_shift)));
-        }
+      ZeroOutside(step.seen, ranges_[r], scores);
+      ForScores(ranges_[r], [&](auto lanes, int64_t j) ATTNKIT_BODY {
+        Vector p = Exp(hn::MulSub(hn::Load(d, scores + j), factor, row_shift));
+        p = lanes.Keep(p, hn::Zero(d));
         sum = hn::Add(sum, p);
-        if (dropout) p = dropout_.Apply(p, numbers + (j - begin));
+        if (dropout) p = dropout_.Apply(p, numbers + j);
         hn::Store(p, d, scores + j);
-      }
+      });
       hn::Store(sum, d, partial + r * kLanes);
     }
     for (int64_t r = rows; r % 4 != 0; ++r) hn::Store(hn::Zero(d), d, partial + r * kLanes);
@@ -323,16 +316,11 @@ class ForwardWorker {
   }
 
   // Weights first hold final scores (-inf where there is none), so that asking for them changes nothing in the loop above.
-  void WriteScores(const Head& head, const Step& step, int64_t r, Range range, int64_t j, Vector s) {
+  void WriteScores(const Head& head, const Step& step, int64_t r) {
+    const Range range = ranges_[r];
+    const float factor = head.rules.factor(), *scores = scores_ + r * step.stride;
     float* row = head.weights + (step.queries.begin + r) * sequence_.keys + step.first_key;
-    if (Covers(range, j)) {
-      hn::StoreU(s, FloatTag(), row + j);
-    } else {
-      HWY_ALIGN float lanes[kLanes];
-      hn::Store(s, FloatTag(), lanes);
-      const Range within = Intersect({range.begin - j, range.end - j}, {0, kLanes});
-      std::copy(lanes + within.begin, lanes + within.end, row + j + within.begin);
-    }
+    for (int64_t j = range.begin; j < range.end; ++j) row[j] = scores[j] * factor;
   }
 
   void FinishWeights(const Head& head, Range queries) {
@@ -360,6 +348,7 @@ class ForwardWorker {
   float *packed_key_, *value_, *scores_, *mask_row_;
   uint16_t* numbers_;
   RowsView packed_value_{};
+  Range ranges_[kTileRows];  // of the step at hand: what each of its queries sees
   const DropoutRule dropout_;
   Sequence sequence_;
 };

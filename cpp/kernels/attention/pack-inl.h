@@ -14,9 +14,10 @@ namespace attnkit::kernels::attention::HWY_NAMESPACE {
 
 #if HWY_TARGET != HWY_SCALAR
 // In each 128-bit block, the 4x4 transpose of the four vectors.
-HWY_INLINE void TransposeBlocks(Vector& v0, Vector& v1, Vector& v2, Vector& v3) {
-  const FloatTag d;
-  const hn::RepartitionToWide<FloatTag> d2;
+template <class V>
+HWY_INLINE void TransposeBlocks(V& v0, V& v1, V& v2, V& v3) {
+  const hn::DFromV<V> d;
+  const hn::RepartitionToWide<hn::DFromV<V>> d2;
   const auto t0 = hn::BitCast(d2, hn::InterleaveLower(d, v0, v1)), t1 = hn::BitCast(d2, hn::InterleaveLower(d, v2, v3));
   const auto t2 = hn::BitCast(d2, hn::InterleaveUpper(d, v0, v1)), t3 = hn::BitCast(d2, hn::InterleaveUpper(d, v2, v3));
   v0 = hn::BitCast(d, hn::InterleaveLower(d2, t0, t1));
@@ -25,47 +26,78 @@ HWY_INLINE void TransposeBlocks(Vector& v0, Vector& v1, Vector& v2, Vector& v3) 
   v3 = hn::BitCast(d, hn::InterleaveUpper(d2, t2, t3));
 }
 
-// Block b of the result: four numbers at rows[4 * b] + offset.
-HWY_INLINE Vector LoadBlocks(const float* const* rows, int64_t offset) {
+// Block b of the result: four numbers at from + 4 * b * stride.
+HWY_INLINE Vector LoadBlocks(const float* from, int64_t stride) {
   const FloatTag d;
-  Vector v = hn::LoadDup128(d, rows[kLanes - 4] + offset);
+  Vector v = hn::LoadDup128(d, from + (kLanes - 4) * stride);
 #pragma GCC unroll 4
   for (int64_t block = kLanes / 4 - 2; block >= 0; --block) {
-    v = hn::IfThenElse(hn::FirstN(d, 4 * (block + 1)), hn::LoadDup128(d, rows[4 * block] + offset), v);
+    v = hn::IfThenElse(hn::FirstN(d, 4 * (block + 1)), hn::LoadDup128(d, from + 4 * block * stride), v);
   }
   return v;
 }
 #endif
 
-// kLanes rows to columns: number k of row r goes to to[k * stride + r].
-HWY_INLINE void TransposeGroup(const float* const* rows, int64_t depth, float* to, int64_t stride) {
+// kLanes rows to columns: number k of row r goes to to[k * to_stride + r].
+HWY_INLINE void TransposeGroup(const float* rows, int64_t stride, int64_t depth, float* to, int64_t to_stride) {
   int64_t k = 0;
 #if HWY_TARGET != HWY_SCALAR
   const FloatTag d;
-  for (; k + 4 <= depth; k += 4, to += 4 * stride) {
-    Vector v0 = LoadBlocks(rows, k), v1 = LoadBlocks(rows + 1, k);
-    Vector v2 = LoadBlocks(rows + 2, k), v3 = LoadBlocks(rows + 3, k);
+  for (; k + 4 <= depth; k += 4, to += 4 * to_stride) {
+    Vector v0 = LoadBlocks(rows + k, stride), v1 = LoadBlocks(rows + stride + k, stride);
+    Vector v2 = LoadBlocks(rows + 2 * stride + k, stride), v3 = LoadBlocks(rows + 3 * stride + k, stride);
     TransposeBlocks(v0, v1, v2, v3);
     hn::StoreU(v0, d, to);
-    hn::StoreU(v1, d, to + stride);
-    hn::StoreU(v2, d, to + 2 * stride);
-    hn::StoreU(v3, d, to + 3 * stride);
+    hn::StoreU(v1, d, to + to_stride);
+    hn::StoreU(v2, d, to + 2 * to_stride);
+    hn::StoreU(v3, d, to + 3 * to_stride);
   }
 #endif
-  for (; k < depth; ++k, to += stride) {
-    for (int64_t r = 0; r < kLanes; ++r) to[r] = rows[r][k];
+  for (; k < depth; ++k, to += to_stride) {
+    for (int64_t r = 0; r < kLanes; ++r) to[r] = rows[r * stride + k];
+  }
+}
+
+// The same of `count` < kLanes rows; the columns after them are zero.
+inline void TransposePart(const float* rows, int64_t stride, int64_t count, int64_t depth, float* to, int64_t to_stride) {
+  const FloatTag d;
+  for (int64_t k = 0; k < depth; ++k) hn::StoreU(hn::Zero(d), d, to + k * to_stride);
+  int64_t r = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const hn::CappedTag<float, 4> d4;
+  for (; r < count; r += 4) {
+    const float* row[4];
+    for (int64_t t = 0; t < 4; ++t) row[t] = rows + std::min(r + t, count - 1) * stride;
+    for (int64_t k = 0; k + 4 <= depth; k += 4) {
+      auto v0 = hn::LoadU(d4, row[0] + k), v1 = hn::LoadU(d4, row[1] + k);
+      auto v2 = hn::LoadU(d4, row[2] + k), v3 = hn::LoadU(d4, row[3] + k);
+      TransposeBlocks(v0, v1, v2, v3);
+      float* column = to + k * to_stride + r;
+      hn::StoreU(v0, d4, column);
+      hn::StoreU(v1, d4, column + to_stride);
+      hn::StoreU(v2, d4, column + 2 * to_stride);
+      hn::StoreU(v3, d4, column + 3 * to_stride);
+    }
+  }
+#endif
+  for (int64_t k = kLanes > 1 ? depth / 4 * 4 : 0; k < depth; ++k) {
+    for (r = 0; r < count; ++r) to[k * to_stride + r] = rows[r * stride + k];
   }
 }
 
 // Transposes `count` rows of `depth` numbers into panels of kPanel columns (the last may be narrower), each [depth, width].
-// Columns past `count` repeat the last row: whoever reads the product ignores them.
+// Columns past `count` hold numbers that whoever reads the product ignores.
 inline void PackTransposed(const float* rows, int64_t stride, int64_t count, int64_t depth, float* packed) {
   const int64_t padded = RoundUp(count, kLanes);
   for (int64_t n = 0; n < padded; n += kLanes) {
     const int64_t panel = n / kPanel * kPanel, width = std::min(kPanel, padded - panel);
-    const float* group[kLanes + 3] = {};  // LoadBlocks looks a few entries ahead of the row it starts from
-    for (int64_t r = 0; r < kLanes; ++r) group[r] = rows + std::min(n + r, count - 1) * stride;
-    TransposeGroup(group, depth, packed + panel * depth + (n - panel), width);
+    const float* group = rows + n * stride;
+    float* to = packed + panel * depth + (n - panel);
+    if (n + kLanes <= count) {
+      TransposeGroup(group, stride, depth, to, width);
+    } else {
+      TransposePart(group, stride, count - n, depth, to, width);
+    }
   }
 }
 

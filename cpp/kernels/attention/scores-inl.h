@@ -27,7 +27,36 @@ HWY_INLINE hn::Mask<FloatTag> LanesIn(Range range, int64_t j) {
                  hn::Lt(lane, hn::Set(d, static_cast<float>(range.end - j))));
 }
 
-HWY_INLINE bool Covers(Range range, int64_t j) { return range.begin <= j && j + kLanes <= range.end; }
+// How ForScores hands out vectors of scores: with all lanes in range, or some.
+struct AllLanes {
+  HWY_INLINE Vector Keep(Vector v, Vector) const { return v; }
+};
+struct SomeLanes {
+  hn::Mask<FloatTag> in;
+  HWY_INLINE Vector Keep(Vector v, Vector otherwise) const { return hn::IfThenElse(in, v, otherwise); }
+};
+
+// Calls body(lanes, j) for the vectors, at multiples of kLanes, that touch the range.
+template <class Body>
+HWY_INLINE void ForScores(Range range, const Body& body) {
+  if (range.empty()) return;
+  int64_t j = range.begin / kLanes * kLanes;
+  if (j < range.begin) {
+    body(SomeLanes{LanesIn(range, j)}, j);
+    j += kLanes;
+  }
+  for (; j + kLanes <= range.end; j += kLanes) body(AllLanes(), j);
+  if (j < range.end) body(SomeLanes{LanesIn(range, j)}, j);
+}
+
+// Zeros in the vectors that touch `seen` but not `range`.
+HWY_INLINE void ZeroOutside(Range seen, Range range, float* scores) {
+  const FloatTag d;
+  const int64_t begin = seen.begin / kLanes * kLanes;
+  const int64_t left = range.empty() ? RoundUp(seen.end, kLanes) : range.begin / kLanes * kLanes;
+  for (int64_t j = begin; j < left; j += kLanes) hn::Store(hn::Zero(d), d, scores + j);
+  for (int64_t j = std::max(left, RoundUp(range.end, kLanes)); j < seen.end; j += kLanes) hn::Store(hn::Zero(d), d, scores + j);
+}
 
 struct MaxOp {
   template <class V>

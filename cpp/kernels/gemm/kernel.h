@@ -59,13 +59,18 @@ struct Kernel {
 
 const Kernel& Float32Kernel();   // for ActiveIsa()
 const Kernel& RoundedKernel();   // for ActiveIsa(): bf16 inputs multiplied as float32
+#if defined(__x86_64__)
 const Kernel& Avx512Bf16Kernel();
 const Kernel& AmxKernel();
+#endif
 
 inline const Kernel& KernelFor(Precision precision) {
   if (precision == Precision::kFloat32) return Float32Kernel();
+#if defined(__x86_64__)
   if (HasAmx()) return AmxKernel();
-  return HasAvx512Bf16() ? Avx512Bf16Kernel() : RoundedKernel();
+  if (HasAvx512Bf16()) return Avx512Bf16Kernel();
+#endif
+  return RoundedKernel();
 }
 
 // C = activation(pre) over [rows, columns]; pre may be C.

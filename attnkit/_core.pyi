@@ -1,0 +1,278 @@
+"""The C++ core: tensors, the tape, the ops without their defaults, and what the machine offers."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, SupportsFloat, SupportsIndex, TypeAlias, overload
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Ids = npt.NDArray[np.int32]
+Real = npt.NDArray[np.floating[Any] | np.integer[Any] | np.bool_]
+Operand: TypeAlias = Tensor | Real | SupportsFloat
+Index: TypeAlias = SupportsIndex | slice
+
+class Tensor:
+    """A float32 array in row-major order that remembers how it was computed.
+
+    Make one with `attnkit.tensor`. Arithmetic broadcasts as in NumPy, with tensors, NumPy arrays and numbers. A tensor
+    that an op computed from one with requires_grad can be differentiated by `backward`.
+    """
+
+    __array_priority__: int
+    # NumPy's own operators defer to ours when this is None.
+    __array_ufunc__: None
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The sizes of the axes."""
+
+    @property
+    def ndim(self) -> int:
+        """The number of axes."""
+
+    @property
+    def size(self) -> int:
+        """How many numbers."""
+
+    @property
+    def is_leaf(self) -> bool:
+        """No op computed it (or none that was recorded)."""
+
+    @property
+    def requires_grad(self) -> bool:
+        """Ops on it are recorded. Can be set on a leaf only; setting it on a computed tensor raises ValueError."""
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None: ...
+    @property
+    def grad(self) -> Tensor | None:
+        """What `backward` has added up for this leaf; None before. Setting one of another shape raises ValueError."""
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None: ...
+    def zero_grad(self) -> None:
+        """Sets `grad` to None."""
+
+    @overload
+    def backward(self, gradient: Tensor | None = None) -> None: ...
+    @overload
+    def backward(self, gradient: Real) -> None:
+        """Adds the gradient of this tensor with respect to each leaf to the leaf's `grad`.
+
+        `gradient` has this tensor's shape and is that of the final result with respect to it; a tensor of one number
+        needs none. Runs without the GIL, and frees what the ops saved as it goes, so that a second call over the same
+        graph raises RuntimeError. ValueError for a missing gradient or one of another shape, or when no leaf requires a
+        gradient.
+        """
+
+    def detach(self) -> Tensor:
+        """The same memory, outside the tape."""
+
+    def numpy(self, writable: bool = True) -> Floats:
+        """A view of the memory, not a copy; read-only on request.
+
+        After a writable view was given out, the core packs this tensor anew for each matrix product, since it cannot
+        know of a write; ask for a read-only one where that will do.
+        """
+
+    def item(self) -> float:
+        """The number of a tensor that has one. ValueError otherwise."""
+
+    def copy_(self, array: Floats) -> None:
+        """Overwrites the numbers, outside the tape, with those of a float32 array. ValueError for another shape."""
+
+    @overload
+    def reshape(self, shape: Sequence[int], /) -> Tensor: ...
+    @overload
+    def reshape(self, *sizes: int) -> Tensor:
+        """The same numbers in another shape, without a copy; one size may be -1. ValueError when they do not fit."""
+
+    @overload
+    def permute(self, axes: Sequence[int], /) -> Tensor: ...
+    @overload
+    def permute(self, *axes: int) -> Tensor:
+        """Axis i of the result is axis axes[i] of this tensor; copies. ValueError unless each axis comes once."""
+
+    def transpose(self, axis0: int, axis1: int) -> Tensor:
+        """Swaps two axes; copies."""
+
+    def sum(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """The sum over one axis, or over all."""
+
+    def mean(self, axis: int | None = None, keepdims: bool = False) -> Tensor:
+        """The mean over one axis, or over all."""
+
+    def exp(self) -> Tensor:
+        """e to the power of each number."""
+
+    def log(self) -> Tensor:
+        """The natural logarithm of each number."""
+
+    def sqrt(self) -> Tensor:
+        """The square root of each number."""
+
+    def tanh(self) -> Tensor:
+        """The hyperbolic tangent of each number."""
+
+    def sigmoid(self) -> Tensor:
+        """1 / (1 + exp(-x))."""
+
+    def relu(self) -> Tensor:
+        """max(x, 0)."""
+
+    def gelu(self) -> Tensor:
+        """x · Φ(x), exactly (Hendrycks and Gimpel, 2016)."""
+
+    def silu(self) -> Tensor:
+        """x · sigmoid(x)."""
+
+    def __add__(self, other: Operand) -> Tensor: ...
+    def __radd__(self, other: Operand) -> Tensor: ...
+    def __sub__(self, other: Operand) -> Tensor: ...
+    def __rsub__(self, other: Operand) -> Tensor: ...
+    def __mul__(self, other: Operand) -> Tensor: ...
+    def __rmul__(self, other: Operand) -> Tensor: ...
+    def __truediv__(self, other: Operand) -> Tensor: ...
+    def __rtruediv__(self, other: Operand) -> Tensor: ...
+    def __matmul__(self, other: Tensor | Real) -> Tensor: ...
+    def __rmatmul__(self, other: Tensor | Real) -> Tensor: ...
+    def __neg__(self) -> Tensor: ...
+    def __pow__(self, exponent: float) -> Tensor:
+        """The exponents 2, 0.5 and -1. ValueError for others."""
+
+    def __getitem__(self, index: Index | tuple[Index, ...]) -> Tensor:
+        """Integers and slices of step 1; copies.
+
+        IndexError beyond the end, ValueError for other steps, TypeError for anything else.
+        """
+
+    def __iter__(self) -> Iterator[Tensor]: ...
+    def __len__(self) -> int: ...
+    def __float__(self) -> float: ...
+    def __bool__(self) -> bool: ...
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]: ...
+    def __dlpack__(self, **options: Any) -> Any: ...
+    def __dlpack_device__(self) -> tuple[int, int]: ...
+
+# --- tensors and the tape
+
+def from_array(array: Floats, requires_grad: bool = False) -> Tensor: ...
+def parameter(array: Floats) -> Tensor: ...
+def empty_parameter(shape: Sequence[int]) -> Tensor: ...
+def grad_enabled() -> bool: ...
+def set_grad_enabled(enabled: bool) -> None: ...
+def get_precision() -> str: ...
+def set_precision(name: str) -> None: ...
+def record_function(
+    inputs: Sequence[Tensor],
+    results: Sequence[Tensor],
+    backward: Callable[..., Iterable[Tensor | None]],
+) -> list[Tensor]: ...
+
+# --- ops; attnkit.ops explains each
+
+def softmax(x: Tensor, /) -> Tensor: ...
+def log_softmax(x: Tensor, /) -> Tensor: ...
+def add_dropout_layer_norm(
+    x: Tensor, residual: Tensor | None, weight: Tensor | None, bias: Tensor | None, dropout: float, eps: float, /
+) -> tuple[Tensor, Tensor]: ...
+def dropout(x: Tensor, p: float, /) -> Tensor: ...
+def add_dropout(residual: Tensor, x: Tensor, p: float, /) -> Tensor: ...
+def matmul(a: Tensor, b: Tensor, /) -> Tensor: ...
+def linear(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, /) -> Tensor: ...
+def concatenate(parts: Sequence[Tensor], axis: int, /) -> Tensor: ...
+def gather_rows(x: Tensor, rows: Ids, /) -> Tensor: ...
+def embedding(
+    ids: Ids, weight: Tensor, scale: float, positions: Tensor | None, position_ids: Ids | None, dropout: float, /
+) -> Tensor: ...
+def cross_entropy(logits: Tensor, labels: Ids, label_smoothing: float, ignore_index: int, /) -> Tensor: ...
+def linear_cross_entropy(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    labels: Ids,
+    label_smoothing: float,
+    ignore_index: int,
+    /,
+) -> tuple[Tensor, float, int]: ...
+def attention(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    mask: Tensor | None,
+    bool_mask: npt.NDArray[np.bool_] | None,
+    causal: bool,
+    window: tuple[int, int] | None,
+    query_offset: int,
+    scale: float | None,
+    softcap: float | None,
+    dropout: float,
+    return_weights: bool,
+    /,
+) -> tuple[Tensor, Any]: ...  # the weights, or None unless asked for
+def packed_attention(
+    query: Tensor,
+    key: Tensor | None,
+    value: Tensor | None,
+    query_offsets: Ids,
+    key_offsets: Ids,
+    heads: int,
+    kv_heads: int,
+    causal: bool,
+    window: tuple[int, int] | None,
+    query_offset: int,
+    scale: float | None,
+    softcap: float | None,
+    dropout: float,
+    return_weights: bool,
+    /,
+) -> tuple[Tensor, Any]: ...  # the weights, or None unless asked for
+def cached_attention(projected: Tensor, cache: Tensor, layer: int, position: int, heads: int, /) -> Tensor: ...
+
+# --- kernels without the tape
+
+def gemm(a: Floats, b: Floats, precision: str = "fp32", trans_a: bool = False, trans_b: bool = False) -> Floats: ...
+def gemm_amx_emulated(a: Floats, b: Floats) -> Floats: ...
+def top_k(x: Floats, k: int) -> tuple[Floats, Ids]: ...
+def adam_step(
+    parameter: Tensor,
+    gradient: Tensor,
+    moment1: Floats,
+    moment2: Floats,
+    step: int,
+    learning_rate: float,
+    beta1: float,
+    beta2: float,
+    eps: float,
+    weight_decay: float,
+    decoupled: bool,
+    gradient_scale: float,
+    /,
+) -> None: ...
+def sum_of_squares(tensors: Sequence[Tensor], /) -> float: ...
+def all_finite(x: Tensor, /) -> bool: ...
+
+# --- the machine
+
+def supported_isas() -> list[str]: ...
+def active_isa() -> str: ...
+def set_isa(name: str) -> None: ...
+def cpu_info() -> dict[str, Any]: ...
+def get_num_threads() -> int:
+    """How many threads kernels use: at first what the affinity mask, the cgroup's quota and OMP_NUM_THREADS allow."""
+
+def set_num_threads(count: int) -> None:
+    """From 1 to 1024; ValueError otherwise."""
+
+def memory_stats() -> dict[str, int]: ...
+def trim_memory() -> None: ...
+def manual_seed(seed: int) -> None:
+    """Starts the random numbers of initialisation and dropout anew; the same seed gives the same bytes."""
+
+def next_stream() -> tuple[int, int]: ...
+def random_state() -> tuple[int, int]:
+    """(seed, next stream): all that the random numbers to come depend on."""
+
+def set_random_state(state: tuple[int, int]) -> None:
+    """Goes back to a `random_state`."""

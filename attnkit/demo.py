@@ -1,0 +1,133 @@
+"""A tour in two minutes, what `./dev demo` runs: train a translator, use it, measure it, and look at its attention.
+
+    python -m attnkit.demo [--fresh] [--folder runs/demo]
+
+Results go to stdout, progress to stderr. A second run uses the model of the first, so long as the preset is the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shutil
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import attnkit
+from attnkit import evaluation
+from attnkit.explain import AttentionMap, render_terminal, write_html, write_png
+from attnkit.text import en_it
+from attnkit.text.alignment import alignment_error_rate, hard_alignment
+from attnkit.training import RunConfig, encode_config, read_config, train
+from attnkit.training.run import CONFIG_FILE
+from attnkit.training.trainer import CURVE_FILE, METRICS_FILE
+from attnkit.translator import Result, Translator
+
+PRESET = "en-it"
+EXPECTED_BLEU = 95.0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the demonstration. Returns the exit status: 0, or 1 when the translator is worse than it should be."""
+    parser = argparse.ArgumentParser(prog="python -m attnkit.demo", description=__doc__.partition("\n")[0])
+    parser.add_argument("--folder", type=Path, default=Path("runs/demo"), help="where the model and pictures go")
+    parser.add_argument("--fresh", action="store_true", help="train again, even if there is a model")
+    options = parser.parse_args(arguments)
+
+    _train(options.folder, options.fresh)
+    translator = attnkit.load(options.folder)
+    test = en_it.corpus(train=0, validation=0, test=_config().data.builtin_held_out)["test"]
+    _show_translations(translator, test[: len(en_it.SHOWCASE)])
+    bleu = _measure(translator, test)
+    _show_attention(translator, test[0], options.folder)
+    if bleu < EXPECTED_BLEU:
+        print(f"demo: expected a BLEU of at least {EXPECTED_BLEU}, got {bleu:.1f}", file=sys.stderr)
+    return int(bleu < EXPECTED_BLEU)
+
+
+def _config() -> RunConfig:
+    return read_config(PRESET)
+
+
+def _train(folder: Path, fresh: bool) -> None:
+    _title("1. A translator, English to Italian")
+    same = (folder / CONFIG_FILE).is_file() and (folder / CONFIG_FILE).read_text("utf-8") == encode_config(_config())
+    if same and not fresh and _is_finished(folder):
+        print(f"Trained already: {folder} (--fresh trains again).")
+        return
+    if (folder / CONFIG_FILE).is_file() and not (same and not fresh):
+        shutil.rmtree(folder)
+        same = False
+    print(
+        "Training a small Transformer on sentences of a built-in grammar, from nothing, on this computer ...",
+        flush=True,
+    )
+    start = time.perf_counter()
+    train(_config(), folder, resume=same)
+    print(f"Trained in {time.perf_counter() - start:.0f} seconds.")
+
+
+def _is_finished(folder: Path) -> bool:
+    """Whether the last line of the metrics is that of a run that came to its end."""
+    lines = (folder / METRICS_FILE).read_bytes().splitlines() if (folder / METRICS_FILE).is_file() else []
+    return bool(lines) and "final" in json.loads(lines[-1])
+
+
+def _show_translations(translator: Translator, pairs: Sequence[en_it.AlignedPair]) -> None:
+    _title("2. Sentences that it has never seen")
+    results = translator.translate([pair.source for pair in pairs])
+    width = max(len(pair.source) for pair in pairs)
+    for pair, result in zip(pairs, results, strict=True):
+        right = "" if result.text == pair.target else f"   (expected: {pair.target})"
+        print(f"  {pair.source:<{width}}  →  {result.text}{right}")
+
+
+def _measure(translator: Translator, pairs: Sequence[en_it.AlignedPair]) -> float:
+    """Prints BLEU and the alignment error rate; returns BLEU."""
+    _title(f"3. Measured on {len(pairs)} held-out sentences")
+    sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
+    start = time.perf_counter()
+    texts = [result.text for result in translator.translate(sources)]
+    seconds = time.perf_counter() - start
+    bleu = evaluation.bleu(texts, targets, "none")
+    # The reference is forced on the model, so that every sentence has the words that its known links are between.
+    forced = translator.translate(sources, prefix=targets, attention=True, beam=1)
+    links = [_links(result, pair) for result, pair in zip(forced, pairs, strict=True)]
+    error = alignment_error_rate(links, [pair.alignment for pair in pairs])
+    print(f"  BLEU                  {bleu.score:.1f}   ({bleu.signature})")
+    print(f"  alignment error rate  {error:.3f}   (attention against the true word links)")
+    print(f"  translated in {seconds:.1f} seconds")
+    return bleu.score
+
+
+def _links(result: Result, pair: en_it.AlignedPair) -> list[tuple[int, int]]:
+    """The word that each word of the reference attends to most; the end tokens take no part."""
+    assert result.attention is not None
+    return hard_alignment(result.attention[: len(pair.target.split()), : len(pair.source.split())])
+
+
+def _show_attention(translator: Translator, pair: en_it.AlignedPair, folder: Path) -> None:
+    _title("4. Where it looks")
+    result = translator.translate([pair.source], attention=True)[0]
+    attention = AttentionMap(result.source_tokens, result.tokens, result.attention, f"{pair.source} → {result.text}")
+    print(render_terminal(attention, colour=sys.stdout.isatty()))
+    page, picture = folder / "attention.html", folder / "attention.png"
+    write_html(page, [attention])
+    write_png(picture, attention)
+    print(f"\nThe same as a page: {page}\nand as a picture:   {picture}")
+    print(f"How it learnt:      {folder / CURVE_FILE}")
+    print(f'\nNow yours:  echo "the dog is in the garden" | attnkit translate {folder}')
+
+
+def _title(text: str) -> None:
+    print(f"\n{text}", flush=True)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt as stop:
+        print(f"\ndemo: {stop or 'interrupted'}", file=sys.stderr)
+        sys.exit(130)
