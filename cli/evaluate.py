@@ -8,16 +8,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .line_counter import line_counter
 from .search_options import chosen_search, search_options
 
 if TYPE_CHECKING:
     from attnkit.translator import Result
 
+FILE = click.Path(allow_dash=True)  # shells complete it
+
 
 @click.command("evaluate")
 @click.argument("model", type=click.Path())
-@click.option("--source", required=True, metavar="FILE", help="Text to translate, a line a sentence; .gz too.")
-@click.option("--reference", required=True, metavar="FILE", help="Its translations, line by line.")
+@click.option(
+    "--source", type=FILE, required=True, metavar="FILE", help="Text to translate, a line a sentence; .gz too."
+)
+@click.option("--reference", type=FILE, required=True, metavar="FILE", help="Its translations, line by line.")
 @click.option(
     "--metric", "metrics", type=click.Choice(["bleu", "chrf"]), multiple=True, help="Repeatable.", show_default="both"
 )
@@ -70,7 +75,11 @@ def command(
         raise ValueError(f"[evaluate] expected at least one line, got none in {source}")
     translator = attnkit.load(model, precision=precision, threads=threads)
     start = time.perf_counter()
-    results = translator.translate([line for line, _ in pairs], batch_tokens=batch_tokens, **search)
+    results = []
+    with line_counter(total=len(pairs)) as advance:
+        for result in translator.translate_stream((line for line, _ in pairs), batch_tokens=batch_tokens, **search):
+            results.append(result)
+            advance()
     report = _report(results, [line for _, line in pairs], metrics or METRICS, tokenize, time.perf_counter() - start)
     click.echo(_as_json(report) if as_json else _as_text(report))
 

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from .line_counter import line_counter
 from .search_options import chosen_search, search_options
 
 if TYPE_CHECKING:
     from attnkit.explain import AttentionMap
     from attnkit.translator import Result
 
+FILE = click.Path(allow_dash=True)  # shells complete it
 _NAMED_LINES = 5  # line numbers that a message lists
 
 
@@ -24,19 +26,26 @@ _NAMED_LINES = 5  # line numbers that a message lists
 @click.option(
     "-i",
     "--input",
+    type=FILE,
     default="-",
     metavar="FILE",
     help="Text, a line a sentence; .gz too.",
     show_default="standard input",
 )
 @click.option(
-    "-o", "--output", default="-", metavar="FILE", help="Written whole or not at all.", show_default="standard output"
+    "-o",
+    "--output",
+    type=FILE,
+    default="-",
+    metavar="FILE",
+    help="Written whole or not at all.",
+    show_default="standard output",
 )
 @click.option("--nbest", type=click.IntRange(1), metavar="N", help="N lines each: line number, score, text, by tabs.")
 @search_options
 @click.option("--prefix", metavar="TEXT", help="What every translation starts with.")
 @click.option("--jsonl", is_flag=True, help="JSON lines: source, text, score, tokens, truncated, unknown.")
-@click.option("--attention", metavar="FILE", help="Also draw the attention: .html, .png or .json.")
+@click.option("--attention", type=FILE, metavar="FILE", help="Also draw the attention: .html, .png or .json.")
 @click.option(
     "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of the arithmetic.", show_default=True
 )
@@ -86,7 +95,7 @@ def command(
     )
     maps: list[AttentionMap] = []
     cut: list[int] = []
-    with _opened(output) as file, _progress(output) as advance:
+    with _opened(output) as file, line_counter(output != "-") as advance:
         for number, result in enumerate(results, start=1):
             source = lines.take()
             file.write(_json(source, result) if jsonl else _text(number, result, search.get("nbest", 1)))
@@ -147,21 +156,6 @@ def _opened(output: str) -> Iterator[BinaryIO]:
 
     with atomic_write(output) as file:
         yield file
-
-
-@contextlib.contextmanager
-def _progress(output: str) -> Iterator[Any]:
-    """A counter on the terminal, where the results themselves go elsewhere."""
-    if output == "-" or not sys.stderr.isatty():
-        yield lambda: None
-        return
-    from rich.console import Console
-    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
-
-    columns = (SpinnerColumn(), TextColumn("{task.completed:,} lines"), TimeElapsedColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=None)
-        yield lambda: progress.advance(task)
 
 
 def _check_drawing(path: str) -> None:

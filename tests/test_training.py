@@ -81,7 +81,7 @@ def test_a_used_folder_is_refused(learnt: Path, tmp_path: Path) -> None:
     with pytest.raises(RunExistsError, match="--resume"):
         train(config, learnt, progress="none")
     (tmp_path / "notes.txt").write_text("mine")
-    with pytest.raises(RunExistsError, match="folder with files|one with files"):
+    with pytest.raises(RunExistsError, match="one with files"):
         train(config, tmp_path, progress="none")
     with pytest.raises(RunExistsError, match="got a file"):
         train(config, tmp_path / "notes.txt", progress="none")
@@ -131,12 +131,13 @@ def test_every_option_changes_the_result(tmp_path: Path) -> None:
         "training.betas=[0.8,0.98]", "training.betas=[0.9,0.9]", "training.eps=0.1", "training.weight_decay=0.1",
         "training.clip_norm=0.01", "training.label_smoothing=0.3", "training.schedule=constant",
         "training.warmup_steps=2", "training.min_learning_rate=0.009", "training.max_steps=5", "training.final=last",
-        "training.average_last=2", "training.validate_unit=steps", "tokenizer.lowercase=true", "model.dropout=0.3",
+        "training.average_last=2", "training.validate_every=3", "tokenizer.lowercase=true", "model.dropout=0.3",
     ]  # fmt: skip
     unchanged = {"tokenizer.lowercase=true"}  # the corpus is in lower case: the text is the same, and so is the model
-    base = model_bytes(tmp_path, "base")
+    steps = ("training.validate_unit=steps", "training.validate_every=2")
+    base = model_bytes(tmp_path, "base", *steps)
     for number, option in enumerate(options):
-        assert (model_bytes(tmp_path, str(number), option) == base) == (option in unchanged), option
+        assert (model_bytes(tmp_path, str(number), *steps, option) == base) == (option in unchanged), option
     coupled = model_bytes(tmp_path, "coupled", "training.weight_decay=0.1")
     assert model_bytes(tmp_path, "adamw", "training.weight_decay=0.1", "training.optimizer=adamw") != coupled
 
@@ -145,7 +146,7 @@ def test_it_says_what_it_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[
     train(tiny(tmp_path, "training.max_steps=2", "data.max_length=4"), tmp_path / "run", progress="plain")
     said = capsys.readouterr()
     assert said.out == ""
-    assert "too long)" in said.err and "step 2  epoch 1  loss" in said.err and "tokens/s" in said.err
+    assert "too long)" in said.err and "step 2  epoch 2  loss" in said.err and "tokens/s" in said.err
     assert "BLEU as nrefs:1" in said.err and "test_bleu" in said.err
 
 
@@ -164,7 +165,8 @@ def test_data_with_nothing_in_it(tmp_path: Path) -> None:
 def test_without_validation_data(tmp_path: Path) -> None:
     path = copy_task(tmp_path)
     path.write_text("\n".join(line for line in path.read_text().splitlines() if not line.startswith("validation")))
-    outcome = train(read_config(path, ["training.max_steps=3", "training.final=last"]), tmp_path / "m", progress="none")
+    config = read_config(path, ["training.max_steps=3", "training.schedule=constant", "training.final=last"])
+    outcome = train(config, tmp_path / "m", progress="none")
     assert dict(outcome.figures) == {} and outcome.step == 3
     assert attnkit.load(tmp_path / "m").translate(["a b"])
 
@@ -209,12 +211,12 @@ def test_a_step_does_not_cross_the_end_of_an_epoch(tmp_path: Path) -> None:
 
 def test_best_weights_and_patience(tmp_path: Path) -> None:
     task = LineTask(losses=[3.0, 2.0, 2.5, 2.0, 9.0])
-    trainer = run_line(task, tmp_path, patience=2)
+    run_line(task, tmp_path, patience=2)
     assert [row["step"] for row in metrics(tmp_path) if "validation_loss" in row] == [2, 4, 6, 8]  # equal is not better
     kept = CheckpointFolder(tmp_path / "checkpoints")
     np.testing.assert_array_equal(weights_after(tmp_path), kept.load_weights(4)["weight"])
     assert metrics(tmp_path)[-1]["final_steps"] == [4]
-    assert trainer.run is not None and not (tmp_path / "checkpoints" / "weights-2.safetensors").exists()
+    assert not (tmp_path / "checkpoints" / "weights-2.safetensors").exists()
 
 
 def test_last_weights(tmp_path: Path) -> None:

@@ -82,7 +82,7 @@ def test_a_result_says_everything_about_its_line(translator: Translator) -> None
     assert result.tokens == ["il", "gatto", "vede", "una", "casa"]
     assert result.source_tokens == ["the", "cat", "sees", "a", "house", "</s>"]
     assert result.score == pytest.approx(np.log(0.8), rel=1e-6)
-    np.testing.assert_array_equal(result.attention, np.eye(5, 6, dtype=np.float32))  # type: ignore[arg-type]
+    np.testing.assert_array_equal(result.attention, np.eye(5, 6, dtype=np.float32))
     assert not result.truncated and result.unknown == [] and result.alternatives == ()
 
 
@@ -188,7 +188,7 @@ def test_the_precision_holds_while_the_model_runs(model: DictionaryModel, transl
 
     for precision in ("fp32", "bf16"):
         tokenizers = translator.source_tokenizer, translator.target_tokenizer
-        Translator(Watched(14), *tokenizers, precision=precision).translate(["cat"])  # type: ignore[arg-type]
+        Translator(Watched(14), *tokenizers, precision=precision).translate(["cat"])
     assert set(seen) == {"fp32", "bf16"}
     with pytest.raises(ValueError, match='precision "fp32" or "bf16", got \'fp8\''):
         Translator(model, *tokenizers, precision="fp8")  # type: ignore[arg-type]

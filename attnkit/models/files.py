@@ -12,7 +12,7 @@ import msgspec
 import numpy as np
 
 from attnkit.files import atomic_write
-from attnkit.models.config import ModelConfig
+from attnkit.models.config import ModelConfig, Positive
 from attnkit.models.transformer import Transformer
 from attnkit.nn.init import skip_init
 
@@ -58,7 +58,7 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         raise FileNotFoundError(f"{path}: no such file; a model directory holds {CONFIG_FILE} and {WEIGHTS_FILE}")
     try:
         return load_file(path)
-    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
 
 
@@ -67,8 +67,8 @@ class _Config(msgspec.Struct):
 
     format: int
     model: ModelConfig
-    source_vocab_size: int
-    target_vocab_size: int
+    source_vocab_size: Positive
+    target_vocab_size: Positive
 
 
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -92,6 +92,18 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     return config
 
 
+def _check_size(config: _Config, weights: Mapping[str, np.ndarray], directory: Path) -> None:
+    """Refuses a configuration whose model would take more memory than its weights do, before any is taken."""
+    model = config.model
+    rows = [config.source_vocab_size, config.target_vocab_size, model.ffn, model.d_model]
+    if model.positions == "learned":
+        rows.append(model.max_length)
+    layers = model.encoder_layers + model.decoder_layers
+    numbers = sum(array.size for array in weights.values())
+    if max(rows) * model.d_model > numbers or layers > len(weights):
+        raise ValueError(f"{directory}: {CONFIG_FILE} describes a larger model than {WEIGHTS_FILE} holds")
+
+
 def load_model(path: str | os.PathLike[str]) -> Transformer:
     """The model of a directory, in evaluation mode. Raises FileNotFoundError or ValueError, naming the file."""
     directory = Path(path)
@@ -100,9 +112,7 @@ def load_model(path: str | os.PathLike[str]) -> Transformer:
     except msgspec.ValidationError as error:
         raise ValueError(f"{directory / CONFIG_FILE}: {error}") from error
     weights = load_weights(directory / WEIGHTS_FILE)
-    total = sum(array.size for array in weights.values())
-    if max(config.source_vocab_size, config.target_vocab_size) * config.model.d_model > max(total, 1):
-        raise ValueError(f"{directory}: {CONFIG_FILE} describes a larger model than {WEIGHTS_FILE} holds")
+    _check_size(config, weights, directory)
     try:
         with skip_init():
             model = build_model(config.model, config.source_vocab_size, config.target_vocab_size)

@@ -24,11 +24,20 @@ from attnkit.files import atomic_write
 from attnkit.training.errors import CheckpointError
 from attnkit.training.state import State
 
-FORMAT = "attnkit checkpoint 1"
+FORMAT = 1
 Arrays = Mapping[str, npt.NDArray[np.float32]]
 
+_KEY = "attnkit.checkpoint"
 _MODEL, _OPTIMIZER = "model.", "optimizer."
 _LEFTOVER = re.compile(r"weights-(\d+)\.safetensors|\.attnkit-[0-9a-f]+\.tmp")
+
+
+class _Header(msgspec.Struct):
+    """What a file says of itself, as JSON in safetensors' metadata; `state` is JSON too, or empty."""
+
+    format: int
+    crc32: str
+    state: str
 
 
 class CheckpointFolder:
@@ -57,6 +66,8 @@ class CheckpointFolder:
             state = msgspec.json.decode(text, type=State)
         except msgspec.DecodeError as error:
             raise CheckpointError(f"{self.last}: damaged checkpoint: its state cannot be read: {error}") from None
+        for step in {*state.snapshots, state.best_step} - {0}:
+            self.load_weights(step)  # an end that cannot be reached should show now, not after hours of training
         return state, _with_prefix(arrays, _MODEL), _with_prefix(arrays, _OPTIMIZER)
 
     def save_weights(self, step: int, weights: Arrays) -> None:
@@ -65,8 +76,11 @@ class CheckpointFolder:
         _write(self._weights(step), weights, "")
 
     def load_weights(self, step: int) -> dict[str, npt.NDArray[np.float32]]:
-        """The weights of a step. Raises CheckpointError for a damaged file, OSError for none."""
-        return _read(self._weights(step))[0]
+        """The weights of a step. Raises CheckpointError for a damaged file, or none."""
+        path = self._weights(step)
+        if not path.is_file():
+            raise CheckpointError(f"{path}: expected the weights of step {step}, which the run needs, got no such file")
+        return _read(path)[0]
 
     def average(self, steps: Iterable[int], *more: Arrays) -> dict[str, npt.NDArray[np.float32]]:
         """The mean of the weights of some steps and of `more`, summed in float64 in that order."""
@@ -97,9 +111,10 @@ def _with_prefix(arrays: Arrays, prefix: str) -> dict[str, npt.NDArray[np.float3
 def _write(path: Path, arrays: Arrays, state: str) -> None:
     from safetensors.numpy import save
 
-    metadata = {"format": FORMAT, "state": state, "crc32": _checksum(arrays, state)}
+    # One key: safetensors writes several in no fixed order, and the same checkpoint should be the same bytes.
+    header = msgspec.json.encode(_Header(FORMAT, _checksum(arrays, state), state)).decode()
     with atomic_write(path) as file:
-        file.write(save(dict(arrays), metadata))
+        file.write(save(dict(arrays), {_KEY: header}))
 
 
 def _read(path: Path) -> tuple[dict[str, npt.NDArray[np.float32]], str]:
@@ -113,12 +128,17 @@ def _read(path: Path) -> tuple[dict[str, npt.NDArray[np.float32]], str]:
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
     except (SafetensorError, ValueError, KeyError, TypeError) as error:
         raise CheckpointError(f"{path}: damaged checkpoint: {error}") from None
-    if metadata.get("format") != FORMAT:
-        raise CheckpointError(f"{path}: expected {FORMAT!r}, got {metadata.get('format')!r}")
-    state = metadata.get("state", "")
-    if metadata.get("crc32") != _checksum(arrays, state):
+    if _KEY not in metadata:
+        raise CheckpointError(f"{path}: expected a checkpoint, got another kind of safetensors file")
+    try:
+        header = msgspec.json.decode(metadata[_KEY], type=_Header)
+    except msgspec.DecodeError as error:
+        raise CheckpointError(f"{path}: damaged checkpoint: {error}") from None
+    if header.format != FORMAT:
+        raise CheckpointError(f"{path}: expected a checkpoint of format {FORMAT}, got {header.format}")
+    if header.crc32 != _checksum(arrays, header.state):
         raise CheckpointError(f"{path}: damaged checkpoint: its checksum does not match its content")
-    return arrays, state
+    return arrays, header.state
 
 
 def _checksum(arrays: Arrays, state: str) -> str:

@@ -41,8 +41,12 @@ def read_config(source: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
     return decode_config(table, name)
 
 
-def decode_config(table: Mapping[str, Any], name: str) -> RunConfig:
+def decode_config(table: dict[str, Any], name: str) -> RunConfig:
     """The configuration in a table of tables; `name` is where it comes from. Raises ConfigError."""
+    # msgspec asks for a tag only where it has several types to choose from; a file should say it from the start.
+    for path, part in (("task", table), ("model.type", table.get("model"))):
+        if isinstance(part, dict) and path.rpartition(".")[2] not in part:
+            raise ConfigError(f"{name}: {path}: expected a value, got nothing")
     try:
         return msgspec.convert(table, RunConfig)
     except msgspec.ValidationError as error:

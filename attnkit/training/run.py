@@ -17,6 +17,9 @@ from attnkit.training.trainer import CHECKPOINTS, Outcome, Trainer
 
 CONFIG_FILE = "training.toml"
 
+# Unfinished files (`attnkit.files.atomic_write`) of a process that was killed.
+_LEFTOVERS = ".attnkit-*.tmp"
+
 # What may change from one part of a run to the next: when it ends, and how often it is saved, but no weight on the way.
 _MAY_CHANGE = frozenset(
     f"training.{key}" for key in ("max_steps", "max_epochs", "max_minutes", "patience", "save_every")
@@ -41,6 +44,8 @@ def train(
     else:
         _make_new(path)
     with _alone(path), make_reporter(progress) as reporter:
+        for leftover in path.glob(_LEFTOVERS):
+            leftover.unlink()
         with atomic_write(path / CONFIG_FILE, "w") as file:
             file.write(encode_config(config))
         return _make_trainer(config, path, resume, reporter).run()
@@ -68,7 +73,7 @@ def _make_new(folder: Path) -> None:
         )
     if folder.exists() and not folder.is_dir():
         raise RunExistsError(f"{folder}: expected a folder, got a file; choose another by --out")
-    if folder.exists() and any(folder.iterdir()):
+    if folder.exists() and set(folder.iterdir()) - set(folder.glob(_LEFTOVERS)):
         raise RunExistsError(f"{folder}: expected a new or empty folder, got one with files; choose another by --out")
     folder.mkdir(parents=True, exist_ok=True)
 

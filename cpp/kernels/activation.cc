@@ -44,13 +44,13 @@ HWY_INLINE FloatVec Gradient(FloatVec v, FloatVec dy) {
 
 template <Unary kOp>
 void ForwardRange(const float* x, int64_t size, float* y) {
-  ForVectors<2>(size, [=](auto access, int64_t i, int)
+  ForVectors<1>(size, [=](auto access, int64_t i, int)
                           ATTNKIT_BODY { access.Store(Value<kOp>(access.Load(x + i)), y + i); });
 }
 
 template <Unary kOp>
 void BackwardRange(const float* v, const float* dy, int64_t size, float* dx) {
-  ForVectors<2>(size, [=](auto access, int64_t i, int) ATTNKIT_BODY {
+  ForVectors<1>(size, [=](auto access, int64_t i, int) ATTNKIT_BODY {
     access.Store(Gradient<kOp>(access.Load(v + i), access.Load(dy + i)), dx + i);
   });
 }

@@ -71,10 +71,12 @@ HWY_INLINE float SumRow(const float* x, int64_t columns) {
   return total.Sum();
 }
 
-HWY_INLINE float SumSquaredDeviations(const float* x, int64_t columns, float mean) {
+// Memory would be idle meanwhile, so for a large matrix the next row is fetched.
+HWY_INLINE float SumSquaredDeviations(const float* x, int64_t columns, float mean, const float* next) {
   const Floats d;
   FloatSlots total(0.0f);
   ForVectors(columns, [&](auto access, int64_t i, int slot) ATTNKIT_BODY {
+    if (next) hwy::Prefetch(next + i);
     const FloatVec deviation = access.ZeroRest(hn::Sub(access.Load(x + i), hn::Set(d, mean)));
     total.v[slot] = hn::MulAdd(deviation, deviation, total.v[slot]);
   });
@@ -110,8 +112,9 @@ void LayerNormForwardRows(const LayerNormForwardArguments& a, int64_t begin, int
       total = AddRow(s, a.residual ? a.residual + first : nullptr, a.columns, rule, numbers, first, to);
       s = to;
     }
+    const float* next = a.stream ? a.x + first + a.columns : nullptr;
     const float mean = total / static_cast<float>(a.columns);
-    const float variance = SumSquaredDeviations(s, a.columns, mean) / static_cast<float>(a.columns);
+    const float variance = SumSquaredDeviations(s, a.columns, mean, next) / static_cast<float>(a.columns);
     const float rstd = 1.0f / std::sqrt(variance + a.eps);
     NormalizeRow(s, a.weight, a.bias, a.columns, mean, rstd, a.stream && s != a.y + first, a.y + first);
     if (a.mean) a.mean[r] = mean;
@@ -160,7 +163,11 @@ HWY_INLINE void InputGradientRow(const LayerNormBackwardArguments& a, int64_t r,
     const float* dsum_in = a.dsum_in ? a.dsum_in + first : nullptr;
     float *dresidual = a.dresidual ? a.dresidual + first : nullptr, *dx = a.dx ? a.dx + first : nullptr;
     const uint16_t* piece = dx && rule.active() ? numbers.At(first, count) : nullptr;
-    const auto body = [=](auto access, int64_t i, int) ATTNKIT_BODY {
+    const auto body = [=, fetch = a.stream, columns = a.columns](auto access, int64_t i, int) ATTNKIT_BODY {
+      if (fetch) {
+        hwy::Prefetch(dy + columns + i);
+        hwy::Prefetch(s + columns + i);
+      }
       const FloatVec xhat = hn::Mul(hn::Sub(access.Load(s + i), means), rstds);
       FloatVec g = access.Load(dy + i);
       if (w) g = hn::Mul(g, access.Load(w + i));

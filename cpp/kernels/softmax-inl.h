@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <limits>
 
+#include "hwy/cache_control.h"
 #include "kernels/math-inl.h"
 #include "kernels/vector-inl.h"
 
@@ -87,6 +88,7 @@ class ExpRow {
     const FloatVec shifts = hn::Set(d, shift);
     FloatSlots sum(0.0f);
     ForVectors(count, [&](auto access, int64_t i, int slot) ATTNKIT_BODY {
+      hwy::Prefetch(x + i + kMinBlock);  // the arithmetic here leaves memory idle, the next block's maximum waits for it
       const FloatVec e = FastExp(d, hn::Sub(access.Load(x + i), shifts));
       if (kStore) access.Store(e, to + i);
       sum.v[slot] = hn::Add(sum.v[slot], access.ZeroRest(e));

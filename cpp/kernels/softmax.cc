@@ -4,6 +4,9 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 // After foreach_target.h:
+#include <cmath>
+#include <limits>
+
 #include "attnkit/allocator.h"
 #include "attnkit/kernels/rows.h"
 #include "attnkit/threads.h"
@@ -15,9 +18,94 @@
 HWY_BEFORE_NAMESPACE();
 namespace attnkit::kernels::HWY_NAMESPACE {
 
+// Rows of at most kSmall vectors stay in registers.
+constexpr int kSmall = 8;
+
+template <class Combine>
+HWY_INLINE FloatVec Fold(const FloatVec* v, int count, const Combine& combine) {
+  FloatVec result = v[0];
+#pragma GCC unroll 8
+  for (int i = 1; i < count; ++i) result = combine(result, v[i]);
+  return result;
+}
+
+// y = softmax(x), or x - maximum if kLog; sums[r] = sum over c of e^(x - maximum), 1 for a row of -inf. The first
+// kVectors - 1 vectors of a row are whole; `last` says what there is of the last one.
+template <bool kLog, int kVectors, class Last>
+void SmallRows(const float* x, int64_t rows, int64_t columns, Last last, float* sums, float* y) {
+  const Floats d;
+  const int64_t lanes = FloatLanes(), rest = (kVectors - 1) * lanes;
+  const FloatVec zero = hn::Zero(d), one = hn::Set(d, 1.0f);
+  const FloatVec lowest = hn::Set(d, -std::numeric_limits<float>::infinity());
+  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
+    FloatVec v[kVectors], e[kVectors];
+#pragma GCC unroll 8
+    for (int i = 0; i < kVectors - 1; ++i) v[i] = hn::LoadU(d, x + i * lanes);
+    v[kVectors - 1] = last.Fill(last.Load(x + rest), lowest);
+    const FloatVec largest = Fold(v, kVectors, [](FloatVec a, FloatVec b) ATTNKIT_BODY { return hn::Max(a, b); });
+    const FloatVec maximum = hn::MaxOfLanes(d, largest);
+    // A row of -inf is shifted by nothing: -inf - -inf would be NaN.
+    const FloatVec shift = hn::IfThenElse(hn::Eq(maximum, lowest), zero, maximum);
+#pragma GCC unroll 8
+    for (int i = 0; i < kVectors; ++i) {
+      v[i] = hn::Sub(v[i], shift);
+      e[i] = FastExp(d, v[i]);
+    }
+    const FloatVec lane_sums = Fold(e, kVectors, [](FloatVec a, FloatVec b) ATTNKIT_BODY { return hn::Add(a, b); });
+    const FloatVec sum = hn::SumOfLanes(d, lane_sums), divisor = hn::IfThenElse(hn::Eq(sum, zero), one, sum);
+    if (kLog) {
+      sums[r] = hn::GetLane(divisor);
+    } else {
+      const FloatVec factor = hn::Div(one, divisor);
+#pragma GCC unroll 8
+      for (int i = 0; i < kVectors; ++i) v[i] = hn::Mul(e[i], factor);
+    }
+#pragma GCC unroll 8
+    for (int i = 0; i < kVectors - 1; ++i) hn::StoreU(v[i], d, y + i * lanes);
+    last.Store(v[kVectors - 1], y + rest);
+  }
+}
+
+template <bool kLog, int kVectors = kSmall>
+HWY_INLINE void RunSmallRows(const float* x, int64_t rows, int64_t columns, float* sums, float* y) {
+  const int64_t lanes = FloatLanes();
+  if constexpr (kVectors > 1) {
+    if (columns <= (kVectors - 1) * lanes) return RunSmallRows<kLog, kVectors - 1>(x, rows, columns, sums, y);
+  }
+  if (columns % lanes == 0) {
+    SmallRows<kLog, kVectors>(x, rows, columns, Whole(), sums, y);
+  } else {
+    SmallRows<kLog, kVectors>(x, rows, columns, Partial{columns % lanes}, sums, y);
+  }
+}
+
+HWY_INLINE bool AreSmall(int64_t columns) { return columns > 0 && columns <= kSmall * FloatLanes(); }
+
+// The logarithms of several rows are taken together.
+void SmallLogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  const Floats d;
+  constexpr int64_t kTogether = 16;
+  float sums[kTogether];
+  for (int64_t begin = 0; begin < rows; begin += kTogether) {
+    const int64_t count = std::min(kTogether, rows - begin);
+    RunSmallRows<true>(x + begin * columns, count, columns, sums, y + begin * columns);
+    ForVectors<1>(count, [&](auto access, int64_t i, int) ATTNKIT_BODY {
+      access.Store(FastLog(d, access.Load(sums + i)), sums + i);
+    });
+    for (int64_t r = 0; r < count; ++r) {
+      float* row = y + (begin + r) * columns;
+      const FloatVec log_sum = hn::Set(d, sums[r]);
+      ForVectors(columns, [=](auto access, int64_t i, int) ATTNKIT_BODY {
+        access.Store(hn::Sub(access.Load(row + i), log_sum), row + i);
+      });
+    }
+  }
+}
+
 // y[r, c] = e^x[r, c] / sum over c of e^x[r, c]. When the output is streamed, exponentials wait in a buffer that stays in
 // the cache, else in y.
 void SoftmaxRows(const float* x, int64_t rows, int64_t columns, bool stream, float* y) {
+  if (!stream && AreSmall(columns)) return RunSmallRows<false>(x, rows, columns, nullptr, y);
   Buffer<float> waiting(stream ? columns : 0);
   ExpRow row(columns);
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
@@ -26,6 +114,14 @@ void SoftmaxRows(const float* x, int64_t rows, int64_t columns, bool stream, flo
     row.Finish(stored, row.sum() == 0.0f ? 0.0f : 1.0f / row.sum(), 0.0f, stream, y);
   }
   if (stream) hwy::FlushStream();
+}
+
+// Behind the first pass over a row all is in the cache: the time to fetch the next row.
+HWY_INLINE void PrefetchNext(bool large, const float* y, const float* dy) {
+  if (large) {
+    hwy::Prefetch(y);
+    hwy::Prefetch(dy);
+  }
 }
 
 // dx = y * (dy - sum over c of y * dy)
@@ -38,6 +134,7 @@ void SoftmaxBackwardRows(const float* y, const float* dy, int64_t rows, int64_t 
     });
     const FloatVec dot = hn::Set(d, sum.Sum());
     ForStoredVectors(stream, dx, columns, [=](auto access, int64_t i, int) ATTNKIT_BODY {
+      PrefetchNext(stream, y + columns + i, dy + columns + i);
       access.Store(hn::Mul(access.Load(y + i), hn::Sub(access.Load(dy + i), dot)), dx + i);
     });
   }
@@ -46,6 +143,7 @@ void SoftmaxBackwardRows(const float* y, const float* dy, int64_t rows, int64_t 
 
 // y = x - logsumexp(x)
 void LogSoftmaxRows(const float* x, int64_t rows, int64_t columns, bool stream, float* y) {
+  if (!stream && AreSmall(columns)) return SmallLogSoftmaxRows(x, rows, columns, y);
   const Floats d;
   ExpRow row(columns);
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
@@ -69,6 +167,7 @@ void LogSoftmaxBackwardRows(const float* y, const float* dy, int64_t rows, int64
     });
     const FloatVec total = hn::Set(d, sum.Sum());
     ForStoredVectors(stream, dx, columns, [=](auto access, int64_t i, int) ATTNKIT_BODY {
+      PrefetchNext(stream, y + columns + i, dy + columns + i);
       access.Store(hn::NegMulAdd(FastExp(d, access.Load(y + i)), total, access.Load(dy + i)), dx + i);
     });
   }

@@ -20,31 +20,36 @@
 #define ATTNKIT_KERNELS_TOP_K_CANDIDATES
 namespace attnkit::kernels {
 
-// The k best numbers so far, in a heap with the worst of them on top. NaN counts as -inf.
+// The numbers of a row that may be among its k largest: some more than k, cut down to k when there are too many. NaN
+// counts as -inf.
 class Candidates {
  public:
-  explicit Candidates(int64_t k) : heap_(k) {}
+  explicit Candidates(int64_t k) : k_(k), capacity_(k + std::max<int64_t>(k, 64)) { entries_.reserve(capacity_); }
 
-  void Start(const float* x) {
-    for (size_t i = 0; i < heap_.size(); ++i) heap_[i] = {Rank(x[i]), static_cast<int32_t>(i)};
-    std::make_heap(heap_.begin(), heap_.end(), Better);
+  // The first numbers of a row; returns how many.
+  int64_t Start(const float* x, int64_t columns) {
+    const int64_t count = std::min(columns, capacity_);
+    entries_.clear();
+    for (int64_t i = 0; i < count; ++i) entries_.push_back({Rank(x[i]), static_cast<int32_t>(i)});
+    Cut();
+    return count;
   }
 
-  // Numbers come in rising order of index: one that equals the worst loses to it.
-  float threshold() const { return heap_.front().value; }
+  // Numbers come in rising order of index: one that equals the k-th best loses to it.
+  float threshold() const { return threshold_; }
 
   void Offer(float value, int64_t index) {
-    if (!(value > threshold())) return;
-    std::pop_heap(heap_.begin(), heap_.end(), Better);
-    heap_.back() = {value, static_cast<int32_t>(index)};
-    std::push_heap(heap_.begin(), heap_.end(), Better);
+    if (!(value > threshold_)) return;
+    entries_.push_back({value, static_cast<int32_t>(index)});
+    if (static_cast<int64_t>(entries_.size()) == capacity_) Cut();
   }
 
   void Write(const float* x, float* values, int32_t* indices) {
-    std::sort_heap(heap_.begin(), heap_.end(), Better);
-    for (size_t i = 0; i < heap_.size(); ++i) {
-      indices[i] = heap_[i].index;
-      values[i] = x[heap_[i].index];
+    Cut();
+    std::sort(entries_.begin(), entries_.end(), Better);
+    for (int64_t i = 0; i < k_; ++i) {
+      indices[i] = entries_[i].index;
+      values[i] = x[entries_[i].index];
     }
   }
 
@@ -56,7 +61,15 @@ class Candidates {
   static float Rank(float value) { return std::isnan(value) ? -std::numeric_limits<float>::infinity() : value; }
   static bool Better(Entry a, Entry b) { return a.value > b.value || (a.value == b.value && a.index < b.index); }
 
-  std::vector<Entry> heap_;
+  void Cut() {
+    std::nth_element(entries_.begin(), entries_.begin() + (k_ - 1), entries_.end(), Better);
+    entries_.resize(k_);
+    threshold_ = entries_.back().value;
+  }
+
+  int64_t k_, capacity_;
+  float threshold_ = 0.0f;
+  std::vector<Entry> entries_;
 };
 
 }  // namespace attnkit::kernels
@@ -73,8 +86,7 @@ void TopKRows(const float* x, int64_t rows, int64_t columns, int64_t k, float* v
   const int64_t lanes = FloatLanes(), group = 4 * lanes;
   Candidates best(k);
   for (int64_t r = 0; r < rows; ++r, x += columns, values += k, indices += k) {
-    best.Start(x);
-    int64_t i = k;
+    int64_t i = best.Start(x, columns);
     for (; i + group <= columns; i += group) {
       const FloatVec threshold = hn::Set(d, best.threshold());
       const FloatVec v0 = hn::LoadU(d, x + i), v1 = hn::LoadU(d, x + i + lanes);

@@ -68,6 +68,15 @@ Tensor MeanOver(const Tensor& x, std::optional<int64_t> axis, bool keepdims) {
   return ops::ScaleShift(sum, 1.0f / static_cast<float>(std::max<int64_t>(1, count)), 0.0f);
 }
 
+int64_t IndexOf(const py::handle& item) {
+  const auto number = py::reinterpret_steal<py::object>(py::isinstance<py::bool_>(item) ? nullptr : PyNumber_Index(item.ptr()));
+  if (!number) {
+    PyErr_Clear();
+    throw py::type_error("[index] expected integers and slices, got " + std::string(py::str(py::type::of(item))));
+  }
+  return py::cast<int64_t>(number);
+}
+
 // x[i], x[a:b] on the first axis; x[:, a:b] and so on with a tuple of slices and integers.
 Tensor Index(Tensor x, const py::handle& key) {
   const py::tuple keys = py::isinstance<py::tuple>(key) ? py::reinterpret_borrow<py::tuple>(key) : py::make_tuple(key);
@@ -82,10 +91,7 @@ Tensor Index(Tensor x, const py::handle& key) {
       x = ops::Slice(x, axis, begin, begin + count);
       ++axis;
     } else {
-      if (!PyIndex_Check(item.ptr()) || py::isinstance<py::bool_>(item)) {
-        throw py::type_error("[index] expected integers and slices, got " + std::string(py::str(py::type::of(item))));
-      }
-      const int64_t i = py::cast<int64_t>(item);
+      const int64_t i = IndexOf(item);
       if (i < -length || i >= length) throw py::index_error(Concat("[index] expected an index below ", length, ", got ", i));
       const int64_t at = i < 0 ? i + length : i;
       Shape shape = x.shape();

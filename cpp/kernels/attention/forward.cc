@@ -6,6 +6,7 @@
 #include "attnkit/check.h"
 #include "attnkit/threads.h"
 #include "kernels/attention/geometry.h"
+#include "kernels/attention/prefetch.h"
 
 #ifndef ATTNKIT_KERNELS_ATTENTION_FORWARD_CALL_
 #define ATTNKIT_KERNELS_ATTENTION_FORWARD_CALL_
@@ -26,6 +27,7 @@ constexpr int64_t kFewQueries = 4;   // up to here transposing the keys costs mo
 
 inline int64_t KeyBlock(int64_t keys) { return BlockSize(keys, kKeyBlock, 16); }
 inline int64_t TaskRows(int64_t queries) { return BlockSize(queries, kTaskRows, kTileRows); }
+inline int64_t RowBlocks(int64_t queries) { return CeilDiv(queries, kTaskRows); }
 
 }  // namespace attnkit::kernels::attention
 #endif
@@ -34,18 +36,17 @@ inline int64_t TaskRows(int64_t queries) { return BlockSize(queries, kTaskRows, 
 #define HWY_TARGET_INCLUDE "kernels/attention/forward.cc"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
-#include "kernels/attention/dropout-inl.h"
 #include "kernels/attention/dots-inl.h"
-#include "kernels/attention/scores-inl.h"
+#include "kernels/attention/softmax-inl.h"
 #include "kernels/dispatch.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace attnkit::kernels::attention::HWY_NAMESPACE {
 
 // Running maximum and sum of a tile's queries.
-constexpr int64_t kStateRows = RoundUp(kTileRows, 16);
+static_assert(kTileRows <= kSoftmaxRows);
 struct alignas(64) TileState {
-  float max[kStateRows], sum[kStateRows];
+  float max[kSoftmaxRows], sum[kSoftmaxRows];
   bool started;
 };
 
@@ -67,20 +68,44 @@ class ForwardWorker {
   }
 
   void Run(const Piece& piece) {
-    int64_t b = piece.sequence, task = piece.task;
-    for (int64_t count = piece.count; count > 0;) {
-      sequence_ = SequenceAt(shape_, b);
-      const int64_t rows = TaskRows(sequence_.queries), blocks = rows ? CeilDiv(sequence_.queries, rows) : 0;
-      for (; count > 0 && task < blocks * shape_.kv_heads; ++task, --count) {
-        const int64_t first = task % blocks * rows;
-        RunTask(b, task / blocks, {first, std::min(first + rows, sequence_.queries)});
-      }
-      ++b;
-      task = 0;
+    Task task = TaskAt(piece.sequence, piece.task);
+    for (int64_t count = piece.count; count > 0; --count) {
+      const Task next = count > 1 ? TaskAfter(task) : task;
+      sequence_ = task.sequence;
+      RunTask(task, next);
+      task = next;
     }
   }
 
  private:
+  // A block of queries of all heads that share a key/value head.
+  struct Task {
+    int64_t b, kv_head, row_block, row_blocks, rows;
+    Sequence sequence;
+    Range queries() const { return {row_block * rows, std::min((row_block + 1) * rows, sequence.queries)}; }
+  };
+
+  Task FirstTask(int64_t b) const {
+    const Sequence sequence = SequenceAt(shape_, b);
+    return {b, 0, 0, RowBlocks(sequence.queries), TaskRows(sequence.queries), sequence};
+  }
+
+  Task TaskAt(int64_t b, int64_t number) const {
+    Task task = FirstTask(b);
+    task.kv_head = number / task.row_blocks;
+    task.row_block = number % task.row_blocks;
+    return task;
+  }
+
+  Task TaskAfter(Task task) const {
+    if (++task.row_block < task.row_blocks) return task;
+    task.row_block = 0;
+    if (++task.kv_head < shape_.kv_heads) return task;
+    int64_t b = task.b + 1;
+    while (SequenceAt(shape_, b).queries == 0) ++b;
+    return FirstTask(b);
+  }
+
   // One head of one sequence: what the steps below share.
   struct Head {
     const float *query, *key, *value;
@@ -88,6 +113,21 @@ class ForwardWorker {
     int64_t number;
     ScoreRules rules;
   };
+
+  Head HeadOf(const Task& task, int64_t h) {
+    const int64_t b = task.b;
+    Head head;
+    head.query = HeadRows(call_.query, shape_.query, shape_.query_offsets, b, h);
+    head.key = HeadRows(call_.key, shape_.key, shape_.key_offsets, b, task.kv_head);
+    head.value = HeadRows(call_.value, shape_.value, shape_.key_offsets, b, task.kv_head);
+    head.output = HeadRows(call_.output, shape_.output, shape_.query_offsets, b, h);
+    head.lse = call_.lse ? call_.lse + h * call_.total_queries + task.sequence.query_row : nullptr;
+    head.weights = nullptr;
+    if (call_.weights) head.weights = call_.weights + call_.weights_start[b] + h * task.sequence.queries * task.sequence.keys;
+    head.number = h;
+    head.rules = ScoreRules(shape_, b, h, mask_row_);
+    return head;
+  }
 
   // A tile of queries against a block of keys. `seen` and all columns of scores count from the block's first key.
   struct Step {
@@ -99,31 +139,41 @@ class ForwardWorker {
     TileState* state;
   };
 
-  void RunTask(int64_t b, int64_t kv_head, Range queries) {
-    const int64_t group = shape_.heads / shape_.kv_heads;
-    for (int64_t h = kv_head * group; h < (kv_head + 1) * group; ++h) {
-      const bool first_of_group = h == kv_head * group;
-      Head head;
-      head.query = HeadRows(call_.query, shape_.query, shape_.query_offsets, b, h);
-      head.key = HeadRows(call_.key, shape_.key, shape_.key_offsets, b, kv_head);
-      head.value = HeadRows(call_.value, shape_.value, shape_.key_offsets, b, kv_head);
-      head.output = HeadRows(call_.output, shape_.output, shape_.query_offsets, b, h);
-      head.lse = call_.lse ? call_.lse + h * call_.total_queries + sequence_.query_row : nullptr;
-      head.weights = nullptr;
-      if (call_.weights) {
-        head.weights = call_.weights + call_.weights_start[b] + h * sequence_.queries * sequence_.keys;
+  void RunTask(const Task& task, const Task& next) {
+    const int64_t group = shape_.heads / shape_.kv_heads, first = task.kv_head * group;
+    const Range queries = task.queries();
+    for (int64_t h = first; h < first + group; ++h) {
+      Head head = HeadOf(task, h);
+      if (head.weights) {
         const int64_t keys = sequence_.keys;
         std::fill(head.weights + queries.begin * keys, head.weights + queries.end * keys, kNegativeInfinity);
       }
-      head.number = h;
-      head.rules = ScoreRules(shape_, b, h, mask_row_);
       if (sequence_.queries <= kFewQueries) {
-        RunFewQueries(head, first_of_group);
+        RunFewQueries(head, h == first);
       } else {
-        RunHead(head, queries, first_of_group);
+        Prefetch(task, next, h);
+        RunHead(head, queries, h == first);
       }
       if (head.weights) FinishWeights(head, queries);
     }
+  }
+
+  // What comes after head h of the task: the next head of its group, or the next task.
+  void Prefetch(const Task& task, const Task& next, int64_t h) {
+    const bool same_keys = h + 1 < (task.kv_head + 1) * (shape_.heads / shape_.kv_heads);
+    const Task& after = same_keys ? task : next;
+    const int64_t head = same_keys ? h + 1 : next.kv_head * (shape_.heads / shape_.kv_heads);
+    const int64_t keys = after.sequence.keys, block = KeyBlock(keys);
+    const Range queries = after.queries();
+    prefetcher_.Start(CeilDiv(task.queries().size(), kTileRows));
+    const HeadsLayout &q = shape_.query, &o = shape_.output, &k = shape_.key, &v = shape_.value;
+    prefetcher_.Add(HeadRows(call_.query, q, shape_.query_offsets, after.b, head) + queries.begin * q.row_stride,
+                    q.row_stride, shape_.d_head, queries.size());
+    prefetcher_.Add(HeadRows(call_.output, o, shape_.query_offsets, after.b, head) + queries.begin * o.row_stride,
+                    o.row_stride, shape_.d_value, queries.size());
+    if (same_keys) return;
+    prefetcher_.Add(HeadRows(call_.key, k, shape_.key_offsets, after.b, after.kv_head), k.row_stride, shape_.d_head, block);
+    prefetcher_.Add(HeadRows(call_.value, v, shape_.key_offsets, after.b, after.kv_head), v.row_stride, shape_.d_value, block);
   }
 
   void RunHead(Head& head, Range queries, bool first_of_group) {
@@ -176,94 +226,74 @@ class ForwardWorker {
 
   // From raw scores to output: softmax of the block, then its values onto the output.
   void FinishStep(Head& head, const Step& step, const RowsView& value) {
-    HWY_ALIGN float shift[kStateRows], rescale[kStateRows], row_scale[kStateRows];
+    HWY_ALIGN float row_scale[kSoftmaxRows];
     TileState& state = *step.state;
     const bool started = state.started;
-    for (int64_t r = 0; r < step.queries.size(); ++r) {
-      const Range all = VisibleKeys(shape_, step.queries.begin + r, sequence_.keys);
-      ranges_[r] = Intersect({all.begin - step.first_key, all.end - step.first_key}, step.seen);
+    const ScoreTile tile = FinishScores(head, step);
+    if (started || !step.last || !TryNarrowSoftmax(tile, state.max, state.sum)) {
+      RunningSoftmax(head, step, tile);
     }
-    BlockMaxima(head, step, shift, rescale);
-    if (started) RescaleOutput(head, step.queries, rescale);
-    BlockExponentials(head, step, shift, rescale);
     state.started = true;
     const bool some_empty = step.last && FinishRows(head, step, row_scale);
     const Left p{scores_ + step.seen.begin, step.stride, 1};
     const Result result{head.output + step.queries.begin * shape_.output.row_stride, shape_.output.row_stride, started,
                         step.last ? row_scale : nullptr};
-    RowsProduct(p, step.queries.size(), step.seen.size(), value.data + step.seen.begin * value.stride, value.stride,
-                shape_.d_value, result);
+    RowsProduct(p, tile.rows, step.seen.size(), value.data + step.seen.begin * value.stride, value.stride, shape_.d_value,
+                result);
+    prefetcher_.Step();
     if (!some_empty) return;
-    for (int64_t r = 0; r < step.queries.size(); ++r) {
+    for (int64_t r = 0; r < tile.rows; ++r) {
       if (state.sum[r] == 0.0f) ZeroOutput(head, step.queries.begin + r);
     }
   }
 
-  // Takes the block into the running maxima. Exponentials are of score - shift; what was summed before is multiplied by
-  // rescale.
-  void BlockMaxima(Head& head, const Step& step, float* shift, float* rescale) {
-    const FloatTag d;
-    HWY_ALIGN float partial[kTileRows * kLanes], block_max[kStateRows];
-    const Vector factor = hn::Set(d, head.rules.factor()), lowest = hn::Set(d, kNegativeInfinity);
-    const int64_t rows = step.queries.size();
-    const bool plain = head.rules.plain();
-    for (int64_t r = 0; r < rows; ++r) {
-      float* scores = scores_ + r * step.stride;
-      if (!plain) head.rules.Apply(step.queries.begin + r, step.first_key, ranges_[r], scores, nullptr);
-      Vector max = lowest;
-      ForScores(ranges_[r], [&](auto lanes, int64_t j) ATTNKIT_BODY {
-        max = hn::Max(max, lanes.Keep(hn::Mul(hn::Load(d, scores + j), factor), lowest));
-      });
-      hn::Store(max, d, partial + r * kLanes);
-      if (head.weights) WriteScores(head, step, r);
+  // Softcap, mask and the numbers of dropout.
+  ScoreTile FinishScores(Head& head, const Step& step) {
+    ScoreTile tile{scores_, step.stride, step.queries.size(), step.seen, nullptr, head.rules.factor()};
+    if (SeesByPosition(shape_)) {
+      for (int64_t r = 0; r < tile.rows; ++r) {
+        const Range all = VisibleKeys(shape_, step.queries.begin + r, sequence_.keys);
+        ranges_[r] = Intersect({all.begin - step.first_key, all.end - step.first_key}, step.seen);
+      }
+      tile.ranges = ranges_;
     }
-    for (int64_t r = rows; r % 4 != 0; ++r) hn::Store(lowest, d, partial + r * kLanes);
-    ReduceRows(MaxOp(), partial, rows, block_max);
-    TileState& state = *step.state;
-    for (int64_t r = 0; r < rows; r += kLanes) {
-      const Vector old = state.started ? hn::Load(d, state.max + r) : lowest;
-      const Vector max = hn::Max(old, hn::Load(d, block_max + r));
-      const Vector safe = hn::IfThenZeroElse(hn::Eq(max, lowest), max);  // -inf - -inf would be NaN
-      hn::Store(max, d, state.max + r);
-      hn::Store(safe, d, shift + r);
-      if (state.started) hn::Store(Exp(hn::Sub(old, safe)), d, rescale + r);
+    if (!head.rules.plain()) {
+      for (int64_t r = 0; r < tile.rows; ++r) {
+        head.rules.Apply(step.queries.begin + r, step.first_key, tile.range(r), tile.row(r), nullptr);
+      }
     }
-  }
-
-  // scores = exp(scores - shift), those that dropout removes and those out of sight zero; the running sums have all but the
-  // latter.
-  void BlockExponentials(const Head& head, const Step& step, const float* shift, const float* rescale) {
-    const FloatTag d;
-    HWY_ALIGN float partial[kTileRows * kLanes], block_sum[kStateRows];
-    const Vector factor = hn::Set(d, head.rules.factor());
-    const int64_t rows = step.queries.size(), begin = step.seen.begin / 16 * 16;
-    const int64_t blocks = CeilDiv(step.seen.end - begin, 8);
-    const bool dropout = shape_.dropout > 0;
-    if (dropout) {
+    if (head.weights) WriteScores(head, step, tile);
+    if (shape_.dropout > 0) {
+      const int64_t begin = step.seen.begin / 16 * 16, blocks = CeilDiv(step.seen.end - begin, 8);
       const int64_t row_blocks = CeilDiv(call_.longest_keys, 8);
       const int64_t row = head.number * call_.total_queries + sequence_.query_row + step.queries.begin;
-      DropoutNumbers(shape_.dropout_key, row * row_blocks + (step.first_key + begin) / 8, row_blocks, rows, blocks, numbers_);
+      DropoutNumbers(shape_.dropout_key, row * row_blocks + (step.first_key + begin) / 8, row_blocks, tile.rows, blocks,
+                     numbers_);
+      tile.dropout = &dropout_;
+      tile.number_stride = blocks * 8;
+      tile.numbers = numbers_ - begin;
     }
-    for (int64_t r = 0; r < rows; ++r) {
-      float* scores = scores_ + r * step.stride;
-      const uint16_t* numbers = numbers_ + r * blocks * 8 - begin;
-      const Vector row_shift = hn::Set(d, shift[r]);
-      Vector sum = hn::Zero(d);
-      ZeroOutside(step.seen, ranges_[r], scores);
-      ForScores(ranges_[r], [&](auto lanes, int64_t j) ATTNKIT_BODY {
-        Vector p = Exp(hn::MulSub(hn::Load(d, scores + j), factor, row_shift));
-        p = lanes.Keep(p, hn::Zero(d));
-        sum = hn::Add(sum, p);
-        if (dropout) p = dropout_.Apply(p, numbers + j);
-        hn::Store(p, d, scores + j);
-      });
-      hn::Store(sum, d, partial + r * kLanes);
-    }
-    for (int64_t r = rows; r % 4 != 0; ++r) hn::Store(hn::Zero(d), d, partial + r * kLanes);
-    ReduceRows(AddOp(), partial, rows, block_sum);
+    return tile;
+  }
+
+  // Takes the block into the running maxima and sums. When a maximum rises, what was summed before shrinks.
+  void RunningSoftmax(const Head& head, const Step& step, const ScoreTile& tile) {
+    const FloatTag d;
+    HWY_ALIGN float block[kSoftmaxRows], shift[kSoftmaxRows], rescale[kSoftmaxRows];
     TileState& state = *step.state;
-    for (int64_t r = 0; r < rows; r += kLanes) {
-      Vector sum = hn::Load(d, block_sum + r);
+    const Vector lowest = hn::Set(d, kNegativeInfinity);
+    RowMaxima(tile, block);
+    for (int64_t r = 0; r < tile.rows; r += kLanes) {
+      const Vector old = state.started ? hn::Load(d, state.max + r) : lowest;
+      const Vector max = hn::Max(old, hn::Load(d, block + r)), finite = FiniteShift(max);
+      hn::Store(max, d, state.max + r);
+      hn::Store(finite, d, shift + r);
+      if (state.started) hn::Store(Exp(hn::Sub(old, finite)), d, rescale + r);
+    }
+    if (state.started) RescaleOutput(head, step.queries, rescale);
+    RowExponentials(tile, shift, block);
+    for (int64_t r = 0; r < tile.rows; r += kLanes) {
+      Vector sum = hn::Load(d, block + r);
       if (state.started) sum = hn::MulAdd(hn::Load(d, state.sum + r), hn::Load(d, rescale + r), sum);
       hn::Store(sum, d, state.sum + r);
     }
@@ -272,7 +302,7 @@ class ForwardWorker {
   // After the last block: what to multiply output rows by, and lse. True if some row saw no key.
   bool FinishRows(const Head& head, const Step& step, float* row_scale) {
     const FloatTag d;
-    HWY_ALIGN float lse[kStateRows];
+    HWY_ALIGN float lse[kSoftmaxRows];
     const TileState& state = *step.state;
     const Vector one = hn::Set(d, 1.0f), lowest = hn::Set(d, kNegativeInfinity);
     bool some_empty = false;
@@ -316,11 +346,13 @@ class ForwardWorker {
   }
 
   // Weights first hold final scores (-inf where there is none), so that asking for them changes nothing in the loop above.
-  void WriteScores(const Head& head, const Step& step, int64_t r) {
-    const Range range = ranges_[r];
-    const float factor = head.rules.factor(), *scores = scores_ + r * step.stride;
-    float* row = head.weights + (step.queries.begin + r) * sequence_.keys + step.first_key;
-    for (int64_t j = range.begin; j < range.end; ++j) row[j] = scores[j] * factor;
+  void WriteScores(const Head& head, const Step& step, const ScoreTile& tile) {
+    for (int64_t r = 0; r < tile.rows; ++r) {
+      float* row = head.weights + (step.queries.begin + r) * sequence_.keys + step.first_key;
+      const float* scores = tile.row(r);
+      const Range range = tile.range(r);
+      for (int64_t j = range.begin; j < range.end; ++j) row[j] = scores[j] * tile.factor;
+    }
   }
 
   void FinishWeights(const Head& head, Range queries) {
@@ -348,6 +380,7 @@ class ForwardWorker {
   float *packed_key_, *value_, *scores_, *mask_row_;
   uint16_t* numbers_;
   RowsView packed_value_{};
+  Prefetcher prefetcher_;
   Range ranges_[kTileRows];  // of the step at hand: what each of its queries sees
   const DropoutRule dropout_;
   Sequence sequence_;
@@ -396,12 +429,8 @@ void AttentionForward(const AttentionShape& shape, const float* query, const flo
   const std::vector<int64_t> weights_start = weights ? WeightsStart(shape) : std::vector<int64_t>();
   const ForwardCall call{&shape, query, key, value, output, lse, weights, weights_start.data(), TotalQueries(shape),
                          LongestQueries(shape), LongestKeys(shape)};
-  const auto blocks = [&](int64_t b) {
-    const int64_t queries = SequenceAt(shape, b).queries;
-    return queries > 0 ? CeilDiv(queries, TaskRows(queries)) : 0;
-  };
   const auto pieces = SplitTasks(
-      shape.batch, [&](int64_t b) { return blocks(b) * shape.kv_heads; },
+      shape.batch, [&](int64_t b) { return RowBlocks(SequenceAt(shape, b).queries) * shape.kv_heads; },
       [&](int64_t b) {
         constexpr double kTaskCost = 4096;
         const Sequence sequence = SequenceAt(shape, b);

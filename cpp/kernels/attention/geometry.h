@@ -55,6 +55,11 @@ inline int64_t LongestQueries(const AttentionShape& shape) {
   return longest;
 }
 
+// False when every query sees every key.
+inline bool SeesByPosition(const AttentionShape& shape) {
+  return shape.causal || shape.window_left >= 0 || shape.window_right >= 0;
+}
+
 // The keys that query i of a sequence sees; both ends rise with i.
 inline Range VisibleKeys(const AttentionShape& shape, int64_t i, int64_t keys) {
   const int64_t position = i + shape.query_offset;
@@ -73,7 +78,8 @@ inline Range VisibleKeys(const AttentionShape& shape, Range queries, int64_t key
 
 // Equal blocks of at most `longest` that cover `count`, each a multiple of `multiple` but for the last.
 inline int64_t BlockSize(int64_t count, int64_t longest, int64_t multiple) {
-  return RoundUp(CeilDiv(count, std::max<int64_t>(CeilDiv(count, longest), 1)), multiple);
+  if (count <= longest) return RoundUp(count, multiple);
+  return RoundUp(CeilDiv(count, CeilDiv(count, longest)), multiple);
 }
 
 // A run of tasks for one thread: `count` tasks from number `task` of sequence `sequence` on, going on into the sequences

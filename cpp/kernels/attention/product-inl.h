@@ -151,7 +151,8 @@ inline TileFunction TileFor(int64_t rows, int64_t vectors) {
 inline void PanelProduct(const Left& a, int64_t rows, int64_t depth, const float* b, int64_t b_row, int64_t columns,
                          const Result& c) {
   const int64_t vectors = CeilDiv(columns, kLanes);
-  const int64_t tiles = CeilDiv(rows, kMaxRows[vectors]), parts = std::max<int64_t>(CeilDiv(depth, kMaxDepth), 1);
+  const int64_t tiles = rows <= kMaxRows[vectors] ? 1 : CeilDiv(rows, kMaxRows[vectors]);
+  const int64_t parts = std::max<int64_t>(CeilDiv(depth, kMaxDepth), 1);
   TileCall call{a.data, a.row, a.step, b, b_row, 0, c.data, c.row, nullptr, c.accumulate, columns % kLanes};
   for (int64_t part = 0; part < parts; ++part) {
     const int64_t k = part * depth / parts;

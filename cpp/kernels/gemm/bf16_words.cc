@@ -84,55 +84,93 @@ HWY_INLINE void Transpose16(__m512i (&v)[kWordLanes]) {
   for (int i = 0; i < 16; ++i) v[i] = t[i];
 }
 
-HWY_INLINE void LoadAlong(const Source& s, __m512i (&v)[kWordLanes]) {
-#pragma GCC unroll 16
-  for (int i = 0; i < kWordLanes; ++i) {
-    v[i] = i < s.lanes ? WordsAlong(s.data + i * s.lane, s.depth) : _mm512_setzero_si512();
-  }
-}
-
-HWY_INLINE void LoadAcross(const Source& s, __m512i interleave, __m512i (&v)[kWordLanes]) {
-  const __mmask16 lanes = FirstLanes(s.lanes);
-#pragma GCC unroll 16
-  for (int w = 0; w < kWordLanes; ++w) v[w] = WordsAcross(s.data + 2 * w * s.step, s.step, s.depth - 2 * w, lanes, interleave);
-}
-
-HWY_INLINE void Store(const __m512i (&v)[kWordLanes], int64_t count, float* to, int64_t stride) {
-#pragma GCC unroll 16
-  for (int i = 0; i < kWordLanes; ++i) {
-    if (i < count) _mm512_storeu_si512(to + i * stride, v[i]);
-  }
-}
-
-// Numbers that are consecutive in neither direction.
-void Gather(const Source& s, float (&to)[kWordLanes][kBlockDepth]) {
+// Numbers that are consecutive in neither direction, as if each lane's were.
+HWY_INLINE Source Gather(const Source& s, float (&to)[kWordLanes][kBlockDepth]) {
   for (int64_t i = 0; i < std::min(s.lanes, kWordLanes); ++i) {
     for (int64_t k = 0; k < std::min(s.depth, kBlockDepth); ++k) to[i][k] = s.data[i * s.lane + k * s.step];
   }
+  return {to[0], kBlockDepth, 1, s.lanes, s.depth};
 }
 
-// Word w of lane i goes to to[i * stride + w] if kLanesApart, else to[w * stride + i]. Writes whole vectors; words from the
-// depth up to `words` are zero.
-template <bool kLanesApart>
-void PackWords(const Source& s, int64_t words, float* to, int64_t stride) {
-  const __m512i interleave = InterleaveHalves();
-  for (int64_t i = 0; i < s.lanes; i += kWordLanes) {
+// Lanes of consecutive numbers to lanes of consecutive words.
+void PackAlong(const Source& s, int64_t words, float* to, int64_t stride) {
+  for (int64_t i = 0; i < s.lanes; ++i) {
+    const float *from = s.data + i * s.lane, *next = i + 1 < s.lanes ? from + s.lane : from;
     for (int64_t w = 0; w < words; w += kWordLanes) {
-      Source block{s.data + i * s.lane + 2 * w * s.step, s.lane, s.step, s.lanes - i, s.depth - 2 * w};
-      float gathered[kWordLanes][kBlockDepth];
-      if (s.step != 1 && s.lane != 1) {
-        Gather(block, gathered);
-        block.data = gathered[0], block.lane = kBlockDepth, block.step = 1;
-      }
+      __builtin_prefetch(next + 2 * w);
+      __builtin_prefetch(next + 2 * w + kWordLanes);
+      _mm512_storeu_si512(to + i * stride + w, WordsAlong(from + 2 * w, s.depth - 2 * w));
+    }
+  }
+}
+
+// Numbers of consecutive lanes to words of consecutive lanes.
+void PackAcross(const Source& s, int64_t words, float* to, int64_t stride) {
+  const __m512i interleave = InterleaveHalves();
+  for (int64_t w = 0; w < words; ++w) {
+    const float* from = s.data + 2 * w * s.step;
+    for (int64_t i = 0; i < s.lanes; i += kWordLanes) {
+      const __m512i v = WordsAcross(from + i, s.step, s.depth - 2 * w, FirstLanes(s.lanes - i), interleave);
+      _mm512_storeu_si512(to + w * stride + i, v);
+    }
+  }
+}
+
+// The lines that hold the next block of depth: rows that lie far apart are beyond what the hardware foresees.
+HWY_INLINE void PrefetchNext(const Source& block) {
+  if (block.step == 1 || block.depth < 2 * kBlockDepth) return;
+#pragma GCC unroll 8
+  for (int64_t k = 0; k < kBlockDepth; ++k) __builtin_prefetch(block.data + (kBlockDepth + k) * block.step);
+}
+
+HWY_INLINE void LoadBlock(const Source& s, __m512i interleave, __m512i (&v)[kWordLanes]) {
+  if (s.step == 1) {
+#pragma GCC unroll 16
+    for (int i = 0; i < kWordLanes; ++i) {
+      v[i] = i < s.lanes ? WordsAlong(s.data + i * s.lane, s.depth) : _mm512_setzero_si512();
+    }
+  } else {
+    const __mmask16 lanes = FirstLanes(s.lanes);
+#pragma GCC unroll 16
+    for (int w = 0; w < kWordLanes; ++w) {
+      v[w] = WordsAcross(s.data + 2 * w * s.step, s.step, s.depth - 2 * w, lanes, interleave);
+    }
+  }
+}
+
+// Blocks of 16 lanes by 16 words, transposed on the way. Word w of lane i goes to to[i * lane_stride + w * word_stride].
+void PackTransposed(const Source& s, int64_t words, float* to, int64_t lane_stride, int64_t word_stride) {
+  const __m512i interleave = InterleaveHalves();
+  for (int64_t w = 0; w < words; w += kWordLanes) {
+    for (int64_t i = 0; i < s.lanes; i += kWordLanes) {
+      const Source block{s.data + i * s.lane + 2 * w * s.step, s.lane, s.step, s.lanes - i, s.depth - 2 * w};
       __m512i v[kWordLanes];
-      const bool along = block.step == 1;
-      if (along) {
-        LoadAlong(block, v);
-      } else {
-        LoadAcross(block, interleave, v);
+      PrefetchNext(block);
+      LoadBlock(block, interleave, v);
+      Transpose16(v);
+      const int64_t count = word_stride == 1 ? block.lanes : words - w, stride = word_stride == 1 ? lane_stride : word_stride;
+      float* corner = to + i * lane_stride + w * word_stride;
+#pragma GCC unroll 16
+      for (int j = 0; j < kWordLanes; ++j) {
+        if (j < count) _mm512_storeu_si512(corner + j * stride, v[j]);
       }
-      if (along != kLanesApart) Transpose16(v);
-      Store(v, kLanesApart ? block.lanes : words - w, to + (kLanesApart ? i * stride + w : w * stride + i), stride);
+    }
+  }
+}
+
+// Packs any source, by way of copies of blocks where nothing is consecutive.
+void PackGathered(const Source& s, int64_t words, float* to, int64_t lane_stride, int64_t word_stride) {
+  float gathered[kWordLanes][kBlockDepth];
+  for (int64_t w = 0; w < words; w += kWordLanes) {
+    for (int64_t i = 0; i < s.lanes; i += kWordLanes) {
+      const Source block = Gather(
+          {s.data + i * s.lane + 2 * w * s.step, s.lane, s.step, std::min(kWordLanes, s.lanes - i), s.depth - 2 * w}, gathered);
+      float* corner = to + i * lane_stride + w * word_stride;
+      if (word_stride == 1) {
+        PackAlong(block, kWordLanes, corner, lane_stride);
+      } else {
+        PackTransposed(block, std::min(kWordLanes, words - w), corner, lane_stride, word_stride);
+      }
     }
   }
 }
@@ -140,11 +178,25 @@ void PackWords(const Source& s, int64_t words, float* to, int64_t stride) {
 }  // namespace
 
 void PackWordsA(const MatrixView& a, int64_t rows, int64_t depth, int64_t padded, float* to, int64_t to_row) {
-  PackWords<true>({a.data, a.row_stride, a.column_stride, rows, depth}, padded, to, to_row);
+  const Source source{a.data, a.row_stride, a.column_stride, rows, depth};
+  if (source.step == 1) {
+    PackAlong(source, padded, to, to_row);
+  } else if (source.lane == 1) {
+    PackTransposed(source, padded, to, to_row, 1);
+  } else {
+    PackGathered(source, padded, to, to_row, 1);
+  }
 }
 
 void PackWordsB(const MatrixView& b, int64_t depth, int64_t padded, int64_t columns, int64_t width, float* to) {
-  PackWords<false>({b.data, b.column_stride, b.row_stride, columns, depth}, padded, to, width);
+  const Source source{b.data, b.column_stride, b.row_stride, columns, depth};
+  if (source.lane == 1) {
+    PackAcross(source, padded, to, width);
+  } else if (source.step == 1) {
+    PackTransposed(source, padded, to, 1, width);
+  } else {
+    PackGathered(source, padded, to, 1, width);
+  }
 }
 
 }  // namespace attnkit::kernels::gemm

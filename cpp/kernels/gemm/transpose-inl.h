@@ -46,13 +46,19 @@ HWY_INLINE void TransposeFour(const float* rows, int64_t stride, float* to, int6
 }
 #endif
 
+constexpr int64_t kLineWords = 16;
+
 // Word j of row r goes to to[j * to_stride + r].
 inline void Transpose(const float* from, int64_t stride, int64_t rows, int64_t columns, float* to, int64_t to_stride) {
   int64_t r = 0;
 #if HWY_TARGET != HWY_SCALAR
+  // The next rows are fetched ahead: rows that lie far apart are beyond what the hardware foresees.
   for (; r + kLanes <= rows; r += kLanes) {
     int64_t j = 0;
     for (; j + 4 <= columns; j += 4) {
+      if (j % kLineWords == 0 && r + 2 * kLanes <= rows) {
+        for (int64_t i = r + kLanes; i < r + 2 * kLanes; ++i) __builtin_prefetch(from + i * stride + j);
+      }
       TransposeFour(from + r * stride + j, stride, to + j * to_stride + r, to_stride);
     }
     for (; j < columns; ++j) {
