@@ -15,7 +15,11 @@ BFLOAT16 = 2.0**-8
 
 
 def assert_close(
-    actual: Tensor | npt.ArrayLike, expected: npt.ArrayLike, terms: float = 1, epsilon: float = FLOAT32, scale: float = 0.0
+    actual: Tensor | npt.ArrayLike,
+    expected: npt.ArrayLike,
+    terms: float = 1,
+    epsilon: float = FLOAT32,
+    scale: float = 0.0,
 ) -> None:
     """Each number within 8 · epsilon · √terms of the expected one, relative to the largest.
 

@@ -95,7 +95,7 @@ def gradients_by_our_names(ours: nn.Module, copy: Any, theirs: Any) -> dict[str,
 
 
 def transformer_twin(ours: Any) -> Any:
-    """A padded PyTorch model of the same configuration as our Transformer, with dropout 0: embeddings around torch.nn.Transformer."""
+    """A padded PyTorch model like our Transformer, with dropout 0: embeddings around torch.nn.Transformer."""
     import torch
 
     config = ours.config

@@ -146,9 +146,9 @@ def test_bf16_is_near_and_not_the_same() -> None:
 
 
 def test_the_precision_is_one_of_two_and_of_one_thread() -> None:
-    with pytest.raises(ValueError, match=re.escape('[precision] expected "fp32" or "bf16", got "fp8"')):
-        with attnkit.precision("fp8"):
-            pass
+    message = re.escape('[precision] expected "fp32" or "bf16", got "fp8"')
+    with pytest.raises(ValueError, match=message), attnkit.precision("fp8"):
+        pass
     assert _core.get_precision() == "fp32"
     import threading
 
@@ -297,7 +297,7 @@ def test_the_logits_of_a_batch_are_never_stored() -> None:
         (lambda: ops.linear(numbers(2, 3), numbers(3)), "[linear] expected weight of shape [N, K], got [3]"),
         (lambda: ops.linear(numbers(2, 3), numbers(4, 3), numbers(3)), "[linear] expected bias of shape [4], got [3]"),
         (lambda: ops.linear(numbers(2, 3), numbers(4, 3), None, "elu"), "[activation] expected relu, gelu, silu, tanh"),
-        (lambda: ops.matmul(numbers(3), numbers(3, 2)), "[matmul] expected shapes [..., M, K] and [..., K, N], got [3]"),
+        (lambda: ops.matmul(numbers(3), numbers(3, 2)), "[matmul] expected shapes [..., M, K] and [..., K, N]"),
         (lambda: ops.matmul(numbers(2, 3, 4), numbers(3, 4, 5)), "[matmul] expected leading axes that broadcast"),
         (
             lambda: ops.linear_cross_entropy(numbers(2, 3), numbers(4, 3), [1]),

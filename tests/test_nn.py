@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -44,7 +45,7 @@ def test_named_parameters_come_in_order_of_definition_and_shared_ones_once() -> 
     names = [name for name, _ in block.named_parameters()]
     assert names == ["scale", "first.weight", "first.bias", "rest.1.weight", "rest.1.bias"]
     assert len(list(block.parameters())) == 5
-    assert [name for name, _ in block.named_parameters("model.")][0] == "model.scale"
+    assert next(block.named_parameters("model."))[0] == "model.scale"
     block(attnkit.tensor(numbers(4, 3))).sum().backward()
     assert all(parameter.grad is not None for parameter in block.parameters())
     block.zero_grad()
@@ -189,7 +190,7 @@ MEMORY_OFFSETS = np.array([0, 3, 12, 14], np.int32)
 
 
 def sentences(array: Any, offsets: np.ndarray) -> list[Any]:
-    return [array[begin:end] for begin, end in zip(offsets[:-1], offsets[1:], strict=True)]
+    return [array[begin:end] for begin, end in pairwise(offsets)]
 
 
 def causal_mask(length: int) -> Any:
@@ -219,10 +220,14 @@ def test_multi_head_attention_against_pytorch(kind: str, bias: bool) -> None:
     x, memory = numbers(13, D_MODEL), numbers(14, D_MODEL, seed=1)
     extra: tuple[Any, ...] = (attnkit.tensor(memory), MEMORY_OFFSETS) if cross else ()
     out, weights = ours(attnkit.tensor(x), OFFSETS, *extra, causal=kind == "causal", return_weights=True)
-    np.testing.assert_array_equal(out.numpy(), ours(attnkit.tensor(x), OFFSETS, *extra, causal=kind == "causal").numpy())
+    np.testing.assert_array_equal(
+        out.numpy(), ours(attnkit.tensor(x), OFFSETS, *extra, causal=kind == "causal").numpy()
+    )
     key_offsets = MEMORY_OFFSETS if cross else OFFSETS
     keys = sentences(torch.tensor(memory if cross else x), key_offsets)
-    for i, (query, key, got) in enumerate(zip(sentences(torch.tensor(x), OFFSETS), keys, sentences(out.numpy(), OFFSETS), strict=True)):
+    for i, (query, key, got) in enumerate(
+        zip(sentences(torch.tensor(x), OFFSETS), keys, sentences(out.numpy(), OFFSETS), strict=True)
+    ):
         mask = causal_mask(len(query)) if kind == "causal" else None
         expected, attended = theirs(query[None], key[None], key[None], attn_mask=mask, average_attn_weights=False)
         assert_close(got, expected[0].detach(), terms=D_MODEL, scale=1.0)
@@ -244,7 +249,9 @@ def test_attention_windows_and_dropout_change_the_result() -> None:
 
 
 def test_attention_errors() -> None:
-    with pytest.raises(ValueError, match=re.escape("[attention] expected d_model to be a multiple of heads, got 10 and 4")):
+    with pytest.raises(
+        ValueError, match=re.escape("[attention] expected d_model to be a multiple of heads, got 10 and 4")
+    ):
         nn.MultiHeadAttention(10, 4)
     layer = nn.MultiHeadAttention(8, 2, cross=True)
     with pytest.raises(ValueError, match=re.escape("[attention] expected a memory to attend to")):

@@ -1,8 +1,9 @@
-"""The Transformer: packed against padded, cached against whole, and the same bytes whatever the batch, threads or run."""
+"""The Transformer: packed against padded, cached against whole, the same bytes in any batch, threads and run."""
 
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,9 @@ from attnkit.text import Batch
 from attnkit.text.vocabulary import BOS, EOS
 
 V = 19
-SMALL: dict[str, Any] = dict(d_model=16, ffn=24, heads=2, encoder_layers=2, decoder_layers=2, dropout=0.0, max_length=64)
+SMALL: dict[str, Any] = dict(
+    d_model=16, ffn=24, heads=2, encoder_layers=2, decoder_layers=2, dropout=0.0, max_length=64
+)
 
 
 def small_model(seed: int = 0, deviation: float = 0.3, **options: Any) -> Transformer:
@@ -27,7 +30,9 @@ def small_model(seed: int = 0, deviation: float = 0.3, **options: Any) -> Transf
     return model
 
 
-def random_pairs(lengths: list[tuple[int, int]], vocabulary: int = V, seed: int = 0) -> list[tuple[np.ndarray, np.ndarray]]:
+def random_pairs(
+    lengths: list[tuple[int, int]], vocabulary: int = V, seed: int = 0
+) -> list[tuple[np.ndarray, np.ndarray]]:
     generator = np.random.default_rng(seed)
     return [tuple(generator.integers(4, vocabulary, n).astype(np.int32) for n in pair) for pair in lengths]  # type: ignore[misc]
 
@@ -77,7 +82,7 @@ def test_packed_equals_padded_with_masks(options: dict[str, Any]) -> None:
     batch = batch_of(PAIRS)
 
     def padded(values: np.ndarray, offsets: np.ndarray, fill: int) -> Any:
-        rows = [torch.tensor(values[a:b], dtype=torch.int64) for a, b in zip(offsets[:-1], offsets[1:], strict=True)]
+        rows = [torch.tensor(values[a:b], dtype=torch.int64) for a, b in pairwise(offsets)]
         return torch.nn.utils.rnn.pad_sequence(rows, batch_first=True, padding_value=fill)
 
     source = padded(batch.source_ids, batch.source_offsets, -1)
@@ -255,7 +260,9 @@ def test_select_repeats_reorders_and_drops() -> None:
         histories = [(histories[row][0], [*histories[row][1], int(generator.integers(4, V))]) for row in rows]
         assert state.rows == len(rows)
         # Looking ahead without keeping it: a step on a copy of the state.
-        ahead = model.start(np.concatenate([sources[i] for i, _ in histories]), offsets_of([sources[i] for i, _ in histories]))
+        ahead = model.start(
+            np.concatenate([sources[i] for i, _ in histories]), offsets_of([sources[i] for i, _ in histories])
+        )
         for position in range(len(histories[0][1]) + 1):
             fed = [([BOS, *tokens])[position] for _, tokens in histories]
             wanted = model.step(ahead, np.array(fed, np.int32), attention=True)
@@ -291,7 +298,9 @@ def test_tied_embeddings(tie: Any, names: set[str]) -> None:
 
 def test_vocabularies_of_two_sizes() -> None:
     config = TransformerConfig(**SMALL)
-    with pytest.raises(ValueError, match=re.escape('tie_embeddings = "all" needs one vocabulary for both languages, got 19 and 23')):
+    with pytest.raises(
+        ValueError, match=re.escape('tie_embeddings = "all" needs one vocabulary for both languages, got 19 and 23')
+    ):
         build_model(config, 19, 23)
     model = build_model(TransformerConfig(**SMALL, tie_embeddings="decoder"), 23, 19)
     assert model(batch_of(PAIRS)).shape == (batch_of(PAIRS).tokens, 19)

@@ -32,10 +32,13 @@ class TransformerConfig(
     """Layers that write the target."""
 
     dropout: Rate = 0.1
-    """Of embeddings, of each sublayer's result and inside the feed-forward networks; in training only."""
+    """Of embeddings and of each sublayer's result; in training only."""
 
     attention_dropout: Rate | None = None
     """Of attention weights; as `dropout` where not given."""
+
+    activation_dropout: Rate | None = None
+    """Inside the feed-forward networks, behind the activation; as `dropout` where not given."""
 
     norm: Literal["post", "pre"] = "post"
     """Layer norm after each sublayer, as in the paper, or before it, which trains deep stacks more easily."""

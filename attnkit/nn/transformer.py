@@ -70,11 +70,14 @@ class TransformerEncoderLayer(Sublayers):
         norm: str = "post",
         activation: str = "relu",
         attention_dropout: float | None = None,
+        activation_dropout: float | None = None,
     ) -> None:
         super().__init__(dropout, norm)
         self.attention = MultiHeadAttention(d_model, heads, dropout if attention_dropout is None else attention_dropout)
         self.attention_norm = LayerNorm(d_model)
-        self.feed_forward = FeedForward(d_model, ffn, dropout, activation)
+        self.feed_forward = FeedForward(
+            d_model, ffn, dropout if activation_dropout is None else activation_dropout, activation
+        )
         self.feed_forward_norm = LayerNorm(d_model)
 
     def forward(self, x: Tensor, offsets: np.ndarray, causal: bool = False) -> Tensor:
@@ -95,6 +98,7 @@ class TransformerDecoderLayer(Sublayers):
         norm: str = "post",
         activation: str = "relu",
         attention_dropout: float | None = None,
+        activation_dropout: float | None = None,
     ) -> None:
         super().__init__(dropout, norm)
         rate = dropout if attention_dropout is None else attention_dropout
@@ -102,7 +106,9 @@ class TransformerDecoderLayer(Sublayers):
         self.self_attention_norm = LayerNorm(d_model)
         self.cross_attention = MultiHeadAttention(d_model, heads, rate, cross=True)
         self.cross_attention_norm = LayerNorm(d_model)
-        self.feed_forward = FeedForward(d_model, ffn, dropout, activation)
+        self.feed_forward = FeedForward(
+            d_model, ffn, dropout if activation_dropout is None else activation_dropout, activation
+        )
         self.feed_forward_norm = LayerNorm(d_model)
 
     def forward(

@@ -24,6 +24,7 @@ void DropoutRange(const float* residual, const float* x, int64_t begin, int64_t 
     const int64_t count = std::min(kDropoutChunk, end - first);
     const uint16_t* piece = numbers.At(first, count);
     ForStoredVectors(stream, out + first, count, [=](auto access, int64_t i, int) ATTNKIT_BODY {
+      hwy::Prefetch(x + first + i + 4 * kDropoutChunk);  // memory would be idle while the next numbers are made
       FloatVec y = rule.Apply(access.Load(x + first + i), piece + i);
       if (residual) y = hn::Add(y, access.Load(residual + first + i));
       access.Store(y, out + first + i);

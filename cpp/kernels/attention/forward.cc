@@ -218,7 +218,7 @@ class ForwardWorker {
     if (first_of_group) {
       packed_value_ = WholeVectors(head.value, shape_.value.row_stride, keys, shape_.d_value, 1, value_);
     }
-    const Step step{queries, 0, seen, RoundUp(keys, kLanes), true, &states_[0]};
+    const Step step{queries, 0, seen, RoundUp(keys, 16), true, &states_[0]};
     ScoresByDots({head.query, shape_.query.row_stride}, queries.size(), {head.key, shape_.key.row_stride}, keys, seen,
                  shape_.d_head, scores_, step.stride);
     FinishStep(head, step, packed_value_);
@@ -279,7 +279,7 @@ class ForwardWorker {
   // Takes the block into the running maxima and sums. When a maximum rises, what was summed before shrinks.
   void RunningSoftmax(const Head& head, const Step& step, const ScoreTile& tile) {
     const FloatTag d;
-    HWY_ALIGN float block[kSoftmaxRows], shift[kSoftmaxRows], rescale[kSoftmaxRows];
+    HWY_ALIGN float block[kSoftmaxRows], rescale[kSoftmaxRows], shift[kSoftmaxRows] = {};
     TileState& state = *step.state;
     const Vector lowest = hn::Set(d, kNegativeInfinity);
     RowMaxima(tile, block);

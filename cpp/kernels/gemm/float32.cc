@@ -105,7 +105,7 @@ void PackB(const MatrixView& b, int64_t depth, int64_t, int64_t columns, int64_t
 
 template <bool kRound>
 const Kernel& MakeKernel() {
-  static constexpr Kernel kKernel = {FloatOps::kRows, FloatOps::kVectors * kLanes, kLanes, 1, 1, !kRound,
+  static constexpr Kernel kKernel = {FloatOps::kRows, FloatOps::kVectors * kLanes, kLanes, 1, kVectorDepthBlock, 1, !kRound,
                                      &TileRow<FloatOps>, &PackA<kRound>, &PackB<kRound>, nullptr, nullptr};
   return kKernel;
 }

@@ -1,7 +1,8 @@
+// The driver: packing of B, the cut of C into tasks, and the loops around the register kernels.
 #include "attnkit/kernels/gemm.h"
 
 #include <algorithm>
-#include <cstdlib>
+#include <vector>
 
 #include "attnkit/check.h"
 #include "attnkit/threads.h"
@@ -11,19 +12,17 @@ namespace attnkit::kernels {
 namespace gemm {
 namespace {
 
-int64_t Env(const char* n, int64_t d) { const char* e = std::getenv(n); return e ? std::atoll(e) : d; }
-const int64_t kDepthBlock = Env("KC", 384);
-const int64_t kBlockWords = Env("BW", 128 * 1024);
-const int64_t kRowBlock = Env("MC", 128);
+constexpr int64_t kPackedRows = 128;          // rows of A that are packed at a time, to stay in the L2 cache
+constexpr int64_t kPanelsWords = 128 * 1024;  // words of B that stay in the L2 cache while rows of A pass
+constexpr int64_t kRowPadding = 16;           // of packed A: its rows then start in different sets of the L1 cache
 
 int64_t DepthWords(const Kernel& kernel, int64_t k) { return RoundUp(CeilDiv(k, kernel.word), kernel.depth_unit); }
 
 struct Product {
   const Kernel& kernel;
   MatrixView a;
-  int64_t k, words;
   const float* b;
-  int64_t n;
+  int64_t n, k, words;
   float* c;
   int64_t c_row;
   const Epilogue& epilogue;
@@ -33,61 +32,109 @@ struct Block {
   int64_t row, rows, column, columns;
 };
 
-// One block of depth: C[block] = init + A · B, and the activation after the last one.
-void MultiplyDepth(const Product& p, const Block& block, const float* a, int64_t a_row, int64_t word, int64_t depth) {
+// A block of depth: `words` words from `first` on, with A's rows of words, a_row apart.
+struct DepthBlock {
+  const float* a;
+  int64_t a_row, first, words;
+  Ahead* ahead;
+};
+
+// A few rows of C: init + A · B, and the activation once the depth is complete.
+void MultiplyRows(const Product& p, const Block& block, const DepthBlock& depth) {
   const Epilogue& epilogue = p.epilogue;
-  const bool first = word == 0, last = word + depth == p.words;
-  const bool activates = last && (epilogue.activation != Activation::kNone || epilogue.pre_activation);
-  float* to = epilogue.pre_activation ? epilogue.pre_activation : p.c;
-  const bool adds = !first || epilogue.accumulate;
+  const bool adds = depth.first > 0 || epilogue.accumulate, complete = depth.first + depth.words == p.words;
+  const int64_t corner = block.row * p.c_row + block.column;
+  const int64_t width = std::min(p.kernel.panel, RoundUp(block.columns, p.kernel.lanes));
+  TileCall call;
+  call.a = depth.a;
+  call.a_row = depth.a_row;
+  call.b = p.b + block.column * p.words + depth.first * width;
+  call.panel_stride = p.kernel.panel * p.words;
+  call.depth = depth.words;
+  call.c = (epilogue.pre_activation ? epilogue.pre_activation : p.c) + corner;
+  call.c_row = p.c_row;
+  call.init = adds ? call.c : epilogue.bias ? epilogue.bias + block.column : nullptr;
+  call.init_row = adds ? p.c_row : 0;
+  call.rows = block.rows;
+  call.columns = block.columns;
+  call.ahead = depth.ahead;
+  p.kernel.tile(call);
+  if (complete && (epilogue.activation != Activation::kNone || epilogue.pre_activation)) {
+    ActivateBlock(epilogue.activation, call.c, p.c + corner, p.c_row, block.rows, block.columns);
+  }
+}
+
+// Rows pass over the panels that fit the L2 cache, in tiles of nearly equal height so that none is left thin.
+void MultiplyDepth(const Product& p, const Block& block, const DepthBlock& depth) {
   const int64_t panel = p.kernel.panel;
-  const int64_t group = std::max(panel, kBlockWords / std::max<int64_t>(depth, 1) / panel * panel);
+  const int64_t group = std::max(panel, kPanelsWords / std::max<int64_t>(depth.words, 1) / panel * panel);
   const int64_t tiles = CeilDiv(block.rows, p.kernel.rows), end = block.column + block.columns;
   for (int64_t column = block.column, columns; column < end; column += columns) {
     columns = std::min(group, end - column);
     if (columns > panel) columns -= columns % panel;  // a narrower last panel goes alone
-    const int64_t width = std::min(panel, RoundUp(columns, p.kernel.lanes));
     for (int64_t tile = 0; tile < tiles; ++tile) {
       const int64_t r = tile * block.rows / tiles, rows = (tile + 1) * block.rows / tiles - r;
-      float* c = to + (block.row + r) * p.c_row + column;
-      TileCall call{};
-      call.a = a + r * a_row;
-      call.a_row = a_row;
-      call.b = p.b + column * p.words + word * width;
-      call.panel_stride = panel * p.words;
-      call.depth = depth;
-      call.c = c;
-      call.c_row = p.c_row;
-      call.init = adds ? c : epilogue.bias ? epilogue.bias + column : nullptr;
-      call.init_row = adds ? p.c_row : 0;
-      call.rows = rows;
-      call.columns = columns;
-      p.kernel.tile(call);
-      if (activates) {
-        ActivateBlock(epilogue.activation, c, p.c + (block.row + r) * p.c_row + column, p.c_row, rows, columns);
-      }
+      DepthBlock tile_depth = depth;
+      tile_depth.a += r * depth.a_row;
+      MultiplyRows(p, {block.row + r, rows, column, columns}, tile_depth);
     }
   }
 }
 
-void MultiplyBlock(const Product& p, const Block& block) {
-  const bool in_place = p.kernel.reads_rows_in_place && p.a.column_stride == 1;
-  const int64_t a_row = std::min(kDepthBlock, p.words) + 16;
-  Buffer<float> packed(in_place ? 0 : block.rows * a_row);
-  if (p.kernel.begin) p.kernel.begin();
+// The part of A that is read at a time.
+struct Piece {
+  int64_t row, rows, first, words;
+};
+
+MatrixView ViewOf(const Product& p, const Piece& piece) {
+  return {p.a.at(piece.row, piece.first * p.kernel.word), p.a.row_stride, p.a.column_stride};
+}
+
+int64_t DepthOf(const Product& p, const Piece& piece) {
+  return std::min(p.k - piece.first * p.kernel.word, piece.words * p.kernel.word);
+}
+
+Ahead AheadOf(const Product& p, const Piece& piece) {
+  const float* data = ViewOf(p, piece).data;
+  if (p.a.column_stride == 1) return {data, piece.rows, DepthOf(p, piece), p.a.row_stride};
+  if (p.a.row_stride == 1) return {data, DepthOf(p, piece), piece.rows, p.a.column_stride};
+  return {};
+}
+
+// The pieces of a task, depth by depth, so that a block of B serves all rows.
+std::vector<Piece> PiecesOf(const Product& p, const Block& block) {
+  std::vector<Piece> pieces;
+  const int64_t parts = CeilDiv(block.rows, kPackedRows);
   int64_t word = 0;
-  do {
-    const int64_t depth = std::min(kDepthBlock, p.words - word), k = word * p.kernel.word;
-    const MatrixView a{p.a.at(block.row, k), p.a.row_stride, p.a.column_stride};
-    if (in_place) {
-      MultiplyDepth(p, block, a.data, a.row_stride, word, depth);
-    } else {
-      p.kernel.pack_a(a, block.rows, std::min(p.k - k, depth * p.kernel.word), depth, packed.data(), a_row);
-      MultiplyDepth(p, block, packed.data(), a_row, word, depth);
+  do {  // once, too, for a depth of zero
+    const int64_t words = std::min(p.kernel.depth_block, p.words - word);
+    for (int64_t i = 0; i < parts; ++i) {
+      const int64_t begin = i * block.rows / parts, end = (i + 1) * block.rows / parts;
+      pieces.push_back({block.row + begin, end - begin, word, words});
     }
-    word += depth;
+    word += words;
   } while (word < p.words);
-  if (p.kernel.end) p.kernel.end();
+  return pieces;
+}
+
+// One task.
+void MultiplyBlock(const Product& p, const Block& block) {
+  const Kernel& kernel = p.kernel;
+  const bool in_place = kernel.reads_rows_in_place && p.a.column_stride == 1;
+  const int64_t packed_row = std::min(kernel.depth_block, p.words) + kRowPadding;
+  Buffer<float> packed(in_place ? 0 : std::min(block.rows, kPackedRows) * packed_row);
+  if (kernel.begin) kernel.begin();
+  const std::vector<Piece> pieces = PiecesOf(p, block);
+  for (size_t i = 0; i < pieces.size(); ++i) {
+    const Piece& piece = pieces[i];
+    const MatrixView a = ViewOf(p, piece);
+    Ahead ahead;
+    if (i + 1 < pieces.size()) ahead = AheadOf(p, pieces[i + 1]);
+    if (!in_place) kernel.pack_a(a, piece.rows, DepthOf(p, piece), piece.words, packed.data(), packed_row);
+    MultiplyDepth(p, {piece.row, piece.rows, block.column, block.columns},
+                  {in_place ? a.data : packed.data(), in_place ? a.row_stride : packed_row, piece.first, piece.words, &ahead});
+  }
+  if (kernel.end) kernel.end();
 }
 
 // How C is cut into tasks.
@@ -95,70 +142,81 @@ struct Grid {
   int64_t row_blocks, column_blocks;
 };
 
+// Rows first: a task packs its rows of A, so that tasks side by side in a row would pack the same ones again. When rows are
+// few that costs little, and columns are cut; when those are few too, rows are cut finer.
 Grid ChooseGrid(const Kernel& kernel, int64_t m, int64_t n, int64_t k) {
   constexpr double kTaskFlops = 4e6;  // 20 us at 200 GFLOP/s
-  const double flops = 2.0 * m * n * std::max<int64_t>(k, 1);
+  constexpr int64_t kTasksPerThread = 4, kFewestPanels = 4, kFewestTiles = 4;
+  static const int64_t kTaskRows = getenv("TR") ? atoi(getenv("TR")) : 512;
+  const double most = 2.0 * m * n * k / kTaskFlops;
   const int64_t threads = ThreadCount();
-  const int64_t tasks = threads == 1 ? 1 : std::max<int64_t>(1, std::min<double>(4 * threads, flops / kTaskFlops));
-  Grid grid{CeilDiv(m, kRowBlock), 1};
-  const int64_t panels = CeilDiv(n, kernel.panel);
-  if (grid.row_blocks < tasks) grid.column_blocks = std::min(CeilDiv(tasks, grid.row_blocks), CeilDiv(panels, 4));
-  if (grid.row_blocks * grid.column_blocks < tasks) {
-    grid.row_blocks = std::min(CeilDiv(tasks, grid.column_blocks), CeilDiv(m, 4 * kernel.rows));
+  const int64_t wanted = threads == 1 ? 1 : std::max<int64_t>(1, std::min<double>(kTasksPerThread * threads, most));
+  Grid grid{CeilDiv(m, kTaskRows), 1};
+  if (grid.row_blocks < wanted) {
+    grid.column_blocks = std::min(CeilDiv(wanted, grid.row_blocks), CeilDiv(CeilDiv(n, kernel.panel), kFewestPanels));
+  }
+  if (grid.row_blocks * grid.column_blocks < wanted) {
+    grid.row_blocks = std::min(CeilDiv(wanted, grid.column_blocks), CeilDiv(m, kFewestTiles * kernel.rows));
   }
   return grid;
 }
 
 }  // namespace
+
+Buffer<uint8_t> PackAll(const Kernel& kernel, const MatrixView& b, int64_t k, int64_t n) {
+  constexpr int64_t kTaskNumbers = 1 << 17;
+  if (k == 0 || n == 0) return {};
+  const int64_t words = DepthWords(kernel, k), panel = kernel.panel;
+  Buffer<uint8_t> packed(words * RoundUp(n, kernel.lanes) * sizeof(float));
+  float* to = reinterpret_cast<float*>(packed.data());
+  ParallelFor(CeilDiv(n, panel), CeilDiv(kTaskNumbers, k * panel), [&](int64_t begin, int64_t end) {
+    for (int64_t column = begin * panel; column < std::min(n, end * panel); column += panel) {
+      const int64_t columns = std::min(panel, n - column), width = std::min(panel, RoundUp(columns, kernel.lanes));
+      kernel.pack_b({b.at(0, column), b.row_stride, b.column_stride}, k, words, columns, width, to + column * words);
+    }
+  });
+  return packed;
+}
+
+void MultiplyAll(const Kernel& kernel, const MatrixView& a, const float* packed, int64_t m, int64_t n, int64_t k, float* c,
+                 int64_t c_row, const Epilogue& epilogue) {
+  if (m <= 0 || n <= 0) return;
+  const Product product{kernel, a, packed, n, k, DepthWords(kernel, k), c, c_row, epilogue};
+  const Grid grid = ChooseGrid(kernel, m, n, k);
+  const int64_t panels = CeilDiv(n, kernel.panel);
+  ParallelFor(grid.row_blocks * grid.column_blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t i = task / grid.column_blocks, j = task % grid.column_blocks;
+      const int64_t row = i * m / grid.row_blocks, column = j * panels / grid.column_blocks * kernel.panel;
+      const int64_t row_end = (i + 1) * m / grid.row_blocks;
+      const int64_t column_end = std::min(n, (j + 1) * panels / grid.column_blocks * kernel.panel);
+      MultiplyBlock(product, {row, row_end - row, column, column_end - column});
+    }
+  });
+}
+
 }  // namespace gemm
 
 PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride, Precision precision) {
-  using namespace gemm;
-  const Kernel& kernel = KernelFor(precision);
+  const gemm::Kernel& kernel = gemm::KernelFor(precision);
   PackedMatrix packed;
   packed.k = k;
   packed.n = n;
   packed.precision = precision;
   packed.isa = static_cast<int>(ActiveIsa());
   packed.panel = kernel.panel;
-  if (packed.empty()) return packed;
-  const int64_t words = DepthWords(kernel, k), panels = CeilDiv(n, kernel.panel);
-  packed.data = Buffer<uint8_t>(words * RoundUp(n, kernel.lanes) * sizeof(float));
-  float* to = reinterpret_cast<float*>(packed.data.data());
-  const MatrixView view{b, row_stride, column_stride};
-  constexpr int64_t kTaskNumbers = 1 << 17;
-  const int64_t grain = CeilDiv(kTaskNumbers, k * kernel.panel);
-  ParallelFor(panels, grain, [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin; p < end; ++p) {
-      const int64_t column = p * kernel.panel, columns = std::min(kernel.panel, n - column);
-      const MatrixView panel{view.at(0, column), row_stride, column_stride};
-      kernel.pack_b(panel, k, words, columns, std::min(kernel.panel, RoundUp(columns, kernel.lanes)), to + column * words);
-    }
-  });
+  packed.data = gemm::PackAll(kernel, {b, row_stride, column_stride}, k, n);
   return packed;
 }
 
 void Gemm(const float* a, int64_t a_row_stride, int64_t a_column_stride, int64_t m, const PackedMatrix& b, float* c,
           int64_t c_row_stride, const Epilogue& epilogue) {
-  using namespace gemm;
   ATTNKIT_CHECK(b.isa == static_cast<int>(ActiveIsa()), "[gemm] expected B packed for ", IsaName(ActiveIsa()),
                 ", got B packed for ", IsaName(static_cast<Isa>(b.isa)));
-  ATTNKIT_CHECK(!epilogue.accumulate || (!epilogue.bias && !epilogue.pre_activation && epilogue.activation == Activation::kNone),
-                "[gemm] expected no bias and no activation with accumulate, got one");
-  if (m <= 0 || b.n <= 0) return;
-  const Kernel& kernel = KernelFor(b.precision);
-  const Product product{kernel, {a, a_row_stride, a_column_stride}, b.k, DepthWords(kernel, b.k),
-                        reinterpret_cast<const float*>(b.data.data()), b.n, c, c_row_stride, epilogue};
-  const Grid grid = ChooseGrid(kernel, m, b.n, b.k);
-  const int64_t panels = CeilDiv(b.n, kernel.panel);
-  ParallelFor(grid.row_blocks * grid.column_blocks, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t task = begin; task < end; ++task) {
-      const int64_t i = task / grid.column_blocks, j = task % grid.column_blocks;
-      const int64_t row = i * m / grid.row_blocks, column = j * panels / grid.column_blocks * kernel.panel;
-      const int64_t column_end = std::min(b.n, (j + 1) * panels / grid.column_blocks * kernel.panel);
-      MultiplyBlock(product, {row, (i + 1) * m / grid.row_blocks - row, column, column_end - column});
-    }
-  });
+  const bool plain = !epilogue.bias && !epilogue.pre_activation && epilogue.activation == Activation::kNone;
+  ATTNKIT_CHECK(!epilogue.accumulate || plain, "[gemm] expected no bias and no activation with accumulate, got one");
+  gemm::MultiplyAll(gemm::KernelFor(b.precision), {a, a_row_stride, a_column_stride},
+                    reinterpret_cast<const float*>(b.data.data()), m, b.n, b.k, c, c_row_stride, epilogue);
 }
 
 void Gemm(const float* a, int64_t a_row_stride, int64_t a_column_stride, const float* b, int64_t b_row_stride,

@@ -24,6 +24,30 @@ struct MatrixView {
   MatrixView transposed() const { return {data, column_stride, row_stride}; }
 };
 
+// Rows of memory that will be read after the present call. The kernels fetch them into the second-level cache, a line now and
+// then: bursts would wait for each other, and rows that lie far apart are beyond what the hardware foresees.
+struct Ahead {
+  static constexpr int64_t kLine = 16;  // numbers of a cache line
+
+  const float* next = nullptr;
+  int64_t lines_left = 0, rows_left = 0, row_lines = 0, row_gap = 0;
+
+  Ahead() = default;
+  Ahead(const float* data, int64_t rows, int64_t columns, int64_t row_stride)
+      : next(data), lines_left(CeilDiv(columns, kLine)), rows_left(rows), row_lines(lines_left),
+        row_gap(row_stride - row_lines * kLine) {}
+
+  void Fetch() {
+    if (lines_left == 0) return;
+    __builtin_prefetch(next, 0, 2);
+    next += kLine;
+    if (--lines_left == 0 && --rows_left > 0) {
+      next += row_gap;
+      lines_left = row_lines;
+    }
+  }
+};
+
 // C[rows, columns] = init + A · B over `depth` words. Panels of B lie panel_stride apart; all but the last are full.
 struct TileCall {
   const float* a;
@@ -36,6 +60,7 @@ struct TileCall {
   const float* init;  // null for zeros; init_row = 0 repeats one row
   int64_t init_row;
   int64_t rows, columns;
+  Ahead* ahead;
 };
 
 struct Kernel {
@@ -43,6 +68,7 @@ struct Kernel {
   int64_t panel;       // columns of a full panel
   int64_t lanes;       // a narrower last panel is padded to a multiple of this
   int64_t depth_unit;  // depth is padded to a multiple of this many words
+  int64_t depth_block; // words of depth that A and B are read in at a time
   int64_t word;        // numbers in a word
   bool reads_rows_in_place;  // A need not be packed when its rows are contiguous
 
@@ -72,6 +98,15 @@ inline const Kernel& KernelFor(Precision precision) {
 #endif
   return RoundedKernel();
 }
+
+// Words of depth at a time: a tile of A and a panel of B, over so many words, stay in the caches that the kernel reads from.
+constexpr int64_t kVectorDepthBlock = 512, kAmxDepthBlock = 256;
+
+// All of B [k, n] in panels.
+Buffer<uint8_t> PackAll(const Kernel& kernel, const MatrixView& b, int64_t k, int64_t n);
+// C[m, n] = epilogue(A · B) for B from PackAll. Parallel over blocks of C.
+void MultiplyAll(const Kernel& kernel, const MatrixView& a, const float* packed, int64_t m, int64_t n, int64_t k, float* c,
+                 int64_t c_row, const Epilogue& epilogue);
 
 // C = activation(pre) over [rows, columns]; pre may be C.
 void ActivateBlock(Activation activation, const float* pre, float* c, int64_t row_stride, int64_t rows, int64_t columns);

@@ -1,0 +1,62 @@
+"""The examples run, and print what they promise."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def run(name: str) -> str:
+    path = os.pathsep.join(folder for folder in sys.path if folder)
+    result = subprocess.run(
+        [sys.executable, "-W", "error", str(EXAMPLES / name)],
+        env={**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"},
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        timeout=120,
+    )
+    assert result.returncode == 0, result.stderr
+    assert result.stderr == ""
+    return result.stdout
+
+
+def test_attention_on_numpy_arrays() -> None:
+    output = run("attention_numpy.py")
+    rows = [
+        list(map(float, line.split()[1:])) for line in output.splitlines() if re.match(r"(the|cat|sees|itself) ", line)
+    ]
+    assert len(rows) == 8  # four words for each of two heads
+    for number, row in enumerate(rows):
+        assert abs(sum(row) - 1) <= 0.02 and not any(row[number % 4 + 1 :])
+    difference = re.search(r"largest difference from the formula: (\S+)", output)
+    assert difference is not None and float(difference[1]) < 1e-6
+
+
+def test_a_tiny_transformer_learns_its_pairs() -> None:
+    output = run("train_tiny.py")
+    losses = [float(loss) for loss in re.findall(r"loss ([0-9.]+)", output)]
+    assert len(losses) == 6 and losses[-1] < losses[0]
+    assert "the cat sleeps     → il gatto dorme" in output
+    assert output.count("→") == 10 and "expected" not in output
+
+
+def test_the_example_configuration_is_a_valid_one() -> None:
+    from attnkit.training import read_config
+
+    file = EXAMPLES / "multi30k-en-de.toml"
+    config = read_config(file)
+    assert config.model.d_model == tomllib.loads(file.read_text("utf-8"))["model"]["d_model"]
+
+
+@pytest.mark.parametrize("name", sorted(file.name for file in EXAMPLES.glob("*.py")))
+def test_every_example_is_tested(name: str) -> None:
+    assert f'run("{name}")' in Path(__file__).read_text("utf-8")
