@@ -111,6 +111,7 @@ def _links(result: Result, pair: en_it.AlignedPair) -> list[tuple[int, int]]:
 def _show_attention(translator: Translator, pair: en_it.AlignedPair, folder: Path) -> None:
     _title("4. Where it looks")
     result = translator.translate([pair.source], attention=True)[0]
+    assert result.attention is not None
     attention = AttentionMap(result.source_tokens, result.tokens, result.attention, f"{pair.source} → {result.text}")
     print(render_terminal(attention, colour=sys.stdout.isatty()))
     page, picture = folder / "attention.html", folder / "attention.png"

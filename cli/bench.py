@@ -15,7 +15,7 @@ from attnkit.benchmark.runner import Measurement
 from attnkit.benchmark.train import MODELS
 
 
-@click.group()
+@click.group("bench")
 def command() -> None:
     """Measure speed on this machine, beside its peers."""
 

@@ -48,6 +48,16 @@ def leaf(array: Array) -> attnkit.Tensor:
     return attnkit.tensor(array, requires_grad=True)
 
 
+def leaves_of(arrays: tuple[Array, Array, Array]) -> tuple[attnkit.Tensor, attnkit.Tensor, attnkit.Tensor]:
+    q, k, v = arrays
+    return leaf(q), leaf(k), leaf(v)
+
+
+def gradient(x: attnkit.Tensor) -> Array:
+    assert x.grad is not None
+    return x.grad.numpy()
+
+
 def inputs(size: tuple[int, ...], seed: int = 0) -> tuple[Array, Array, Array]:
     b, h, hk, n, m, d, dv = size
     return numbers(b, h, n, d, seed=seed), numbers(b, hk, m, d, seed=seed + 1), numbers(b, hk, m, dv, seed=seed + 2)
@@ -179,13 +189,15 @@ GRADIENT_OPTIONS: list[dict[str, Any]] = [
 @pytest.mark.parametrize("size", [(2, 2, 2, 4, 5, 3, 2), (1, 4, 2, 6, 4, 2, 3)], ids=str)
 def test_gradients_against_finite_differences(size: tuple[int, ...], options: dict[str, Any], isa: str) -> None:
     arrays = inputs(size)
-    leaves = [leaf(array) for array in arrays]
+    leaves = leaves_of(arrays)
     output = ops.attention(*leaves, **options)
     upstream = numbers(*output.shape, seed=9)
     output.backward(upstream)
-    want = numeric_gradients(lambda q, k, v: attention(q, k, v, **options)[0], arrays, upstream)
-    for x, gradient in zip(leaves, want, strict=True):
-        assert_close(x.grad, gradient, terms=size[3] * size[4], scale=1.0)
+    want = numeric_gradients(
+        lambda q, k, v: attention(q, k, v, **options)[0], [x.astype(np.float64) for x in arrays], upstream
+    )
+    for x, expected in zip(leaves, want, strict=True):
+        assert_close(gradient(x), expected, terms=size[3] * size[4], scale=1.0)
 
 
 @pytest.mark.parametrize("name", [name for name in MASKS if MASKS[name][0] is float])
@@ -196,8 +208,8 @@ def test_the_gradient_of_a_float_mask(name: str, isa: str, threads: int) -> None
     output = ops.attention(q, k, v, mask=mask)
     upstream = numbers(*output.shape, seed=9)
     output.backward(upstream)
-    (want,) = numeric_gradients(lambda mask: attention(q, k, v, mask)[0], [mask.numpy()], upstream)
-    assert_close(mask.grad, want, terms=b * h * n * m / mask.size * 8, scale=1.0)
+    (want,) = numeric_gradients(lambda bias: attention(q, k, v, bias)[0], [mask.numpy().astype(np.float64)], upstream)
+    assert_close(gradient(mask), want, terms=b * h * n * m / mask.size * 8, scale=1.0)
 
 
 def float64_gradients(
@@ -230,23 +242,23 @@ def float64_gradients(
 def test_gradients_of_long_sequences(size: tuple[int, ...], options: dict[str, Any], dropout: float, isa: str) -> None:
     b, h, _, n, m, _, _ = size
     arrays = inputs(size)
-    leaves = [leaf(array) for array in arrays]
+    leaves = leaves_of(arrays)
     state = attnkit.random_state()
     output = ops.attention(*leaves, dropout=dropout, **options)
     upstream = numbers(*output.shape, seed=9)
     output.backward(upstream)
     factor = attention_dropout_factor(state, dropout, (b, h, n, m)) if dropout else None
-    for x, gradient in zip(leaves, float64_gradients(*arrays, upstream, factor, **options), strict=True):
-        assert_close(x.grad, gradient, terms=max(n, m), scale=1.0)
+    for x, expected in zip(leaves, float64_gradients(*arrays, upstream, factor, **options), strict=True):
+        assert_close(gradient(x), expected, terms=max(n, m), scale=1.0)
 
 
 def test_rows_without_keys_have_no_gradient(isa: str) -> None:
-    q, k, v = (leaf(x) for x in inputs((1, 1, 1, 8, 5, 4, 4)))
+    q, k, v = leaves_of(inputs((1, 1, 1, 8, 5, 4, 4)))
     output = ops.attention(q, k, v, causal=True, query_offset=-6)
     output.backward(numbers(1, 1, 8, 4, seed=9))
-    assert not q.grad.numpy()[:, :, :6].any()
-    assert not k.grad.numpy()[:, :, 2:].any()
-    assert q.grad.numpy()[:, :, 7].any()
+    assert not gradient(q)[:, :, :6].any()
+    assert not gradient(k)[:, :, 2:].any()
+    assert gradient(q)[:, :, 7].any()
 
 
 # --- what must not change a bit
@@ -262,11 +274,11 @@ def test_asking_for_weights_changes_nothing(queries: int, isa: str) -> None:
 
 
 def run_all(q: Array, k: Array, v: Array, mask: Array | None = None) -> list[Array]:
-    leaves = [leaf(x) for x in (q, k, v)]
+    leaves = leaves_of((q, k, v))
     bias = None if mask is None else leaf(mask)
     output = ops.attention(*leaves, mask=bias, causal=True, query_offset=50)
     output.backward(numbers(*output.shape, seed=9))
-    grads = [x.grad.numpy() for x in leaves] + ([] if bias is None else [bias.grad.numpy()])
+    grads = [gradient(x) for x in leaves] + ([] if bias is None else [gradient(bias)])
     return [output.numpy(), *grads]
 
 
@@ -293,11 +305,11 @@ def test_the_rest_of_the_batch_changes_nothing(size: tuple[int, ...], isa: str) 
     whole = run_all(q, k, v)
     upstream = numbers(*whole[0].shape, seed=9)
     for b in (0, 33, 69):
-        leaves = [leaf(x[b : b + 1]) for x in (q, k, v)]
+        leaves = leaves_of((q[b : b + 1], k[b : b + 1], v[b : b + 1]))
         output = ops.attention(*leaves, causal=True, query_offset=50)
         output.backward(upstream[b : b + 1])
-        for together, alone in zip(whole, [output, *(x.grad for x in leaves)], strict=True):
-            np.testing.assert_array_equal(together[b : b + 1], alone.numpy())
+        for together, alone in zip(whole, [output.numpy(), *(gradient(x) for x in leaves)], strict=True):
+            np.testing.assert_array_equal(together[b : b + 1], alone)
 
 
 # --- packed
@@ -310,7 +322,7 @@ def packed(lengths: list[int], columns: int, seed: int) -> tuple[Array, npt.NDAr
 
 def heads_of(rows: Array, heads: int) -> Array:
     """[n, heads · d] → [1, heads, n, d]"""
-    return np.ascontiguousarray(rows.reshape(len(rows), heads, -1).swapaxes(0, 1)[None])
+    return np.ascontiguousarray(rows.reshape(len(rows), heads, rows.shape[1] // heads).swapaxes(0, 1)[None])
 
 
 @pytest.mark.parametrize("options", [{}, {"causal": True}, {"window": (2, 4)}, {"softcap": 1.0}], ids=options_id)
@@ -319,7 +331,7 @@ def test_packed_sentences_are_those_alone(kv_heads: int, options: dict[str, Any]
     query, query_offsets = packed([3, 0, 20, 1, 33], 4 * 12, seed=0)
     key, key_offsets = packed([5, 7, 31, 1, 0], kv_heads * 12, seed=1)
     value, _ = packed([5, 7, 31, 1, 0], kv_heads * 8, seed=2)
-    leaves = [leaf(x) for x in (query, key, value)]
+    leaves = leaves_of((query, key, value))
     output, weights = ops.packed_attention(
         *leaves, query_offsets, key_offsets, heads=4, kv_heads=kv_heads, return_weights=True, **options
     )
@@ -342,21 +354,21 @@ def test_packed_sentences_are_those_alone(kv_heads: int, options: dict[str, Any]
             (leaves[1], k, keys, kv_heads),
             (leaves[2], v, keys, kv_heads),
         ):
-            np.testing.assert_array_equal(heads_of(whole.grad.numpy()[s], h), part.grad.numpy())
+            np.testing.assert_array_equal(heads_of(gradient(whole)[s], h), gradient(part))
     assert start == weights.size
 
 
 def test_query_key_and_value_side_by_side(isa: str) -> None:
     rows, offsets = packed([4, 18, 9], 3 * 2 * 16, seed=0)
     query, key, value = (np.ascontiguousarray(x) for x in np.split(rows, 3, axis=1))
-    together, apart = leaf(rows), [leaf(x) for x in (query, key, value)]
+    together, apart = leaf(rows), leaves_of((query, key, value))
     one = ops.packed_attention(together, None, None, offsets, heads=2, causal=True)
     three = ops.packed_attention(*apart, offsets, heads=2, causal=True)
     np.testing.assert_array_equal(one.numpy(), three.numpy())
     upstream = numbers(*one.shape, seed=9)
     one.backward(upstream)
     three.backward(upstream)
-    np.testing.assert_array_equal(together.grad.numpy(), np.concatenate([x.grad.numpy() for x in apart], axis=1))
+    np.testing.assert_array_equal(gradient(together), np.concatenate([gradient(x) for x in apart], axis=1))
 
 
 def test_incremental_decoding_is_one_full_pass(isa: str) -> None:
@@ -384,7 +396,7 @@ def test_against_pytorch(size: tuple[int, ...], kind: str, isa: str) -> None:
         mask = random.random((b, 1, n, m)) < 0.7
     elif kind == "float":
         mask = random.standard_normal((h, n, m)).astype(np.float32)
-    mine, theirs = [leaf(x) for x in arrays], [torch.tensor(x, requires_grad=True) for x in arrays]
+    mine, theirs = leaves_of(arrays), [torch.tensor(x, requires_grad=True) for x in arrays]
     output = ops.attention(*mine, mask=mask, causal=kind == "causal")
     want = torch.nn.functional.scaled_dot_product_attention(
         *theirs, attn_mask=None if mask is None else torch.tensor(mask), is_causal=kind == "causal"
@@ -394,7 +406,7 @@ def test_against_pytorch(size: tuple[int, ...], kind: str, isa: str) -> None:
     output.backward(upstream)
     want.backward(torch.tensor(upstream))
     for x, y in zip(mine, theirs, strict=True):
-        assert_close(x.grad, y.grad.numpy(), terms=max(n, m), scale=1.0)
+        assert_close(gradient(x), y.grad.numpy(), terms=max(n, m), scale=1.0)
 
 
 # --- bad input
@@ -419,7 +431,7 @@ def test_against_pytorch(size: tuple[int, ...], kind: str, isa: str) -> None:
 )
 def test_wrong_shapes_are_refused(shapes: tuple[tuple[int, ...], ...], options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
-        ops.attention(*(numbers(*shape) for shape in shapes), **options)
+        ops.attention(numbers(*shapes[0]), numbers(*shapes[1]), numbers(*shapes[2]), **options)
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Runs contestants side by side and compares them.
 
-Every contestant is a process of its own that prepares its work, then answers each line "run" on its standard input with one
-JSON line. Runs go in turn (A B C A B C ...), so that a machine whose speed drifts is equally fast for all.
+Every contestant is a process of its own that prepares its work, then answers each line "run" on its standard input with
+one JSON line. Runs go in turn (A B C A B C ...), so that a machine whose speed drifts is equally fast for all.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ PAUSE_SECONDS = 0.05  # lets the threads of the one before stop spinning
 
 @dataclass(frozen=True)
 class Contestant:
-    """name: shown in tables. module and arguments: what its process runs. environment: added to that of this process."""
+    """name: shown in tables. module and arguments: what its process runs. environment: added to that of this one."""
 
     name: str
     module: str
@@ -58,24 +58,24 @@ class _Process:
         self.name = contestant.name
         command = [sys.executable, "-m", contestant.module, *contestant.arguments]
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={**os.environ, **contestant.environment}
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, **contestant.environment},
         )
         self._answer()  # "ready"
 
     def run(self) -> dict[str, Any]:
         assert self._process.stdin is not None
-        try:
+        with suppress(BrokenPipeError):  # the answer says how it ended
             print("run", file=self._process.stdin, flush=True)
-        except BrokenPipeError:
-            pass  # the answer says how it ended
         return self._answer()
 
     def close(self) -> None:
         assert self._process.stdin is not None and self._process.stdout is not None
-        try:
+        with suppress(BrokenPipeError):
             self._process.stdin.close()
-        except BrokenPipeError:
-            pass
         try:
             self._process.wait(timeout=10)
         except subprocess.TimeoutExpired:

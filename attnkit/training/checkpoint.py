@@ -146,5 +146,5 @@ def _checksum(arrays: Arrays, state: str) -> str:
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         checksum = zlib.crc32(f"{name} {array.dtype} {array.shape}".encode(), checksum)
-        checksum = zlib.crc32(memoryview(array.reshape(-1)).cast("B"), checksum)
+        checksum = zlib.crc32(array.data, checksum)
     return f"{checksum:08x}"

@@ -81,7 +81,7 @@ class Trainer:
             self._task.batches.load_state_dict(state.batches)
         except ValueError as error:
             raise CheckpointError(f"{self._checkpoints.last}: does not fit this run: {error}") from None
-        attnkit.set_random_state(tuple(state.random))
+        attnkit.set_random_state(state.random)
         self._state, self._saved_step = state, state.step
         return state.step
 

@@ -44,8 +44,8 @@ HWY_INLINE FloatVec Gradient(FloatVec v, FloatVec dy) {
 
 template <Unary kOp>
 void ForwardRange(const float* x, int64_t size, float* y) {
-  ForVectors<1>(size, [=](auto access, int64_t i, int)
-                          ATTNKIT_BODY { access.Store(Value<kOp>(access.Load(x + i)), y + i); });
+  ForVectors<1>(size,
+                [=](auto access, int64_t i, int) ATTNKIT_BODY { access.Store(Value<kOp>(access.Load(x + i)), y + i); });
 }
 
 template <Unary kOp>

@@ -1,5 +1,5 @@
-// Reductions: sums of columns, sums over everything, the check for finite numbers. Partial sums belong to pieces of fixed
-// size and are added in order.
+// Reductions: sums of columns, sums over everything, the check for finite numbers. Partial sums belong to pieces of
+// fixed size and are added in order.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/column_sums.cc"
 #include "hwy/foreach_target.h"
@@ -32,9 +32,8 @@ void AddRows(const float* x, int64_t rows, int64_t columns, int64_t row_stride, 
     });
   }
   for (; r < rows; ++r, x += row_stride) {
-    ForVectors(columns, [=](auto access, int64_t i, int) ATTNKIT_BODY {
-      access.Store(hn::Add(access.Load(out + i), access.Load(x + i)), out + i);
-    });
+    ForVectors(columns, [=](auto access, int64_t i, int)
+                            ATTNKIT_BODY { access.Store(hn::Add(access.Load(out + i), access.Load(x + i)), out + i); });
   }
 }
 
@@ -66,9 +65,8 @@ double SumOfSquaresRange(const float* x, int64_t size) { return SumDoubles<true>
 bool AllFiniteRange(const float* x, int64_t size) {
   const Floats d;
   FloatSlots zero(0.0f);
-  ForVectors(size, [&](auto access, int64_t i, int slot) ATTNKIT_BODY {
-    zero.v[slot] = hn::MulAdd(access.Load(x + i), hn::Zero(d), zero.v[slot]);
-  });
+  ForVectors(size, [&](auto access, int64_t i, int slot)
+                       ATTNKIT_BODY { zero.v[slot] = hn::MulAdd(access.Load(x + i), hn::Zero(d), zero.v[slot]); });
   return zero.Sum() == 0.0f;
 }
 
@@ -84,7 +82,8 @@ constexpr int64_t kSumGrain = 4 * kGrainElements;
 double SumOfPieces(double (*kernel)(const float*, int64_t), const float* x, int64_t size) {
   const int64_t pieces = (size + kSumGrain - 1) / kSumGrain;
   Buffer<double> partial(pieces);
-  ParallelFor(size, kSumGrain, [&](int64_t begin, int64_t end) { partial[begin / kSumGrain] = kernel(x + begin, end - begin); });
+  ParallelFor(size, kSumGrain,
+              [&](int64_t begin, int64_t end) { partial[begin / kSumGrain] = kernel(x + begin, end - begin); });
   double sum = 0.0;
   for (double part : partial) sum += part;
   return sum;

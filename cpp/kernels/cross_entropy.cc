@@ -22,8 +22,8 @@ struct RowLoss {
 
 // dx (may be null, may equal x) gets scale * (p - (1 - smoothing) * onehot(label) - smoothing / columns).
 template <bool kSmooth>
-RowLoss CrossEntropyRow(ExpRow& row, const float* x, int32_t label, int64_t columns, float smoothing,
-                        float scale, float* dx) {
+RowLoss CrossEntropyRow(ExpRow& row, const float* x, int32_t label, int64_t columns, float smoothing, float scale,
+                        float* dx) {
   const float logit = x[label];  // before dx overwrites it
   if (dx) {
     row.Run<true, kSmooth>(x, dx);
@@ -44,8 +44,8 @@ RowLoss CrossEntropyRow(ExpRow& row, const float* x, int32_t label, int64_t colu
   return result;
 }
 
-void CrossEntropyRows(const float* x, const int32_t* labels, int64_t begin, int64_t end, int64_t columns, float smoothing,
-                      int32_t ignore_index, float scale, float* losses, float* nlls, float* dx) {
+void CrossEntropyRows(const float* x, const int32_t* labels, int64_t begin, int64_t end, int64_t columns,
+                      float smoothing, int32_t ignore_index, float scale, float* losses, float* nlls, float* dx) {
   ExpRow row(columns);
   const auto run = smoothing > 0.0f ? CrossEntropyRow<true> : CrossEntropyRow<false>;
   for (int64_t r = begin; r < end; ++r) {
@@ -67,8 +67,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace attnkit::kernels {
 
-void CrossEntropy(const float* x, const int32_t* labels, int64_t rows, int64_t columns, float smoothing, int32_t ignore_index,
-                  float scale, float* losses, float* nlls, float* dx) {
+void CrossEntropy(const float* x, const int32_t* labels, int64_t rows, int64_t columns, float smoothing,
+                  int32_t ignore_index, float scale, float* losses, float* nlls, float* dx) {
   // Before any gradient overwrites a logit.
   for (int64_t r = 0; r < rows; ++r) {
     ATTNKIT_CHECK(labels[r] == ignore_index || (labels[r] >= 0 && labels[r] < columns),

@@ -15,9 +15,8 @@ namespace attnkit::kernels::HWY_NAMESPACE {
 
 template <class Operation>
 HWY_INLINE void Map(const float* x, const float* y, int64_t size, float* out, const Operation& operation) {
-  ForVectors(size, [=](auto access, int64_t i, int) ATTNKIT_BODY {
-    access.Store(operation(access.Load(x + i), access.Load(y + i)), out + i);
-  });
+  ForVectors(size, [=](auto access, int64_t i, int)
+                       ATTNKIT_BODY { access.Store(operation(access.Load(x + i), access.Load(y + i)), out + i); });
 }
 
 void AddRange(const float* x, const float* y, int64_t size, float* out) {
@@ -43,9 +42,8 @@ void AxpyRange(float a, const float* x, int64_t size, float* y) {
 
 void ScaleRange(const float* x, float a, float b, int64_t size, float* out) {
   const FloatVec scale = hn::Set(Floats(), a), offset = hn::Set(Floats(), b);
-  ForVectors(size, [=](auto access, int64_t i, int) ATTNKIT_BODY {
-    access.Store(hn::MulAdd(scale, access.Load(x + i), offset), out + i);
-  });
+  ForVectors(size, [=](auto access, int64_t i, int)
+                       ATTNKIT_BODY { access.Store(hn::MulAdd(scale, access.Load(x + i), offset), out + i); });
 }
 
 }  // namespace attnkit::kernels::HWY_NAMESPACE
@@ -60,7 +58,8 @@ constexpr int64_t kGrain = 2 * kGrainElements;
 using BinaryRange = void(const float*, const float*, int64_t, float*);
 
 void RunBinary(BinaryRange* kernel, const float* x, const float* y, int64_t size, float* out) {
-  ParallelFor(size, kGrain, [=](int64_t begin, int64_t end) { kernel(x + begin, y + begin, end - begin, out + begin); });
+  ParallelFor(size, kGrain,
+              [=](int64_t begin, int64_t end) { kernel(x + begin, y + begin, end - begin, out + begin); });
 }
 
 }  // namespace

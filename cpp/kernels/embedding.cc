@@ -41,8 +41,8 @@ void EmbeddingRows(const int32_t* ids, int64_t begin, int64_t end, const float* 
 }
 
 // dtable[ids[t]] += scale * dropout(dout[t]) for t = tokens[0], .. tokens[count - 1], in this order; rising.
-void ScatterRows(const int32_t* ids, const int32_t* tokens, int64_t count, const float* dout, int64_t width, float scale,
-                 float p, PhiloxKey key, float* dtable) {
+void ScatterRows(const int32_t* ids, const int32_t* tokens, int64_t count, const float* dout, int64_t width,
+                 float scale, float p, PhiloxKey key, float* dtable) {
   const Floats d;
   const DropoutRule rule(p);
   alignas(64) uint16_t scratch[kDropoutChunk + kPhiloxPadding];
@@ -75,9 +75,9 @@ void CheckIds(const char* what, const int32_t* ids, int64_t tokens, int64_t size
   }
 }
 
-// A row of the table belongs to one bucket, which one thread works through in the order of the tokens: no two threads meet,
-// and the sums do not depend on how many there are. Neighbouring ids go to different buckets, as frequent words often
-// have neighbouring ids.
+// A row of the table belongs to one bucket, which one thread works through in the order of the tokens: no two threads
+// meet, and the sums do not depend on how many there are. Neighbouring ids go to different buckets, as frequent words
+// often have neighbouring ids.
 void Scatter(const int32_t* ids, const float* dout, int64_t tokens, int64_t width, float scale, float p, PhiloxKey key,
              float* dtable) {
   constexpr int64_t kBuckets = 64;
@@ -97,9 +97,9 @@ void Scatter(const int32_t* ids, const float* dout, int64_t tokens, int64_t widt
 
 }  // namespace
 
-void EmbeddingForward(const int32_t* ids, int64_t tokens, const float* weight, int64_t vocabulary, int64_t width, float scale,
-                      const float* positions, const int32_t* position_ids, int64_t max_positions, float p, PhiloxKey key,
-                      float* out) {
+void EmbeddingForward(const int32_t* ids, int64_t tokens, const float* weight, int64_t vocabulary, int64_t width,
+                      float scale, const float* positions, const int32_t* position_ids, int64_t max_positions, float p,
+                      PhiloxKey key, float* out) {
   CheckIds("ids", ids, tokens, vocabulary);
   if (positions) CheckIds("position ids", position_ids, tokens, max_positions);
   auto* kernel = ATTNKIT_DISPATCH(EmbeddingRows);
@@ -108,9 +108,9 @@ void EmbeddingForward(const int32_t* ids, int64_t tokens, const float* weight, i
   });
 }
 
-void EmbeddingBackward(const int32_t* ids, const float* dout, int64_t tokens, int64_t vocabulary, int64_t width, float scale,
-                       const int32_t* position_ids, int64_t max_positions, float p, PhiloxKey key, float* dweight,
-                       float* dpositions) {
+void EmbeddingBackward(const int32_t* ids, const float* dout, int64_t tokens, int64_t vocabulary, int64_t width,
+                       float scale, const int32_t* position_ids, int64_t max_positions, float p, PhiloxKey key,
+                       float* dweight, float* dpositions) {
   CheckIds("ids", ids, tokens, vocabulary);
   if (dpositions) CheckIds("position ids", position_ids, tokens, max_positions);
   Scatter(ids, dout, tokens, width, scale, p, key, dweight);

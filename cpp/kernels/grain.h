@@ -9,10 +9,12 @@ namespace attnkit::kernels {
 // Elements worth the waking of a thread, for kernels that do a few operations on each.
 constexpr int64_t kGrainElements = 16 * 1024;
 
-inline int64_t RowGrain(int64_t columns) { return std::max<int64_t>(1, kGrainElements / std::max<int64_t>(1, columns)); }
+inline int64_t RowGrain(int64_t columns) {
+  return std::max<int64_t>(1, kGrainElements / std::max<int64_t>(1, columns));
+}
 
-// Rows of a chunk for reductions over rows: at most `max_chunks` of them, each worth a thread. Depends on the shape alone,
-// so the partial sums do not depend on the number of threads.
+// Rows of a chunk for reductions over rows: at most `max_chunks` of them, each worth a thread. Depends on the shape
+// alone, so the partial sums do not depend on the number of threads.
 inline int64_t ReductionGrain(int64_t rows, int64_t columns, int64_t max_chunks) {
   return std::max(4 * RowGrain(columns), (rows + max_chunks - 1) / max_chunks);
 }

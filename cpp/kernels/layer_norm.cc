@@ -54,8 +54,14 @@ HWY_INLINE float AddRow(const float* x, const float* residual, int64_t columns, 
     const uint16_t* piece = rule.active() ? numbers.At(first + begin, count) : nullptr;
     ForVectors(count, [&](auto access, int64_t i, int slot) ATTNKIT_BODY {
       FloatVec v = access.Load(x + begin + i);
-      if (piece) v = rule.Apply(v, piece + i);
-      if (residual) v = hn::Add(v, access.Load(residual + begin + i));
+      if (piece) {  // memory would be idle while the next numbers are made
+        hwy::Prefetch(x + begin + i + DropoutNumbers::kWindow);
+        v = rule.Apply(v, piece + i);
+      }
+      if (residual) {
+        hwy::Prefetch(residual + begin + i + DropoutNumbers::kWindow);
+        v = hn::Add(v, access.Load(residual + begin + i));
+      }
       access.Store(v, to + begin + i);
       total.v[slot] = hn::Add(total.v[slot], access.ZeroRest(v));
     });
@@ -65,9 +71,8 @@ HWY_INLINE float AddRow(const float* x, const float* residual, int64_t columns, 
 
 HWY_INLINE float SumRow(const float* x, int64_t columns) {
   FloatSlots total(0.0f);
-  ForVectors(columns, [&](auto access, int64_t i, int slot) ATTNKIT_BODY {
-    total.v[slot] = hn::Add(total.v[slot], access.Load(x + i));
-  });
+  ForVectors(columns, [&](auto access, int64_t i, int slot)
+                          ATTNKIT_BODY { total.v[slot] = hn::Add(total.v[slot], access.Load(x + i)); });
   return total.Sum();
 }
 
@@ -84,8 +89,8 @@ HWY_INLINE float SumSquaredDeviations(const float* x, int64_t columns, float mea
 }
 
 // y = (s - mean) * rstd * weight + bias
-HWY_INLINE void NormalizeRow(const float* s, const float* weight, const float* bias, int64_t columns, float mean, float rstd,
-                             bool stream, float* y) {
+HWY_INLINE void NormalizeRow(const float* s, const float* weight, const float* bias, int64_t columns, float mean,
+                             float rstd, bool stream, float* y) {
   const Floats d;
   const FloatVec means = hn::Set(d, mean), rstds = hn::Set(d, rstd);
   ForStoredVectors(stream, y, columns, [=](auto access, int64_t i, int) ATTNKIT_BODY {
@@ -203,9 +208,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace attnkit::kernels {
 
-void AddDropoutLayerNormForward(const float* x, const float* residual, const float* weight, const float* bias, int64_t rows,
-                                int64_t columns, float eps, float p, PhiloxKey key, float* sum, float* y, float* mean,
-                                float* rstd) {
+void AddDropoutLayerNormForward(const float* x, const float* residual, const float* weight, const float* bias,
+                                int64_t rows, int64_t columns, float eps, float p, PhiloxKey key, float* sum, float* y,
+                                float* mean, float* rstd) {
   const LayerNormForwardArguments arguments = {
       x, residual, weight, bias, columns, eps, p, key, WorthStreaming(rows, columns), sum, y, mean, rstd};
   auto* kernel = ATTNKIT_DISPATCH(LayerNormForwardRows);
@@ -213,8 +218,8 @@ void AddDropoutLayerNormForward(const float* x, const float* residual, const flo
 }
 
 void AddDropoutLayerNormBackward(const float* dy, const float* dsum_in, const float* sum, const float* weight,
-                                 const float* mean, const float* rstd, int64_t rows, int64_t columns, float p, PhiloxKey key,
-                                 float* dx, float* dresidual, float* dweight, float* dbias) {
+                                 const float* mean, const float* rstd, int64_t rows, int64_t columns, float p,
+                                 PhiloxKey key, float* dx, float* dresidual, float* dweight, float* dbias) {
   const LayerNormBackwardArguments arguments = {
       dy, dsum_in, sum, weight, mean, rstd, columns, p, key, WorthStreaming(rows, columns), dx, dresidual};
   constexpr int64_t kMaxChunks = 128;

@@ -19,7 +19,7 @@ namespace attnkit::kernels {
 
 // What AdamOptions come to at one step.
 struct AdamFactors {
-  float gradient_scale, l2, decay;        // g = gradient_scale * gradient + l2 * parameter; parameter *= decay
+  float gradient_scale, l2, decay;  // g = gradient_scale * gradient + l2 * parameter; parameter *= decay
   float one_minus_beta1, beta2, one_minus_beta2;
   float step_size, inverse_sqrt_correction2, eps;  // parameter -= step_size * m / (sqrt(v) * inverse_... + eps)
 };

@@ -21,7 +21,8 @@ using PhiloxTag = hn::CappedTag<uint64_t, 8>;
 using PhiloxVec = hn::Vec<PhiloxTag>;
 
 constexpr int kPhiloxUnroll = 4;  // vectors in flight, which hide the latency of the multiplications
-// PhiloxSpan writes whole groups of vectors and may start inside a block, and its readers take whole vectors of numbers.
+// PhiloxSpan writes whole groups of vectors and may start inside a block, and its readers take whole vectors of
+// numbers.
 constexpr int64_t kPhiloxPadding = 8 * 8 * kPhiloxUnroll + 64;
 
 // One round's two products. MulEven reads only the low half of each lane, so the high halves of the state hold rubbish.
@@ -127,10 +128,12 @@ class DropoutRule {
   float scale_;
 };
 
-// Numbers for a walk through elements in rising order, a piece of at most kDropoutChunk at a time. They are made in larger
-// windows, so that short rows share the vectors.
+// Numbers for a walk through elements in rising order, a piece of at most kDropoutChunk at a time. They are made in
+// larger windows, so that short rows share the vectors.
 class DropoutNumbers {
  public:
+  static constexpr int64_t kWindow = 4 * kDropoutChunk;
+
   // No element from `end` on will be asked for.
   DropoutNumbers(PhiloxKey key, int64_t end) : key_(key), end_(end) {}
 
@@ -144,8 +147,6 @@ class DropoutNumbers {
   }
 
  private:
-  static constexpr int64_t kWindow = 4 * kDropoutChunk;
-
   PhiloxKey key_;
   int64_t end_, window_begin_ = 0, window_end_ = 0;
   const uint16_t* numbers_ = nullptr;

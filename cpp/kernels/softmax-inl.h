@@ -1,4 +1,5 @@
-// The exponentials of a row and their sum in one pass over memory ("online softmax": Milakov & Gimelshein, 2018), by blocks.
+// The exponentials of a row and their sum in one pass over memory ("online softmax": Milakov & Gimelshein, 2018), by
+// blocks.
 
 #if defined(ATTNKIT_KERNELS_SOFTMAX_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef ATTNKIT_KERNELS_SOFTMAX_INL_H_
@@ -28,8 +29,8 @@ class ExpRow {
     blocks_ = (columns + block_ - 1) / block_;
   }
 
-  // Stores e^(x - maximum of the block) to `to` (may equal x) if kStore; Finish brings it to the row's maximum. Sums up x
-  // itself if kTotal.
+  // Stores e^(x - maximum of the block) to `to` (may equal x) if kStore; Finish brings it to the row's maximum. Sums up
+  // x itself if kTotal.
   template <bool kStore, bool kTotal = false>
   HWY_INLINE void Run(const float* x, float* to) {
     total_ = 0.0f;
@@ -50,8 +51,8 @@ class ExpRow {
   }
 
   float maximum() const { return maximum_; }
-  float sum() const { return row_sum_; }      // of e^(x - maximum); 0 for a row of -inf
-  float total() const { return total_; }      // of x
+  float sum() const { return row_sum_; }  // of e^(x - maximum); 0 for a row of -inf
+  float total() const { return total_; }  // of x
 
   // to[c] = e^(x[c] - maximum) * scale + offset, from what Run stored. A row of -inf has only the offset.
   HWY_INLINE void Finish(const float* stored, float scale, float offset, bool stream, float* to) const {
@@ -88,7 +89,8 @@ class ExpRow {
     const FloatVec shifts = hn::Set(d, shift);
     FloatSlots sum(0.0f);
     ForVectors(count, [&](auto access, int64_t i, int slot) ATTNKIT_BODY {
-      hwy::Prefetch(x + i + kMinBlock);  // the arithmetic here leaves memory idle, the next block's maximum waits for it
+      hwy::Prefetch(x + i +
+                    kMinBlock);  // the arithmetic here leaves memory idle, the next block's maximum waits for it
       const FloatVec e = FastExp(d, hn::Sub(access.Load(x + i), shifts));
       if (kStore) access.Store(e, to + i);
       sum.v[slot] = hn::Add(sum.v[slot], access.ZeroRest(e));

@@ -89,21 +89,19 @@ void SmallLogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y
   for (int64_t begin = 0; begin < rows; begin += kTogether) {
     const int64_t count = std::min(kTogether, rows - begin);
     RunSmallRows<true>(x + begin * columns, count, columns, sums, y + begin * columns);
-    ForVectors<1>(count, [&](auto access, int64_t i, int) ATTNKIT_BODY {
-      access.Store(FastLog(d, access.Load(sums + i)), sums + i);
-    });
+    ForVectors<1>(count, [&](auto access, int64_t i, int)
+                             ATTNKIT_BODY { access.Store(FastLog(d, access.Load(sums + i)), sums + i); });
     for (int64_t r = 0; r < count; ++r) {
       float* row = y + (begin + r) * columns;
       const FloatVec log_sum = hn::Set(d, sums[r]);
-      ForVectors(columns, [=](auto access, int64_t i, int) ATTNKIT_BODY {
-        access.Store(hn::Sub(access.Load(row + i), log_sum), row + i);
-      });
+      ForVectors(columns, [=](auto access, int64_t i, int)
+                              ATTNKIT_BODY { access.Store(hn::Sub(access.Load(row + i), log_sum), row + i); });
     }
   }
 }
 
-// y[r, c] = e^x[r, c] / sum over c of e^x[r, c]. When the output is streamed, exponentials wait in a buffer that stays in
-// the cache, else in y.
+// y[r, c] = e^x[r, c] / sum over c of e^x[r, c]. When the output is streamed, exponentials wait in a buffer that stays
+// in the cache, else in y.
 void SoftmaxRows(const float* x, int64_t rows, int64_t columns, bool stream, float* y) {
   if (!stream && AreSmall(columns)) return RunSmallRows<false>(x, rows, columns, nullptr, y);
   Buffer<float> waiting(stream ? columns : 0);
@@ -162,9 +160,8 @@ void LogSoftmaxBackwardRows(const float* y, const float* dy, int64_t rows, int64
   const Floats d;
   for (int64_t r = 0; r < rows; ++r, y += columns, dy += columns, dx += columns) {
     FloatSlots sum(0.0f);
-    ForVectors(columns, [&](auto access, int64_t i, int slot) ATTNKIT_BODY {
-      sum.v[slot] = hn::Add(sum.v[slot], access.Load(dy + i));
-    });
+    ForVectors(columns, [&](auto access, int64_t i, int slot)
+                            ATTNKIT_BODY { sum.v[slot] = hn::Add(sum.v[slot], access.Load(dy + i)); });
     const FloatVec total = hn::Set(d, sum.Sum());
     ForStoredVectors(stream, dx, columns, [=](auto access, int64_t i, int) ATTNKIT_BODY {
       PrefetchNext(stream, y + columns + i, dy + columns + i);

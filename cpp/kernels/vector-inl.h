@@ -81,8 +81,8 @@ struct Partial {
 // The attributes of a lambda given to ForVectors: its accumulators stay in registers only when it is inlined.
 #define ATTNKIT_BODY HWY_ATTR __attribute__((always_inline))
 
-// Calls body(access, begin, slot) for the vectors of [0, size). `slot` counts 0 .. kUnroll-1: accumulators kept one a slot
-// are independent chains, which hides the latency of the additions. The tail falls into slot 0.
+// Calls body(access, begin, slot) for the vectors of [0, size). `slot` counts 0 .. kUnroll-1: accumulators kept one a
+// slot are independent chains, which hides the latency of the additions. The tail falls into slot 0.
 template <class Body, int... kSlots>
 HWY_INLINE void EachSlot(int64_t begin, const Body& body, std::integer_sequence<int, kSlots...>) {
   (body(Whole(), begin + kSlots * FloatLanes(), kSlots), ...);
@@ -92,7 +92,8 @@ template <int kUnroll = 4, class Body>
 HWY_INLINE void ForVectors(int64_t size, const Body& body) {
   const int64_t lanes = FloatLanes();
   int64_t i = 0;
-  for (; i + kUnroll * lanes <= size; i += kUnroll * lanes) EachSlot(i, body, std::make_integer_sequence<int, kUnroll>());
+  for (; i + kUnroll * lanes <= size; i += kUnroll * lanes)
+    EachSlot(i, body, std::make_integer_sequence<int, kUnroll>());
   for (; i + lanes <= size; i += lanes) body(Whole(), i, 0);
   if (i < size) body(Partial{size - i}, i, 0);
 }
@@ -102,8 +103,8 @@ struct Streamed : Whole {
   HWY_INLINE void Store(FloatVec v, float* to) const { hn::Stream(v, Floats(), to); }
 };
 
-// The same for a body that stores at `to + begin`. When `stream` is set, aligned vectors bypass the caches: an output larger
-// than they are would be read from memory before it is overwritten, and would push out what is still of use.
+// The same for a body that stores at `to + begin`. When `stream` is set, aligned vectors bypass the caches: an output
+// larger than they are would be read from memory before it is overwritten, and would push out what is still of use.
 template <class Body>
 HWY_INLINE void ForStoredVectors(bool stream, const float* to, int64_t size, const Body& body) {
   if (!stream) return ForVectors(size, body);

@@ -12,7 +12,7 @@ namespace attnkit::kernels {
 namespace gemm {
 namespace {
 
-constexpr int64_t kPackedRows = 128;          // rows of A that are packed at a time, to stay in the L2 cache
+static const int64_t kPackedRows = getenv("PR") ? atoi(getenv("PR")) : 64;        // rows of A that are packed at a time, to stay in the L2 cache
 constexpr int64_t kPanelsWords = 128 * 1024;  // words of B that stay in the L2 cache while rows of A pass
 constexpr int64_t kRowPadding = 16;           // of packed A: its rows then start in different sets of the L1 cache
 
