@@ -32,8 +32,20 @@ def _peers(context: click.Context, parameter: click.Parameter, value: str | None
 @click.argument("model", type=click.Choice(list(MODELS)), default="transformer-tiny")
 @click.option("--against", metavar="PEERS", callback=_peers, help="torch: also run PyTorch's step, in turn with ours.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), multiple=True, help="Only this one.  [default: both]")
-@click.option("--data", nargs=2, type=click.Path(exists=True, dir_okay=False), metavar="SOURCE TARGET", help="Parallel text to take sentences from.")
-@click.option("--batch-tokens", type=click.IntRange(1), default=4096, show_default=True, help="Tokens of a batch, padding counted.")
+@click.option(
+    "--data",
+    nargs=2,
+    type=click.Path(exists=True, dir_okay=False),
+    metavar="SOURCE TARGET",
+    help="Parallel text to take sentences from.",
+)
+@click.option(
+    "--batch-tokens",
+    type=click.IntRange(1),
+    default=4096,
+    show_default=True,
+    help="Tokens of a batch, padding counted.",
+)
 @click.option("--runs", type=click.IntRange(1), default=7, show_default=True, help="Steps that are timed.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of every contestant.  [default: all]")
 @click.option("--json", "json_file", type=click.Path(dir_okay=False), help="Also write every run here.")
@@ -57,7 +69,14 @@ def train(
     for problem in peer_problems(against):
         click.echo(problem, err=True)
     measurements = bench_train(
-        model, precision or ("fp32", "bf16"), against, data, batch_tokens, runs, threads, lambda message: click.echo(message, err=True)
+        model,
+        precision or ("fp32", "bf16"),
+        against,
+        data,
+        batch_tokens,
+        runs,
+        threads,
+        lambda message: click.echo(message, err=True),
     )
     _print(f"{model}, one training step", measurements)
     if json_file:
@@ -72,7 +91,9 @@ def _print(title: str, measurements: list[Measurement]) -> None:
         table.add_column(heading, justify="left" if not heading else "right")
     for m in measurements:
         ratio = [f"{m.units_per_second / best:.2f}"] if best else []
-        table.add_row(m.name, f"{m.median * 1e3:.1f}", f"{m.units_per_second:,.0f}", f"{m.peak_bytes / 1e6:,.0f}", *ratio)
+        table.add_row(
+            m.name, f"{m.median * 1e3:.1f}", f"{m.units_per_second:,.0f}", f"{m.peak_bytes / 1e6:,.0f}", *ratio
+        )
     Console(file=sys.stdout).print(table)
 
 

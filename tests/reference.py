@@ -94,7 +94,8 @@ def philox(counter: npt.ArrayLike, key: npt.ArrayLike) -> npt.NDArray[np.uint32]
     for _ in range(10):
         products = c[..., [0, 2]] * multipliers
         high, lows = products >> np.uint64(32), products & low
-        c = np.stack([high[..., 1] ^ c[..., 1] ^ k[0], lows[..., 1], high[..., 0] ^ c[..., 3] ^ k[1], lows[..., 0]], axis=-1)
+        c0, c2 = high[..., 1] ^ c[..., 1] ^ k[0], high[..., 0] ^ c[..., 3] ^ k[1]
+        c = np.stack([c0, lows[..., 1], c2, lows[..., 0]], axis=-1)
         k = (k + np.array([0x9E3779B9, 0xBB67AE85], dtype=np.uint64)) & low
     return c.astype(np.uint32)
 
@@ -103,10 +104,10 @@ def kept(size: int, p: float, state: tuple[int, int]) -> Bools:
     """Which of `size` elements dropout keeps: each has 16 bits of a stream, which must reach p · 2^16."""
     seed, stream = state
     blocks = np.arange((size + 7) // 8, dtype=np.uint64)
-    counters = np.stack(
-        [blocks, np.zeros_like(blocks), np.full_like(blocks, stream & 0xFFFFFFFF), np.full_like(blocks, stream >> 32)], axis=-1
+    words_of_stream = [np.full_like(blocks, stream & 0xFFFFFFFF), np.full_like(blocks, stream >> 32)]
+    words = philox(
+        np.stack([blocks, np.zeros_like(blocks), *words_of_stream], axis=-1), [seed & 0xFFFFFFFF, seed >> 32]
     )
-    words = philox(counters, [seed & 0xFFFFFFFF, seed >> 32])
     numbers = np.stack([words & 0xFFFF, words >> 16], axis=-1).reshape(-1)[:size]
     return numbers >= int(p * 65536 + 0.5)
 
@@ -128,7 +129,7 @@ def adam(
     weight_decay: float,
     decoupled: bool,
 ) -> Array64:
-    """The parameter after one step for each gradient (Kingma & Ba, 2015, algorithm 1; decoupled: Loshchilov & Hutter)."""
+    """The parameter after one step for each gradient (Kingma & Ba, 2015; decoupled: Loshchilov & Hutter, 2019)."""
     w, m, v = parameter.copy(), np.zeros_like(parameter), np.zeros_like(parameter)
     for t, gradient in enumerate(gradients, start=1):
         g = gradient if decoupled else gradient + weight_decay * w

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import click
 import pytest
-from attnkit.cli import errors, main
-from attnkit.cli.main import COMMANDS, group
 
 import attnkit
+from attnkit.cli import errors, main
+from attnkit.cli.main import COMMANDS, group
 
 # Output that waits in Python's buffer until the end, as it does for users whatever this machine's environment says.
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}

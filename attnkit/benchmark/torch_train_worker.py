@@ -22,7 +22,13 @@ class Translator(nn.Module):
         super().__init__()
         self.embedding = nn.Embedding(VOCAB_SIZE, config.d_model, padding_idx=PADDING)
         self.transformer = nn.Transformer(
-            config.d_model, config.heads, config.encoder_layers, config.decoder_layers, config.ffn, config.dropout, batch_first=True
+            config.d_model,
+            config.heads,
+            config.encoder_layers,
+            config.decoder_layers,
+            config.ffn,
+            config.dropout,
+            batch_first=True,
         )
         self.scale = config.d_model**0.5
 
@@ -58,7 +64,7 @@ def main(model_name: str, precision: str, batch_path: str, threads: str) -> None
             logits = model(source, inputs)
         loss = F.cross_entropy(logits.float().flatten(0, 1), labels, ignore_index=PADDING, label_smoothing=0.1)
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
 

@@ -43,7 +43,7 @@ class SentenceBatch:
         for name, rows in (("source", self.sources), ("target", self.targets)):
             arrays[name] = np.concatenate([np.asarray(row, dtype=np.int32) for row in rows])
             arrays[f"{name}_lengths"] = np.asarray([len(row) for row in rows], dtype=np.int32)
-        np.savez(path, **arrays)
+        np.savez(path, allow_pickle=False, **arrays)
 
     @classmethod
     def load(cls, path: str) -> SentenceBatch:
@@ -86,7 +86,10 @@ def file_pairs(source: str, target: str) -> list[tuple[list[int], list[int]]]:
 
     corpus = ParallelCorpus.read(source, target)
     tokenizers = TokenizerPair.train(corpus.sources, corpus.targets, TokenizerConfig(kind="bpe", vocab_size=VOCAB_SIZE))
-    return [(tokenizers.source.encode(s), tokenizers.target.encode(t)) for s, t in zip(corpus.sources, corpus.targets, strict=True)]
+    return [
+        (tokenizers.source.encode(s), tokenizers.target.encode(t))
+        for s, t in zip(corpus.sources, corpus.targets, strict=True)
+    ]
 
 
 def tcmalloc() -> str | None:
@@ -95,16 +98,21 @@ def tcmalloc() -> str | None:
     return found[0] if found else None
 
 
-def _contestants(model: str, precisions: tuple[str, ...], against: tuple[str, ...], batch: Path, threads: int) -> list[Contestant]:
+def _contestants(
+    model: str, precisions: tuple[str, ...], against: tuple[str, ...], batch: Path, threads: int
+) -> list[Contestant]:
     contestants = [
-        Contestant(f"attnkit {p}", "attnkit.benchmark.train_worker", (model, p, str(batch), str(threads))) for p in precisions
+        Contestant(f"attnkit {p}", "attnkit.benchmark.train_worker", (model, p, str(batch), str(threads)))
+        for p in precisions
     ]
     if "torch" in against:
         preload = tcmalloc()
         environment = {"LD_PRELOAD": preload} if preload else {}
         environment["OMP_NUM_THREADS"] = str(threads)
         contestants += [
-            Contestant(f"torch {p}", "attnkit.benchmark.torch_train_worker", (model, p, str(batch), str(threads)), environment)
+            Contestant(
+                f"torch {p}", "attnkit.benchmark.torch_train_worker", (model, p, str(batch), str(threads)), environment
+            )
             for p in precisions
         ]
     return contestants
@@ -144,4 +152,3 @@ def bench_train(
         batch.save(path)
         contestants = _contestants(model, precisions, installed, path, threads or get_num_threads())
         return measure(contestants, runs, warmup=2, progress=progress)
-

@@ -1,5 +1,16 @@
 """Optimizers, gradient clipping and learning-rate schedules."""
 
 from attnkit.optim.adam import Adam, AdamW, clip_grad_norm_, clip_scale, grad_norm
+from attnkit.optim.schedules import Schedule, constant, cosine, inverse_sqrt
 
-__all__ = ["Adam", "AdamW", "clip_grad_norm_", "clip_scale", "grad_norm"]
+__all__ = [
+    "Adam",
+    "AdamW",
+    "Schedule",
+    "clip_grad_norm_",
+    "clip_scale",
+    "constant",
+    "cosine",
+    "grad_norm",
+    "inverse_sqrt",
+]

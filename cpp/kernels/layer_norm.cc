@@ -54,14 +54,8 @@ HWY_INLINE float AddRow(const float* x, const float* residual, int64_t columns, 
     const uint16_t* piece = rule.active() ? numbers.At(first + begin, count) : nullptr;
     ForVectors(count, [&](auto access, int64_t i, int slot) ATTNKIT_BODY {
       FloatVec v = access.Load(x + begin + i);
-      if (piece) {  // memory would be idle while the next numbers are made
-        hwy::Prefetch(x + begin + i + DropoutNumbers::kWindow);
-        v = rule.Apply(v, piece + i);
-      }
-      if (residual) {
-        hwy::Prefetch(residual + begin + i + DropoutNumbers::kWindow);
-        v = hn::Add(v, access.Load(residual + begin + i));
-      }
+      if (piece) v = rule.Apply(v, piece + i);
+      if (residual) v = hn::Add(v, access.Load(residual + begin + i));
       access.Store(v, to + begin + i);
       total.v[slot] = hn::Add(total.v[slot], access.ZeroRest(v));
     });

@@ -1,7 +1,7 @@
 // Elementary functions and activations on vectors, for inclusion into Highway sources.
 //
-// All are polynomials fitted for least relative error; the errors given are the largest found over all floats, with fused
-// multiply-adds. NaN gives NaN, infinities give the limits. Results below 1e-36 may be zero.
+// All are polynomials fitted for least relative error; the errors given are the largest found over all floats, with
+// fused multiply-adds. NaN gives NaN, infinities give the limits. Results below 1e-36 may be zero.
 
 #if defined(ATTNKIT_KERNELS_MATH_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef ATTNKIT_KERNELS_MATH_INL_H_
@@ -29,7 +29,8 @@ HWY_INLINE V Polynomial(D d, V x, float c0, Rest... rest) {
   return hn::MulAdd(Polynomial(d, x, rest...), x, hn::Set(d, c0));
 }
 
-// Bounds that let NaN through. The minimum of x86 returns its second operand when either is NaN, that of ARM returns NaN.
+// Bounds that let NaN through. The minimum of x86 returns its second operand when either is NaN, that of ARM returns
+// NaN.
 template <class D, class V>
 HWY_INLINE V AtMost(D d, V x, float bound) {
 #if HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
@@ -88,8 +89,7 @@ HWY_INLINE V FastExp(D d, V x) {
   return ScaleByPower(p, n);
 #else
   // 2 e^r times 2^(n - 1): n may be 128.
-  const V p =
-      Polynomial(d, r, 2.0f, 2.0f, 0.999999868f, 0.333330412f, 0.083336776f, 0.01673743376f, 0.0027629197f);
+  const V p = Polynomial(d, r, 2.0f, 2.0f, 0.999999868f, 0.333330412f, 0.083336776f, 0.01673743376f, 0.0027629197f);
   return hn::Mul(p, PowerOfTwo(d, hn::Sub(shifted, hn::Set(d, 1.0f))));
 #endif
 }
@@ -98,7 +98,8 @@ HWY_INLINE V FastExp(D d, V x) {
 template <class D, class V>
 HWY_INLINE V FastLog(D d, V x) {
   const hn::RebindToSigned<D> di;
-  constexpr float kSmallestNormal = std::numeric_limits<float>::min(), kInfinity = std::numeric_limits<float>::infinity();
+  constexpr float kSmallestNormal = std::numeric_limits<float>::min(),
+                  kInfinity = std::numeric_limits<float>::infinity();
   const auto subnormal = hn::Lt(x, hn::Set(d, kSmallestNormal));
   const V normal = hn::IfThenElse(subnormal, hn::Mul(x, hn::Set(d, 8388608.0f)), x);
   // x = 2^e * m with m in [sqrt(1/2), sqrt(2)).

@@ -49,7 +49,8 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace attnkit::kernels::gemm {
 
-void ActivateBlock(Activation activation, const float* pre, float* c, int64_t row_stride, int64_t rows, int64_t columns) {
+void ActivateBlock(Activation activation, const float* pre, float* c, int64_t row_stride, int64_t rows,
+                   int64_t columns) {
   auto* choose = ATTNKIT_DISPATCH(RowFunctionFor);
   const auto activate = choose(activation);
   for (int64_t r = 0; r < rows; ++r) activate(pre + r * row_stride, c + r * row_stride, columns);

@@ -16,8 +16,17 @@ namespace attnkit::kernels::gemm {
 
 const Kernel& AmxKernel() {
   using namespace hardware;
-  static constexpr Kernel kKernel = {kAmxRows, kAmxPanel, kTileWords, kTileWords, kAmxDepthBlock, 2, false,
-                                     &AmxRow<HardwareTiles>, &PackWordsA, &PackWordsB, &AmxBegin<HardwareTiles>,
+  static constexpr Kernel kKernel = {kAmxRows,
+                                     kAmxPanel,
+                                     kTileWords,
+                                     kTileWords,
+                                     kAmxDepthBlock,
+                                     2,
+                                     false,
+                                     &AmxRow<HardwareTiles>,
+                                     &PackWordsA,
+                                     &PackWordsB,
+                                     &AmxBegin<HardwareTiles>,
                                      &AmxEnd<HardwareTiles>};
   return kKernel;
 }

@@ -18,7 +18,8 @@ uint32_t RoundedBits(float x) {
 
 // Numbers k and k + 1 of a row or column of which `depth` numbers exist.
 float Word(const float* from, int64_t step, int64_t k, int64_t depth) {
-  const uint32_t low = k < depth ? RoundedBits(from[k * step]) : 0, high = k + 1 < depth ? RoundedBits(from[(k + 1) * step]) : 0;
+  const uint32_t low = k < depth ? RoundedBits(from[k * step]) : 0,
+                 high = k + 1 < depth ? RoundedBits(from[(k + 1) * step]) : 0;
   const uint32_t bits = low | high << 16;
   float word;
   std::memcpy(&word, &bits, sizeof(word));
@@ -39,18 +40,29 @@ void PackB(const MatrixView& b, int64_t depth, int64_t padded, int64_t columns, 
   }
 }
 
-constexpr Kernel kKernel = {kAmxRows, kAmxPanel, kTileWords, kTileWords, kAmxDepthBlock, 2, false, &AmxRow<EmulatedTiles>,
-                            &PackA, &PackB, &AmxBegin<EmulatedTiles>, &AmxEnd<EmulatedTiles>};
+constexpr Kernel kKernel = {kAmxRows,
+                            kAmxPanel,
+                            kTileWords,
+                            kTileWords,
+                            kAmxDepthBlock,
+                            2,
+                            false,
+                            &AmxRow<EmulatedTiles>,
+                            &PackA,
+                            &PackB,
+                            &AmxBegin<EmulatedTiles>,
+                            &AmxEnd<EmulatedTiles>};
 
 }  // namespace emulated
 }  // namespace gemm
 
-void GemmAmxEmulated(const float* a, int64_t a_row_stride, int64_t a_column_stride, const float* b, int64_t b_row_stride,
-                     int64_t b_column_stride, int64_t m, int64_t n, int64_t k, float* c, int64_t c_row_stride) {
+void GemmAmxEmulated(const float* a, int64_t a_row_stride, int64_t a_column_stride, const float* b,
+                     int64_t b_row_stride, int64_t b_column_stride, int64_t m, int64_t n, int64_t k, float* c,
+                     int64_t c_row_stride) {
   using namespace gemm;
   const Buffer<uint8_t> packed = PackAll(emulated::kKernel, {b, b_row_stride, b_column_stride}, k, n);
-  MultiplyAll(emulated::kKernel, {a, a_row_stride, a_column_stride}, reinterpret_cast<const float*>(packed.data()), m, n, k, c,
-              c_row_stride, {});
+  MultiplyAll(emulated::kKernel, {a, a_row_stride, a_column_stride}, reinterpret_cast<const float*>(packed.data()), m,
+              n, k, c, c_row_stride, {});
 }
 
 }  // namespace attnkit::kernels

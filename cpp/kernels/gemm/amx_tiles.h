@@ -1,5 +1,5 @@
-// The eight tile registers of AMX, in hardware and in plain C++. The matrix kernel (amx_kernel.inc) takes either, so that its
-// logic is tested on machines without AMX.
+// The eight tile registers of AMX, in hardware and in plain C++. The matrix kernel (amx_kernel.inc) takes either, so
+// that its logic is tested on machines without AMX.
 #pragma once
 
 #include <algorithm>
@@ -87,8 +87,8 @@ class EmulatedTiles {
 #if defined(__x86_64__)
 HWY_PUSH_ATTRIBUTES("amx-tile,amx-bf16")
 
-// Strides are in words. The intrinsics name tiles by literals, hence the macro. GCC's tile load does not say that it reads
-// memory, so a barrier keeps earlier stores before it.
+// Strides are in words. The intrinsics name tiles by literals, hence the macro. GCC's tile load does not say that it
+// reads memory, so a barrier keeps earlier stores before it.
 class HardwareTiles {
  public:
   static HWY_INLINE void Configure(const TileConfiguration& configuration) {
@@ -97,12 +97,12 @@ class HardwareTiles {
   }
   static HWY_INLINE void Release() { _tile_release(); }
 
-#define ATTNKIT_AMX_TILE(t)                                                            \
-  static HWY_INLINE void Zero(TileIndex<t>) { _tile_zero(t); }                         \
-  static HWY_INLINE void Load(TileIndex<t>, const float* from, int64_t stride) {       \
-    asm volatile("" ::: "memory");                                                     \
-    _tile_loadd(t, from, stride * 4);                                                  \
-  }                                                                                    \
+#define ATTNKIT_AMX_TILE(t)                                                      \
+  static HWY_INLINE void Zero(TileIndex<t>) { _tile_zero(t); }                   \
+  static HWY_INLINE void Load(TileIndex<t>, const float* from, int64_t stride) { \
+    asm volatile("" ::: "memory");                                               \
+    _tile_loadd(t, from, stride * 4);                                            \
+  }                                                                              \
   static HWY_INLINE void Store(TileIndex<t>, float* to, int64_t stride) { _tile_stored(t, to, stride * 4); }
   ATTNKIT_AMX_TILE(0)
   ATTNKIT_AMX_TILE(1)

@@ -40,8 +40,9 @@ namespace attnkit::kernels::gemm {
 
 const Kernel& Avx512Bf16Kernel() {
   using Ops = avx512_bf16::Bf16Ops;
-  static constexpr Kernel kKernel = {Ops::kRows, Ops::kVectors * Ops::kLanes, Ops::kLanes, 1, kVectorDepthBlock, 2, false,
-                                     &avx512_bf16::TileRow<Ops>, &PackWordsA, &PackWordsB, nullptr, nullptr};
+  static constexpr Kernel kKernel = {
+      Ops::kRows, Ops::kVectors * Ops::kLanes, Ops::kLanes, 1,           kVectorDepthBlock, 2,
+      false,      &avx512_bf16::TileRow<Ops>,  &PackWordsA, &PackWordsB, nullptr,           nullptr};
   return kKernel;
 }
 

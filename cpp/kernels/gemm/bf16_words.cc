@@ -17,7 +17,8 @@ namespace {
 
 constexpr int64_t kBlockDepth = 2 * kWordLanes;  // numbers in a vector of words
 
-// What is packed: `lanes` rows of A or columns of B by `depth` numbers. Number k of lane i is at data[i * lane + k * step].
+// What is packed: `lanes` rows of A or columns of B by `depth` numbers. Number k of lane i is at data[i * lane + k *
+// step].
 struct Source {
   const float* data;
   int64_t lane, step, lanes, depth;
@@ -72,7 +73,8 @@ HWY_INLINE void Transpose16(__m512i (&v)[kWordLanes]) {
   }
 #pragma GCC unroll 4
   for (int c = 0; c < 4; ++c) {
-    const __m512i even01 = _mm512_shuffle_i32x4(v[c], v[4 + c], 0x88), odd01 = _mm512_shuffle_i32x4(v[c], v[4 + c], 0xDD);
+    const __m512i even01 = _mm512_shuffle_i32x4(v[c], v[4 + c], 0x88),
+                  odd01 = _mm512_shuffle_i32x4(v[c], v[4 + c], 0xDD);
     const __m512i even23 = _mm512_shuffle_i32x4(v[8 + c], v[12 + c], 0x88);
     const __m512i odd23 = _mm512_shuffle_i32x4(v[8 + c], v[12 + c], 0xDD);
     t[c] = _mm512_shuffle_i32x4(even01, even23, 0x88);
@@ -138,7 +140,8 @@ HWY_INLINE void LoadBlock(const Source& s, __m512i interleave, __m512i (&v)[kWor
   }
 }
 
-// Blocks of 16 lanes by 16 words, transposed on the way. Word w of lane i goes to to[i * lane_stride + w * word_stride].
+// Blocks of 16 lanes by 16 words, transposed on the way. Word w of lane i goes to to[i * lane_stride + w *
+// word_stride].
 void PackTransposed(const Source& s, int64_t words, float* to, int64_t lane_stride, int64_t word_stride) {
   const __m512i interleave = InterleaveHalves();
   for (int64_t w = 0; w < words; w += kWordLanes) {
@@ -148,7 +151,8 @@ void PackTransposed(const Source& s, int64_t words, float* to, int64_t lane_stri
       PrefetchNext(block);
       LoadBlock(block, interleave, v);
       Transpose16(v);
-      const int64_t count = word_stride == 1 ? block.lanes : words - w, stride = word_stride == 1 ? lane_stride : word_stride;
+      const int64_t count = word_stride == 1 ? block.lanes : words - w,
+                    stride = word_stride == 1 ? lane_stride : word_stride;
       float* corner = to + i * lane_stride + w * word_stride;
 #pragma GCC unroll 16
       for (int j = 0; j < kWordLanes; ++j) {
@@ -164,7 +168,8 @@ void PackGathered(const Source& s, int64_t words, float* to, int64_t lane_stride
   for (int64_t w = 0; w < words; w += kWordLanes) {
     for (int64_t i = 0; i < s.lanes; i += kWordLanes) {
       const Source block = Gather(
-          {s.data + i * s.lane + 2 * w * s.step, s.lane, s.step, std::min(kWordLanes, s.lanes - i), s.depth - 2 * w}, gathered);
+          {s.data + i * s.lane + 2 * w * s.step, s.lane, s.step, std::min(kWordLanes, s.lanes - i), s.depth - 2 * w},
+          gathered);
       float* corner = to + i * lane_stride + w * word_stride;
       if (word_stride == 1) {
         PackAlong(block, kWordLanes, corner, lane_stride);

@@ -99,14 +99,25 @@ void PackA(const MatrixView& a, int64_t rows, int64_t depth, int64_t, float* to,
 template <bool kRound>
 void PackB(const MatrixView& b, int64_t depth, int64_t, int64_t columns, int64_t width, float* to) {
   CopyMatrix(b, depth, columns, to, width);
-  for (int64_t k = 0; columns < width && k < depth; ++k) std::fill(to + k * width + columns, to + (k + 1) * width, 0.0f);
+  for (int64_t k = 0; columns < width && k < depth; ++k)
+    std::fill(to + k * width + columns, to + (k + 1) * width, 0.0f);
   if (kRound) RoundRow(to, depth * width);
 }
 
 template <bool kRound>
 const Kernel& MakeKernel() {
-  static constexpr Kernel kKernel = {FloatOps::kRows, FloatOps::kVectors * kLanes, kLanes, 1, kVectorDepthBlock, 1, !kRound,
-                                     &TileRow<FloatOps>, &PackA<kRound>, &PackB<kRound>, nullptr, nullptr};
+  static constexpr Kernel kKernel = {FloatOps::kRows,
+                                     FloatOps::kVectors * kLanes,
+                                     kLanes,
+                                     1,
+                                     kVectorDepthBlock,
+                                     1,
+                                     !kRound,
+                                     &TileRow<FloatOps>,
+                                     &PackA<kRound>,
+                                     &PackB<kRound>,
+                                     nullptr,
+                                     nullptr};
   return kKernel;
 }
 

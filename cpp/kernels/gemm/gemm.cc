@@ -2,7 +2,6 @@
 #include "attnkit/kernels/gemm.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "attnkit/check.h"
 #include "attnkit/threads.h"
@@ -12,7 +11,10 @@ namespace attnkit::kernels {
 namespace gemm {
 namespace {
 
-static const int64_t kPackedRows = getenv("PR") ? atoi(getenv("PR")) : 64;        // rows of A that are packed at a time, to stay in the L2 cache
+// Rows of A that are read at a time. They pass through the L2 cache twice, as they are and packed, beside the panels of
+// B. Rows that are contiguous are taken by size; of transposed ones (columns contiguous) long stretches are wanted.
+constexpr int64_t kFewestRows = 32, kMostRows = 128, kPieceNumbers = 32 * 1024;
+constexpr int64_t kTaskRows = 512;            // most rows of C in a task
 constexpr int64_t kPanelsWords = 128 * 1024;  // words of B that stay in the L2 cache while rows of A pass
 constexpr int64_t kRowPadding = 16;           // of packed A: its rows then start in different sets of the L1 cache
 
@@ -102,37 +104,44 @@ Ahead AheadOf(const Product& p, const Piece& piece) {
 }
 
 // The pieces of a task, depth by depth, so that a block of B serves all rows.
-std::vector<Piece> PiecesOf(const Product& p, const Block& block) {
-  std::vector<Piece> pieces;
-  const int64_t parts = CeilDiv(block.rows, kPackedRows);
-  int64_t word = 0;
-  do {  // once, too, for a depth of zero
-    const int64_t words = std::min(p.kernel.depth_block, p.words - word);
-    for (int64_t i = 0; i < parts; ++i) {
-      const int64_t begin = i * block.rows / parts, end = (i + 1) * block.rows / parts;
-      pieces.push_back({block.row + begin, end - begin, word, words});
-    }
-    word += words;
-  } while (word < p.words);
-  return pieces;
-}
+class Pieces {
+ public:
+  Pieces(const Product& p, const Block& block) : p_(p), block_(block) {
+    const int64_t depth = std::clamp<int64_t>(p.k, 1, p.kernel.depth_block * p.kernel.word);
+    const int64_t by_size = std::clamp(kPieceNumbers / depth, kFewestRows, kMostRows);
+    parts_ = CeilDiv(block.rows, p.a.column_stride == 1 ? by_size : kMostRows);
+  }
+  // A depth of zero has a block, too: C is written.
+  int64_t count() const { return parts_ * std::max<int64_t>(1, CeilDiv(p_.words, p_.kernel.depth_block)); }
+  Piece at(int64_t i) const {
+    const int64_t part = i % parts_, begin = part * block_.rows / parts_, end = (part + 1) * block_.rows / parts_;
+    const int64_t first = i / parts_ * p_.kernel.depth_block;
+    return {block_.row + begin, end - begin, first, std::min(p_.kernel.depth_block, p_.words - first)};
+  }
+
+ private:
+  const Product& p_;
+  const Block& block_;
+  int64_t parts_;
+};
 
 // One task.
 void MultiplyBlock(const Product& p, const Block& block) {
   const Kernel& kernel = p.kernel;
   const bool in_place = kernel.reads_rows_in_place && p.a.column_stride == 1;
   const int64_t packed_row = std::min(kernel.depth_block, p.words) + kRowPadding;
-  Buffer<float> packed(in_place ? 0 : std::min(block.rows, kPackedRows) * packed_row);
+  Buffer<float> packed(in_place ? 0 : std::min(block.rows, kMostRows) * packed_row);
   if (kernel.begin) kernel.begin();
-  const std::vector<Piece> pieces = PiecesOf(p, block);
-  for (size_t i = 0; i < pieces.size(); ++i) {
-    const Piece& piece = pieces[i];
+  const Pieces pieces(p, block);
+  for (int64_t i = 0; i < pieces.count(); ++i) {
+    const Piece piece = pieces.at(i);
     const MatrixView a = ViewOf(p, piece);
     Ahead ahead;
-    if (i + 1 < pieces.size()) ahead = AheadOf(p, pieces[i + 1]);
+    if (i + 1 < pieces.count()) ahead = AheadOf(p, pieces.at(i + 1));
     if (!in_place) kernel.pack_a(a, piece.rows, DepthOf(p, piece), piece.words, packed.data(), packed_row);
-    MultiplyDepth(p, {piece.row, piece.rows, block.column, block.columns},
-                  {in_place ? a.data : packed.data(), in_place ? a.row_stride : packed_row, piece.first, piece.words, &ahead});
+    MultiplyDepth(
+        p, {piece.row, piece.rows, block.column, block.columns},
+        {in_place ? a.data : packed.data(), in_place ? a.row_stride : packed_row, piece.first, piece.words, &ahead});
   }
   if (kernel.end) kernel.end();
 }
@@ -142,21 +151,21 @@ struct Grid {
   int64_t row_blocks, column_blocks;
 };
 
-// Rows first: a task packs its rows of A, so that tasks side by side in a row would pack the same ones again. When rows are
-// few that costs little, and columns are cut; when those are few too, rows are cut finer.
+// Rows first: a task packs its rows of A, so that tasks side by side in a row would pack the same ones again. When rows
+// are few that costs little, and columns are cut; when those are few too, rows are cut finer.
 Grid ChooseGrid(const Kernel& kernel, int64_t m, int64_t n, int64_t k) {
   constexpr double kTaskFlops = 4e6;  // 20 us at 200 GFLOP/s
   constexpr int64_t kTasksPerThread = 4, kFewestPanels = 4, kFewestTiles = 4;
-  static const int64_t kTaskRows = getenv("TR") ? atoi(getenv("TR")) : 512;
   const double most = 2.0 * m * n * k / kTaskFlops;
   const int64_t threads = ThreadCount();
   const int64_t wanted = threads == 1 ? 1 : std::max<int64_t>(1, std::min<double>(kTasksPerThread * threads, most));
-  Grid grid{CeilDiv(m, kTaskRows), 1};
+  Grid grid{std::max(CeilDiv(m, kTaskRows), std::min(wanted, CeilDiv(m, kMostRows))), 1};
   if (grid.row_blocks < wanted) {
     grid.column_blocks = std::min(CeilDiv(wanted, grid.row_blocks), CeilDiv(CeilDiv(n, kernel.panel), kFewestPanels));
   }
   if (grid.row_blocks * grid.column_blocks < wanted) {
-    grid.row_blocks = std::min(CeilDiv(wanted, grid.column_blocks), CeilDiv(m, kFewestTiles * kernel.rows));
+    const int64_t finest = CeilDiv(m, kFewestTiles * kernel.rows);
+    grid.row_blocks = std::max(grid.row_blocks, std::min(CeilDiv(wanted, grid.column_blocks), finest));
   }
   return grid;
 }
@@ -178,8 +187,8 @@ Buffer<uint8_t> PackAll(const Kernel& kernel, const MatrixView& b, int64_t k, in
   return packed;
 }
 
-void MultiplyAll(const Kernel& kernel, const MatrixView& a, const float* packed, int64_t m, int64_t n, int64_t k, float* c,
-                 int64_t c_row, const Epilogue& epilogue) {
+void MultiplyAll(const Kernel& kernel, const MatrixView& a, const float* packed, int64_t m, int64_t n, int64_t k,
+                 float* c, int64_t c_row, const Epilogue& epilogue) {
   if (m <= 0 || n <= 0) return;
   const Product product{kernel, a, packed, n, k, DepthWords(kernel, k), c, c_row, epilogue};
   const Grid grid = ChooseGrid(kernel, m, n, k);
@@ -197,7 +206,8 @@ void MultiplyAll(const Kernel& kernel, const MatrixView& a, const float* packed,
 
 }  // namespace gemm
 
-PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride, Precision precision) {
+PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride,
+                        Precision precision) {
   const gemm::Kernel& kernel = gemm::KernelFor(precision);
   PackedMatrix packed;
   packed.k = k;

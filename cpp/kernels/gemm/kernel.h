@@ -1,8 +1,8 @@
 // What the driver (gemm.cc) and the register kernels agree on.
 //
-// Everything is counted in 32-bit words of depth: a word is a float32, or a pair of bf16 numbers of consecutive k. Packed B
-// is a sequence of panels, each [depth, width] words, so that one step of depth reads whole vectors; A is rows of words.
-// Only the last panel may be narrower than the others.
+// Everything is counted in 32-bit words of depth: a word is a float32, or a pair of bf16 numbers of consecutive k.
+// Packed B is a sequence of panels, each [depth, width] words, so that one step of depth reads whole vectors; A is rows
+// of words. Only the last panel may be narrower than the others.
 #pragma once
 
 #include <cstdint>
@@ -24,8 +24,8 @@ struct MatrixView {
   MatrixView transposed() const { return {data, column_stride, row_stride}; }
 };
 
-// Rows of memory that will be read after the present call. The kernels fetch them into the second-level cache, a line now and
-// then: bursts would wait for each other, and rows that lie far apart are beyond what the hardware foresees.
+// Rows of memory that will be read after the present call. The kernels fetch them into the second-level cache, a line
+// now and then: bursts would wait for each other, and rows that lie far apart are beyond what the hardware foresees.
 struct Ahead {
   static constexpr int64_t kLine = 16;  // numbers of a cache line
 
@@ -34,7 +34,10 @@ struct Ahead {
 
   Ahead() = default;
   Ahead(const float* data, int64_t rows, int64_t columns, int64_t row_stride)
-      : next(data), lines_left(CeilDiv(columns, kLine)), rows_left(rows), row_lines(lines_left),
+      : next(data),
+        lines_left(CeilDiv(columns, kLine)),
+        rows_left(rows),
+        row_lines(lines_left),
         row_gap(row_stride - row_lines * kLine) {}
 
   void Fetch() {
@@ -64,12 +67,12 @@ struct TileCall {
 };
 
 struct Kernel {
-  int64_t rows;        // most rows of a TileCall
-  int64_t panel;       // columns of a full panel
-  int64_t lanes;       // a narrower last panel is padded to a multiple of this
-  int64_t depth_unit;  // depth is padded to a multiple of this many words
-  int64_t depth_block; // words of depth that A and B are read in at a time
-  int64_t word;        // numbers in a word
+  int64_t rows;              // most rows of a TileCall
+  int64_t panel;             // columns of a full panel
+  int64_t lanes;             // a narrower last panel is padded to a multiple of this
+  int64_t depth_unit;        // depth is padded to a multiple of this many words
+  int64_t depth_block;       // words of depth that A and B are read in at a time
+  int64_t word;              // numbers in a word
   bool reads_rows_in_place;  // A need not be packed when its rows are contiguous
 
   // C[rows, columns] of any number of columns.
@@ -83,8 +86,8 @@ struct Kernel {
   void (*end)();
 };
 
-const Kernel& Float32Kernel();   // for ActiveIsa()
-const Kernel& RoundedKernel();   // for ActiveIsa(): bf16 inputs multiplied as float32
+const Kernel& Float32Kernel();  // for ActiveIsa()
+const Kernel& RoundedKernel();  // for ActiveIsa(): bf16 inputs multiplied as float32
 #if defined(__x86_64__)
 const Kernel& Avx512Bf16Kernel();
 const Kernel& AmxKernel();
@@ -99,16 +102,18 @@ inline const Kernel& KernelFor(Precision precision) {
   return RoundedKernel();
 }
 
-// Words of depth at a time: a tile of A and a panel of B, over so many words, stay in the caches that the kernel reads from.
+// Words of depth at a time: a tile of A and a panel of B, over so many words, stay in the caches that the kernel reads
+// from.
 constexpr int64_t kVectorDepthBlock = 512, kAmxDepthBlock = 256;
 
 // All of B [k, n] in panels.
 Buffer<uint8_t> PackAll(const Kernel& kernel, const MatrixView& b, int64_t k, int64_t n);
 // C[m, n] = epilogue(A · B) for B from PackAll. Parallel over blocks of C.
-void MultiplyAll(const Kernel& kernel, const MatrixView& a, const float* packed, int64_t m, int64_t n, int64_t k, float* c,
-                 int64_t c_row, const Epilogue& epilogue);
+void MultiplyAll(const Kernel& kernel, const MatrixView& a, const float* packed, int64_t m, int64_t n, int64_t k,
+                 float* c, int64_t c_row, const Epilogue& epilogue);
 
 // C = activation(pre) over [rows, columns]; pre may be C.
-void ActivateBlock(Activation activation, const float* pre, float* c, int64_t row_stride, int64_t rows, int64_t columns);
+void ActivateBlock(Activation activation, const float* pre, float* c, int64_t row_stride, int64_t rows,
+                   int64_t columns);
 
 }  // namespace attnkit::kernels::gemm
