@@ -8,6 +8,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+import attnkit._openmp  # noqa: F401  # isort: skip  # before anything else loads the core
+
 from attnkit._core import (
     Tensor,
     get_num_threads,

@@ -442,6 +442,19 @@ def test_top_k_ranks_nan_lowest(isa: str) -> None:
     assert indices[0, 3] == 0
 
 
+def test_top_k_of_long_rows_with_nan_and_infinity(isa: str) -> None:
+    x = numbers(3, 5000)
+    x[:, ::3] = np.nan
+    x[1, 400:404] = INFINITY
+    x[2] = np.nan
+    x[2, [77, 4000]] = 1.0, -INFINITY
+    for k in (1, 5, 40):
+        values, indices = _core.top_k(x, k)
+        expected = reference.top_k(np.where(np.isnan(x), -INFINITY, x), k)[1]
+        np.testing.assert_array_equal(indices, expected)
+        np.testing.assert_array_equal(values, np.take_along_axis(x, expected, axis=-1))
+
+
 @pytest.mark.parametrize("k", [-1, 0, 6])
 def test_top_k_of_more_than_there_is_is_refused(k: int) -> None:
     with pytest.raises(ValueError, match=r"\[top_k\] expected .* got"):

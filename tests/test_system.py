@@ -92,7 +92,7 @@ def test_each_instruction_set_of_the_machine_can_be_forced() -> None:
 
 
 def test_an_impossible_instruction_set_is_refused() -> None:
-    result = python("import attnkit", ATTNKIT_ISA="itanium")
+    result = python("import attnkit; attnkit.ops.softmax([[1.0]])", ATTNKIT_ISA="itanium")
     assert result.returncode != 0
     assert "expected an instruction set of this machine" in result.stderr and '"itanium"' in result.stderr
     before = _core.active_isa()
@@ -100,6 +100,12 @@ def test_an_impossible_instruction_set_is_refused() -> None:
     with pytest.raises(ValueError, match=re.escape(f'got "{missing}"')):
         _core.set_isa(missing)
     assert _core.active_isa() == before
+
+
+def test_threads_give_way_and_leave_the_environment_alone() -> None:
+    code = "import os; {}; import attnkit; print([os.environ.get(k) for k in ('GOMP_SPINCOUNT', 'OMP_WAIT_POLICY')])"
+    assert output_of(code.format("pass")) == "[None, None]"
+    assert output_of(code.format("os.environ['GOMP_SPINCOUNT'] = '7'")) == "['7', None]"
 
 
 def test_every_instruction_set_agrees() -> None:

@@ -6,6 +6,7 @@
 // After foreach_target.h:
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 #include <vector>
 
@@ -26,7 +27,13 @@ class Candidates {
  public:
   explicit Candidates(int64_t k) : k_(k), capacity_(k + std::max<int64_t>(k, 64)) { entries_.reserve(capacity_); }
 
-  // The first numbers of a row; returns how many.
+  // Of a row that has k numbers of at least `floor`; the others need not be offered.
+  void StartFrom(float floor) {
+    entries_.clear();
+    threshold_ = std::nextafter(floor, -std::numeric_limits<float>::infinity());
+  }
+
+  // Of a row that nothing is known about: takes its first numbers, returns how many.
   int64_t Start(const float* x, int64_t columns) {
     const int64_t count = std::min(columns, capacity_);
     entries_.clear();
@@ -80,13 +87,41 @@ namespace attnkit::kernels::HWY_NAMESPACE {
 
 HWY_INLINE bool AnyAbove(FloatVec v, FloatVec threshold) { return !hn::AllFalse(Floats(), hn::Gt(v, threshold)); }
 
-// Few numbers of a row ever pass the threshold: whole groups of vectors are passed over by one comparison.
+// A number that at least k of the row reach, found without a branch: each lane of several accumulators has the maximum
+// of numbers of its own, and k of these maxima are at least as large as the k-th of them. -inf where that tells
+// nothing.
+HWY_INLINE float Floor(const float* x, int64_t columns, int64_t k) {
+  const Floats d;
+  constexpr int kAccumulators = 8;
+  constexpr float kNone = -std::numeric_limits<float>::infinity();
+  const int64_t lanes = FloatLanes(), maxima = kAccumulators * lanes;
+  if (2 * k > maxima || columns < 4 * maxima) return kNone;
+  FloatVec largest[kAccumulators];
+  for (auto& vector : largest) vector = hn::Set(d, kNone);
+  ForVectors<kAccumulators>(columns, [&](auto access, int64_t i, int slot) ATTNKIT_BODY {
+    largest[slot] = hn::Max(largest[slot], access.Fill(access.Load(x + i), hn::Set(d, kNone)));
+  });
+  HWY_ALIGN float values[kAccumulators * hn::MaxLanes(d)];
+  for (int a = 0; a < kAccumulators; ++a) hn::Store(largest[a], d, values + a * lanes);
+  std::replace_if(
+      values, values + maxima, [](float value) { return std::isnan(value); }, kNone);
+  std::nth_element(values, values + (k - 1), values + maxima, std::greater<float>());
+  return values[k - 1];
+}
+
+// Few numbers of a row pass the threshold: whole groups of vectors are passed over by one comparison.
 void TopKRows(const float* x, int64_t rows, int64_t columns, int64_t k, float* values, int32_t* indices) {
   const Floats d;
   const int64_t lanes = FloatLanes(), group = 4 * lanes;
   Candidates best(k);
   for (int64_t r = 0; r < rows; ++r, x += columns, values += k, indices += k) {
-    int64_t i = best.Start(x, columns);
+    int64_t i = 0;
+    const float floor = Floor(x, columns, k);
+    if (floor > -std::numeric_limits<float>::infinity()) {
+      best.StartFrom(floor);
+    } else {
+      i = best.Start(x, columns);
+    }
     for (; i + group <= columns; i += group) {
       const FloatVec threshold = hn::Set(d, best.threshold());
       const FloatVec v0 = hn::LoadU(d, x + i), v1 = hn::LoadU(d, x + i + lanes);

@@ -151,32 +151,37 @@ class ForwardWorker {
       if (sequence_.queries <= kFewQueries) {
         RunFewQueries(head, h == first);
       } else {
-        Prefetch(task, next, h);
-        RunHead(head, queries, h == first);
+        RunHead(head, task, next, h == first);
       }
       if (head.weights) FinishWeights(head, queries);
     }
   }
 
-  // What comes after head h of the task: the next head of its group, or the next task.
-  void Prefetch(const Task& task, const Task& next, int64_t h) {
-    const bool same_keys = h + 1 < (task.kv_head + 1) * (shape_.heads / shape_.kv_heads);
-    const Task& after = same_keys ? task : next;
-    const int64_t head = same_keys ? h + 1 : next.kv_head * (shape_.heads / shape_.kv_heads);
-    const int64_t keys = after.sequence.keys, block = KeyBlock(keys);
-    const Range queries = after.queries();
-    prefetcher_.Start(CeilDiv(task.queries().size(), kTileRows));
-    const HeadsLayout &q = shape_.query, &o = shape_.output, &k = shape_.key, &v = shape_.value;
-    prefetcher_.Add(HeadRows(call_.query, q, shape_.query_offsets, after.b, head) + queries.begin * q.row_stride,
-                    q.row_stride, shape_.d_head, queries.size());
-    prefetcher_.Add(HeadRows(call_.output, o, shape_.query_offsets, after.b, head) + queries.begin * o.row_stride,
-                    o.row_stride, shape_.d_value, queries.size());
-    if (same_keys) return;
-    prefetcher_.Add(HeadRows(call_.key, k, shape_.key_offsets, after.b, after.kv_head), k.row_stride, shape_.d_head, block);
-    prefetcher_.Add(HeadRows(call_.value, v, shape_.key_offsets, after.b, after.kv_head), v.row_stride, shape_.d_value, block);
+  void PrefetchKeys(const Task& task, int64_t first, int64_t count) {
+    const HeadsLayout &k = shape_.key, &v = shape_.value;
+    const float* key = HeadRows(call_.key, k, shape_.key_offsets, task.b, task.kv_head);
+    const float* value = HeadRows(call_.value, v, shape_.key_offsets, task.b, task.kv_head);
+    prefetcher_.Add(key + first * k.row_stride, k.row_stride, shape_.d_head, count);
+    prefetcher_.Add(value + first * v.row_stride, v.row_stride, shape_.d_value, count);
   }
 
-  void RunHead(Head& head, Range queries, bool first_of_group) {
+  // What comes after head h of the task: the next head of its group, or the next task.
+  void PrefetchNext(const Task& task, const Task& next, int64_t h) {
+    const int64_t group = shape_.heads / shape_.kv_heads;
+    const bool same_keys = h + 1 < (task.kv_head + 1) * group;
+    const Task& after = same_keys ? task : next;
+    const int64_t head = same_keys ? h + 1 : next.kv_head * group;
+    const HeadsLayout &q = shape_.query, &o = shape_.output;
+    const float* query = HeadRows(call_.query, q, shape_.query_offsets, after.b, head);
+    const float* output = HeadRows(call_.output, o, shape_.query_offsets, after.b, head);
+    const Range queries = after.queries();
+    prefetcher_.Add(query + queries.begin * q.row_stride, q.row_stride, shape_.d_head, queries.size());
+    prefetcher_.Add(output + queries.begin * o.row_stride, o.row_stride, shape_.d_value, queries.size());
+    if (!same_keys) PrefetchKeys(next, 0, std::min(kKeyBlock, next.sequence.keys));
+  }
+
+  void RunHead(Head& head, const Task& task, const Task& next, bool first_of_group) {
+    const Range queries = task.queries();
     const int64_t keys = sequence_.keys, block = KeyBlock(keys);
     const int64_t tiles = CeilDiv(queries.size(), kTileRows);
     for (int64_t t = 0; t < tiles; ++t) states_[t].started = false;
@@ -185,6 +190,12 @@ class ForwardWorker {
       const int64_t count = std::min(block, keys - first);
       if (Intersect(visible, {first, first + count}).empty()) continue;
       if (first_of_group || block < keys) Pack(head, first, count, queries.size());
+      prefetcher_.Start(tiles);
+      if (first + count < visible.end) {
+        PrefetchKeys(task, first + count, std::min(block, keys - first - count));
+      } else {
+        PrefetchNext(task, next, head.number);
+      }
       for (int64_t t = 0; t < tiles; ++t) {
         const int64_t i = queries.begin + t * kTileRows;
         Step step{{i, std::min(i + kTileRows, queries.end)}, first, {}, RoundUp(count, kLanes), false, &states_[t]};
