@@ -340,10 +340,10 @@ namespace attention {
 // With fewer pairs than this, the groups of keys of a long sequence become tasks of their own. The result is the same.
 constexpr int64_t kManyPairs = 64;
 
-auto PieceKernel() { return ATTNKIT_DISPATCH(RunBackward); }
-auto RegionKernel() { return ATTNKIT_DISPATCH(RunBackwardRegion); }
+static auto PieceKernel() { return ATTNKIT_DISPATCH(RunBackward); }
+static auto RegionKernel() { return ATTNKIT_DISPATCH(RunBackwardRegion); }
 
-std::vector<Piece> BackwardPieces(const AttentionShape& shape, bool by_group) {
+static std::vector<Piece> BackwardPieces(const AttentionShape& shape, bool by_group) {
   const auto groups = [&](int64_t b) { return by_group ? KeyGroups(SequenceAt(shape, b).keys) : 1; };
   return SplitTasks(
       shape.batch, [&](int64_t b) { return shape.kv_heads * groups(b); },
@@ -357,7 +357,7 @@ std::vector<Piece> BackwardPieces(const AttentionShape& shape, bool by_group) {
 }
 
 // dquery += its parts, in order of the groups of keys.
-void AddParts(const BackwardCall& call) {
+static void AddParts(const BackwardCall& call) {
   const AttentionShape& shape = *call.shape;
   constexpr int64_t kRows = 64;
   const int64_t blocks = CeilDiv(call.longest_queries, kRows);

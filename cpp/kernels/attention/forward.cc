@@ -6,7 +6,6 @@
 #include "attnkit/check.h"
 #include "attnkit/threads.h"
 #include "kernels/attention/geometry.h"
-#include "kernels/attention/prefetch.h"
 
 #ifndef ATTNKIT_KERNELS_ATTENTION_FORWARD_CALL_
 #define ATTNKIT_KERNELS_ATTENTION_FORWARD_CALL_
@@ -70,10 +69,9 @@ class ForwardWorker {
   void Run(const Piece& piece) {
     Task task = TaskAt(piece.sequence, piece.task);
     for (int64_t count = piece.count; count > 0; --count) {
-      const Task next = count > 1 ? TaskAfter(task) : task;
       sequence_ = task.sequence;
-      RunTask(task, next);
-      task = next;
+      RunTask(task);
+      if (count > 1) task = TaskAfter(task);
     }
   }
 
@@ -139,7 +137,7 @@ class ForwardWorker {
     TileState* state;
   };
 
-  void RunTask(const Task& task, const Task& next) {
+  void RunTask(const Task& task) {
     const int64_t group = shape_.heads / shape_.kv_heads, first = task.kv_head * group;
     const Range queries = task.queries();
     for (int64_t h = first; h < first + group; ++h) {
@@ -151,37 +149,13 @@ class ForwardWorker {
       if (sequence_.queries <= kFewQueries) {
         RunFewQueries(head, h == first);
       } else {
-        RunHead(head, task, next, h == first);
+        RunHead(head, queries, h == first);
       }
       if (head.weights) FinishWeights(head, queries);
     }
   }
 
-  void PrefetchKeys(const Task& task, int64_t first, int64_t count) {
-    const HeadsLayout &k = shape_.key, &v = shape_.value;
-    const float* key = HeadRows(call_.key, k, shape_.key_offsets, task.b, task.kv_head);
-    const float* value = HeadRows(call_.value, v, shape_.key_offsets, task.b, task.kv_head);
-    prefetcher_.Add(key + first * k.row_stride, k.row_stride, shape_.d_head, count);
-    prefetcher_.Add(value + first * v.row_stride, v.row_stride, shape_.d_value, count);
-  }
-
-  // What comes after head h of the task: the next head of its group, or the next task.
-  void PrefetchNext(const Task& task, const Task& next, int64_t h) {
-    const int64_t group = shape_.heads / shape_.kv_heads;
-    const bool same_keys = h + 1 < (task.kv_head + 1) * group;
-    const Task& after = same_keys ? task : next;
-    const int64_t head = same_keys ? h + 1 : next.kv_head * group;
-    const HeadsLayout &q = shape_.query, &o = shape_.output;
-    const float* query = HeadRows(call_.query, q, shape_.query_offsets, after.b, head);
-    const float* output = HeadRows(call_.output, o, shape_.query_offsets, after.b, head);
-    const Range queries = after.queries();
-    prefetcher_.Add(query + queries.begin * q.row_stride, q.row_stride, shape_.d_head, queries.size());
-    prefetcher_.Add(output + queries.begin * o.row_stride, o.row_stride, shape_.d_value, queries.size());
-    if (!same_keys) PrefetchKeys(next, 0, std::min(kKeyBlock, next.sequence.keys));
-  }
-
-  void RunHead(Head& head, const Task& task, const Task& next, bool first_of_group) {
-    const Range queries = task.queries();
+  void RunHead(Head& head, Range queries, bool first_of_group) {
     const int64_t keys = sequence_.keys, block = KeyBlock(keys);
     const int64_t tiles = CeilDiv(queries.size(), kTileRows);
     for (int64_t t = 0; t < tiles; ++t) states_[t].started = false;
@@ -190,12 +164,6 @@ class ForwardWorker {
       const int64_t count = std::min(block, keys - first);
       if (Intersect(visible, {first, first + count}).empty()) continue;
       if (first_of_group || block < keys) Pack(head, first, count, queries.size());
-      prefetcher_.Start(tiles);
-      if (first + count < visible.end) {
-        PrefetchKeys(task, first + count, std::min(block, keys - first - count));
-      } else {
-        PrefetchNext(task, next, head.number);
-      }
       for (int64_t t = 0; t < tiles; ++t) {
         const int64_t i = queries.begin + t * kTileRows;
         Step step{{i, std::min(i + kTileRows, queries.end)}, first, {}, RoundUp(count, kLanes), false, &states_[t]};
@@ -251,7 +219,6 @@ class ForwardWorker {
                         step.last ? row_scale : nullptr};
     RowsProduct(p, tile.rows, step.seen.size(), value.data + step.seen.begin * value.stride, value.stride, shape_.d_value,
                 result);
-    prefetcher_.Step();
     if (!some_empty) return;
     for (int64_t r = 0; r < tile.rows; ++r) {
       if (state.sum[r] == 0.0f) ZeroOutput(head, step.queries.begin + r);
@@ -391,7 +358,6 @@ class ForwardWorker {
   float *packed_key_, *value_, *scores_, *mask_row_;
   uint16_t* numbers_;
   RowsView packed_value_{};
-  Prefetcher prefetcher_;
   Range ranges_[kTileRows];  // of the step at hand: what each of its queries sees
   const DropoutRule dropout_;
   Sequence sequence_;
@@ -420,9 +386,9 @@ int64_t WeightsSize(const AttentionShape& shape) {
 
 namespace attention {
 
-auto ForwardKernel() { return ATTNKIT_DISPATCH(RunForward); }
+static auto ForwardKernel() { return ATTNKIT_DISPATCH(RunForward); }
 
-std::vector<int64_t> WeightsStart(const AttentionShape& shape) {
+static std::vector<int64_t> WeightsStart(const AttentionShape& shape) {
   std::vector<int64_t> start(shape.batch + 1, 0);
   for (int64_t b = 0; b < shape.batch; ++b) {
     const Sequence sequence = SequenceAt(shape, b);
