@@ -42,8 +42,9 @@ inline int64_t RowBlocks(int64_t queries) { return CeilDiv(queries, kTaskRows); 
 HWY_BEFORE_NAMESPACE();
 namespace attnkit::kernels::attention::HWY_NAMESPACE {
 
-// Running maximum and sum of a tile's queries.
 static_assert(kTileRows <= kSoftmaxRows);
+
+// Running maximum and sum of a tile's queries.
 struct alignas(64) TileState {
   float max[kSoftmaxRows], sum[kSoftmaxRows];
   bool started;
