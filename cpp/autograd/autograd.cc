@@ -16,10 +16,13 @@ thread_local bool grad_enabled = true;
 thread_local kernels::Precision matmul_precision = kernels::Precision::kFloat32;
 
 struct Latest {
-  bool operator()(const std::shared_ptr<Node>& a, const std::shared_ptr<Node>& b) const { return a->sequence() < b->sequence(); }
+  bool operator()(const std::shared_ptr<Node>& a, const std::shared_ptr<Node>& b) const {
+    return a->sequence() < b->sequence();
+  }
 };
 
-// The gradients that have reached a node so far. `owned` says that nobody else holds the tensor, so that it may be added to.
+// The gradients that have reached a node so far. `owned` says that nobody else holds the tensor, so that it may be
+// added to.
 struct Pending {
   std::vector<Tensor> gradients;
   std::vector<bool> owned;
@@ -57,13 +60,14 @@ class Engine {
     const std::vector<Tensor> inputs = node.inputs();
     node.Release();
     for (size_t i = 0; i < inputs.size(); ++i) {
-      if (i < gradients.size() && gradients[i] && inputs[i].requires_grad()) Deliver(inputs[i], std::move(gradients[i]));
+      if (i < gradients.size() && gradients[i] && inputs[i].requires_grad())
+        Deliver(inputs[i], std::move(gradients[i]));
     }
   }
 
   void Deliver(const Tensor& target, Tensor gradient) {
-    ATTNKIT_CHECK(gradient.shape() == target.shape(), "[backward] expected a gradient of shape ", ToString(target.shape()), ", got ",
-                  ToString(gradient.shape()));
+    ATTNKIT_CHECK(gradient.shape() == target.shape(), "[backward] expected a gradient of shape ",
+                  ToString(target.shape()), ", got ", ToString(gradient.shape()));
     const std::shared_ptr<Node>& node = target.node();
     if (!node) {
       Accumulate(target, std::move(gradient));
@@ -109,7 +113,8 @@ Node::Node(const char* name, std::vector<Tensor> inputs, std::vector<Shape> outp
       output_shapes_(std::move(output_shapes)),
       backward_(std::move(backward)) {}
 
-// A long graph that is dropped without backward would recurse once a node, through Tensor and Node; take it apart in a loop.
+// A long graph that is dropped without backward would recurse once a node, through Tensor and Node; take it apart in a
+// loop.
 Node::~Node() {
   std::vector<Tensor> chain = std::move(inputs_);
   while (!chain.empty()) {

@@ -13,8 +13,8 @@ namespace attnkit {
 int64_t SizeOf(const Shape& shape) {
   int64_t size = 1;
   for (int64_t length : shape) {
-    ATTNKIT_CHECK(length >= 0 && !__builtin_mul_overflow(size, length, &size), "[tensor] expected sizes >= 0 whose product fits, got ",
-                  ToString(shape));
+    ATTNKIT_CHECK(length >= 0 && !__builtin_mul_overflow(size, length, &size),
+                  "[tensor] expected sizes >= 0 whose product fits, got ", ToString(shape));
   }
   return size;
 }
@@ -58,7 +58,8 @@ bool Storage::PackKey::operator<(const PackKey& other) const {
 
 std::shared_ptr<const kernels::PackedMatrix> Storage::Packed(int64_t offset, int64_t k, int64_t n, int64_t row_stride,
                                                              int64_t column_stride, kernels::Precision precision) {
-  const PackKey key{offset, k, n, row_stride, column_stride, static_cast<int>(precision), static_cast<int>(ActiveIsa())};
+  const PackKey key{
+      offset, k, n, row_stride, column_stride, static_cast<int>(precision), static_cast<int>(ActiveIsa())};
   {
     std::lock_guard<std::mutex> lock(mutex_);
     const auto found = packed_.find(key);
@@ -98,8 +99,8 @@ Tensor Tensor::View(Shape shape, int64_t offset) const {
   Tensor view;
   view.impl_ = std::make_shared<Impl>();
   view.impl_->size = SizeOf(shape);
-  ATTNKIT_CHECK(offset >= 0 && offset + view.impl_->size <= size(), "[view] expected a shape of at most ", size(), " numbers, got ",
-                ToString(shape));
+  ATTNKIT_CHECK(offset >= 0 && offset + view.impl_->size <= size(), "[view] expected a shape of at most ", size(),
+                " numbers, got ", ToString(shape));
   view.impl_->shape = std::move(shape);
   view.impl_->storage = impl_->storage;
   view.impl_->offset = impl_->offset + offset;
@@ -131,7 +132,8 @@ Tensor Tensor::grad() const {
 }
 
 void Tensor::set_grad(Tensor grad) {
-  ATTNKIT_CHECK(!grad || grad.shape() == shape(), "[grad] expected shape ", ToString(shape()), ", got ", ToString(grad.shape()));
+  ATTNKIT_CHECK(!grad || grad.shape() == shape(), "[grad] expected shape ", ToString(shape()), ", got ",
+                ToString(grad.shape()));
   impl_->grad = std::move(grad.impl_);
 }
 

@@ -30,10 +30,12 @@ int attnkit_softmax(const float* x, int64_t rows, int64_t columns, float* y) noe
   });
 }
 
-int attnkit_layer_norm(const float* x, const float* weight, const float* bias, int64_t rows, int64_t columns, float eps, float* y) noexcept {
+int attnkit_layer_norm(const float* x, const float* weight, const float* bias, int64_t rows, int64_t columns, float eps,
+                       float* y) noexcept {
   return Guarded([&] {
     ATTNKIT_CHECK(rows >= 0 && columns >= 0, "[layer_norm] expected sizes >= 0");
-    kernels::AddDropoutLayerNormForward(x, nullptr, weight, bias, rows, columns, eps, 0.0f, {}, nullptr, y, nullptr, nullptr);
+    kernels::AddDropoutLayerNormForward(x, nullptr, weight, bias, rows, columns, eps, 0.0f, {}, nullptr, y, nullptr,
+                                        nullptr);
   });
 }
 
@@ -44,10 +46,12 @@ int attnkit_matmul(const float* a, const float* b, int64_t m, int64_t n, int64_t
   });
 }
 
-int attnkit_attention(const float* query, const float* key, const float* value, int64_t batch, int64_t heads, int64_t kv_heads, int64_t queries,
-                      int64_t keys, int64_t d_head, int64_t d_value, int causal, float scale, float* output, float* weights) noexcept {
+int attnkit_attention(const float* query, const float* key, const float* value, int64_t batch, int64_t heads,
+                      int64_t kv_heads, int64_t queries, int64_t keys, int64_t d_head, int64_t d_value, int causal,
+                      float scale, float* output, float* weights) noexcept {
   return Guarded([&] {
-    ATTNKIT_CHECK(batch >= 0 && kv_heads >= 1 && heads >= 1 && heads % kv_heads == 0 && queries >= 0 && keys >= 0 && d_head >= 1 && d_value >= 1,
+    ATTNKIT_CHECK(batch >= 0 && kv_heads >= 1 && heads >= 1 && heads % kv_heads == 0 && queries >= 0 && keys >= 0 &&
+                      d_head >= 1 && d_value >= 1,
                   "[attention] expected sizes >= 0 and heads a multiple of kv_heads");
     kernels::AttentionShape shape;
     shape.batch = batch, shape.heads = heads, shape.kv_heads = kv_heads;

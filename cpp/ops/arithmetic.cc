@@ -9,7 +9,8 @@ Shape BroadcastShape(const char* op, const Shape& x, const Shape& y) {
   Shape shape(std::max(x.size(), y.size()), 1);
   for (size_t i = 1; i <= shape.size(); ++i) {
     const int64_t a = i <= x.size() ? x[x.size() - i] : 1, b = i <= y.size() ? y[y.size() - i] : 1;
-    ATTNKIT_CHECK(a == b || a == 1 || b == 1, "[", op, "] expected shapes that broadcast, got ", ToString(x), " and ", ToString(y));
+    ATTNKIT_CHECK(a == b || a == 1 || b == 1, "[", op, "] expected shapes that broadcast, got ", ToString(x), " and ",
+                  ToString(y));
     shape[shape.size() - i] = a == 1 ? b : a;
   }
   return shape;
@@ -56,7 +57,9 @@ Tensor Subtract(const Tensor& left, const Tensor& right) {
   Tensor out(x.shape());
   kernels::Subtract(x.data(), y.data(), x.size(), out.data());
   if (NeedsGrad({x, y})) {
-    Record("subtract", {x, y}, {&out}, [](std::vector<Tensor>& dy) { return std::vector<Tensor>{dy[0], Negated(dy[0])}; });
+    Record("subtract", {x, y}, {&out}, [](std::vector<Tensor>& dy) {
+      return std::vector<Tensor>{dy[0], Negated(dy[0])};
+    });
   }
   return out;
 }

@@ -31,18 +31,23 @@ std::vector<Tensor> AttentionBackward(const Saved& s, const std::vector<Tensor>&
   // Operands that share a source share its gradient.
   const Tensor dquery(s.query.source.shape());
   const Tensor dkey = s.key.source.SameAs(s.query.source) ? dquery : Tensor(s.key.source.shape());
-  const Tensor dvalue = s.value.source.SameAs(s.query.source) ? dquery : s.value.source.SameAs(s.key.source) ? dkey : Tensor(s.value.source.shape());
+  const Tensor dvalue = s.value.source.SameAs(s.query.source) ? dquery
+                        : s.value.source.SameAs(s.key.source) ? dkey
+                                                              : Tensor(s.value.source.shape());
   const Tensor dmask = s.need_mask ? Tensor::Zeros(s.mask.shape()) : Tensor();
-  kernels::AttentionBackward(s.shape, s.query.data(), s.key.data(), s.value.data(), s.output.data(), s.lse.data(), dy[0].data(),
-                             dquery.data() + s.query.column, dkey.data() + s.key.column, dvalue.data() + s.value.column,
-                             dmask ? dmask.data() : nullptr);
-  return {dquery, dkey.SameAs(dquery) ? Tensor() : dkey, dvalue.SameAs(dquery) || dvalue.SameAs(dkey) ? Tensor() : dvalue, dmask};
+  kernels::AttentionBackward(s.shape, s.query.data(), s.key.data(), s.value.data(), s.output.data(), s.lse.data(),
+                             dy[0].data(), dquery.data() + s.query.column, dkey.data() + s.key.column,
+                             dvalue.data() + s.value.column, dmask ? dmask.data() : nullptr);
+  return {dquery, dkey.SameAs(dquery) ? Tensor() : dkey,
+          dvalue.SameAs(dquery) || dvalue.SameAs(dkey) ? Tensor() : dvalue, dmask};
 }
 
 void ApplyOptions(const AttentionOptions& options, AttentionShape& shape) {
-  ATTNKIT_CHECK(options.dropout >= 0.0f && options.dropout < 1.0f, "[attention] expected dropout in [0, 1), got ", options.dropout);
+  ATTNKIT_CHECK(options.dropout >= 0.0f && options.dropout < 1.0f, "[attention] expected dropout in [0, 1), got ",
+                options.dropout);
   ATTNKIT_CHECK(options.softcap >= 0.0f, "[attention] expected softcap >= 0, got ", options.softcap);
-  shape.scale = options.scale ? *options.scale : 1.0f / std::sqrt(static_cast<float>(std::max<int64_t>(1, shape.d_head)));
+  shape.scale =
+      options.scale ? *options.scale : 1.0f / std::sqrt(static_cast<float>(std::max<int64_t>(1, shape.d_head)));
   shape.softcap = options.softcap;
   shape.causal = options.causal;
   shape.window_left = options.window_left;
@@ -63,7 +68,8 @@ void SetMask(const Shape& mask_shape, AttentionShape& shape) {
     shape.mask_strides[axis] = mask_shape[i] == 1 ? 0 : stride;
     stride *= mask_shape[i];
   }
-  ATTNKIT_CHECK(fits, "[attention] expected mask that broadcasts to ", ToString({full, full + 4}), ", got ", ToString(mask_shape));
+  ATTNKIT_CHECK(fits, "[attention] expected mask that broadcasts to ", ToString({full, full + 4}), ", got ",
+                ToString(mask_shape));
 }
 
 void ApplyMask(const AttentionOptions& options, AttentionShape& shape) {
@@ -79,51 +85,61 @@ void ApplyMask(const AttentionOptions& options, AttentionShape& shape) {
 }
 
 // Runs the kernel and records. `saved` has everything but output and lse.
-AttentionResult Run(Saved saved, Shape output_shape, Shape weights_shape, const std::vector<Tensor>& inputs, bool return_weights) {
+AttentionResult Run(Saved saved, Shape output_shape, Shape weights_shape, const std::vector<Tensor>& inputs,
+                    bool return_weights) {
   AttentionResult result;
   result.output = Tensor(std::move(output_shape));
   saved.lse = Tensor({saved.shape.heads * kernels::TotalQueries(saved.shape)});
   if (return_weights) result.weights = Tensor(std::move(weights_shape));
-  kernels::AttentionForward(saved.shape, saved.query.data(), saved.key.data(), saved.value.data(), result.output.data(), saved.lse.data(),
-                            result.weights ? result.weights.data() : nullptr);
+  kernels::AttentionForward(saved.shape, saved.query.data(), saved.key.data(), saved.value.data(), result.output.data(),
+                            saved.lse.data(), result.weights ? result.weights.data() : nullptr);
   if (NeedsGrad(inputs)) {
     saved.output = result.output.Detach();
-    Record("attention", inputs, {&result.output}, [saved](std::vector<Tensor>& dy) { return AttentionBackward(saved, dy); });
+    Record("attention", inputs, {&result.output},
+           [saved](std::vector<Tensor>& dy) { return AttentionBackward(saved, dy); });
   }
   return result;
 }
 
 // [B, heads, length, width], contiguous.
-HeadsLayout ContiguousLayout(const Tensor& x) { return {x.dim(1) * x.dim(2) * x.dim(3), x.dim(2) * x.dim(3), x.dim(3)}; }
+HeadsLayout ContiguousLayout(const Tensor& x) {
+  return {x.dim(1) * x.dim(2) * x.dim(3), x.dim(2) * x.dim(3), x.dim(3)};
+}
 
 void CheckHeads(const Tensor& query, const Tensor& key, const Tensor& value) {
   ATTNKIT_CHECK(query.rank() == 4, "[attention] expected query of shape [B, H, N, D], got ", ToString(query.shape()));
-  ATTNKIT_CHECK(key.rank() == 4 && key.dim(0) == query.dim(0) && key.dim(3) == query.dim(3), "[attention] expected key of shape [",
-                query.dim(0), ", Hk, M, ", query.dim(3), "], got ", ToString(key.shape()));
+  ATTNKIT_CHECK(key.rank() == 4 && key.dim(0) == query.dim(0) && key.dim(3) == query.dim(3),
+                "[attention] expected key of shape [", query.dim(0), ", Hk, M, ", query.dim(3), "], got ",
+                ToString(key.shape()));
   ATTNKIT_CHECK(key.dim(1) > 0 && query.dim(1) % key.dim(1) == 0, "[attention] expected ", query.dim(1),
                 " query heads to be a multiple of the key heads, got ", key.dim(1));
-  ATTNKIT_CHECK(value.rank() == 4 && value.dim(0) == key.dim(0) && value.dim(1) == key.dim(1) && value.dim(2) == key.dim(2),
-                "[attention] expected value of shape [", key.dim(0), ", ", key.dim(1), ", ", key.dim(2), ", Dv], got ", ToString(value.shape()));
+  ATTNKIT_CHECK(
+      value.rank() == 4 && value.dim(0) == key.dim(0) && value.dim(1) == key.dim(1) && value.dim(2) == key.dim(2),
+      "[attention] expected value of shape [", key.dim(0), ", ", key.dim(1), ", ", key.dim(2), ", Dv], got ",
+      ToString(value.shape()));
 }
 
 void CheckOffsets(const char* what, const Indices& offsets, int64_t tokens) {
   const int64_t size = offsets.size();
-  ATTNKIT_CHECK(size >= 1 && offsets[0] == 0 && offsets[size - 1] == tokens, "[packed_attention] expected ", what, " from 0 to ", tokens, ", got ",
-                size ? offsets[0] : -1, " to ", size ? offsets[size - 1] : -1);
+  ATTNKIT_CHECK(size >= 1 && offsets[0] == 0 && offsets[size - 1] == tokens, "[packed_attention] expected ", what,
+                " from 0 to ", tokens, ", got ", size ? offsets[0] : -1, " to ", size ? offsets[size - 1] : -1);
   for (int64_t i = 1; i < size; ++i) {
-    ATTNKIT_CHECK(offsets[i - 1] <= offsets[i], "[packed_attention] expected ", what, " that never fall, got ", offsets[i - 1], " before ", offsets[i]);
+    ATTNKIT_CHECK(offsets[i - 1] <= offsets[i], "[packed_attention] expected ", what, " that never fall, got ",
+                  offsets[i - 1], " before ", offsets[i]);
   }
 }
 
 // Splits `columns` of a tensor evenly into `parts` of heads.
 int64_t HeadWidth(const char* what, int64_t columns, int64_t parts) {
-  ATTNKIT_CHECK(parts > 0 && columns % parts == 0, "[packed_attention] expected ", what, " whose columns are a multiple of ", parts, ", got ", columns);
+  ATTNKIT_CHECK(parts > 0 && columns % parts == 0, "[packed_attention] expected ", what,
+                " whose columns are a multiple of ", parts, ", got ", columns);
   return columns / parts;
 }
 
 }  // namespace
 
-AttentionResult Attention(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionOptions& options) {
+AttentionResult Attention(const Tensor& query, const Tensor& key, const Tensor& value,
+                          const AttentionOptions& options) {
   CheckHeads(query, key, value);
   Saved saved;
   AttentionShape& shape = saved.shape;
@@ -144,20 +160,23 @@ AttentionResult Attention(const Tensor& query, const Tensor& key, const Tensor& 
   saved.mask = options.mask ? options.mask.Detach() : Tensor();
   saved.bool_mask_owner = options.bool_mask_owner;
   saved.need_mask = options.mask.requires_grad();
-  return Run(std::move(saved), output_shape, {shape.batch, shape.heads, shape.queries, shape.keys}, {query, key, value, options.mask},
-             options.return_weights);
+  return Run(std::move(saved), output_shape, {shape.batch, shape.heads, shape.queries, shape.keys},
+             {query, key, value, options.mask}, options.return_weights);
 }
 
-AttentionResult PackedAttention(const Tensor& query, const Tensor& key, const Tensor& value, const Indices& query_offsets,
-                                const Indices& key_offsets, int64_t heads, int64_t kv_heads, const AttentionOptions& options) {
-  ATTNKIT_CHECK(heads > 0 && kv_heads > 0 && heads % kv_heads == 0, "[packed_attention] expected heads to be a multiple of kv_heads, got ", heads,
-                " and ", kv_heads);
+AttentionResult PackedAttention(const Tensor& query, const Tensor& key, const Tensor& value,
+                                const Indices& query_offsets, const Indices& key_offsets, int64_t heads,
+                                int64_t kv_heads, const AttentionOptions& options) {
+  ATTNKIT_CHECK(heads > 0 && kv_heads > 0 && heads % kv_heads == 0,
+                "[packed_attention] expected heads to be a multiple of kv_heads, got ", heads, " and ", kv_heads);
   ATTNKIT_CHECK(query.rank() == 2 && (!key || key.rank() == 2) && (!value || value.rank() == 2),
-                "[packed_attention] expected query, key and value of shape [T, columns], got ", ToString(query.shape()));
+                "[packed_attention] expected query, key and value of shape [T, columns], got ",
+                ToString(query.shape()));
   ATTNKIT_CHECK(key || !value, "[packed_attention] expected a key beside the value");
   ATTNKIT_CHECK(!options.mask && !options.bool_mask, "[packed_attention] expected no mask; use attention() for masks");
-  ATTNKIT_CHECK(query_offsets.size() == key_offsets.size(), "[packed_attention] expected as many key offsets as query offsets, got ",
-                key_offsets.size(), " and ", query_offsets.size());
+  ATTNKIT_CHECK(query_offsets.size() == key_offsets.size(),
+                "[packed_attention] expected as many key offsets as query offsets, got ", key_offsets.size(), " and ",
+                query_offsets.size());
 
   Saved saved;
   AttentionShape& shape = saved.shape;
@@ -171,7 +190,8 @@ AttentionResult PackedAttention(const Tensor& query, const Tensor& key, const Te
     shape.d_value = shape.d_head;
   }
   const int64_t key_columns = kv_heads * shape.d_head * (value ? 1 : 2);
-  ATTNKIT_CHECK(!key || k.dim(1) == key_columns, "[packed_attention] expected key of shape [S, ", key_columns, "], got ", ToString(k.shape()));
+  ATTNKIT_CHECK(!key || k.dim(1) == key_columns, "[packed_attention] expected key of shape [S, ", key_columns,
+                "], got ", ToString(k.shape()));
   ATTNKIT_CHECK(v.dim(0) == k.dim(0), "[packed_attention] expected value of ", k.dim(0), " rows, got ", v.dim(0));
   CheckOffsets("query_offsets", query_offsets, q.dim(0));
   CheckOffsets("key_offsets", key_offsets, k.dim(0));
@@ -190,7 +210,8 @@ AttentionResult PackedAttention(const Tensor& query, const Tensor& key, const Te
   shape.value = {0, shape.d_value, v.dim(1)};
   shape.output = {0, shape.d_value, heads * shape.d_value};
   ApplyOptions(options, shape);
-  return Run(std::move(saved), {q.dim(0), heads * shape.d_value}, {kernels::WeightsSize(shape)}, {query, key, value}, options.return_weights);
+  return Run(std::move(saved), {q.dim(0), heads * shape.d_value}, {kernels::WeightsSize(shape)}, {query, key, value},
+             options.return_weights);
 }
 
 }  // namespace attnkit::ops

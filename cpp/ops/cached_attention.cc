@@ -7,12 +7,14 @@
 namespace attnkit::ops {
 
 Tensor CachedAttention(const Tensor& projected, Tensor& cache, int64_t layer, int64_t position, int64_t heads) {
-  ATTNKIT_CHECK(cache.rank() == 4 && projected.rank() == 2 && projected.dim(0) == cache.dim(0) && 2 * projected.dim(1) == 3 * cache.dim(3),
-                "[cached_attention] expected projected [rows, 3 D] and cache [rows, layers, capacity, 2 D], got ", ToString(projected.shape()),
-                " and ", ToString(cache.shape()));
+  ATTNKIT_CHECK(cache.rank() == 4 && projected.rank() == 2 && projected.dim(0) == cache.dim(0) &&
+                    2 * projected.dim(1) == 3 * cache.dim(3),
+                "[cached_attention] expected projected [rows, 3 D] and cache [rows, layers, capacity, 2 D], got ",
+                ToString(projected.shape()), " and ", ToString(cache.shape()));
   const int64_t rows = cache.dim(0), layers = cache.dim(1), capacity = cache.dim(2), width = cache.dim(3) / 2;
   ATTNKIT_CHECK(layer >= 0 && layer < layers && position >= 0 && position < capacity && heads > 0 && width % heads == 0,
-                "[cached_attention] expected a layer below ", layers, " and a position below ", capacity, ", got ", layer, " and ", position);
+                "[cached_attention] expected a layer below ", layers, " and a position below ", capacity, ", got ",
+                layer, " and ", position);
   float* keys = cache.data() + layer * capacity * 2 * width;
   const int64_t row_stride = layers * capacity * 2 * width;
   for (int64_t r = 0; r < rows; ++r) {

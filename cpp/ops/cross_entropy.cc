@@ -5,13 +5,13 @@
 namespace attnkit::ops {
 
 Tensor CrossEntropy(const Tensor& logits, const Indices& labels, const CrossEntropyOptions& options) {
-  ATTNKIT_CHECK(logits.rank() == 2 && labels.size() == logits.dim(0), "[cross_entropy] expected logits of shape [", labels.size(), ", V], got ",
-                ToString(logits.shape()));
+  ATTNKIT_CHECK(logits.rank() == 2 && labels.size() == logits.dim(0), "[cross_entropy] expected logits of shape [",
+                labels.size(), ", V], got ", ToString(logits.shape()));
   const int64_t rows = logits.dim(0), columns = logits.dim(1);
   const bool record = NeedsGrad({logits});
   Tensor losses({rows}), gradient = record ? Tensor(logits.shape()) : Tensor();
-  kernels::CrossEntropy(logits.data(), labels.data(), rows, columns, options.label_smoothing, options.ignore_index, 1.0f, losses.data(), nullptr,
-                        record ? gradient.data() : nullptr);
+  kernels::CrossEntropy(logits.data(), labels.data(), rows, columns, options.label_smoothing, options.ignore_index,
+                        1.0f, losses.data(), nullptr, record ? gradient.data() : nullptr);
   if (record) {
     Record("cross_entropy", {logits}, {&losses}, [gradient, rows, columns](std::vector<Tensor>& dy) {
       Tensor dx(gradient.shape());

@@ -20,20 +20,24 @@ Tensor Dropout(const Tensor& x, float p) {
   const PhiloxKey key = NextPhiloxKey();
   Tensor out = Dropped(x, p, key);
   if (NeedsGrad({x})) {
-    Record("dropout", {x}, {&out}, [p, key](std::vector<Tensor>& dy) { return std::vector<Tensor>{Dropped(dy[0], p, key)}; });
+    Record("dropout", {x}, {&out},
+           [p, key](std::vector<Tensor>& dy) { return std::vector<Tensor>{Dropped(dy[0], p, key)}; });
   }
   return out;
 }
 
 Tensor AddDropout(const Tensor& residual, const Tensor& x, float p) {
   CheckProbability(p);
-  ATTNKIT_CHECK(residual.shape() == x.shape(), "[add_dropout] expected x of shape ", ToString(residual.shape()), ", got ", ToString(x.shape()));
+  ATTNKIT_CHECK(residual.shape() == x.shape(), "[add_dropout] expected x of shape ", ToString(residual.shape()),
+                ", got ", ToString(x.shape()));
   if (p == 0.0f) return Add(residual, x);
   const PhiloxKey key = NextPhiloxKey();
   Tensor out(x.shape());
   kernels::AddDropout(residual.data(), x.data(), x.size(), p, key, out.data());
   if (NeedsGrad({residual, x})) {
-    Record("add_dropout", {residual, x}, {&out}, [p, key](std::vector<Tensor>& dy) { return std::vector<Tensor>{dy[0], Dropped(dy[0], p, key)}; });
+    Record("add_dropout", {residual, x}, {&out}, [p, key](std::vector<Tensor>& dy) {
+      return std::vector<Tensor>{dy[0], Dropped(dy[0], p, key)};
+    });
   }
   return out;
 }

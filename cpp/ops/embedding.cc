@@ -6,30 +6,36 @@ namespace attnkit::ops {
 namespace {
 
 // Only the rows that occur get a gradient: a leaf's is added to in place instead of through a dense array of zeros.
-Tensor GradientTarget(const Tensor& table) { return table.is_leaf() ? LeafGradient(table) : Tensor::Zeros(table.shape()); }
+Tensor GradientTarget(const Tensor& table) {
+  return table.is_leaf() ? LeafGradient(table) : Tensor::Zeros(table.shape());
+}
 
 }  // namespace
 
-Tensor Embedding(const Indices& ids, const Tensor& weight, float scale, const Tensor& positions, const Indices& position_ids, float dropout) {
+Tensor Embedding(const Indices& ids, const Tensor& weight, float scale, const Tensor& positions,
+                 const Indices& position_ids, float dropout) {
   ATTNKIT_CHECK(weight.rank() == 2, "[embedding] expected weight of shape [V, D], got ", ToString(weight.shape()));
   const int64_t vocabulary = weight.dim(0), width = weight.dim(1), tokens = ids.size();
   ATTNKIT_CHECK(dropout >= 0.0f && dropout < 1.0f, "[embedding] expected dropout in [0, 1), got ", dropout);
-  ATTNKIT_CHECK(!positions || (positions.rank() == 2 && positions.dim(1) == width), "[embedding] expected positions of shape [N, ", width,
-                "], got ", ToString(positions.shape()));
-  ATTNKIT_CHECK(!positions || position_ids.size() == tokens, "[embedding] expected ", tokens, " position ids, got ", position_ids.size());
+  ATTNKIT_CHECK(!positions || (positions.rank() == 2 && positions.dim(1) == width),
+                "[embedding] expected positions of shape [N, ", width, "], got ", ToString(positions.shape()));
+  ATTNKIT_CHECK(!positions || position_ids.size() == tokens, "[embedding] expected ", tokens, " position ids, got ",
+                position_ids.size());
 
   const int64_t max_positions = positions ? positions.dim(0) : 0;
   const PhiloxKey key = dropout > 0.0f ? NextPhiloxKey() : PhiloxKey{};
   Tensor out({tokens, width});
-  kernels::EmbeddingForward(ids.data(), tokens, weight.data(), vocabulary, width, scale, positions ? positions.data() : nullptr,
-                            position_ids.data(), max_positions, dropout, key, out.data());
+  kernels::EmbeddingForward(ids.data(), tokens, weight.data(), vocabulary, width, scale,
+                            positions ? positions.data() : nullptr, position_ids.data(), max_positions, dropout, key,
+                            out.data());
   if (NeedsGrad({weight, positions})) {
     Record("embedding", {weight, positions}, {&out}, [=](std::vector<Tensor>& dy) {
       Tensor dweight = GradientTarget(weight);
       Tensor dpositions = positions.requires_grad() ? GradientTarget(positions) : Tensor();
-      kernels::EmbeddingBackward(ids.data(), dy[0].data(), tokens, vocabulary, width, scale, position_ids.data(), max_positions, dropout, key,
-                                 dweight.data(), dpositions ? dpositions.data() : nullptr);
-      return std::vector<Tensor>{weight.is_leaf() ? Tensor() : dweight, dpositions && !positions.is_leaf() ? dpositions : Tensor()};
+      kernels::EmbeddingBackward(ids.data(), dy[0].data(), tokens, vocabulary, width, scale, position_ids.data(),
+                                 max_positions, dropout, key, dweight.data(), dpositions ? dpositions.data() : nullptr);
+      return std::vector<Tensor>{weight.is_leaf() ? Tensor() : dweight,
+                                 dpositions && !positions.is_leaf() ? dpositions : Tensor()};
     });
   }
   return out;

@@ -22,22 +22,25 @@ std::vector<Tensor> LayerNormBackward(const Saved& s, std::vector<Tensor>& gradi
   Tensor dx = s.need_x ? Tensor(s.sum.shape()) : Tensor();
   Tensor dresidual = s.need_residual && !shared ? Tensor(s.sum.shape()) : Tensor();
   Tensor dweight = s.need_weight ? Tensor({columns}) : Tensor(), dbias = s.need_bias ? Tensor({columns}) : Tensor();
-  kernels::AddDropoutLayerNormBackward(dnormed.data(), DataOrNull(dsum), s.sum.data(), DataOrNull(s.weight), s.mean.data(), s.rstd.data(), rows,
-                                       columns, s.dropout, s.key, DataOrNull(dx), DataOrNull(dresidual), DataOrNull(dweight), DataOrNull(dbias));
+  kernels::AddDropoutLayerNormBackward(dnormed.data(), DataOrNull(dsum), s.sum.data(), DataOrNull(s.weight),
+                                       s.mean.data(), s.rstd.data(), rows, columns, s.dropout, s.key, DataOrNull(dx),
+                                       DataOrNull(dresidual), DataOrNull(dweight), DataOrNull(dbias));
   return {dx, shared ? dx : dresidual, dweight, dbias};
 }
 
 void CheckColumns(const char* what, const Tensor& x, int64_t columns) {
-  ATTNKIT_CHECK(!x || x.shape() == Shape{columns}, "[layer_norm] expected ", what, " of shape [", columns, "], got ", ToString(x.shape()));
+  ATTNKIT_CHECK(!x || x.shape() == Shape{columns}, "[layer_norm] expected ", what, " of shape [", columns, "], got ",
+                ToString(x.shape()));
 }
 
 }  // namespace
 
-AddNorm AddDropoutLayerNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, const Tensor& bias, float dropout, float eps) {
+AddNorm AddDropoutLayerNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, const Tensor& bias,
+                            float dropout, float eps) {
   ATTNKIT_CHECK(x.rank() >= 1, "[layer_norm] expected at least one axis, got []");
   ATTNKIT_CHECK(dropout >= 0.0f && dropout < 1.0f, "[layer_norm] expected dropout in [0, 1), got ", dropout);
-  ATTNKIT_CHECK(!residual || residual.shape() == x.shape(), "[layer_norm] expected residual of shape ", ToString(x.shape()), ", got ",
-                ToString(residual.shape()));
+  ATTNKIT_CHECK(!residual || residual.shape() == x.shape(), "[layer_norm] expected residual of shape ",
+                ToString(x.shape()), ", got ", ToString(residual.shape()));
   const int64_t rows = x.rows(), columns = x.columns();
   CheckColumns("weight", weight, columns);
   CheckColumns("bias", bias, columns);
@@ -46,11 +49,20 @@ AddNorm AddDropoutLayerNorm(const Tensor& x, const Tensor& residual, const Tenso
   const PhiloxKey key = dropout > 0.0f ? NextPhiloxKey() : PhiloxKey{};
   AddNorm result{changed ? Tensor(x.shape()) : x.Detach(), Tensor(x.shape())};
   Tensor mean({rows}), rstd({rows});
-  kernels::AddDropoutLayerNormForward(x.data(), DataOrNull(residual), DataOrNull(weight), DataOrNull(bias), rows, columns, eps, dropout, key,
-                                      changed ? result.sum.data() : nullptr, result.normed.data(), mean.data(), rstd.data());
+  kernels::AddDropoutLayerNormForward(x.data(), DataOrNull(residual), DataOrNull(weight), DataOrNull(bias), rows,
+                                      columns, eps, dropout, key, changed ? result.sum.data() : nullptr,
+                                      result.normed.data(), mean.data(), rstd.data());
   if (NeedsGrad({x, residual, weight, bias})) {
-    const Saved saved{result.sum.Detach(), weight ? weight.Detach() : weight, mean, rstd, dropout, key,
-                      x.requires_grad(), residual.requires_grad(), weight.requires_grad(), bias.requires_grad()};
+    const Saved saved{result.sum.Detach(),
+                      weight ? weight.Detach() : weight,
+                      mean,
+                      rstd,
+                      dropout,
+                      key,
+                      x.requires_grad(),
+                      residual.requires_grad(),
+                      weight.requires_grad(),
+                      bias.requires_grad()};
     Record("layer_norm", {x, residual, weight, bias}, {&result.sum, &result.normed},
            [saved](std::vector<Tensor>& gradients) { return LayerNormBackward(saved, gradients); });
   }

@@ -22,7 +22,8 @@ std::vector<Tensor> LinearBackward(const Saved& s, std::vector<Tensor>& dy) {
   if (s.activation != Activation::kNone) {
     dy[0] = Tensor();
     if (!dpre.IsSoleOwner()) dpre = dpre.Clone();
-    kernels::ActivationBackward(s.activation, s.pre ? s.pre.data() : nullptr, s.post ? s.post.data() : nullptr, dpre.size(), dpre.data());
+    kernels::ActivationBackward(s.activation, s.pre ? s.pre.data() : nullptr, s.post ? s.post.data() : nullptr,
+                                dpre.size(), dpre.data());
   }
   const int64_t rows = s.x.rows(), in = s.weight.dim(1), out = s.weight.dim(0);
   Tensor dx, dweight, dbias;
@@ -46,8 +47,10 @@ std::vector<Tensor> LinearBackward(const Saved& s, std::vector<Tensor>& dy) {
 Tensor Linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation) {
   ATTNKIT_CHECK(weight.rank() == 2, "[linear] expected weight of shape [N, K], got ", ToString(weight.shape()));
   const int64_t out_features = weight.dim(0), in_features = weight.dim(1);
-  ATTNKIT_CHECK(x.rank() >= 1 && x.dim(-1) == in_features, "[linear] expected x of shape [..., ", in_features, "], got ", ToString(x.shape()));
-  ATTNKIT_CHECK(!bias || bias.shape() == Shape{out_features}, "[linear] expected bias of shape [", out_features, "], got ", ToString(bias.shape()));
+  ATTNKIT_CHECK(x.rank() >= 1 && x.dim(-1) == in_features, "[linear] expected x of shape [..., ", in_features,
+                "], got ", ToString(x.shape()));
+  ATTNKIT_CHECK(!bias || bias.shape() == Shape{out_features}, "[linear] expected bias of shape [", out_features,
+                "], got ", ToString(bias.shape()));
 
   const bool record = NeedsGrad({x, weight, bias});
   Shape shape = x.shape();
@@ -65,7 +68,15 @@ Tensor Linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
   kernels::Gemm(x.data(), in_features, 1, rows, *weight.Packed(true, precision), y.data(), out_features, epilogue);
   if (record) {
     const Tensor post = activation != Activation::kNone && !pre ? y.Detach() : Tensor();
-    const Saved saved{x.Detach(), weight.Detach(), pre, post, activation, precision, x.requires_grad(), weight.requires_grad(), bias.requires_grad()};
+    const Saved saved{x.Detach(),
+                      weight.Detach(),
+                      pre,
+                      post,
+                      activation,
+                      precision,
+                      x.requires_grad(),
+                      weight.requires_grad(),
+                      bias.requires_grad()};
     Record("linear", {x, weight, bias}, {&y}, [saved](std::vector<Tensor>& dy) { return LinearBackward(saved, dy); });
   }
   return y;

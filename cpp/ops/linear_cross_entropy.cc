@@ -1,6 +1,6 @@
-// The output layer and the loss of a translator in one op. The logits of a batch are its largest array by far (T x V); here
-// a block of rows is multiplied, turned into losses and into its gradient, and multiplied back while it is in cache. So the
-// forward pass leaves finished gradients behind, and backward only scales them.
+// The output layer and the loss of a translator in one op. The logits of a batch are its largest array by far (T x V);
+// here a block of rows is multiplied, turned into losses and into its gradient, and multiplied back while it is in
+// cache. So the forward pass leaves finished gradients behind, and backward only scales them.
 #include <algorithm>
 
 #include "attnkit/check.h"
@@ -27,18 +27,19 @@ struct Gradients {
 };
 
 // Adds the gradients of rows [begin, begin + rows) given those of their logits.
-void AddBlock(const Gradients& gradients, const Tensor& hidden, const Tensor& weight, const float* dlogits, int64_t begin, int64_t rows,
-              kernels::Precision precision) {
+void AddBlock(const Gradients& gradients, const Tensor& hidden, const Tensor& weight, const float* dlogits,
+              int64_t begin, int64_t rows, kernels::Precision precision) {
   const int64_t width = hidden.dim(1), vocabulary = weight.dim(0);
   const bool first = begin == 0;
   if (gradients.hidden) {
-    kernels::Gemm(dlogits, vocabulary, 1, rows, *weight.Packed(false, precision), gradients.hidden.data() + begin * width, width);
+    kernels::Gemm(dlogits, vocabulary, 1, rows, *weight.Packed(false, precision),
+                  gradients.hidden.data() + begin * width, width);
   }
   if (gradients.weight) {
     kernels::Epilogue epilogue;
     epilogue.accumulate = !first;
-    kernels::Gemm(dlogits, 1, vocabulary, hidden.data() + begin * width, width, 1, vocabulary, width, rows, precision, gradients.weight.data(),
-                  width, epilogue);
+    kernels::Gemm(dlogits, 1, vocabulary, hidden.data() + begin * width, width, 1, vocabulary, width, rows, precision,
+                  gradients.weight.data(), width, epilogue);
   }
   if (gradients.bias) kernels::ColumnSums(dlogits, rows, vocabulary, vocabulary, !first, gradients.bias.data());
 }
@@ -48,18 +49,20 @@ void ScaleInPlace(const Tensor& x, float scale) {
 }
 
 void CheckShapes(const Tensor& hidden, const Tensor& weight, const Tensor& bias, const Indices& labels) {
-  ATTNKIT_CHECK(hidden.rank() == 2 && hidden.dim(0) == labels.size(), "[linear_cross_entropy] expected hidden of shape [", labels.size(),
-                ", D], got ", ToString(hidden.shape()));
-  ATTNKIT_CHECK(weight.rank() == 2 && weight.dim(1) == hidden.dim(1), "[linear_cross_entropy] expected weight of shape [V, ", hidden.dim(1),
-                "], got ", ToString(weight.shape()));
-  ATTNKIT_CHECK(!bias || bias.shape() == Shape{weight.dim(0)}, "[linear_cross_entropy] expected bias of shape [", weight.dim(0), "], got ",
-                ToString(bias.shape()));
+  ATTNKIT_CHECK(hidden.rank() == 2 && hidden.dim(0) == labels.size(),
+                "[linear_cross_entropy] expected hidden of shape [", labels.size(), ", D], got ",
+                ToString(hidden.shape()));
+  ATTNKIT_CHECK(weight.rank() == 2 && weight.dim(1) == hidden.dim(1),
+                "[linear_cross_entropy] expected weight of shape [V, ", hidden.dim(1), "], got ",
+                ToString(weight.shape()));
+  ATTNKIT_CHECK(!bias || bias.shape() == Shape{weight.dim(0)}, "[linear_cross_entropy] expected bias of shape [",
+                weight.dim(0), "], got ", ToString(bias.shape()));
 }
 
 }  // namespace
 
-LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& weight, const Tensor& bias, const Indices& labels,
-                                            const CrossEntropyOptions& options) {
+LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& weight, const Tensor& bias,
+                                            const Indices& labels, const CrossEntropyOptions& options) {
   CheckShapes(hidden, weight, bias, labels);
   const int64_t tokens = hidden.dim(0), width = hidden.dim(1), vocabulary = weight.dim(0);
   const int64_t block = BlockRows(vocabulary);
@@ -71,7 +74,8 @@ LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& 
   const float scale = result.tokens ? 1.0f / static_cast<float>(result.tokens) : 0.0f;
   Gradients gradients;
   if (record && hidden.requires_grad()) gradients.hidden = Tensor::Zeros(hidden.shape());
-  if (record && weight.requires_grad()) gradients.weight = tokens ? Tensor(weight.shape()) : Tensor::Zeros(weight.shape());
+  if (record && weight.requires_grad())
+    gradients.weight = tokens ? Tensor(weight.shape()) : Tensor::Zeros(weight.shape());
   if (record && bias.requires_grad()) gradients.bias = tokens ? Tensor(bias.shape()) : Tensor::Zeros(bias.shape());
 
   Buffer<float> logits(std::min(block, tokens) * vocabulary), losses(tokens), nlls(tokens);
@@ -79,9 +83,11 @@ LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& 
   epilogue.bias = bias ? bias.data() : nullptr;
   for (int64_t begin = 0; begin < tokens; begin += block) {
     const int64_t rows = std::min(block, tokens - begin);
-    kernels::Gemm(hidden.data() + begin * width, width, 1, rows, *weight.Packed(true, precision), logits.data(), vocabulary, epilogue);
-    kernels::CrossEntropy(logits.data(), labels.data() + begin, rows, vocabulary, options.label_smoothing, options.ignore_index, scale,
-                          losses.data() + begin, nlls.data() + begin, record ? logits.data() : nullptr);
+    kernels::Gemm(hidden.data() + begin * width, width, 1, rows, *weight.Packed(true, precision), logits.data(),
+                  vocabulary, epilogue);
+    kernels::CrossEntropy(logits.data(), labels.data() + begin, rows, vocabulary, options.label_smoothing,
+                          options.ignore_index, scale, losses.data() + begin, nlls.data() + begin,
+                          record ? logits.data() : nullptr);
     if (record) AddBlock(gradients, hidden, weight, logits.data(), begin, rows, precision);
   }
   result.nll_sum = kernels::Sum(nlls.data(), tokens);

@@ -20,7 +20,8 @@ Matrix MatrixAt(const Tensor& x, int64_t batch, bool transpose) {
 }
 
 // out[b] = a[b] · b[b], each transposed on request; leading axes are equal.
-Tensor BatchedProduct(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b, kernels::Precision precision) {
+Tensor BatchedProduct(const Tensor& a, bool transpose_a, const Tensor& b, bool transpose_b,
+                      kernels::Precision precision) {
   const int64_t m = a.dim(transpose_a ? -1 : -2), k = a.dim(transpose_a ? -2 : -1), n = b.dim(transpose_b ? -2 : -1);
   Shape shape = a.shape();
   shape[shape.size() - 2] = m;
@@ -29,8 +30,8 @@ Tensor BatchedProduct(const Tensor& a, bool transpose_a, const Tensor& b, bool t
   const int64_t batches = SizeOf({shape.begin(), shape.end() - 2});
   for (int64_t i = 0; i < batches; ++i) {
     const Matrix left = MatrixAt(a, i, transpose_a), right = MatrixAt(b, i, transpose_b);
-    Gemm(left.data, left.row_stride, left.column_stride, right.data, right.row_stride, right.column_stride, m, n, k, precision,
-         out.data() + i * m * n, n);
+    Gemm(left.data, left.row_stride, left.column_stride, right.data, right.row_stride, right.column_stride, m, n, k,
+         precision, out.data() + i * m * n, n);
   }
   return out;
 }
@@ -49,8 +50,9 @@ Shape BroadcastLeading(const Tensor& a, const Tensor& b) {
     const int64_t shift = static_cast<int64_t>(leading.size()) - (x->rank() - 2);
     for (int64_t i = 0; i < x->rank() - 2; ++i) {
       int64_t& length = leading[shift + i];
-      ATTNKIT_CHECK(x->dim(i) == 1 || length == 1 || x->dim(i) == length, "[matmul] expected leading axes that broadcast, got ",
-                    ToString(a.shape()), " and ", ToString(b.shape()));
+      ATTNKIT_CHECK(x->dim(i) == 1 || length == 1 || x->dim(i) == length,
+                    "[matmul] expected leading axes that broadcast, got ", ToString(a.shape()), " and ",
+                    ToString(b.shape()));
       if (x->dim(i) != 1) length = x->dim(i);
     }
   }
@@ -61,7 +63,8 @@ Shape BroadcastLeading(const Tensor& a, const Tensor& b) {
 
 Tensor MatMul(const Tensor& left, const Tensor& right) {
   ATTNKIT_CHECK(left.rank() >= 2 && right.rank() >= 2 && left.dim(-1) == right.dim(-2),
-                "[matmul] expected shapes [..., M, K] and [..., K, N], got ", ToString(left.shape()), " and ", ToString(right.shape()));
+                "[matmul] expected shapes [..., M, K] and [..., K, N], got ", ToString(left.shape()), " and ",
+                ToString(right.shape()));
   const Shape leading = BroadcastLeading(left, right);
   const Tensor a = BroadcastTo(left, WithMatrix(leading, left.dim(-2), left.dim(-1)));
   const Tensor b = BroadcastTo(right, WithMatrix(leading, right.dim(-2), right.dim(-1)));
@@ -69,10 +72,11 @@ Tensor MatMul(const Tensor& left, const Tensor& right) {
   Tensor out = BatchedProduct(a, false, b, false, precision);
   if (NeedsGrad({a, b})) {
     const bool need_a = a.requires_grad(), need_b = b.requires_grad();
-    Record("matmul", {a, b}, {&out}, [a = a.Detach(), b = b.Detach(), need_a, need_b, precision](std::vector<Tensor>& dy) {
-      return std::vector<Tensor>{need_a ? BatchedProduct(dy[0], false, b, true, precision) : Tensor(),
-                                 need_b ? BatchedProduct(a, true, dy[0], false, precision) : Tensor()};
-    });
+    Record("matmul", {a, b}, {&out},
+           [a = a.Detach(), b = b.Detach(), need_a, need_b, precision](std::vector<Tensor>& dy) {
+             return std::vector<Tensor>{need_a ? BatchedProduct(dy[0], false, b, true, precision) : Tensor(),
+                                        need_b ? BatchedProduct(a, true, dy[0], false, precision) : Tensor()};
+           });
   }
   return out;
 }

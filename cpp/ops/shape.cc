@@ -1,4 +1,5 @@
-// Ops that move numbers without computing: reshape, permute, slice, concatenate, gather, broadcast; and their opposite, sums.
+// Ops that move numbers without computing: reshape, permute, slice, concatenate, gather, broadcast; and their opposite,
+// sums.
 #include <cstring>
 #include <numeric>
 
@@ -10,7 +11,8 @@ namespace attnkit::ops {
 namespace {
 
 int64_t CheckAxis(const char* op, int64_t axis, int64_t rank) {
-  ATTNKIT_CHECK(axis >= -rank && axis < rank, "[", op, "] expected an axis from ", -rank, " to ", rank - 1, ", got ", axis);
+  ATTNKIT_CHECK(axis >= -rank && axis < rank, "[", op, "] expected an axis from ", -rank, " to ", rank - 1, ", got ",
+                axis);
   return axis < 0 ? axis + rank : axis;
 }
 
@@ -21,7 +23,8 @@ struct Blocks {
 
 Blocks SplitAt(const Shape& shape, int64_t axis) {
   Blocks blocks;
-  for (int64_t i = 0; i < static_cast<int64_t>(shape.size()); ++i) (i < axis ? blocks.outer : i == axis ? blocks.length : blocks.inner) *= shape[i];
+  for (int64_t i = 0; i < static_cast<int64_t>(shape.size()); ++i)
+    (i < axis ? blocks.outer : i == axis ? blocks.length : blocks.inner) *= shape[i];
   return blocks;
 }
 
@@ -94,10 +97,12 @@ Tensor Reshape(const Tensor& x, Shape shape) {
     }
   }
   if (unknown >= 0 && known > 0) shape[unknown] = x.size() / known;
-  ATTNKIT_CHECK(SizeOf(shape) == x.size(), "[reshape] expected a shape of ", x.size(), " numbers, got ", ToString(shape));
+  ATTNKIT_CHECK(SizeOf(shape) == x.size(), "[reshape] expected a shape of ", x.size(), " numbers, got ",
+                ToString(shape));
   Tensor out = x.View(shape);
   if (NeedsGrad({x})) {
-    Record("reshape", {x}, {&out}, [before = x.shape()](std::vector<Tensor>& dy) { return std::vector<Tensor>{dy[0].View(before)}; });
+    Record("reshape", {x}, {&out},
+           [before = x.shape()](std::vector<Tensor>& dy) { return std::vector<Tensor>{dy[0].View(before)}; });
   }
   return out;
 }
@@ -118,7 +123,8 @@ Tensor Permute(const Tensor& x, const std::vector<int64_t>& axes) {
   Tensor out(shape);
   if (out.size() > 0) CopyStrided(x.data(), read, shape, out.data());
   if (NeedsGrad({x})) {
-    Record("permute", {x}, {&out}, [inverse](std::vector<Tensor>& dy) { return std::vector<Tensor>{Permute(dy[0], inverse)}; });
+    Record("permute", {x}, {&out},
+           [inverse](std::vector<Tensor>& dy) { return std::vector<Tensor>{Permute(dy[0], inverse)}; });
   }
   return out;
 }
@@ -126,8 +132,8 @@ Tensor Permute(const Tensor& x, const std::vector<int64_t>& axes) {
 Tensor Slice(const Tensor& x, int64_t axis, int64_t begin, int64_t end) {
   axis = CheckAxis("slice", axis, x.rank());
   const Blocks blocks = SplitAt(x.shape(), axis);
-  ATTNKIT_CHECK(begin >= 0 && begin <= end && end <= blocks.length, "[slice] expected 0 <= begin <= end <= ", blocks.length, ", got ", begin,
-                " and ", end);
+  ATTNKIT_CHECK(begin >= 0 && begin <= end && end <= blocks.length,
+                "[slice] expected 0 <= begin <= end <= ", blocks.length, ", got ", begin, " and ", end);
   Shape shape = x.shape();
   shape[axis] = end - begin;
   Tensor out(shape);
@@ -139,7 +145,8 @@ Tensor Slice(const Tensor& x, int64_t axis, int64_t begin, int64_t end) {
     Record("slice", {x}, {&out}, [blocks, begin, row, before = x.shape()](std::vector<Tensor>& dy) {
       Tensor dx = Tensor::Zeros(before);
       for (int64_t o = 0; o < blocks.outer; ++o) {
-        std::memcpy(dx.data() + (o * blocks.length + begin) * blocks.inner, dy[0].data() + o * row, row * sizeof(float));
+        std::memcpy(dx.data() + (o * blocks.length + begin) * blocks.inner, dy[0].data() + o * row,
+                    row * sizeof(float));
       }
       return std::vector<Tensor>{dx};
     });
@@ -155,7 +162,8 @@ Tensor Concatenate(const std::vector<Tensor>& parts, int64_t axis) {
   for (const Tensor& part : parts) {
     Shape expected = parts[0].shape();
     if (part.rank() == parts[0].rank()) expected[axis] = part.dim(axis);
-    ATTNKIT_CHECK(part.shape() == expected, "[concatenate] expected shape ", ToString(expected), ", got ", ToString(part.shape()));
+    ATTNKIT_CHECK(part.shape() == expected, "[concatenate] expected shape ", ToString(expected), ", got ",
+                  ToString(part.shape()));
     shape[axis] += part.dim(axis);
   }
   Tensor out(shape);
@@ -164,7 +172,8 @@ Tensor Concatenate(const std::vector<Tensor>& parts, int64_t axis) {
   for (const Tensor& part : parts) {
     const int64_t row = part.dim(axis) * blocks.inner;
     for (int64_t o = 0; o < blocks.outer; ++o) {
-      std::memcpy(out.data() + (o * blocks.length + bounds.back()) * blocks.inner, part.data() + o * row, row * sizeof(float));
+      std::memcpy(out.data() + (o * blocks.length + bounds.back()) * blocks.inner, part.data() + o * row,
+                  row * sizeof(float));
     }
     bounds.push_back(bounds.back() + part.dim(axis));
   }
@@ -185,7 +194,8 @@ Tensor GatherRows(const Tensor& x, const Indices& rows) {
   shape[0] = rows.size();
   Tensor out(shape);
   for (int64_t i = 0; i < rows.size(); ++i) {
-    ATTNKIT_CHECK(rows[i] >= 0 && rows[i] < x.dim(0), "[gather_rows] expected rows from 0 to ", x.dim(0) - 1, ", got ", rows[i]);
+    ATTNKIT_CHECK(rows[i] >= 0 && rows[i] < x.dim(0), "[gather_rows] expected rows from 0 to ", x.dim(0) - 1, ", got ",
+                  rows[i]);
     std::memcpy(out.data() + i * row, x.data() + rows[i] * row, row * sizeof(float));
   }
   if (NeedsGrad({x})) {
@@ -208,14 +218,15 @@ Tensor BroadcastTo(const Tensor& x, const Shape& shape) {
   ATTNKIT_CHECK(added >= 0, "[broadcast_to] expected at most ", shape.size(), " axes, got ", ToString(x.shape()));
   Shape strides(shape.size(), 0);
   for (int64_t i = 0; i < x.rank(); ++i) {
-    ATTNKIT_CHECK(x.dim(i) == 1 || x.dim(i) == shape[added + i], "[broadcast_to] expected a shape that broadcasts to ", ToString(shape), ", got ",
-                  ToString(x.shape()));
+    ATTNKIT_CHECK(x.dim(i) == 1 || x.dim(i) == shape[added + i], "[broadcast_to] expected a shape that broadcasts to ",
+                  ToString(shape), ", got ", ToString(x.shape()));
     strides[added + i] = x.dim(i) == 1 ? 0 : own[i];
   }
   Tensor out(shape);
   if (out.size() > 0) CopyStrided(x.data(), strides, shape, out.data());
   if (NeedsGrad({x})) {
-    Record("broadcast_to", {x}, {&out}, [before = x.shape()](std::vector<Tensor>& dy) { return std::vector<Tensor>{SumTo(dy[0], before)}; });
+    Record("broadcast_to", {x}, {&out},
+           [before = x.shape()](std::vector<Tensor>& dy) { return std::vector<Tensor>{SumTo(dy[0], before)}; });
   }
   return out;
 }

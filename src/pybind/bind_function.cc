@@ -10,11 +10,13 @@ std::vector<Tensor> CallBackward(const py::object& backward, const std::vector<T
   py::list arguments;
   for (const Tensor& gradient : output_gradients) arguments.append(OrNone(gradient));
   std::vector<Tensor> gradients;
-  for (const py::handle& result : backward(*arguments)) gradients.push_back(result.is_none() ? Tensor() : py::cast<Tensor>(result));
+  for (const py::handle& result : backward(*arguments))
+    gradients.push_back(result.is_none() ? Tensor() : py::cast<Tensor>(result));
   return gradients;
 }
 
-std::vector<Tensor> RecordFunction(const std::vector<Tensor>& inputs, const std::vector<Tensor>& results, py::object backward) {
+std::vector<Tensor> RecordFunction(const std::vector<Tensor>& inputs, const std::vector<Tensor>& results,
+                                   py::object backward) {
   std::vector<Tensor> outputs;
   for (const Tensor& result : results) outputs.push_back(result.Detach());
   if (!NeedsGrad(inputs)) return outputs;

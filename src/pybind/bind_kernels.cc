@@ -17,17 +17,19 @@ struct MatrixView {
 MatrixView ViewOf(const FloatArray& array, bool transpose) {
   ATTNKIT_CHECK(array.ndim() == 2, "[gemm] expected a matrix, got shape ", ToString(ShapeOf(array)));
   const int64_t rows = array.shape(0), columns = array.shape(1);
-  return transpose ? MatrixView{array.data(), columns, rows, 1, columns} : MatrixView{array.data(), rows, columns, columns, 1};
+  return transpose ? MatrixView{array.data(), columns, rows, 1, columns}
+                   : MatrixView{array.data(), rows, columns, columns, 1};
 }
 
-FloatArray GemmArrays(const FloatArray& a, const FloatArray& b, const std::string& precision, bool transpose_a, bool transpose_b) {
+FloatArray GemmArrays(const FloatArray& a, const FloatArray& b, const std::string& precision, bool transpose_a,
+                      bool transpose_b) {
   const MatrixView x = ViewOf(a, transpose_a), y = ViewOf(b, transpose_b);
   ATTNKIT_CHECK(x.columns == y.rows, "[gemm] expected b of ", x.columns, " rows, got ", y.rows);
   FloatArray c(std::vector<int64_t>{x.rows, y.columns});
   const kernels::Precision parsed = ParsePrecision(precision);
   py::gil_scoped_release release;
-  kernels::Gemm(x.data, x.row_stride, x.column_stride, y.data, y.row_stride, y.column_stride, x.rows, y.columns, x.columns, parsed,
-                const_cast<float*>(c.data()), y.columns);
+  kernels::Gemm(x.data, x.row_stride, x.column_stride, y.data, y.row_stride, y.column_stride, x.rows, y.columns,
+                x.columns, parsed, const_cast<float*>(c.data()), y.columns);
   return c;
 }
 
@@ -35,13 +37,14 @@ FloatArray GemmAmxEmulated(const FloatArray& a, const FloatArray& b) {
   const MatrixView x = ViewOf(a, false), y = ViewOf(b, false);
   ATTNKIT_CHECK(x.columns == y.rows, "[gemm] expected b of ", x.columns, " rows, got ", y.rows);
   FloatArray c(std::vector<int64_t>{x.rows, y.columns});
-  kernels::GemmAmxEmulated(x.data, x.row_stride, x.column_stride, y.data, y.row_stride, y.column_stride, x.rows, y.columns, x.columns,
-                           c.mutable_data(), y.columns);
+  kernels::GemmAmxEmulated(x.data, x.row_stride, x.column_stride, y.data, y.row_stride, y.column_stride, x.rows,
+                           y.columns, x.columns, c.mutable_data(), y.columns);
   return c;
 }
 
 py::tuple TopK(const FloatArray& x, int64_t k) {
-  ATTNKIT_CHECK(x.ndim() == 2 && k >= 1 && k <= x.shape(1), "[top_k] expected a matrix of at least ", k, " columns, got ", ToString(ShapeOf(x)));
+  ATTNKIT_CHECK(x.ndim() == 2 && k >= 1 && k <= x.shape(1), "[top_k] expected a matrix of at least ", k,
+                " columns, got ", ToString(ShapeOf(x)));
   const std::vector<int64_t> shape{x.shape(0), k};
   FloatArray values(shape);
   Int32Array indices(shape);
@@ -54,14 +57,16 @@ py::tuple TopK(const FloatArray& x, int64_t k) {
   return py::make_tuple(values, indices);
 }
 
-void AdamStep(Tensor& parameter, const Tensor& gradient, FloatArray& moment1, FloatArray& moment2, int64_t step, float learning_rate,
-              float beta1, float beta2, float eps, float weight_decay, bool decoupled, float gradient_scale) {
+void AdamStep(Tensor& parameter, const Tensor& gradient, FloatArray& moment1, FloatArray& moment2, int64_t step,
+              float learning_rate, float beta1, float beta2, float eps, float weight_decay, bool decoupled,
+              float gradient_scale) {
   const int64_t size = parameter.size();
   ATTNKIT_CHECK(gradient.size() == size && moment1.size() == size && moment2.size() == size, "[adam] expected ", size,
                 " numbers in the gradient and the moments");
   kernels::AdamOptions options;
   options.learning_rate = learning_rate, options.beta1 = beta1, options.beta2 = beta2, options.eps = eps;
-  options.weight_decay = weight_decay, options.decoupled = decoupled, options.gradient_scale = gradient_scale, options.step = step;
+  options.weight_decay = weight_decay, options.decoupled = decoupled, options.gradient_scale = gradient_scale,
+  options.step = step;
   float *m = moment1.mutable_data(), *v = moment2.mutable_data();
   py::gil_scoped_release release;
   kernels::AdamStep(options, gradient.data(), size, parameter.data(), m, v);
@@ -78,12 +83,14 @@ double SumOfSquares(const std::vector<Tensor>& tensors) {
 
 void BindKernels(py::module_& m) {
   using Unlocked = py::call_guard<py::gil_scoped_release>;
-  m.def("gemm", &GemmArrays, py::arg("a"), py::arg("b"), py::arg("precision") = "fp32", py::arg("trans_a") = false, py::arg("trans_b") = false);
+  m.def("gemm", &GemmArrays, py::arg("a"), py::arg("b"), py::arg("precision") = "fp32", py::arg("trans_a") = false,
+        py::arg("trans_b") = false);
   m.def("gemm_amx_emulated", &GemmAmxEmulated, py::arg("a"), py::arg("b"));
   m.def("top_k", &TopK, py::arg("x"), py::arg("k"));
   m.def("adam_step", &AdamStep);
   m.def("sum_of_squares", &SumOfSquares, Unlocked());
-  m.def("all_finite", [](const Tensor& x) { return kernels::AllFinite(x.data(), x.size()); }, Unlocked());
+  m.def(
+      "all_finite", [](const Tensor& x) { return kernels::AllFinite(x.data(), x.size()); }, Unlocked());
 }
 
 }  // namespace attnkit::python

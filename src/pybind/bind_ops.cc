@@ -63,16 +63,19 @@ py::tuple Attention(const Tensor& query, const Tensor& key, const Tensor& value,
   return ToPython(result);
 }
 
-py::tuple PackedAttention(const Tensor& query, const OptionalTensor& key, const OptionalTensor& value, const Int32Array& query_offsets,
-                          const Int32Array& key_offsets, int64_t heads, int64_t kv_heads, bool causal, const Window& window,
-                          int64_t query_offset, std::optional<float> scale, std::optional<float> softcap, float dropout,
+py::tuple PackedAttention(const Tensor& query, const OptionalTensor& key, const OptionalTensor& value,
+                          const Int32Array& query_offsets, const Int32Array& key_offsets, int64_t heads,
+                          int64_t kv_heads, bool causal, const Window& window, int64_t query_offset,
+                          std::optional<float> scale, std::optional<float> softcap, float dropout,
                           bool return_weights) {
-  const ops::AttentionOptions options = ToOptions({causal, window, query_offset, scale, softcap, dropout, return_weights});
+  const ops::AttentionOptions options =
+      ToOptions({causal, window, query_offset, scale, softcap, dropout, return_weights});
   const ops::Indices q_offsets = ToIndices(query_offsets), k_offsets = ToIndices(key_offsets);
   ops::AttentionResult result;
   {
     py::gil_scoped_release release;
-    result = ops::PackedAttention(query, OrUndefined(key), OrUndefined(value), q_offsets, k_offsets, heads, kv_heads, options);
+    result = ops::PackedAttention(query, OrUndefined(key), OrUndefined(value), q_offsets, k_offsets, heads, kv_heads,
+                                  options);
   }
   return ToPython(result);
 }
@@ -84,8 +87,8 @@ Tensor Embedding(const Int32Array& ids, const Tensor& weight, float scale, const
   return ops::Embedding(tokens, weight, scale, OrUndefined(positions), places, dropout);
 }
 
-py::tuple LinearCrossEntropy(const Tensor& hidden, const Tensor& weight, const OptionalTensor& bias, const Int32Array& labels,
-                             float label_smoothing, int32_t ignore_index) {
+py::tuple LinearCrossEntropy(const Tensor& hidden, const Tensor& weight, const OptionalTensor& bias,
+                             const Int32Array& labels, float label_smoothing, int32_t ignore_index) {
   const ops::Indices targets = ToIndices(labels);
   ops::LinearCrossEntropyResult result;
   {
@@ -101,13 +104,16 @@ Tensor CrossEntropy(const Tensor& logits, const Int32Array& labels, float label_
   return ops::CrossEntropy(logits, targets, {label_smoothing, ignore_index});
 }
 
-Tensor Linear(const Tensor& x, const Tensor& weight, const OptionalTensor& bias, const std::optional<std::string>& activation) {
+Tensor Linear(const Tensor& x, const Tensor& weight, const OptionalTensor& bias,
+              const std::optional<std::string>& activation) {
   return ops::Linear(x, weight, OrUndefined(bias), ParseActivation(activation));
 }
 
-std::pair<Tensor, Tensor> AddDropoutLayerNorm(const Tensor& x, const OptionalTensor& residual, const OptionalTensor& weight,
-                                              const OptionalTensor& bias, float dropout, float eps) {
-  const ops::AddNorm result = ops::AddDropoutLayerNorm(x, OrUndefined(residual), OrUndefined(weight), OrUndefined(bias), dropout, eps);
+std::pair<Tensor, Tensor> AddDropoutLayerNorm(const Tensor& x, const OptionalTensor& residual,
+                                              const OptionalTensor& weight, const OptionalTensor& bias, float dropout,
+                                              float eps) {
+  const ops::AddNorm result =
+      ops::AddDropoutLayerNorm(x, OrUndefined(residual), OrUndefined(weight), OrUndefined(bias), dropout, eps);
   return {result.sum, result.normed};
 }
 

@@ -56,7 +56,12 @@ void BindSystem(py::module_& m) {
     const GeneratorState state = GetGeneratorState();
     return std::make_pair(state.seed, state.next_stream);
   });
-  m.def("set_random_state", [](std::pair<uint64_t, uint64_t> state) { SetGeneratorState({state.first, state.second}); }, py::arg("state"));
+  m.def(
+      "set_random_state",
+      [](std::pair<uint64_t, uint64_t> state) {
+        SetGeneratorState({state.first, state.second});
+      },
+      py::arg("state"));
 }
 
 }  // namespace attnkit::python

@@ -27,7 +27,8 @@ Tensor NewParameter(const FloatArray& array) {
 
 std::string Describe(const Tensor& tensor) {
   const std::string values = py::str(ArrayView(tensor, false));
-  return "Tensor(" + values + ", shape=" + ToString(tensor.shape()) + (tensor.requires_grad() ? ", requires_grad=True)" : ")");
+  return "Tensor(" + values + ", shape=" + ToString(tensor.shape()) +
+         (tensor.requires_grad() ? ", requires_grad=True)" : ")");
 }
 
 float Item(const Tensor& tensor) {
@@ -36,7 +37,8 @@ float Item(const Tensor& tensor) {
 }
 
 void CopyInto(Tensor& tensor, const FloatArray& array) {
-  ATTNKIT_CHECK(ShapeOf(array) == tensor.shape(), "[copy_] expected shape ", ToString(tensor.shape()), ", got ", ToString(ShapeOf(array)));
+  ATTNKIT_CHECK(ShapeOf(array) == tensor.shape(), "[copy_] expected shape ", ToString(tensor.shape()), ", got ",
+                ToString(ShapeOf(array)));
   tensor.CopyFrom(array.data());
 }
 
@@ -51,7 +53,8 @@ Tensor BorrowConverted(const py::array& array) {
 
 Tensor SwapAxes(const Tensor& x, int64_t a, int64_t b) {
   const int64_t rank = x.rank();
-  ATTNKIT_CHECK(a >= -rank && a < rank && b >= -rank && b < rank, "[transpose] expected axes of ", ToString(x.shape()), ", got ", a, " and ", b);
+  ATTNKIT_CHECK(a >= -rank && a < rank && b >= -rank && b < rank, "[transpose] expected axes of ", ToString(x.shape()),
+                ", got ", a, " and ", b);
   std::vector<int64_t> axes(rank);
   for (int64_t i = 0; i < rank; ++i) axes[i] = i;
   std::swap(axes[(a + rank) % rank], axes[(b + rank) % rank]);
@@ -69,7 +72,8 @@ Tensor MeanOver(const Tensor& x, std::optional<int64_t> axis, bool keepdims) {
 }
 
 int64_t IndexOf(const py::handle& item) {
-  const auto number = py::reinterpret_steal<py::object>(py::isinstance<py::bool_>(item) ? nullptr : PyNumber_Index(item.ptr()));
+  const auto number =
+      py::reinterpret_steal<py::object>(py::isinstance<py::bool_>(item) ? nullptr : PyNumber_Index(item.ptr()));
   if (!number) {
     PyErr_Clear();
     throw py::type_error("[index] expected integers and slices, got " + std::string(py::str(py::type::of(item))));
@@ -80,7 +84,8 @@ int64_t IndexOf(const py::handle& item) {
 // x[i], x[a:b] on the first axis; x[:, a:b] and so on with a tuple of slices and integers.
 Tensor Index(Tensor x, const py::handle& key) {
   const py::tuple keys = py::isinstance<py::tuple>(key) ? py::reinterpret_borrow<py::tuple>(key) : py::make_tuple(key);
-  ATTNKIT_CHECK(static_cast<int64_t>(keys.size()) <= x.rank(), "[index] expected at most ", x.rank(), " indices, got ", keys.size());
+  ATTNKIT_CHECK(static_cast<int64_t>(keys.size()) <= x.rank(), "[index] expected at most ", x.rank(), " indices, got ",
+                keys.size());
   int64_t axis = 0;
   for (const py::handle& item : keys) {
     const int64_t length = x.dim(axis);
@@ -92,7 +97,8 @@ Tensor Index(Tensor x, const py::handle& key) {
       ++axis;
     } else {
       const int64_t i = IndexOf(item);
-      if (i < -length || i >= length) throw py::index_error(Concat("[index] expected an index below ", length, ", got ", i));
+      if (i < -length || i >= length)
+        throw py::index_error(Concat("[index] expected an index below ", length, ", got ", i));
       const int64_t at = i < 0 ? i + length : i;
       Shape shape = x.shape();
       shape.erase(shape.begin() + axis);
@@ -112,21 +118,29 @@ Tensor Raise(const Tensor& x, float exponent) {
 template <typename Class>
 void BindUnary(Class& c) {
   using kernels::Unary;
-  const std::pair<const char*, Unary> unary[] = {{"exp", Unary::kExp}, {"log", Unary::kLog}, {"sqrt", Unary::kSqrt}, {"tanh", Unary::kTanh},
-                                                 {"sigmoid", Unary::kSigmoid}, {"relu", Unary::kRelu}, {"gelu", Unary::kGelu}, {"silu", Unary::kSilu}};
+  const std::pair<const char*, Unary> unary[] = {
+      {"exp", Unary::kExp},         {"log", Unary::kLog},   {"sqrt", Unary::kSqrt}, {"tanh", Unary::kTanh},
+      {"sigmoid", Unary::kSigmoid}, {"relu", Unary::kRelu}, {"gelu", Unary::kGelu}, {"silu", Unary::kSilu}};
   for (const auto& [name, op] : unary) {
-    c.def(name, [op = op](const Tensor& x) { return ops::Apply(op, x); }, py::call_guard<py::gil_scoped_release>());
+    c.def(
+        name, [op = op](const Tensor& x) { return ops::Apply(op, x); }, py::call_guard<py::gil_scoped_release>());
   }
 }
 
 // tensor op tensor, tensor op number, tensor op array, and the same reflected.
 template <typename Class, typename Op>
 void BindOperator(Class& c, const char* name, const char* reflected, const Op& op) {
-  c.def(name, [op](const Tensor& x, const Tensor& y) { return op(x, y); }, py::is_operator(), py::call_guard<py::gil_scoped_release>());
-  c.def(name, [op](const Tensor& x, const py::array& y) { return op(x, BorrowConverted(y)); }, py::is_operator());
-  c.def(name, [op](const Tensor& x, float y) { return op(x, Tensor::Full({}, y)); }, py::is_operator());
-  c.def(reflected, [op](const Tensor& x, const py::array& y) { return op(BorrowConverted(y), x); }, py::is_operator());
-  c.def(reflected, [op](const Tensor& x, float y) { return op(Tensor::Full({}, y), x); }, py::is_operator());
+  c.def(
+      name, [op](const Tensor& x, const Tensor& y) { return op(x, y); }, py::is_operator(),
+      py::call_guard<py::gil_scoped_release>());
+  c.def(
+      name, [op](const Tensor& x, const py::array& y) { return op(x, BorrowConverted(y)); }, py::is_operator());
+  c.def(
+      name, [op](const Tensor& x, float y) { return op(x, Tensor::Full({}, y)); }, py::is_operator());
+  c.def(
+      reflected, [op](const Tensor& x, const py::array& y) { return op(BorrowConverted(y), x); }, py::is_operator());
+  c.def(
+      reflected, [op](const Tensor& x, float y) { return op(Tensor::Full({}, y), x); }, py::is_operator());
 }
 
 template <typename Class>
@@ -160,16 +174,21 @@ template <typename Class>
 void BindGradients(Class& c) {
   c.def_property("requires_grad", &Tensor::requires_grad, &Tensor::set_requires_grad);
   c.def_property_readonly("is_leaf", &Tensor::is_leaf);
-  c.def_property("grad", [](const Tensor& x) { return OrNone(x.grad()); },
-                 [](Tensor& x, const std::optional<Tensor>& grad) { x.set_grad(OrUndefined(grad)); });
+  c.def_property(
+      "grad", [](const Tensor& x) { return OrNone(x.grad()); },
+      [](Tensor& x, const std::optional<Tensor>& grad) { x.set_grad(OrUndefined(grad)); });
   c.def("zero_grad", [](Tensor& x) { x.set_grad(Tensor()); });
-  c.def("backward", [](const Tensor& x, const std::optional<Tensor>& gradient) { Backward(x, OrUndefined(gradient)); },
-        py::arg("gradient") = py::none(), py::call_guard<py::gil_scoped_release>());
-  c.def("backward", [](const Tensor& x, const py::array& gradient) {
-          const Tensor borrowed = BorrowConverted(gradient);
-          py::gil_scoped_release release;
-          Backward(x, borrowed);
-        }, py::arg("gradient"));
+  c.def(
+      "backward", [](const Tensor& x, const std::optional<Tensor>& gradient) { Backward(x, OrUndefined(gradient)); },
+      py::arg("gradient") = py::none(), py::call_guard<py::gil_scoped_release>());
+  c.def(
+      "backward",
+      [](const Tensor& x, const py::array& gradient) {
+        const Tensor borrowed = BorrowConverted(gradient);
+        py::gil_scoped_release release;
+        Backward(x, borrowed);
+      },
+      py::arg("gradient"));
   c.def("detach", &Tensor::Detach);
 }
 
@@ -188,14 +207,19 @@ void BindArray(Class& c) {
   c.def("item", &Item);
   c.def("numpy", &ArrayView, py::arg("writable") = true);
   c.def("copy_", &CopyInto, py::arg("array"));
-  c.def("__array__", [](const Tensor& x, const py::object& dtype, const py::object& copy) {
-          const py::object array = ArrayView(x, true);
-          const bool converts = !dtype.is_none() && !py::dtype::from_args(dtype).is(py::dtype::of<float>());
-          if (converts && !copy.is_none() && !py::cast<bool>(copy)) throw py::value_error("[array] expected copy=None to convert from float32");
-          if (converts) return array.attr("astype")(dtype);
-          return !copy.is_none() && py::cast<bool>(copy) ? array.attr("copy")() : array;
-        }, py::arg("dtype") = py::none(), py::arg("copy") = py::none());
-  c.def("__dlpack__", [](const Tensor& x, const py::kwargs& options) { return ArrayView(x, true).attr("__dlpack__")(**options); });
+  c.def(
+      "__array__",
+      [](const Tensor& x, const py::object& dtype, const py::object& copy) {
+        const py::object array = ArrayView(x, true);
+        const bool converts = !dtype.is_none() && !py::dtype::from_args(dtype).is(py::dtype::of<float>());
+        if (converts && !copy.is_none() && !py::cast<bool>(copy))
+          throw py::value_error("[array] expected copy=None to convert from float32");
+        if (converts) return array.attr("astype")(dtype);
+        return !copy.is_none() && py::cast<bool>(copy) ? array.attr("copy")() : array;
+      },
+      py::arg("dtype") = py::none(), py::arg("copy") = py::none());
+  c.def("__dlpack__",
+        [](const Tensor& x, const py::kwargs& options) { return ArrayView(x, true).attr("__dlpack__")(**options); });
   c.def("__dlpack_device__", [](const Tensor&) { return py::make_tuple(1, 0); });  // kDLCPU
 }
 
@@ -223,7 +247,8 @@ void BindTensor(py::module_& m) {
   m.def("grad_enabled", &GradEnabled);
   m.def("set_grad_enabled", &SetGradEnabled, py::arg("enabled"));
   m.def("get_precision", [] { return MatmulPrecision() == kernels::Precision::kFloat32 ? "fp32" : "bf16"; });
-  m.def("set_precision", [](const std::string& name) { SetMatmulPrecision(ParsePrecision(name)); }, py::arg("name"));
+  m.def(
+      "set_precision", [](const std::string& name) { SetMatmulPrecision(ParsePrecision(name)); }, py::arg("name"));
 }
 
 }  // namespace attnkit::python

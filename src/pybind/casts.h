@@ -46,7 +46,9 @@ inline FloatArray ArrayView(const Tensor& tensor, bool writable) {
 }
 
 inline ops::Indices ToIndices(const Int32Array& array) { return {Keep(array), array.data(), array.size()}; }
-inline ops::Indices ToIndices(const std::optional<Int32Array>& array) { return array ? ToIndices(*array) : ops::Indices(); }
+inline ops::Indices ToIndices(const std::optional<Int32Array>& array) {
+  return array ? ToIndices(*array) : ops::Indices();
+}
 
 inline Tensor OrUndefined(const std::optional<Tensor>& tensor) { return tensor.value_or(Tensor()); }
 inline py::object OrNone(const Tensor& tensor) { return tensor ? py::cast(tensor) : py::none(); }

@@ -15,10 +15,10 @@ void Free(void* block, size_t bytes) noexcept;
 void TrimCache();
 
 struct AllocatorStats {
-  int64_t bytes_in_use = 0;   // handed out now
-  int64_t bytes_cached = 0;   // free, kept
-  int64_t peak_bytes = 0;     // largest bytes_in_use so far
-  int64_t system_calls = 0;   // how many times memory was asked of the system
+  int64_t bytes_in_use = 0;  // handed out now
+  int64_t bytes_cached = 0;  // free, kept
+  int64_t peak_bytes = 0;    // largest bytes_in_use so far
+  int64_t system_calls = 0;  // how many times memory was asked of the system
 };
 AllocatorStats GetAllocatorStats();
 
@@ -27,7 +27,8 @@ template <typename T>
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(int64_t size) : size_(size), data_(size > 0 ? static_cast<T*>(Allocate(size * sizeof(T))) : nullptr) {}
+  explicit Buffer(int64_t size)
+      : size_(size), data_(size > 0 ? static_cast<T*>(Allocate(size * sizeof(T))) : nullptr) {}
   Buffer(Buffer&& other) noexcept : size_(std::exchange(other.size_, 0)), data_(std::exchange(other.data_, nullptr)) {}
   Buffer& operator=(Buffer&& other) noexcept {
     std::swap(size_, other.size_);

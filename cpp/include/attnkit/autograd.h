@@ -9,8 +9,8 @@
 
 namespace attnkit {
 
-// Gradients of a node's outputs (an undefined Tensor where none arrived) in, gradients of its inputs out (undefined where not
-// needed). May take the incoming tensors as its own and write into them when it is their only holder.
+// Gradients of a node's outputs (an undefined Tensor where none arrived) in, gradients of its inputs out (undefined
+// where not needed). May take the incoming tensors as its own and write into them when it is their only holder.
 using BackwardFunction = std::function<std::vector<Tensor>(std::vector<Tensor>& output_gradients)>;
 
 class Node {
@@ -51,15 +51,16 @@ class NoGrad {
 // Does any of these need a gradient, and are ops recorded?
 bool NeedsGrad(const std::vector<Tensor>& inputs);
 
-// Makes `outputs` the results of a node. `backward` must not hold the outputs themselves, which would keep each other alive: hold
-// output.Detach(). Call only when NeedsGrad(inputs).
+// Makes `outputs` the results of a node. `backward` must not hold the outputs themselves, which would keep each other
+// alive: hold output.Detach(). Call only when NeedsGrad(inputs).
 void Record(const char* name, std::vector<Tensor> inputs, std::vector<Tensor*> outputs, BackwardFunction backward);
 
-// Adds the gradient of `root` (ones for a scalar when `gradient` is undefined) with respect to each leaf to its grad. Saved
-// values are freed on the way. Throws std::runtime_error when part of the graph was freed by an earlier call.
+// Adds the gradient of `root` (ones for a scalar when `gradient` is undefined) with respect to each leaf to its grad.
+// Saved values are freed on the way. Throws std::runtime_error when part of the graph was freed by an earlier call.
 void Backward(const Tensor& root, Tensor gradient);
 
-// The gradient of a leaf to add to in place (zeros at first). Only for the backward functions of sparse ops such as embedding.
+// The gradient of a leaf to add to in place (zeros at first). Only for the backward functions of sparse ops such as
+// embedding.
 Tensor LeafGradient(const Tensor& leaf);
 
 // The precision of matrix products in this thread.

@@ -1,5 +1,5 @@
-// The kernels for callers that cannot take C++ exceptions: C, and Cython without the GIL. Arrays are contiguous float32 in row-major
-// order. Every function returns 0, or -1 when the arguments are refused or memory is short.
+// The kernels for callers that cannot take C++ exceptions: C, and Cython without the GIL. Arrays are contiguous float32
+// in row-major order. Every function returns 0, or -1 when the arguments are refused or memory is short.
 #pragma once
 
 #include <stdint.h>
@@ -21,12 +21,12 @@ int attnkit_layer_norm(const float* x, const float* weight, const float* bias, i
 // c [m, n] = a [m, k] . b [k, n]
 int attnkit_matmul(const float* a, const float* b, int64_t m, int64_t n, int64_t k, float* c) ATTNKIT_NOEXCEPT;
 
-// output [batch, heads, queries, d_value] from query [batch, heads, queries, d_head], key [batch, kv_heads, keys, d_head] and
-// value [batch, kv_heads, keys, d_value]; heads is a multiple of kv_heads. scale <= 0 stands for 1 / sqrt(d_head). `weights`
-// [batch, heads, queries, keys] may be null.
-int attnkit_attention(const float* query, const float* key, const float* value, int64_t batch, int64_t heads, int64_t kv_heads,
-                      int64_t queries, int64_t keys, int64_t d_head, int64_t d_value, int causal, float scale, float* output,
-                      float* weights) ATTNKIT_NOEXCEPT;
+// output [batch, heads, queries, d_value] from query [batch, heads, queries, d_head], key [batch, kv_heads, keys,
+// d_head] and value [batch, kv_heads, keys, d_value]; heads is a multiple of kv_heads. scale <= 0 stands for 1 /
+// sqrt(d_head). `weights` [batch, heads, queries, keys] may be null.
+int attnkit_attention(const float* query, const float* key, const float* value, int64_t batch, int64_t heads,
+                      int64_t kv_heads, int64_t queries, int64_t keys, int64_t d_head, int64_t d_value, int causal,
+                      float scale, float* output, float* weights) ATTNKIT_NOEXCEPT;
 
 #ifdef __cplusplus
 }

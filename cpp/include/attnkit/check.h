@@ -23,7 +23,7 @@ template <typename... Parts>
 }  // namespace attnkit
 
 // The message is only built when the check fails.
-#define ATTNKIT_CHECK(condition, ...)                \
-  do {                                               \
-    if (!(condition)) ::attnkit::Fail(__VA_ARGS__);  \
+#define ATTNKIT_CHECK(condition, ...)               \
+  do {                                              \
+    if (!(condition)) ::attnkit::Fail(__VA_ARGS__); \
   } while (false)

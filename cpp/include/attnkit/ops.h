@@ -21,7 +21,8 @@ namespace attnkit::ops {
 class Indices {
  public:
   Indices() = default;
-  Indices(std::shared_ptr<const void> owner, const int32_t* data, int64_t size) : owner_(std::move(owner)), data_(data), size_(size) {}
+  Indices(std::shared_ptr<const void> owner, const int32_t* data, int64_t size)
+      : owner_(std::move(owner)), data_(data), size_(size) {}
   explicit Indices(const std::vector<int32_t>& values);
   const int32_t* data() const { return data_; }
   int64_t size() const { return size_; }
@@ -47,9 +48,9 @@ Tensor Reshape(const Tensor& x, Shape shape);                       // one size 
 Tensor Permute(const Tensor& x, const std::vector<int64_t>& axes);  // copies
 Tensor Slice(const Tensor& x, int64_t axis, int64_t begin, int64_t end);
 Tensor Concatenate(const std::vector<Tensor>& parts, int64_t axis);
-Tensor GatherRows(const Tensor& x, const Indices& rows);            // x[rows] along the first axis
+Tensor GatherRows(const Tensor& x, const Indices& rows);  // x[rows] along the first axis
 Tensor BroadcastTo(const Tensor& x, const Shape& shape);
-Tensor SumAll(const Tensor& x);                                     // []
+Tensor SumAll(const Tensor& x);  // []
 Tensor SumAxis(const Tensor& x, int64_t axis, bool keep);
 
 // --- products. x [..., K]; the precision is MatmulPrecision().
@@ -64,12 +65,14 @@ struct AddNorm {
   Tensor sum, normed;
 };
 // sum = residual + dropout(x), normed = layer norm of sum. residual, weight and bias may be undefined.
-AddNorm AddDropoutLayerNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, const Tensor& bias, float dropout, float eps);
+AddNorm AddDropoutLayerNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, const Tensor& bias,
+                            float dropout, float eps);
 Tensor Dropout(const Tensor& x, float p);
 Tensor AddDropout(const Tensor& residual, const Tensor& x, float p);  // residual + dropout(x)
 
 // out[t] = dropout(scale * weight[ids[t]] + positions[position_ids[t]]), [T, width].
-Tensor Embedding(const Indices& ids, const Tensor& weight, float scale, const Tensor& positions, const Indices& position_ids, float dropout);
+Tensor Embedding(const Indices& ids, const Tensor& weight, float scale, const Tensor& positions,
+                 const Indices& position_ids, float dropout);
 
 // --- losses: label-smoothed cross-entropy of each row, [T]; rows whose label is ignore_index give 0.
 struct CrossEntropyOptions {
@@ -77,15 +80,15 @@ struct CrossEntropyOptions {
   int32_t ignore_index = -100;
 };
 Tensor CrossEntropy(const Tensor& logits, const Indices& labels, const CrossEntropyOptions& options);
-// The mean over the rows that count of the cross-entropy of hidden · weight^T + bias, without ever holding the logits of
-// more than a block of rows: hidden [T, D], weight [V, D], bias [V] or undefined.
+// The mean over the rows that count of the cross-entropy of hidden · weight^T + bias, without ever holding the logits
+// of more than a block of rows: hidden [T, D], weight [V, D], bias [V] or undefined.
 struct LinearCrossEntropyResult {
-  Tensor loss;          // [] mean label-smoothed loss
-  double nll_sum = 0;   // sum of -log p[label], without smoothing
-  int64_t tokens = 0;   // rows that count
+  Tensor loss;         // [] mean label-smoothed loss
+  double nll_sum = 0;  // sum of -log p[label], without smoothing
+  int64_t tokens = 0;  // rows that count
 };
-LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& weight, const Tensor& bias, const Indices& labels,
-                                            const CrossEntropyOptions& options);
+LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& weight, const Tensor& bias,
+                                            const Indices& labels, const CrossEntropyOptions& options);
 
 // --- attention
 struct AttentionOptions {
@@ -106,14 +109,16 @@ struct AttentionResult {
 // query [B, H, N, D], key [B, Hk, M, D], value [B, Hk, M, Dv] -> [B, H, N, Dv], weights [B, H, N, M].
 AttentionResult Attention(const Tensor& query, const Tensor& key, const Tensor& value, const AttentionOptions& options);
 
-// Packed sentences: query [T, H*D], key [S, Hk*D], value [S, Hk*Dv] -> [T, H*Dv]. `key` undefined: query is [T, (H+2Hk)*D], query, key
-// and value side by side; `value` undefined: key is [S, 2*Hk*D]. Weights are flat: for each sentence, for each head, [n, m].
-AttentionResult PackedAttention(const Tensor& query, const Tensor& key, const Tensor& value, const Indices& query_offsets,
-                                const Indices& key_offsets, int64_t heads, int64_t kv_heads, const AttentionOptions& options);
+// Packed sentences: query [T, H*D], key [S, Hk*D], value [S, Hk*Dv] -> [T, H*Dv]. `key` undefined: query is [T,
+// (H+2Hk)*D], query, key and value side by side; `value` undefined: key is [S, 2*Hk*D]. Weights are flat: for each
+// sentence, for each head, [n, m].
+AttentionResult PackedAttention(const Tensor& query, const Tensor& key, const Tensor& value,
+                                const Indices& query_offsets, const Indices& key_offsets, int64_t heads,
+                                int64_t kv_heads, const AttentionOptions& options);
 
-// One step of decoding, outside the tape. projected [rows, 3 D] is the query, key and value of each row's newest token; its key and
-// value are written to the cache [rows, layers, capacity, 2 D] at (row, layer, position), and the query attends to positions 0 to
-// `position`. -> [rows, D]
+// One step of decoding, outside the tape. projected [rows, 3 D] is the query, key and value of each row's newest token;
+// its key and value are written to the cache [rows, layers, capacity, 2 D] at (row, layer, position), and the query
+// attends to positions 0 to `position`. -> [rows, D]
 Tensor CachedAttention(const Tensor& projected, Tensor& cache, int64_t layer, int64_t position, int64_t heads);
 
 }  // namespace attnkit::ops

@@ -16,13 +16,13 @@ namespace attnkit {
 
 using Shape = std::vector<int64_t>;
 
-int64_t SizeOf(const Shape& shape);             // throws when a size is negative or the product overflows
-std::string ToString(const Shape& shape);       // "[2, 8, 64]"
+int64_t SizeOf(const Shape& shape);        // throws when a size is negative or the product overflows
+std::string ToString(const Shape& shape);  // "[2, 8, 64]"
 
 class Node;
 
-// The memory of one or more tensors: from the caching allocator, or borrowed from elsewhere (NumPy, DLPack) with an owner that
-// is released at the end.
+// The memory of one or more tensors: from the caching allocator, or borrowed from elsewhere (NumPy, DLPack) with an
+// owner that is released at the end.
 class Storage {
  public:
   explicit Storage(int64_t size);

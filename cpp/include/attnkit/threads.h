@@ -21,10 +21,10 @@ void ParallelChunks(int64_t chunks, const std::function<void(int64_t)>& run);
 bool InParallel();
 }  // namespace internal
 
-// Calls body(begin, end) over [0, count) in pieces of `grain` (the last may be short), on the threads. The pieces are the
-// same whatever the number of threads, so a reduction that keeps one partial sum a piece and adds them in order is
-// deterministic. Runs in this thread when there is one piece, when nested, and in a forked child. The first exception of a
-// piece is thrown here. Waking threads costs microseconds: choose `grain` so that a piece is worth 20 us or more.
+// Calls body(begin, end) over [0, count) in pieces of `grain` (the last may be short), on the threads. The pieces are
+// the same whatever the number of threads, so a reduction that keeps one partial sum a piece and adds them in order is
+// deterministic. Runs in this thread when there is one piece, when nested, and in a forked child. The first exception
+// of a piece is thrown here. Waking threads costs microseconds: choose `grain` so that a piece is worth 20 us or more.
 template <typename Body>
 void ParallelFor(int64_t count, int64_t grain, const Body& body) {
   if (count <= 0) return;

@@ -27,33 +27,35 @@ struct AttentionShape {
 
   HeadsLayout query, key, value, output;
 
-  float scale = 1.0f;      // scores = scale * q.k
-  float softcap = 0.0f;    // > 0: scores = softcap * tanh(scores / softcap), before the mask
-  bool causal = false;     // query i sees keys j <= i + query_offset
-  int64_t window_left = -1, window_right = -1;  // i + query_offset - left <= j <= i + query_offset + right; -1: no bound
+  float scale = 1.0f;    // scores = scale * q.k
+  float softcap = 0.0f;  // > 0: scores = softcap * tanh(scores / softcap), before the mask
+  bool causal = false;   // query i sees keys j <= i + query_offset
+  int64_t window_left = -1,
+          window_right = -1;  // i + query_offset - left <= j <= i + query_offset + right; -1: no bound
   int64_t query_offset = 0;
-  MaskKind mask_kind = MaskKind::kNone;         // kBool: uint8, non-zero = may attend; kFloat: added to the scores
-  const void* mask = nullptr;                   // element (b, h, i, j) at the sum of index * stride; 0 broadcasts
+  MaskKind mask_kind = MaskKind::kNone;  // kBool: uint8, non-zero = may attend; kFloat: added to the scores
+  const void* mask = nullptr;            // element (b, h, i, j) at the sum of index * stride; 0 broadcasts
   int64_t mask_strides[4] = {0, 0, 0, 0};
-  float dropout = 0.0f;    // of the weights, after the softmax
+  float dropout = 0.0f;  // of the weights, after the softmax
   PhiloxKey dropout_key;
 };
 
 // Sizes of what a call writes beside the output. `lse` has a number for each (h, query): element (b, h, i) at
-// h * total_queries + (query_offsets[b] or b * queries) + i. `weights` (may be null) are the softmax probabilities before
-// dropout: block (b, h) is a [n_b, m_b] matrix; blocks follow each other in order of b, then h (so [B, H, N, M] when not
-// packed).
+// h * total_queries + (query_offsets[b] or b * queries) + i. `weights` (may be null) are the softmax probabilities
+// before dropout: block (b, h) is a [n_b, m_b] matrix; blocks follow each other in order of b, then h (so [B, H, N, M]
+// when not packed).
 int64_t TotalQueries(const AttentionShape& shape);
 int64_t WeightsSize(const AttentionShape& shape);
 
 // Writes output rows and, where not null, lse and weights. The output is the same to the bit with or without weights.
-// A row with no visible key gives zeros, zero weights and lse = -inf. The dropout number of weight (b, h, i, j) is element
-// j of the row ((h * total_queries + query row) padded to `round_up(longest key count, 8)` numbers).
-void AttentionForward(const AttentionShape& shape, const float* query, const float* key, const float* value, float* output,
-                      float* lse, float* weights);
+// A row with no visible key gives zeros, zero weights and lse = -inf. The dropout number of weight (b, h, i, j) is
+// element j of the row ((h * total_queries + query row) padded to `round_up(longest key count, 8)` numbers).
+void AttentionForward(const AttentionShape& shape, const float* query, const float* key, const float* value,
+                      float* output, float* lse, float* weights);
 
 // Gradients, written (not added): dquery, dkey, dvalue have the layouts of query, key, value; doutput that of output.
-// dmask (may be null) is ADDED to: gradient of a float mask, same strides as the mask, for broadcast masks too (deterministic).
+// dmask (may be null) is ADDED to: gradient of a float mask, same strides as the mask, for broadcast masks too
+// (deterministic).
 void AttentionBackward(const AttentionShape& shape, const float* query, const float* key, const float* value,
                        const float* output, const float* lse, const float* doutput, float* dquery, float* dkey,
                        float* dvalue, float* dmask);

@@ -12,21 +12,21 @@ void Add(const float* x, const float* y, int64_t size, float* out);
 void Subtract(const float* x, const float* y, int64_t size, float* out);
 void Multiply(const float* x, const float* y, int64_t size, float* out);
 void Divide(const float* x, const float* y, int64_t size, float* out);
-void Axpy(float a, const float* x, int64_t size, float* y);  // y += a * x
+void Axpy(float a, const float* x, int64_t size, float* y);              // y += a * x
 void Scale(const float* x, float a, float b, int64_t size, float* out);  // a * x + b
-double Sum(const float* x, int64_t size);                    // pairwise in fixed chunks, double
+double Sum(const float* x, int64_t size);                                // pairwise in fixed chunks, double
 double SumOfSquares(const float* x, int64_t size);
 bool AllFinite(const float* x, int64_t size);
 
 enum class Unary { kExp, kLog, kSqrt, kTanh, kSigmoid, kRelu, kGelu, kSilu };
 void UnaryForward(Unary op, const float* x, int64_t size, float* y);
-// dx = dy * f'(x). x and y are what forward read and wrote (either may be null where f' does not need it: exp, sqrt, tanh,
-// sigmoid, relu need y; log, gelu, silu need x).
+// dx = dy * f'(x). x and y are what forward read and wrote (either may be null where f' does not need it: exp, sqrt,
+// tanh, sigmoid, relu need y; log, gelu, silu need x).
 void UnaryBackward(Unary op, const float* x, const float* y, const float* dy, int64_t size, float* dx);
 
 // GELU is the exact x * Phi(x) (Hendrycks & Gimpel, 2016).
-// The activation of a linear layer, in place over dy: dy *= f'(.), with `pre` the value before the activation for gelu and silu,
-// and `post` the value after it for relu, tanh, sigmoid (the other may be null).
+// The activation of a linear layer, in place over dy: dy *= f'(.), with `pre` the value before the activation for gelu
+// and silu, and `post` the value after it for relu, tanh, sigmoid (the other may be null).
 void ActivationBackward(Activation activation, const float* pre, const float* post, int64_t size, float* dy);
 
 // out = keep ? x / (1 - p) : 0, with the numbers of attnkit/random.h; also its own backward. p in [0, 1).
@@ -34,8 +34,8 @@ void Dropout(const float* x, int64_t size, float p, PhiloxKey key, float* out);
 // out = residual + dropout(x)
 void AddDropout(const float* residual, const float* x, int64_t size, float p, PhiloxKey key, float* out);
 
-// Adam (Kingma & Ba, 2015) and AdamW (Loshchilov & Hutter, 2019) over one parameter; step counts from 1. The gradient is
-// multiplied by gradient_scale first (clipping). decoupled: AdamW's weight decay, else L2 added to the gradient.
+// Adam (Kingma & Ba, 2015) and AdamW (Loshchilov & Hutter, 2019) over one parameter; step counts from 1. The gradient
+// is multiplied by gradient_scale first (clipping). decoupled: AdamW's weight decay, else L2 added to the gradient.
 struct AdamOptions {
   float learning_rate = 1e-3f, beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f, weight_decay = 0.0f, gradient_scale = 1.0f;
   bool decoupled = true;

@@ -1,7 +1,8 @@
-// Packed matrix product: C[M, N] = epilogue(A[M, K] · B[K, N]) in float32, or with bf16 inputs and float32 accumulation.
+// Packed matrix product: C[M, N] = epilogue(A[M, K] · B[K, N]) in float32, or with bf16 inputs and float32
+// accumulation.
 //
-// Every number of C is one chain of multiply-adds over k = 0 .. K-1 in rising order (in blocks of a fixed size), the same
-// for every M, so a row's result does not depend on the rows beside it.
+// Every number of C is one chain of multiply-adds over k = 0 .. K-1 in rising order (in blocks of a fixed size), the
+// same for every M, so a row's result does not depend on the rows beside it.
 #pragma once
 
 #include <cstdint>
@@ -17,24 +18,26 @@ enum class Activation { kNone = 0, kRelu, kGelu, kSilu, kTanh, kSigmoid };
 struct PackedMatrix {
   int64_t k = 0, n = 0;
   Precision precision = Precision::kFloat32;
-  int isa = 0;         // static_cast<int>(ActiveIsa()) at packing
-  int64_t panel = 0;   // columns of a panel
+  int isa = 0;        // static_cast<int>(ActiveIsa()) at packing
+  int64_t panel = 0;  // columns of a panel
   Buffer<uint8_t> data;
   bool empty() const { return k == 0 || n == 0; }
 };
 
 // B[k, n] is read at b[k * row_stride + n * column_stride].
-PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride, Precision precision);
+PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride,
+                        Precision precision);
 
 struct Epilogue {
-  bool accumulate = false;               // C += instead of C = (bias and activation must then be unset)
-  const float* bias = nullptr;           // [N], added to every row
+  bool accumulate = false;      // C += instead of C = (bias and activation must then be unset)
+  const float* bias = nullptr;  // [N], added to every row
   Activation activation = Activation::kNone;
-  float* pre_activation = nullptr;       // if set: the value before the activation is stored here, same layout as C
+  float* pre_activation = nullptr;  // if set: the value before the activation is stored here, same layout as C
 };
 
-// A[m, k] is read at a[m * a_row_stride + k * a_column_stride]; row m of C starts at c + m * c_row_stride. Parallel over
-// blocks of C. K = 0 gives C = epilogue(0). Throws std::invalid_argument when B was packed for another instruction set.
+// A[m, k] is read at a[m * a_row_stride + k * a_column_stride]; row m of C starts at c + m * c_row_stride. Parallel
+// over blocks of C. K = 0 gives C = epilogue(0). Throws std::invalid_argument when B was packed for another instruction
+// set.
 void Gemm(const float* a, int64_t a_row_stride, int64_t a_column_stride, int64_t m, const PackedMatrix& b, float* c,
           int64_t c_row_stride, const Epilogue& epilogue = {});
 
