@@ -64,7 +64,10 @@ class _Process:
             text=True,
             env={**os.environ, **contestant.environment},
         )
-        self._answer()  # "ready"
+
+    def prepare(self) -> None:
+        """Waits until it says that it is ready."""
+        self._answer()
 
     def run(self) -> dict[str, Any]:
         assert self._process.stdin is not None
@@ -99,6 +102,7 @@ def _started(contestants: list[Contestant]) -> Iterator[list[_Process]]:
         for contestant in contestants:
             process = _Process(contestant)
             stack.callback(process.close)
+            process.prepare()
             processes.append(process)
         yield processes
 

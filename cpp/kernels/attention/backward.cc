@@ -1,5 +1,5 @@
-// Attention backward: scores are computed again from query and key, probabilities from them and the saved logsumexp (Dao et
-// al., "FlashAttention", 2022). With P the probabilities and delta = rowsum(dO * O):
+// Attention backward: scores are computed again from query and key, probabilities from them and the saved logsumexp
+// (Dao et al., "FlashAttention", 2022). With P the probabilities and delta = rowsum(dO * O):
 //   dV = P^T dO,  dP = dO V^T,  dS = P * (dP - delta),  dQ = scale * dS K,  dK = scale * dS^T Q.
 #include "attnkit/allocator.h"
 #include "attnkit/threads.h"
@@ -15,12 +15,14 @@ struct BackwardCall {
   const float *query, *key, *value, *output, *lse, *doutput;
   float *dquery, *dkey, *dvalue;
   int64_t total_queries, longest_queries, longest_keys;
-  float* dquery_parts;  // if set, a task is one group of keys: dquery of group g > 0 is part g - 1, [heads, queries, d_head]
+  float* dquery_parts;  // if set, a task is one group of keys: dquery of group g > 0 is part g - 1, [heads, queries,
+                        // d_head]
 };
 
-constexpr int64_t kBackwardKeys = 128;     // keys and queries of a block: both tiles of scores, and the operands of the five
-constexpr int64_t kBackwardQueries = 64;   // products, stay in the second-level cache
-constexpr int64_t kKeyGroup = 1024;        // keys whose share of dquery is summed apart, so that long rows can be split
+constexpr int64_t kBackwardKeys =
+    128;  // keys and queries of a block: both tiles of scores, and the operands of the five
+constexpr int64_t kBackwardQueries = 64;  // products, stay in the second-level cache
+constexpr int64_t kKeyGroup = 1024;       // keys whose share of dquery is summed apart, so that long rows can be split
 
 inline int64_t KeyGroup(int64_t keys) { return BlockSize(keys, kKeyGroup, kBackwardKeys); }
 inline int64_t KeyGroups(int64_t keys) { return keys > 0 ? CeilDiv(keys, KeyGroup(keys)) : 1; }
@@ -43,8 +45,10 @@ namespace attnkit::kernels::attention::HWY_NAMESPACE {
 HWY_INLINE void AddRow(const float* from, int64_t columns, float* to) {
   const FloatTag d;
   int64_t n = 0;
-  for (; n + kLanes <= columns; n += kLanes) hn::StoreU(hn::Add(hn::LoadU(d, to + n), hn::LoadU(d, from + n)), d, to + n);
-  if (n < columns) StoreTail(hn::Add(LoadTail(to + n, columns - n), LoadTail(from + n, columns - n)), columns - n, to + n);
+  for (; n + kLanes <= columns; n += kLanes)
+    hn::StoreU(hn::Add(hn::LoadU(d, to + n), hn::LoadU(d, from + n)), d, to + n);
+  if (n < columns)
+    StoreTail(hn::Add(LoadTail(to + n, columns - n), LoadTail(from + n, columns - n)), columns - n, to + n);
 }
 
 HWY_INLINE float Dot(const float* a, const float* b, int64_t columns) {
@@ -65,11 +69,20 @@ class BackwardWorker {
     const int64_t depth = RoundUp(shape_.d_head, 16), value_depth = RoundUp(shape_.d_value, 16);
     const bool groups = call.longest_keys > kKeyGroup && !call.dquery_parts;
     const int64_t numbers = shape_.dropout > 0 ? DropoutRoom(queries * keys / 8) / 2 : 0;
-    const int64_t sizes[] = {keys * depth, keys * value_depth, keys * depth, queries * depth, queries * value_depth,
-                             queries * keys, queries * keys, keys, keys, RoundUp(all, 16), numbers,
+    const int64_t sizes[] = {keys * depth,
+                             keys * value_depth,
+                             keys * depth,
+                             queries * depth,
+                             queries * value_depth,
+                             queries * keys,
+                             queries * keys,
+                             keys,
+                             keys,
+                             RoundUp(all, 16),
+                             numbers,
                              groups ? all * shape_.d_head : 0};
-    float** parts[] = {&packed_key_, &packed_value_, &key_rows_, &query_rows_, &doutput_rows_, &scores_, &dscores_,
-                       &mask_row_, &slope_, &delta_, &numbers_, &dquery_group_};
+    float** parts[] = {&packed_key_, &packed_value_, &key_rows_, &query_rows_, &doutput_rows_, &scores_,
+                       &dscores_,    &mask_row_,     &slope_,    &delta_,      &numbers_,      &dquery_group_};
     int64_t total = 0;
     for (const int64_t size : sizes) total += RoundUp(size, 16);
     scratch_ = Buffer<float>(total);
@@ -175,14 +188,13 @@ class BackwardWorker {
     }
     for (int64_t h = 0; h < group_; ++h) {
       for (int64_t q = 0; q < query_blocks_; ++q) {
-        if (!dquery_started_[h * query_blocks_ + q]) ZeroRows(DQueryTarget(g, first_head_ + h), QueryBlock(q), shape_.d_head);
+        if (!dquery_started_[h * query_blocks_ + q])
+          ZeroRows(DQueryTarget(g, first_head_ + h), QueryBlock(q), shape_.d_head);
       }
     }
   }
 
-  Range QueryBlock(int64_t q) const {
-    return {q * query_block_, std::min((q + 1) * query_block_, sequence_.queries)};
-  }
+  Range QueryBlock(int64_t q) const { return {q * query_block_, std::min((q + 1) * query_block_, sequence_.queries)}; }
 
   static void ZeroRows(const MutableRows& rows, Range which, int64_t columns) {
     for (int64_t i = which.begin; i < which.end; ++i) std::fill_n(rows[i], columns, 0.0f);
@@ -228,7 +240,8 @@ class BackwardWorker {
     if (shape_.dropout > 0) {
       const int64_t row_blocks = CeilDiv(call_.longest_keys, 8);
       const int64_t row = h * call_.total_queries + sequence_.query_row + queries.begin;
-      DropoutNumbers(shape_.dropout_key, row * row_blocks + (keys.begin + begin) / 8, row_blocks, rows, blocks, numbers);
+      DropoutNumbers(shape_.dropout_key, row * row_blocks + (keys.begin + begin) / 8, row_blocks, rows, blocks,
+                     numbers);
     }
     const float* lse = call_.lse + h * call_.total_queries + sequence_.query_row;
     const bool sloped = shape_.softcap > 0.0f;
@@ -301,10 +314,10 @@ class BackwardWorker {
     const RowsView doutput_view =
         WholeVectors(doutput[queries.begin], doutput.stride, rows, shape_.d_value, keys.size(), doutput_rows_);
     const int64_t key = keys.begin + seen.begin;
-    RowsProduct({scores_ + seen.begin, 1, stride}, seen.size(), rows, doutput_view.data, doutput_view.stride, shape_.d_value,
-                {dvalue_[key], dvalue_.stride, started});
-    RowsProduct({dscores_ + seen.begin, 1, stride}, seen.size(), rows, query_view.data, query_view.stride, shape_.d_head,
-                {dkey_[key], dkey_.stride, started});
+    RowsProduct({scores_ + seen.begin, 1, stride}, seen.size(), rows, doutput_view.data, doutput_view.stride,
+                shape_.d_value, {dvalue_[key], dvalue_.stride, started});
+    RowsProduct({dscores_ + seen.begin, 1, stride}, seen.size(), rows, query_view.data, query_view.stride,
+                shape_.d_head, {dkey_[key], dkey_.stride, started});
     RowsProduct({dscores_ + seen.begin, stride, 1}, rows, seen.size(), key_view_.data + seen.begin * key_view_.stride,
                 key_view_.stride, shape_.d_head, {dquery[queries.begin], dquery.stride, dquery_started});
   }
@@ -314,7 +327,8 @@ class BackwardWorker {
   const MaskGradient* dmask_ = nullptr;
   Buffer<float> scratch_;
   Buffer<bool> dquery_started_;  // [group, query blocks]
-  float *packed_key_, *packed_value_, *key_rows_, *query_rows_, *doutput_rows_, *scores_, *dscores_, *mask_row_, *slope_;
+  float *packed_key_, *packed_value_, *key_rows_, *query_rows_, *doutput_rows_, *scores_, *dscores_, *mask_row_,
+      *slope_;
   float *delta_, *numbers_, *dquery_group_;
   int64_t group_;  // query heads of a key/value head
   const DropoutRule dropout_;
@@ -385,8 +399,20 @@ void AttentionBackward(const AttentionShape& shape, const float* query, const fl
                        float* dvalue, float* dmask) {
   using namespace attention;
   if (shape.batch == 0 || shape.heads == 0) return;
-  BackwardCall call{&shape, query, key, value, output, lse, doutput, dquery, dkey, dvalue, TotalQueries(shape),
-                    LongestQueries(shape), LongestKeys(shape), nullptr};
+  BackwardCall call{&shape,
+                    query,
+                    key,
+                    value,
+                    output,
+                    lse,
+                    doutput,
+                    dquery,
+                    dkey,
+                    dvalue,
+                    TotalQueries(shape),
+                    LongestQueries(shape),
+                    LongestKeys(shape),
+                    nullptr};
   if (dmask && shape.mask_kind == MaskKind::kFloat) {
     MaskGradientPlan plan(shape, dmask);
     auto* kernel = RegionKernel();

@@ -54,9 +54,10 @@ void DotRows(const RowsView& query, const RowsView& key, int64_t keys, Range see
   }
 }
 
-// scores[r * stride + j] = query row r · key row j for the keys seen and up to three beside them; stride is a multiple of 4.
-inline void ScoresByDots(const RowsView& query, int64_t rows, const RowsView& key, int64_t keys, Range seen, int64_t depth,
-                         float* scores, int64_t stride) {
+// scores[r * stride + j] = query row r · key row j for the keys seen and up to three beside them; stride is a multiple
+// of 4.
+inline void ScoresByDots(const RowsView& query, int64_t rows, const RowsView& key, int64_t keys, Range seen,
+                         int64_t depth, float* scores, int64_t stride) {
   const auto run = rows == 1 ? DotRows<1> : rows == 2 ? DotRows<2> : rows == 3 ? DotRows<3> : DotRows<4>;
   run(query, key, keys, seen, depth, scores, stride);
 }

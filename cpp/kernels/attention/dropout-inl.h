@@ -16,8 +16,8 @@ namespace attnkit::kernels::attention::HWY_NAMESPACE {
 // 16-bit numbers that DropoutNumbers needs room for: it writes groups of vectors, and readers take whole vectors.
 constexpr int64_t DropoutRoom(int64_t blocks) { return 8 * blocks + kPhiloxPadding; }
 
-// Row r gets the numbers of blocks first + r * row_step, ... (`blocks` of them), at numbers + r * blocks * 8. Vectors run on
-// from row to row, because a row of a short sentence fills no vector.
+// Row r gets the numbers of blocks first + r * row_step, ... (`blocks` of them), at numbers + r * blocks * 8. Vectors
+// run on from row to row, because a row of a short sentence fills no vector.
 inline void DropoutNumbers(PhiloxKey key, uint64_t first, uint64_t row_step, int64_t rows, int64_t blocks,
                            uint16_t* numbers) {
   const PhiloxTag d;

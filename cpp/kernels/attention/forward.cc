@@ -1,9 +1,7 @@
-// Attention forward: blocks of keys against tiles of queries, with a running maximum and sum for each query (Dao et al.,
-// "FlashAttention", 2022). Short sequences fit one block, which is then exact softmax in a single pass.
-#include <cmath>
+// Attention forward: blocks of keys against tiles of queries, with a running maximum and sum for each query (Dao et
+// al., "FlashAttention", 2022). Short sequences fit one block, which is then exact softmax in a single pass.
 
 #include "attnkit/allocator.h"
-#include "attnkit/check.h"
 #include "attnkit/threads.h"
 #include "kernels/attention/geometry.h"
 
@@ -19,10 +17,10 @@ struct ForwardCall {
   int64_t total_queries, longest_queries, longest_keys;
 };
 
-constexpr int64_t kKeyBlock = 256;   // keys whose panels and values stay in the second-level cache
-constexpr int64_t kTaskRows = 504;   // queries for which a block of keys is packed once
-constexpr int64_t kTileRows = 24;    // queries whose scores against a block stay in the first-level cache
-constexpr int64_t kFewQueries = 4;   // up to here transposing the keys costs more than it saves
+constexpr int64_t kKeyBlock = 256;  // keys whose panels and values stay in the second-level cache
+constexpr int64_t kTaskRows = 504;  // queries for which a block of keys is packed once
+constexpr int64_t kTileRows = 24;   // queries whose scores against a block stay in the first-level cache
+constexpr int64_t kFewQueries = 4;  // up to here transposing the keys costs more than it saves
 
 inline int64_t KeyBlock(int64_t keys) { return BlockSize(keys, kKeyBlock, 16); }
 inline int64_t TaskRows(int64_t queries) { return BlockSize(queries, kTaskRows, kTileRows); }
@@ -122,7 +120,8 @@ class ForwardWorker {
     head.output = HeadRows(call_.output, shape_.output, shape_.query_offsets, b, h);
     head.lse = call_.lse ? call_.lse + h * call_.total_queries + task.sequence.query_row : nullptr;
     head.weights = nullptr;
-    if (call_.weights) head.weights = call_.weights + call_.weights_start[b] + h * task.sequence.queries * task.sequence.keys;
+    if (call_.weights)
+      head.weights = call_.weights + call_.weights_start[b] + h * task.sequence.queries * task.sequence.keys;
     head.number = h;
     head.rules = ScoreRules(shape_, b, h, mask_row_);
     return head;
@@ -218,8 +217,8 @@ class ForwardWorker {
     const Left p{scores_ + step.seen.begin, step.stride, 1};
     const Result result{head.output + step.queries.begin * shape_.output.row_stride, shape_.output.row_stride, started,
                         step.last ? row_scale : nullptr};
-    RowsProduct(p, tile.rows, step.seen.size(), value.data + step.seen.begin * value.stride, value.stride, shape_.d_value,
-                result);
+    RowsProduct(p, tile.rows, step.seen.size(), value.data + step.seen.begin * value.stride, value.stride,
+                shape_.d_value, result);
     if (!some_empty) return;
     for (int64_t r = 0; r < tile.rows; ++r) {
       if (state.sum[r] == 0.0f) ZeroOutput(head, step.queries.begin + r);
@@ -324,7 +323,8 @@ class ForwardWorker {
     }
   }
 
-  // Weights first hold final scores (-inf where there is none), so that asking for them changes nothing in the loop above.
+  // Weights first hold final scores (-inf where there is none), so that asking for them changes nothing in the loop
+  // above.
   void WriteScores(const Head& head, const Step& step, const ScoreTile& tile) {
     for (int64_t r = 0; r < tile.rows; ++r) {
       float* row = head.weights + (step.queries.begin + r) * sequence_.keys + step.first_key;
@@ -400,13 +400,22 @@ static std::vector<int64_t> WeightsStart(const AttentionShape& shape) {
 
 }  // namespace attention
 
-void AttentionForward(const AttentionShape& shape, const float* query, const float* key, const float* value, float* output,
-                      float* lse, float* weights) {
+void AttentionForward(const AttentionShape& shape, const float* query, const float* key, const float* value,
+                      float* output, float* lse, float* weights) {
   using namespace attention;
   if (shape.batch == 0 || shape.heads == 0) return;
   const std::vector<int64_t> weights_start = weights ? WeightsStart(shape) : std::vector<int64_t>();
-  const ForwardCall call{&shape, query, key, value, output, lse, weights, weights_start.data(), TotalQueries(shape),
-                         LongestQueries(shape), LongestKeys(shape)};
+  const ForwardCall call{&shape,
+                         query,
+                         key,
+                         value,
+                         output,
+                         lse,
+                         weights,
+                         weights_start.data(),
+                         TotalQueries(shape),
+                         LongestQueries(shape),
+                         LongestKeys(shape)};
   const auto pieces = SplitTasks(
       shape.batch, [&](int64_t b) { return RowBlocks(SequenceAt(shape, b).queries) * shape.kv_heads; },
       [&](int64_t b) {

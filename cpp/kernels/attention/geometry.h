@@ -82,14 +82,14 @@ inline int64_t BlockSize(int64_t count, int64_t longest, int64_t multiple) {
   return RoundUp(CeilDiv(count, CeilDiv(count, longest)), multiple);
 }
 
-// A run of tasks for one thread: `count` tasks from number `task` of sequence `sequence` on, going on into the sequences
-// that follow.
+// A run of tasks for one thread: `count` tasks from number `task` of sequence `sequence` on, going on into the
+// sequences that follow.
 struct Piece {
   int64_t sequence = 0, task = 0, count = 0;
 };
 
-// Splits the tasks of all sequences into pieces of about equal cost, in order. Costs are in multiply-adds, so that a piece is
-// worth waking a thread for on any CPU, and the pieces do not depend on how many threads there are.
+// Splits the tasks of all sequences into pieces of about equal cost, in order. Costs are in multiply-adds, so that a
+// piece is worth waking a thread for on any CPU, and the pieces do not depend on how many threads there are.
 template <typename TaskCount, typename TaskCost>
 std::vector<Piece> SplitTasks(int64_t batch, const TaskCount& task_count, const TaskCost& task_cost) {
   constexpr double kMinCost = 1 << 20, kMaxPieces = 256;

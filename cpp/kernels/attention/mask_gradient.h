@@ -1,5 +1,5 @@
-// Gradient of a float mask. Broadcast over sequences or heads, one number of the mask collects from many of them; the work is
-// then split so that no two threads add to the same number, and sums have a fixed order.
+// Gradient of a float mask. Broadcast over sequences or heads, one number of the mask collects from many of them; the
+// work is then split so that no two threads add to the same number, and sums have a fixed order.
 #pragma once
 
 #include <algorithm>
@@ -76,7 +76,8 @@ class MaskGradientPlan {
       const Range mine{part * count / parts, (part + 1) * count / parts};
       const MaskGradient target{partials_.data() + part * partial_size_,
                                 {0, 0, shape_.mask_strides[2] ? columns_ : 0, shape_.mask_strides[3] ? 1 : 0}};
-      regions_.push_back({by_sequence ? mine : Range{0, shape_.batch}, by_sequence ? Range{0, shape_.kv_heads} : mine, target});
+      regions_.push_back(
+          {by_sequence ? mine : Range{0, shape_.batch}, by_sequence ? Range{0, shape_.kv_heads} : mine, target});
     }
   }
 

@@ -59,7 +59,8 @@ HWY_INLINE void TransposeGroup(const float* rows, int64_t stride, int64_t depth,
 }
 
 // The same of `count` < kLanes rows; the columns after them are zero.
-inline void TransposePart(const float* rows, int64_t stride, int64_t count, int64_t depth, float* to, int64_t to_stride) {
+inline void TransposePart(const float* rows, int64_t stride, int64_t count, int64_t depth, float* to,
+                          int64_t to_stride) {
   const FloatTag d;
   for (int64_t k = 0; k < depth; ++k) hn::StoreU(hn::Zero(d), d, to + k * to_stride);
   int64_t r = 0;
@@ -85,8 +86,8 @@ inline void TransposePart(const float* rows, int64_t stride, int64_t count, int6
   }
 }
 
-// Transposes `count` rows of `depth` numbers into panels of kPanel columns (the last may be narrower), each [depth, width].
-// Columns past `count` hold numbers that whoever reads the product ignores.
+// Transposes `count` rows of `depth` numbers into panels of kPanel columns (the last may be narrower), each [depth,
+// width]. Columns past `count` hold numbers that whoever reads the product ignores.
 inline void PackTransposed(const float* rows, int64_t stride, int64_t count, int64_t depth, float* packed) {
   const int64_t padded = RoundUp(count, kLanes);
   for (int64_t n = 0; n < padded; n += kLanes) {

@@ -1,7 +1,7 @@
 // Small matrix products out of the first-level cache: C[rows, columns] (+)= A[rows, depth] · B[depth, columns].
 //
-// A tile of C lives in registers; for each step of depth, numbers of A are broadcast against vectors of B. Every number of C
-// is one chain of multiply-adds in rising order of depth, whatever the tile it falls into.
+// A tile of C lives in registers; for each step of depth, numbers of A are broadcast against vectors of B. Every number
+// of C is one chain of multiply-adds in rising order of depth, whatever the tile it falls into.
 
 #if defined(ATTNKIT_KERNELS_ATTENTION_PRODUCT_INL_H_) == defined(HWY_TARGET_TOGGLE)
 #ifdef ATTNKIT_KERNELS_ATTENTION_PRODUCT_INL_H_
@@ -180,8 +180,8 @@ inline void RowsProduct(const Left& a, int64_t rows, int64_t depth, const float*
   }
 }
 
-// B = transpose of the `count` rows that PackTransposed took, restricted to the panels that touch `wanted`. Writes whole
-// vectors, columns of C where B has them.
+// B = transpose of the `count` rows that PackTransposed took, restricted to the panels that touch `wanted`. Writes
+// whole vectors, columns of C where B has them.
 inline void PackedProduct(const Left& a, int64_t rows, int64_t depth, const float* packed, int64_t count, Range wanted,
                           const Result& c) {
   const int64_t padded = RoundUp(count, kLanes), end = RoundUp(wanted.end, kLanes);

@@ -55,16 +55,21 @@ HWY_INLINE void ZeroOutside(Range seen, Range range, float* scores) {
   const int64_t begin = seen.begin / kLanes * kLanes;
   const int64_t left = range.empty() ? RoundUp(seen.end, kLanes) : range.begin / kLanes * kLanes;
   for (int64_t j = begin; j < left; j += kLanes) hn::Store(hn::Zero(d), d, scores + j);
-  for (int64_t j = std::max(left, RoundUp(range.end, kLanes)); j < seen.end; j += kLanes) hn::Store(hn::Zero(d), d, scores + j);
+  for (int64_t j = std::max(left, RoundUp(range.end, kLanes)); j < seen.end; j += kLanes)
+    hn::Store(hn::Zero(d), d, scores + j);
 }
 
 struct MaxOp {
   template <class V>
-  HWY_INLINE V operator()(V a, V b) const { return hn::Max(a, b); }
+  HWY_INLINE V operator()(V a, V b) const {
+    return hn::Max(a, b);
+  }
 };
 struct AddOp {
   template <class V>
-  HWY_INLINE V operator()(V a, V b) const { return hn::Add(a, b); }
+  HWY_INLINE V operator()(V a, V b) const {
+    return hn::Add(a, b);
+  }
 };
 
 #if HWY_TARGET != HWY_SCALAR
@@ -103,7 +108,8 @@ HWY_INLINE void ReduceRows(const Op& op, const float* partial, int64_t rows, flo
   }
 }
 
-// Softcap and mask of one (sequence, head). Where there is neither, scores stay raw products and `factor` scales them later.
+// Softcap and mask of one (sequence, head). Where there is neither, scores stay raw products and `factor` scales them
+// later.
 class ScoreRules {
  public:
   ScoreRules() = default;
@@ -157,7 +163,8 @@ class ScoreRules {
   const AttentionShape* shape_ = nullptr;
   float* row_ = nullptr;
   int64_t offset_ = 0;
-  int64_t row_at_ = std::numeric_limits<int64_t>::min();  // what row_ holds: the same row of a broadcast mask is read once
+  int64_t row_at_ =
+      std::numeric_limits<int64_t>::min();  // what row_ holds: the same row of a broadcast mask is read once
   Range row_range_;
 };
 

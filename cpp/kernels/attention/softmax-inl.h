@@ -75,8 +75,8 @@ HWY_INLINE Vector FiniteShift(Vector max) {
   return hn::IfThenZeroElse(hn::Eq(max, hn::Set(FloatTag(), kNegativeInfinity)), max);
 }
 
-// Both of the above for tiles of kVectors vectors from column zero on, as the sentences of a batch mostly are: four rows at a
-// time stay in registers, and nothing is decided inside.
+// Both of the above for tiles of kVectors vectors from column zero on, as the sentences of a batch mostly are: four
+// rows at a time stay in registers, and nothing is decided inside.
 template <int kVectors, bool kDropout>
 void NarrowSoftmax(const ScoreTile& tile, float* largest, float* sums) {
   const FloatTag d;
@@ -119,7 +119,8 @@ void NarrowSoftmax(const ScoreTile& tile, float* largest, float* sums) {
 #pragma GCC unroll 2
       for (int v = 0; v < kVectors; ++v) {
         Vector p = s[t][v];
-        if (kDropout) p = tile.dropout->Apply(p, tile.numbers + std::min(r + t, tile.rows - 1) * tile.number_stride + v * kLanes);
+        if (kDropout)
+          p = tile.dropout->Apply(p, tile.numbers + std::min(r + t, tile.rows - 1) * tile.number_stride + v * kLanes);
         hn::Store(p, d, scores[t] + v * kLanes);
       }
     }
