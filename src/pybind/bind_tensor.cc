@@ -226,9 +226,20 @@ void BindArray(Class& c) {
 }  // namespace
 
 kernels::Precision ParsePrecision(const std::string& name) {
-  if (name == "fp32") return kernels::Precision::kFloat32;
-  ATTNKIT_CHECK(name == "bf16", "[precision] expected \"fp32\" or \"bf16\", got \"", name, "\"");
-  return kernels::Precision::kBFloat16;
+  using kernels::Precision;
+  for (Precision precision : {Precision::kFloat32, Precision::kBFloat16, Precision::kInt8}) {
+    if (name == PrecisionName(precision)) return precision;
+  }
+  Fail("[precision] expected \"fp32\", \"bf16\" or \"int8\", got \"", name, "\"");
+}
+
+const char* PrecisionName(kernels::Precision precision) {
+  switch (precision) {
+    case kernels::Precision::kFloat32: return "fp32";
+    case kernels::Precision::kBFloat16: return "bf16";
+    case kernels::Precision::kInt8: return "int8";
+  }
+  return "unknown";
 }
 
 void BindTensor(py::module_& m) {
@@ -246,7 +257,7 @@ void BindTensor(py::module_& m) {
   m.def("empty_parameter", &EmptyParameter, py::arg("shape"));
   m.def("grad_enabled", &GradEnabled);
   m.def("set_grad_enabled", &SetGradEnabled, py::arg("enabled"));
-  m.def("get_precision", [] { return MatmulPrecision() == kernels::Precision::kFloat32 ? "fp32" : "bf16"; });
+  m.def("get_precision", [] { return PrecisionName(MatmulPrecision()); });
   m.def(
       "set_precision", [](const std::string& name) { SetMatmulPrecision(ParsePrecision(name)); }, py::arg("name"));
 }

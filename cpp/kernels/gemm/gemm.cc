@@ -5,6 +5,7 @@
 
 #include "attnkit/check.h"
 #include "attnkit/threads.h"
+#include "kernels/gemm/int8.h"
 #include "kernels/gemm/kernel.h"
 
 namespace attnkit::kernels {
@@ -208,6 +209,8 @@ void MultiplyAll(const Kernel& kernel, const MatrixView& a, const float* packed,
 
 PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride,
                         Precision precision) {
+  const gemm::MatrixView view{b, row_stride, column_stride};
+  if (precision == Precision::kInt8) return gemm::PackInt8(gemm::Int8KernelFor(), view, k, n);
   const gemm::Kernel& kernel = gemm::KernelFor(precision);
   PackedMatrix packed;
   packed.k = k;
@@ -215,7 +218,7 @@ PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride
   packed.precision = precision;
   packed.isa = static_cast<int>(ActiveIsa());
   packed.panel = kernel.panel;
-  packed.data = gemm::PackAll(kernel, {b, row_stride, column_stride}, k, n);
+  packed.data = gemm::PackAll(kernel, view, k, n);
   return packed;
 }
 
@@ -225,6 +228,12 @@ void Gemm(const float* a, int64_t a_row_stride, int64_t a_column_stride, int64_t
                 ", got B packed for ", IsaName(static_cast<Isa>(b.isa)));
   const bool plain = !epilogue.bias && !epilogue.pre_activation && epilogue.activation == Activation::kNone;
   ATTNKIT_CHECK(!epilogue.accumulate || plain, "[gemm] expected no bias and no activation with accumulate, got one");
+  if (b.precision == Precision::kInt8) {
+    ATTNKIT_CHECK(!epilogue.accumulate && !epilogue.pre_activation,
+                  "[gemm] expected fp32 or bf16 to accumulate or to keep what the activation reads, got int8");
+    gemm::MultiplyInt8(gemm::Int8KernelFor(), {a, a_row_stride, a_column_stride}, m, b, c, c_row_stride, epilogue);
+    return;
+  }
   gemm::MultiplyAll(gemm::KernelFor(b.precision), {a, a_row_stride, a_column_stride},
                     reinterpret_cast<const float*>(b.data.data()), m, b.n, b.k, c, c_row_stride, epilogue);
 }
