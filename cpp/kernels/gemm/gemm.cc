@@ -19,8 +19,6 @@ constexpr int64_t kTaskRows = 512;            // most rows of C in a task
 constexpr int64_t kPanelsWords = 128 * 1024;  // words of B that stay in the L2 cache while rows of A pass
 constexpr int64_t kRowPadding = 16;           // of packed A: its rows then start in different sets of the L1 cache
 
-int64_t DepthWords(const Kernel& kernel, int64_t k) { return RoundUp(CeilDiv(k, kernel.word), kernel.depth_unit); }
-
 struct Product {
   const Kernel& kernel;
   MatrixView a;
@@ -29,10 +27,6 @@ struct Product {
   float* c;
   int64_t c_row;
   const Epilogue& epilogue;
-};
-
-struct Block {
-  int64_t row, rows, column, columns;
 };
 
 // A block of depth: `words` words from `first` on, with A's rows of words, a_row apart.

@@ -49,78 +49,6 @@ void PackColumns(const Int8Kernel& kernel, const MatrixView& b, int64_t k, int64
   }
 }
 
-// A quantised: rows of words, and a scale each.
-struct QuantizedRows {
-  Buffer<int8_t> data;
-  Buffer<float> scales;
-  int64_t row;  // bytes from one row to the next
-};
-
-QuantizedRows QuantizeRows(const MatrixView& a, int64_t rows, int64_t k, int64_t words, bool unsigned_bytes) {
-  constexpr int64_t kTaskNumbers = 1 << 16;
-  // Rows then start in different sets of the first-level cache.
-  const int64_t bytes = words * kWordBytes, row = bytes + (bytes % 512 == 0 ? 64 : 0);
-  QuantizedRows result{Buffer<int8_t>(rows * row), Buffer<float>(rows), row};
-  ParallelFor(rows, CeilDiv(kTaskNumbers, std::max<int64_t>(k, 1)), [&](int64_t begin, int64_t end) {
-    Buffer<float> numbers(a.column_stride == 1 ? 0 : k);
-    for (int64_t r = begin; r < end; ++r) {
-      QuantizeRow(ContiguousRow(a, r, k, numbers.data()), k, bytes, unsigned_bytes, result.data.data() + r * row,
-                  &result.scales[r]);
-    }
-  });
-  return result;
-}
-
-struct Int8Product {
-  const Int8Kernel& kernel;
-  const QuantizedRows& a;
-  const PackedMatrix& b;
-  int64_t words;
-  float* c;
-  int64_t c_row;
-  const Epilogue& epilogue;
-};
-
-struct Block {
-  int64_t row, rows, column, columns;
-};
-
-void MultiplyRows(const Int8Product& p, const Block& block) {
-  Int8Call call;
-  call.a = p.a.data.data() + block.row * p.a.row;
-  call.a_row = p.a.row;
-  call.b = reinterpret_cast<const int8_t*>(p.b.data.data()) + block.column * p.words * kWordBytes;
-  call.panel_stride = p.kernel.panel * p.words * kWordBytes;
-  call.words = p.words;
-  call.init = p.kernel.unsigned_a ? p.b.compensation.data() + block.column : nullptr;
-  call.row_scales = p.a.scales.data() + block.row;
-  call.column_scales = p.b.scales.data() + block.column;
-  call.bias = p.epilogue.bias ? p.epilogue.bias + block.column : nullptr;
-  call.c = p.c + block.row * p.c_row + block.column;
-  call.c_row = p.c_row;
-  call.rows = block.rows;
-  call.columns = block.columns;
-  p.kernel.tile(call);
-  if (p.epilogue.activation != Activation::kNone) {
-    ActivateBlock(p.epilogue.activation, call.c, call.c, p.c_row, block.rows, block.columns);
-  }
-}
-
-// One task: rows pass over the panels that fit the L2 cache, in tiles of nearly equal height.
-void MultiplyBlock(const Int8Product& p, const Block& block) {
-  const int64_t panel = p.kernel.panel, panel_bytes = std::max<int64_t>(1, panel * p.words * kWordBytes);
-  const int64_t group = std::max<int64_t>(1, kPanelsBytes / panel_bytes) * panel;
-  const int64_t tiles = CeilDiv(block.rows, p.kernel.rows), end = block.column + block.columns;
-  if (p.kernel.begin) p.kernel.begin();
-  for (int64_t column = block.column; column < end; column += group) {
-    for (int64_t tile = 0; tile < tiles; ++tile) {
-      const int64_t r = tile * block.rows / tiles, rows = (tile + 1) * block.rows / tiles - r;
-      MultiplyRows(p, {block.row + r, rows, column, std::min(group, end - column)});
-    }
-  }
-  if (p.kernel.end) p.kernel.end();
-}
-
 // Tasks worth waking a thread for: a product of few rows takes as long as reading B does, one of many as its arithmetic.
 int64_t WorthwhileTasks(int64_t m, int64_t n, int64_t k) {
   constexpr double kTaskMultiplications = 3e6, kTaskBytes = 2e5;  // 20 us at 150 a nanosecond, and at 10 GB/s
@@ -140,6 +68,57 @@ const Int8Kernel& Int8KernelFor() {
   if (ActiveIsa() >= Isa::kAvx2) return Avx2Int8Kernel();
 #endif
   return PortableInt8Kernel();
+}
+
+QuantizedRows QuantizeRows(const Int8Kernel& kernel, const Int8Kernel& packed_for, const MatrixView& a, int64_t m,
+                           int64_t k) {
+  constexpr int64_t kTaskNumbers = 1 << 16;
+  // Rows then start in different sets of the first-level cache.
+  const int64_t bytes = DepthWords(packed_for, k) * kWordBytes, row = bytes + (bytes % 512 == 0 ? 64 : 0);
+  QuantizedRows result{Buffer<int8_t>(m * row), Buffer<float>(m), row};
+  ParallelFor(m, CeilDiv(kTaskNumbers, std::max<int64_t>(k, 1)), [&](int64_t begin, int64_t end) {
+    Buffer<float> numbers(a.column_stride == 1 ? 0 : k);
+    for (int64_t r = begin; r < end; ++r) {
+      QuantizeRow(ContiguousRow(a, r, k, numbers.data()), k, bytes, kernel.unsigned_a, result.data.data() + r * row,
+                  &result.scales[r]);
+    }
+  });
+  return result;
+}
+
+// Rows pass over the panels that fit the L2 cache, in tiles of nearly equal height.
+void MultiplyInt8Block(const Int8Kernel& kernel, const QuantizedRows& a, const PackedMatrix& b, const Block& block,
+                       float* c, int64_t c_row, const Epilogue& epilogue) {
+  const int64_t words = b.data.size() / (kWordBytes * std::max<int64_t>(1, b.scales.size()));
+  const int64_t panel_bytes = std::max<int64_t>(1, kernel.panel * words * kWordBytes);
+  const int64_t group = std::max<int64_t>(1, kPanelsBytes / panel_bytes) * kernel.panel;
+  const int64_t tiles = CeilDiv(block.rows, kernel.rows);
+  if (kernel.begin) kernel.begin();
+  for (int64_t first = 0; first < block.columns; first += group) {
+    const int64_t column = block.column + first;
+    Int8Call call;
+    call.a_row = a.row;
+    call.b = reinterpret_cast<const int8_t*>(b.data.data()) + column * words * kWordBytes;
+    call.panel_stride = kernel.panel * words * kWordBytes;
+    call.words = words;
+    call.init = kernel.unsigned_a ? b.compensation.data() + column : nullptr;
+    call.column_scales = b.scales.data() + column;
+    call.bias = epilogue.bias ? epilogue.bias + column : nullptr;
+    call.c_row = c_row;
+    call.columns = std::min(group, block.columns - first);
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t r = tile * block.rows / tiles;
+      call.rows = (tile + 1) * block.rows / tiles - r;
+      call.a = a.data.data() + (block.row + r) * a.row;
+      call.row_scales = a.scales.data() + block.row + r;
+      call.c = c + r * c_row + first;
+      kernel.tile(call);
+      if (epilogue.activation != Activation::kNone) {
+        ActivateBlock(epilogue.activation, call.c, call.c, c_row, call.rows, call.columns);
+      }
+    }
+  }
+  if (kernel.end) kernel.end();
 }
 
 PackedMatrix PackInt8(const Int8Kernel& kernel, const MatrixView& b, int64_t k, int64_t n) {
@@ -164,10 +143,8 @@ PackedMatrix PackInt8(const Int8Kernel& kernel, const MatrixView& b, int64_t k, 
 void MultiplyInt8(const Int8Kernel& packed_for, const MatrixView& a, int64_t m, const PackedMatrix& b, float* c,
                   int64_t c_row, const Epilogue& epilogue) {
   if (m <= 0 || b.n <= 0) return;
-  const Int8Kernel& kernel = packed_for.thin && m <= packed_for.thin_rows ? *packed_for.thin : packed_for;
-  const int64_t words = DepthWords(packed_for, b.k);
-  const QuantizedRows rows = QuantizeRows(a, m, b.k, words, kernel.unsigned_a);
-  const Int8Product product{kernel, rows, b, words, c, c_row, epilogue};
+  const Int8Kernel& kernel = KernelForRows(packed_for, m);
+  const QuantizedRows rows = QuantizeRows(kernel, packed_for, a, m, b.k);
   // Rows are cut when there are many of them, else columns.
   const int64_t tasks = WorthwhileTasks(m, b.n, b.k), panels = CeilDiv(b.n, kernel.panel);
   const int64_t row_blocks = std::min(tasks, CeilDiv(m, 4 * kernel.rows));
@@ -177,7 +154,8 @@ void MultiplyInt8(const Int8Kernel& packed_for, const MatrixView& a, int64_t m, 
       const int64_t i = task / column_blocks, j = task % column_blocks;
       const int64_t row = i * m / row_blocks, column = j * panels / column_blocks * kernel.panel;
       const int64_t column_end = std::min(b.n, (j + 1) * panels / column_blocks * kernel.panel);
-      MultiplyBlock(product, {row, (i + 1) * m / row_blocks - row, column, column_end - column});
+      MultiplyInt8Block(kernel, rows, b, {row, (i + 1) * m / row_blocks - row, column, column_end - column},
+                        c + row * c_row + column, c_row, epilogue);
     }
   });
 }

@@ -62,6 +62,25 @@ const Int8Kernel& AmxInt8Kernel();
 void QuantizeRow(const float* x, int64_t size, int64_t padded, bool unsigned_bytes, int8_t* to, float* scale);
 
 PackedMatrix PackInt8(const Int8Kernel& kernel, const MatrixView& b, int64_t k, int64_t n);
+// A quantised: rows of words, and a scale each.
+struct QuantizedRows {
+  Buffer<int8_t> data;
+  Buffer<float> scales;
+  int64_t row = 0;  // bytes from one row to the next
+};
+
+// A [m, k] quantised for a product by `kernel` with B packed for `packed_for`.
+QuantizedRows QuantizeRows(const Int8Kernel& kernel, const Int8Kernel& packed_for, const MatrixView& a, int64_t m,
+                           int64_t k);
+// The kernel for products of m rows with B packed for this one.
+inline const Int8Kernel& KernelForRows(const Int8Kernel& packed_for, int64_t m) {
+  return packed_for.thin && m <= packed_for.thin_rows ? *packed_for.thin : packed_for;
+}
+
+// A block of C, of whole panels of B, made by the calling thread; c is the block's corner.
+void MultiplyInt8Block(const Int8Kernel& kernel, const QuantizedRows& a, const PackedMatrix& b, const Block& block,
+                       float* c, int64_t c_row, const Epilogue& epilogue);
+
 // C[m, n] = epilogue(A · B) for B from PackInt8. Parallel over blocks of C.
 void MultiplyInt8(const Int8Kernel& kernel, const MatrixView& a, int64_t m, const PackedMatrix& b, float* c,
                   int64_t c_row, const Epilogue& epilogue);
