@@ -7,6 +7,7 @@ from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module, ModuleList
 from attnkit.nn.normalisation import LayerNorm
 from attnkit.nn.positions import LearnedPositions, SinusoidalPositions, packed_positions, sinusoids
+from attnkit.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RecurrentWeights, RNNCell
 from attnkit.nn.transformer import (
     FeedForward,
     TransformerDecoder,
@@ -16,15 +17,22 @@ from attnkit.nn.transformer import (
 )
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "Dropout",
     "Embedding",
     "FeedForward",
+    "GRUCell",
+    "LSTMCell",
     "LayerNorm",
     "LearnedPositions",
     "Linear",
     "Module",
     "ModuleList",
     "MultiHeadAttention",
+    "RNNCell",
+    "RecurrentWeights",
     "SinusoidalPositions",
     "TransformerDecoder",
     "TransformerDecoderLayer",
