@@ -1,8 +1,9 @@
 """Models: one file each, its configuration beside it."""
 
-from attnkit.models.config import ModelConfig, TransformerConfig
-from attnkit.models.files import build_model, load_model, load_weights, read_config, save_model, save_weights
+from attnkit.models.files import load_model, load_weights, read_config, save_model, save_weights
+from attnkit.models.registry import ModelConfig, build_model
 from attnkit.models.transformer import LossOutput, Transformer
+from attnkit.models.transformer_config import TransformerConfig
 
 __all__ = [
     "LossOutput",

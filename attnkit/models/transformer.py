@@ -10,7 +10,7 @@ from attnkit import _core, nn, ops
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad, tensor
 from attnkit.decoding.protocol import StepOutput
-from attnkit.models.config import TransformerConfig
+from attnkit.models.transformer_config import TransformerConfig
 from attnkit.text.vocabulary import BOS, EOS
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from attnkit.files import atomic_write
 from attnkit.training.checkpoint import CheckpointFolder
-from attnkit.training.config import RunConfig
 from attnkit.training.config_file import encode_config, flatten, read_config
 from attnkit.training.errors import ConfigError, RunExistsError
 from attnkit.training.progress import Mode, Reporter, make_reporter
+from attnkit.training.tasks import RunConfig, make_task
 from attnkit.training.trainer import CHECKPOINTS, Outcome, Trainer
 
 CONFIG_FILE = "training.toml"
@@ -52,11 +52,9 @@ def train(
 
 
 def _make_trainer(config: RunConfig, folder: Path, resume: bool, reporter: Reporter) -> Trainer:
-    from attnkit.training.translate import TranslateTask
-
     # A run that was killed before its first checkpoint starts anew.
     resumed = resume and CheckpointFolder(folder / CHECKPOINTS).exists()
-    task = TranslateTask(config, folder, reporter.note, resumed=resumed)
+    task = make_task(config, folder, reporter.note, resumed=resumed)
     trainer = Trainer(task, config.training, folder, reporter)
     if resumed:
         reporter.note(f"resumed at step {trainer.resume():,}")
