@@ -9,6 +9,7 @@ ValueError: `[op] expected ..., got ...`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -48,8 +49,10 @@ __all__ = [
     "sigmoid",
     "silu",
     "softmax",
+    "split",
     "tanh",
     "unit_rows",
+    "write_rows",
 ]
 
 
@@ -396,3 +399,17 @@ def ragged_pick(weights: Array, query_offsets: ArrayLike, key_offsets: ArrayLike
 def unit_rows(x: Array, eps: float = 1e-6) -> Any:
     """x / max(|x|, eps) along the last axis, so that dot products become cosines."""
     return _like(_core.unit_rows(_tensor(x), eps), x)
+
+
+def split(x: Array, sizes: Sequence[int]) -> list[Any]:
+    """The rows of x as parts of the given sizes, which share its memory: the steps of a sequence, say."""
+    return [_like(part, x) for part in _core.split(_tensor(x), sizes)]
+
+
+def write_rows(buffer: Tensor, rows: ArrayLike, x: Array) -> Tensor:
+    """`buffer` with x in the given rows (each once), written in place.
+
+    Every tensor over this memory sees the write, so write only rows that no result so far depends on: a memory that
+    grows step by step, read through a window of `ragged_softmax` that ends before the rows not written yet.
+    """
+    return _core.write_rows(buffer, index_array(rows, "rows"), _tensor(x))

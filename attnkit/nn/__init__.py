@@ -1,6 +1,27 @@
 """Layers. Sentences are packed everywhere: values [T, width] and offsets int32 [B + 1], never padding."""
 
-from attnkit.nn.attention import MultiHeadAttention
+from attnkit.nn.attention import (
+    AdditiveScore,
+    Attended,
+    Attention,
+    Choice,
+    ConcatScore,
+    CosineScore,
+    DotScore,
+    GeneralScore,
+    HardNormaliser,
+    LocalMonotonicNormaliser,
+    LocalPredictiveNormaliser,
+    LocationScore,
+    Memory,
+    MemoryRead,
+    MultiHeadAttention,
+    Normaliser,
+    ScaledDotScore,
+    Score,
+    SoftmaxNormaliser,
+    StructuredNormaliser,
+)
 from attnkit.nn.dropout import Dropout
 from attnkit.nn.embedding import Embedding
 from attnkit.nn.linear import Linear
@@ -16,16 +37,35 @@ from attnkit.nn.transformer import (
 )
 
 __all__ = [
+    "AdditiveScore",
+    "Attended",
+    "Attention",
+    "Choice",
+    "ConcatScore",
+    "CosineScore",
+    "DotScore",
     "Dropout",
     "Embedding",
     "FeedForward",
+    "GeneralScore",
+    "HardNormaliser",
     "LayerNorm",
     "LearnedPositions",
     "Linear",
+    "LocalMonotonicNormaliser",
+    "LocalPredictiveNormaliser",
+    "LocationScore",
+    "Memory",
+    "MemoryRead",
     "Module",
     "ModuleList",
     "MultiHeadAttention",
+    "Normaliser",
+    "ScaledDotScore",
+    "Score",
     "SinusoidalPositions",
+    "SoftmaxNormaliser",
+    "StructuredNormaliser",
     "TransformerDecoder",
     "TransformerDecoderLayer",
     "TransformerEncoder",
