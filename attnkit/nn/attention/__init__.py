@@ -5,7 +5,7 @@ from attnkit.nn.attention.hard import Choice, HardNormaliser
 from attnkit.nn.attention.local import LocalMonotonicNormaliser, LocalPredictiveNormaliser
 from attnkit.nn.attention.memory_read import MemoryRead
 from attnkit.nn.attention.multi_head import MultiHeadAttention
-from attnkit.nn.attention.normalisers import Normaliser, SoftmaxNormaliser
+from attnkit.nn.attention.normalisers import Normaliser, Rows, SoftmaxNormaliser
 from attnkit.nn.attention.scores import (
     AdditiveScore,
     ConcatScore,
@@ -35,6 +35,7 @@ __all__ = [
     "MemoryRead",
     "MultiHeadAttention",
     "Normaliser",
+    "Rows",
     "ScaledDotScore",
     "Score",
     "SoftmaxNormaliser",
