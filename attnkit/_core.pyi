@@ -230,6 +230,37 @@ def packed_attention(
 ) -> tuple[Tensor, Any]: ...  # the weights, or None unless asked for
 def cached_attention(projected: Tensor, cache: Tensor, layer: int, position: int, heads: int, /) -> Tensor: ...
 
+# --- ops on images; attnkit.ops explains each
+
+def conv2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    groups: int,
+    activation: str | None,
+    /,
+) -> Tensor: ...
+def max_pool2d(x: Tensor, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], /) -> Tensor: ...
+def avg_pool2d(x: Tensor, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], /) -> Tensor: ...
+def batch_norm(
+    x: Tensor,
+    residual: Tensor | None,
+    weight: Tensor,
+    bias: Tensor,
+    running_mean: Tensor,
+    running_variance: Tensor,
+    training: bool,
+    momentum: float,
+    eps: float,
+    relu: bool,
+    /,
+) -> Tensor: ...
+def patches(x: Tensor, size: Sequence[int], /) -> Tensor: ...
+def scale_channels(x: Tensor, gate: Tensor, /) -> Tensor: ...
+def add_scaled_sequences(residual: Tensor, x: Tensor, offsets: Ids, scale: Sequence[float], /) -> Tensor: ...
+
 # --- kernels without the tape
 
 def gemm(a: Floats, b: Floats, precision: str = "fp32", trans_a: bool = False, trans_b: bool = False) -> Floats: ...

@@ -8,6 +8,7 @@ void BindTensor(pybind11::module_& m);
 void BindFunction(pybind11::module_& m);
 void BindOps(pybind11::module_& m);
 void BindKernels(pybind11::module_& m);
+void BindVision(pybind11::module_& m);
 
 }  // namespace attnkit::python
 
@@ -18,4 +19,5 @@ PYBIND11_MODULE(_core, m) {
   attnkit::python::BindFunction(m);
   attnkit::python::BindOps(m);
   attnkit::python::BindKernels(m);
+  attnkit::python::BindVision(m);
 }
