@@ -22,12 +22,13 @@ from attnkit._tensor import Function, from_dlpack, no_grad, precision, tensor
 
 if TYPE_CHECKING:
     from attnkit import decoding, explain, models, nn, ops, optim, text, training
-    from attnkit.translator import Translator, load
+    from attnkit.loading import load
+    from attnkit.translator import Translator
 
 __version__ = "0.1.0"
 
 _MODULES = ("decoding", "explain", "models", "nn", "ops", "optim", "text", "training")
-_LAZY = {"load": "attnkit.translator", "Translator": "attnkit.translator"}
+_LAZY = {"load": "attnkit.loading", "Translator": "attnkit.translator"}
 
 __all__ = [
     "Function",

@@ -1,10 +1,9 @@
-"""Loading a model directory, and translating with it."""
+"""Translating with a model."""
 
 from __future__ import annotations
 
 import dataclasses
 import itertools
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,13 +21,11 @@ if TYPE_CHECKING:
     from attnkit.text.tokenizer import Tokenizer
 
 Precision = Literal["fp32", "bf16"]
+"""Of the matrix products."""
 
 # A model without a limit of its own (sinusoidal positions) still reads no more than this of one line: attention costs
 # the square of the length, and a file without line ends would take all memory.
 LONGEST_SOURCE = 1024
-
-
-TASK = "translate"  # of config.json
 
 
 class TranslationModel(TextModel[S], Protocol[S]):
@@ -123,6 +120,24 @@ class Translator:
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self.max_source_length = max_source_length or limit
+
+    @classmethod
+    def from_directory(cls, directory: Path, config: dict[str, Any], precision: Precision) -> Translator:
+        """For `attnkit.load`: `config` is the directory's config.json. Raises FileNotFoundError or ValueError."""
+        from attnkit.models import load_model
+        from attnkit.text.tokenizer import TokenizerPair
+
+        if not isinstance(tokenizer := config.get("tokenizer"), dict):
+            raise ValueError(f"[load] {directory / 'config.json'}: expected a table under tokenizer, got {tokenizer!r}")
+        tokenizers = TokenizerPair.load(directory, tokenizer)
+        model = load_model(directory)
+        sizes = tokenizers.source.vocab_size, tokenizers.target.vocab_size
+        if sizes != (config["source_vocab_size"], config["target_vocab_size"]):
+            raise ValueError(
+                f"[load] {directory}: expected tokenizers of {config['source_vocab_size']} and "
+                f"{config['target_vocab_size']} entries, as the model has, got {sizes[0]} and {sizes[1]}"
+            )
+        return cls(model, tokenizers.source, tokenizers.target, precision=precision)
 
     def translate(
         self,
@@ -260,33 +275,3 @@ def _batches(sources: list[_Source], batch_tokens: int) -> Iterator[list[_Source
         tokens += len(source.ids)
     if batch:
         yield batch
-
-
-def load(path: str | os.PathLike[str], precision: Precision = "fp32", threads: int | None = None) -> Translator:
-    """The model of a directory that `attnkit train` wrote, ready for use; config.json says of which kind it is.
-
-    precision: "fp32" or "bf16", of the matrix products. threads: sets the number for the whole process; None leaves it.
-    Raises FileNotFoundError where there is no model, ValueError for a broken one; the message names the file.
-    """
-    import attnkit
-    from attnkit.models import load_model, read_config
-    from attnkit.text.tokenizer import TokenizerPair
-
-    directory = Path(path)
-    config = read_config(directory)
-    where = f"[load] {directory / 'config.json'}"
-    if (task := config.get("task")) != TASK:
-        raise ValueError(f"{where}: expected the task {TASK!r}, got {task!r}")
-    if not isinstance(tokenizer := config.get("tokenizer"), dict):
-        raise ValueError(f"{where}: expected a table under tokenizer, got {tokenizer!r}")
-    if threads is not None:
-        attnkit.set_num_threads(threads)
-    tokenizers = TokenizerPair.load(directory, tokenizer)
-    model = load_model(directory)
-    sizes = tokenizers.source.vocab_size, tokenizers.target.vocab_size
-    if sizes != (config["source_vocab_size"], config["target_vocab_size"]):
-        raise ValueError(
-            f"[load] {directory}: expected tokenizers of {config['source_vocab_size']} and "
-            f"{config['target_vocab_size']} entries, as the model has, got {sizes[0]} and {sizes[1]}"
-        )
-    return Translator(model, tokenizers.source, tokenizers.target, precision=precision)

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from attnkit.benchmark.runner import serve
 from attnkit.benchmark.train import MODELS, VOCAB_SIZE, SentenceBatch
-from attnkit.models.config import TransformerConfig
+from attnkit.models.transformer_config import TransformerConfig
 
 PADDING = 0
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from attnkit.benchmark.runner import Contestant, Measurement, measure
-from attnkit.models.config import TransformerConfig
+from attnkit.models.transformer_config import TransformerConfig
 
 VOCAB_SIZE = 10_000
 BOS, EOS = 2, 3

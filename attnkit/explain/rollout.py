@@ -10,8 +10,8 @@ import numpy as np
 def attention_rollout(weights: Sequence[np.ndarray]) -> np.ndarray:
     """How much of each input token reaches each token behind the last layer (Abnar and Zuidema, 2020, section 4).
 
-    weights: for each layer, first to last, [..., H, N, N]. Heads are averaged; half of a layer is its attention and half
-    the residual connection around it. → [..., N, N]; rows sum to 1.
+    weights: for each layer, first to last, [..., H, N, N]. Heads are averaged; half of a layer is its attention,
+    half the residual connection around it. → [..., N, N]; rows sum to 1.
     """
     if not weights:
         raise ValueError("[attention_rollout] expected the weights of at least one layer, got none")

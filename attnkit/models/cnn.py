@@ -12,17 +12,19 @@ from attnkit.models.cnn_config import CNNConfig
 
 
 class ResidualBlock(nn.Module):
-    """relu(shortcut(x) + norm(conv(relu(norm(conv(x)))))), with squeeze-and-excitation and stochastic depth on demand."""
+    """relu(shortcut(x) + norm(conv(relu(norm(conv(x)))))), with gates and stochastic depth on demand."""
 
-    def __init__(self, channels: int, width: int, stride: int, squeeze_excitation: bool, stochastic_depth: float) -> None:
+    def __init__(
+        self, channels: int, width: int, stride: int, squeeze_excitation: bool, stochastic_depth: float
+    ) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, width, 3, stride, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(width, activation="relu")
         self.conv2 = nn.Conv2d(width, width, 3, padding=1, bias=False)
         # Without anything in between, the norm adds the shortcut and applies the ReLU in the same pass.
-        self.plain = not squeeze_excitation and not stochastic_depth
+        self.plain = not gates and not stochastic_depth
         self.norm2 = nn.BatchNorm2d(width, activation="relu" if self.plain else None)
-        self.gate = nn.SqueezeExcitation(width) if squeeze_excitation else None
+        self.gate = nn.SqueezeExcitation(width) if gates else None
         self.depth = nn.StochasticDepth(stochastic_depth)
         changes = stride != 1 or channels != width
         self.shortcut = nn.Conv2d(channels, width, 1, stride, bias=False) if changes else None
@@ -89,12 +91,12 @@ class CNN(nn.Module):
     def attention_weights(self, images: np.ndarray | Tensor) -> list[np.ndarray]:
         """The attention to each attended stage, [B, rows, columns] of that stage; each image's sum is 1."""
         if self.attentions is None:
-            raise ValueError('[cnn] expected a classifier with attention = "dot" or "parametrised" to show its attention')
+            raise ValueError('[cnn] expected attention = "dot" or "parametrised", and classes, to show attention')
         with no_grad():
             return [weights.numpy() for weights in self._classify(images)[1]]
 
     def attention(self, images: np.ndarray | Tensor) -> np.ndarray:
-        """Where the classifier looks: the mean of its attention to all stages, on the finest grid, [B, rows, columns]."""
+        """Where the classifier looks: the mean of all its attention, on the finest grid, [B, rows, columns]."""
         maps = self.attention_weights(images)
         finest = maps[0].shape[1:]
         total = np.zeros(maps[0].shape, dtype=np.float32)

@@ -12,28 +12,24 @@ import msgspec
 import numpy as np
 
 from attnkit.files import atomic_write
-from attnkit.models.config import ModelConfig, Positive
-from attnkit.models.transformer import Transformer
-from attnkit.nn.init import skip_init
+from attnkit.models.config import Positive
+from attnkit.models.registry import ModelConfig, build_model, size_names
+from attnkit.nn.init import InitLimitError, skip_init
 
 FORMAT = 1
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
 
-def build_model(config: ModelConfig, source_vocab_size: int, target_vocab_size: int) -> Transformer:
-    """A model with fresh weights, which depend on `attnkit.manual_seed`."""
-    return Transformer(config, source_vocab_size, target_vocab_size)
+def save_model(model: Any, path: str | os.PathLike[str], extra: Mapping[str, Any] | None = None) -> None:
+    """Writes config.json, with `extra` beside the model's own keys, and model.safetensors, each atomically.
 
-
-def save_model(model: Transformer, path: str | os.PathLike[str], extra: Mapping[str, Any] | None = None) -> None:
-    """Writes config.json, with `extra` beside the model's own keys, and model.safetensors, each atomically."""
+    `model` comes from `build_model`."""
     directory = Path(path)
     directory.mkdir(parents=True, exist_ok=True)
     config = {
         "format": FORMAT,
         "model": msgspec.to_builtins(model.config),
-        "source_vocab_size": model.source_embedding.weight.shape[0],
-        "target_vocab_size": model.vocabulary_size,
+        **dict(zip(size_names(model.config), model.sizes, strict=True)),
         **(extra or {}),
     }
     save_weights(model.state_dict(), directory / WEIGHTS_FILE)
@@ -63,12 +59,10 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 class _Config(msgspec.Struct):
-    """The keys of config.json that this version reads; others are for others."""
+    """The keys of config.json that every model has; others are sizes of this one, or for others to read."""
 
     format: int
     model: ModelConfig
-    source_vocab_size: Positive
-    target_vocab_size: Positive
 
 
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -92,32 +86,32 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     return config
 
 
-def _check_size(config: _Config, weights: Mapping[str, np.ndarray], directory: Path) -> None:
-    """Refuses a configuration whose model would take more memory than its weights do, before any is taken."""
-    model = config.model
-    rows = [config.source_vocab_size, config.target_vocab_size, model.ffn, model.d_model]
-    if model.positions == "learned":
-        rows.append(model.max_length)
-    layers = model.encoder_layers + model.decoder_layers
-    numbers = sum(array.size for array in weights.values())
-    if max(rows) * model.d_model > numbers or layers > len(weights):
-        raise ValueError(f"{directory}: {CONFIG_FILE} describes a larger model than {WEIGHTS_FILE} holds")
-
-
-def load_model(path: str | os.PathLike[str]) -> Transformer:
+def load_model(path: str | os.PathLike[str]) -> Any:
     """The model of a directory, in evaluation mode. Raises FileNotFoundError or ValueError, naming the file."""
     directory = Path(path)
+    table = read_config(directory)
     try:
-        config = msgspec.convert(read_config(directory), _Config)
+        config = msgspec.convert(table, _Config).model
+        sizes = _sizes(config, table)
     except msgspec.ValidationError as error:
         raise ValueError(f"{directory / CONFIG_FILE}: {error}") from error
     weights = load_weights(directory / WEIGHTS_FILE)
-    _check_size(config, weights, directory)
+    # A configuration for a model far beyond its weights is refused before its memory is taken; one that is a little
+    # beyond them is built, so that the message can name what is missing.
+    limit = 4 * sum(array.size for array in weights.values())
     try:
-        with skip_init():
-            model = build_model(config.model, config.source_vocab_size, config.target_vocab_size)
+        with skip_init(limit):
+            model = build_model(config, *sizes)
         model.load_state_dict(weights)
+    except InitLimitError as error:
+        raise ValueError(f"{directory}: {CONFIG_FILE} describes a larger model than {WEIGHTS_FILE} holds") from error
     except (ValueError, MemoryError) as error:
         raise ValueError(f"{directory / WEIGHTS_FILE}: does not fit {CONFIG_FILE}: {error}") from error
     model.eval()
     return model
+
+
+def _sizes(config: ModelConfig, table: Mapping[str, Any]) -> list[int]:
+    names = size_names(config)
+    struct = msgspec.defstruct("Sizes", [(name, Positive) for name in names])
+    return list(msgspec.structs.astuple(msgspec.convert(table, struct)))

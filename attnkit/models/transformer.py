@@ -10,7 +10,7 @@ from attnkit import _core, nn, ops
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad, tensor
 from attnkit.decoding.protocol import StepOutput
-from attnkit.models.config import TransformerConfig
+from attnkit.models.transformer_config import TransformerConfig
 from attnkit.text.vocabulary import BOS, EOS
 
 
@@ -56,10 +56,10 @@ class Transformer(nn.Module):
 
     def _embedding(self, vocabulary: int, weight: Tensor | None = None) -> nn.Embedding:
         c = self.config
-        positions: nn.SinusoidalPositions | nn.LearnedPositions
+        positions: nn.SinusoidalPositions | nn.LearnedPositions | None = None
         if c.positions == "sinusoidal":
             positions = nn.SinusoidalPositions(c.d_model)
-        else:
+        elif c.positions == "learned":
             positions = nn.LearnedPositions(c.d_model, c.max_length)
         return nn.Embedding(vocabulary, c.d_model, c.d_model**0.5, positions, c.dropout, weight)
 

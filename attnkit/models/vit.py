@@ -46,7 +46,7 @@ class ViT(nn.Module):
         return self.config.sizes[0]
 
     def encode(self, images: np.ndarray | Tensor) -> tuple[Tensor, np.ndarray, Grid]:
-        """→ features of the patches [B · rows · columns, width], packed image after image; offsets int32 [B + 1]; grid."""
+        """→ features of the patches [B · rows · columns, width], packed; offsets int32 [B + 1]; (rows, columns)."""
         states, grid, _ = self._states(images)
         batch, tokens, width = states.shape
         regions = grid[0] * grid[1]

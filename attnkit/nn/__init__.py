@@ -17,6 +17,7 @@ from attnkit.nn.positions import (
     resampling,
     sinusoids,
 )
+from attnkit.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RecurrentWeights, RNNCell
 from attnkit.nn.squeeze_excitation import SqueezeExcitation
 from attnkit.nn.stochastic_depth import StochasticDepth
 from attnkit.nn.transformer import (
@@ -28,6 +29,9 @@ from attnkit.nn.transformer import (
 )
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "AvgPool2d",
     "BatchNorm2d",
     "Conv2d",
@@ -35,9 +39,11 @@ __all__ = [
     "Embedding",
     "FeatureAttention",
     "FeedForward",
+    "GRUCell",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
     "GridPositions",
+    "LSTMCell",
     "LayerNorm",
     "LearnedPositions",
     "Linear",
@@ -46,6 +52,8 @@ __all__ = [
     "ModuleList",
     "MultiHeadAttention",
     "PatchEmbedding",
+    "RNNCell",
+    "RecurrentWeights",
     "SinusoidalPositions",
     "SqueezeExcitation",
     "StochasticDepth",

@@ -11,18 +11,34 @@ import numpy as np
 from attnkit import _core
 from attnkit._core import Tensor
 
-_skip = False
+
+class InitLimitError(ValueError):
+    """A model under `skip_init` has more parameters than it may."""
+
+
+_left: int | None = None  # numbers that uninitialised parameters may still take; None where they are initialised
 
 
 @contextmanager
-def skip_init() -> Iterator[None]:
-    """Parameters made inside are left uninitialised, for a model whose weights are about to be loaded."""
-    global _skip
-    before, _skip = _skip, True
+def skip_init(limit: int) -> Iterator[None]:
+    """Parameters made inside are left uninitialised, for a model whose weights are about to be loaded.
+
+    Raises InitLimitError before they take more than `limit` numbers in all."""
+    global _left
+    before, _left = _left, limit
     try:
         yield
     finally:
-        _skip = before
+        _left = before
+
+
+def _empty(shape: tuple[int, ...]) -> Tensor:
+    global _left
+    assert _left is not None  # callers have looked
+    _left -= math.prod(shape)
+    if _left < 0:
+        raise InitLimitError(f"[skip_init] expected a smaller model, got a parameter of shape {list(shape)}")
+    return _core.empty_parameter(shape)
 
 
 def generator() -> np.random.Generator:
@@ -33,20 +49,20 @@ def generator() -> np.random.Generator:
 
 def constant(shape: tuple[int, ...], value: float) -> Tensor:
     """A parameter of one value."""
-    return _core.empty_parameter(shape) if _skip else _core.parameter(np.full(shape, value, dtype=np.float32))
+    return _empty(shape) if _left is not None else _core.parameter(np.full(shape, value, dtype=np.float32))
 
 
 def uniform(shape: tuple[int, ...], bound: float) -> Tensor:
     """A parameter drawn from [-bound, bound]."""
-    if _skip:
-        return _core.empty_parameter(shape)
+    if _left is not None:
+        return _empty(shape)
     return _core.parameter((generator().random(shape, dtype=np.float32) * 2 - 1) * np.float32(bound))
 
 
 def normal(shape: tuple[int, ...], deviation: float) -> Tensor:
     """A parameter drawn from a normal distribution of mean 0."""
-    if _skip:
-        return _core.empty_parameter(shape)
+    if _left is not None:
+        return _empty(shape)
     return _core.parameter(generator().standard_normal(shape, dtype=np.float32) * np.float32(deviation))
 
 

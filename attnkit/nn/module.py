@@ -101,7 +101,7 @@ class Module:
         return {name: tensor.numpy(writable=False).copy() for name, tensor in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Copies the arrays into parameters and buffers. Raises ValueError unless names and shapes are exactly theirs."""
+        """Copies arrays into parameters and buffers. Raises ValueError unless names and shapes are exactly theirs."""
         own = self._state()
         missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if missing or unexpected:

@@ -1,7 +1,8 @@
-"""The training configuration: what a TOML file may say, every key explained where it is defined.
+"""The sections of a training configuration that several tasks share, every key explained where it is defined.
 
-Sections: `task`, [data], [tokenizer], [model], [training], [decoding]. Decoding is strict: an unknown key, a wrong type
-or an impossible value is an error that names the key (see `attnkit.training.config_file`).
+Each task's whole configuration is in `<task>_config.py`, and `attnkit.training.tasks` lists the tasks. Decoding is
+strict: an unknown key, a wrong type or an impossible value is an error that names the key (see
+`attnkit.training.config_file`).
 """
 
 from __future__ import annotations
@@ -13,8 +14,6 @@ from msgspec import Meta
 
 from attnkit.decoding.options import Normalization
 from attnkit.evaluation import Tokenization
-from attnkit.models.config import ModelConfig
-from attnkit.text.config import DataConfig, TokenizerConfig
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
@@ -140,38 +139,3 @@ class DecodingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     tokenize: Tokenization = "13a"
     """sacrebleu's tokenisation; "none" for text that is tokenised already."""
-
-
-class TranslateConfig(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="task", tag="translate"
-):
-    """A whole configuration with task = "translate"."""
-
-    data: DataConfig
-    """Sentence pairs. Relative paths are taken from the current directory, not from the TOML file's."""
-
-    tokenizer: TokenizerConfig = TokenizerConfig()
-    """How text becomes ids."""
-
-    model: ModelConfig
-    """What is trained; `type` says which model."""
-
-    training: TrainingConfig
-    """How it is trained."""
-
-    decoding: DecodingConfig = DecodingConfig()
-    """How it is evaluated."""
-
-    def __post_init__(self) -> None:
-        validated = bool(self.data.builtin or self.data.validation)
-        if not validated and (self.training.patience or self.training.final == "best"):
-            raise ValueError(
-                'data.validation: expected files, which patience and final = "best" need '
-                '(or set training.patience = 0 and training.final = "last")'
-            )
-        if self.training.metric == "bleu" and not self.decoding.bleu:
-            raise ValueError('training.metric: expected "loss" with decoding.bleu = false, got "bleu"')
-
-
-RunConfig = TranslateConfig
-"""Any configuration: the union, by `task`, of the tasks' own."""

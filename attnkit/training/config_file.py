@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
-from attnkit.training.config import RunConfig
 from attnkit.training.errors import ConfigError
+from attnkit.training.tasks import RunConfig, config_type
 
 
 def preset_names() -> list[str]:
@@ -43,14 +43,14 @@ def read_config(source: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
 
 def decode_config(table: dict[str, Any], name: str) -> RunConfig:
     """The configuration in a table of tables; `name` is where it comes from. Raises ConfigError."""
-    # msgspec asks for a tag only where it has several types to choose from; a file should say it from the start.
-    for path, part in (("task", table), ("model.type", table.get("model"))):
-        if isinstance(part, dict) and path.rpartition(".")[2] not in part:
-            raise ConfigError(f"{name}: {path}: expected a value, got nothing")
     try:
-        return msgspec.convert(table, RunConfig)
+        kind = config_type(table)
+    except ValueError as error:
+        raise ConfigError(f"{name}: {error}") from None
+    try:
+        return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
-        raise ConfigError(f"{name}: {_explain(str(error), RunConfig)}") from None
+        raise ConfigError(f"{name}: {_explain(str(error), kind)}") from None
 
 
 def encode_config(config: RunConfig) -> str:

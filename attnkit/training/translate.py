@@ -11,9 +11,9 @@ from attnkit.models.transformer import LossOutput, Transformer
 from attnkit.text.batching import Batch, BatchIterator
 from attnkit.text.tokenizer import TokenizerPair
 from attnkit.text.vocabulary import BOS, EOS
-from attnkit.training.config import TranslateConfig
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
+from attnkit.training.translate_config import TranslateConfig
 from attnkit.training.validation import HeldOut, mean_loss, translation_figures
 
 Note = Callable[[str], None]

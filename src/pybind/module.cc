@@ -7,6 +7,7 @@ void BindSystem(pybind11::module_& m);
 void BindTensor(pybind11::module_& m);
 void BindFunction(pybind11::module_& m);
 void BindOps(pybind11::module_& m);
+void BindRecurrent(pybind11::module_& m);
 void BindKernels(pybind11::module_& m);
 void BindVision(pybind11::module_& m);
 
@@ -18,6 +19,7 @@ PYBIND11_MODULE(_core, m) {
   attnkit::python::BindTensor(m);
   attnkit::python::BindFunction(m);
   attnkit::python::BindOps(m);
+  attnkit::python::BindRecurrent(m);
   attnkit::python::BindKernels(m);
   attnkit::python::BindVision(m);
 }

@@ -1,0 +1,54 @@
+"""Every model by name: the `type` of a configuration, the class that it stands for, and the sizes that the data gives.
+
+Configurations are small and imported at once; the models' own modules are imported when one is built.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any, NamedTuple
+
+from attnkit.models.cnn_config import CNNConfig
+from attnkit.models.transformer_config import TransformerConfig
+from attnkit.models.vit_config import ViTConfig
+
+ModelConfig = TransformerConfig | ViTConfig | CNNConfig
+"""Any model's configuration: the union, by `type`, of all."""
+
+
+class Entry(NamedTuple):
+    """A model: its configuration, "module:Class", and the names of the numbers that its constructor takes behind the
+    configuration. They depend on the data (entries of a vocabulary, classes) and stand in config.json."""
+
+    config: type[ModelConfig]
+    model: str
+    sizes: tuple[str, ...]
+
+
+ENTRIES = (
+    Entry(
+        TransformerConfig,
+        "attnkit.models.transformer:Transformer",
+        ("source_vocab_size", "target_vocab_size"),
+    ),
+    Entry(ViTConfig, "attnkit.models.vit:ViT", ("classes",)),
+    Entry(CNNConfig, "attnkit.models.cnn:CNN", ("classes",)),
+)
+
+_BY_CONFIG = {entry.config: entry for entry in ENTRIES}
+
+
+def size_names(config: ModelConfig) -> tuple[str, ...]:
+    """The sizes that `build_model` takes for this configuration, in order."""
+    return _BY_CONFIG[type(config)].sizes
+
+
+def build_model(config: ModelConfig, *sizes: int) -> Any:
+    """A model with fresh weights, which depend on `attnkit.manual_seed`. `sizes` are those of `size_names`."""
+    entry = _BY_CONFIG[type(config)]
+    if len(sizes) != len(entry.sizes):
+        raise TypeError(f"[build_model] expected {', '.join(entry.sizes)}, got {len(sizes)} number(s)")
+    module, _, name = entry.model.partition(":")
+    model = getattr(import_module(module), name)(config, *sizes)
+    model.sizes = sizes
+    return model

@@ -1,0 +1,59 @@
+"""The configuration of the Transformer encoder-decoder."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from attnkit.models.config import Positive, Rate
+
+
+class TransformerConfig(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="transformer"
+):
+    """A Transformer encoder-decoder (Vaswani et al., 2017)."""
+
+    d_model: Positive = 512
+    """Width of the states."""
+
+    ffn: Positive = 2048
+    """Width inside the feed-forward networks."""
+
+    heads: Positive = 8
+    """Attention heads; d_model must be a multiple."""
+
+    encoder_layers: Positive = 6
+    """Layers that read the source."""
+
+    decoder_layers: Positive = 6
+    """Layers that write the target."""
+
+    dropout: Rate = 0.1
+    """Of embeddings and of each sublayer's result; in training only."""
+
+    attention_dropout: Rate | None = None
+    """Of attention weights; as `dropout` where not given."""
+
+    activation_dropout: Rate | None = None
+    """Inside the feed-forward networks, behind the activation; as `dropout` where not given."""
+
+    norm: Literal["post", "pre"] = "post"
+    """Layer norm after each sublayer, as in the paper, or before it, which trains deep stacks more easily."""
+
+    activation: Literal["relu", "gelu", "silu"] = "relu"
+    """Inside the feed-forward networks."""
+
+    tie_embeddings: Literal["all", "decoder", "none"] = "all"
+    """"all": source, target and output share one matrix (needs a joint vocabulary); "decoder": target and output do."""
+
+    positions: Literal["sinusoidal", "learned", "none"] = "sinusoidal"
+    """Fixed sinusoids, or trained vectors for up to `max_length` positions. "none" is there to see what becomes of it:
+    the encoder then reads a bag of words."""
+
+    max_length: Positive = 1024
+    """Longest source and target, in tokens."""
+
+    def __post_init__(self) -> None:
+        if self.d_model % self.heads:
+            raise ValueError(f"heads: expected a divisor of d_model = {self.d_model}, got {self.heads}")

@@ -1,0 +1,43 @@
+"""The configuration of the task "translate": [data], [tokenizer], [model], [training], [decoding]."""
+
+from __future__ import annotations
+
+import msgspec
+
+from attnkit.models.transformer_config import TransformerConfig
+from attnkit.text.config import DataConfig, TokenizerConfig
+from attnkit.training.config import DecodingConfig, TrainingConfig
+
+TranslationModelConfig = TransformerConfig
+"""The models that translate; `type` chooses."""
+
+
+class TranslateConfig(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="task", tag="translate"
+):
+    """A whole configuration with task = "translate"."""
+
+    data: DataConfig
+    """Sentence pairs. Relative paths are taken from the current directory, not from the TOML file's."""
+
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    """How text becomes ids."""
+
+    model: TranslationModelConfig
+    """What is trained; `type` says which model."""
+
+    training: TrainingConfig
+    """How it is trained."""
+
+    decoding: DecodingConfig = DecodingConfig()
+    """How it is evaluated."""
+
+    def __post_init__(self) -> None:
+        validated = bool(self.data.builtin or self.data.validation)
+        if not validated and (self.training.patience or self.training.final == "best"):
+            raise ValueError(
+                'data.validation: expected files, which patience and final = "best" need '
+                '(or set training.patience = 0 and training.final = "last")'
+            )
+        if self.training.metric == "bleu" and not self.decoding.bleu:
+            raise ValueError('training.metric: expected "loss" with decoding.bleu = false, got "bleu"')
