@@ -423,8 +423,8 @@ def _recurrent_step(
 
 def _pair(value: int | tuple[int, int], what: str) -> tuple[int, int]:
     """(rows, columns) from one number for both, or two."""
-    pair = (value, value) if isinstance(value, int) else tuple(value)
-    if len(pair) != 2 or not all(isinstance(number, int) for number in pair):
+    pair = (value, value) if isinstance(value, int) else value
+    if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(number, int) for number in pair):
         raise ValueError(f"[{what}] expected one whole number or two, got {value}")
     return pair
 

@@ -14,9 +14,7 @@ from attnkit.models.cnn_config import CNNConfig
 class ResidualBlock(nn.Module):
     """relu(shortcut(x) + norm(conv(relu(norm(conv(x)))))), with gates and stochastic depth on demand."""
 
-    def __init__(
-        self, channels: int, width: int, stride: int, squeeze_excitation: bool, stochastic_depth: float
-    ) -> None:
+    def __init__(self, channels: int, width: int, stride: int, gates: bool, stochastic_depth: float) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(channels, width, 3, stride, padding=1, bias=False)
         self.norm1 = nn.BatchNorm2d(width, activation="relu")

@@ -25,7 +25,7 @@ void MaximumPixel(const std::vector<Meeting>& meetings, const float* x, int64_t 
     FloatVec best = access.Load(x + first->source + i), place = hn::Set(d, static_cast<float>(first->tap));
     for (const Meeting* m = first + 1; m != last; ++m) {
       const FloatVec v = access.Load(x + m->source + i);
-      const auto larger = hn::Or(hn::Gt(v, best), hn::Ne(v, v));
+      const auto larger = hn::Or(hn::Gt(v, best), hn::Not(hn::Eq(v, v)));
       best = hn::IfThenElse(larger, v, best);
       place = hn::IfThenElse(larger, hn::Set(d, static_cast<float>(m->tap)), place);
     }
