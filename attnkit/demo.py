@@ -20,7 +20,7 @@ from attnkit import evaluation
 from attnkit.explain import AttentionMap, render_terminal, write_html, write_png
 from attnkit.text import en_it
 from attnkit.text.alignment import alignment_error_rate, hard_alignment
-from attnkit.training import RunConfig, encode_config, read_config, train
+from attnkit.training import TranslateConfig, encode_config, read_config, train
 from attnkit.training.run import CONFIG_FILE
 from attnkit.training.trainer import CURVE_FILE, METRICS_FILE
 from attnkit.translator import Result, Translator
@@ -47,8 +47,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(bleu < EXPECTED_BLEU)
 
 
-def _config() -> RunConfig:
-    return read_config(PRESET)
+def _config() -> TranslateConfig:
+    config = read_config(PRESET)
+    assert isinstance(config, TranslateConfig)  # the preset is ours
+    return config
 
 
 def _train(folder: Path, fresh: bool) -> None:

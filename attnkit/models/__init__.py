@@ -1,14 +1,22 @@
 """Models: one file each, its configuration beside it."""
 
+from attnkit.models.decoder_only import DecoderOnly
+from attnkit.models.decoder_only_config import DecoderOnlyConfig
 from attnkit.models.files import load_model, load_weights, read_config, save_model, save_weights
 from attnkit.models.registry import ModelConfig, build_model
 from attnkit.models.transformer import LossOutput, Transformer
+from attnkit.models.transformer_classifier import TransformerClassifier
+from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
 from attnkit.models.transformer_config import TransformerConfig
 
 __all__ = [
+    "DecoderOnly",
+    "DecoderOnlyConfig",
     "LossOutput",
     "ModelConfig",
     "Transformer",
+    "TransformerClassifier",
+    "TransformerClassifierConfig",
     "TransformerConfig",
     "build_model",
     "load_model",

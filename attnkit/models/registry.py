@@ -8,9 +8,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from attnkit.models.decoder_only_config import DecoderOnlyConfig
+from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
 from attnkit.models.transformer_config import TransformerConfig
 
-ModelConfig = TransformerConfig
+ModelConfig = TransformerConfig | TransformerClassifierConfig | DecoderOnlyConfig
 """Any model's configuration: the union, by `type`, of all."""
 
 
@@ -29,6 +31,12 @@ ENTRIES = (
         "attnkit.models.transformer:Transformer",
         ("source_vocab_size", "target_vocab_size"),
     ),
+    Entry(
+        TransformerClassifierConfig,
+        "attnkit.models.transformer_classifier:TransformerClassifier",
+        ("vocab_size", "classes"),
+    ),
+    Entry(DecoderOnlyConfig, "attnkit.models.decoder_only:DecoderOnly", ("vocab_size",)),
 )
 
 _BY_CONFIG = {entry.config: entry for entry in ENTRIES}

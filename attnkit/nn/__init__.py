@@ -6,6 +6,7 @@ from attnkit.nn.embedding import Embedding
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module, ModuleList
 from attnkit.nn.normalisation import LayerNorm
+from attnkit.nn.pooling import AttentionPooling, FirstPooling, MeanPooling
 from attnkit.nn.positions import LearnedPositions, SinusoidalPositions, packed_positions, sinusoids
 from attnkit.nn.transformer import (
     FeedForward,
@@ -16,12 +17,15 @@ from attnkit.nn.transformer import (
 )
 
 __all__ = [
+    "AttentionPooling",
     "Dropout",
     "Embedding",
     "FeedForward",
+    "FirstPooling",
     "LayerNorm",
     "LearnedPositions",
     "Linear",
+    "MeanPooling",
     "Module",
     "ModuleList",
     "MultiHeadAttention",

@@ -80,8 +80,20 @@ class TransformerEncoderLayer(Sublayers):
         )
         self.feed_forward_norm = LayerNorm(d_model)
 
-    def forward(self, x: Tensor, offsets: np.ndarray, causal: bool = False) -> Tensor:
-        attended = self.attention(self.before(self.attention_norm, x), offsets, causal=causal)
+    def forward(self, x: Tensor, offsets: np.ndarray, causal: bool = False, return_weights: bool = False) -> Any:
+        """With return_weights also the flat attention weights."""
+        read = self.before(self.attention_norm, x)
+        attended = self.attention(read, offsets, causal=causal, return_weights=return_weights)
+        attended, weights = attended if return_weights else (attended, None)
+        x = self._rest(x, attended)
+        return (x, weights) if return_weights else x
+
+    def step(self, x: Tensor, cache: Tensor, layer: int, position: int) -> Tensor:
+        """One new token a row, causally: x [rows, d_model] → [rows, d_model]."""
+        read = self.before(self.attention_norm, x)
+        return self._rest(x, self.attention.step(read, cache, layer, position))
+
+    def _rest(self, x: Tensor, attended: Tensor) -> Tensor:
         x = self.after(self.attention_norm, x, attended)
         return self.after(self.feed_forward_norm, x, self.feed_forward(self.before(self.feed_forward_norm, x)))
 
@@ -154,10 +166,21 @@ class TransformerEncoder(Module):
         self.layers = ModuleList([TransformerEncoderLayer(d_model, heads, ffn, **options) for _ in range(layers)])
         self.last_norm = LayerNorm(d_model) if options.get("norm") == "pre" else None
 
-    def forward(self, x: Tensor, offsets: np.ndarray, causal: bool = False) -> Tensor:
-        """x [T, d_model] → [T, d_model]."""
+    def forward(self, x: Tensor, offsets: np.ndarray, causal: bool = False, return_weights: bool = False) -> Any:
+        """x [T, d_model] → [T, d_model]. With return_weights also a list of flat attention weights, one a layer."""
+        weights = []
         for layer in self.layers:
-            x = layer(x, offsets, causal)
+            x = layer(x, offsets, causal, return_weights)
+            if return_weights:
+                x, of_layer = x
+                weights.append(of_layer)
+        x = x if self.last_norm is None else self.last_norm(x)
+        return (x, weights) if return_weights else x
+
+    def step(self, x: Tensor, cache: Tensor, position: int) -> Tensor:
+        """One new token a row, causally, against a cache [rows, layers, capacity, 2·d_model] filled up to `position`."""
+        for index, layer in enumerate(self.layers):
+            x = layer.step(x, cache, index, position)
         return x if self.last_norm is None else self.last_norm(x)
 
 

@@ -155,6 +155,7 @@ def string_field(record: Mapping[str, Any], key: str, where: str) -> str:
 class CorpusReport:
     """What became of the pairs: how many were kept, and how many were left out and why."""
 
+    what: str = "sentence pairs"
     kept: int = 0
     empty: int = 0
     too_long: int = 0
@@ -164,7 +165,7 @@ class CorpusReport:
         return self.kept + self.empty + self.too_long
 
     def __str__(self) -> str:
-        text = f"{self.kept:,} of {self.read:,} sentence pairs"
+        text = f"{self.kept:,} of {self.read:,} {self.what}"
         dropped = [
             f"{count:,} {reason}" for count, reason in ((self.empty, "empty"), (self.too_long, "too long")) if count
         ]
