@@ -36,7 +36,7 @@ class Classification:
     label: the likeliest class; empty for a text without a word.
     probability: the model's for that class; 0 for a text without a word.
     top: the likeliest classes with their probabilities, best first, as many as were asked for.
-    sentences: the tokens that the model read, by sentence.
+    sentences: the tokens that the model read, by sentence; one that it does not know is as the text has it.
     attention: what it looked at among them; None unless asked for.
     truncated: the text was longer than the model reads.
     unknown: the words or pieces of the text that the vocabulary does not have.
@@ -158,9 +158,8 @@ class Classifier:
             raise TypeError(f"[classify] expected text in line {number + 1}, got {type(text).__name__}")
         prepared = self.reader.prepare(text)
         document = self.reader.read(prepared)
-        unknown: list[str] = []
-        if any(UNK in sentence for sentence in document.sentences):
-            unknown = self.reader.tokenizer.unknown(" ".join(prepared.split()))
+        has_unknown = any(UNK in sentence for sentence in document.sentences)
+        unknown = self.reader.unknown(prepared) if has_unknown else []
         return _Text(number, document.sentences, document.cut > 0, unknown)
 
     def _classify(self, texts: list[_Text], top: int, attention: bool) -> Iterator[Classification]:
@@ -178,11 +177,20 @@ class Classifier:
                 label=found[0][0],
                 probability=found[0][1],
                 top=found,
-                sentences=[self.reader.tokenizer.pieces(sentence) for sentence in text.sentences],
+                sentences=self._tokens(text),
                 attention=None if weights is None else _attention(weights, batch, index),
                 truncated=text.truncated,
                 unknown=text.unknown,
             )
+
+    def _tokens(self, text: _Text) -> list[list[str]]:
+        """The pieces of a text by sentence, an unknown one as it stands in the text."""
+        unknown = iter(text.unknown)
+        pieces = self.reader.tokenizer.pieces
+        return [
+            [next(unknown) if number == UNK else piece for number, piece in zip(ids, pieces(ids), strict=True)]
+            for ids in text.sentences
+        ]
 
 
 def _batches(texts: list[_Text], batch_tokens: int) -> Iterator[list[_Text]]:

@@ -53,22 +53,27 @@ class DocumentReader:
 
     def read(self, text: str) -> Document:
         """A text that went through `prepare`. One without a token is a document without sentences."""
-        layout, encode = self.layout, self.tokenizer.encode
-        if layout.max_sentence_length is None:
-            ids = encode(" ".join(text.split()))
-            room = layout.max_length - (layout.first is not None)
-            kept = ids[:room] if layout.first is None else [layout.first, *ids[:room]]
-            return Document([kept] if ids else [], max(0, len(ids) - room))
+        layout, room, cut = self.layout, self.layout.max_length, 0
         sentences: list[list[int]] = []
-        room, cut = layout.max_length, 0
-        for sentence in split_sentences(text):
-            ids = encode(" ".join(sentence.split()))
+        for part in self._parts(text):
+            ids = self.tokenizer.encode(part)
+            if layout.first is not None and ids:
+                ids = [layout.first, *ids]
             cut += max(0, len(ids) - room)
             ids = ids[:room]
             room -= len(ids)
-            for start in range(0, len(ids), layout.max_sentence_length):
-                sentences.append(ids[start : start + layout.max_sentence_length])
+            step = layout.max_sentence_length or layout.max_length
+            sentences += [ids[start : start + step] for start in range(0, len(ids), step)]
         return Document(sentences, cut)
+
+    def unknown(self, text: str) -> list[str]:
+        """The parts of a prepared text that become the unknown token, in order."""
+        return [token for part in self._parts(text) for token in self.tokenizer.unknown(part)]
+
+    def _parts(self, text: str) -> list[str]:
+        """The sentences, or the one that the whole text is; white space is single spaces."""
+        parts = [text] if self.layout.max_sentence_length is None else split_sentences(text)
+        return [" ".join(part.split()) for part in parts]
 
 
 def prepare_text(text: str, html: bool) -> str:
