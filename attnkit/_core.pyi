@@ -229,6 +229,26 @@ def packed_attention(
     /,
 ) -> tuple[Tensor, Any]: ...  # the weights, or None unless asked for
 def cached_attention(projected: Tensor, cache: Tensor, layer: int, position: int, heads: int, /) -> Tensor: ...
+def recurrent(
+    unit: str,
+    projected: Tensor,
+    offsets: Ids,
+    weight: Tensor,
+    bias: Tensor | None,
+    state: Tensor | None,
+    cell: Tensor | None,
+    direction: str,
+    /,
+) -> tuple[Tensor, Tensor, Any]: ...  # the cell, or None without one
+def recurrent_step(
+    unit: str,
+    projected: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    state: Tensor,
+    cell: Tensor | None,
+    /,
+) -> tuple[Tensor, Any]: ...  # the cell, or None without one
 
 # --- attention between packed sentences, taken apart
 
@@ -250,9 +270,7 @@ def ragged_sums(weights: Tensor, value: Tensor, query_offsets: Ids, key_offsets:
 def ragged_gaussian(
     weights: Tensor, centres: Tensor, sigma: float, query_offsets: Ids, key_offsets: Ids, /
 ) -> Tensor: ...
-def ragged_chain_marginals(
-    scores: Tensor, transitions: Tensor, query_offsets: Ids, key_offsets: Ids, /
-) -> Tensor: ...
+def ragged_chain_marginals(scores: Tensor, transitions: Tensor, query_offsets: Ids, key_offsets: Ids, /) -> Tensor: ...
 def ragged_pick(weights: Tensor, sample: bool, query_offsets: Ids, key_offsets: Ids, /) -> Tensor: ...
 def unit_rows(x: Tensor, eps: float, /) -> Tensor: ...
 

@@ -15,7 +15,7 @@ from attnkit.text.vocabulary import UNK
 from attnkit.translator import Precision
 
 if TYPE_CHECKING:
-    from attnkit.models.classification import DocumentClassifier, DocumentWeights
+    from attnkit.models.document_classifier import DocumentClassifier, DocumentWeights
     from attnkit.text.document_batching import DocumentBatch
     from attnkit.text.documents import DocumentReader
 
@@ -117,9 +117,7 @@ class Classifier:
             raise TypeError("[classify] expected a list of texts, got one string")
         texts = list(texts)
         window = max(1, len(texts))
-        return list(
-            self.classify_stream(texts, top=top, attention=attention, batch_tokens=batch_tokens, window=window)
-        )
+        return list(self.classify_stream(texts, top=top, attention=attention, batch_tokens=batch_tokens, window=window))
 
     def classify_stream(
         self,

@@ -8,7 +8,7 @@ import numpy as np
 
 from attnkit import nn, ops
 from attnkit._core import Tensor
-from attnkit.models.classification import DocumentClassifier, DocumentWeights
+from attnkit.models.document_classifier import DocumentClassifier, DocumentWeights
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
 
 

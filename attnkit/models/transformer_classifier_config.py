@@ -12,7 +12,12 @@ from attnkit.text.vocabulary import BOS
 
 
 class TransformerClassifierConfig(
-    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="transformer-classifier"
+    msgspec.Struct,
+    frozen=True,
+    kw_only=True,
+    forbid_unknown_fields=True,
+    tag_field="type",
+    tag="transformer-classifier",
 ):
     """A Transformer encoder (Vaswani et al., 2017) whose states are pooled into one vector a document.
 

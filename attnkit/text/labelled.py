@@ -29,7 +29,9 @@ def read_folders(folder: Path) -> Iterator[Example]:
                 yield "\n".join(read_lines(file)), label.name
 
 
-def read_labelled_jsonl(path: str | os.PathLike[str], text_key: str = "text", label_key: str = "label") -> Iterator[Example]:
+def read_labelled_jsonl(
+    path: str | os.PathLike[str], text_key: str = "text", label_key: str = "label"
+) -> Iterator[Example]:
     """One JSON object a line with a string under `text_key` and a string or a whole number under `label_key`.
 
     Raises ValueError naming file and line for anything else.
@@ -56,9 +58,7 @@ class LabelledTexts:
         return len(self.texts)
 
     @classmethod
-    def from_examples(
-        cls, examples: Iterable[Example], prepare: Callable[[str], str] = str.strip
-    ) -> LabelledTexts:
+    def from_examples(cls, examples: Iterable[Example], prepare: Callable[[str], str] = str.strip) -> LabelledTexts:
         """Takes examples from anywhere, a reader above or a list; `prepare` is done to each text."""
         texts = cls()
         for text, label in examples:

@@ -10,7 +10,7 @@ import numpy as np
 import attnkit
 from attnkit import evaluation, ops
 from attnkit.models import build_model, save_model
-from attnkit.models.classification import DocumentClassifier
+from attnkit.models.document_classifier import DocumentClassifier
 from attnkit.models.transformer import LossOutput
 from attnkit.text.document_batching import DocumentBatch, DocumentIterator
 from attnkit.text.documents import DocumentReader, EncodedDocuments

@@ -40,6 +40,8 @@ class TranslateConfig(
                 '(or set training.patience = 0 and training.final = "last")'
             )
         if self.training.metric not in ("loss", "bleu"):
-            raise ValueError(f'training.metric: expected "loss" or "bleu" for translation, got "{self.training.metric}"')
+            raise ValueError(
+                f'training.metric: expected "loss" or "bleu" for translation, got "{self.training.metric}"'
+            )
         if self.training.metric == "bleu" and not self.decoding.bleu:
             raise ValueError('training.metric: expected "loss" with decoding.bleu = false, got "bleu"')

@@ -42,4 +42,3 @@ class DocumentClassifier(nn.Module):
             vectors, self.output.weight, self.output.bias, batch.labels, label_smoothing, -100
         )
         return LossOutput(loss, nll_sum, count)
-
