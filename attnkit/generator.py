@@ -30,8 +30,8 @@ class Generation:
     score: the normalised log-probability that hypotheses are compared by, the prompt's tokens counted.
     tokens: the pieces of `text`, N of them; the first `prompt_tokens` are the prompt's.
     context: the start token and all tokens but the last, which is what the model had read when it wrote each.
-    attention: float32 [N, N]: how much it looked at each of `context` when it wrote each of `tokens`, of the last layer,
-    averaged over heads; rows sum to one; None unless asked for.
+    attention: float32 [N, N]: how much it looked at each of `context` when it wrote each of `tokens`; of the last
+    layer, averaged over heads; rows sum to one; None unless asked for.
     truncated: the text reached max_length before its end.
     alternatives: the second to the nbest-th text, best first, where nbest > 1.
     """

@@ -80,8 +80,8 @@ class DecoderOnly(nn.Module):
         return LossOutput(loss, nll_sum, tokens)
 
     def attention(self, ids: np.ndarray) -> np.ndarray:
-        """How much each token of one text, bos first, looked at each before it: [T, T], of the last layer, the mean over
-        heads."""
+        """How much each token of one text, bos first, looked at itself and those before it: [T, T], of the last layer,
+        the mean over heads."""
         with no_grad():
             _, weights = self.states(ids, np.array([0, len(ids)], np.int32), return_weights=True)
         flat: np.ndarray = weights[-1].numpy()

@@ -43,7 +43,7 @@ class TransformerClassifier(DocumentClassifier):
         self.output = nn.Linear(config.d_model, classes)
 
     def represent(self, batch: Any, return_weights: bool = False) -> Any:
-        """→ [B, d_model]; with return_weights also `DocumentWeights`, where the one sentence of a document has weight 1.
+        """→ [B, d_model]; with return_weights also `DocumentWeights`; the one sentence of a document has weight 1.
 
         The word weights are those of the pooling; with "cls" they are the attention of the start token in the last
         layer, averaged over heads.

@@ -178,7 +178,8 @@ class TransformerEncoder(Module):
         return (x, weights) if return_weights else x
 
     def step(self, x: Tensor, cache: Tensor, position: int) -> Tensor:
-        """One new token a row, causally, against a cache [rows, layers, capacity, 2·d_model] filled up to `position`."""
+        """One new token a row, causally: x [rows, d_model]; cache [rows, layers, capacity, 2·d_model], filled up to
+        `position`."""
         for index, layer in enumerate(self.layers):
             x = layer.step(x, cache, index, position)
         return x if self.last_norm is None else self.last_norm(x)

@@ -22,8 +22,8 @@ class TokenizerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """How text becomes ids."""
 
     kind: TokenizerKind = "bpe"
-    """"bpe" or "unigram" (SentencePiece), "word" (split at white space), "wordpunct" (words and punctuation marks, each a
-    token), or "char"."""
+    """"bpe" or "unigram" (SentencePiece), "word" (split at white space), "wordpunct" (words and punctuation marks, each
+    a token), or "char"."""
 
     vocab_size: Annotated[int, Meta(ge=5)] = 8000
     """Entries of a vocabulary, the four special ones included. Words and characters may come to fewer."""

@@ -121,8 +121,8 @@ def read_jsonl(
 
 
 def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    """(where, record) for the JSON object of each line; blank lines are ignored. `where` names file and line, to begin a
-    message with. Raises ValueError for a line that is no JSON object."""
+    """(where, record) for the JSON object of each line; blank lines are ignored. `where` names file and line, to begin
+    a message with. Raises ValueError for a line that is no JSON object."""
     import msgspec
 
     decode = msgspec.json.Decoder().decode

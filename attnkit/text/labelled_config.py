@@ -37,8 +37,8 @@ class LabelledDataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     """The key of the label in JSON lines: a string or a whole number."""
 
     html: bool = False
-    """The texts are HTML: tags such as <br /> are taken out, entities such as &amp; become their characters. The trained
-    model does the same to what it reads."""
+    """The texts are HTML: tags such as <br /> are taken out, entities such as &amp; become their characters. The
+    trained model does the same to what it reads."""
 
     def __post_init__(self) -> None:
         if self.validation and self.validation_share:

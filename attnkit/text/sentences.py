@@ -14,8 +14,8 @@ _NO_END = re.compile(r"(?<!\w)(?:(?i:mr|mrs|ms|dr|prof|st|jr|sr|vs|etc|e\.g|i\.e
 def split_sentences(text: str) -> list[str]:
     """The sentences of a text, none empty, without white space at their ends.
 
-    A sentence ends at `.`, `!` or `?` before a space, unless that belongs to a common abbreviation or an initial; at the
-    ideographic marks `。！？`; and at the end of a line.
+    A sentence ends at `.`, `!` or `?` before a space, unless that belongs to a common abbreviation or an initial; at
+    the ideographic marks `。！？`; and at the end of a line.
     """
     sentences: list[str] = []
     for line in _IDEOGRAPHIC_END.sub("\\1\n", text).splitlines():

@@ -39,6 +39,6 @@ class LanguageModelConfig(
             raise ValueError(f'training.metric: expected "loss" for a language model, got "{self.training.metric}"')
         if self.data.max_length >= self.model.max_length:
             raise ValueError(
-                f"data.max_length: expected less than model.max_length = {self.model.max_length}, which counts the start "
-                f"token, got {self.data.max_length}"
+                f"data.max_length: expected less than model.max_length = {self.model.max_length}, which counts the "
+                f"start token, got {self.data.max_length}"
             )
