@@ -3,6 +3,8 @@
 from attnkit.models.decoder_only import DecoderOnly
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
 from attnkit.models.files import load_model, load_weights, read_config, save_model, save_weights
+from attnkit.models.han import HierarchicalAttention
+from attnkit.models.han_config import HanConfig
 from attnkit.models.registry import ModelConfig, build_model
 from attnkit.models.transformer import LossOutput, Transformer
 from attnkit.models.transformer_classifier import TransformerClassifier
@@ -12,6 +14,8 @@ from attnkit.models.transformer_config import TransformerConfig
 __all__ = [
     "DecoderOnly",
     "DecoderOnlyConfig",
+    "HanConfig",
+    "HierarchicalAttention",
     "LossOutput",
     "ModelConfig",
     "Transformer",

@@ -9,10 +9,11 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
+from attnkit.models.han_config import HanConfig
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
 from attnkit.models.transformer_config import TransformerConfig
 
-ModelConfig = TransformerConfig | TransformerClassifierConfig | DecoderOnlyConfig
+ModelConfig = TransformerConfig | TransformerClassifierConfig | HanConfig | DecoderOnlyConfig
 """Any model's configuration: the union, by `type`, of all."""
 
 
@@ -36,6 +37,7 @@ ENTRIES = (
         "attnkit.models.transformer_classifier:TransformerClassifier",
         ("vocab_size", "classes"),
     ),
+    Entry(HanConfig, "attnkit.models.han:HierarchicalAttention", ("vocab_size", "classes")),
     Entry(DecoderOnlyConfig, "attnkit.models.decoder_only:DecoderOnly", ("vocab_size",)),
 )
 

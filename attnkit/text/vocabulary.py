@@ -17,7 +17,7 @@ SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 class Vocabulary:
     """Tokens and their ids. Text that happens to contain "</s>" does not become the special token: it is unknown.
 
-    `reserved` tokens, such as the tags of languages, have ids behind the special ones; text does not become them either.
+    `reserved` tokens, such as the tags of languages, have ids behind the special ones; text does not become them.
     """
 
     def __init__(self, tokens: Sequence[str], reserved: Sequence[str] = ()) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
+from attnkit.models.han_config import HanConfig
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
 from attnkit.text.config import TokenizerConfig
 from attnkit.text.labelled_config import LabelledDataConfig
 from attnkit.training.config import TrainingConfig
 
-TextClassifierConfig = TransformerClassifierConfig
+TextClassifierConfig = TransformerClassifierConfig | HanConfig
 """The models that classify texts; `type` chooses."""
 
 
