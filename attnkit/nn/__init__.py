@@ -23,6 +23,7 @@ from attnkit.nn.attention import (
     SoftmaxNormaliser,
     StructuredNormaliser,
 )
+from attnkit.nn.attention_pooling import AttentionPooling, FirstPooling, MeanPooling
 from attnkit.nn.convolution import Conv2d, PatchEmbedding
 from attnkit.nn.dropout import Dropout
 from attnkit.nn.embedding import Embedding
@@ -57,6 +58,7 @@ __all__ = [
     "AdditiveScore",
     "Attended",
     "Attention",
+    "AttentionPooling",
     "AvgPool2d",
     "BatchNorm2d",
     "Choice",
@@ -68,6 +70,7 @@ __all__ = [
     "Embedding",
     "FeatureAttention",
     "FeedForward",
+    "FirstPooling",
     "GRUCell",
     "GeneralScore",
     "GlobalAvgPool2d",
@@ -82,6 +85,7 @@ __all__ = [
     "LocalPredictiveNormaliser",
     "LocationScore",
     "MaxPool2d",
+    "MeanPooling",
     "Memory",
     "MemoryRead",
     "Module",

@@ -88,14 +88,22 @@ class TransformerEncoderLayer(Sublayers):
         read = self.before(self.attention_norm, x)
         attended = self.attention(read, offsets, causal=causal, return_weights=return_weights)
         attended, weights = attended if return_weights else (attended, None)
-        x = self._residual(self.attention_norm, x, attended, offsets)
-        hidden = self.feed_forward(self.before(self.feed_forward_norm, x))
-        x = self._residual(self.feed_forward_norm, x, hidden, offsets)
+        x = self._rest(x, attended, offsets)
         return (x, weights) if return_weights else x
 
-    def _residual(self, norm: LayerNorm, x: Tensor, result: Tensor, offsets: np.ndarray) -> Tensor:
-        """`after`, where a sequence may go without the sublayer."""
-        if not self.stochastic_depth.active:
+    def step(self, x: Tensor, cache: Tensor, layer: int, position: int) -> Tensor:
+        """One new token a row, causally: x [rows, d_model] → [rows, d_model]."""
+        read = self.before(self.attention_norm, x)
+        return self._rest(x, self.attention.step(read, cache, layer, position))
+
+    def _rest(self, x: Tensor, attended: Tensor, offsets: np.ndarray | None = None) -> Tensor:
+        x = self._residual(self.attention_norm, x, attended, offsets)
+        hidden = self.feed_forward(self.before(self.feed_forward_norm, x))
+        return self._residual(self.feed_forward_norm, x, hidden, offsets)
+
+    def _residual(self, norm: LayerNorm, x: Tensor, result: Tensor, offsets: np.ndarray | None) -> Tensor:
+        """`after`, where a sequence may go without the sublayer (in training, where there are offsets)."""
+        if offsets is None or not self.stochastic_depth.active:
             return self.after(norm, x, result)
         x = self.stochastic_depth(x, ops.dropout(result, self.dropout), offsets)
         return norm(x) if self.norm == "post" else x
@@ -178,7 +186,7 @@ class TransformerEncoder(Module):
         self.last_norm = LayerNorm(d_model) if options.get("norm") == "pre" else None
 
     def forward(self, x: Tensor, offsets: np.ndarray, causal: bool = False, return_weights: bool = False) -> Any:
-        """x [T, d_model] → [T, d_model], and with return_weights a list of flat attention weights, one a layer."""
+        """x [T, d_model] → [T, d_model]. With return_weights also a list of flat attention weights, one a layer."""
         weights = []
         for layer in self.layers:
             x = layer(x, offsets, causal, return_weights)
@@ -187,6 +195,13 @@ class TransformerEncoder(Module):
                 weights.append(of_layer)
         x = x if self.last_norm is None else self.last_norm(x)
         return (x, weights) if return_weights else x
+
+    def step(self, x: Tensor, cache: Tensor, position: int) -> Tensor:
+        """One new token a row, causally: x [rows, d_model]; cache [rows, layers, capacity, 2·d_model], filled up to
+        `position`."""
+        for index, layer in enumerate(self.layers):
+            x = layer.step(x, cache, index, position)
+        return x if self.last_norm is None else self.last_norm(x)
 
 
 class TransformerDecoder(Module):

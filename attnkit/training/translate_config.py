@@ -39,5 +39,7 @@ class TranslateConfig(
                 'data.validation: expected files, which patience and final = "best" need '
                 '(or set training.patience = 0 and training.final = "last")'
             )
+        if self.training.metric == "accuracy":
+            raise ValueError('training.metric: expected "loss" or "bleu" for translation, got "accuracy"')
         if self.training.metric == "bleu" and not self.decoding.bleu:
             raise ValueError('training.metric: expected "loss" with decoding.bleu = false, got "bleu"')
