@@ -229,6 +229,26 @@ def packed_attention(
     /,
 ) -> tuple[Tensor, Any]: ...  # the weights, or None unless asked for
 def cached_attention(projected: Tensor, cache: Tensor, layer: int, position: int, heads: int, /) -> Tensor: ...
+def recurrent(
+    unit: str,
+    projected: Tensor,
+    offsets: Ids,
+    weight: Tensor,
+    bias: Tensor | None,
+    state: Tensor | None,
+    cell: Tensor | None,
+    direction: str,
+    /,
+) -> tuple[Tensor, Tensor, Any]: ...  # the cell, or None without one
+def recurrent_step(
+    unit: str,
+    projected: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    state: Tensor,
+    cell: Tensor | None,
+    /,
+) -> tuple[Tensor, Any]: ...  # the cell, or None without one
 
 # --- attention between packed sentences, taken apart
 

@@ -32,10 +32,14 @@ __all__ = [
     "embedding",
     "gather_rows",
     "gelu",
+    "gru",
+    "gru_cell",
     "layer_norm",
     "linear",
     "linear_cross_entropy",
     "log_softmax",
+    "lstm",
+    "lstm_cell",
     "matmul",
     "packed_attention",
     "ragged_additive",
@@ -46,6 +50,8 @@ __all__ = [
     "ragged_softmax",
     "ragged_sums",
     "relu",
+    "rnn",
+    "rnn_cell",
     "sigmoid",
     "silu",
     "softmax",
@@ -413,3 +419,112 @@ def write_rows(buffer: Tensor, rows: ArrayLike, x: Array) -> Tensor:
     grows step by step, read through a window of `ragged_softmax` that ends before the rows not written yet.
     """
     return _core.write_rows(buffer, index_array(rows, "rows"), _tensor(x))
+
+
+# --- recurrent units. D directions: 1, or 2 for direction "both".
+
+
+def rnn(
+    projected: Array,
+    offsets: ArrayLike,
+    weight: Array,
+    bias: Array | None = None,
+    state: Array | None = None,
+    nonlinearity: str = "tanh",
+    direction: str = "forward",
+) -> tuple[Any, Any]:
+    """A simple recurrent network over packed sentences (Elman, 1990): h' = act(x + weight · h + bias).
+
+    projected [T, D·H] are the inputs' parts x (a linear layer of the inputs of all tokens), offsets [B + 1], weight
+    [D·H, H], bias [D·H], state [D, B, H] (zeros where not given) → (output [T, D·H], the last states [D, B, H]).
+
+    nonlinearity: "tanh" or "relu". direction: "forward", "backward" (each sentence is read from its end; outputs stay
+    with their tokens), or "both" side by side, the weights of the forward direction first. An empty sentence passes its
+    state on.
+    """
+    output, last, _ = _recurrent(nonlinearity, projected, offsets, weight, bias, state, None, direction)
+    return output, last
+
+
+def gru(
+    projected: Array,
+    offsets: ArrayLike,
+    weight: Array,
+    bias: Array | None = None,
+    state: Array | None = None,
+    direction: str = "forward",
+) -> tuple[Any, Any]:
+    """A gated recurrent unit over packed sentences (Cho et al., 2014), as PyTorch computes it.
+
+    With u = weight · h + bias, gate by gate: r = sigmoid(x_r + u_r), z = sigmoid(x_z + u_z), n = tanh(x_n + r · u_n),
+    h' = (1 - z) · n + z · h. projected [T, D·3·H] holds x_r, x_z, x_n; weight [D·3·H, H], bias [D·3·H]. Everything else
+    as in `rnn`.
+    """
+    output, last, _ = _recurrent("gru", projected, offsets, weight, bias, state, None, direction)
+    return output, last
+
+
+def lstm(
+    projected: Array,
+    offsets: ArrayLike,
+    weight: Array,
+    bias: Array | None = None,
+    state: tuple[Array, Array] | None = None,
+    direction: str = "forward",
+) -> tuple[Any, tuple[Any, Any]]:
+    """Long short-term memory over packed sentences (Hochreiter and Schmidhuber, 1997; forget gate: Gers et al., 2000).
+
+    With u = weight · h + bias, gate by gate: i = sigmoid(x_i + u_i), f = sigmoid(x_f + u_f), g = tanh(x_g + u_g),
+    o = sigmoid(x_o + u_o), c' = f · c + i · g, h' = o · tanh(c'). projected [T, D·4·H] holds x_i, x_f, x_g, x_o; weight
+    [D·4·H, H], bias [D·4·H]; state is the pair (h, c). Everything else as in `rnn`.
+    """
+    h, c = (None, None) if state is None else state
+    output, last, cell = _recurrent("lstm", projected, offsets, weight, bias, h, c, direction)
+    return output, (last, cell)
+
+
+def _recurrent(
+    unit: str,
+    projected: Array,
+    offsets: ArrayLike,
+    weight: Array,
+    bias: Array | None,
+    state: Array | None,
+    cell: Array | None,
+    direction: str,
+) -> tuple[Any, Any, Any]:
+    output, last, last_cell = _core.recurrent(
+        unit, _tensor(projected), index_array(offsets, "offsets"), _tensor(weight), _optional(bias), _optional(state),
+        _optional(cell), direction,
+    )  # fmt: skip
+    inputs = (projected, weight, bias, state, cell)
+    return _like(output, *inputs), _like(last, *inputs), None if last_cell is None else _like(last_cell, *inputs)
+
+
+def rnn_cell(
+    projected: Array, state: Array, weight: Array, bias: Array | None = None, nonlinearity: str = "tanh"
+) -> Any:
+    """One step of `rnn` for R rows: projected [R, H], state [R, H], weight [H, H], bias [H] → the new state [R, H]."""
+    return _recurrent_step(nonlinearity, projected, weight, bias, state, None)[0]
+
+
+def gru_cell(projected: Array, state: Array, weight: Array, bias: Array | None = None) -> Any:
+    """One step of `gru` for R rows: projected [R, 3·H], state [R, H], weight [3·H, H], bias [3·H] → [R, H]."""
+    return _recurrent_step("gru", projected, weight, bias, state, None)[0]
+
+
+def lstm_cell(
+    projected: Array, state: tuple[Array, Array], weight: Array, bias: Array | None = None
+) -> tuple[Any, Any]:
+    """One step of `lstm` for R rows: projected [R, 4·H], state (h, c) of [R, H], weight [4·H, H] → the new (h, c)."""
+    return _recurrent_step("lstm", projected, weight, bias, *state)
+
+
+def _recurrent_step(
+    unit: str, projected: Array, weight: Array, bias: Array | None, state: Array, cell: Array | None
+) -> tuple[Any, Any]:
+    new, new_cell = _core.recurrent_step(
+        unit, _tensor(projected), _tensor(weight), _optional(bias), _tensor(state), _optional(cell)
+    )
+    inputs = (projected, weight, bias, state, cell)
+    return _like(new, *inputs), None if new_cell is None else _like(new_cell, *inputs)

@@ -29,6 +29,7 @@ from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module, ModuleList
 from attnkit.nn.normalisation import LayerNorm
 from attnkit.nn.positions import LearnedPositions, SinusoidalPositions, packed_positions, sinusoids
+from attnkit.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RecurrentWeights, RNNCell
 from attnkit.nn.transformer import (
     FeedForward,
     TransformerDecoder,
@@ -38,6 +39,9 @@ from attnkit.nn.transformer import (
 )
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
     "AdditiveScore",
     "Attended",
     "Attention",
@@ -48,8 +52,10 @@ __all__ = [
     "Dropout",
     "Embedding",
     "FeedForward",
+    "GRUCell",
     "GeneralScore",
     "HardNormaliser",
+    "LSTMCell",
     "LayerNorm",
     "LearnedPositions",
     "Linear",
@@ -62,6 +68,8 @@ __all__ = [
     "ModuleList",
     "MultiHeadAttention",
     "Normaliser",
+    "RNNCell",
+    "RecurrentWeights",
     "Rows",
     "ScaledDotScore",
     "Score",
