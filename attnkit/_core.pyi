@@ -229,6 +229,52 @@ def packed_attention(
     /,
 ) -> tuple[Tensor, Any]: ...  # the weights, or None unless asked for
 def cached_attention(projected: Tensor, cache: Tensor, layer: int, position: int, heads: int, /) -> Tensor: ...
+def recurrent(
+    unit: str,
+    projected: Tensor,
+    offsets: Ids,
+    weight: Tensor,
+    bias: Tensor | None,
+    state: Tensor | None,
+    cell: Tensor | None,
+    direction: str,
+    /,
+) -> tuple[Tensor, Tensor, Any]: ...  # the cell, or None without one
+def recurrent_step(
+    unit: str,
+    projected: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    state: Tensor,
+    cell: Tensor | None,
+    /,
+) -> tuple[Tensor, Any]: ...  # the cell, or None without one
+
+# --- attention between packed sentences, taken apart
+
+def ragged_dots(query: Tensor, key: Tensor, query_offsets: Ids, key_offsets: Ids, /) -> Tensor: ...
+def ragged_additive(
+    query: Tensor,
+    key: Tensor,
+    v: Tensor,
+    coverage: Tensor | None,
+    coverage_weight: Tensor | None,
+    query_offsets: Ids,
+    key_offsets: Ids,
+    /,
+) -> Tensor: ...
+def ragged_softmax(
+    scores: Tensor, query_offsets: Ids, key_offsets: Ids, begins: Ids | None, ends: Ids | None, /
+) -> Tensor: ...
+def ragged_sums(weights: Tensor, value: Tensor, query_offsets: Ids, key_offsets: Ids, /) -> Tensor: ...
+def ragged_gaussian(
+    weights: Tensor, centres: Tensor, sigma: float, query_offsets: Ids, key_offsets: Ids, /
+) -> Tensor: ...
+def ragged_chain_marginals(scores: Tensor, transitions: Tensor, query_offsets: Ids, key_offsets: Ids, /) -> Tensor: ...
+def ragged_pick(weights: Tensor, sample: bool, query_offsets: Ids, key_offsets: Ids, /) -> Tensor: ...
+def split(x: Tensor, sizes: Sequence[int], /) -> list[Tensor]: ...
+def write_rows(buffer: Tensor, rows: Ids, x: Tensor, /) -> Tensor: ...
+def unit_rows(x: Tensor, eps: float, /) -> Tensor: ...
 
 # --- kernels without the tape
 

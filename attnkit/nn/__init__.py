@@ -1,12 +1,35 @@
 """Layers. Sentences are packed everywhere: values [T, width] and offsets int32 [B + 1], never padding."""
 
-from attnkit.nn.attention import MultiHeadAttention
+from attnkit.nn.attention import (
+    AdditiveScore,
+    Attended,
+    Attention,
+    Choice,
+    ConcatScore,
+    CosineScore,
+    DotScore,
+    GeneralScore,
+    HardNormaliser,
+    LocalMonotonicNormaliser,
+    LocalPredictiveNormaliser,
+    LocationScore,
+    Memory,
+    MemoryRead,
+    MultiHeadAttention,
+    Normaliser,
+    Rows,
+    ScaledDotScore,
+    Score,
+    SoftmaxNormaliser,
+    StructuredNormaliser,
+)
 from attnkit.nn.dropout import Dropout
 from attnkit.nn.embedding import Embedding
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module, ModuleList
 from attnkit.nn.normalisation import LayerNorm
 from attnkit.nn.positions import LearnedPositions, SinusoidalPositions, packed_positions, sinusoids
+from attnkit.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RecurrentWeights, RNNCell
 from attnkit.nn.transformer import (
     FeedForward,
     TransformerDecoder,
@@ -16,16 +39,43 @@ from attnkit.nn.transformer import (
 )
 
 __all__ = [
+    "GRU",
+    "LSTM",
+    "RNN",
+    "AdditiveScore",
+    "Attended",
+    "Attention",
+    "Choice",
+    "ConcatScore",
+    "CosineScore",
+    "DotScore",
     "Dropout",
     "Embedding",
     "FeedForward",
+    "GRUCell",
+    "GeneralScore",
+    "HardNormaliser",
+    "LSTMCell",
     "LayerNorm",
     "LearnedPositions",
     "Linear",
+    "LocalMonotonicNormaliser",
+    "LocalPredictiveNormaliser",
+    "LocationScore",
+    "Memory",
+    "MemoryRead",
     "Module",
     "ModuleList",
     "MultiHeadAttention",
+    "Normaliser",
+    "RNNCell",
+    "RecurrentWeights",
+    "Rows",
+    "ScaledDotScore",
+    "Score",
     "SinusoidalPositions",
+    "SoftmaxNormaliser",
+    "StructuredNormaliser",
     "TransformerDecoder",
     "TransformerDecoderLayer",
     "TransformerEncoder",
