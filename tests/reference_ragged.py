@@ -88,7 +88,7 @@ def chain_marginals(scores: Array64, transitions: Array64, qo: Offsets, ko: Offs
 
     def block(q: slice, k: slice, pairs: slice) -> Array64:
         keys = k.stop - k.start
-        z = np.array(list(product((0, 1), repeat=keys)))
+        z = np.array(list(product((0, 1), repeat=keys)), dtype=np.int64)
         energy = scores[pairs].reshape(q.stop - q.start, keys) @ z.T + transitions[z[:, :-1], z[:, 1:]].sum(axis=1)
         return reference.softmax(energy) @ z
 
