@@ -21,13 +21,13 @@ from attnkit._core import (
 from attnkit._tensor import Function, from_dlpack, no_grad, precision, tensor
 
 if TYPE_CHECKING:
-    from attnkit import decoding, explain, models, nn, ops, optim, text, training
+    from attnkit import decoding, explain, interop, models, nn, ops, optim, text, training
     from attnkit.loading import load
     from attnkit.translator import Translator
 
 __version__ = "0.1.0"
 
-_MODULES = ("decoding", "explain", "models", "nn", "ops", "optim", "text", "training")
+_MODULES = ("decoding", "explain", "interop", "models", "nn", "ops", "optim", "text", "training")
 _LAZY = {"load": "attnkit.loading", "Translator": "attnkit.translator"}
 
 __all__ = [
@@ -38,6 +38,7 @@ __all__ = [
     "explain",
     "from_dlpack",
     "get_num_threads",
+    "interop",
     "load",
     "manual_seed",
     "models",

@@ -19,6 +19,7 @@ from .completion import VARIABLE
 COMMANDS = {
     "train": "Train a model from a configuration file or a preset.",
     "translate": "Translate text, line by line, from a file or stdin.",
+    "convert": "Make a model of a public checkpoint (OPUS-MT).",
     "evaluate": "Score a model's translations against a reference.",
     "bench": "Measure speed on this machine, beside its peers.",
     "doctor": "Show what this machine can do.",
