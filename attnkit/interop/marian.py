@@ -1,7 +1,7 @@
 """Marian models as Hugging Face keeps them (Helsinki-NLP/opus-mt-* and their like), made into model directories.
 
-The Transformer is ours, with Marian's choices in its configuration; only names and the order of matrices change, so that
-training, decoding and drawing work for converted models as for any other.
+The Transformer is ours, with Marian's choices in its configuration; only names and the order of matrices change. So
+decoding and drawing work for converted models as for any other.
 """
 
 from __future__ import annotations
@@ -66,10 +66,14 @@ def convert_marian(source: str | os.PathLike[str], directory: str | os.PathLike[
     if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
         raise FileExistsError(f"[convert] {target}: expected a new or empty folder, got one that has content")
     marian, generation, left_out = read_configs(folder)
-    config = marian.to_transformer(generation)
-    tokenizers = _tokenizers(folder, marian)
+    try:
+        config = marian.to_transformer(generation)
+        defaults = generation.to_defaults(marian.max_position_embeddings)
+    except ValueError as error:
+        raise ValueError(f"[convert] {folder / 'config.json'}: {error}") from None
+    # Sizes of the configuration are believed once they fit the tensors.
     model = _model(Tensors(folder), marian, config)
-    defaults = generation.to_defaults(marian.max_position_embeddings)
+    tokenizers = _tokenizers(folder, marian)
     extra = {
         "task": "translate",
         "tokenizer": tokenizers.to_config(),
@@ -96,10 +100,13 @@ def _write(target: Path, model: Any, tokenizers: TokenizerPair, extra: dict[str,
 
 
 def _model(tensors: Tensors, marian: MarianConfig, config: TransformerConfig) -> Any:
+    size = tensors.total_size()
     try:
+        if config.d_model**2 > size:
+            raise InitLimitError
         # A matrix that the checkpoint has once may be three here; what is far beyond it is refused before its memory is
         # taken.
-        with skip_init(4 * tensors.total_size()):
+        with skip_init(4 * size):
             model = build_model(config, marian.vocab_size, marian.target_vocab_size)
     except InitLimitError:
         raise ValueError(f"[convert] {tensors.folder}: config.json describes a larger model than its tensors") from None
@@ -117,9 +124,7 @@ def _model(tensors: Tensors, marian: MarianConfig, config: TransformerConfig) ->
         else:
             parameter.copy_(_bias(tensors, shape))
     if unexpected := sorted(tensors.names() - used):
-        raise ValueError(
-            f"[convert] {tensors.folder}: expected no tensor {unexpected[0]}, which config.json does not have"
-        )
+        raise ValueError(f"[convert] {tensors.folder}: expected no tensor {unexpected[0]} by config.json, got one")
     _check_positions(tensors, config)
     model.eval()
     return model
@@ -167,7 +172,9 @@ def _check_positions(tensors: Tensors, config: TransformerConfig) -> None:
     for name in _POSITIONS:
         if name in tensors:
             table = tensors.read(name, (config.max_length, config.d_model))
-            if not np.allclose(table, sinusoids(*table.shape, halves=True), atol=1e-2):  # it may be of bfloat16
+            if not np.allclose(
+                table, sinusoids(config.max_length, config.d_model, halves=True), atol=1e-2
+            ):  # it may be of bfloat16
                 raise ValueError(f"[convert] {tensors.folder}: expected sinusoids in {name}, got other positions")
 
 
@@ -198,9 +205,7 @@ def _vocabulary(folder: Path, name: str, size: int) -> MarianVocabulary:
     pieces: list[str | None] = [None] * size
     for piece, number in read_table(folder / name).items():
         if type(number) is not int or not 0 <= number < size:
-            raise ValueError(
-                f"[convert] {folder / name}: expected ids from 0 to {size - 1}, got {number!r} of {piece!r}"
-            )
+            raise ValueError(f"[convert] {folder / name}: expected ids below {size}, got {number!r} of {piece!r}")
         if pieces[number] is not None:
             raise ValueError(f"[convert] {folder / name}: expected a piece for each id, got two for {number}")
         pieces[number] = piece

@@ -188,5 +188,5 @@ def _only(ids: int | tuple[int, ...], name: str) -> int:
     if isinstance(ids, int):
         return ids
     if len(ids) != 1:
-        raise ValueError(f"[convert] expected one token in {name}, got {list(ids)}")
+        raise ValueError(f"{name}: expected one token, got {list(ids)}")
     return ids[0]

@@ -10,7 +10,7 @@ import json
 import math
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -21,7 +21,7 @@ INDEX_FILE = "model.safetensors.index.json"
 PICKLE_FILES = ("pytorch_model.bin", "pytorch_model.bin.index.json")
 
 # How a number of each type lies in the file. bfloat16 is the upper half of a float32.
-_TYPES = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
+_TYPES: dict[str, np.dtype[Any]] = {"F32": np.dtype("<f4"), "F16": np.dtype("<f2"), "BF16": np.dtype("<u2")}
 
 
 class _Tensor(NamedTuple):
@@ -101,8 +101,8 @@ def _refuse(folder: Path) -> None:
     for pickle in PICKLE_FILES:
         if (folder / pickle).is_file():
             raise ValueError(
-                f"[convert] {folder / pickle}: expected {WEIGHTS_FILE}, got a pickle, which may run any code when it is "
-                "read; where PyTorch and transformers are installed, write safetensors first: python -c "
+                f"[convert] {folder / pickle}: expected {WEIGHTS_FILE}, got a pickle, which may run any code when it "
+                "is read; where PyTorch and transformers are installed, write safetensors first: python -c "
                 f'"from transformers import MarianMTModel as M; M.from_pretrained({os.fspath(folder)!r})'
                 f'.save_pretrained({os.fspath(folder)!r})"'
             )
