@@ -179,7 +179,8 @@ class TransformerEncoder(Module):
         self, layers: int, d_model: int, heads: int, ffn: int, stochastic_depth: float = 0.0, **options: Any
     ) -> None:
         super().__init__()
-        rates = [stochastic_depth * layer / max(1, layers - 1) for layer in range(layers)]
+        # Not a list: a hostile configuration may say any number of layers, and loading stops at the first too many.
+        rates = (stochastic_depth * layer / max(1, layers - 1) for layer in range(layers))
         self.layers = ModuleList(
             [TransformerEncoderLayer(d_model, heads, ffn, stochastic_depth=rate, **options) for rate in rates]
         )
