@@ -313,114 +313,6 @@ def cached_attention(projected: Tensor, cache: Tensor, layer: int, position: int
     return _core.cached_attention(projected, cache, layer, position, heads)
 
 
-# --- attention between packed sentences, taken apart
-#
-# Sentence b has N queries, rows query_offsets[b] to query_offsets[b + 1] of query [T, D], and M keys, rows
-# key_offsets[b] to key_offsets[b + 1] of key [S, D]. Scores and weights are flat: for each sentence its [N, M] block,
-# row-major, as `packed_attention` returns them for one head. In decoding the queries of a sentence are its hypotheses.
-
-
-def _offsets(query_offsets: ArrayLike, key_offsets: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    return index_array(query_offsets, "query_offsets"), index_array(key_offsets, "key_offsets")
-
-
-def ragged_dots(query: Array, key: Array, query_offsets: ArrayLike, key_offsets: ArrayLike) -> Any:
-    """query_i · key_j for the queries and keys of each sentence: query [T, D], key [S, D] → flat scores."""
-    return _like(_core.ragged_dots(_tensor(query), _tensor(key), *_offsets(query_offsets, key_offsets)), query, key)
-
-
-def ragged_additive(
-    query: Array,
-    key: Array,
-    v: Array,
-    query_offsets: ArrayLike,
-    key_offsets: ArrayLike,
-    coverage: Array | None = None,
-    coverage_weight: Array | None = None,
-) -> Any:
-    """v · tanh(query_i + key_j) (Bahdanau et al., 2015, section A.1.2) → flat scores, without storing [N, M, D].
-
-    query [T, D], key [S, D], v [D]. With coverage, flat as the scores, and coverage_weight [D], the argument of tanh
-    also has coverage(i, j) · coverage_weight (Tu et al., 2016).
-    """
-    scores = _core.ragged_additive(
-        _tensor(query), _tensor(key), _tensor(v), _optional(coverage), _optional(coverage_weight),
-        *_offsets(query_offsets, key_offsets),
-    )  # fmt: skip
-    return _like(scores, query, key, v, coverage, coverage_weight)
-
-
-def ragged_softmax(
-    scores: Array,
-    query_offsets: ArrayLike,
-    key_offsets: ArrayLike,
-    begins: ArrayLike | None = None,
-    ends: ArrayLike | None = None,
-) -> Any:
-    """Softmax of each row of flat scores.
-
-    begins, ends: integers [T]; query i sees the keys begins[i] ≤ j < ends[i] of its sentence, counted from 0, and the
-    others get zero. A query that sees no key gives zeros.
-    """
-    window = [None if x is None else index_array(x, what) for x, what in ((begins, "begins"), (ends, "ends"))]
-    return _like(_core.ragged_softmax(_tensor(scores), *_offsets(query_offsets, key_offsets), *window), scores)
-
-
-def ragged_sums(weights: Array, value: Array, query_offsets: ArrayLike, key_offsets: ArrayLike) -> Any:
-    """Σ_j weights(i, j) · value_j for each query: flat weights, value [S, D] → [T, D]."""
-    sums = _core.ragged_sums(_tensor(weights), _tensor(value), *_offsets(query_offsets, key_offsets))
-    return _like(sums, weights, value)
-
-
-def ragged_gaussian(
-    weights: Array, centres: Array, sigma: float, query_offsets: ArrayLike, key_offsets: ArrayLike
-) -> Any:
-    """weights(i, j) · exp(-(j - centres_i)² / (2 sigma²)) (Luong et al., 2015, equation 10): centres [T].
-
-    j counts the keys of the sentence from 0.
-    """
-    offsets = _offsets(query_offsets, key_offsets)
-    return _like(_core.ragged_gaussian(_tensor(weights), _tensor(centres), sigma, *offsets), weights, centres)
-
-
-def ragged_chain_marginals(scores: Array, transitions: Array, query_offsets: ArrayLike, key_offsets: ArrayLike) -> Any:
-    """p(z_j = 1) in a chain of binary z over the keys of each query (structured attention: Kim et al., 2017).
-
-    A row of flat scores and transitions [2, 2] give the potential exp(Σ_j score_j z_j + Σ_j transitions[z_j, z_j+1]).
-    The marginals of a row lie between 0 and 1 and need not sum to one.
-    """
-    offsets = _offsets(query_offsets, key_offsets)
-    return _like(_core.ragged_chain_marginals(_tensor(scores), _tensor(transitions), *offsets), scores, transitions)
-
-
-def ragged_pick(weights: Array, query_offsets: ArrayLike, key_offsets: ArrayLike, sample: bool = False) -> Any:
-    """One-hot rows, flat as the weights: the key of the largest weight, or one drawn in proportion to the weights.
-
-    Samples depend on `attnkit.manual_seed` and the number of the row. The gradient of the result goes to the weights as
-    it is (straight-through: Bengio et al., 2013); detach the result where none should.
-    """
-    return _like(_core.ragged_pick(_tensor(weights), sample, *_offsets(query_offsets, key_offsets)), weights)
-
-
-def unit_rows(x: Array, eps: float = 1e-6) -> Any:
-    """x / max(|x|, eps) along the last axis, so that dot products become cosines."""
-    return _like(_core.unit_rows(_tensor(x), eps), x)
-
-
-def split(x: Array, sizes: Sequence[int]) -> list[Any]:
-    """The rows of x as parts of the given sizes, which share its memory: the steps of a sequence, say."""
-    return [_like(part, x) for part in _core.split(_tensor(x), sizes)]
-
-
-def write_rows(buffer: Tensor, rows: ArrayLike, x: Array) -> Tensor:
-    """`buffer` with x in the given rows (each once), written in place.
-
-    Every tensor over this memory sees the write, so write only rows that no result so far depends on: a memory that
-    grows step by step, read through a window of `ragged_softmax` that ends before the rows not written yet.
-    """
-    return _core.write_rows(buffer, index_array(rows, "rows"), _tensor(x))
-
-
 # --- recurrent units. D directions: 1, or 2 for direction "both".
 
 
@@ -528,3 +420,111 @@ def _recurrent_step(
     )
     inputs = (projected, weight, bias, state, cell)
     return _like(new, *inputs), None if new_cell is None else _like(new_cell, *inputs)
+
+
+# --- attention between packed sentences, taken apart
+#
+# Sentence b has N queries, rows query_offsets[b] to query_offsets[b + 1] of query [T, D], and M keys, rows
+# key_offsets[b] to key_offsets[b + 1] of key [S, D]. Scores and weights are flat: for each sentence its [N, M] block,
+# row-major, as `packed_attention` returns them for one head. In decoding the queries of a sentence are its hypotheses.
+
+
+def _offsets(query_offsets: ArrayLike, key_offsets: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    return index_array(query_offsets, "query_offsets"), index_array(key_offsets, "key_offsets")
+
+
+def ragged_dots(query: Array, key: Array, query_offsets: ArrayLike, key_offsets: ArrayLike) -> Any:
+    """query_i · key_j for the queries and keys of each sentence: query [T, D], key [S, D] → flat scores."""
+    return _like(_core.ragged_dots(_tensor(query), _tensor(key), *_offsets(query_offsets, key_offsets)), query, key)
+
+
+def ragged_additive(
+    query: Array,
+    key: Array,
+    v: Array,
+    query_offsets: ArrayLike,
+    key_offsets: ArrayLike,
+    coverage: Array | None = None,
+    coverage_weight: Array | None = None,
+) -> Any:
+    """v · tanh(query_i + key_j) (Bahdanau et al., 2015, section A.1.2) → flat scores, without storing [N, M, D].
+
+    query [T, D], key [S, D], v [D]. With coverage, flat as the scores, and coverage_weight [D], the argument of tanh
+    also has coverage(i, j) · coverage_weight (Tu et al., 2016).
+    """
+    scores = _core.ragged_additive(
+        _tensor(query), _tensor(key), _tensor(v), _optional(coverage), _optional(coverage_weight),
+        *_offsets(query_offsets, key_offsets),
+    )  # fmt: skip
+    return _like(scores, query, key, v, coverage, coverage_weight)
+
+
+def ragged_softmax(
+    scores: Array,
+    query_offsets: ArrayLike,
+    key_offsets: ArrayLike,
+    begins: ArrayLike | None = None,
+    ends: ArrayLike | None = None,
+) -> Any:
+    """Softmax of each row of flat scores.
+
+    begins, ends: integers [T]; query i sees the keys begins[i] ≤ j < ends[i] of its sentence, counted from 0, and the
+    others get zero. A query that sees no key gives zeros.
+    """
+    window = [None if x is None else index_array(x, what) for x, what in ((begins, "begins"), (ends, "ends"))]
+    return _like(_core.ragged_softmax(_tensor(scores), *_offsets(query_offsets, key_offsets), *window), scores)
+
+
+def ragged_sums(weights: Array, value: Array, query_offsets: ArrayLike, key_offsets: ArrayLike) -> Any:
+    """Σ_j weights(i, j) · value_j for each query: flat weights, value [S, D] → [T, D]."""
+    sums = _core.ragged_sums(_tensor(weights), _tensor(value), *_offsets(query_offsets, key_offsets))
+    return _like(sums, weights, value)
+
+
+def ragged_gaussian(
+    weights: Array, centres: Array, sigma: float, query_offsets: ArrayLike, key_offsets: ArrayLike
+) -> Any:
+    """weights(i, j) · exp(-(j - centres_i)² / (2 sigma²)) (Luong et al., 2015, equation 10): centres [T].
+
+    j counts the keys of the sentence from 0.
+    """
+    offsets = _offsets(query_offsets, key_offsets)
+    return _like(_core.ragged_gaussian(_tensor(weights), _tensor(centres), sigma, *offsets), weights, centres)
+
+
+def ragged_chain_marginals(scores: Array, transitions: Array, query_offsets: ArrayLike, key_offsets: ArrayLike) -> Any:
+    """p(z_j = 1) in a chain of binary z over the keys of each query (structured attention: Kim et al., 2017).
+
+    A row of flat scores and transitions [2, 2] give the potential exp(Σ_j score_j z_j + Σ_j transitions[z_j, z_j+1]).
+    The marginals of a row lie between 0 and 1 and need not sum to one.
+    """
+    offsets = _offsets(query_offsets, key_offsets)
+    return _like(_core.ragged_chain_marginals(_tensor(scores), _tensor(transitions), *offsets), scores, transitions)
+
+
+def ragged_pick(weights: Array, query_offsets: ArrayLike, key_offsets: ArrayLike, sample: bool = False) -> Any:
+    """One-hot rows, flat as the weights: the key of the largest weight, or one drawn in proportion to the weights.
+
+    Samples depend on `attnkit.manual_seed` and the number of the row. The gradient of the result goes to the weights as
+    it is (straight-through: Bengio et al., 2013); detach the result where none should.
+    """
+    return _like(_core.ragged_pick(_tensor(weights), sample, *_offsets(query_offsets, key_offsets)), weights)
+
+
+def unit_rows(x: Array, eps: float = 1e-6) -> Any:
+    """x / max(|x|, eps) along the last axis, so that dot products become cosines."""
+    return _like(_core.unit_rows(_tensor(x), eps), x)
+
+
+def split(x: Array, sizes: Sequence[int]) -> list[Any]:
+    """The rows of x as parts of the given sizes, which share its memory: the steps of a sequence, say."""
+    return [_like(part, x) for part in _core.split(_tensor(x), sizes)]
+
+
+def write_rows(buffer: Tensor, rows: ArrayLike, x: Array) -> Tensor:
+    """`buffer` with x in the given rows (each once), written in place.
+
+    Every tensor over this memory sees the write, so write only rows that no result so far depends on: a memory that
+    grows step by step, read through a window of `ragged_softmax` that ends before the rows not written yet.
+    """
+    return _core.write_rows(buffer, index_array(rows, "rows"), _tensor(x))

@@ -20,6 +20,7 @@ COMMANDS = {
     "train": "Train a model from a configuration file or a preset.",
     "translate": "Translate text, line by line, from a file or stdin.",
     "evaluate": "Score a model's translations against a reference.",
+    "explore": "Do an experiment on attention, and draw it.",
     "bench": "Measure speed on this machine, beside its peers.",
     "doctor": "Show what this machine can do.",
     "completion": "Print the completion script of a shell.",

@@ -56,10 +56,10 @@ class Transformer(nn.Module):
 
     def _embedding(self, vocabulary: int, weight: Tensor | None = None) -> nn.Embedding:
         c = self.config
-        positions: nn.SinusoidalPositions | nn.LearnedPositions
+        positions: nn.SinusoidalPositions | nn.LearnedPositions | None = None
         if c.positions == "sinusoidal":
             positions = nn.SinusoidalPositions(c.d_model)
-        else:
+        elif c.positions == "learned":
             positions = nn.LearnedPositions(c.d_model, c.max_length)
         return nn.Embedding(vocabulary, c.d_model, c.d_model**0.5, positions, c.dropout, weight)
 

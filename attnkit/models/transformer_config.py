@@ -47,8 +47,9 @@ class TransformerConfig(
     tie_embeddings: Literal["all", "decoder", "none"] = "all"
     """"all": source, target and output share one matrix (needs a joint vocabulary); "decoder": target and output do."""
 
-    positions: Literal["sinusoidal", "learned"] = "sinusoidal"
-    """Fixed sinusoids, or trained vectors for up to `max_length` positions."""
+    positions: Literal["sinusoidal", "learned", "none"] = "sinusoidal"
+    """Fixed sinusoids, or trained vectors for up to `max_length` positions. "none" is there to see what becomes of it:
+    the encoder then reads a bag of words."""
 
     max_length: Positive = 1024
     """Longest source and target, in tokens."""

@@ -7,8 +7,8 @@ void BindSystem(pybind11::module_& m);
 void BindTensor(pybind11::module_& m);
 void BindFunction(pybind11::module_& m);
 void BindOps(pybind11::module_& m);
-void BindRagged(pybind11::module_& m);
 void BindRecurrent(pybind11::module_& m);
+void BindRagged(pybind11::module_& m);
 void BindKernels(pybind11::module_& m);
 
 }  // namespace attnkit::python
@@ -19,7 +19,7 @@ PYBIND11_MODULE(_core, m) {
   attnkit::python::BindTensor(m);
   attnkit::python::BindFunction(m);
   attnkit::python::BindOps(m);
-  attnkit::python::BindRagged(m);
   attnkit::python::BindRecurrent(m);
+  attnkit::python::BindRagged(m);
   attnkit::python::BindKernels(m);
 }
