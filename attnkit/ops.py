@@ -24,9 +24,13 @@ Array: TypeAlias = Any  # a Tensor, or anything NumPy makes a float32 array of
 __all__ = [
     "add_dropout",
     "add_dropout_layer_norm",
+    "add_scaled_sequences",
     "attention",
+    "avg_pool2d",
+    "batch_norm",
     "cached_attention",
     "concatenate",
+    "conv2d",
     "cross_entropy",
     "dropout",
     "embedding",
@@ -41,7 +45,9 @@ __all__ = [
     "lstm",
     "lstm_cell",
     "matmul",
+    "max_pool2d",
     "packed_attention",
+    "patches",
     "ragged_additive",
     "ragged_chain_marginals",
     "ragged_dots",
@@ -52,6 +58,7 @@ __all__ = [
     "relu",
     "rnn",
     "rnn_cell",
+    "scale_channels",
     "sigmoid",
     "silu",
     "softmax",
@@ -528,3 +535,106 @@ def write_rows(buffer: Tensor, rows: ArrayLike, x: Array) -> Tensor:
     grows step by step, read through a window of `ragged_softmax` that ends before the rows not written yet.
     """
     return _core.write_rows(buffer, index_array(rows, "rows"), _tensor(x))
+
+
+# --- images: [B, H, W, C], so that a pixel is a row
+
+
+def _pair(value: int | tuple[int, int], what: str) -> tuple[int, int]:
+    """(rows, columns) from one number for both, or two."""
+    pair = (value, value) if isinstance(value, int) else value
+    if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(number, int) for number in pair):
+        raise ValueError(f"[{what}] expected one whole number or two, got {value}")
+    return pair
+
+
+def conv2d(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    groups: int = 1,
+    activation: str | None = None,
+) -> Any:
+    """activation(x ∗ weight + bias): x [B, H, W, C], weight [O, KH, KW, C / groups], bias [O] → [B, H', W', O].
+
+    H' = (H + 2 · padding - KH) // stride + 1, with zeros behind the edges. `groups` cuts the channels: each part of the
+    outputs sees its part of the inputs; groups = C = O is a depthwise convolution, which is always computed in float32.
+    """
+    result = _core.conv2d(
+        _tensor(x), _tensor(weight), _optional(bias), _pair(stride, "conv2d"), _pair(padding, "conv2d"), groups,
+        activation,
+    )  # fmt: skip
+    return _like(result, x, weight, bias)
+
+
+def max_pool2d(
+    x: Array,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    padding: int | tuple[int, int] = 0,
+) -> Any:
+    """The largest number of each window and channel: x [B, H, W, C] → [B, H', W', C]; stride None is kernel_size.
+
+    Nothing is seen behind the edges; `padding` is at most half the kernel. The gradient goes to the first of equals.
+    """
+    kernel = _pair(kernel_size, "max_pool2d")
+    steps = kernel if stride is None else _pair(stride, "max_pool2d")
+    return _like(_core.max_pool2d(_tensor(x), kernel, steps, _pair(padding, "max_pool2d")), x)
+
+
+def avg_pool2d(
+    x: Array,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    padding: int | tuple[int, int] = 0,
+) -> Any:
+    """The mean of each window and channel, the zeros of `padding` included: x [B, H, W, C] → [B, H', W', C]."""
+    kernel = _pair(kernel_size, "avg_pool2d")
+    steps = kernel if stride is None else _pair(stride, "avg_pool2d")
+    return _like(_core.avg_pool2d(_tensor(x), kernel, steps, _pair(padding, "avg_pool2d")), x)
+
+
+def batch_norm(
+    x: Array,
+    weight: Array,
+    bias: Array,
+    running_mean: Tensor,
+    running_var: Tensor,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    activation: str | None = None,
+    residual: Array | None = None,
+) -> Any:
+    """activation(normed + residual) with normed = (x - mean) / √(var + eps) · weight + bias (Ioffe and Szegedy, 2015).
+
+    x [..., C], residual like x; weight, bias and the running statistics [C]. With `training`, mean and var are those of
+    each channel over the batch, and the running ones are written: they move towards them by `momentum` (towards the
+    unbiased variance). Without, the running ones are used. activation: "relu" or None.
+    """
+    if activation not in (None, "relu"):
+        raise ValueError(f'[batch_norm] expected activation "relu" or None, got "{activation}"')
+    result = _core.batch_norm(
+        _tensor(x), _optional(residual), _tensor(weight), _tensor(bias), running_mean, running_var, training, momentum,
+        eps, activation == "relu",
+    )  # fmt: skip
+    return _like(result, x, weight, bias, residual)
+
+
+def patches(x: Array, patch_size: int | tuple[int, int]) -> Any:
+    """Non-overlapping patches as rows: x [B, H, W, C] → [B · H/PH · W/PW, PH · PW · C], image by image, row by row."""
+    return _like(_core.patches(_tensor(x), _pair(patch_size, "patches")), x)
+
+
+def scale_channels(x: Array, gate: Array) -> Any:
+    """Every channel of an image times its number: x [B, ..., C], gate [B, C]."""
+    return _like(_core.scale_channels(_tensor(x), _tensor(gate)), x, gate)
+
+
+def add_scaled_sequences(residual: Array, x: Array, offsets: ArrayLike, scale: ArrayLike) -> Any:
+    """residual + x · scale[b] on the rows of sequence b: x and residual [T, D], offsets [B + 1], scale [B]."""
+    factors = np.asarray(scale, dtype=np.float32).tolist()
+    result = _core.add_scaled_sequences(_tensor(residual), _tensor(x), index_array(offsets, "offsets"), factors)
+    return _like(result, residual, x)

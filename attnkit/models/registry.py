@@ -8,9 +8,11 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.transformer_config import TransformerConfig
+from attnkit.models.vit_config import ViTConfig
 
-ModelConfig = TransformerConfig
+ModelConfig = TransformerConfig | ViTConfig | CNNConfig
 """Any model's configuration: the union, by `type`, of all."""
 
 
@@ -29,6 +31,8 @@ ENTRIES = (
         "attnkit.models.transformer:Transformer",
         ("source_vocab_size", "target_vocab_size"),
     ),
+    Entry(ViTConfig, "attnkit.models.vit:ViT", ("classes",)),
+    Entry(CNNConfig, "attnkit.models.cnn:CNN", ("classes",)),
 )
 
 _BY_CONFIG = {entry.config: entry for entry in ENTRIES}

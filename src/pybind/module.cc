@@ -10,6 +10,7 @@ void BindOps(pybind11::module_& m);
 void BindRecurrent(pybind11::module_& m);
 void BindRagged(pybind11::module_& m);
 void BindKernels(pybind11::module_& m);
+void BindVision(pybind11::module_& m);
 
 }  // namespace attnkit::python
 
@@ -22,4 +23,5 @@ PYBIND11_MODULE(_core, m) {
   attnkit::python::BindRecurrent(m);
   attnkit::python::BindRagged(m);
   attnkit::python::BindKernels(m);
+  attnkit::python::BindVision(m);
 }
