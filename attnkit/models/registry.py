@@ -9,10 +9,11 @@ from importlib import import_module
 from typing import Any, NamedTuple
 
 from attnkit.models.cnn_config import CNNConfig
+from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.models.vit_config import ViTConfig
 
-ModelConfig = TransformerConfig | ViTConfig | CNNConfig
+ModelConfig = TransformerConfig | RecurrentConfig | ViTConfig | CNNConfig
 """Any model's configuration: the union, by `type`, of all."""
 
 
@@ -29,6 +30,11 @@ ENTRIES = (
     Entry(
         TransformerConfig,
         "attnkit.models.transformer:Transformer",
+        ("source_vocab_size", "target_vocab_size"),
+    ),
+    Entry(
+        RecurrentConfig,
+        "attnkit.models.recurrent:Recurrent",
         ("source_vocab_size", "target_vocab_size"),
     ),
     Entry(ViTConfig, "attnkit.models.vit:ViT", ("classes",)),
