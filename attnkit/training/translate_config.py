@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
+from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.text.config import DataConfig, TokenizerConfig
 from attnkit.text.vocabulary import BOS, EOS
 from attnkit.training.config import DecodingConfig, TrainingConfig
 
-TranslationModelConfig = TransformerConfig
+TranslationModelConfig = TransformerConfig | RecurrentConfig
 """The models that translate; `type` chooses."""
 
 
