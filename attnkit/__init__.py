@@ -21,7 +21,7 @@ from attnkit._core import (
 from attnkit._tensor import Function, from_dlpack, no_grad, precision, tensor
 
 if TYPE_CHECKING:
-    from attnkit import decoding, explain, models, nn, ops, optim, text, training
+    from attnkit import decoding, explain, interop, models, nn, ops, optim, text, training
     from attnkit.classifier import Classifier
     from attnkit.generator import Generator
     from attnkit.loading import load
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-_MODULES = ("decoding", "explain", "models", "nn", "ops", "optim", "text", "training")
+_MODULES = ("decoding", "explain", "interop", "models", "nn", "ops", "optim", "text", "training")
 _LAZY = {
     "Classifier": "attnkit.classifier",
     "Generator": "attnkit.generator",
@@ -47,6 +47,7 @@ __all__ = [
     "explain",
     "from_dlpack",
     "get_num_threads",
+    "interop",
     "load",
     "manual_seed",
     "models",

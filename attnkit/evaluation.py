@@ -1,11 +1,15 @@
 """Figures of quality: BLEU and chrF of translations, by sacrebleu, so that they can be compared with published ones
-(Post, 2018); accuracy and F1 of classes."""
+(Post, 2018); the alignment error rate of attention; accuracy and F1 of classes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from attnkit.text.alignment import AlignedPair
+    from attnkit.translator import Translator
 
 import numpy as np
 import numpy.typing as npt
@@ -63,6 +67,22 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Chrf:
     metric = CHRF()
     result = metric.corpus_score(list(hypotheses), [list(references)])
     return Chrf(score=result.score, signature=str(metric.get_signature()))
+
+
+def alignment_error(translator: Translator, pairs: Sequence[AlignedPair]) -> float:
+    """The alignment error rate, in [0, 1], of a translator of words on pairs whose links are known.
+
+    The reference is forced on the model, so that every sentence has the words that its links are between; each of its
+    words is linked to the source word it attends to most. The end tokens take no part.
+    """
+    from attnkit.text.alignment import alignment_error_rate, hard_alignment
+
+    sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
+    links = []
+    for pair, result in zip(pairs, translator.translate(sources, prefix=targets, attention=True, beam=1), strict=True):
+        assert result.attention is not None  # it was asked for
+        links.append(hard_alignment(result.attention[: len(pair.target.split()), : len(pair.source.split())]))
+    return alignment_error_rate(links, [pair.alignment for pair in pairs])
 
 
 def accuracy(predicted: Classes, expected: Classes) -> float:

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from attnkit.decoding.options import DecodingOptions, Normalization
+from attnkit.decoding.options import DecodingOptions, Normalization, Rules
 from attnkit.decoding.protocol import S, TextModel
 from attnkit.text.languages import TaggedTokenizer, add_tag, split_tag, tag_of
-from attnkit.text.vocabulary import BOS, EOS, PAD, UNK
+from attnkit.text.vocabulary import BOS, PAD, UNK
 
 if TYPE_CHECKING:
+    from attnkit.decoding.defaults import DecodingDefaults
     from attnkit.decoding.search import Hypothesis
     from attnkit.text.tokenizer import Tokenizer
 
@@ -47,6 +48,8 @@ class SearchArguments(TypedDict, total=False):
     max_length: int | None
     length_penalty: float
     normalization: Normalization
+    rules: Rules
+    renormalize: bool
     no_repeat_ngram: int
     sample: bool
     temperature: float
@@ -112,8 +115,10 @@ class Translator:
         *,
         precision: Precision = "fp32",
         max_source_length: int | None = None,
+        defaults: DecodingDefaults | None = None,
     ) -> None:
-        """`max_source_length` counts pieces and the end token; None takes the model's own limit."""
+        """`max_source_length` counts pieces and the end token; None takes the model's own limit. `defaults` hold for
+        what a call of `translate` leaves open, before those of `DecodingOptions`."""
         if precision not in ("fp32", "bf16"):
             raise ValueError(f'[load] expected precision "fp32" or "bf16", got {precision!r}')
         limit = model.max_source_length or LONGEST_SOURCE
@@ -124,18 +129,28 @@ class Translator:
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self.max_source_length = max_source_length or limit
+        self._defaults = defaults
         tagged = source_tokenizer if isinstance(source_tokenizer, TaggedTokenizer) else None
         self.languages: tuple[str, ...] = tagged.languages if tagged else ()
-        tags = tagged.ids.values() if tagged and tagged.inner is target_tokenizer else ()
-        # They are no text.
-        self._suppressed = [token for token in (PAD, UNK, BOS, *tags) if token != model.eos_id]
+        suppress = defaults.suppress if defaults else None
+        if suppress is None:
+            tags = tagged.ids.values() if tagged and tagged.inner is target_tokenizer else ()
+            suppress = (PAD, UNK, BOS, *tags)  # they are no text
+        self._suppress = [token for token in suppress if token != model.eos_id]
 
     @classmethod
     def from_directory(cls, directory: Path, config: dict[str, Any], precision: Precision) -> Translator:
         """For `attnkit.load`: `config` is the directory's config.json. Raises FileNotFoundError or ValueError."""
+        import msgspec
+
+        from attnkit.decoding.defaults import DecodingDefaults
         from attnkit.models import load_model
         from attnkit.text.tokenizer import TokenizerPair
 
+        try:
+            defaults = msgspec.convert(config.get("decoding", {}), DecodingDefaults)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"[load] {directory / 'config.json'}: decoding: {error}") from None
         if not isinstance(tokenizer := config.get("tokenizer"), dict):
             raise ValueError(f"[load] {directory / 'config.json'}: expected a table under tokenizer, got {tokenizer!r}")
         tokenizers = TokenizerPair.load(directory, tokenizer)
@@ -146,7 +161,7 @@ class Translator:
                 f"[load] {directory}: expected tokenizers of {config['source_vocab_size']} and "
                 f"{config['target_vocab_size']} entries, as the model has, got {sizes[0]} and {sizes[1]}"
             )
-        return cls(model, tokenizers.source, tokenizers.target, precision=precision)
+        return cls(model, tokenizers.source, tokenizers.target, precision=precision, defaults=defaults)
 
     def translate(
         self,
@@ -190,7 +205,8 @@ class Translator:
         `window` lines are read at a time and sorted by length, so that a batch holds sentences of one length. Arguments
         are checked at the call; errors of `lines` itself pass through.
         """
-        options = decoding_options(**search)
+        merged: Any = search if self._defaults is None else self._defaults.merge({**search})
+        options = decoding_options(**merged)
         self._check_language(to)
         for name, value in (("batch_tokens", batch_tokens), ("window", window)):
             if value < 1:
@@ -230,9 +246,9 @@ class Translator:
             raise TypeError(f"[translate] expected text in line {number + 1}, got {type(line).__name__}")
         line = self._with_language(number, line.strip(), to)  # stripped as in training
         ids = self.source_tokenizer.encode(line)
-        unknown = self.source_tokenizer.unknown(line) if UNK in ids else []
+        unknown = self.source_tokenizer.unknown(line) if self.source_tokenizer.unk_id in ids else []
         longest = self.max_source_length - 1
-        kept = [*ids[:longest], EOS] if ids else []
+        kept = [*ids[:longest], self.source_tokenizer.eos_id] if ids else []
         return _Source(
             number=number,
             ids=kept,
@@ -268,7 +284,7 @@ class Translator:
                 options,
                 attention=attention,
                 prefixes=[source.prefix for source in batch],
-                suppress=self._suppressed,
+                suppress=self._suppress,
                 numbers=[source.number for source in batch],
             )
 

@@ -17,5 +17,7 @@ def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:
     found = read_config(Path(model)).get("task")
     if found != task and found in _COMMANDS:
         other = _COMMANDS[found]
-        raise ValueError(f"{model}: expected a model of the task {task!r}, got one of {found!r} (run attnkit {other})")
+        raise ValueError(
+            f"{model}: expected a model of the task {task!r}, got one of {found!r}, which attnkit {other} runs"
+        )
     return attnkit.load(model, precision=precision, threads=threads)

@@ -255,6 +255,41 @@ def test_the_gradient_of_unit_rows(isa: str) -> None:
     check_gradients(ops.unit_rows, reference.unit_rows, [numbers(4, 9)], terms=9)
 
 
+# --- step by step
+
+
+def test_split() -> None:
+    x, upstream = numbers(9, 3), numbers(4, 3, seed=1)
+    t = attnkit.tensor(x, requires_grad=True)
+    parts = ops.split(t, [2, 0, 4, 3])
+    for part, expected in zip(parts, np.split(x, [2, 2, 6]), strict=True):
+        np.testing.assert_array_equal(part, expected)
+    parts[2].backward(upstream)
+    assert t.grad is not None
+    np.testing.assert_array_equal(t.grad, np.concatenate([np.zeros((2, 3)), upstream, np.zeros((3, 3))]))
+
+
+def test_write_rows() -> None:
+    """h_{t + 1} = Σ over the rows written so far of weights · h, as a growing memory and as plain sums."""
+    start, weights = numbers(1, 4), numbers(4, seed=1)
+    t = attnkit.tensor(start, requires_grad=True)
+    buffer, h = attnkit.tensor(np.zeros((4, 4), np.float32)), t
+    plain, states = t, []
+    for step in range(4):
+        buffer = ops.write_rows(buffer, [step], h)
+        h = ops.ragged_sums(weights * (np.arange(4) <= step), buffer, [0, 1], [0, 4]) * 0.5
+    h.backward(numbers(1, 4, seed=2))
+    assert t.grad is not None
+    written = t.grad.numpy().copy()
+    t.zero_grad()
+    for _ in range(4):
+        states.append(plain)
+        plain = sum((state * float(w) for state, w in zip(states, weights, strict=False)), states[0] * 0.0) * 0.5
+    plain.backward(numbers(1, 4, seed=2))
+    assert_close(h, plain.numpy(), terms=4)
+    assert_close(written, t.grad.numpy(), terms=4)
+
+
 # --- batches
 
 
@@ -346,6 +381,14 @@ def test_arguments_that_do_not_fit() -> None:
     expect(
         "[ragged_gaussian] expected sigma > 0, got 0",
         lambda: ops.ragged_gaussian(numbers(PAIRS), numbers(T), 0, QO, KO),
+    )
+    expect("[split] expected sizes that add up to 16, got 3", lambda: ops.split(query, [1, 2]))
+    expect(
+        "[write_rows] expected x of shape [1, 4], got [16, 4]",
+        lambda: ops.write_rows(attnkit.tensor(key), [0], query),
+    )
+    expect(
+        "[write_rows] expected rows from 0 to 27, got 28", lambda: ops.write_rows(attnkit.tensor(key), [28], query[:1])
     )
     expect(
         "[ragged_chain_marginals] expected transitions of shape [2, 2], got [2]",

@@ -11,12 +11,14 @@ from .html_page import write_html
 from .json_file import write_json
 from .learning_curve import draw_learning_curve
 from .pieces import merge_pieces
+from .rollout import attention_rollout
 from .terminal import render_terminal
 from .write import check_suffix, write, write_documents
 
 __all__ = [
     "AttentionMap",
     "DocumentMap",
+    "attention_rollout",
     "check_suffix",
     "draw_learning_curve",
     "merge_pieces",

@@ -1,5 +1,7 @@
 """Models: one file each, its configuration beside it."""
 
+from attnkit.models.classification import ClassificationLoss, ImageBatch
+from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.decoder_only import DecoderOnly
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
 from attnkit.models.files import load_model, load_weights, read_config, save_model, save_weights
@@ -10,18 +12,23 @@ from attnkit.models.transformer import LossOutput, Transformer
 from attnkit.models.transformer_classifier import TransformerClassifier
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
 from attnkit.models.transformer_config import TransformerConfig
+from attnkit.models.vit_config import ViTConfig
 
 __all__ = [
+    "CNNConfig",
+    "ClassificationLoss",
     "DecoderOnly",
     "DecoderOnlyConfig",
     "HanConfig",
     "HierarchicalAttention",
+    "ImageBatch",
     "LossOutput",
     "ModelConfig",
     "Transformer",
     "TransformerClassifier",
     "TransformerClassifierConfig",
     "TransformerConfig",
+    "ViTConfig",
     "build_model",
     "load_model",
     "load_weights",

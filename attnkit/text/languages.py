@@ -57,6 +57,14 @@ class TaggedTokenizer:
     def vocab_size(self) -> int:
         return self.inner.vocab_size
 
+    @property
+    def unk_id(self) -> int:
+        return self.inner.unk_id
+
+    @property
+    def eos_id(self) -> int:
+        return self.inner.eos_id
+
     def encode(self, text: str) -> list[int]:
         """A tag alone, like an empty text, has no ids. Raises ValueError for the tag of another language."""
         language, rest = split_tag(text)

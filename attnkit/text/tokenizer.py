@@ -16,6 +16,8 @@ import msgspec
 from attnkit.files import atomic_write
 from attnkit.text.config import TokenizerConfig, TokenizerKind
 from attnkit.text.languages import TaggedTokenizer, split_tag, tag_of
+from attnkit.text.marian import MarianTokenizer, load_marian_pair
+from attnkit.text.sentencepiece_file import read_processor
 from attnkit.text.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Vocabulary
 
 if TYPE_CHECKING:
@@ -27,13 +29,24 @@ _MAX_LINE_BYTES = 1 << 16
 _SPACE = "▁"
 _WORD_OR_MARK = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
+SavedKind = Literal[TokenizerKind, "marian"]
+"""Of a tokenizer in a model directory; "marian" comes from a converted model alone."""
+
 
 class Tokenizer(Protocol):
-    """Text to ids and back. No method adds or needs bos and eos; ids from 0 to 3 are pad, unk, bos, eos."""
+    """Text to ids and back. No method adds or needs bos and eos."""
 
     @property
     def vocab_size(self) -> int:
         """The number of ids."""
+
+    @property
+    def unk_id(self) -> int:
+        """The id of what the vocabulary does not have; `UNK` but for converted models."""
+
+    @property
+    def eos_id(self) -> int:
+        """The id of the end of a sentence; `EOS` but for converted models."""
 
     def encode(self, text: str) -> list[int]:
         """The ids of a line of text."""
@@ -53,6 +66,8 @@ class Tokenizer(Protocol):
 
 class _VocabularyTokenizer:
     """What words and characters have in common: a lookup in a `Vocabulary`."""
+
+    unk_id, eos_id = UNK, EOS
 
     def __init__(
         self, vocabulary: Vocabulary, split: Callable[[str], Sequence[str]], separator: str, lowercase: bool
@@ -111,6 +126,8 @@ class CharTokenizer(_VocabularyTokenizer):
 
 class SentencePieceTokenizer:
     """A SentencePiece model, BPE or unigram (Kudo & Richardson 2018)."""
+
+    unk_id, eos_id = UNK, EOS
 
     def __init__(self, model: bytes, lowercase: bool = False, name: str = "a SentencePiece model") -> None:
         """`model` is the content of a model file. Raises ValueError, naming it as `name`, when it is not one, or when
@@ -171,16 +188,7 @@ class SentencePieceTokenizer:
 
 
 def _processor(model: bytes, name: str) -> SentencePieceProcessor:
-    from sentencepiece import SentencePieceProcessor
-
-    processor = SentencePieceProcessor()
-    try:
-        # An empty file parses as a model without pieces, which SentencePiece then reads out of bounds.
-        loaded = bool(model) and processor.LoadFromSerializedProto(model) and processor.vocab_size() > 0
-    except (RuntimeError, ValueError, OSError, TypeError):
-        loaded = False
-    if not loaded:
-        raise ValueError(f"[tokenizer] expected {name} to be a SentencePiece model, but it cannot be read as one")
+    processor = read_processor(model, name)
     found = processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id()
     if found != (PAD, UNK, BOS, EOS):
         raise ValueError(
@@ -252,7 +260,7 @@ def _file_name(name: str, sentencepiece: bool) -> str:
 class _Saved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The tokenizer's part of a model's config.json."""
 
-    kind: TokenizerKind
+    kind: SavedKind
     joint: bool
     lowercase: bool
     languages: tuple[str, ...] = ()
@@ -262,11 +270,13 @@ class _Saved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class TokenizerPair:
     """The tokenizers of a translation model; the same object twice when the vocabulary is joint.
 
-    Where the sources are tagged with target languages, `source` is a `TaggedTokenizer` around it."""
+    Where the sources are tagged with target languages, `source` is a `TaggedTokenizer` around it. Those of a converted
+    Marian model are two, and joint when both number their pieces by one vocabulary.
+    """
 
     source: Tokenizer
     target: Tokenizer
-    kind: TokenizerKind
+    kind: SavedKind
     lowercase: bool = False
 
     @property
@@ -276,6 +286,8 @@ class TokenizerPair:
 
     @property
     def joint(self) -> bool:
+        if isinstance(self.source, MarianTokenizer) and isinstance(self.target, MarianTokenizer):
+            return self.source.vocabulary is self.target.vocabulary
         return _untagged(self.source) is self.target
 
     @classmethod
@@ -340,12 +352,16 @@ class TokenizerPair:
             saved = msgspec.convert(config, _Saved)
         except msgspec.ValidationError as error:
             raise ValueError(f"[tokenizer] config.json: {error}") from None
+        if saved.kind == "marian":
+            return cls(*load_marian_pair(Path(directory), saved.joint), saved.kind)
         names = ("tokenizer",) if saved.joint else ("source", "target")
         read = [_read(Path(directory), name, saved) for name in names]
         return cls._tagged(read[0], read[-1], saved.kind, saved.lowercase, saved.languages)
 
     def _files(self) -> list[tuple[Tokenizer, Literal["tokenizer", "source", "target"]]]:
-        return [(self.source, "tokenizer")] if self.joint else [(self.source, "source"), (self.target, "target")]
+        if _untagged(self.source) is self.target:
+            return [(self.source, "tokenizer")]
+        return [(self.source, "source"), (self.target, "target")]
 
 
 def _chain(sources: Iterable[str], targets: Iterable[str]) -> Iterator[str]:

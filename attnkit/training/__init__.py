@@ -5,7 +5,7 @@ from attnkit.training.config import DecodingConfig, TrainingConfig
 from attnkit.training.config_file import encode_config, preset_names, read_config
 from attnkit.training.errors import CheckpointError, ConfigError, Interrupted, NonFiniteError, RunExistsError
 from attnkit.training.language_model_config import LanguageModelConfig
-from attnkit.training.run import train
+from attnkit.training.run import train, train_once
 from attnkit.training.tasks import RunConfig
 from attnkit.training.trainer import Outcome, Trainer
 from attnkit.training.translate_config import TranslateConfig
@@ -28,4 +28,5 @@ __all__ = [
     "preset_names",
     "read_config",
     "train",
+    "train_once",
 ]

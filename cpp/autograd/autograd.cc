@@ -66,7 +66,7 @@ class Engine {
     Tensor& gradient = pending.gradients[target.output_index()];
     if (!gradient) {
       gradient = Tensor::Zeros(target.shape());
-    } else if (!pending.owned[target.output_index()]) {
+    } else if (!pending.owned[target.output_index()] && !gradient.IsSoleOwner()) {
       gradient = gradient.Clone();
     }
     pending.owned[target.output_index()] = true;

@@ -69,6 +69,10 @@ void BindRagged(py::module_& m) {
   m.def("ragged_gaussian", &Gaussian);
   m.def("ragged_chain_marginals", &ChainMarginals);
   m.def("ragged_pick", &Pick);
+  m.def("split", &ops::Split, py::call_guard<py::gil_scoped_release>());
+  m.def("write_rows", [](const Tensor& buffer, const Int32Array& rows, const Tensor& x) {
+    return ops::WriteRows(buffer, ToIndices(rows), x);
+  });
   m.def("unit_rows", &ops::UnitRows, py::call_guard<py::gil_scoped_release>());
 }
 

@@ -34,4 +34,13 @@ Tensor RaggedPick(const Tensor& weights, bool sample, const RaggedOffsets& offse
 // x / max(|x|, eps) for each row.
 Tensor UnitRows(const Tensor& x, float eps);
 
+// --- sequences step by step
+
+// The rows of x as parts of the given sizes, which share its memory. Their gradients are put together once.
+std::vector<Tensor> Split(const Tensor& x, const std::vector<int64_t>& sizes);
+// buffer with x in the given rows, each of which comes once. Writes in place: the result and every earlier tensor over
+// this memory see it, so only rows may be written whose numbers count for nothing in what was computed before (as
+// behind the window of RaggedSoftmax). The gradient passes through without a copy, however many steps write.
+Tensor WriteRows(const Tensor& buffer, const Indices& rows, const Tensor& x);
+
 }  // namespace attnkit::ops
