@@ -8,6 +8,7 @@ class Search:
     step: int
     rows: int
     sentences: int
+    candidates: int
     def __init__(
         self,
         beam: int,
@@ -21,6 +22,8 @@ class Search:
         no_repeat_ngram: int,
         length_penalty: float,
         gnmt: bool,
+        refill: bool,
+        renormalize: bool,
     ) -> None: ...
     def last_tokens(self) -> Ids: ...
     def row_sentences(self) -> Ids: ...

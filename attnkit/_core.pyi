@@ -276,6 +276,37 @@ def split(x: Tensor, sizes: Sequence[int], /) -> list[Tensor]: ...
 def write_rows(buffer: Tensor, rows: Ids, x: Tensor, /) -> Tensor: ...
 def unit_rows(x: Tensor, eps: float, /) -> Tensor: ...
 
+# --- ops on images; attnkit.ops explains each
+
+def conv2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    groups: int,
+    activation: str | None,
+    /,
+) -> Tensor: ...
+def max_pool2d(x: Tensor, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], /) -> Tensor: ...
+def avg_pool2d(x: Tensor, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], /) -> Tensor: ...
+def batch_norm(
+    x: Tensor,
+    residual: Tensor | None,
+    weight: Tensor,
+    bias: Tensor,
+    running_mean: Tensor,
+    running_variance: Tensor,
+    training: bool,
+    momentum: float,
+    eps: float,
+    relu: bool,
+    /,
+) -> Tensor: ...
+def patches(x: Tensor, size: Sequence[int], /) -> Tensor: ...
+def scale_channels(x: Tensor, gate: Tensor, /) -> Tensor: ...
+def add_scaled_sequences(residual: Tensor, x: Tensor, offsets: Ids, scale: Sequence[float], /) -> Tensor: ...
+
 # --- kernels without the tape
 
 def gemm(a: Floats, b: Floats, precision: str = "fp32", trans_a: bool = False, trans_b: bool = False) -> Floats: ...

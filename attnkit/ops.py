@@ -24,9 +24,13 @@ Array: TypeAlias = Any  # a Tensor, or anything NumPy makes a float32 array of
 __all__ = [
     "add_dropout",
     "add_dropout_layer_norm",
+    "add_scaled_sequences",
     "attention",
+    "avg_pool2d",
+    "batch_norm",
     "cached_attention",
     "concatenate",
+    "conv2d",
     "cross_entropy",
     "dropout",
     "embedding",
@@ -41,7 +45,9 @@ __all__ = [
     "lstm",
     "lstm_cell",
     "matmul",
+    "max_pool2d",
     "packed_attention",
+    "patches",
     "ragged_additive",
     "ragged_chain_marginals",
     "ragged_dots",
@@ -52,6 +58,7 @@ __all__ = [
     "relu",
     "rnn",
     "rnn_cell",
+    "scale_channels",
     "sigmoid",
     "silu",
     "softmax",
@@ -313,6 +320,115 @@ def cached_attention(projected: Tensor, cache: Tensor, layer: int, position: int
     return _core.cached_attention(projected, cache, layer, position, heads)
 
 
+# --- recurrent units. D directions: 1, or 2 for direction "both".
+
+
+def rnn(
+    projected: Array,
+    offsets: ArrayLike,
+    weight: Array,
+    bias: Array | None = None,
+    state: Array | None = None,
+    nonlinearity: str = "tanh",
+    direction: str = "forward",
+) -> tuple[Any, Any]:
+    """A simple recurrent network over packed sentences (Elman, 1990): h' = act(x + weight · h + bias).
+
+    projected [T, D·H] are the inputs' parts x (a linear layer of the inputs of all tokens), offsets [B + 1], weight
+    [D·H, H], bias [D·H], state [D, B, H] (zeros where not given) → (output [T, D·H], the last states [D, B, H]).
+
+    nonlinearity: "tanh" or "relu". direction: "forward", "backward" (each sentence is read from its end; outputs stay
+    with their tokens), or "both" side by side, the weights of the forward direction first. An empty sentence passes its
+    state on.
+    """
+    output, last, _ = _recurrent(nonlinearity, projected, offsets, weight, bias, state, None, direction)
+    return output, last
+
+
+def gru(
+    projected: Array,
+    offsets: ArrayLike,
+    weight: Array,
+    bias: Array | None = None,
+    state: Array | None = None,
+    direction: str = "forward",
+) -> tuple[Any, Any]:
+    """A gated recurrent unit over packed sentences (Cho et al., 2014), as PyTorch computes it.
+
+    With u = weight · h + bias, gate by gate: r = sigmoid(x_r + u_r), z = sigmoid(x_z + u_z), n = tanh(x_n + r · u_n),
+    h' = (1 - z) · n + z · h. projected [T, D·3·H] holds x_r, x_z, x_n; weight [D·3·H, H], bias [D·3·H]. Everything else
+    as in `rnn`.
+    """
+    output, last, _ = _recurrent("gru", projected, offsets, weight, bias, state, None, direction)
+    return output, last
+
+
+def lstm(
+    projected: Array,
+    offsets: ArrayLike,
+    weight: Array,
+    bias: Array | None = None,
+    state: tuple[Array, Array] | None = None,
+    direction: str = "forward",
+) -> tuple[Any, tuple[Any, Any]]:
+    """Long short-term memory over packed sentences (Hochreiter and Schmidhuber, 1997; forget gate: Gers et al., 2000).
+
+    With u = weight · h + bias, gate by gate: i = sigmoid(x_i + u_i), f = sigmoid(x_f + u_f), g = tanh(x_g + u_g),
+    o = sigmoid(x_o + u_o), c' = f · c + i · g, h' = o · tanh(c'). projected [T, D·4·H] holds x_i, x_f, x_g, x_o; weight
+    [D·4·H, H], bias [D·4·H]; state is the pair (h, c). Everything else as in `rnn`.
+    """
+    h, c = (None, None) if state is None else state
+    output, last, cell = _recurrent("lstm", projected, offsets, weight, bias, h, c, direction)
+    return output, (last, cell)
+
+
+def _recurrent(
+    unit: str,
+    projected: Array,
+    offsets: ArrayLike,
+    weight: Array,
+    bias: Array | None,
+    state: Array | None,
+    cell: Array | None,
+    direction: str,
+) -> tuple[Any, Any, Any]:
+    output, last, last_cell = _core.recurrent(
+        unit, _tensor(projected), index_array(offsets, "offsets"), _tensor(weight), _optional(bias), _optional(state),
+        _optional(cell), direction,
+    )  # fmt: skip
+    inputs = (projected, weight, bias, state, cell)
+    return _like(output, *inputs), _like(last, *inputs), None if last_cell is None else _like(last_cell, *inputs)
+
+
+def rnn_cell(
+    projected: Array, state: Array, weight: Array, bias: Array | None = None, nonlinearity: str = "tanh"
+) -> Any:
+    """One step of `rnn` for R rows: projected [R, H], state [R, H], weight [H, H], bias [H] → the new state [R, H]."""
+    return _recurrent_step(nonlinearity, projected, weight, bias, state, None)[0]
+
+
+def gru_cell(projected: Array, state: Array, weight: Array, bias: Array | None = None) -> Any:
+    """One step of `gru` for R rows: projected [R, 3·H], state [R, H], weight [3·H, H], bias [3·H] → [R, H]."""
+    return _recurrent_step("gru", projected, weight, bias, state, None)[0]
+
+
+def lstm_cell(
+    projected: Array, state: tuple[Array, Array], weight: Array, bias: Array | None = None
+) -> tuple[Any, Any]:
+    """One step of `lstm` for R rows: projected [R, 4·H], state (h, c) of [R, H], weight [4·H, H] → the new (h, c)."""
+    return _recurrent_step("lstm", projected, weight, bias, *state)
+
+
+def _recurrent_step(
+    unit: str, projected: Array, weight: Array, bias: Array | None, state: Array, cell: Array | None
+) -> tuple[Any, Any]:
+    new, new_cell = _core.recurrent_step(
+        unit, _tensor(projected), _tensor(weight), _optional(bias), _tensor(state), _optional(cell)
+    )
+    inputs = (projected, weight, bias, state, cell)
+    return _like(new, *inputs), None if new_cell is None else _like(new_cell, *inputs)
+
+
 # --- attention between packed sentences, taken apart
 #
 # Sentence b has N queries, rows query_offsets[b] to query_offsets[b + 1] of query [T, D], and M keys, rows
@@ -421,110 +537,104 @@ def write_rows(buffer: Tensor, rows: ArrayLike, x: Array) -> Tensor:
     return _core.write_rows(buffer, index_array(rows, "rows"), _tensor(x))
 
 
-# --- recurrent units. D directions: 1, or 2 for direction "both".
+# --- images: [B, H, W, C], so that a pixel is a row
 
 
-def rnn(
-    projected: Array,
-    offsets: ArrayLike,
+def _pair(value: int | tuple[int, int], what: str) -> tuple[int, int]:
+    """(rows, columns) from one number for both, or two."""
+    pair = (value, value) if isinstance(value, int) else value
+    if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(number, int) for number in pair):
+        raise ValueError(f"[{what}] expected one whole number or two, got {value}")
+    return pair
+
+
+def conv2d(
+    x: Array,
     weight: Array,
     bias: Array | None = None,
-    state: Array | None = None,
-    nonlinearity: str = "tanh",
-    direction: str = "forward",
-) -> tuple[Any, Any]:
-    """A simple recurrent network over packed sentences (Elman, 1990): h' = act(x + weight · h + bias).
-
-    projected [T, D·H] are the inputs' parts x (a linear layer of the inputs of all tokens), offsets [B + 1], weight
-    [D·H, H], bias [D·H], state [D, B, H] (zeros where not given) → (output [T, D·H], the last states [D, B, H]).
-
-    nonlinearity: "tanh" or "relu". direction: "forward", "backward" (each sentence is read from its end; outputs stay
-    with their tokens), or "both" side by side, the weights of the forward direction first. An empty sentence passes its
-    state on.
-    """
-    output, last, _ = _recurrent(nonlinearity, projected, offsets, weight, bias, state, None, direction)
-    return output, last
-
-
-def gru(
-    projected: Array,
-    offsets: ArrayLike,
-    weight: Array,
-    bias: Array | None = None,
-    state: Array | None = None,
-    direction: str = "forward",
-) -> tuple[Any, Any]:
-    """A gated recurrent unit over packed sentences (Cho et al., 2014), as PyTorch computes it.
-
-    With u = weight · h + bias, gate by gate: r = sigmoid(x_r + u_r), z = sigmoid(x_z + u_z), n = tanh(x_n + r · u_n),
-    h' = (1 - z) · n + z · h. projected [T, D·3·H] holds x_r, x_z, x_n; weight [D·3·H, H], bias [D·3·H]. Everything else
-    as in `rnn`.
-    """
-    output, last, _ = _recurrent("gru", projected, offsets, weight, bias, state, None, direction)
-    return output, last
-
-
-def lstm(
-    projected: Array,
-    offsets: ArrayLike,
-    weight: Array,
-    bias: Array | None = None,
-    state: tuple[Array, Array] | None = None,
-    direction: str = "forward",
-) -> tuple[Any, tuple[Any, Any]]:
-    """Long short-term memory over packed sentences (Hochreiter and Schmidhuber, 1997; forget gate: Gers et al., 2000).
-
-    With u = weight · h + bias, gate by gate: i = sigmoid(x_i + u_i), f = sigmoid(x_f + u_f), g = tanh(x_g + u_g),
-    o = sigmoid(x_o + u_o), c' = f · c + i · g, h' = o · tanh(c'). projected [T, D·4·H] holds x_i, x_f, x_g, x_o; weight
-    [D·4·H, H], bias [D·4·H]; state is the pair (h, c). Everything else as in `rnn`.
-    """
-    h, c = (None, None) if state is None else state
-    output, last, cell = _recurrent("lstm", projected, offsets, weight, bias, h, c, direction)
-    return output, (last, cell)
-
-
-def _recurrent(
-    unit: str,
-    projected: Array,
-    offsets: ArrayLike,
-    weight: Array,
-    bias: Array | None,
-    state: Array | None,
-    cell: Array | None,
-    direction: str,
-) -> tuple[Any, Any, Any]:
-    output, last, last_cell = _core.recurrent(
-        unit, _tensor(projected), index_array(offsets, "offsets"), _tensor(weight), _optional(bias), _optional(state),
-        _optional(cell), direction,
-    )  # fmt: skip
-    inputs = (projected, weight, bias, state, cell)
-    return _like(output, *inputs), _like(last, *inputs), None if last_cell is None else _like(last_cell, *inputs)
-
-
-def rnn_cell(
-    projected: Array, state: Array, weight: Array, bias: Array | None = None, nonlinearity: str = "tanh"
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    groups: int = 1,
+    activation: str | None = None,
 ) -> Any:
-    """One step of `rnn` for R rows: projected [R, H], state [R, H], weight [H, H], bias [H] → the new state [R, H]."""
-    return _recurrent_step(nonlinearity, projected, weight, bias, state, None)[0]
+    """activation(x ∗ weight + bias): x [B, H, W, C], weight [O, KH, KW, C / groups], bias [O] → [B, H', W', O].
+
+    H' = (H + 2 · padding - KH) // stride + 1, with zeros behind the edges. `groups` cuts the channels: each part of the
+    outputs sees its part of the inputs; groups = C = O is a depthwise convolution, which is always computed in float32.
+    """
+    result = _core.conv2d(
+        _tensor(x), _tensor(weight), _optional(bias), _pair(stride, "conv2d"), _pair(padding, "conv2d"), groups,
+        activation,
+    )  # fmt: skip
+    return _like(result, x, weight, bias)
 
 
-def gru_cell(projected: Array, state: Array, weight: Array, bias: Array | None = None) -> Any:
-    """One step of `gru` for R rows: projected [R, 3·H], state [R, H], weight [3·H, H], bias [3·H] → [R, H]."""
-    return _recurrent_step("gru", projected, weight, bias, state, None)[0]
+def max_pool2d(
+    x: Array,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    padding: int | tuple[int, int] = 0,
+) -> Any:
+    """The largest number of each window and channel: x [B, H, W, C] → [B, H', W', C]; stride None is kernel_size.
+
+    Nothing is seen behind the edges; `padding` is at most half the kernel. The gradient goes to the first of equals.
+    """
+    kernel = _pair(kernel_size, "max_pool2d")
+    steps = kernel if stride is None else _pair(stride, "max_pool2d")
+    return _like(_core.max_pool2d(_tensor(x), kernel, steps, _pair(padding, "max_pool2d")), x)
 
 
-def lstm_cell(
-    projected: Array, state: tuple[Array, Array], weight: Array, bias: Array | None = None
-) -> tuple[Any, Any]:
-    """One step of `lstm` for R rows: projected [R, 4·H], state (h, c) of [R, H], weight [4·H, H] → the new (h, c)."""
-    return _recurrent_step("lstm", projected, weight, bias, *state)
+def avg_pool2d(
+    x: Array,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    padding: int | tuple[int, int] = 0,
+) -> Any:
+    """The mean of each window and channel, the zeros of `padding` included: x [B, H, W, C] → [B, H', W', C]."""
+    kernel = _pair(kernel_size, "avg_pool2d")
+    steps = kernel if stride is None else _pair(stride, "avg_pool2d")
+    return _like(_core.avg_pool2d(_tensor(x), kernel, steps, _pair(padding, "avg_pool2d")), x)
 
 
-def _recurrent_step(
-    unit: str, projected: Array, weight: Array, bias: Array | None, state: Array, cell: Array | None
-) -> tuple[Any, Any]:
-    new, new_cell = _core.recurrent_step(
-        unit, _tensor(projected), _tensor(weight), _optional(bias), _tensor(state), _optional(cell)
-    )
-    inputs = (projected, weight, bias, state, cell)
-    return _like(new, *inputs), None if new_cell is None else _like(new_cell, *inputs)
+def batch_norm(
+    x: Array,
+    weight: Array,
+    bias: Array,
+    running_mean: Tensor,
+    running_var: Tensor,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    activation: str | None = None,
+    residual: Array | None = None,
+) -> Any:
+    """activation(normed + residual) with normed = (x - mean) / √(var + eps) · weight + bias (Ioffe and Szegedy, 2015).
+
+    x [..., C], residual like x; weight, bias and the running statistics [C]. With `training`, mean and var are those of
+    each channel over the batch, and the running ones are written: they move towards them by `momentum` (towards the
+    unbiased variance). Without, the running ones are used. activation: "relu" or None.
+    """
+    if activation not in (None, "relu"):
+        raise ValueError(f'[batch_norm] expected activation "relu" or None, got "{activation}"')
+    result = _core.batch_norm(
+        _tensor(x), _optional(residual), _tensor(weight), _tensor(bias), running_mean, running_var, training, momentum,
+        eps, activation == "relu",
+    )  # fmt: skip
+    return _like(result, x, weight, bias, residual)
+
+
+def patches(x: Array, patch_size: int | tuple[int, int]) -> Any:
+    """Non-overlapping patches as rows: x [B, H, W, C] → [B · H/PH · W/PW, PH · PW · C], image by image, row by row."""
+    return _like(_core.patches(_tensor(x), _pair(patch_size, "patches")), x)
+
+
+def scale_channels(x: Array, gate: Array) -> Any:
+    """Every channel of an image times its number: x [B, ..., C], gate [B, C]."""
+    return _like(_core.scale_channels(_tensor(x), _tensor(gate)), x, gate)
+
+
+def add_scaled_sequences(residual: Array, x: Array, offsets: ArrayLike, scale: ArrayLike) -> Any:
+    """residual + x · scale[b] on the rows of sequence b: x and residual [T, D], offsets [B + 1], scale [B]."""
+    factors = np.asarray(scale, dtype=np.float32).tolist()
+    result = _core.add_scaled_sequences(_tensor(residual), _tensor(x), index_array(offsets, "offsets"), factors)
+    return _like(result, residual, x)

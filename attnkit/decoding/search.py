@@ -76,6 +76,8 @@ def decode(
         options.no_repeat_ngram,
         options.length_penalty,
         options.normalization == "gnmt",
+        options.rules == "transformers",
+        options.renormalize,
     )
     weights = _run(model, search, source_ids, source_offsets, options, streams, attention)
     return [
@@ -121,7 +123,7 @@ def _run(
                 options.top_p,
             )
         else:
-            values, indices = _core.top_k(output.log_probs, min(options.beam, model.vocabulary_size))
+            values, indices = _core.top_k(output.log_probs, min(search.candidates, model.vocabulary_size))
         rows = search.rows
         parents = search.extend(values, indices)
         if not len(parents):

@@ -20,7 +20,11 @@ Figure = float | int | str | list[int]
 TIMES = frozenset({"seconds", "tokens_per_second"})
 """The keys in which a resumed run's file differs from an unbroken one's."""
 
-SCORES: Mapping[str, tuple[str, float]] = {"loss": ("validation_loss", -1.0), "bleu": ("bleu", 1.0)}
+SCORES: Mapping[str, tuple[str, float]] = {
+    "loss": ("validation_loss", -1.0),
+    "bleu": ("bleu", 1.0),
+    "accuracy": ("accuracy", 1.0),
+}
 """What `training.metric` may be: the figure of a validation, and the sign that makes larger better."""
 
 

@@ -8,7 +8,7 @@ and ties go to the lower row and then the lower token: a sentence's result does 
 """
 
 from libc.float cimport FLT_MAX
-from libc.math cimport INFINITY, exp, isnan, pow
+from libc.math cimport INFINITY, exp, isnan, log1p, pow
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memcpy
 
@@ -22,6 +22,10 @@ cdef extern from "attnkit/random.h" namespace "attnkit" nogil:
     void PhiloxBlock(PhiloxKey key, uint64_t index, uint32_t* out)
 
 
+# Forbidden tokens can have all of the probability, to rounding; the logarithm of what is left then stays finite.
+cdef double LARGEST_SHARE = 1.0 - 2.0**-52
+
+
 cdef class Search:
     """The hypotheses of B sentences, live and finished.
 
@@ -30,6 +34,13 @@ cdef class Search:
     hypothesis is live, or when none of the live ones can still reach the score of the nbest-th finished one: a
     log-probability only falls, so s / penalty(longest) bounds what a live hypothesis of log-probability s can reach.
 
+    With `refill`, the rules of Hugging Face transformers: 2 · beam continuations compete, the best `beam` live ones go on
+    whatever has finished, and those among the first `beam` that end join the finished ones, of which the best `beam` are
+    kept. A sentence is over when `beam` are finished and the best live one, at its present length, scores no better than
+    the worst of them. An end that is forced by the length costs nothing.
+
+    With `renormalize`, what a row may write is a distribution again after tokens were forbidden.
+
     min_lengths is one number; max_lengths [B]; prefix_ids and prefix_offsets [B + 1] force how a sentence begins;
     suppressed tokens are never written (except by a prefix).
     """
@@ -37,14 +48,16 @@ cdef class Search:
     cdef readonly int step  # tokens written so far by every live hypothesis
     cdef readonly int rows  # live hypotheses
     cdef readonly int sentences  # sentences that have live hypotheses
+    cdef readonly int candidates  # that `extend` needs of each row to lose nothing
     cdef int beam, nbest, eos, min_length, ngram
     cdef double alpha
-    cdef bint gnmt
+    cdef bint gnmt, refill, renormalize
     cdef int32_t[::1] max_lengths, prefix_ids, prefix_offsets, suppressed
     # Live rows, those of one sentence adjacent: sentence i of the live ones owns rows first[i] to first[i + 1].
     cdef int32_t[::1] active, first, parents, heads
     cdef double[::1] totals, next_totals
     cdef float[::1] eos_log_probs
+    cdef double[::1] forbidden  # the probability of the tokens that a row may not write, by which it is renormalised
     cdef uint8_t[::1] cut
     cdef int32_t[:, ::1] tokens, next_tokens, trail, next_trail  # trail: the row that wrote each token
     # Finished hypotheses: place p of sentence b is row b * beam + p.
@@ -55,11 +68,13 @@ cdef class Search:
 
     def __init__(self, int beam, int nbest, int eos, int min_length, int32_t[::1] max_lengths, int32_t[::1] prefix_ids,
                  int32_t[::1] prefix_offsets, int32_t[::1] suppressed, int no_repeat_ngram, double length_penalty,
-                 bint gnmt):
+                 bint gnmt, bint refill, bint renormalize):
         cdef int batch = max_lengths.shape[0]
         cdef int width = max(1, np.max(max_lengths)) if batch else 1
         self.beam, self.nbest, self.eos, self.min_length, self.ngram = beam, nbest, eos, min_length, no_repeat_ngram
-        self.alpha, self.gnmt = length_penalty, gnmt
+        self.alpha, self.gnmt, self.refill, self.renormalize = length_penalty, gnmt, refill, renormalize
+        # Where one hypothesis is followed, its best continuation decides by either rule.
+        self.candidates = 2 * beam if refill and beam > 1 else beam
         self.max_lengths, self.prefix_ids, self.prefix_offsets = max_lengths, prefix_ids, prefix_offsets
         self.suppressed = suppressed
         self.step, self.rows, self.sentences = 0, batch, batch
@@ -70,6 +85,7 @@ cdef class Search:
         self.parents, self.heads = np.zeros((2, capacity), np.int32)
         self.totals, self.next_totals = np.zeros((2, capacity))
         self.eos_log_probs = np.zeros(capacity, np.float32)
+        self.forbidden = np.zeros(capacity)
         self.cut, self.done_cut = np.zeros((2, capacity), np.uint8)
         self.tokens, self.next_tokens, self.trail, self.next_trail = np.empty((4, capacity, width), np.int32)
         self.done_tokens, self.done_trail = np.empty((2, capacity, width), np.int32)
@@ -106,22 +122,30 @@ cdef class Search:
         cdef int i
         self.eos_log_probs[row] = log_probs[self.eos]
         self.cut[row] = 0
+        self.forbidden[row] = 0.0
         if prefix + self.step < prefix_end:
             force(log_probs, vocabulary, self.prefix_ids[prefix + self.step])
         elif self.step >= self.max_lengths[sentence]:
             # The output is cut unless the model would have ended here by itself.
             self.cut[row] = argmax(log_probs, vocabulary) != self.eos
             force(log_probs, vocabulary, self.eos)
+            if self.refill:
+                log_probs[self.eos] = 0.0
         else:
             for i in range(self.suppressed.shape[0]):
-                log_probs[self.suppressed[i]] = -INFINITY
+                self._forbid(row, log_probs, self.suppressed[i])
             if self.step < self.min_length:
-                log_probs[self.eos] = -INFINITY
+                self._forbid(row, log_probs, self.eos)
             if self.ngram > 0:
-                self._block_repeats(&self.tokens[row, 0], log_probs)
+                self._block_repeats(row, log_probs)
 
-    cdef void _block_repeats(self, const int32_t* history, float* log_probs) noexcept nogil:
+    cdef void _forbid(self, int row, float* log_probs, int32_t token) noexcept nogil:
+        self.forbidden[row] += exp(log_probs[token])  # nothing, where it has been forbidden before
+        log_probs[token] = -INFINITY
+
+    cdef void _block_repeats(self, int row, float* log_probs) noexcept nogil:
         """Forbids each token that would complete an n-gram of the history a second time."""
+        cdef const int32_t* history = &self.tokens[row, 0]
         cdef int context = self.ngram - 1
         cdef int start, i
         for start in range(self.step - context):
@@ -129,18 +153,21 @@ cdef class Search:
                 if history[start + i] != history[self.step - context + i]:
                     break
             else:
-                log_probs[history[start + context]] = -INFINITY
+                self._forbid(row, log_probs, history[start + context])
 
     def extend(self, const float[:, ::1] values, const int32_t[:, ::1] indices):
         """Moves every sentence on by one token, and returns the parent row of every row that lives on.
 
-        values and indices [rows, k]: the candidates of each row, best first. k >= beam loses nothing; one sampled
-        candidate a row will do where beam is 1.
+        values and indices [rows, k]: the candidates of each row, best first. k >= candidates loses nothing; one
+        sampled candidate a row will do where beam is 1.
         """
         if values.shape[0] != self.rows or indices.shape[0] != self.rows or values.shape[1] != indices.shape[1]:
             raise ValueError(f"[decode] expected candidates of {self.rows} rows, got {values.shape[0]}")
         cdef int i, sentence, rows, live_rows = 0, live_sentences = 0
         with nogil:
+            if self.renormalize:
+                for i in range(self.rows):
+                    self.totals[i] -= log1p(-min(self.forbidden[i], LARGEST_SHARE))
             for i in range(self.sentences):
                 sentence = self.active[i]
                 rows = self._extend_sentence(sentence, self.first[i], self.first[i + 1], live_rows, values, indices)
@@ -161,13 +188,13 @@ cdef class Search:
     cdef int _extend_sentence(self, int sentence, int begin, int end, int target, const float[:, ::1] values,
                               const int32_t[:, ::1] indices) noexcept nogil:
         """Merges the sorted candidates of rows [begin, end); survivors go to rows from `target` on. Returns how many."""
-        cdef int free = self.beam - self.finished[sentence]
+        cdef int places = 2 * self.beam if self.refill else self.beam - self.finished[sentence]
         cdef int taken = 0, kept = 0, row, best
         cdef int32_t token
         cdef double total, best_total
         for row in range(begin, end):
             self.heads[row] = 0
-        while taken < free:
+        while taken < places and kept < self.beam:
             best, best_total = -1, -INFINITY
             for row in range(begin, end):
                 if self.heads[row] < values.shape[1]:
@@ -181,12 +208,13 @@ cdef class Search:
             taken += 1
             # `constrain` allows only the end token at the limit; were it left out, this keeps within the buffers.
             if token == self.eos or self.step >= self.max_lengths[sentence]:
-                self._finish(sentence, best, best_total, self.cut[best])
+                if taken <= self.beam:
+                    self._finish(sentence, best, best_total, self.cut[best])
             else:
                 self._keep(best, target + kept, best_total, token)
                 kept += 1
         if taken == 0:  # the constraints contradict each other and leave no token: the output ends here
-            for row in range(begin, min(end, begin + free)):
+            for row in range(begin, min(end, begin + places)):
                 self._finish(sentence, row, self.totals[row] + self.eos_log_probs[row], 1)
         return kept
 
@@ -199,14 +227,33 @@ cdef class Search:
         self.parents[row] = parent
 
     cdef void _finish(self, int sentence, int row, double total, uint8_t cut) noexcept nogil:
-        cdef int place = sentence * self.beam + self.finished[sentence]
-        self.finished[sentence] += 1
+        cdef double score = total / self._penalty(self.step + 1)
+        cdef int place = self._place(sentence, score)
+        if place < 0:
+            return
         memcpy(&self.done_tokens[place, 0], &self.tokens[row, 0], self.step * sizeof(int32_t))
         memcpy(&self.done_trail[place, 0], &self.trail[row, 0], self.step * sizeof(int32_t))
         self.done_lengths[place] = self.step
         self.done_totals[place] = total
-        self.done_scores[place] = total / self._penalty(self.step + 1)
+        self.done_scores[place] = score
         self.done_cut[place] = cut
+
+    cdef int _place(self, int sentence, double score) noexcept nogil:
+        """Where a finished hypothesis goes: a free place or that of the worst one, if that is worse; else -1."""
+        cdef int place
+        if self.finished[sentence] < self.beam:
+            self.finished[sentence] += 1
+            return sentence * self.beam + self.finished[sentence] - 1
+        place = self._worst(sentence)
+        return place if score > self.done_scores[place] else -1
+
+    cdef int _worst(self, int sentence) noexcept nogil:
+        """The place of the finished hypothesis with the lowest score."""
+        cdef int worst = sentence * self.beam, place
+        for place in range(worst + 1, sentence * self.beam + self.finished[sentence]):
+            if self.done_scores[place] < self.done_scores[worst]:
+                worst = place
+        return worst
 
     cdef double _penalty(self, int length) noexcept nogil:
         return pow((5.0 + length) / 6.0 if self.gnmt else <double>length, self.alpha)
@@ -214,6 +261,9 @@ cdef class Search:
     cdef bint _is_over(self, int sentence, double best_live) noexcept nogil:
         cdef int count = self.finished[sentence], place, better = 0
         cdef double bound
+        if self.refill:
+            bound = best_live / self._penalty(self.step + 1)
+            return count == self.beam and bound <= self.done_scores[self._worst(sentence)]
         if count < self.nbest:
             return False
         bound = best_live / self._penalty(self.max_lengths[sentence] + 1)
