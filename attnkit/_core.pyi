@@ -234,6 +234,83 @@ def packed_attention(
     return_weights: bool,
     /,
 ) -> tuple[Tensor, Any]: ...  # the weights, or None unless asked for
+def recurrent(
+    unit: str,
+    projected: Tensor,
+    offsets: Ids,
+    weight: Tensor,
+    bias: Tensor | None,
+    state: Tensor | None,
+    cell: Tensor | None,
+    direction: str,
+    /,
+) -> tuple[Tensor, Tensor, Any]: ...  # the cell, or None without one
+def recurrent_step(
+    unit: str,
+    projected: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    state: Tensor,
+    cell: Tensor | None,
+    /,
+) -> tuple[Tensor, Any]: ...  # the cell, or None without one
+
+# --- attention between packed sentences, taken apart
+
+def ragged_dots(query: Tensor, key: Tensor, query_offsets: Ids, key_offsets: Ids, /) -> Tensor: ...
+def ragged_additive(
+    query: Tensor,
+    key: Tensor,
+    v: Tensor,
+    coverage: Tensor | None,
+    coverage_weight: Tensor | None,
+    query_offsets: Ids,
+    key_offsets: Ids,
+    /,
+) -> Tensor: ...
+def ragged_softmax(
+    scores: Tensor, query_offsets: Ids, key_offsets: Ids, begins: Ids | None, ends: Ids | None, /
+) -> Tensor: ...
+def ragged_sums(weights: Tensor, value: Tensor, query_offsets: Ids, key_offsets: Ids, /) -> Tensor: ...
+def ragged_gaussian(
+    weights: Tensor, centres: Tensor, sigma: float, query_offsets: Ids, key_offsets: Ids, /
+) -> Tensor: ...
+def ragged_chain_marginals(scores: Tensor, transitions: Tensor, query_offsets: Ids, key_offsets: Ids, /) -> Tensor: ...
+def ragged_pick(weights: Tensor, sample: bool, query_offsets: Ids, key_offsets: Ids, /) -> Tensor: ...
+def split(x: Tensor, sizes: Sequence[int], /) -> list[Tensor]: ...
+def write_rows(buffer: Tensor, rows: Ids, x: Tensor, /) -> Tensor: ...
+def unit_rows(x: Tensor, eps: float, /) -> Tensor: ...
+
+# --- ops on images; attnkit.ops explains each
+
+def conv2d(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sequence[int],
+    padding: Sequence[int],
+    groups: int,
+    activation: str | None,
+    /,
+) -> Tensor: ...
+def max_pool2d(x: Tensor, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], /) -> Tensor: ...
+def avg_pool2d(x: Tensor, kernel: Sequence[int], stride: Sequence[int], padding: Sequence[int], /) -> Tensor: ...
+def batch_norm(
+    x: Tensor,
+    residual: Tensor | None,
+    weight: Tensor,
+    bias: Tensor,
+    running_mean: Tensor,
+    running_variance: Tensor,
+    training: bool,
+    momentum: float,
+    eps: float,
+    relu: bool,
+    /,
+) -> Tensor: ...
+def patches(x: Tensor, size: Sequence[int], /) -> Tensor: ...
+def scale_channels(x: Tensor, gate: Tensor, /) -> Tensor: ...
+def add_scaled_sequences(residual: Tensor, x: Tensor, offsets: Ids, scale: Sequence[float], /) -> Tensor: ...
 
 # --- a step of decoding
 
@@ -286,8 +363,8 @@ def best_tokens(
 ) -> tuple[Floats, Ids, Floats]:
     """The k best log-probabilities of each row of log softmax(hidden · weightᵀ + bias), and those asked for.
 
-    Row r asks for ids asked_ids[asked_offsets[r] : asked_offsets[r + 1]], rising; the `excluded` among them are not among
-    its best. `allowed` [groups, V] leaves row r the columns with a 1 in row groups[r]. → values and indices [rows, k],
+    Row r asks for ids asked_ids[asked_offsets[r] : asked_offsets[r + 1]], rising; the `excluded` among them are not
+    among its best. `allowed` [groups, V] leaves row r the columns with a 1 in row groups[r]. → values and indices [rows, k],
     best first, and a value for each id asked for.
     """
 

@@ -26,10 +26,10 @@ class DecodingOptions:
         "gnmt":    s / ((5 + L) / 6) ** length_penalty (Wu et al., 2016, equation 14; they use 0.6 or so).
         0 compares plain log-probabilities, which favours short output.
     rules: when a search is over.
-        "attnkit": a finished hypothesis holds one of `beam` places, and the search ends when no live one can still win;
-        "transformers": as `generate` of Hugging Face transformers with early_stopping = False. `beam` hypotheses live on
-        beside the `beam` best finished ones, until the best live one, at its length now, scores below all of those; an
-        end that max_length forces costs nothing. Converted models use it; with beam 1 both write the same.
+        "attnkit": a finished hypothesis holds one of `beam` places, and the search ends when no live one can win;
+        "transformers": as `generate` of Hugging Face transformers with early_stopping = False. `beam` hypotheses live
+        on beside the `beam` best finished ones, until the best live one, at its length now, scores below all of
+        those; an end that max_length forces costs nothing. With beam 1 both write the same.
     renormalize: the probabilities of a step sum to one again after tokens were forbidden (`renormalize_logits` there).
     no_repeat_ngram: no n-gram of this size occurs twice in a hypothesis; 0 for no rule (Paulus et al., 2018).
     sample: draws each token at random instead of searching; needs beam 1.

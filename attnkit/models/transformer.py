@@ -11,7 +11,7 @@ from attnkit._core import Tensor
 from attnkit._tensor import no_grad
 from attnkit.decoding.protocol import Projection, StepOutput
 from attnkit.models.transformer_config import TransformerConfig
-from attnkit.text.vocabulary import BOS, EOS
+from attnkit.nn import init
 
 
 class LossOutput(NamedTuple):
@@ -29,9 +29,6 @@ class LossOutput(NamedTuple):
 class Transformer(nn.Module):
     """Encoder and decoder with their embeddings. Everything is packed: ids int32 [T], offsets int32 [B + 1]."""
 
-    bos_id = BOS
-    eos_id = EOS
-
     def __init__(self, config: TransformerConfig, source_vocab_size: int, target_vocab_size: int) -> None:
         super().__init__()
         if config.tie_embeddings == "all" and source_vocab_size != target_vocab_size:
@@ -39,7 +36,13 @@ class Transformer(nn.Module):
                 '[transformer] tie_embeddings = "all" needs one vocabulary for both languages, '
                 f"got {source_vocab_size} and {target_vocab_size} entries"
             )
+        if max(config.bos_id, config.eos_id) >= target_vocab_size:
+            raise ValueError(
+                f"[transformer] expected bos_id and eos_id below the {target_vocab_size} target entries, "
+                f"got {config.bos_id} and {config.eos_id}"
+            )
         self.config = config
+        self.bos_id, self.eos_id = config.bos_id, config.eos_id
         self.vocabulary_size = target_vocab_size
         self.source_embedding = self._embedding(source_vocab_size)
         shared = self.source_embedding.weight if config.tie_embeddings == "all" else None
@@ -51,17 +54,25 @@ class Transformer(nn.Module):
             attention_dropout=config.attention_dropout,
         )
         self.encoder = nn.TransformerEncoder(config.encoder_layers, config.d_model, config.heads, config.ffn, **options)
-        self.decoder = nn.TransformerDecoder(config.decoder_layers, config.d_model, config.heads, config.ffn, **options)
+        self.decoder_heads = config.decoder_heads or config.heads
+        self.decoder = nn.TransformerDecoder(
+            config.decoder_layers, config.d_model, self.decoder_heads, config.decoder_ffn or config.ffn, **options
+        )
         self.generator = None if config.tie_embeddings != "none" else nn.Linear(config.d_model, target_vocab_size)
+        has_bias = self.generator is None and config.output_bias
+        self.tied_output_bias = init.constant((target_vocab_size,), 0.0) if has_bias else None
 
     def _embedding(self, vocabulary: int, weight: Tensor | None = None) -> nn.Embedding:
         c = self.config
-        positions: nn.SinusoidalPositions | nn.LearnedPositions | None = None
-        if c.positions == "sinusoidal":
-            positions = nn.SinusoidalPositions(c.d_model)
+        positions: nn.SinusoidalPositions | nn.LearnedPositions | None
+        if c.positions == "none":
+            positions = None
         elif c.positions == "learned":
             positions = nn.LearnedPositions(c.d_model, c.max_length)
-        return nn.Embedding(vocabulary, c.d_model, c.d_model**0.5, positions, c.dropout, weight)
+        else:
+            positions = nn.SinusoidalPositions(c.d_model, halves=c.positions == "sinusoidal-halves")
+        scale = c.d_model**0.5 if c.scale_embeddings else 1.0
+        return nn.Embedding(vocabulary, c.d_model, scale, positions, c.dropout, weight)
 
     @property
     def max_source_length(self) -> int:
@@ -80,7 +91,7 @@ class Transformer(nn.Module):
 
     @property
     def output_bias(self) -> Tensor | None:
-        return None if self.generator is None else self.generator.bias
+        return self.tied_output_bias if self.generator is None else self.generator.bias
 
     def encode(self, source_ids: np.ndarray, source_offsets: np.ndarray) -> Tensor:
         """→ [S, d_model]."""

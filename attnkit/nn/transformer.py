@@ -12,6 +12,7 @@ from attnkit.nn.attention import MultiHeadAttention
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module, ModuleList
 from attnkit.nn.normalisation import LayerNorm
+from attnkit.nn.stochastic_depth import StochasticDepth
 
 
 class FeedForward(Module):
@@ -71,6 +72,7 @@ class TransformerEncoderLayer(Sublayers):
         activation: str = "relu",
         attention_dropout: float | None = None,
         activation_dropout: float | None = None,
+        stochastic_depth: float = 0.0,
     ) -> None:
         super().__init__(dropout, norm)
         self.attention = MultiHeadAttention(d_model, heads, dropout if attention_dropout is None else attention_dropout)
@@ -79,11 +81,32 @@ class TransformerEncoderLayer(Sublayers):
             d_model, ffn, dropout if activation_dropout is None else activation_dropout, activation
         )
         self.feed_forward_norm = LayerNorm(d_model)
+        self.stochastic_depth = StochasticDepth(stochastic_depth)
 
-    def forward(self, x: Tensor, offsets: np.ndarray, causal: bool = False) -> Tensor:
-        attended = self.attention(self.before(self.attention_norm, x), offsets, causal=causal)
-        x = self.after(self.attention_norm, x, attended)
-        return self.after(self.feed_forward_norm, x, self.feed_forward(self.before(self.feed_forward_norm, x)))
+    def forward(self, x: Tensor, offsets: np.ndarray, causal: bool = False, return_weights: bool = False) -> Any:
+        """With return_weights also the flat attention weights."""
+        read = self.before(self.attention_norm, x)
+        attended = self.attention(read, offsets, causal=causal, return_weights=return_weights)
+        attended, weights = attended if return_weights else (attended, None)
+        x = self._rest(x, attended, offsets)
+        return (x, weights) if return_weights else x
+
+    def step(self, x: Tensor, state: DecoderState, layer: int) -> Tensor:
+        """One new token a row, causally: x [rows, d_model] → [rows, d_model]."""
+        read = self.before(self.attention_norm, x)
+        return self._rest(x, self.attention.step(read, state, layer))
+
+    def _rest(self, x: Tensor, attended: Tensor, offsets: np.ndarray | None = None) -> Tensor:
+        x = self._residual(self.attention_norm, x, attended, offsets)
+        hidden = self.feed_forward(self.before(self.feed_forward_norm, x))
+        return self._residual(self.feed_forward_norm, x, hidden, offsets)
+
+    def _residual(self, norm: LayerNorm, x: Tensor, result: Tensor, offsets: np.ndarray | None) -> Tensor:
+        """`after`, where a sequence may go without the sublayer (in training, where there are offsets)."""
+        if offsets is None or not self.stochastic_depth.active:
+            return self.after(norm, x, result)
+        x = self.stochastic_depth(x, ops.dropout(result, self.dropout), offsets)
+        return norm(x) if self.norm == "post" else x
 
 
 class TransformerDecoderLayer(Sublayers):
@@ -138,17 +161,38 @@ class TransformerDecoderLayer(Sublayers):
 
 
 class TransformerEncoder(Module):
-    """A stack of encoder layers; with pre-norm, a last norm."""
+    """A stack of encoder layers; with pre-norm, a last norm.
 
-    def __init__(self, layers: int, d_model: int, heads: int, ffn: int, **options: Any) -> None:
+    `stochastic_depth` is the rate of the last layer; it rises evenly from 0 in the first (Huang et al., 2016).
+    """
+
+    def __init__(
+        self, layers: int, d_model: int, heads: int, ffn: int, stochastic_depth: float = 0.0, **options: Any
+    ) -> None:
         super().__init__()
-        self.layers = ModuleList([TransformerEncoderLayer(d_model, heads, ffn, **options) for _ in range(layers)])
+        # Not a list: a hostile configuration may say any number of layers, and loading stops at the first too many.
+        rates = (stochastic_depth * layer / max(1, layers - 1) for layer in range(layers))
+        self.layers = ModuleList(
+            [TransformerEncoderLayer(d_model, heads, ffn, stochastic_depth=rate, **options) for rate in rates]
+        )
         self.last_norm = LayerNorm(d_model) if options.get("norm") == "pre" else None
 
-    def forward(self, x: Tensor, offsets: np.ndarray, causal: bool = False) -> Tensor:
-        """x [T, d_model] → [T, d_model]."""
+    def forward(self, x: Tensor, offsets: np.ndarray, causal: bool = False, return_weights: bool = False) -> Any:
+        """x [T, d_model] → [T, d_model]. With return_weights also a list of flat attention weights, one a layer."""
+        weights = []
         for layer in self.layers:
-            x = layer(x, offsets, causal)
+            x = layer(x, offsets, causal, return_weights)
+            if return_weights:
+                x, of_layer = x
+                weights.append(of_layer)
+        x = x if self.last_norm is None else self.last_norm(x)
+        return (x, weights) if return_weights else x
+
+    def step(self, x: Tensor, state: DecoderState) -> Tensor:
+        """One new token a row, causally: x [rows, d_model] → [rows, d_model]."""
+        state.advance()
+        for index, layer in enumerate(self.layers):
+            x = layer.step(x, state, index)
         return x if self.last_norm is None else self.last_norm(x)
 
 

@@ -199,6 +199,15 @@ void MultiplyAll(const Kernel& kernel, const MatrixView& a, const float* packed,
   });
 }
 
+void MultiplyInThread(const float* a, int64_t a_row, int64_t m, const PackedMatrix& b, float* c, int64_t c_row,
+                      const Epilogue& epilogue) {
+  if (m <= 0 || b.n <= 0) return;
+  const Kernel& kernel = KernelFor(b.precision);
+  const float* packed = reinterpret_cast<const float*>(b.data.data());
+  const Product product{kernel, {a, a_row, 1}, packed, b.n, b.k, DepthWords(kernel, b.k), c, c_row, epilogue};
+  MultiplyBlock(product, {0, m, 0, b.n});
+}
+
 }  // namespace gemm
 
 PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride,

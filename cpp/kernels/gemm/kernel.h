@@ -122,6 +122,10 @@ Buffer<uint8_t> PackAll(const Kernel& kernel, const MatrixView& b, int64_t k, in
 // C[m, n] = epilogue(A · B) for B from PackAll. Parallel over blocks of C.
 void MultiplyAll(const Kernel& kernel, const MatrixView& a, const float* packed, int64_t m, int64_t n, int64_t k,
                  float* c, int64_t c_row, const Epilogue& epilogue);
+// The product of Gemm (attnkit/kernels/gemm.h) in this thread alone, for callers that run in parallel themselves. Rows
+// of A are contiguous, a_row apart.
+void MultiplyInThread(const float* a, int64_t a_row, int64_t m, const PackedMatrix& b, float* c, int64_t c_row,
+                      const Epilogue& epilogue);
 
 // C = activation(pre) over [rows, columns]; pre may be C.
 void ActivateBlock(Activation activation, const float* pre, float* c, int64_t row_stride, int64_t rows,

@@ -1,4 +1,4 @@
-"""Attention layers."""
+"""Multi-head attention."""
 
 from __future__ import annotations
 
