@@ -111,7 +111,7 @@ Tensor Conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
     return Linear(x, Reshape(weight, {shape.out_channels, shape.channels}), bias, options.activation);
   }
   const Activation activation = options.activation;
-  const kernels::Precision precision = MatmulPrecision();
+  const kernels::Precision precision = ActivationPrecision();
   const bool record = NeedsGrad({x, weight, bias});
   Tensor y({shape.batch, shape.rows.outputs(), shape.columns.outputs(), shape.out_channels}), pre;
   kernels::Epilogue epilogue;
