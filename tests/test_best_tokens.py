@@ -1,0 +1,177 @@
+"""The output layer that gives its best tokens alone, and the search on it, against all log-probabilities."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import attnkit
+from attnkit import _core, ops
+from attnkit.decoding import DecodingOptions, Projection, StepOutput, decode
+from closeness import assert_close
+
+Array = npt.NDArray[np.float32]
+NO_IDS, NO_FLAGS = np.zeros(0, np.int32), np.zeros(0, np.uint8)
+
+
+def numbers(rows: int, columns: int, seed: int) -> Array:
+    return np.random.default_rng(seed).standard_normal((rows, columns)).astype(np.float32)
+
+
+def best(hidden: Array, weight: Array, k: int, bias: Array | None = None) -> Any:
+    rows = np.zeros(len(hidden) + 1, np.int32)
+    output = None if bias is None else attnkit.tensor(bias)
+    args = attnkit.tensor(hidden), attnkit.tensor(weight), output, k, rows, NO_IDS, NO_FLAGS, None, None
+    return _core.best_tokens(*args)[:2]
+
+
+def reference(hidden: Array, weight: Array, bias: Array | float = 0.0) -> npt.NDArray[np.float64]:
+    logits = hidden.astype(np.float64) @ weight.T.astype(np.float64) + bias
+    return logits - np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1, keepdims=True)) - logits.max(
+        1, keepdims=True
+    )
+
+
+@pytest.mark.parametrize("k", [1, 5, 40])
+@pytest.mark.parametrize("size", [(1, 40, 8), (3, 700, 33), (40, 2500, 48)], ids=str)
+def test_the_best_numbers_of_a_log_softmax(size: tuple[int, int, int], k: int, isa: str, threads: int) -> None:
+    rows, vocabulary, width = size
+    hidden, weight, bias = numbers(rows, width, 0), numbers(vocabulary, width, 1), numbers(1, vocabulary, 2)[0]
+    values, indices = best(hidden, weight, k, bias)
+    exact = reference(hidden, weight, bias)
+    assert_close(values, -np.sort(-exact, axis=1)[:, :k], terms=width)
+    assert_close(values, np.take_along_axis(exact, indices.astype(np.int64), axis=1), terms=width)
+    assert all(len(set(row)) == k for row in indices.tolist())
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+def test_rows_and_threads_change_no_bit(precision: str, isa: str) -> None:
+    hidden, weight = numbers(70, 40, 0), numbers(1500, 40, 1)
+    results = []
+    for threads in (1, 2, 3):
+        _core.set_num_threads(threads)
+        with attnkit.precision(precision):
+            results.append(best(hidden, weight, 6))
+            for rows in (1, 2, 33):
+                for whole, part in zip(results[0], best(hidden[:rows], weight, 6), strict=True):
+                    np.testing.assert_array_equal(part, whole[:rows])
+    _core.set_num_threads(2)
+    for result in results[1:]:
+        for whole, part in zip(results[0], result, strict=True):
+            np.testing.assert_array_equal(part, whole)
+
+
+def test_ties_go_to_the_lower_index(isa: str, threads: int) -> None:
+    weight = np.zeros((900, 4), np.float32)
+    weight[[7, 300, 650, 880], 0] = 1.0
+    _, indices = best(np.ones((2, 4), np.float32), weight, 6)
+    np.testing.assert_array_equal(indices, [[7, 300, 650, 880, 0, 1]] * 2)
+
+
+def test_asked_excluded_and_allowed_tokens(isa: str, threads: int) -> None:
+    hidden, weight = numbers(3, 24, 0), numbers(600, 24, 1)
+    allowed = (np.random.default_rng(2).random((2, 600)) < 0.5).astype(np.uint8)
+    groups = np.array([0, 0, 1], np.int32)
+    exact = reference(hidden, weight)
+    for mask in (None, allowed):
+        own = exact if mask is None else np.where(mask[groups] != 0, exact, -np.inf)
+        if mask is not None:
+            own = own - np.log(np.exp(own).sum(1, keepdims=True))
+        top = np.argsort(-own, axis=1)
+        # Row 0 loses its best two, row 1 asks and loses nothing, row 2 asks for nothing.
+        lost, kept = np.sort(top[0, :2]), np.sort(top[1, [0, 3]])
+        ids = np.concatenate([lost, kept]).astype(np.int32)
+        values, indices, asked = _core.best_tokens(
+            attnkit.tensor(hidden), attnkit.tensor(weight), None, 4, np.array([0, 2, 4, 4], np.int32), ids,
+            np.array([1, 1, 0, 0], np.uint8), mask, None if mask is None else groups,
+        )  # fmt: skip
+        np.testing.assert_array_equal(indices, [top[0, 2:6], top[1, :4], top[2, :4]])
+        assert_close(asked, np.concatenate([own[0, lost], own[1, kept]]), terms=24)
+        assert_close(values, np.take_along_axis(own, indices.astype(np.int64), axis=1), terms=24)
+
+
+def test_errors() -> None:
+    hidden, weight = attnkit.tensor(numbers(2, 4, 0)), attnkit.tensor(numbers(9, 4, 1))
+    none = np.zeros(3, np.int32), NO_IDS, NO_FLAGS, None, None
+    for arguments, message in (
+        ((hidden, weight, None, 10, *none), r"\[best_tokens\] expected k in \[1, 9\], got 10"),
+        ((hidden, attnkit.tensor(numbers(9, 5, 1)), None, 1, *none), r"expected hidden \[rows, D\] and weight"),
+        ((hidden, weight, None, 1, np.zeros(2, np.int32), *none[1:]), r"expected asked_offsets \[3\]"),
+        (
+            (hidden, weight, None, 1, np.array([0, 1, 1], np.int32), np.array([9], np.int32), np.ones(1, np.uint8))
+            + (None, None),
+            "expected asked_ids that rise from 0 to below 9, got 9",
+        ),
+        ((hidden, weight, None, 1, *none[:3], np.ones((1, 9), np.uint8), np.array([0, 1], np.int32)), "groups below 1"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            _core.best_tokens(*arguments)
+
+
+class ProjectionModel:
+    """Looks up a hidden state by the last token and the source; `dense` gives log-probabilities, else a projection."""
+
+    bos_id, eos_id, max_target_length, vocabulary_size = 0, 1, None, 120
+
+    def __init__(self, dense: bool) -> None:
+        self.dense = dense
+        self.hidden, self.weight = numbers(120, 16, 3), attnkit.tensor(numbers(120, 16, 4) * 1.5)
+        self.weight_array = numbers(120, 16, 4) * 1.5
+
+    def start(self, source_ids: Any, source_offsets: Any) -> Any:
+        return ProjectionState([part.tolist() for part in np.split(source_ids, source_offsets[1:-1])])
+
+    def step(self, state: Any, ids: npt.NDArray[np.int32], attention: bool = False) -> StepOutput:
+        shifts = np.array([sum(source) % 7 for source in state.sources])
+        state.position += 1
+        hidden = np.stack([self.hidden[(i + 13 * s + state.position) % 120] for i, s in zip(ids, shifts, strict=True)])
+        if self.dense:
+            return StepOutput(ops.log_softmax(ops.linear(hidden, self.weight_array)))
+        return StepOutput(projection=Projection(attnkit.tensor(hidden), self.weight, None))
+
+
+class ProjectionState:
+    def __init__(self, sources: list[list[int]]) -> None:
+        self.sources, self.position = sources, 0
+
+    @property
+    def rows(self) -> int:
+        return len(self.sources)
+
+    def select(self, rows: npt.NDArray[np.int32]) -> None:
+        self.sources = [self.sources[row] for row in rows]
+
+
+OPTIONS = [
+    dict(beam=1),
+    dict(beam=4, nbest=4),
+    dict(beam=3, min_length=6, max_length=7),
+    dict(beam=4, no_repeat_ngram=2, max_length=20),
+    dict(beam=4, rules="transformers", renormalize=True, max_length=8),
+    dict(beam=1, sample=True, seed=5, top_k=10, max_length=6),
+]
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("prefixes", [None, [[5, 6, 7], [], [9]]], ids=["free", "prefix"])
+def test_the_search_finds_the_same(options: dict[str, Any], prefixes: Any) -> None:
+    ids, offsets = np.array([3, 1, 8, 8, 1, 5, 1], np.int32), np.array([0, 2, 5, 7], np.int32)
+    found = [
+        decode(ProjectionModel(dense), ids, offsets, DecodingOptions(**options), prefixes=prefixes, suppress=[2, 40])
+        for dense in (True, False)
+    ]
+    for wanted, got in zip(*found, strict=True):
+        assert len(wanted) == len(got) == options.get("nbest", 1)
+        for a, b in zip(wanted, got, strict=True):
+            assert a.tokens.tolist() == b.tokens.tolist() and a.cut == b.cut
+            assert_close(b.score, a.score, terms=20)
+
+
+def test_nan_is_reported() -> None:
+    model = ProjectionModel(False)
+    model.hidden[:] = np.nan
+    with pytest.raises(FloatingPointError, match="the model gave NaN for sentence 0 at token 0"):
+        decode(model, np.array([3, 1], np.int32), np.array([0, 2], np.int32))

@@ -1,0 +1,116 @@
+"""A step of a Transformer's decoder: all layers in one call against layer by layer, and its attention by formula."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+import attnkit
+from attnkit import _core, nn
+from closeness import assert_close
+
+OFFSETS = np.array([0, 4, 5, 16], np.int32)
+
+
+def numbers(*shape: int, seed: int) -> npt.NDArray[np.float32]:
+    return np.random.default_rng(seed).standard_normal(shape).astype(np.float32)
+
+
+def stack(width: int = 32, heads: int = 2, **options: Any) -> nn.TransformerDecoder:
+    attnkit.manual_seed(1)
+    decoder = nn.TransformerDecoder(2, width, heads, 48, **options)
+    for number, parameter in enumerate(decoder.parameters()):  # biases and norms that do something
+        parameter.copy_(numbers(*parameter.shape, seed=number) * 0.3)
+    decoder.eval()
+    return decoder
+
+
+def run(decoder: nn.TransformerDecoder, fused: bool, width: int) -> list[Any]:
+    """Six steps in which rows repeat, change places and go: hidden states and weights of each."""
+    with attnkit.no_grad():
+        state = decoder.start(attnkit.tensor(numbers(16, width, seed=5)), OFFSETS)
+        whole = decoder.fuse() if fused else None
+        results = []
+        for step, rows in enumerate(([0, 1, 2], [0, 0, 1, 2, 2], [1, 0, 2, 4], [3, 1], [1], [0])):
+            x = attnkit.tensor(numbers(state.rows, width, seed=20 + step))
+            results += decoder.step(x, state, whole, return_weights=True)
+            state.select(np.array(rows, np.int32))
+    return [np.array(result) for result in results]
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+@pytest.mark.parametrize("options", [{"norm": "pre"}, {"norm": "post", "activation": "silu"}], ids=str)
+def test_one_call_equals_layer_by_layer(options: dict[str, Any], precision: str, isa: str) -> None:
+    decoder = stack(**options)
+    with attnkit.precision(precision):
+        for whole, composed in zip(run(decoder, True, 32), run(decoder, False, 32), strict=True):
+            np.testing.assert_array_equal(whole, composed)
+
+
+def test_other_layers_run_one_by_one() -> None:
+    class Louder(nn.TransformerDecoderLayer):
+        pass
+
+    decoder = stack()
+    decoder.layers = nn.ModuleList([Louder(32, 2, 48) for _ in range(2)])
+    assert decoder.fuse() is None
+
+
+# Head sizes of whole vectors, of a part of one, and of several and a part; histories around four and a vector.
+@pytest.mark.parametrize("d_head", [5, 16, 24, 64])
+def test_attention_of_a_step(d_head: int, isa: str, threads: int) -> None:
+    heads, width = 3, 3 * d_head
+    memory = numbers(16, 2 * width, seed=1)
+    state = _core.DecoderState([attnkit.tensor(memory)], OFFSETS)
+    keys: list[npt.NDArray[np.float32]] = []
+    for step in range(21):
+        state.advance()
+        projected = numbers(3, 3 * width, seed=100 + step)
+        keys.append(projected[:, width:])
+        got = np.array(_core.cached_attention(attnkit.tensor(projected), state, 0, heads))
+        looked, weights = _core.memory_attention(attnkit.tensor(projected[:, :width].copy()), state, 0, heads, True)
+        for row in range(3):
+            own = np.stack([key[row] for key in keys])
+            expected, _ = attend(projected[row, :width], own, heads)
+            assert_close(got[row], expected, terms=d_head + len(own))
+            source = memory[OFFSETS[row] : OFFSETS[row + 1]]
+            expected, mean = attend(projected[row, :width], source, heads)
+            assert_close(np.array(looked)[row], expected, terms=d_head + len(source))
+            padded = np.zeros(11)
+            padded[: len(source)] = mean
+            assert_close(np.array(weights)[row], padded, terms=d_head)
+
+
+def attend(query: Any, keys_values: Any, heads: int) -> tuple[Any, Any]:
+    """softmax(q · k / √d) · v for each head, and the mean of the weights over heads."""
+    keys, values = np.split(keys_values.astype(np.float64), 2, axis=1)
+    q, k, v = (x.reshape(*x.shape[:-1], heads, -1) for x in (query.astype(np.float64), keys, values))
+    scores = np.einsum("hd,jhd->hj", q, k) / np.sqrt(q.shape[-1])
+    weights = np.exp(scores - scores.max(1, keepdims=True))
+    weights /= weights.sum(1, keepdims=True)
+    return np.einsum("hj,jhd->hd", weights, v).ravel(), weights.mean(0)
+
+
+def test_a_source_of_no_token_gives_zeros() -> None:
+    state = _core.DecoderState([attnkit.tensor(numbers(2, 16, seed=0))], np.array([0, 0, 2], np.int32))
+    result, weights = _core.memory_attention(attnkit.tensor(numbers(2, 8, seed=1)), state, 0, 2, True)
+    assert not np.array(result)[0].any() and not np.array(weights)[0].any() and np.array(result)[1].any()
+
+
+def test_errors() -> None:
+    keys = attnkit.tensor(numbers(4, 16, seed=0))
+    offsets = np.array([0, 4], np.int32)
+    state = _core.DecoderState([keys], offsets)
+    query = attnkit.tensor(numbers(1, 24, seed=1))
+    for call, message in (
+        (lambda: _core.DecoderState([keys], np.array([0, 3], np.int32)), r"offsets up to S, got \[4, 16\] and 3"),
+        (lambda: _core.cached_attention(query, state, 0, 2), r"expected a state that was advanced"),
+        (lambda: _core.memory_attention(query, state, 0, 2, False), r"expected a query of shape \[1, 8\], got \[1, 24\]"),
+        (lambda: state.select(np.array([1], np.int32)), r"\[decoder_state\] expected rows below 1, got 1"),
+        (lambda: stack().fuse().step(query, state), r"\[decoder_step\] expected a state of 2 layers of width 32"),  # type: ignore[union-attr]
+    ):
+        with pytest.raises(ValueError, match=message):
+            call()
