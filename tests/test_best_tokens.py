@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from closeness import assert_close
 
 import attnkit
 from attnkit import _core, ops
 from attnkit.decoding import DecodingOptions, Projection, StepOutput, decode
-from closeness import assert_close
 
 Array = npt.NDArray[np.float32]
 NO_IDS, NO_FLAGS = np.zeros(0, np.int32), np.zeros(0, np.uint8)
@@ -30,8 +30,10 @@ def best(hidden: Array, weight: Array, k: int, bias: Array | None = None) -> Any
 
 def reference(hidden: Array, weight: Array, bias: Array | float = 0.0) -> npt.NDArray[np.float64]:
     logits = hidden.astype(np.float64) @ weight.T.astype(np.float64) + bias
-    return logits - np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1, keepdims=True)) - logits.max(
-        1, keepdims=True
+    return (
+        logits
+        - np.log(np.exp(logits - logits.max(1, keepdims=True)).sum(1, keepdims=True))
+        - logits.max(1, keepdims=True)
     )
 
 
@@ -101,8 +103,16 @@ def test_errors() -> None:
         ((hidden, attnkit.tensor(numbers(9, 5, 1)), None, 1, *none), r"expected hidden \[rows, D\] and weight"),
         ((hidden, weight, None, 1, np.zeros(2, np.int32), *none[1:]), r"expected asked_offsets \[3\]"),
         (
-            (hidden, weight, None, 1, np.array([0, 1, 1], np.int32), np.array([9], np.int32), np.ones(1, np.uint8))
-            + (None, None),
+            (
+                hidden,
+                weight,
+                None,
+                1,
+                np.array([0, 1, 1], np.int32),
+                np.array([9], np.int32),
+                np.ones(1, np.uint8),
+                *none[3:],
+            ),
             "expected asked_ids that rise from 0 to below 9, got 9",
         ),
         ((hidden, weight, None, 1, *none[:3], np.ones((1, 9), np.uint8), np.array([0, 1], np.int32)), "groups below 1"),

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from closeness import assert_close
 
 import attnkit
 from attnkit import _core, nn
-from closeness import assert_close
 
 OFFSETS = np.array([0, 4, 5, 16], np.int32)
 
@@ -108,7 +108,10 @@ def test_errors() -> None:
     for call, message in (
         (lambda: _core.DecoderState([keys], np.array([0, 3], np.int32)), r"offsets up to S, got \[4, 16\] and 3"),
         (lambda: _core.cached_attention(query, state, 0, 2), r"expected a state that was advanced"),
-        (lambda: _core.memory_attention(query, state, 0, 2, False), r"expected a query of shape \[1, 8\], got \[1, 24\]"),
+        (
+            lambda: _core.memory_attention(query, state, 0, 2, False),
+            r"expected a query of shape \[1, 8\], got \[1, 24\]",
+        ),
         (lambda: state.select(np.array([1], np.int32)), r"\[decoder_state\] expected rows below 1, got 1"),
         (lambda: stack().fuse().step(query, state), r"\[decoder_step\] expected a state of 2 layers of width 32"),  # type: ignore[union-attr]
     ):

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from closeness import FLOAT32, assert_close
 
 import attnkit
 from attnkit import _core, nn, ops
 from attnkit.models import TransformerConfig, build_model
-from closeness import FLOAT32, assert_close
 
 Array = npt.NDArray[np.float32]
 

@@ -1,0 +1,151 @@
+"""Batches on worker threads: order, errors, the end of the work, and memory over long streams."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from untrained_model import ENGLISH, write_untrained_model
+
+import attnkit
+from attnkit import _core
+from attnkit.decoding.workers import Stop, Stopped, fair_share, run_batches
+
+
+@pytest.fixture(autouse=True)
+def _three_threads() -> Iterator[None]:
+    before = _core.get_num_threads()
+    _core.set_num_threads(3)
+    yield
+    _core.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    path = tmp_path_factory.mktemp("model")
+    write_untrained_model(path)
+    return str(path)
+
+
+def lines(count: int) -> list[str]:
+    return [" ".join(ENGLISH[(i + j) % 10] for j in range(1 + i * 7 % 6)) for i in range(count)]
+
+
+def test_results_come_in_order_from_several_threads() -> None:
+    seen = set()
+
+    def work(number: int, stop: Stop) -> int:
+        seen.add((threading.get_ident(), _core.get_num_threads()))
+        time.sleep(0.02 * (5 - number % 5))
+        return number * number
+
+    assert list(run_batches(work, range(12))) == [n * n for n in range(12)]
+    assert len(seen) == 3 and {threads for _, threads in seen} == {1}
+    assert _core.get_num_threads() == 3
+
+
+def test_two_batches_share_the_threads_and_one_has_all() -> None:
+    _core.set_num_threads(4)
+    assert list(run_batches(lambda _, stop: _core.get_num_threads(), [0, 1])) == [2, 2]
+    assert list(run_batches(lambda _, stop: _core.get_num_threads(), [0])) == [4]
+    assert list(run_batches(lambda batch, stop: batch, [])) == []
+
+
+def test_an_error_ends_the_others() -> None:
+    ended = []
+
+    def work(number: int, stop: Stop) -> int:
+        if number == 1:
+            raise ValueError("broken")
+        while number > 1 and not stop.requested:
+            time.sleep(0.001)
+        ended.append(number)
+        return number
+
+    results = run_batches(work, range(30))
+    assert next(results) == 0
+    with pytest.raises(ValueError, match="broken"):
+        next(results)
+    assert len(ended) < 30
+
+
+def test_nobody_works_after_the_iterator_is_closed() -> None:
+    begun = []
+
+    def work(number: int, stop: Stop) -> int:
+        begun.append(number)
+        while number and not stop.requested:
+            time.sleep(0.001)
+        return number
+
+    results = run_batches(work, range(50))
+    next(results)
+    results.close()  # type: ignore[attr-defined]
+    assert len(begun) < 50 and threading.active_count() == 1
+
+
+def test_a_search_that_is_stopped(model: str) -> None:
+    translator = attnkit.load(model)
+    stop = Stop()
+    stop.requested = True
+    source = translator._read(0, "the cat", "", None)
+    with pytest.raises(Stopped):
+        translator._decode(attnkit.translator.decoding_options(), False, None, [source], stop)  # type: ignore[attr-defined]
+
+
+def test_shares_are_fair() -> None:
+    assert fair_share(9000, 1024) == 1024
+    assert fair_share(1500, 1024) == 500
+    assert fair_share(100, 1024) == 128  # too few to be shared
+    assert fair_share(9000, 50) == 50
+
+
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_threads_change_no_translation(model: str, precision: str) -> None:
+    translator = attnkit.load(model, precision=precision)
+    found = []
+    for threads in (1, 3):
+        _core.set_num_threads(threads)
+        found.append(translator.translate(lines(300), beam=3, batch_tokens=200))
+    for alone, shared in zip(*found, strict=True):
+        assert (alone.text, alone.score) == (shared.text, shared.score)
+
+
+def test_an_interrupt_ends_a_translation(model: str, tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("".join(f"{line}\n" for line in lines(500)) * 400)
+    command = [sys.executable, "-m", "attnkit.cli.main", "translate", model, "-i", str(tmp_path / "text")]
+    command += ["--window", "500", "--threads", "2"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        written, complaint = process.communicate(timeout=30)
+    assert process.returncode == 130 and complaint.decode().splitlines() == ["attnkit: interrupted"]
+    assert written.count(b"\n") < 100_000
+
+
+def test_memory_stays_flat_over_a_long_stream(model: str, tmp_path: Path) -> None:
+    script = tmp_path / "stream.py"
+    script.write_text(
+        "import itertools, sys\n"
+        "import attnkit\n"
+        "translator = attnkit.load(sys.argv[1], precision='int8', threads=2)\n"
+        "words = 'the cat dog sees a house'.split()\n"
+        "lines = (' '.join(words[: 1 + i % 6]) for i in itertools.count())\n"
+        "resident = lambda: int(open('/proc/self/statm').read().split()[1]) * 4096\n"
+        "sizes = []\n"
+        "for i, _ in enumerate(translator.translate_stream(lines, beam=2, max_length=5), 1):\n"
+        "    if i in (4096, 12288):\n"
+        "        sizes.append(resident())\n"
+        "    if i == 12288:\n"
+        "        break\n"
+        "print(sizes[1] - sizes[0])\n"
+    )
+    done = subprocess.run([sys.executable, script, model], capture_output=True, timeout=120, check=True)
+    assert int(done.stdout) < 4 << 20, f"{int(done.stdout):,} bytes more after 8,192 lines"
