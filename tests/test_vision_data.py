@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import struct
@@ -190,16 +191,18 @@ def test_holding_out_is_a_partition_that_the_seed_decides() -> None:
 PLAIN = Preprocessing(size=1, channels=1, mean=(0.0,), deviation=(1 / 255,))
 
 
-def loader(data: ImageData, batch: int = 4, **options: object) -> ImageLoader:
+def loader(data: ImageData, batch: int = 4, mixup: float = 0.0, **options: object) -> ImageLoader:
     captions = None
     if data.captions is not None:
         captions = [[[int(n) + 10 for n in text.split()] for text in texts] for texts in data.captions]
-    classes = None if captions is not None else data.numbered(data.classes(), "train")
-    return ImageLoader(data, PLAIN, batch, Targets(classes, captions), bos=2, eos=3, **options)  # type: ignore[arg-type]
+    targets: Targets = Classes(data.numbered(data.classes(), "train"), mixup)
+    if captions is not None:
+        targets = Captions(captions, bos=2, eos=3)
+    return ImageLoader(data.pictures, targets, PLAIN, batch, **options)  # type: ignore[arg-type]
 
 
 def shown(batch: object) -> tuple[object, ...]:
-    fields = [getattr(batch, name) for name in batch.__slots__]  # type: ignore[attr-defined]
+    fields = [getattr(batch, field.name) for field in dataclasses.fields(batch)]  # type: ignore[arg-type]
     return tuple(value.tolist() if isinstance(value, np.ndarray) else value for value in fields)
 
 
@@ -233,7 +236,7 @@ def test_captions_are_packed_and_come_in_turn() -> None:
 
 
 def test_order_and_augmentation_depend_on_seed_epoch_and_image_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    options = {"augmentation": AugmentationConfig(operations=2, erase=0.5, mixup=0.4)}
+    options = {"augmentation": AugmentationConfig(operations=2, erase=0.5), "mixup": 0.4}
     many = [shown(batch) for _ in range(2) for batch in loader(numbered(20), seed=5, **options)]
     monkeypatch.setattr("attnkit.vision.loader._WORKERS", 1)
     monkeypatch.setattr("attnkit.vision.loader._AHEAD", 1)
@@ -257,7 +260,7 @@ def test_resumed_anywhere(done: int) -> None:
             result += [shown(batch) for batch in [next(batches, None)] if batch is not None]
         return result
 
-    options = {"augmentation": AugmentationConfig(shift=1, mixup=0.2)}
+    options = {"augmentation": AugmentationConfig(shift=1), "mixup": 0.2}
     whole = endless(loader(numbered(10), **options))
     stopped = loader(numbered(10), **options)
     for _ in range(done):
@@ -281,11 +284,12 @@ def test_states_of_other_data_are_refused() -> None:
 
 
 def test_mixup_blends_images_and_tells_the_labels() -> None:
-    batch = next(loader(numbered(8), batch=8, augmentation=AugmentationConfig(mixup=1.0)))
-    assert 0.0 < batch.share < 1.0
+    batch = next(loader(numbered(8), batch=8, mixup=1.0))
+    assert 0.0 < batch.share[0] < 1.0 and len(set(batch.share)) == 1
     pure = {int(index): float(index) for index in batch.indices}
+    share = float(batch.share[0])
     for image, index, other in zip(batch.images.reshape(-1), batch.indices, batch.other_labels, strict=True):
-        partner = (image - batch.share * pure[int(index)]) / (1 - batch.share)
+        partner = (image - share * pure[int(index)]) / (1 - share)
         assert abs(partner - round(partner)) < 1e-3 and round(partner) % 3 == other
 
 
@@ -294,7 +298,7 @@ def test_a_broken_image_is_named_and_the_workers_are_at_work_ahead(tmp_path: Pat
 
     (tmp_path / "a.png").write_bytes(b"broken")
     with pytest.raises(ValueError, match=r"a\.png"):
-        next(ImageLoader(ImageData(ImageFiles([tmp_path / "a.png"])), PLAIN, 1))
+        next(ImageLoader(ImageFiles([tmp_path / "a.png"]), Classes(np.zeros(1, np.int32)), PLAIN, 1))
     started = threading.Event()
 
     class Watched(PixelArray):
@@ -303,7 +307,9 @@ def test_a_broken_image_is_named_and_the_workers_are_at_work_ahead(tmp_path: Pat
                 started.set()
             return super().get(index, channels, at_least)
 
-    batches = ImageLoader(ImageData(Watched(np.zeros((4, 1, 1), np.uint8))), PLAIN, 1, shuffle=False)
+    batches = ImageLoader(
+        Watched(np.zeros((4, 1, 1), np.uint8)), Classes(np.zeros(4, np.int32)), PLAIN, 1, shuffle=False
+    )
     next(batches)
     assert started.wait(10)
 

@@ -11,11 +11,20 @@ from typing import Any, NamedTuple
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
 from attnkit.models.han_config import HanConfig
+from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.models.vit_config import ViTConfig
 
-ModelConfig = TransformerConfig | TransformerClassifierConfig | HanConfig | DecoderOnlyConfig | ViTConfig | CNNConfig
+ModelConfig = (
+    TransformerConfig
+    | RecurrentConfig
+    | TransformerClassifierConfig
+    | HanConfig
+    | DecoderOnlyConfig
+    | ViTConfig
+    | CNNConfig
+)
 """Any model's configuration: the union, by `type`, of all."""
 
 
@@ -32,6 +41,11 @@ ENTRIES = (
     Entry(
         TransformerConfig,
         "attnkit.models.transformer:Transformer",
+        ("source_vocab_size", "target_vocab_size"),
+    ),
+    Entry(
+        RecurrentConfig,
+        "attnkit.models.recurrent:Recurrent",
         ("source_vocab_size", "target_vocab_size"),
     ),
     Entry(

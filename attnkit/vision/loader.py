@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import collections
 import random
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from attnkit.models.classification import ImageBatch
 from attnkit.vision.augmentation import AugmentationConfig, Augmenter
-from attnkit.vision.data import ImageData
-from attnkit.vision.mixup import mix
+from attnkit.vision.data import Pictures
 from attnkit.vision.preprocessing import Preprocessing
+from attnkit.vision.targets import CaptionBatch, Targets
 
-Int32Array = npt.NDArray[np.int32]
+Batch = ImageBatch | CaptionBatch
 Int64Array = npt.NDArray[np.int64]
 
 # Pillow and NumPy work without the GIL most of the time, and so does the training step: more threads than this only
@@ -26,40 +25,11 @@ _WORKERS = 2
 _AHEAD = 4  # batches that are ready or being made
 
 
-@dataclass(frozen=True, slots=True)
-class Targets:
-    """What is learnt for each image: its class, or the ids of its captions, at least one. Both may be None."""
-
-    classes: Int32Array | None = None
-    captions: Sequence[Sequence[Sequence[int]]] | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class ImageBatch:
-    """B images [B, H, W, C] with what is known of them, labels and ids int32.
-
-    labels [B]: classes; with mixup an image is `share` of its own and the rest of an image with `other_labels` [B].
-    target_input_ids [T] (bos, then a caption) and target_labels [T] (the caption, then eos) share target_offsets
-    [B + 1]. indices [B] says which images of the data they are. tokens: the number of labels, B or T.
-    """
-
-    images: npt.NDArray[np.float32]
-    indices: Int32Array
-    tokens: int
-    labels: Int32Array | None = None
-    other_labels: Int32Array | None = None
-    share: float = 1.0
-    target_input_ids: Int32Array | None = None
-    target_labels: Int32Array | None = None
-    target_offsets: Int32Array | None = None
-
-
 class ImageLoader:
     """Iterates over batches, epoch after epoch: each `for` loop runs to the end of the current epoch.
 
-    An epoch shows every image once. Which images a batch has, how they are augmented and, of several captions, which
-    one comes with an image depend on `seed`, the epoch and the image alone, not on the workers. From one epoch to the
-    next an image goes through its captions in turn. With `shuffle=False` every epoch goes through the images in order.
+    An epoch shows every image once. Which images a batch has and how they are augmented depends on `seed`, the epoch
+    and the image alone, not on the workers. With `shuffle=False` every epoch goes through the images in order.
 
     `state_dict()` between any two batches, given to `load_state_dict()` of a loader of the same data, continues with
     the same next batch.
@@ -67,14 +37,12 @@ class ImageLoader:
 
     def __init__(
         self,
-        data: ImageData,
+        pictures: Pictures,
+        targets: Targets,
         preprocessing: Preprocessing,
         batch_images: int,
-        targets: Targets = Targets(),
         *,
         augmentation: AugmentationConfig | None = None,
-        bos: int = 0,
-        eos: int = 0,
         seed: int = 1,
         shuffle: bool = True,
     ) -> None:
@@ -82,15 +50,13 @@ class ImageLoader:
             raise ValueError(f"[loader] expected batch_images of at least 1, got {batch_images}")
         if not 0 <= seed < 1 << 64:
             raise ValueError(f"[loader] expected a seed of 64 bits, got {seed}")
-        self._data, self._preprocessing, self._targets = data, preprocessing, targets
+        self._pictures, self._targets, self._preprocessing = pictures, targets, preprocessing
         self._augmenter = None if augmentation is None else Augmenter(augmentation, preprocessing)
-        self._mixup = augmentation.mixup if augmentation is not None and targets.classes is not None else 0.0
         self._batch_images, self._seed, self._shuffle = batch_images, seed, shuffle
-        self._bos, self._eos = bos, eos
         self._epoch = self._index = 0
         self._orders: dict[int, Int64Array] = {}
         self._executor: ThreadPoolExecutor | None = None
-        self._jobs: collections.deque[tuple[int, int, Future[ImageBatch]]] = collections.deque()
+        self._jobs: collections.deque[tuple[int, int, Future[Batch]]] = collections.deque()
 
     @property
     def epoch(self) -> int:
@@ -104,12 +70,12 @@ class ImageLoader:
 
     def __len__(self) -> int:
         """The number of batches in an epoch."""
-        return -(-len(self._data) // self._batch_images)
+        return -(-len(self._pictures) // self._batch_images)
 
-    def __iter__(self) -> Iterator[ImageBatch]:
+    def __iter__(self) -> Iterator[Batch]:
         return self
 
-    def __next__(self) -> ImageBatch:
+    def __next__(self) -> Batch:
         if self._index >= len(self):
             self._epoch += 1
             self._index = 0
@@ -138,11 +104,10 @@ class ImageLoader:
         self._jobs.clear()
 
     def _settings(self) -> dict[str, int]:
-        captions = self._targets.captions or ()
         return {
             "seed": self._seed,
-            "images": len(self._data),
-            "captions": sum(map(len, captions)),
+            "images": len(self._pictures),
+            "targets": self._targets.count(),
             "batch_images": self._batch_images,
             "shuffle": int(self._shuffle),
         }
@@ -167,7 +132,7 @@ class ImageLoader:
         if epoch not in self._orders:
             # Raw bits, which NumPy keeps the same for ever; see attnkit.text.batching.
             philox = np.random.Philox(key=np.array([self._seed, epoch], dtype=np.uint64))
-            count = len(self._data)
+            count = len(self._pictures)
             order = np.argsort(philox.random_raw(count), kind="stable") if self._shuffle else np.arange(count)
             self._orders = {each: known for each, known in self._orders.items() if each >= self._epoch}
             self._orders[epoch] = order.astype(np.int64)
@@ -175,45 +140,14 @@ class ImageLoader:
 
     # ----- One batch, by one worker
 
-    def _make(self, chosen: Int64Array, epoch: int) -> ImageBatch:
+    def _make(self, chosen: Int64Array, epoch: int) -> Batch:
         images = np.stack([self._image(int(index), epoch) for index in chosen])
-        indices = chosen.astype(np.int32)
-        if self._targets.captions is not None:
-            return self._with_captions(images, indices, epoch)
-        if self._targets.classes is None:
-            return ImageBatch(images, indices, len(indices))
-        labels = self._targets.classes[indices]
-        if not self._mixup:
-            return ImageBatch(images, indices, len(indices), labels)
-        others, share = mix(images, self._mixup, self._random("mixup", int(chosen[0]), epoch))
-        return ImageBatch(images, indices, len(indices), labels, labels[others], share)
+        return self._targets.batch(images, chosen.astype(np.int32), epoch, self._seed)
 
     def _image(self, index: int, epoch: int) -> npt.NDArray[np.float32]:
         prepare = self._preprocessing
-        picture = self._data.pictures.get(index, prepare.channels, prepare.size)
+        picture = self._pictures.get(index, prepare.channels, prepare.size)
         if self._augmenter is None:
             return prepare.array(prepare.fitted(picture))
-        return prepare.array(self._augmenter(picture, self._random("augment", index, epoch)))
-
-    def _random(self, purpose: str, index: int, epoch: int) -> random.Random:
-        return random.Random(f"{purpose} {self._seed} {epoch} {index}")
-
-    def _with_captions(self, images: npt.NDArray[np.float32], indices: Int32Array, epoch: int) -> ImageBatch:
-        captions = [self._caption(int(index), epoch) for index in indices]
-        offsets = np.cumsum([0, *(len(caption) + 1 for caption in captions)]).astype(np.int32)
-        inputs = [token for caption in captions for token in (self._bos, *caption)]
-        labels = [token for caption in captions for token in (*caption, self._eos)]
-        return ImageBatch(
-            images,
-            indices,
-            len(labels),
-            target_input_ids=np.array(inputs, np.int32),
-            target_labels=np.array(labels, np.int32),
-            target_offsets=offsets,
-        )
-
-    def _caption(self, index: int, epoch: int) -> Sequence[int]:
-        assert self._targets.captions is not None  # the caller has looked
-        captions = self._targets.captions[index]
-        first = zlib.crc32(f"{self._seed} {index}".encode()) % len(captions)
-        return captions[(first + epoch) % len(captions)]
+        draw = random.Random(f"augment {self._seed} {epoch} {index}")
+        return prepare.array(self._augmenter(picture, draw))
