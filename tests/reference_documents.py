@@ -26,7 +26,9 @@ def attention_pooling(
     return pooled, weights
 
 
-def han(parameters: Weights, ids: Ids, sentence_offsets: Ids, document_offsets: Ids) -> tuple[Array64, Array64, Array64]:
+def han(
+    parameters: Weights, ids: Ids, sentence_offsets: Ids, document_offsets: Ids
+) -> tuple[Array64, Array64, Array64]:
     """(logits [B, classes], word weights [T], sentence weights [S])."""
     p = {name: np.asarray(array, np.float64) for name, array in parameters.items()}
 

@@ -100,7 +100,9 @@ def test_the_transformer_is_pytorchs(pooling: str) -> None:
     logits = model(batch_of(documents)).numpy()
     size = SMALL_TRANSFORMER
     layers = [
-        torch.nn.TransformerEncoderLayer(size["d_model"], size["heads"], size["ffn"], 0.0, batch_first=True, norm_first=True)
+        torch.nn.TransformerEncoderLayer(
+            size["d_model"], size["heads"], size["ffn"], 0.0, batch_first=True, norm_first=True
+        )
         for _ in range(size["layers"])
     ]
     for ours, theirs in zip(model.encoder.layers, layers, strict=True):  # type: ignore[attr-defined]

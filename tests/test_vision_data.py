@@ -307,7 +307,9 @@ def test_a_broken_image_is_named_and_the_workers_are_at_work_ahead(tmp_path: Pat
                 started.set()
             return super().get(index, channels, at_least)
 
-    batches = ImageLoader(Watched(np.zeros((4, 1, 1), np.uint8)), Classes(np.zeros(4, np.int32)), PLAIN, 1, shuffle=False)
+    batches = ImageLoader(
+        Watched(np.zeros((4, 1, 1), np.uint8)), Classes(np.zeros(4, np.int32)), PLAIN, 1, shuffle=False
+    )
     next(batches)
     assert started.wait(10)
 
