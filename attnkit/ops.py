@@ -315,8 +315,8 @@ def packed_attention(
 def cached_attention(projected: Tensor, state: _core.DecoderState, layer: int, heads: int) -> Tensor:
     """Self-attention in a step of decoding, never recorded.
 
-    projected [rows, 3·D] is the query, key and value of each row's newest token. Its key and value are kept in the state,
-    which must have been advanced; the query attends to them and to those of the tokens before.
+    projected [rows, 3·D] is the query, key and value of each row's newest token. Its key and value are kept in the
+    state, which must have been advanced; the query attends to them and to those of the tokens before.
     """
     return _core.cached_attention(projected, state, layer, heads)
 

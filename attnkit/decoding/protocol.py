@@ -39,8 +39,8 @@ class StepOutput:
     """What one step returns for the R rows of a state.
 
     log_probs [R, V]: log-probabilities of the next token, C-contiguous and writable; they are overwritten by the caller
-    and need stay valid only until the next step. A model that ends in a linear layer gives a `projection` instead, which
-    is faster; log_probs are then made when they are asked for.
+    and need stay valid only until the next step. A model that ends in a linear layer gives a `projection` instead,
+    which is faster; log_probs are then made when they are asked for.
     attention [R, S]: weights over the source, zero beyond a row's own source (S is at least the longest source among
     the rows). The array belongs to the caller. None unless it was asked for.
     """

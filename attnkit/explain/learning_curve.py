@@ -10,7 +10,6 @@ from pathlib import Path
 
 from .chart import BLUE, GREEN, ORANGE, Curve, CurvePanel, Points, draw_chart
 
-
 # What validations measure beside the loss: the key of a row, the panel's title and the curve's name. The first that the
 # rows have is drawn.
 _QUALITY = (

@@ -35,7 +35,7 @@ class TranslateConfig(
     """How it is evaluated."""
 
     def __post_init__(self) -> None:
-        if (self.model.bos_id, self.model.eos_id) != (BOS, EOS):
+        if isinstance(self.model, TransformerConfig) and (self.model.bos_id, self.model.eos_id) != (BOS, EOS):
             raise ValueError(f"model.bos_id, model.eos_id: expected {BOS} and {EOS}, as the tokenizers have them")
         validated = bool(self.data.builtin or self.data.validation)
         if not validated and (self.training.patience or self.training.final == "best"):
