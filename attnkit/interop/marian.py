@@ -158,7 +158,7 @@ def _shared_parts(marian: MarianConfig) -> dict[str, tuple[str, ...]]:
 def _read_first(
     tensors: Tensors, names: tuple[str, ...], shape: tuple[int, ...], same: bool
 ) -> npt.NDArray[np.float32]:
-    """The first of the names that is there. With `same` all of them are one tensor, which a file may hold repeatedly."""
+    """The first of the names that is there. With `same` all of them are one tensor, held several times."""
     first, *others = [name for name in names if name in tensors] or [names[0]]
     array = tensors.read(first, shape)
     for other in others:
