@@ -22,16 +22,25 @@ from attnkit._tensor import Function, from_dlpack, no_grad, precision, tensor
 
 if TYPE_CHECKING:
     from attnkit import decoding, explain, interop, models, nn, ops, optim, text, training
+    from attnkit.classifier import Classifier
+    from attnkit.generator import Generator
     from attnkit.loading import load
     from attnkit.translator import Translator
 
 __version__ = "0.1.0"
 
 _MODULES = ("decoding", "explain", "interop", "models", "nn", "ops", "optim", "text", "training")
-_LAZY = {"load": "attnkit.loading", "Translator": "attnkit.translator"}
+_LAZY = {
+    "Classifier": "attnkit.classifier",
+    "Generator": "attnkit.generator",
+    "Translator": "attnkit.translator",
+    "load": "attnkit.loading",
+}
 
 __all__ = [
+    "Classifier",
     "Function",
+    "Generator",
     "Tensor",
     "Translator",
     "decoding",

@@ -8,8 +8,6 @@ Results go to stdout, progress to stderr. A second run uses the model of the fir
 from __future__ import annotations
 
 import argparse
-import json
-import shutil
 import sys
 import time
 from collections.abc import Sequence
@@ -19,11 +17,9 @@ import attnkit
 from attnkit import evaluation
 from attnkit.explain import AttentionMap, render_terminal, write_html, write_png
 from attnkit.text import en_it
-from attnkit.text.alignment import alignment_error_rate, hard_alignment
-from attnkit.training import RunConfig, encode_config, read_config, train
-from attnkit.training.run import CONFIG_FILE
-from attnkit.training.trainer import CURVE_FILE, METRICS_FILE
-from attnkit.translator import Result, Translator
+from attnkit.training import TranslateConfig, read_config, train_once
+from attnkit.training.trainer import CURVE_FILE
+from attnkit.translator import Translator
 
 PRESET = "en-it"
 EXPECTED_BLEU = 95.0
@@ -47,32 +43,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(bleu < EXPECTED_BLEU)
 
 
-def _config() -> RunConfig:
-    return read_config(PRESET)
+def _config() -> TranslateConfig:
+    config = read_config(PRESET)
+    assert isinstance(config, TranslateConfig)  # the preset is ours
+    return config
 
 
 def _train(folder: Path, fresh: bool) -> None:
     _title("1. A translator, English to Italian")
-    same = (folder / CONFIG_FILE).is_file() and (folder / CONFIG_FILE).read_text("utf-8") == encode_config(_config())
-    if same and not fresh and _is_finished(folder):
-        print(f"Trained already: {folder} (--fresh trains again).")
-        return
-    if (folder / CONFIG_FILE).is_file() and not (same and not fresh):
-        shutil.rmtree(folder)
-        same = False
-    print(
-        "Training a small Transformer on sentences of a built-in grammar, from nothing, on this computer ...",
-        flush=True,
-    )
+    print("A small Transformer learns sentences of a built-in grammar, from nothing, on this computer ...", flush=True)
     start = time.perf_counter()
-    train(_config(), folder, resume=same)
-    print(f"Trained in {time.perf_counter() - start:.0f} seconds.")
-
-
-def _is_finished(folder: Path) -> bool:
-    """Whether the last line of the metrics is that of a run that came to its end."""
-    lines = (folder / METRICS_FILE).read_bytes().splitlines() if (folder / METRICS_FILE).is_file() else []
-    return bool(lines) and "final" in json.loads(lines[-1])
+    if train_once(_config(), folder, fresh=fresh):
+        print(f"Trained in {time.perf_counter() - start:.0f} seconds.")
+    else:
+        print(f"Trained already: {folder} (--fresh trains again).")
 
 
 def _show_translations(translator: Translator, pairs: Sequence[en_it.AlignedPair]) -> None:
@@ -92,20 +76,11 @@ def _measure(translator: Translator, pairs: Sequence[en_it.AlignedPair]) -> floa
     texts = [result.text for result in translator.translate(sources)]
     seconds = time.perf_counter() - start
     bleu = evaluation.bleu(texts, targets, "none")
-    # The reference is forced on the model, so that every sentence has the words that its known links are between.
-    forced = translator.translate(sources, prefix=targets, attention=True, beam=1)
-    links = [_links(result, pair) for result, pair in zip(forced, pairs, strict=True)]
-    error = alignment_error_rate(links, [pair.alignment for pair in pairs])
+    error = evaluation.alignment_error(translator, pairs)
     print(f"  BLEU                  {bleu.score:.1f}   ({bleu.signature})")
     print(f"  alignment error rate  {error:.3f}   (attention against the true word links)")
     print(f"  translated in {seconds:.1f} seconds")
     return bleu.score
-
-
-def _links(result: Result, pair: en_it.AlignedPair) -> list[tuple[int, int]]:
-    """The word that each word of the reference attends to most; the end tokens take no part."""
-    assert result.attention is not None
-    return hard_alignment(result.attention[: len(pair.target.split()), : len(pair.source.split())])
 
 
 def _show_attention(translator: Translator, pair: en_it.AlignedPair, folder: Path) -> None:

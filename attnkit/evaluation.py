@@ -1,11 +1,20 @@
-"""BLEU and chrF of translations, by sacrebleu, so that figures can be compared with published ones (Post, 2018)."""
+"""Figures of quality: BLEU and chrF of translations, by sacrebleu, so that they can be compared with published ones
+(Post, 2018); the alignment error rate of attention; accuracy and F1 of classes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
+if TYPE_CHECKING:
+    from attnkit.text.alignment import AlignedPair
+    from attnkit.translator import Translator
+
+import numpy as np
+import numpy.typing as npt
+
+Classes = npt.NDArray[np.integer[Any]]
 Metric = Literal["bleu", "chrf"]
 Tokenization = Literal["13a", "none", "intl", "char"]
 METRICS: tuple[Metric, ...] = ("bleu", "chrf")
@@ -60,8 +69,41 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Chrf:
     return Chrf(score=result.score, signature=str(metric.get_signature()))
 
 
-def _check_lengths(name: str, hypotheses: Sequence[str], references: Sequence[str]) -> None:
-    if not hypotheses or len(hypotheses) != len(references):
+def alignment_error(translator: Translator, pairs: Sequence[AlignedPair]) -> float:
+    """The alignment error rate, in [0, 1], of a translator of words on pairs whose links are known.
+
+    The reference is forced on the model, so that every sentence has the words that its links are between; each of its
+    words is linked to the source word it attends to most. The end tokens take no part.
+    """
+    from attnkit.text.alignment import alignment_error_rate, hard_alignment
+
+    sources, targets = [pair.source for pair in pairs], [pair.target for pair in pairs]
+    links = []
+    for pair, result in zip(pairs, translator.translate(sources, prefix=targets, attention=True, beam=1), strict=True):
+        assert result.attention is not None  # it was asked for
+        links.append(hard_alignment(result.attention[: len(pair.target.split()), : len(pair.source.split())]))
+    return alignment_error_rate(links, [pair.alignment for pair in pairs])
+
+
+def accuracy(predicted: Classes, expected: Classes) -> float:
+    """The share of right classes in percent: both int [N]."""
+    _check_lengths("accuracy", predicted, expected)
+    return 100.0 * float(np.mean(np.asarray(predicted) == np.asarray(expected)))
+
+
+def macro_f1(predicted: Classes, expected: Classes) -> float:
+    """The mean of the classes' F1 scores in percent, each class counting alike, over all that occur on either side."""
+    _check_lengths("macro_f1", predicted, expected)
+    got, want = np.asarray(predicted), np.asarray(expected)
+    scores = []
+    for each in np.union1d(got, want):
+        right = np.count_nonzero((got == each) & (want == each))
+        scores.append(2.0 * right / (np.count_nonzero(got == each) + np.count_nonzero(want == each)))
+    return 100.0 * float(np.mean(scores))
+
+
+def _check_lengths(name: str, hypotheses: Sequence[str] | Classes, references: Sequence[str] | Classes) -> None:
+    if not len(hypotheses) or len(hypotheses) != len(references):
         raise ValueError(
             f"[{name}] expected one reference for each of one or more hypotheses, "
             f"got {len(references)} for {len(hypotheses)}"

@@ -33,8 +33,13 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Any:
 def _writing(target: str, mode: str) -> Iterator[IO[Any]]:
     existing = _mode_of(target)
     if existing is not None and not stat.S_ISREG(existing):
-        with _open(target, mode) as file:
-            yield file
+        try:
+            with _open(target, mode) as file:
+                yield file
+        except OSError as error:
+            if error.filename is None:
+                raise type(error)(error.errno, error.strerror, target) from error
+            raise
         return
     # A short name of its own: a long file name plus a suffix could pass the file system's limit.
     temporary = os.path.join(os.path.dirname(target), f".attnkit-{secrets.token_hex(8)}.tmp")

@@ -13,13 +13,15 @@ if TYPE_CHECKING:
 # The task in config.json, and the class whose `from_directory` serves it.
 _CLASSES = {
     "translate": "attnkit.translator:Translator",
+    "classify": "attnkit.classifier:Classifier",
+    "language-model": "attnkit.generator:Generator",
 }
 
 
 def load(path: str | os.PathLike[str], precision: Precision = "fp32", threads: int | None = None) -> Any:
     """The model of a directory that `attnkit train` wrote, ready for use; config.json says of which kind it is.
 
-    A translation model becomes a `Translator`.
+    A translation model becomes a `Translator`, a classifier of texts a `Classifier`, a language model a `Generator`.
 
     precision: "fp32" or "bf16", of the matrix products. threads: sets the number for the whole process; None leaves it.
     Raises FileNotFoundError where there is no model, ValueError for a broken one; the message names the file.

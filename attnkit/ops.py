@@ -9,6 +9,7 @@ ValueError: `[op] expected ..., got ...`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,25 +24,49 @@ Array: TypeAlias = Any  # a Tensor, or anything NumPy makes a float32 array of
 __all__ = [
     "add_dropout",
     "add_dropout_layer_norm",
+    "add_scaled_sequences",
     "attention",
+    "avg_pool2d",
+    "batch_norm",
     "cached_attention",
     "concatenate",
+    "conv2d",
     "cross_entropy",
     "dropout",
     "embedding",
     "gather_rows",
     "gelu",
+    "gru",
+    "gru_cell",
     "layer_norm",
     "linear",
     "linear_cross_entropy",
     "log_softmax",
+    "lstm",
+    "lstm_cell",
     "matmul",
+    "max_pool2d",
+    "memory_attention",
     "packed_attention",
+    "patches",
+    "ragged_additive",
+    "ragged_chain_marginals",
+    "ragged_dots",
+    "ragged_gaussian",
+    "ragged_pick",
+    "ragged_softmax",
+    "ragged_sums",
     "relu",
+    "rnn",
+    "rnn_cell",
+    "scale_channels",
     "sigmoid",
     "silu",
     "softmax",
+    "split",
     "tanh",
+    "unit_rows",
+    "write_rows",
 ]
 
 
@@ -287,10 +312,340 @@ def packed_attention(
     return _like(output, query, key, value)
 
 
-def cached_attention(projected: Tensor, cache: Tensor, layer: int, position: int, heads: int) -> Tensor:
-    """One step of decoding, never recorded.
+def cached_attention(projected: Tensor, state: _core.DecoderState, layer: int, heads: int) -> Tensor:
+    """Self-attention in a step of decoding, never recorded.
 
-    projected [rows, 3·D] is the query, key and value of each row's newest token. Its key and value are written into
-    cache [rows, layers, capacity, 2·D] at `layer` and `position`; the query attends to positions 0 to `position`.
+    projected [rows, 3·D] is the query, key and value of each row's newest token. Its key and value are kept in the
+    state, which must have been advanced; the query attends to them and to those of the tokens before.
     """
-    return _core.cached_attention(projected, cache, layer, position, heads)
+    return _core.cached_attention(projected, state, layer, heads)
+
+
+def memory_attention(
+    query: Tensor, state: _core.DecoderState, layer: int, heads: int, return_weights: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """Attention to the sources in a step of decoding, never recorded: query [rows, D] → [rows, D].
+
+    With return_weights also [rows, longest source], the mean over heads, zero beyond a row's own source.
+    """
+    return _core.memory_attention(query, state, layer, heads, return_weights)
+
+
+# --- recurrent units. D directions: 1, or 2 for direction "both".
+
+
+def rnn(
+    projected: Array,
+    offsets: ArrayLike,
+    weight: Array,
+    bias: Array | None = None,
+    state: Array | None = None,
+    nonlinearity: str = "tanh",
+    direction: str = "forward",
+) -> tuple[Any, Any]:
+    """A simple recurrent network over packed sentences (Elman, 1990): h' = act(x + weight · h + bias).
+
+    projected [T, D·H] are the inputs' parts x (a linear layer of the inputs of all tokens), offsets [B + 1], weight
+    [D·H, H], bias [D·H], state [D, B, H] (zeros where not given) → (output [T, D·H], the last states [D, B, H]).
+
+    nonlinearity: "tanh" or "relu". direction: "forward", "backward" (each sentence is read from its end; outputs stay
+    with their tokens), or "both" side by side, the weights of the forward direction first. An empty sentence passes its
+    state on.
+    """
+    output, last, _ = _recurrent(nonlinearity, projected, offsets, weight, bias, state, None, direction)
+    return output, last
+
+
+def gru(
+    projected: Array,
+    offsets: ArrayLike,
+    weight: Array,
+    bias: Array | None = None,
+    state: Array | None = None,
+    direction: str = "forward",
+) -> tuple[Any, Any]:
+    """A gated recurrent unit over packed sentences (Cho et al., 2014), as PyTorch computes it.
+
+    With u = weight · h + bias, gate by gate: r = sigmoid(x_r + u_r), z = sigmoid(x_z + u_z), n = tanh(x_n + r · u_n),
+    h' = (1 - z) · n + z · h. projected [T, D·3·H] holds x_r, x_z, x_n; weight [D·3·H, H], bias [D·3·H]. Everything else
+    as in `rnn`.
+    """
+    output, last, _ = _recurrent("gru", projected, offsets, weight, bias, state, None, direction)
+    return output, last
+
+
+def lstm(
+    projected: Array,
+    offsets: ArrayLike,
+    weight: Array,
+    bias: Array | None = None,
+    state: tuple[Array, Array] | None = None,
+    direction: str = "forward",
+) -> tuple[Any, tuple[Any, Any]]:
+    """Long short-term memory over packed sentences (Hochreiter and Schmidhuber, 1997; forget gate: Gers et al., 2000).
+
+    With u = weight · h + bias, gate by gate: i = sigmoid(x_i + u_i), f = sigmoid(x_f + u_f), g = tanh(x_g + u_g),
+    o = sigmoid(x_o + u_o), c' = f · c + i · g, h' = o · tanh(c'). projected [T, D·4·H] holds x_i, x_f, x_g, x_o; weight
+    [D·4·H, H], bias [D·4·H]; state is the pair (h, c). Everything else as in `rnn`.
+    """
+    h, c = (None, None) if state is None else state
+    output, last, cell = _recurrent("lstm", projected, offsets, weight, bias, h, c, direction)
+    return output, (last, cell)
+
+
+def _recurrent(
+    unit: str,
+    projected: Array,
+    offsets: ArrayLike,
+    weight: Array,
+    bias: Array | None,
+    state: Array | None,
+    cell: Array | None,
+    direction: str,
+) -> tuple[Any, Any, Any]:
+    output, last, last_cell = _core.recurrent(
+        unit, _tensor(projected), index_array(offsets, "offsets"), _tensor(weight), _optional(bias), _optional(state),
+        _optional(cell), direction,
+    )  # fmt: skip
+    inputs = (projected, weight, bias, state, cell)
+    return _like(output, *inputs), _like(last, *inputs), None if last_cell is None else _like(last_cell, *inputs)
+
+
+def rnn_cell(
+    projected: Array, state: Array, weight: Array, bias: Array | None = None, nonlinearity: str = "tanh"
+) -> Any:
+    """One step of `rnn` for R rows: projected [R, H], state [R, H], weight [H, H], bias [H] → the new state [R, H]."""
+    return _recurrent_step(nonlinearity, projected, weight, bias, state, None)[0]
+
+
+def gru_cell(projected: Array, state: Array, weight: Array, bias: Array | None = None) -> Any:
+    """One step of `gru` for R rows: projected [R, 3·H], state [R, H], weight [3·H, H], bias [3·H] → [R, H]."""
+    return _recurrent_step("gru", projected, weight, bias, state, None)[0]
+
+
+def lstm_cell(
+    projected: Array, state: tuple[Array, Array], weight: Array, bias: Array | None = None
+) -> tuple[Any, Any]:
+    """One step of `lstm` for R rows: projected [R, 4·H], state (h, c) of [R, H], weight [4·H, H] → the new (h, c)."""
+    return _recurrent_step("lstm", projected, weight, bias, *state)
+
+
+def _recurrent_step(
+    unit: str, projected: Array, weight: Array, bias: Array | None, state: Array, cell: Array | None
+) -> tuple[Any, Any]:
+    new, new_cell = _core.recurrent_step(
+        unit, _tensor(projected), _tensor(weight), _optional(bias), _tensor(state), _optional(cell)
+    )
+    inputs = (projected, weight, bias, state, cell)
+    return _like(new, *inputs), None if new_cell is None else _like(new_cell, *inputs)
+
+
+# --- attention between packed sentences, taken apart
+#
+# Sentence b has N queries, rows query_offsets[b] to query_offsets[b + 1] of query [T, D], and M keys, rows
+# key_offsets[b] to key_offsets[b + 1] of key [S, D]. Scores and weights are flat: for each sentence its [N, M] block,
+# row-major, as `packed_attention` returns them for one head. In decoding the queries of a sentence are its hypotheses.
+
+
+def _offsets(query_offsets: ArrayLike, key_offsets: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    return index_array(query_offsets, "query_offsets"), index_array(key_offsets, "key_offsets")
+
+
+def ragged_dots(query: Array, key: Array, query_offsets: ArrayLike, key_offsets: ArrayLike) -> Any:
+    """query_i · key_j for the queries and keys of each sentence: query [T, D], key [S, D] → flat scores."""
+    return _like(_core.ragged_dots(_tensor(query), _tensor(key), *_offsets(query_offsets, key_offsets)), query, key)
+
+
+def ragged_additive(
+    query: Array,
+    key: Array,
+    v: Array,
+    query_offsets: ArrayLike,
+    key_offsets: ArrayLike,
+    coverage: Array | None = None,
+    coverage_weight: Array | None = None,
+) -> Any:
+    """v · tanh(query_i + key_j) (Bahdanau et al., 2015, section A.1.2) → flat scores, without storing [N, M, D].
+
+    query [T, D], key [S, D], v [D]. With coverage, flat as the scores, and coverage_weight [D], the argument of tanh
+    also has coverage(i, j) · coverage_weight (Tu et al., 2016).
+    """
+    scores = _core.ragged_additive(
+        _tensor(query), _tensor(key), _tensor(v), _optional(coverage), _optional(coverage_weight),
+        *_offsets(query_offsets, key_offsets),
+    )  # fmt: skip
+    return _like(scores, query, key, v, coverage, coverage_weight)
+
+
+def ragged_softmax(
+    scores: Array,
+    query_offsets: ArrayLike,
+    key_offsets: ArrayLike,
+    begins: ArrayLike | None = None,
+    ends: ArrayLike | None = None,
+) -> Any:
+    """Softmax of each row of flat scores.
+
+    begins, ends: integers [T]; query i sees the keys begins[i] ≤ j < ends[i] of its sentence, counted from 0, and the
+    others get zero. A query that sees no key gives zeros.
+    """
+    window = [None if x is None else index_array(x, what) for x, what in ((begins, "begins"), (ends, "ends"))]
+    return _like(_core.ragged_softmax(_tensor(scores), *_offsets(query_offsets, key_offsets), *window), scores)
+
+
+def ragged_sums(weights: Array, value: Array, query_offsets: ArrayLike, key_offsets: ArrayLike) -> Any:
+    """Σ_j weights(i, j) · value_j for each query: flat weights, value [S, D] → [T, D]."""
+    sums = _core.ragged_sums(_tensor(weights), _tensor(value), *_offsets(query_offsets, key_offsets))
+    return _like(sums, weights, value)
+
+
+def ragged_gaussian(
+    weights: Array, centres: Array, sigma: float, query_offsets: ArrayLike, key_offsets: ArrayLike
+) -> Any:
+    """weights(i, j) · exp(-(j - centres_i)² / (2 sigma²)) (Luong et al., 2015, equation 10): centres [T].
+
+    j counts the keys of the sentence from 0.
+    """
+    offsets = _offsets(query_offsets, key_offsets)
+    return _like(_core.ragged_gaussian(_tensor(weights), _tensor(centres), sigma, *offsets), weights, centres)
+
+
+def ragged_chain_marginals(scores: Array, transitions: Array, query_offsets: ArrayLike, key_offsets: ArrayLike) -> Any:
+    """p(z_j = 1) in a chain of binary z over the keys of each query (structured attention: Kim et al., 2017).
+
+    A row of flat scores and transitions [2, 2] give the potential exp(Σ_j score_j z_j + Σ_j transitions[z_j, z_j+1]).
+    The marginals of a row lie between 0 and 1 and need not sum to one.
+    """
+    offsets = _offsets(query_offsets, key_offsets)
+    return _like(_core.ragged_chain_marginals(_tensor(scores), _tensor(transitions), *offsets), scores, transitions)
+
+
+def ragged_pick(weights: Array, query_offsets: ArrayLike, key_offsets: ArrayLike, sample: bool = False) -> Any:
+    """One-hot rows, flat as the weights: the key of the largest weight, or one drawn in proportion to the weights.
+
+    Samples depend on `attnkit.manual_seed` and the number of the row. The gradient of the result goes to the weights as
+    it is (straight-through: Bengio et al., 2013); detach the result where none should.
+    """
+    return _like(_core.ragged_pick(_tensor(weights), sample, *_offsets(query_offsets, key_offsets)), weights)
+
+
+def unit_rows(x: Array, eps: float = 1e-6) -> Any:
+    """x / max(|x|, eps) along the last axis, so that dot products become cosines."""
+    return _like(_core.unit_rows(_tensor(x), eps), x)
+
+
+def split(x: Array, sizes: Sequence[int]) -> list[Any]:
+    """The rows of x as parts of the given sizes, which share its memory: the steps of a sequence, say."""
+    return [_like(part, x) for part in _core.split(_tensor(x), sizes)]
+
+
+def write_rows(buffer: Tensor, rows: ArrayLike, x: Array) -> Tensor:
+    """`buffer` with x in the given rows (each once), written in place.
+
+    Every tensor over this memory sees the write, so write only rows that no result so far depends on: a memory that
+    grows step by step, read through a window of `ragged_softmax` that ends before the rows not written yet.
+    """
+    return _core.write_rows(buffer, index_array(rows, "rows"), _tensor(x))
+
+
+# --- images: [B, H, W, C], so that a pixel is a row
+
+
+def _pair(value: int | tuple[int, int], what: str) -> tuple[int, int]:
+    """(rows, columns) from one number for both, or two."""
+    pair = (value, value) if isinstance(value, int) else value
+    if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(number, int) for number in pair):
+        raise ValueError(f"[{what}] expected one whole number or two, got {value}")
+    return pair
+
+
+def conv2d(
+    x: Array,
+    weight: Array,
+    bias: Array | None = None,
+    stride: int | tuple[int, int] = 1,
+    padding: int | tuple[int, int] = 0,
+    groups: int = 1,
+    activation: str | None = None,
+) -> Any:
+    """activation(x ∗ weight + bias): x [B, H, W, C], weight [O, KH, KW, C / groups], bias [O] → [B, H', W', O].
+
+    H' = (H + 2 · padding - KH) // stride + 1, with zeros behind the edges. `groups` cuts the channels: each part of the
+    outputs sees its part of the inputs; groups = C = O is a depthwise convolution, which is always computed in float32.
+    """
+    result = _core.conv2d(
+        _tensor(x), _tensor(weight), _optional(bias), _pair(stride, "conv2d"), _pair(padding, "conv2d"), groups,
+        activation,
+    )  # fmt: skip
+    return _like(result, x, weight, bias)
+
+
+def max_pool2d(
+    x: Array,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    padding: int | tuple[int, int] = 0,
+) -> Any:
+    """The largest number of each window and channel: x [B, H, W, C] → [B, H', W', C]; stride None is kernel_size.
+
+    Nothing is seen behind the edges; `padding` is at most half the kernel. The gradient goes to the first of equals.
+    """
+    kernel = _pair(kernel_size, "max_pool2d")
+    steps = kernel if stride is None else _pair(stride, "max_pool2d")
+    return _like(_core.max_pool2d(_tensor(x), kernel, steps, _pair(padding, "max_pool2d")), x)
+
+
+def avg_pool2d(
+    x: Array,
+    kernel_size: int | tuple[int, int],
+    stride: int | tuple[int, int] | None = None,
+    padding: int | tuple[int, int] = 0,
+) -> Any:
+    """The mean of each window and channel, the zeros of `padding` included: x [B, H, W, C] → [B, H', W', C]."""
+    kernel = _pair(kernel_size, "avg_pool2d")
+    steps = kernel if stride is None else _pair(stride, "avg_pool2d")
+    return _like(_core.avg_pool2d(_tensor(x), kernel, steps, _pair(padding, "avg_pool2d")), x)
+
+
+def batch_norm(
+    x: Array,
+    weight: Array,
+    bias: Array,
+    running_mean: Tensor,
+    running_var: Tensor,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+    activation: str | None = None,
+    residual: Array | None = None,
+) -> Any:
+    """activation(normed + residual) with normed = (x - mean) / √(var + eps) · weight + bias (Ioffe and Szegedy, 2015).
+
+    x [..., C], residual like x; weight, bias and the running statistics [C]. With `training`, mean and var are those of
+    each channel over the batch, and the running ones are written: they move towards them by `momentum` (towards the
+    unbiased variance). Without, the running ones are used. activation: "relu" or None.
+    """
+    if activation not in (None, "relu"):
+        raise ValueError(f'[batch_norm] expected activation "relu" or None, got "{activation}"')
+    result = _core.batch_norm(
+        _tensor(x), _optional(residual), _tensor(weight), _tensor(bias), running_mean, running_var, training, momentum,
+        eps, activation == "relu",
+    )  # fmt: skip
+    return _like(result, x, weight, bias, residual)
+
+
+def patches(x: Array, patch_size: int | tuple[int, int]) -> Any:
+    """Non-overlapping patches as rows: x [B, H, W, C] → [B · H/PH · W/PW, PH · PW · C], image by image, row by row."""
+    return _like(_core.patches(_tensor(x), _pair(patch_size, "patches")), x)
+
+
+def scale_channels(x: Array, gate: Array) -> Any:
+    """Every channel of an image times its number: x [B, ..., C], gate [B, C]."""
+    return _like(_core.scale_channels(_tensor(x), _tensor(gate)), x, gate)
+
+
+def add_scaled_sequences(residual: Array, x: Array, offsets: ArrayLike, scale: ArrayLike) -> Any:
+    """residual + x · scale[b] on the rows of sequence b: x and residual [T, D], offsets [B + 1], scale [B]."""
+    factors = np.asarray(scale, dtype=np.float32).tolist()
+    result = _core.add_scaled_sequences(_tensor(residual), _tensor(x), index_array(offsets, "offsets"), factors)
+    return _like(result, residual, x)

@@ -291,7 +291,7 @@ def test_a_full_disk(model: str) -> None:
     with open("/dev/full", "wb") as full:
         done = attnkit_run("translate", model, text=TEXT, stdout=full)
     assert (done.returncode, done.stderr.count(b"\n")) == (1, 1) and b"No space left" in done.stderr
-    assert "No space left" in complaint("translate", model, "-o", "/dev/full", text=TEXT)
+    assert "/dev/full: No space left" in complaint("translate", model, "-o", "/dev/full", text=TEXT)
 
 
 def test_a_folder_that_does_not_exist(model: str, tmp_path: Path) -> None:

@@ -157,6 +157,40 @@ def test_a_forked_child_computes_the_same() -> None:
     assert output_of(FORK) == "0"
 
 
+FORKS_WHILE_A_THREAD_ALLOCATES = """
+import os, threading, warnings
+import numpy as np
+import attnkit
+from attnkit import ops
+
+warnings.filterwarnings("ignore", message=".*multi-threaded.*", category=DeprecationWarning)
+x = attnkit.tensor(np.ones(8, np.float32))
+done = threading.Event()
+
+def allocate():
+    while not done.is_set():
+        ops.relu(x)
+
+thread = threading.Thread(target=allocate)
+thread.start()
+statuses = []
+for _ in range(100):
+    child = os.fork()
+    if child == 0:
+        ops.relu(x)  # would wait for ever where the other thread held the allocator at the fork
+        os._exit(0)
+    statuses.append(os.waitpid(child, 0)[1])
+done.set()
+thread.join()
+print(sum(statuses))
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
+def test_a_fork_while_another_thread_allocates() -> None:
+    assert output_of(FORKS_WHILE_A_THREAD_ALLOCATES) == "0"
+
+
 # --- memory
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from attnkit.models.config import Positive, Rate, TokenId
+from attnkit.models.config import NotNegative, Positive, Rate
 from attnkit.text.vocabulary import BOS, EOS
 
 
@@ -60,17 +60,18 @@ class TransformerConfig(
     scale_embeddings: bool = True
     """Multiply embeddings by the square root of d_model, as in the paper."""
 
-    positions: Literal["sinusoidal", "sinusoidal-halves", "learned"] = "sinusoidal"
+    positions: Literal["sinusoidal", "sinusoidal-halves", "learned", "none"] = "sinusoidal"
     """Fixed sinusoids, sine and cosine in turn, as in the paper, or all sines first, as Marian has them; or trained
-    vectors for up to `max_length` positions."""
+    vectors for up to `max_length` positions. "none" is there to see what becomes of it: the encoder then reads a bag of
+    words."""
 
     max_length: Positive = 1024
     """Longest source and target, in tokens."""
 
-    bos_id: TokenId = BOS
+    bos_id: NotNegative = BOS
     """What the decoder reads first. A converted model keeps its own."""
 
-    eos_id: TokenId = EOS
+    eos_id: NotNegative = EOS
     """The token that ends a target. A converted model keeps its own."""
 
     def __post_init__(self) -> None:

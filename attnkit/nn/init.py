@@ -41,7 +41,8 @@ def _empty(shape: tuple[int, ...]) -> Tensor:
     return _core.empty_parameter(shape)
 
 
-def _generator() -> np.random.Generator:
+def generator() -> np.random.Generator:
+    """Random numbers of the next stream of `attnkit.manual_seed`."""
     seed, stream = _core.next_stream()
     return np.random.Generator(np.random.Philox(key=seed, counter=[0, 0, stream, 0]))
 
@@ -55,14 +56,14 @@ def uniform(shape: tuple[int, ...], bound: float) -> Tensor:
     """A parameter drawn from [-bound, bound]."""
     if _left is not None:
         return _empty(shape)
-    return _core.parameter((_generator().random(shape, dtype=np.float32) * 2 - 1) * np.float32(bound))
+    return _core.parameter((generator().random(shape, dtype=np.float32) * 2 - 1) * np.float32(bound))
 
 
 def normal(shape: tuple[int, ...], deviation: float) -> Tensor:
     """A parameter drawn from a normal distribution of mean 0."""
     if _left is not None:
         return _empty(shape)
-    return _core.parameter(_generator().standard_normal(shape, dtype=np.float32) * np.float32(deviation))
+    return _core.parameter(generator().standard_normal(shape, dtype=np.float32) * np.float32(deviation))
 
 
 def xavier_uniform(shape: tuple[int, int], blocks: int = 1) -> Tensor:

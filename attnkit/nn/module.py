@@ -13,24 +13,28 @@ from attnkit._core import Tensor
 class Module:
     """Base of all layers and models, as in PyTorch.
 
-    A tensor with requires_grad that is set as an attribute is a parameter, a Module is a child. Subclasses write
-    `forward`; calling the module calls it.
+    A tensor with requires_grad that is set as an attribute is a parameter, a Module is a child. What a module learns
+    otherwise than by gradients (running statistics) is a buffer: saved and loaded like a parameter, and no parameter.
+    Subclasses write `forward`; calling the module calls it.
     """
 
     training: bool
 
     def __init__(self) -> None:
         object.__setattr__(self, "_parameters", {})
+        object.__setattr__(self, "_buffers", {})
         object.__setattr__(self, "_children", {})
         self.training = True
 
     _parameters: dict[str, Tensor]
+    _buffers: dict[str, Tensor]
     _children: dict[str, Module]
 
     def __setattr__(self, name: str, value: Any) -> None:
         if "_parameters" not in self.__dict__:
             raise AttributeError(f"[module] expected super().__init__() before {type(self).__name__}.{name} is set")
         self._parameters.pop(name, None)
+        self._buffers.pop(name, None)
         self._children.pop(name, None)
         if isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
             self._parameters[name] = value
@@ -40,8 +44,14 @@ class Module:
 
     def __delattr__(self, name: str) -> None:
         self._parameters.pop(name, None)
+        self._buffers.pop(name, None)
         self._children.pop(name, None)
         object.__delattr__(self, name)
+
+    def register_buffer(self, name: str, tensor: Tensor) -> None:
+        """Sets an attribute that is saved and loaded with the parameters."""
+        setattr(self, name, tensor)
+        self._buffers[name] = tensor
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         return self.forward(*args, **kwargs)
@@ -76,23 +86,33 @@ class Module:
         for _, parameter in self.named_parameters():
             yield parameter
 
+    def named_buffers(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
+        """(dotted name, buffer)."""
+        for name, buffer in self._buffers.items():
+            yield prefix + name, buffer
+        for name, child in self._children.items():
+            yield from child.named_buffers(f"{prefix}{name}.")
+
+    def _state(self) -> dict[str, Tensor]:
+        return {**dict(self.named_parameters()), **dict(self.named_buffers())}
+
     def state_dict(self) -> dict[str, np.ndarray]:
-        """A copy of every parameter, by name."""
-        return {name: parameter.numpy(writable=False).copy() for name, parameter in self.named_parameters()}
+        """A copy of every parameter and buffer, by name."""
+        return {name: tensor.numpy(writable=False).copy() for name, tensor in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Copies the arrays into the parameters. Raises ValueError unless names and shapes are exactly theirs."""
-        own = dict(self.named_parameters())
+        """Copies arrays into parameters and buffers. Raises ValueError unless names and shapes are exactly theirs."""
+        own = self._state()
         missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if missing or unexpected:
             raise ValueError(f"[load_state_dict] missing: {missing or 'none'}; unexpected: {unexpected or 'none'}")
-        for name, parameter in own.items():
-            if tuple(state[name].shape) != parameter.shape:
+        for name, tensor in own.items():
+            if tuple(state[name].shape) != tensor.shape:
                 raise ValueError(
-                    f"[load_state_dict] expected {name} of shape {list(parameter.shape)}, got {list(state[name].shape)}"
+                    f"[load_state_dict] expected {name} of shape {list(tensor.shape)}, got {list(state[name].shape)}"
                 )
-        for name, parameter in own.items():
-            parameter.copy_(np.ascontiguousarray(state[name], dtype=np.float32))
+        for name, tensor in own.items():
+            tensor.copy_(np.ascontiguousarray(state[name], dtype=np.float32))
 
     def train(self, mode: bool = True) -> Module:
         """Switches dropout on (or off) in this module and all below it."""

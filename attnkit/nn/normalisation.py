@@ -1,9 +1,12 @@
-"""Layer normalisation, alone and fused with what comes before it."""
+"""Layer normalisation, alone and fused with what comes before it; batch normalisation with what comes behind."""
 
 from __future__ import annotations
 
+import numpy as np
+
 from attnkit import ops
 from attnkit._core import Tensor
+from attnkit._tensor import tensor
 from attnkit.nn import init
 from attnkit.nn.module import Module
 
@@ -26,3 +29,34 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         return f"{self.weight.shape[0]}, eps={self.eps}"
+
+
+class BatchNorm2d(Module):
+    """Normalises each channel over the batch and all pixels (Ioffe and Szegedy, 2015): x [B, H, W, C], or [..., C].
+
+    activation(normed + residual), where given: what follows the norm in a residual network, in the same pass. In
+    training by the statistics of the batch, towards which the running ones move by `momentum`; else by these.
+    """
+
+    def __init__(
+        self, num_features: int, eps: float = 1e-5, momentum: float = 0.1, activation: str | None = None
+    ) -> None:
+        super().__init__()
+        self.weight = init.constant((num_features,), 1.0)
+        self.bias = init.constant((num_features,), 0.0)
+        self.register_buffer("running_mean", tensor(np.zeros(num_features, dtype=np.float32)))
+        self.register_buffer("running_var", tensor(np.ones(num_features, dtype=np.float32)))
+        self.eps, self.momentum, self.activation = eps, momentum, activation
+
+    running_mean: Tensor
+    running_var: Tensor
+
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        return ops.batch_norm(
+            x, self.weight, self.bias, self.running_mean, self.running_var, self.training, self.momentum, self.eps,
+            self.activation, residual,
+        )  # fmt: skip
+
+    def extra_repr(self) -> str:
+        size = self.weight.shape[0]
+        return f"{size}, eps={self.eps}, momentum={self.momentum}, activation={self.activation}"

@@ -1,9 +1,10 @@
-"""Positions: sinusoids and learned vectors, looked up together with the embedding."""
+"""Positions: sinusoids and learned vectors, looked up together with the embedding; learned grids for images."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from attnkit import ops
 from attnkit._core import Tensor
 from attnkit._tensor import tensor
 from attnkit.nn import init
@@ -64,3 +65,55 @@ class LearnedPositions(Module):
 
     def extra_repr(self) -> str:
         return f"{self.weight.shape[1]}, length={self.weight.shape[0]}"
+
+
+def resampling(old: int, new: int, method: str = "bicubic") -> np.ndarray:
+    """[new, old]: values at `new` places evenly over an axis as weighted sums of values at `old` places.
+
+    "bilinear" and "bicubic" (Keys, 1981, with a = -0.75), edges repeated, as PyTorch's interpolate.
+    """
+    if method not in ("bilinear", "bicubic"):
+        raise ValueError(f'[resampling] expected "bilinear" or "bicubic", got "{method}"')
+    place = (np.arange(new) + 0.5) * old / new - 0.5
+    reach, kernel = (1, _triangle) if method == "bilinear" else (2, _cubic)
+    matrix = np.zeros((new, old))
+    for tap in range(1 - reach, 1 + reach):
+        index = np.floor(place) + tap
+        source = np.clip(index, 0, old - 1).astype(int)
+        np.add.at(matrix, (np.arange(new), source), kernel(np.abs(place - index)))
+    return matrix.astype(np.float32)
+
+
+def _triangle(distance: np.ndarray) -> np.ndarray:
+    return np.maximum(0.0, 1.0 - distance)
+
+
+def _cubic(distance: np.ndarray, a: float = -0.75) -> np.ndarray:
+    near = ((a + 2.0) * distance - (a + 3.0)) * distance**2 + 1.0
+    far = a * (((distance - 5.0) * distance + 8.0) * distance - 4.0)
+    return np.where(distance <= 1.0, near, np.where(distance < 2.0, far, 0.0))
+
+
+class GridPositions(Module):
+    """A trained vector for each place of a grid, resampled for other grids (Dosovitskiy et al., 2021, section 3.2)."""
+
+    def __init__(self, width: int, rows: int, columns: int, method: str = "bicubic") -> None:
+        super().__init__()
+        self.weight = init.normal((rows * columns, width), 0.02)
+        self.grid = (rows, columns)
+        self.method = method
+
+    def table(self, rows: int, columns: int) -> Tensor:
+        """[rows · columns, width], row by row; differentiable."""
+        if (rows, columns) == self.grid:
+            return self.weight
+        down, across = (resampling(old, new, self.method) for old, new in zip(self.grid, (rows, columns), strict=True))
+        return ops.matmul(np.kron(down, across), self.weight)
+
+    def fit(self, weight: np.ndarray, rows: int, columns: int) -> np.ndarray:
+        """A table that was trained for another grid, for this one."""
+        down, across = (resampling(old, new, self.method) for old, new in zip((rows, columns), self.grid, strict=True))
+        return np.kron(down, across) @ weight
+
+    def extra_repr(self) -> str:
+        return f"{self.weight.shape[1]}, grid={self.grid}, method={self.method}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,7 @@ from attnkit.training.config_file import encode_config, flatten, read_config
 from attnkit.training.errors import ConfigError, RunExistsError
 from attnkit.training.progress import Mode, Reporter, make_reporter
 from attnkit.training.tasks import RunConfig, make_task
-from attnkit.training.trainer import CHECKPOINTS, Outcome, Trainer
+from attnkit.training.trainer import CHECKPOINTS, METRICS_FILE, Outcome, Trainer
 
 CONFIG_FILE = "training.toml"
 
@@ -49,6 +51,31 @@ def train(
         with atomic_write(path / CONFIG_FILE, "w") as file:
             file.write(encode_config(config))
         return _make_trainer(config, path, resume, reporter).run()
+
+
+def train_once(
+    config: RunConfig, folder: str | os.PathLike[str], *, fresh: bool = False, progress: Mode = "auto"
+) -> bool:
+    """`train`, unless `folder` holds the finished run of this very configuration; returns whether it trained.
+
+    An unfinished run of it is resumed; with `fresh`, and for another configuration, the old run is deleted first.
+    """
+    path = Path(folder)
+    file = path / CONFIG_FILE
+    same = not fresh and file.is_file() and file.read_text("utf-8") == encode_config(config)
+    if same and _is_finished(path):
+        return False
+    if file.is_file() and not same:
+        shutil.rmtree(path)
+    train(config, path, resume=same, progress=progress)
+    return True
+
+
+def _is_finished(folder: Path) -> bool:
+    """Whether the last line of the metrics is that of a run that came to its end."""
+    metrics = folder / METRICS_FILE
+    lines = metrics.read_bytes().splitlines() if metrics.is_file() else []
+    return bool(lines) and "final" in json.loads(lines[-1])
 
 
 def _make_trainer(config: RunConfig, folder: Path, resume: bool, reporter: Reporter) -> Trainer:

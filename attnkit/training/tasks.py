@@ -13,10 +13,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from attnkit.training.classify_text_config import ClassifyTextConfig
+from attnkit.training.language_model_config import LanguageModelConfig
 from attnkit.training.task import Task
 from attnkit.training.translate_config import TranslateConfig
 
-RunConfig = TranslateConfig
+RunConfig = TranslateConfig | ClassifyTextConfig | LanguageModelConfig
 """Any configuration: the union of the tasks' own."""
 
 
@@ -27,7 +29,11 @@ class Entry(NamedTuple):
     task: str
 
 
-ENTRIES = (Entry(TranslateConfig, "attnkit.training.translate:TranslateTask"),)
+ENTRIES = (
+    Entry(TranslateConfig, "attnkit.training.translate:TranslateTask"),
+    Entry(ClassifyTextConfig, "attnkit.training.classify_text:ClassifyTextTask"),
+    Entry(LanguageModelConfig, "attnkit.training.language_model:LanguageModelTask"),
+)
 
 
 def config_type(table: dict[str, Any]) -> type[RunConfig]:

@@ -1,5 +1,7 @@
 #include "attnkit/allocator.h"
 
+#include <pthread.h>
+
 #include <algorithm>
 #include <array>
 #include <cstdlib>
@@ -65,6 +67,10 @@ class Cache {
     TrimLocked();
   }
 
+  // Around a fork, so that no other thread holds the lock in the child, where it would stay held for ever.
+  void Lock() { mutex_.lock(); }
+  void Unlock() { mutex_.unlock(); }
+
   AllocatorStats Stats() {
     std::unique_lock<std::mutex> lock(mutex_);
     return stats_;
@@ -98,6 +104,8 @@ class Cache {
 // Never destroyed: tensors held by Python may be freed after static destructors ran.
 Cache& TheCache() {
   static Cache* cache = new Cache;
+  [[maybe_unused]] static const int registered =
+      pthread_atfork([] { cache->Lock(); }, [] { cache->Unlock(); }, [] { cache->Unlock(); });
   return *cache;
 }
 

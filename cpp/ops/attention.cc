@@ -3,6 +3,7 @@
 #include "attnkit/check.h"
 #include "attnkit/kernels/attention.h"
 #include "attnkit/ops.h"
+#include "ops/offsets.h"
 
 namespace attnkit::ops {
 namespace {
@@ -119,16 +120,6 @@ void CheckHeads(const Tensor& query, const Tensor& key, const Tensor& value) {
       ToString(value.shape()));
 }
 
-void CheckOffsets(const char* what, const Indices& offsets, int64_t tokens) {
-  const int64_t size = offsets.size();
-  ATTNKIT_CHECK(size >= 1 && offsets[0] == 0 && offsets[size - 1] == tokens, "[packed_attention] expected ", what,
-                " from 0 to ", tokens, ", got ", size ? offsets[0] : -1, " to ", size ? offsets[size - 1] : -1);
-  for (int64_t i = 1; i < size; ++i) {
-    ATTNKIT_CHECK(offsets[i - 1] <= offsets[i], "[packed_attention] expected ", what, " that never fall, got ",
-                  offsets[i - 1], " before ", offsets[i]);
-  }
-}
-
 // Splits `columns` of a tensor evenly into `parts` of heads.
 int64_t HeadWidth(const char* what, int64_t columns, int64_t parts) {
   ATTNKIT_CHECK(parts > 0 && columns % parts == 0, "[packed_attention] expected ", what,
@@ -193,8 +184,8 @@ AttentionResult PackedAttention(const Tensor& query, const Tensor& key, const Te
   ATTNKIT_CHECK(!key || k.dim(1) == key_columns, "[packed_attention] expected key of shape [S, ", key_columns,
                 "], got ", ToString(k.shape()));
   ATTNKIT_CHECK(v.dim(0) == k.dim(0), "[packed_attention] expected value of ", k.dim(0), " rows, got ", v.dim(0));
-  CheckOffsets("query_offsets", query_offsets, q.dim(0));
-  CheckOffsets("key_offsets", key_offsets, k.dim(0));
+  CheckOffsets("packed_attention", "query_offsets", query_offsets, q.dim(0));
+  CheckOffsets("packed_attention", "key_offsets", key_offsets, k.dim(0));
 
   saved.query = {q, 0};
   saved.key = {k, key_column};

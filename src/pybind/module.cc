@@ -7,7 +7,11 @@ void BindSystem(pybind11::module_& m);
 void BindTensor(pybind11::module_& m);
 void BindFunction(pybind11::module_& m);
 void BindOps(pybind11::module_& m);
+void BindRecurrent(pybind11::module_& m);
+void BindRagged(pybind11::module_& m);
+void BindDecoding(pybind11::module_& m);
 void BindKernels(pybind11::module_& m);
+void BindVision(pybind11::module_& m);
 
 }  // namespace attnkit::python
 
@@ -17,5 +21,9 @@ PYBIND11_MODULE(_core, m) {
   attnkit::python::BindTensor(m);
   attnkit::python::BindFunction(m);
   attnkit::python::BindOps(m);
+  attnkit::python::BindRecurrent(m);
+  attnkit::python::BindRagged(m);
+  attnkit::python::BindDecoding(m);
   attnkit::python::BindKernels(m);
+  attnkit::python::BindVision(m);
 }

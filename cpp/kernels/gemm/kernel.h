@@ -51,6 +51,11 @@ struct Ahead {
   }
 };
 
+// A part of C.
+struct Block {
+  int64_t row, rows, column, columns;
+};
+
 // C[rows, columns] = init + A · B over `depth` words. Panels of B lie panel_stride apart; all but the last are full.
 struct TileCall {
   const float* a;
@@ -93,6 +98,7 @@ const Kernel& Avx512Bf16Kernel();
 const Kernel& AmxKernel();
 #endif
 
+// Of float32 and bf16; int8 has its own (int8.h).
 inline const Kernel& KernelFor(Precision precision) {
   if (precision == Precision::kFloat32) return Float32Kernel();
 #if defined(__x86_64__)
@@ -100,6 +106,11 @@ inline const Kernel& KernelFor(Precision precision) {
   if (HasAvx512Bf16()) return Avx512Bf16Kernel();
 #endif
   return RoundedKernel();
+}
+
+// Words of a row of A or a column of B of k numbers.
+inline int64_t DepthWords(const Kernel& kernel, int64_t k) {
+  return RoundUp(CeilDiv(k, kernel.word), kernel.depth_unit);
 }
 
 // Words of depth at a time: a tile of A and a panel of B, over so many words, stay in the caches that the kernel reads
@@ -111,6 +122,10 @@ Buffer<uint8_t> PackAll(const Kernel& kernel, const MatrixView& b, int64_t k, in
 // C[m, n] = epilogue(A · B) for B from PackAll. Parallel over blocks of C.
 void MultiplyAll(const Kernel& kernel, const MatrixView& a, const float* packed, int64_t m, int64_t n, int64_t k,
                  float* c, int64_t c_row, const Epilogue& epilogue);
+// The product of Gemm (attnkit/kernels/gemm.h) in this thread alone, for callers that run in parallel themselves. Rows
+// of A are contiguous, a_row apart.
+void MultiplyInThread(const float* a, int64_t a_row, int64_t m, const PackedMatrix& b, float* c, int64_t c_row,
+                      const Epilogue& epilogue);
 
 // C = activation(pre) over [rows, columns]; pre may be C.
 void ActivateBlock(Activation activation, const float* pre, float* c, int64_t row_stride, int64_t rows,

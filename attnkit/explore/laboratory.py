@@ -1,0 +1,76 @@
+"""Where an experiment trains: variants of a preset on the built-in corpus, each once, and what they are measured by."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import attnkit
+from attnkit import evaluation
+from attnkit.files import atomic_write
+from attnkit.text import en_it
+from attnkit.text.alignment import AlignedPair
+from attnkit.training import read_config, train_once
+from attnkit.translator import Translator
+
+Note = Callable[[str], None]
+
+
+class Laboratory:
+    """A folder with a run for each variant (`runs/<variant>`), a figure and a JSON file of the figures' numbers.
+
+    Experiments that were interrupted go on where they were: finished runs are kept. steps: trains each variant for this
+    many steps instead of the preset's. seed: of the weights and the order of the data.
+    """
+
+    def __init__(self, folder: Path, note: Note, steps: int | None = None, seed: int = 1) -> None:
+        self.folder, self.note = folder, note
+        self._common = [f"training.seed={seed}", "decoding.bleu=false", "training.final=last"]
+        if steps is not None:
+            self._common += [f"training.max_steps={steps}", f"training.warmup_steps={max(1, steps // 7)}"]
+
+    def train(self, name: str, preset: str, overrides: Sequence[str] = ()) -> Translator:
+        """The translator that the preset with these overrides becomes."""
+        self.note(f"training {name}")
+        folder = self.folder / "runs" / name
+        train_once(read_config(preset, [*self._common, *overrides]), folder)
+        translator: Translator = attnkit.load(folder)
+        return translator
+
+    def tokens_per_second(self, name: str) -> float:
+        """How fast the variant trained, the mean over its run, in target tokens."""
+        rows = [json.loads(line) for line in (self.folder / "runs" / name / "metrics.jsonl").read_bytes().splitlines()]
+        speeds = [row["tokens_per_second"] for row in rows if "tokens_per_second" in row]
+        return sum(speeds) / len(speeds)
+
+    def save(self, numbers: Mapping[str, Any], name: str = "numbers.json") -> Path:
+        """Writes the numbers behind the figure."""
+        path = self.folder / name
+        with atomic_write(path, "w") as file:
+            file.write(json.dumps(numbers, indent=2, ensure_ascii=False) + "\n")
+        return path
+
+
+def held_out(count: int = 500) -> list[AlignedPair]:
+    """Test pairs of the built-in corpus: no variant has trained on them."""
+    return en_it.corpus(train=0, validation=0, test=count)["test"]
+
+
+def bleu(translator: Translator, pairs: Sequence[AlignedPair], sources: Sequence[str] | None = None) -> float:
+    """BLEU of greedy translations, from other `sources` where given."""
+    results = translator.translate(sources or [pair.source for pair in pairs], beam=1)
+    return evaluation.bleu([result.text for result in results], [pair.target for pair in pairs], "none").score
+
+
+def by_length(pairs: Sequence[AlignedPair], edges: Sequence[int]) -> dict[str, list[AlignedPair]]:
+    """Pairs by the words of their source: "1-5", "6-8", ... for edges 5, 8, ...; empty classes are left out."""
+    classes: dict[str, list[AlignedPair]] = {}
+    low = 1
+    for high in edges:
+        members = [pair for pair in pairs if low <= len(pair.source.split()) <= high]
+        if members:
+            classes[f"{low}-{high}"] = members
+        low = high + 1
+    return classes

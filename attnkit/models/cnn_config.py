@@ -1,0 +1,39 @@
+"""The configuration of the convolutional network."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from attnkit.models.config import Positive, Rate
+
+
+class CNNConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="cnn"):
+    """A residual network (He et al., 2016) with squeeze-and-excitation and attention to its own feature maps."""
+
+    widths: Annotated[tuple[Positive, ...], Meta(min_length=1)] = (32, 64, 128)
+    """Channels of each stage; every stage but the first halves rows and columns."""
+
+    blocks: Positive = 2
+    """Residual blocks in each stage, of two convolutions each."""
+
+    channels: Positive = 3
+    """Colours of a pixel: 3 for RGB, 1 for grey."""
+
+    stem: Literal["small", "large"] = "small"
+    """First layer: 3 x 3 for small images, or 7 x 7 of stride 2 and a pooling, which leaves a quarter, for photos."""
+
+    squeeze_excitation: bool = False
+    """Gates on the channels of each block, decided by the whole image (Hu et al., 2018)."""
+
+    attention: Literal["none", "dot", "parametrised"] = "none"
+    """Classify by attention to the feature maps of the last two stages (Jetley et al., 2018), whose maps explain the
+    answer; "none": by their mean alone."""
+
+    dropout: Rate = 0.0
+    """Of the features that are classified; in training only."""
+
+    stochastic_depth: Rate = 0.0
+    """Probability that an image goes without the last block; earlier blocks have less, the first none."""

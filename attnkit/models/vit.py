@@ -1,0 +1,123 @@
+"""The Vision Transformer (Dosovitskiy et al., 2021): a classifier, and an encoder of images for those who write."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isqrt
+from typing import Any
+
+import numpy as np
+
+from attnkit import nn, ops
+from attnkit._core import Tensor
+from attnkit._tensor import no_grad, tensor
+from attnkit.explain.rollout import attention_rollout
+from attnkit.models.classification import ClassificationLoss, ImageBatch, classification_loss
+from attnkit.models.vit_config import ViTConfig
+from attnkit.nn import init
+
+Grid = tuple[int, int]
+
+
+class ViT(nn.Module):
+    """Patches as tokens of a Transformer encoder. Images are float32 [B, H, W, C], H and W whole patches.
+
+    With `classes` = 0 it has no classifier and is an encoder alone. The class token's vector includes its position.
+    """
+
+    def __init__(self, config: ViTConfig, classes: int) -> None:
+        super().__init__()
+        self.config = config
+        d_model, layers, heads, ffn = config.sizes
+        side = config.image_size // config.patch_size
+        self.patches = nn.PatchEmbedding(config.patch_size, d_model, config.channels)
+        self.positions = nn.GridPositions(d_model, side, side, config.interpolation)
+        self.class_token = init.normal((1, d_model), 0.02) if config.pooling == "token" else None
+        self.dropout = nn.Dropout(config.dropout)
+        self.encoder = nn.TransformerEncoder(
+            layers, d_model, heads, ffn, dropout=config.dropout, norm="pre", activation="gelu",
+            attention_dropout=config.attention_dropout, stochastic_depth=config.stochastic_depth,
+        )  # fmt: skip
+        self.head = nn.Linear(d_model, classes) if classes else None
+
+    @property
+    def width(self) -> int:
+        """Of the features that `encode` gives."""
+        return self.config.sizes[0]
+
+    def encode(self, images: np.ndarray | Tensor) -> tuple[Tensor, np.ndarray, Grid]:
+        """→ features of the patches [B · rows · columns, width], packed; offsets int32 [B + 1]; (rows, columns)."""
+        states, grid, _ = self._states(images)
+        batch, tokens, width = states.shape
+        regions = grid[0] * grid[1]
+        if tokens > regions:
+            states = states[:, tokens - regions :]
+        return states.reshape(-1, width), np.arange(batch + 1, dtype=np.int32) * regions, grid
+
+    def forward(self, images: np.ndarray | Tensor) -> Tensor:
+        """Logits [B, classes]."""
+        return self._classify(self._states(images)[0])
+
+    def loss(self, batch: ImageBatch, label_smoothing: float = 0.0) -> ClassificationLoss:
+        """The loss of a batch (see attnkit.models.ImageBatch)."""
+        return classification_loss(self(batch.images), batch, label_smoothing)
+
+    def predict(self, images: np.ndarray | Tensor) -> Tensor:
+        """Log-probabilities [B, classes]."""
+        with no_grad():
+            log_probs: Tensor = ops.log_softmax(self(images))
+        return log_probs
+
+    def attention_weights(self, images: np.ndarray | Tensor) -> list[np.ndarray]:
+        """The attention of every layer, [B, heads, N, N]; N is the class token, where there is one, and the patches."""
+        with no_grad():
+            states, _, weights = self._states(images, return_weights=True)
+        batch, tokens, _ = states.shape
+        return [of_layer.numpy().reshape(batch, -1, tokens, tokens) for of_layer in weights]
+
+    def attention(self, images: np.ndarray | Tensor) -> np.ndarray:
+        """Where the classified vector comes from, by attention rollout: [B, rows, columns], each image's sum is 1."""
+        rollout = attention_rollout(self.attention_weights(images))
+        maps = rollout[:, 0, 1:] if self.class_token is not None else rollout.mean(axis=1)
+        maps = maps / maps.sum(axis=1, keepdims=True)
+        return maps.reshape(len(maps), *self._grid(images.shape))
+
+    def fit_state(self, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """A state_dict of the same model for another (square) image size, its positions resampled for this one."""
+        fitted = dict(state)
+        name = "positions.weight"
+        side = isqrt(len(fitted[name]))
+        if side * side != len(fitted[name]):
+            raise ValueError(f"[vit] expected positions of a square grid, got {len(fitted[name])} of them")
+        fitted[name] = self.positions.fit(fitted[name], side, side)
+        return fitted
+
+    def _grid(self, shape: tuple[int, ...]) -> Grid:
+        size = self.config.patch_size
+        if len(shape) != 4 or shape[3] != self.config.channels:
+            raise ValueError(f"[vit] expected images of shape [B, H, W, {self.config.channels}], got {list(shape)}")
+        if shape[1] < size or shape[2] < size or shape[1] % size or shape[2] % size:
+            raise ValueError(f"[vit] expected images of whole patches of {size} x {size}, got {shape[1]} x {shape[2]}")
+        return shape[1] // size, shape[2] // size
+
+    def _states(self, images: np.ndarray | Tensor, return_weights: bool = False) -> tuple[Tensor, Grid, list[Tensor]]:
+        """All tokens behind the encoder, [B, N, width], and where wanted the flat weights of every layer."""
+        images = images if isinstance(images, Tensor) else tensor(images)
+        grid, batch = self._grid(images.shape), images.shape[0]
+        embedded = self.patches(images).reshape(batch, grid[0] * grid[1], self.width) + self.positions.table(*grid)
+        if self.class_token is not None:
+            first = ops.gather_rows(self.class_token, np.zeros(batch, dtype=np.int32))
+            embedded = ops.concatenate([first.reshape(batch, 1, self.width), embedded], axis=1)
+        tokens = embedded.shape[1]
+        offsets = np.arange(batch + 1, dtype=np.int32) * tokens
+        x = self.dropout(embedded.reshape(batch * tokens, self.width))
+        result: Any = self.encoder(x, offsets, return_weights=return_weights)
+        x, weights = result if return_weights else (result, [])
+        return x.reshape(batch, tokens, self.width), grid, weights
+
+    def _classify(self, states: Tensor) -> Tensor:
+        if self.head is None:
+            raise ValueError("[vit] expected a model with classes to classify, got an encoder")
+        pooled = states[:, 0] if self.class_token is not None else states.mean(axis=1)
+        logits: Tensor = self.head(pooled)
+        return logits

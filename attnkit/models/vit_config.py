@@ -1,0 +1,69 @@
+"""The configuration of the Vision Transformer."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from attnkit.models.config import Positive, Rate
+
+# d_model, layers, heads, ffn
+_SIZES = {"Ti": (192, 12, 3, 768), "S": (384, 12, 6, 1536), "B": (768, 12, 12, 3072)}
+
+
+class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="vit"):
+    """A Vision Transformer (Dosovitskiy et al., 2021; the sizes Ti and S are those of Touvron et al., 2021)."""
+
+    size: Literal["Ti", "S", "B"] = "Ti"
+    """The numbers below that are not given: width 192, 384 or 768, 12 layers, heads of 64, ffn four times the width."""
+
+    image_size: Positive = 224
+    """Rows and columns of an image in training; others are taken, too, their positions resampled."""
+
+    patch_size: Positive = 16
+    """Rows and columns of a patch; an image must be whole patches."""
+
+    channels: Positive = 3
+    """Colours of a pixel: 3 for RGB, 1 for grey."""
+
+    d_model: Positive | None = None
+    """Width of the states; as `size` says where not given."""
+
+    layers: Positive | None = None
+    """Encoder layers; as `size` says where not given."""
+
+    heads: Positive | None = None
+    """Attention heads, of which d_model is a multiple; as `size` says where not given."""
+
+    ffn: Positive | None = None
+    """Width inside the feed-forward networks; as `size` says where not given."""
+
+    pooling: Literal["token", "mean"] = "token"
+    """What is classified: a class token in front of the patches, or the mean of all patches."""
+
+    dropout: Rate = 0.0
+    """Of embeddings and of each sublayer's result; in training only."""
+
+    attention_dropout: Rate | None = None
+    """Of attention weights; as `dropout` where not given."""
+
+    stochastic_depth: Rate = 0.0
+    """Probability that an image goes without a sublayer of the last layer; earlier layers have less, the first none."""
+
+    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
+    """How positions are resampled for other images."""
+
+    def __post_init__(self) -> None:
+        if self.image_size % self.patch_size:
+            raise ValueError(f"patch_size: expected a divisor of image_size = {self.image_size}, got {self.patch_size}")
+        d_model, _, heads, _ = self.sizes
+        if d_model % heads:
+            raise ValueError(f"heads: expected a divisor of d_model = {d_model}, got {heads}")
+
+    @property
+    def sizes(self) -> tuple[int, int, int, int]:
+        """d_model, layers, heads, ffn."""
+        given = (self.d_model, self.layers, self.heads, self.ffn)
+        d_model, layers, heads, ffn = (a or b for a, b in zip(given, _SIZES[self.size], strict=True))
+        return d_model, layers, heads, ffn

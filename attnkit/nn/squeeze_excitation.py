@@ -1,0 +1,29 @@
+"""Squeeze-and-excitation."""
+
+from __future__ import annotations
+
+from attnkit import ops
+from attnkit._core import Tensor
+from attnkit.nn.linear import Linear
+from attnkit.nn.module import Module
+from attnkit.nn.pooling import GlobalAvgPool2d
+
+
+class SqueezeExcitation(Module):
+    """Scales every channel by a number in (0, 1) that the whole image decides (Hu et al., 2018, eqs. 2 to 4).
+
+    x [B, H, W, C] → x · sigmoid(up(relu(down(mean of x)))). The gates themselves, [B, C]: `gates(x)`.
+    """
+
+    def __init__(self, channels: int, reduction: int = 16) -> None:
+        super().__init__()
+        hidden = max(1, channels // reduction)
+        self.squeeze = GlobalAvgPool2d()
+        self.down = Linear(channels, hidden, activation="relu")
+        self.up = Linear(hidden, channels, activation="sigmoid")
+
+    def gates(self, x: Tensor) -> Tensor:
+        return self.up(self.down(self.squeeze(x)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.scale_channels(x, self.gates(x))

@@ -1,0 +1,50 @@
+"""attnkit explore: an experiment on attention, trained and drawn."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+def _list_experiments(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if not value or context.resilient_parsing:
+        return
+    from attnkit.explore import EXPERIMENTS
+
+    for name, what in EXPERIMENTS.items():
+        click.echo(f"{name:<15} {what}")
+    context.exit()
+
+
+@click.command("explore")
+@click.argument("name")
+@click.option("--out", type=click.Path(), metavar="DIR", help="Where figures and runs go.  [explore/NAME]")
+@click.option("--steps", type=click.IntRange(2), metavar="N", help="Train each model for N steps.  [the preset's]")
+@click.option("--seed", type=click.IntRange(0), default=1, metavar="N", help="[1]")
+@click.option("--threads", type=click.IntRange(1), metavar="N", help="[the cores that this process may use]")
+@click.option(
+    "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_experiments, help="Name the experiments."
+)
+def command(name: str, out: str | None, steps: int | None, seed: int, threads: int | None) -> None:
+    """Do an experiment on the built-in corpus: train what it needs, write figures and a JSON of their numbers.
+
+    The files that it wrote are listed on stdout. An interrupted experiment goes on where it was.
+
+    \b
+    attnkit explore --list
+    attnkit explore positions --out figures/positions
+    """
+    import attnkit
+    from attnkit.explore import EXPERIMENTS, explore
+
+    if name not in EXPERIMENTS:
+        raise click.UsageError(f"expected an experiment ({', '.join(EXPERIMENTS)}), got {name!r}")
+    if threads is not None:
+        attnkit.set_num_threads(threads)
+    for file in explore(name, Path(out or Path("explore") / name), _note, steps=steps, seed=seed):
+        click.echo(file)
+
+
+def _note(text: str) -> None:
+    click.echo(text, err=True)

@@ -1,0 +1,91 @@
+// Kernels on images: convolution, pooling, batch norm. Images are [batch, rows, columns, channels]: a pixel is a row of
+// channels, so that everything for rows (linear layers, norms, sums, attention) applies to pixels as it is. Each gives
+// the same bytes for any number of threads.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "attnkit/kernels/gemm.h"
+
+namespace attnkit::kernels {
+
+// One axis of an image and the window that slides over it. Behind the edges lie `padding` zeros (for a maximum:
+// nothing).
+struct WindowAxis {
+  int64_t size = 0, kernel = 1, stride = 1, padding = 0;
+  int64_t outputs() const { return (size + 2 * padding - kernel) / stride + 1; }
+};
+
+// Convolution without a kernel flip, as everywhere in deep learning:
+//   y[b, oy, ox, o] = sum over ky, kx, c of x[b, oy * stride + ky - padding, ox * stride + kx - padding, c]
+//                     * weight[o, ky, kx, c]
+// With groups, output channels [g * O, (g + 1) * O) see input channels [g * C, (g + 1) * C) alone.
+struct Conv2dShape {
+  int64_t batch = 0;
+  WindowAxis rows, columns;
+  int64_t channels = 0, out_channels = 0, groups = 1;
+
+  int64_t group_channels() const { return channels / groups; }
+  int64_t group_outputs() const { return out_channels / groups; }
+  int64_t depth() const { return rows.kernel * columns.kernel * group_channels(); }  // numbers that make an output
+  int64_t pixels() const { return batch * rows.outputs() * columns.outputs(); }
+  // One filter a channel: too thin for a matrix product.
+  bool depthwise() const { return groups == channels && groups == out_channels && groups > 1; }
+};
+
+// A part of the weight that Conv2dForward wants packed: the matrix of PackMatrix(weight + offset, k, n, 1, depth).
+struct Conv2dWeightBlock {
+  int64_t offset, k, n;
+};
+std::vector<Conv2dWeightBlock> Conv2dWeightBlocks(const Conv2dShape& shape, Precision precision);
+
+// y [batch, out rows, out columns, out_channels]; `blocks` are the packed Conv2dWeightBlocks in order. Not for
+// depthwise shapes.
+void Conv2dForward(const Conv2dShape& shape, const float* x, const std::vector<const PackedMatrix*>& blocks,
+                   Precision precision, float* y, const Epilogue& epilogue);
+void Conv2dInputGradient(const Conv2dShape& shape, const float* dy, const float* weight, Precision precision,
+                         float* dx);
+void Conv2dWeightGradient(const Conv2dShape& shape, const float* x, const float* dy, Precision precision,
+                          float* dweight);
+
+// Depthwise shapes, always in float32: weight [channels, kernel rows, kernel columns].
+void DepthwiseForward(const Conv2dShape& shape, const float* x, const float* weight, const Epilogue& epilogue,
+                      float* y);
+void DepthwiseInputGradient(const Conv2dShape& shape, const float* dy, const float* weight, float* dx);
+void DepthwiseWeightGradient(const Conv2dShape& shape, const float* x, const float* dy, float* dweight);
+
+struct PoolShape {
+  int64_t batch = 0;
+  WindowAxis rows, columns;
+  int64_t channels = 0;
+};
+// `taps` (may be null) gets the place of each maximum in its window, row by row from 0; the first of equals.
+void MaxPoolForward(const PoolShape& shape, const float* x, float* y, float* taps);
+void MaxPoolBackward(const PoolShape& shape, const float* dy, const float* taps, float* dx);
+// The mean over the whole window, padding included.
+void AveragePoolForward(const PoolShape& shape, const float* x, float* y);
+void AveragePoolBackward(const PoolShape& shape, const float* dy, float* dx);
+
+// Mean and (biased) variance of each column of x [rows, columns].
+void ColumnMoments(const float* x, int64_t rows, int64_t columns, float* mean, float* variance);
+
+// y = activation((x - mean) * rstd * weight + bias + residual), by columns; residual may be null, activation is none or
+// ReLU.
+struct BatchNormColumns {
+  const float *mean, *rstd, *weight, *bias;
+};
+void BatchNormForward(const float* x, const float* residual, const BatchNormColumns& norm, int64_t rows,
+                      int64_t columns, bool relu, float* y);
+// With g = dy where y > 0 (dy itself where y is null, without ReLU): dbias = sum g, dweight = sum g * xhat, dresidual =
+// g (may be null; may be dy), and dx (may be null) through the statistics of the batch, or with fixed statistics.
+void BatchNormBackward(const float* dy, const float* x, const float* y, const BatchNormColumns& norm, int64_t rows,
+                       int64_t columns, bool batch_statistics, float* dx, float* dresidual, float* dweight,
+                       float* dbias);
+
+// y = x * gate: x [images, pixels, channels], gate [images, channels]; and dgate = the sum over pixels of dy * x.
+void ScaleChannels(const float* x, const float* gate, int64_t images, int64_t pixels, int64_t channels, float* y);
+void ScaleChannelsGateGradient(const float* x, const float* dy, int64_t images, int64_t pixels, int64_t channels,
+                               float* dgate);
+
+}  // namespace attnkit::kernels

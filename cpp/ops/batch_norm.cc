@@ -1,0 +1,87 @@
+#include <cmath>
+
+#include "attnkit/check.h"
+#include "attnkit/ops/vision.h"
+
+namespace attnkit::ops {
+namespace {
+
+struct Saved {
+  Tensor x, y, weight, bias, mean, rstd;
+  bool training, need_x, need_residual;
+
+  kernels::BatchNormColumns columns() const { return {mean.data(), rstd.data(), weight.data(), bias.data()}; }
+};
+
+std::vector<Tensor> BatchNormBackward(const Saved& s, std::vector<Tensor>& dy) {
+  const int64_t rows = s.x.rows(), columns = s.x.columns();
+  Tensor dx = s.need_x ? Tensor(s.x.shape()) : Tensor(), dweight({columns}), dbias({columns});
+  // Without ReLU the residual's gradient is dy itself.
+  Tensor dresidual = s.need_residual && s.y ? Tensor(s.x.shape()) : Tensor();
+  kernels::BatchNormBackward(dy[0].data(), s.x.data(), s.y ? s.y.data() : nullptr, s.columns(), rows, columns,
+                             s.training, dx ? dx.data() : nullptr, dresidual ? dresidual.data() : nullptr,
+                             dweight.data(), dbias.data());
+  return {dx, s.need_residual && !s.y ? dy[0] : dresidual, dweight, dbias};
+}
+
+// running += momentum * (of the batch - running); the running variance is the unbiased one.
+void MoveTowards(const Tensor& mean, const Tensor& variance, int64_t rows, float momentum, Tensor& running_mean,
+                 Tensor& running_variance) {
+  const float unbias = static_cast<float>(rows) / static_cast<float>(rows - 1);
+  for (int64_t c = 0; c < mean.size(); ++c) {
+    running_mean.data()[c] += momentum * (mean.data()[c] - running_mean.data()[c]);
+    running_variance.data()[c] += momentum * (unbias * variance.data()[c] - running_variance.data()[c]);
+  }
+  running_mean.storage().Touch();
+  running_variance.storage().Touch();
+}
+
+Tensor InverseDeviation(const Tensor& variance, float eps) {
+  Tensor rstd(variance.shape());
+  for (int64_t c = 0; c < rstd.size(); ++c) rstd.data()[c] = 1.0f / std::sqrt(variance.data()[c] + eps);
+  return rstd;
+}
+
+}  // namespace
+
+Tensor BatchNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, const Tensor& bias,
+                 Tensor& running_mean, Tensor& running_variance, const BatchNormOptions& options) {
+  ATTNKIT_CHECK(x.rank() >= 2, "[batch_norm] expected x of shape [..., C], got ", ToString(x.shape()));
+  const int64_t rows = x.rows(), columns = x.columns();
+  for (const Tensor* parameter :
+       {&weight, &bias, static_cast<const Tensor*>(&running_mean), static_cast<const Tensor*>(&running_variance)}) {
+    ATTNKIT_CHECK(parameter->shape() == Shape{columns},
+                  "[batch_norm] expected weight, bias and running statistics of shape [", columns, "], got ",
+                  ToString(parameter->shape()));
+  }
+  ATTNKIT_CHECK(!residual || residual.shape() == x.shape(), "[batch_norm] expected residual of shape ",
+                ToString(x.shape()), ", got ", ToString(residual.shape()));
+  ATTNKIT_CHECK(!options.training || rows > 1, "[batch_norm] expected more than one row to train on, got ", rows);
+
+  Tensor mean = options.training ? Tensor({columns}) : running_mean.Clone(), variance = running_variance.Detach();
+  if (options.training) {
+    variance = Tensor({columns});
+    kernels::ColumnMoments(x.data(), rows, columns, mean.data(), variance.data());
+    MoveTowards(mean, variance, rows, options.momentum, running_mean, running_variance);
+  }
+  const Tensor rstd = InverseDeviation(variance, options.eps);
+  Tensor y(x.shape());
+  const Saved saved{x.Detach(),
+                    options.relu ? y.Detach() : Tensor(),
+                    weight.Detach(),
+                    bias.Detach(),
+                    mean,
+                    rstd,
+                    options.training,
+                    x.requires_grad(),
+                    residual.requires_grad()};
+  kernels::BatchNormForward(x.data(), residual ? residual.data() : nullptr, saved.columns(), rows, columns,
+                            options.relu, y.data());
+  if (NeedsGrad({x, residual, weight, bias})) {
+    Record("batch_norm", {x, residual, weight, bias}, {&y},
+           [saved](std::vector<Tensor>& dy) { return BatchNormBackward(saved, dy); });
+  }
+  return y;
+}
+
+}  // namespace attnkit::ops

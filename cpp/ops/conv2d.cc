@@ -1,0 +1,142 @@
+#include "attnkit/check.h"
+#include "attnkit/kernels/rows.h"
+#include "attnkit/ops/vision.h"
+
+namespace attnkit::ops {
+namespace {
+
+using kernels::Activation;
+using kernels::Conv2dShape;
+
+bool NeedsInput(Activation activation) { return activation == Activation::kGelu || activation == Activation::kSilu; }
+
+struct Saved {
+  Tensor x, weight, pre, post;
+  Conv2dShape shape;
+  Activation activation;
+  kernels::Precision precision;
+  bool need_x, need_weight, need_bias;
+};
+
+std::vector<Tensor> Conv2dBackward(const Saved& s, std::vector<Tensor>& dy) {
+  Tensor dpre = dy[0];
+  if (s.activation != Activation::kNone) {
+    dy[0] = Tensor();
+    if (!dpre.IsSoleOwner()) dpre = dpre.Clone();
+    kernels::ActivationBackward(s.activation, s.pre ? s.pre.data() : nullptr, s.post ? s.post.data() : nullptr,
+                                dpre.size(), dpre.data());
+  }
+  Tensor dx, dweight, dbias;
+  if (s.need_x) {
+    dx = Tensor(s.x.shape());
+    if (s.shape.depthwise()) {
+      kernels::DepthwiseInputGradient(s.shape, dpre.data(), s.weight.data(), dx.data());
+    } else {
+      kernels::Conv2dInputGradient(s.shape, dpre.data(), s.weight.data(), s.precision, dx.data());
+    }
+  }
+  if (s.need_weight) {
+    dweight = Tensor(s.weight.shape());
+    if (s.shape.depthwise()) {
+      kernels::DepthwiseWeightGradient(s.shape, s.x.data(), dpre.data(), dweight.data());
+    } else {
+      kernels::Conv2dWeightGradient(s.shape, s.x.data(), dpre.data(), s.precision, dweight.data());
+    }
+  }
+  if (s.need_bias) {
+    dbias = Tensor({s.shape.out_channels});
+    kernels::ColumnSums(dpre.data(), dpre.rows(), dpre.columns(), dpre.columns(), false, dbias.data());
+  }
+  return {dx, dweight, dbias};
+}
+
+void CheckAxis(const char* name, const kernels::WindowAxis& axis) {
+  ATTNKIT_CHECK(axis.kernel >= 1 && axis.stride >= 1 && axis.padding >= 0,
+                "[conv2d] expected a kernel and stride of at least 1 and padding of at least 0, got ", axis.kernel,
+                ", ", axis.stride, " and ", axis.padding);
+  ATTNKIT_CHECK(axis.size + 2 * axis.padding >= axis.kernel, "[conv2d] expected at least ", axis.kernel, " ", name,
+                " with padding, got ", axis.size + 2 * axis.padding);
+}
+
+Conv2dShape CheckShape(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o) {
+  ATTNKIT_CHECK(x.rank() == 4, "[conv2d] expected x of shape [B, H, W, C], got ", ToString(x.shape()));
+  ATTNKIT_CHECK(weight.rank() == 4, "[conv2d] expected weight of shape [O, KH, KW, C / groups], got ",
+                ToString(weight.shape()));
+  Conv2dShape s{x.dim(0),
+                {x.dim(1), weight.dim(1), o.stride[0], o.padding[0]},
+                {x.dim(2), weight.dim(2), o.stride[1], o.padding[1]},
+                x.dim(3),
+                weight.dim(0),
+                o.groups};
+  ATTNKIT_CHECK(s.groups >= 1 && s.channels >= 1 && s.out_channels >= 1 && s.channels % s.groups == 0 &&
+                    s.out_channels % s.groups == 0,
+                "[conv2d] expected channels that are multiples of groups = ", s.groups, ", got ", s.channels, " and ",
+                s.out_channels);
+  ATTNKIT_CHECK(weight.dim(3) == s.group_channels(), "[conv2d] expected weight of shape [", s.out_channels, ", ",
+                s.rows.kernel, ", ", s.columns.kernel, ", ", s.group_channels(), "], got ", ToString(weight.shape()));
+  ATTNKIT_CHECK(!bias || bias.shape() == Shape{s.out_channels}, "[conv2d] expected bias of shape [", s.out_channels,
+                "], got ", ToString(bias.shape()));
+  CheckAxis("rows", s.rows);
+  CheckAxis("columns", s.columns);
+  return s;
+}
+
+// A 1 x 1 kernel looks at one pixel, and pixels are rows.
+bool IsLinear(const Conv2dShape& s) {
+  return s.groups == 1 && s.rows.kernel == 1 && s.columns.kernel == 1 && s.rows.stride == 1 && s.columns.stride == 1 &&
+         s.rows.padding == 0 && s.columns.padding == 0;
+}
+
+void Forward(const Conv2dShape& shape, const Tensor& x, const Tensor& weight, kernels::Precision precision,
+             const kernels::Epilogue& epilogue, float* y) {
+  if (shape.depthwise()) {
+    kernels::DepthwiseForward(shape, x.data(), weight.data(), epilogue, y);
+    return;
+  }
+  std::vector<std::shared_ptr<const kernels::PackedMatrix>> packed;
+  std::vector<const kernels::PackedMatrix*> blocks;
+  for (const kernels::Conv2dWeightBlock& block : kernels::Conv2dWeightBlocks(shape, precision)) {
+    packed.push_back(
+        weight.storage().Packed(weight.offset() + block.offset, block.k, block.n, 1, shape.depth(), precision));
+    blocks.push_back(packed.back().get());
+  }
+  kernels::Conv2dForward(shape, x.data(), blocks, precision, y, epilogue);
+}
+
+}  // namespace
+
+Tensor Conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
+  const Conv2dShape shape = CheckShape(x, weight, bias, options);
+  if (IsLinear(shape)) {
+    return Linear(x, Reshape(weight, {shape.out_channels, shape.channels}), bias, options.activation);
+  }
+  const Activation activation = options.activation;
+  const kernels::Precision precision = MatmulPrecision();
+  const bool record = NeedsGrad({x, weight, bias});
+  Tensor y({shape.batch, shape.rows.outputs(), shape.columns.outputs(), shape.out_channels}), pre;
+  kernels::Epilogue epilogue;
+  epilogue.bias = bias ? bias.data() : nullptr;
+  epilogue.activation = activation;
+  if (record && NeedsInput(activation)) {
+    pre = Tensor(y.shape());
+    epilogue.pre_activation = pre.data();
+  }
+  Forward(shape, x, weight, precision, epilogue, y.data());
+  if (record) {
+    const Tensor post = activation != Activation::kNone && !pre ? y.Detach() : Tensor();
+    const Saved saved{x.Detach(),
+                      weight.Detach(),
+                      pre,
+                      post,
+                      shape,
+                      activation,
+                      precision,
+                      x.requires_grad(),
+                      weight.requires_grad(),
+                      bias.requires_grad()};
+    Record("conv2d", {x, weight, bias}, {&y}, [saved](std::vector<Tensor>& dy) { return Conv2dBackward(saved, dy); });
+  }
+  return y;
+}
+
+}  // namespace attnkit::ops

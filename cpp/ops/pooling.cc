@@ -1,0 +1,62 @@
+#include "attnkit/check.h"
+#include "attnkit/ops/vision.h"
+
+namespace attnkit::ops {
+namespace {
+
+using kernels::PoolShape;
+using kernels::WindowAxis;
+
+PoolShape CheckShape(const char* op, const Tensor& x, const PoolOptions& o) {
+  ATTNKIT_CHECK(x.rank() == 4, "[", op, "] expected x of shape [B, H, W, C], got ", ToString(x.shape()));
+  const PoolShape shape{x.dim(0),
+                        {x.dim(1), o.kernel[0], o.stride[0], o.padding[0]},
+                        {x.dim(2), o.kernel[1], o.stride[1], o.padding[1]},
+                        x.dim(3)};
+  for (const WindowAxis& axis : {shape.rows, shape.columns}) {
+    ATTNKIT_CHECK(axis.kernel >= 1 && axis.stride >= 1, "[", op, "] expected a kernel and stride of at least 1, got ",
+                  axis.kernel, " and ", axis.stride);
+    // So that no window is empty.
+    ATTNKIT_CHECK(axis.padding >= 0 && 2 * axis.padding <= axis.kernel, "[", op,
+                  "] expected padding of at most half the kernel ", axis.kernel, ", got ", axis.padding);
+    ATTNKIT_CHECK(axis.size + 2 * axis.padding >= axis.kernel, "[", op, "] expected a kernel of at most ",
+                  axis.size + 2 * axis.padding, ", the image with padding, got ", axis.kernel);
+  }
+  return shape;
+}
+
+Tensor Outputs(const PoolShape& s) { return Tensor({s.batch, s.rows.outputs(), s.columns.outputs(), s.channels}); }
+Tensor Inputs(const PoolShape& s) { return Tensor({s.batch, s.rows.size, s.columns.size, s.channels}); }
+
+}  // namespace
+
+Tensor MaxPool2d(const Tensor& x, const PoolOptions& options) {
+  const PoolShape shape = CheckShape("max_pool2d", x, options);
+  const bool record = NeedsGrad({x});
+  Tensor y = Outputs(shape), taps = record ? Outputs(shape) : Tensor();
+  kernels::MaxPoolForward(shape, x.data(), y.data(), record ? taps.data() : nullptr);
+  if (record) {
+    Record("max_pool2d", {x}, {&y}, [shape, taps](std::vector<Tensor>& dy) {
+      Tensor dx = Inputs(shape);
+      kernels::MaxPoolBackward(shape, dy[0].data(), taps.data(), dx.data());
+      return std::vector<Tensor>{dx};
+    });
+  }
+  return y;
+}
+
+Tensor AvgPool2d(const Tensor& x, const PoolOptions& options) {
+  const PoolShape shape = CheckShape("avg_pool2d", x, options);
+  Tensor y = Outputs(shape);
+  kernels::AveragePoolForward(shape, x.data(), y.data());
+  if (NeedsGrad({x})) {
+    Record("avg_pool2d", {x}, {&y}, [shape](std::vector<Tensor>& dy) {
+      Tensor dx = Inputs(shape);
+      kernels::AveragePoolBackward(shape, dy[0].data(), dx.data());
+      return std::vector<Tensor>{dx};
+    });
+  }
+  return y;
+}
+
+}  // namespace attnkit::ops

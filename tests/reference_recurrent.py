@@ -1,0 +1,49 @@
+"""Plain float64 formulas of the recurrent units, sentence by sentence and step by step."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from reference import Array64, Ids, relu, sigmoid
+
+GATES = {"tanh": 1, "relu": 1, "gru": 3, "lstm": 4}
+
+
+def step(unit: str, x: Array64, u: Array64, h: Array64, c: Array64) -> tuple[Array64, Array64]:
+    """The new (h, c), given the projected input x and the product u, each [G·H]."""
+    if unit == "gru":
+        (xr, xz, xn), (ur, uz, un) = np.split(x, 3), np.split(u, 3)
+        z = sigmoid(xz + uz)
+        return (1 - z) * np.tanh(xn + sigmoid(xr + ur) * un) + z * h, c
+    if unit == "lstm":
+        i, f, g, o = np.split(x + u, 4)
+        c = sigmoid(f) * c + sigmoid(i) * np.tanh(g)
+        return sigmoid(o) * np.tanh(c), c
+    return np.tanh(x + u) if unit == "tanh" else relu(x + u), c
+
+
+def recurrent(
+    unit: str,
+    projected: Array64,
+    offsets: Ids,
+    weight: Array64,
+    bias: Array64,
+    state: Array64,
+    cell: Array64,
+    direction: str = "forward",
+) -> tuple[Array64, Array64, Array64]:
+    """Output [T, D·H], last states and last cells [D, B, H]; shapes of the inputs as in attnkit.ops."""
+    reads = {"forward": [1], "backward": [-1], "both": [1, -1]}[direction]
+    hidden, rows = weight.shape[1], GATES[unit] * weight.shape[1]
+    output = np.zeros((len(projected), len(reads) * hidden))
+    last_state, last_cell = state.copy(), cell.copy()
+    for d, order in enumerate(reads):
+        gates, columns = slice(d * rows, (d + 1) * rows), slice(d * hidden, (d + 1) * hidden)
+        for b, (begin, end) in enumerate(pairwise(offsets)):
+            h, c = state[d, b], cell[d, b]
+            for t in range(begin, end)[::order]:
+                h, c = step(unit, projected[t, gates], weight[gates] @ h + bias[gates], h, c)
+                output[t, columns] = h
+            last_state[d, b], last_cell[d, b] = h, c
+    return output, last_state, last_cell

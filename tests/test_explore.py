@@ -1,0 +1,60 @@
+"""Experiments: small runs of `attnkit explore`, and the mathematics that they rest on."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from attnkit.explore.laboratory import by_length, held_out
+from attnkit.explore.positions import shift_error, shift_matrix
+from attnkit.nn.positions import sinusoids
+
+
+def explore(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "attnkit.cli.main", "explore", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300)
+
+
+def test_positions_writes_its_figures_and_keeps_its_runs(tmp_path: Path) -> None:
+    result = explore("positions", "--out", tmp_path, "--steps", 2)
+    assert result.returncode == 0, result.stderr
+    files = [Path(line) for line in result.stdout.splitlines()]
+    assert [file.name for file in files] == ["positions.png", "sinusoids.png", "numbers.json"]
+    assert all(file.read_bytes()[:4] == b"\x89PNG" for file in files[:2])
+    numbers = json.loads(files[2].read_text())
+    assert numbers["variants"].keys() == {"sinusoidal", "learned", "none"}
+    # A bag of words: without positions, words in any order give the same translation; two steps suffice to see it.
+    assert numbers["variants"]["none"]["same_translation"] == 100.0
+    again = explore("positions", "--out", tmp_path, "--steps", 2)
+    assert again.returncode == 0 and "training data" not in again.stderr
+
+
+def test_unknown_experiments_are_refused() -> None:
+    result = explore("telepathy")
+    assert result.returncode == 2 and "expected an experiment (" in result.stderr and result.stderr.count("\n") == 1
+
+
+def test_the_list_names_each() -> None:
+    result = explore("--list")
+    assert result.returncode == 0 and "positions" in result.stdout
+
+
+@pytest.mark.parametrize("offset", [0, 1, 7])
+def test_positions_shift_by_a_linear_map(offset: int) -> None:
+    table = sinusoids(30 + offset, 16).astype(np.float64)
+    np.testing.assert_allclose(table[:30] @ shift_matrix(16, offset).T, table[offset:], atol=2e-6)
+    assert shift_error(30, 16, offset) < 2e-6
+
+
+def test_classes_of_length_hold_every_pair_once() -> None:
+    pairs = held_out(60)
+    classes = by_length(pairs, (4, 6, 100))
+    assert sum(len(members) for members in classes.values()) == 60
+    for name, members in classes.items():
+        low, high = map(int, name.split("-"))
+        assert all(low <= len(pair.source.split()) <= high for pair in members)
