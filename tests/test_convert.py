@@ -166,6 +166,12 @@ def test_translation_is_the_text_of_the_ids(plain: Pair) -> None:
         assert result.attention.shape == (len(result.tokens), len(result.source_tokens))
         assert np.abs(result.attention.sum(axis=1) - 1).max(initial=0.0) < 1e-5
     assert results[len(SOURCES)].text == "" and results[-1].source_tokens[0] == ">>ita<<"
+    assert plain.ours.languages == ("fra", "ita")
+    tagged = plain.ours.translate(["the dog", ">>fra<< the dog"], to="ita")
+    assert [result.source_tokens[0] for result in tagged] == [">>ita<<", ">>fra<<"]
+    assert tagged[0].source_tokens == results[-1].source_tokens
+    with pytest.raises(ValueError, match="expected a language among fra, ita, got 'deu'"):
+        plain.ours.translate(["the dog"], to="deu")
 
 
 def test_defaults_of_the_checkpoint_are_kept(tmp_path: Path) -> None:
