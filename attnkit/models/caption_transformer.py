@@ -45,8 +45,8 @@ class TransformerCaptionDecoder(nn.Module):
     def step(
         self, state: TransformerState, ids: np.ndarray, attention: bool = False
     ) -> tuple[Tensor, np.ndarray | None]:
-        """One more token of every row → hidden [rows, width], and the weights [rows, regions], the mean over heads of the
-        last layer, if asked for."""
+        """One more token of every row → hidden [rows, width], and the weights [rows, regions], the mean over heads of
+        the last layer, if asked for."""
         offsets, weights = state.row_offsets(), None
         state.grow()
         x = self.embedding(ids, np.full(len(ids), state.position, dtype=np.int32))
