@@ -33,9 +33,11 @@ def visible(page: str) -> str:
 
 def test_strengths_weigh_words_by_their_sentence() -> None:
     strengths = DOCUMENT.word_strengths()
-    top = np.sqrt(0.8) * 0.7
-    np.testing.assert_allclose(strengths[0], np.sqrt(0.2) * WORDS[0] / top, rtol=1e-6)
-    assert strengths[1].max() == 1.0
+    share = np.sqrt(0.2) * (0.6 - 1 / 4) / (np.sqrt(0.8) * (0.7 - 1 / 4))
+    np.testing.assert_allclose(strengths[0], [0, share, 0, 0], rtol=1e-5)
+    np.testing.assert_array_equal(strengths[1], [0, 1, 0, 0])
+    even = DocumentMap([["a"] * 7, ["b"]], [np.full(7, 1 / 7), np.ones(1)], np.array([0.5, 0.5]))
+    assert not np.concatenate(even.word_strengths()).any()
     np.testing.assert_allclose(DOCUMENT.sentence_strengths(), [0.25, 1.0])
     assert EMPTY.word_strengths() == [] and EMPTY.sentence_strengths().shape == (0,)
 
@@ -126,8 +128,8 @@ def test_long_sentences_are_wrapped_and_empty_ones_said() -> None:
     assert len(lines) == 4 + 4
     assert all(sum(2 if ord(letter) > 0x2FFF else 1 for letter in line) <= 20 for line in lines)
     assert render_document(EMPTY) == "(no words)\n"
-    one = DocumentMap([["a"]], [np.ones(1)], np.ones(1))
-    assert render_document(one, colour=False) == "[a]\n"  # one sentence needs no bar
+    one = DocumentMap([["a", "b"]], [np.array([0.9, 0.1])], np.ones(1))
+    assert render_document(one, colour=False) == "[a] b\n"  # one sentence needs no bar
     with pytest.raises(ValueError, match="expected a width of at least 20 columns, got 19"):
         render_document(one, width=19)
 
