@@ -21,23 +21,33 @@ from attnkit._core import (
 from attnkit._tensor import Function, from_dlpack, no_grad, precision, tensor
 
 if TYPE_CHECKING:
-    from attnkit import decoding, explain, models, nn, ops, optim, text, training
+    from attnkit import decoding, explain, interop, models, nn, ops, optim, text, training
+    from attnkit.classifier import Classifier
+    from attnkit.generator import Generator
     from attnkit.loading import load
     from attnkit.translator import Translator
 
 __version__ = "0.1.0"
 
-_MODULES = ("decoding", "explain", "models", "nn", "ops", "optim", "text", "training")
-_LAZY = {"load": "attnkit.loading", "Translator": "attnkit.translator"}
+_MODULES = ("decoding", "explain", "interop", "models", "nn", "ops", "optim", "text", "training")
+_LAZY = {
+    "Classifier": "attnkit.classifier",
+    "Generator": "attnkit.generator",
+    "Translator": "attnkit.translator",
+    "load": "attnkit.loading",
+}
 
 __all__ = [
+    "Classifier",
     "Function",
+    "Generator",
     "Tensor",
     "Translator",
     "decoding",
     "explain",
     "from_dlpack",
     "get_num_threads",
+    "interop",
     "load",
     "manual_seed",
     "models",

@@ -17,7 +17,7 @@ import attnkit
 from attnkit import evaluation
 from attnkit.explain import AttentionMap, render_terminal, write_html, write_png
 from attnkit.text import en_it
-from attnkit.training import RunConfig, read_config, train_once
+from attnkit.training import TranslateConfig, read_config, train_once
 from attnkit.training.trainer import CURVE_FILE
 from attnkit.translator import Translator
 
@@ -43,8 +43,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(bleu < EXPECTED_BLEU)
 
 
-def _config() -> RunConfig:
-    return read_config(PRESET)
+def _config() -> TranslateConfig:
+    config = read_config(PRESET)
+    assert isinstance(config, TranslateConfig)  # the preset is ours
+    return config
 
 
 def _train(folder: Path, fresh: bool) -> None:

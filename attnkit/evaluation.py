@@ -1,17 +1,20 @@
-"""Quality of translations: BLEU and chrF, by sacrebleu so figures can be compared with published ones (Post, 2018),
-and the alignment error rate of attention.
-"""
+"""Figures of quality: BLEU and chrF of translations, by sacrebleu, so that they can be compared with published ones
+(Post, 2018); the alignment error rate of attention; accuracy and F1 of classes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     from attnkit.text.alignment import AlignedPair
     from attnkit.translator import Translator
 
+import numpy as np
+import numpy.typing as npt
+
+Classes = npt.NDArray[np.integer[Any]]
 Metric = Literal["bleu", "chrf"]
 Tokenization = Literal["13a", "none", "intl", "char"]
 METRICS: tuple[Metric, ...] = ("bleu", "chrf")
@@ -82,8 +85,25 @@ def alignment_error(translator: Translator, pairs: Sequence[AlignedPair]) -> flo
     return alignment_error_rate(links, [pair.alignment for pair in pairs])
 
 
-def _check_lengths(name: str, hypotheses: Sequence[str], references: Sequence[str]) -> None:
-    if not hypotheses or len(hypotheses) != len(references):
+def accuracy(predicted: Classes, expected: Classes) -> float:
+    """The share of right classes in percent: both int [N]."""
+    _check_lengths("accuracy", predicted, expected)
+    return 100.0 * float(np.mean(np.asarray(predicted) == np.asarray(expected)))
+
+
+def macro_f1(predicted: Classes, expected: Classes) -> float:
+    """The mean of the classes' F1 scores in percent, each class counting alike, over all that occur on either side."""
+    _check_lengths("macro_f1", predicted, expected)
+    got, want = np.asarray(predicted), np.asarray(expected)
+    scores = []
+    for each in np.union1d(got, want):
+        right = np.count_nonzero((got == each) & (want == each))
+        scores.append(2.0 * right / (np.count_nonzero(got == each) + np.count_nonzero(want == each)))
+    return 100.0 * float(np.mean(scores))
+
+
+def _check_lengths(name: str, hypotheses: Sequence[str] | Classes, references: Sequence[str] | Classes) -> None:
+    if not len(hypotheses) or len(hypotheses) != len(references):
         raise ValueError(
             f"[{name}] expected one reference for each of one or more hypotheses, "
             f"got {len(references)} for {len(hypotheses)}"

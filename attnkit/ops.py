@@ -9,6 +9,7 @@ ValueError: `[op] expected ..., got ...`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -45,8 +46,16 @@ __all__ = [
     "lstm_cell",
     "matmul",
     "max_pool2d",
+    "memory_attention",
     "packed_attention",
     "patches",
+    "ragged_additive",
+    "ragged_chain_marginals",
+    "ragged_dots",
+    "ragged_gaussian",
+    "ragged_pick",
+    "ragged_softmax",
+    "ragged_sums",
     "relu",
     "rnn",
     "rnn_cell",
@@ -54,7 +63,10 @@ __all__ = [
     "sigmoid",
     "silu",
     "softmax",
+    "split",
     "tanh",
+    "unit_rows",
+    "write_rows",
 ]
 
 
@@ -300,13 +312,23 @@ def packed_attention(
     return _like(output, query, key, value)
 
 
-def cached_attention(projected: Tensor, cache: Tensor, layer: int, position: int, heads: int) -> Tensor:
-    """One step of decoding, never recorded.
+def cached_attention(projected: Tensor, state: _core.DecoderState, layer: int, heads: int) -> Tensor:
+    """Self-attention in a step of decoding, never recorded.
 
-    projected [rows, 3·D] is the query, key and value of each row's newest token. Its key and value are written into
-    cache [rows, layers, capacity, 2·D] at `layer` and `position`; the query attends to positions 0 to `position`.
+    projected [rows, 3·D] is the query, key and value of each row's newest token. Its key and value are kept in the
+    state, which must have been advanced; the query attends to them and to those of the tokens before.
     """
-    return _core.cached_attention(projected, cache, layer, position, heads)
+    return _core.cached_attention(projected, state, layer, heads)
+
+
+def memory_attention(
+    query: Tensor, state: _core.DecoderState, layer: int, heads: int, return_weights: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """Attention to the sources in a step of decoding, never recorded: query [rows, D] → [rows, D].
+
+    With return_weights also [rows, longest source], the mean over heads, zero beyond a row's own source.
+    """
+    return _core.memory_attention(query, state, layer, heads, return_weights)
 
 
 # --- recurrent units. D directions: 1, or 2 for direction "both".
@@ -416,6 +438,114 @@ def _recurrent_step(
     )
     inputs = (projected, weight, bias, state, cell)
     return _like(new, *inputs), None if new_cell is None else _like(new_cell, *inputs)
+
+
+# --- attention between packed sentences, taken apart
+#
+# Sentence b has N queries, rows query_offsets[b] to query_offsets[b + 1] of query [T, D], and M keys, rows
+# key_offsets[b] to key_offsets[b + 1] of key [S, D]. Scores and weights are flat: for each sentence its [N, M] block,
+# row-major, as `packed_attention` returns them for one head. In decoding the queries of a sentence are its hypotheses.
+
+
+def _offsets(query_offsets: ArrayLike, key_offsets: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
+    return index_array(query_offsets, "query_offsets"), index_array(key_offsets, "key_offsets")
+
+
+def ragged_dots(query: Array, key: Array, query_offsets: ArrayLike, key_offsets: ArrayLike) -> Any:
+    """query_i · key_j for the queries and keys of each sentence: query [T, D], key [S, D] → flat scores."""
+    return _like(_core.ragged_dots(_tensor(query), _tensor(key), *_offsets(query_offsets, key_offsets)), query, key)
+
+
+def ragged_additive(
+    query: Array,
+    key: Array,
+    v: Array,
+    query_offsets: ArrayLike,
+    key_offsets: ArrayLike,
+    coverage: Array | None = None,
+    coverage_weight: Array | None = None,
+) -> Any:
+    """v · tanh(query_i + key_j) (Bahdanau et al., 2015, section A.1.2) → flat scores, without storing [N, M, D].
+
+    query [T, D], key [S, D], v [D]. With coverage, flat as the scores, and coverage_weight [D], the argument of tanh
+    also has coverage(i, j) · coverage_weight (Tu et al., 2016).
+    """
+    scores = _core.ragged_additive(
+        _tensor(query), _tensor(key), _tensor(v), _optional(coverage), _optional(coverage_weight),
+        *_offsets(query_offsets, key_offsets),
+    )  # fmt: skip
+    return _like(scores, query, key, v, coverage, coverage_weight)
+
+
+def ragged_softmax(
+    scores: Array,
+    query_offsets: ArrayLike,
+    key_offsets: ArrayLike,
+    begins: ArrayLike | None = None,
+    ends: ArrayLike | None = None,
+) -> Any:
+    """Softmax of each row of flat scores.
+
+    begins, ends: integers [T]; query i sees the keys begins[i] ≤ j < ends[i] of its sentence, counted from 0, and the
+    others get zero. A query that sees no key gives zeros.
+    """
+    window = [None if x is None else index_array(x, what) for x, what in ((begins, "begins"), (ends, "ends"))]
+    return _like(_core.ragged_softmax(_tensor(scores), *_offsets(query_offsets, key_offsets), *window), scores)
+
+
+def ragged_sums(weights: Array, value: Array, query_offsets: ArrayLike, key_offsets: ArrayLike) -> Any:
+    """Σ_j weights(i, j) · value_j for each query: flat weights, value [S, D] → [T, D]."""
+    sums = _core.ragged_sums(_tensor(weights), _tensor(value), *_offsets(query_offsets, key_offsets))
+    return _like(sums, weights, value)
+
+
+def ragged_gaussian(
+    weights: Array, centres: Array, sigma: float, query_offsets: ArrayLike, key_offsets: ArrayLike
+) -> Any:
+    """weights(i, j) · exp(-(j - centres_i)² / (2 sigma²)) (Luong et al., 2015, equation 10): centres [T].
+
+    j counts the keys of the sentence from 0.
+    """
+    offsets = _offsets(query_offsets, key_offsets)
+    return _like(_core.ragged_gaussian(_tensor(weights), _tensor(centres), sigma, *offsets), weights, centres)
+
+
+def ragged_chain_marginals(scores: Array, transitions: Array, query_offsets: ArrayLike, key_offsets: ArrayLike) -> Any:
+    """p(z_j = 1) in a chain of binary z over the keys of each query (structured attention: Kim et al., 2017).
+
+    A row of flat scores and transitions [2, 2] give the potential exp(Σ_j score_j z_j + Σ_j transitions[z_j, z_j+1]).
+    The marginals of a row lie between 0 and 1 and need not sum to one.
+    """
+    offsets = _offsets(query_offsets, key_offsets)
+    return _like(_core.ragged_chain_marginals(_tensor(scores), _tensor(transitions), *offsets), scores, transitions)
+
+
+def ragged_pick(weights: Array, query_offsets: ArrayLike, key_offsets: ArrayLike, sample: bool = False) -> Any:
+    """One-hot rows, flat as the weights: the key of the largest weight, or one drawn in proportion to the weights.
+
+    Samples depend on `attnkit.manual_seed` and the number of the row. The gradient of the result goes to the weights as
+    it is (straight-through: Bengio et al., 2013); detach the result where none should.
+    """
+    return _like(_core.ragged_pick(_tensor(weights), sample, *_offsets(query_offsets, key_offsets)), weights)
+
+
+def unit_rows(x: Array, eps: float = 1e-6) -> Any:
+    """x / max(|x|, eps) along the last axis, so that dot products become cosines."""
+    return _like(_core.unit_rows(_tensor(x), eps), x)
+
+
+def split(x: Array, sizes: Sequence[int]) -> list[Any]:
+    """The rows of x as parts of the given sizes, which share its memory: the steps of a sequence, say."""
+    return [_like(part, x) for part in _core.split(_tensor(x), sizes)]
+
+
+def write_rows(buffer: Tensor, rows: ArrayLike, x: Array) -> Tensor:
+    """`buffer` with x in the given rows (each once), written in place.
+
+    Every tensor over this memory sees the write, so write only rows that no result so far depends on: a memory that
+    grows step by step, read through a window of `ragged_softmax` that ends before the rows not written yet.
+    """
+    return _core.write_rows(buffer, index_array(rows, "rows"), _tensor(x))
 
 
 # --- images: [B, H, W, C], so that a pixel is a row

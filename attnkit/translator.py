@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, Unpack
 import numpy as np
 import numpy.typing as npt
 
-from attnkit.decoding.options import DecodingOptions, Normalization
+from attnkit.decoding.options import DecodingOptions, Normalization, Rules
 from attnkit.decoding.protocol import S, TextModel
-from attnkit.text.vocabulary import BOS, EOS, PAD, UNK
+from attnkit.text.languages import TaggedTokenizer, add_tag, split_tag, tag_of
+from attnkit.text.vocabulary import BOS, PAD, UNK
 
 if TYPE_CHECKING:
+    from attnkit.decoding.defaults import DecodingDefaults
     from attnkit.decoding.search import Hypothesis
     from attnkit.text.tokenizer import Tokenizer
 
@@ -46,6 +48,8 @@ class SearchArguments(TypedDict, total=False):
     max_length: int | None
     length_penalty: float
     normalization: Normalization
+    rules: Rules
+    renormalize: bool
     no_repeat_ngram: int
     sample: bool
     temperature: float
@@ -98,7 +102,11 @@ class _Source:
 
 
 class Translator:
-    """A translation model with its tokenizers. Made by `attnkit.load`."""
+    """A translation model with its tokenizers. Made by `attnkit.load`.
+
+    languages: those that it can write, where the corpus had several; none where it had one. A converted model may have
+    tags of languages and yet do without.
+    """
 
     def __init__(
         self,
@@ -108,8 +116,10 @@ class Translator:
         *,
         precision: Precision = "fp32",
         max_source_length: int | None = None,
+        defaults: DecodingDefaults | None = None,
     ) -> None:
-        """`max_source_length` counts pieces and the end token; None takes the model's own limit."""
+        """`max_source_length` counts pieces and the end token; None takes the model's own limit. `defaults` hold for
+        what a call of `translate` leaves open, before those of `DecodingOptions`."""
         if precision not in ("fp32", "bf16"):
             raise ValueError(f'[load] expected precision "fp32" or "bf16", got {precision!r}')
         limit = model.max_source_length or LONGEST_SOURCE
@@ -120,13 +130,29 @@ class Translator:
         self.source_tokenizer = source_tokenizer
         self.target_tokenizer = target_tokenizer
         self.max_source_length = max_source_length or limit
+        self._defaults = defaults
+        tagged = source_tokenizer if isinstance(source_tokenizer, TaggedTokenizer) else None
+        self.languages: tuple[str, ...] = getattr(source_tokenizer, "languages", ())
+        self._needs_language = tagged is not None
+        suppress = defaults.suppress if defaults else None
+        if suppress is None:
+            tags = tagged.ids.values() if tagged and tagged.inner is target_tokenizer else ()
+            suppress = (PAD, UNK, BOS, *tags)  # they are no text
+        self._suppress = [token for token in suppress if token != model.eos_id]
 
     @classmethod
     def from_directory(cls, directory: Path, config: dict[str, Any], precision: Precision) -> Translator:
         """For `attnkit.load`: `config` is the directory's config.json. Raises FileNotFoundError or ValueError."""
+        import msgspec
+
+        from attnkit.decoding.defaults import DecodingDefaults
         from attnkit.models import load_model
         from attnkit.text.tokenizer import TokenizerPair
 
+        try:
+            defaults = msgspec.convert(config.get("decoding", {}), DecodingDefaults)
+        except msgspec.ValidationError as error:
+            raise ValueError(f"[load] {directory / 'config.json'}: decoding: {error}") from None
         if not isinstance(tokenizer := config.get("tokenizer"), dict):
             raise ValueError(f"[load] {directory / 'config.json'}: expected a table under tokenizer, got {tokenizer!r}")
         tokenizers = TokenizerPair.load(directory, tokenizer)
@@ -137,12 +163,13 @@ class Translator:
                 f"[load] {directory}: expected tokenizers of {config['source_vocab_size']} and "
                 f"{config['target_vocab_size']} entries, as the model has, got {sizes[0]} and {sizes[1]}"
             )
-        return cls(model, tokenizers.source, tokenizers.target, precision=precision)
+        return cls(model, tokenizers.source, tokenizers.target, precision=precision, defaults=defaults)
 
     def translate(
         self,
         lines: Iterable[str],
         *,
+        to: str | None = None,
         attention: bool = False,
         prefix: str | Sequence[str] | None = None,
         batch_tokens: int = 1024,
@@ -150,6 +177,8 @@ class Translator:
     ) -> list[Result]:
         """One Result a line, in order. An empty line gives an empty Result, its attention of shape [0, 0].
 
+        to: the language to write, of a model that has several (`languages`); a line may also say it by a tag of its
+        own, such as ">>de<<" at its start, and then goes by that.
         attention: also return the cross-attention; the text is the same with and without.
         prefix: what every translation starts with, or one such text for each line; an empty line stays empty.
         batch_tokens: about how many source tokens go through the model at once.
@@ -159,13 +188,14 @@ class Translator:
             raise TypeError("[translate] expected a list of lines, got one string")
         lines = list(lines)
         window = max(1, len(lines))
-        arguments: Any = {"attention": attention, "prefix": prefix, "batch_tokens": batch_tokens, **search}
+        arguments: Any = {"to": to, "attention": attention, "prefix": prefix, "batch_tokens": batch_tokens, **search}
         return list(self.translate_stream(lines, window=window, **arguments))
 
     def translate_stream(
         self,
         lines: Iterable[str],
         *,
+        to: str | None = None,
         attention: bool = False,
         prefix: str | Iterable[str] | None = None,
         batch_tokens: int = 1024,
@@ -177,18 +207,26 @@ class Translator:
         `window` lines are read at a time and sorted by length, so that a batch holds sentences of one length. Arguments
         are checked at the call; errors of `lines` itself pass through.
         """
-        options = decoding_options(**search)
+        merged: Any = search if self._defaults is None else self._defaults.merge({**search})
+        options = decoding_options(**merged)
+        self._check_language(to)
         for name, value in (("batch_tokens", batch_tokens), ("window", window)):
             if value < 1:
                 raise ValueError(f"[translate] expected {name} >= 1, got {value}")
         # A limit that the model does not allow is an error now, not after the first window.
         limit = self.model.max_target_length
         options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), None if limit is None else limit - 1)
-        return self._stream(lines, prefix, options, attention, batch_tokens, window)
+        return self._stream(lines, to, prefix, options, attention, batch_tokens, window)
+
+    def _check_language(self, to: str | None) -> None:
+        if to is not None and to not in self.languages:
+            expected = f"a language among {', '.join(self.languages)}" if self.languages else "none: it writes only one"
+            raise ValueError(f"[translate] expected {expected}, got {to!r}")
 
     def _stream(
         self,
         lines: Iterable[str],
+        to: str | None,
         prefix: str | Iterable[str] | None,
         options: DecodingOptions,
         attention: bool,
@@ -197,7 +235,7 @@ class Translator:
     ) -> Iterator[Result]:
         numbered = enumerate(_with_prefixes(lines, prefix))
         while chunk := list(itertools.islice(numbered, window)):
-            sources = [self._read(number, line, start) for number, (line, start) in chunk]
+            sources = [self._read(number, line, start, to) for number, (line, start) in chunk]
             results: dict[int, Result] = {}
             for batch in _batches(sources, batch_tokens):
                 for source, hypotheses in zip(batch, self._decode(batch, options, attention), strict=True):
@@ -205,14 +243,14 @@ class Translator:
             empty = Result("", 0.0, [], np.zeros((0, 0), np.float32) if attention else None, [])
             yield from (results.get(source.number, empty) for source in sources)
 
-    def _read(self, number: int, line: str, prefix: str) -> _Source:
+    def _read(self, number: int, line: str, prefix: str, to: str | None) -> _Source:
         if not isinstance(line, str):
             raise TypeError(f"[translate] expected text in line {number + 1}, got {type(line).__name__}")
-        line = line.strip()  # as in training
+        line = self._with_language(number, line.strip(), to)  # stripped as in training
         ids = self.source_tokenizer.encode(line)
-        unknown = self.source_tokenizer.unknown(line) if UNK in ids else []
+        unknown = self.source_tokenizer.unknown(line) if self.source_tokenizer.unk_id in ids else []
         longest = self.max_source_length - 1
-        kept = [*ids[:longest], EOS] if ids else []
+        kept = [*ids[:longest], self.source_tokenizer.eos_id] if ids else []
         return _Source(
             number=number,
             ids=kept,
@@ -221,6 +259,18 @@ class Translator:
             truncated=len(ids) > longest,
             unknown=unknown,
         )
+
+    def _with_language(self, number: int, line: str, to: str | None) -> str:
+        """The line with the tag of its language, where the model has several."""
+        if not self.languages or not line or (to is None and not self._needs_language):
+            return line
+        own, _ = split_tag(line)
+        if (own or to) not in self.languages:
+            got = "none; say it by to, or by a tag such as " + tag_of(self.languages[0]) if own is None else own
+            raise ValueError(
+                f"[translate] expected a language among {', '.join(self.languages)} for line {number + 1}, got {got}"
+            )
+        return line if own else add_tag(str(to), line)
 
     def _decode(self, batch: list[_Source], options: DecodingOptions, attention: bool) -> list[list[Hypothesis]]:
         import attnkit
@@ -236,7 +286,7 @@ class Translator:
                 options,
                 attention=attention,
                 prefixes=[source.prefix for source in batch],
-                suppress=[token for token in (PAD, UNK, BOS) if token != self.model.eos_id],  # they are no text
+                suppress=self._suppress,
                 numbers=[source.number for source in batch],
             )
 

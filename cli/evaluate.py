@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .line_counter import line_counter
+from .loading import load_for
 from .search_options import chosen_search, search_options
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ FILE = click.Path(allow_dash=True)  # shells complete it
     help="Of sacrebleu; none where the text is tokenised already.",
     show_default=True,
 )
+@click.option("--to", metavar="LANGUAGE", help="Of the languages that the model writes, where it has several.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @search_options
 @click.option(
@@ -54,6 +56,7 @@ def command(
     reference: str,
     metrics: tuple[str, ...],
     tokenize: Any,
+    to: str | None,
     as_json: bool,
     precision: Any,
     threads: int | None,
@@ -66,18 +69,19 @@ def command(
     """
     search = chosen_search(arguments)
 
-    import attnkit
     from attnkit.evaluation import METRICS
     from attnkit.text.corpus import read_parallel
 
     pairs = list(read_parallel(source, reference))
     if not pairs:
         raise ValueError(f"[evaluate] expected at least one line, got none in {source}")
-    translator = attnkit.load(model, precision=precision, threads=threads)
+    translator = load_for("translate", model, precision, threads)
     start = time.perf_counter()
     results = []
     with line_counter(total=len(pairs)) as advance:
-        for result in translator.translate_stream((line for line, _ in pairs), batch_tokens=batch_tokens, **search):
+        for result in translator.translate_stream(
+            (line for line, _ in pairs), to=to, batch_tokens=batch_tokens, **search
+        ):
             results.append(result)
             advance()
     report = _report(results, [line for _, line in pairs], metrics or METRICS, tokenize, time.perf_counter() - start)

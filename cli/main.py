@@ -19,6 +19,9 @@ from .completion import VARIABLE
 COMMANDS = {
     "train": "Train a model from a configuration file or a preset.",
     "translate": "Translate text, line by line, from a file or stdin.",
+    "classify": "Name the class of each text, and what decided.",
+    "generate": "Write texts with a language model.",
+    "convert": "Make a model of a public checkpoint (OPUS-MT).",
     "evaluate": "Score a model's translations against a reference.",
     "explore": "Do an experiment on attention, and draw it.",
     "bench": "Measure speed on this machine, beside its peers.",

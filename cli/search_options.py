@@ -15,28 +15,42 @@ def _option(name: str, kind: Any, metavar: str | None, default: str, help: str) 
     return click.option(name, type=kind, metavar=metavar, help=help, show_default=default)
 
 
-_OPTIONS: list[Callable[[Any], Any]] = [
-    _option("--beam", click.IntRange(1), "N", "5", "Hypotheses followed; 1 is greedy."),
-    _option("--min-length", click.IntRange(0), "N", "1", "Fewest tokens of an output."),
-    _option("--max-length", click.IntRange(1), "N", "2 n + 10", "Most tokens of an output."),
-    _option("--length-penalty", float, "A", "1.0", "0 favours short output, more longer."),
-    _option("--normalization", click.Choice(["average", "gnmt"]), None, "average", "Formula of the penalty."),
-    _option("--no-repeat-ngram", click.IntRange(0), "N", "no rule", "No n-gram of this size twice."),
-    click.option("--sample", is_flag=True, default=None, help="Draw tokens at random instead of searching."),
-    _option("--temperature", float, "T", "1.0", "Of the samples; under 1 is more careful."),
-    _option("--top-k", click.IntRange(0), "K", "all", "Sample among the K likeliest tokens."),
-    _option("--top-p", float, "P", "1.0", "Sample among the fewest tokens that have this share."),
-    _option("--seed", click.IntRange(0), "N", "0", "Of the samples."),
-]
+def _options(max_length: str) -> list[Callable[[Any], Any]]:
+    return [
+        _option("--beam", click.IntRange(1), "N", "5", "Hypotheses followed; 1 is greedy."),
+        _option("--min-length", click.IntRange(0), "N", "1", "Fewest tokens of an output."),
+        _option("--max-length", click.IntRange(1), "N", max_length, "Most tokens of an output."),
+        _option("--length-penalty", float, "A", "1.0", "0 favours short output, more longer."),
+        _option("--normalization", click.Choice(["average", "gnmt"]), None, "average", "Formula of the penalty."),
+        _option("--no-repeat-ngram", click.IntRange(0), "N", "no rule", "No n-gram of this size twice."),
+        click.option("--sample", is_flag=True, default=None, help="Draw tokens at random instead of searching."),
+        _option("--temperature", float, "T", "1.0", "Of the samples; under 1 is more careful."),
+        _option("--top-k", click.IntRange(0), "K", "all", "Sample among the K likeliest tokens."),
+        _option("--top-p", float, "P", "1.0", "Sample among the fewest tokens that have this share."),
+        _option("--seed", click.IntRange(0), "N", "0", "Of the samples."),
+    ]
+
+
 _NAMES = ("beam", "nbest", "min_length", "max_length", "length_penalty", "normalization", "no_repeat_ngram",
           "sample", "temperature", "top_k", "top_p", "seed")  # fmt: skip
 
 
-def search_options(command: F) -> F:
-    """Adds the options to a command; it hands its keyword arguments to `chosen_search`."""
-    for option in reversed(_OPTIONS):
-        command = option(command)
-    return command
+def search_options_for(max_length: str) -> Callable[[F], F]:
+    """A decorator that adds the options to a command, which hands its keyword arguments to `chosen_search`.
+
+    `max_length` is what the help says of that option's default.
+    """
+
+    def add(command: F) -> F:
+        for option in reversed(_options(max_length)):
+            command = option(command)
+        return command
+
+    return add
+
+
+search_options = search_options_for("2 n + 10")
+"""The options, for models that have a source of n tokens."""
 
 
 def chosen_search(arguments: dict[str, Any]) -> dict[str, Any]:

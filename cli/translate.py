@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import collections
-import contextlib
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from .line_counter import line_counter
+from .loading import load_for
+from .outputs import Remembered, check_drawing, opened, report_drawings
 from .search_options import chosen_search, search_options
 
 if TYPE_CHECKING:
@@ -45,7 +44,14 @@ _NAMED_LINES = 5  # line numbers that a message lists
 @search_options
 @click.option("--prefix", metavar="TEXT", help="What every translation starts with.")
 @click.option("--jsonl", is_flag=True, help="JSON lines: source, text, score, tokens, truncated, unknown.")
-@click.option("--attention", type=FILE, metavar="FILE", help="Also draw the attention: .html, .png or .json.")
+@click.option("--to", metavar="LANGUAGE", help="Of the languages that the model writes, where it has several.")
+@click.option(
+    "--attention",
+    type=FILE,
+    metavar="FILE",
+    callback=check_drawing,
+    help="Also draw the attention: .html, .png or .json.",
+)
 @click.option(
     "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of the arithmetic.", show_default=True
 )
@@ -78,14 +84,12 @@ def command(
     N lines in are N lines out, and an empty line stays empty. Typed at a terminal, a line is answered at once.
     """
     search = chosen_search(arguments)
-    if attention is not None:
-        _check_drawing(attention)
 
-    import attnkit
+    from attnkit import explain
     from attnkit.text.corpus import read_lines
 
-    translator = attnkit.load(model, precision=precision, threads=threads)
-    lines = _Remembered(read_lines(input))
+    translator = load_for("translate", model, precision, threads)
+    lines = Remembered(read_lines(input))
     results = translator.translate_stream(
         lines,
         attention=attention is not None,
@@ -95,7 +99,7 @@ def command(
     )
     maps: list[AttentionMap] = []
     cut: list[int] = []
-    with _opened(output) as file, line_counter(output != "-") as advance:
+    with opened(output) as file, line_counter(output != "-") as advance:
         for number, result in enumerate(results, start=1):
             source = lines.take()
             file.write(_json(source, result) if jsonl else _text(number, result, search.get("nbest", 1)))
@@ -107,25 +111,9 @@ def command(
                 maps.append(_map(number, result))
             advance()
     if attention is not None:
-        _draw(attention, maps)
+        report_drawings(explain.write(attention, maps), len(maps), "lines")
     if cut:
         _warn_cut(cut)
-
-
-class _Remembered:
-    """Passes lines on, and keeps each until its result arrives."""
-
-    def __init__(self, lines: Iterator[str]) -> None:
-        self._lines = lines
-        self._waiting: collections.deque[str] = collections.deque()
-
-    def __iter__(self) -> Iterator[str]:
-        for line in self._lines:
-            self._waiting.append(line)
-            yield line
-
-    def take(self) -> str:
-        return self._waiting.popleft()
 
 
 def _text(number: int, result: Result, nbest: int) -> bytes:
@@ -147,40 +135,11 @@ def _json(source: str, result: Result) -> bytes:
     return msgspec.json.encode(record) + b"\n"
 
 
-@contextlib.contextmanager
-def _opened(output: str) -> Iterator[BinaryIO]:
-    if output == "-":
-        yield sys.stdout.buffer
-        return
-    from attnkit.files import atomic_write
-
-    with atomic_write(output) as file:
-        yield file
-
-
-def _check_drawing(path: str) -> None:
-    from attnkit.explain.write import check_suffix
-
-    try:
-        check_suffix(path)
-    except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--attention") from None
-
-
 def _map(number: int, result: Result) -> AttentionMap:
     from attnkit.explain import AttentionMap
 
     assert result.attention is not None
     return AttentionMap(result.source_tokens, result.tokens, result.attention, title=f"line {number}")
-
-
-def _draw(path: str, maps: list[AttentionMap]) -> None:
-    from attnkit import explain
-
-    for written in explain.write(path, maps):
-        click.echo(
-            f"attention of {len(maps)} lines: {written}" if len(maps) != 1 else f"attention: {written}", err=True
-        )
 
 
 def _warn_cut(numbers: list[int]) -> None:

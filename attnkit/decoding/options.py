@@ -11,6 +11,7 @@ import numpy as np
 from attnkit.decoding.protocol import Ids
 
 Normalization = Literal["average", "gnmt"]
+Rules = Literal["attnkit", "transformers"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +25,12 @@ class DecodingOptions:
         "average": s / L ** length_penalty, the mean log-probability at 1.0;
         "gnmt":    s / ((5 + L) / 6) ** length_penalty (Wu et al., 2016, equation 14; they use 0.6 or so).
         0 compares plain log-probabilities, which favours short output.
+    rules: when a search is over.
+        "attnkit": a finished hypothesis holds one of `beam` places, and the search ends when no live one can win;
+        "transformers": as `generate` of Hugging Face transformers with early_stopping = False. `beam` hypotheses live
+        on beside the `beam` best finished ones, until the best live one, at its length now, scores below all of
+        those; an end that max_length forces costs nothing. With beam 1 both write the same.
+    renormalize: the probabilities of a step sum to one again after tokens were forbidden (`renormalize_logits` there).
     no_repeat_ngram: no n-gram of this size occurs twice in a hypothesis; 0 for no rule (Paulus et al., 2018).
     sample: draws each token at random instead of searching; needs beam 1.
     temperature: log-probabilities are divided by it before sampling.
@@ -38,6 +45,8 @@ class DecodingOptions:
     max_length: int | None = None
     length_penalty: float = 1.0
     normalization: Normalization = "average"
+    rules: Rules = "attnkit"
+    renormalize: bool = False
     no_repeat_ngram: int = 0
     sample: bool = False
     temperature: float = 1.0
@@ -68,6 +77,8 @@ class DecodingOptions:
             raise ValueError(f"[decode] expected length_penalty >= 0, got {self.length_penalty}")
         if self.normalization not in ("average", "gnmt"):
             raise ValueError(f'[decode] expected normalization "average" or "gnmt", got {self.normalization!r}')
+        if self.rules not in ("attnkit", "transformers"):
+            raise ValueError(f'[decode] expected rules "attnkit" or "transformers", got {self.rules!r}')
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError(f"[decode] expected temperature > 0, got {self.temperature}")
         if not 0 < self.top_p <= 1:

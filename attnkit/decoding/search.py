@@ -76,6 +76,8 @@ def decode(
         options.no_repeat_ngram,
         options.length_penalty,
         options.normalization == "gnmt",
+        options.rules == "transformers",
+        options.renormalize,
     )
     weights = _run(model, search, source_ids, source_offsets, options, streams, attention)
     return [
@@ -107,21 +109,9 @@ def _run(
         _check_output(output, search.rows, model.vocabulary_size, attention)
         if output.attention is not None and attention:
             weights.append(output.attention)
-        bad = search.constrain(output.log_probs)
+        values, indices, bad = _candidates(model, search, output, options, streams)
         if bad >= 0:
             raise FloatingPointError(f"[decode] the model gave NaN for sentence {streams[bad]} at token {search.step}")
-        if options.sample:
-            values, indices = _beam.sample(
-                output.log_probs,
-                streams[search.row_sentences()],
-                search.step,
-                options.seed,
-                options.temperature,
-                options.top_k,
-                options.top_p,
-            )
-        else:
-            values, indices = _core.top_k(output.log_probs, min(options.beam, model.vocabulary_size))
         rows = search.rows
         parents = search.extend(values, indices)
         if not len(parents):
@@ -130,6 +120,33 @@ def _run(
         if len(parents) != rows or not np.array_equal(parents, np.arange(rows)):
             state.select(parents)
         last = search.last_tokens()
+
+
+def _candidates(
+    model: TextModel[S],
+    search: _beam.Search,
+    output: StepOutput,
+    options: DecodingOptions,
+    streams: npt.NDArray[np.int64],
+) -> tuple[Floats, Ids, int]:
+    """The candidates of every row, values and indices [rows, k], and a sentence of NaN or -1."""
+    k = min(search.candidates, model.vocabulary_size)
+    if output.projection is not None and not options.sample:
+        values, indices, asked = _core.best_tokens(*output.projection, k, *search.ask(), None, None)
+        return values, indices, search.settle(values, indices, asked)
+    bad = search.constrain(output.log_probs)
+    if bad >= 0 or not options.sample:
+        return *_core.top_k(output.log_probs, k), bad
+    sampled = _beam.sample(
+        output.log_probs,
+        streams[search.row_sentences()],
+        search.step,
+        options.seed,
+        options.temperature,
+        options.top_k,
+        options.top_p,
+    )
+    return *sampled, bad
 
 
 def _collect(weights: list[Floats] | None, rows: Ids, source_length: int) -> Floats | None:
@@ -185,7 +202,11 @@ def _check_numbers(numbers: Sequence[int] | None, batch: int) -> npt.NDArray[np.
 
 
 def _check_output(output: StepOutput, rows: int, vocabulary: int, attention: bool) -> None:
-    if output.log_probs.shape != (rows, vocabulary):
-        raise ValueError(f"[decode] expected log_probs [{rows}, {vocabulary}], got {list(output.log_probs.shape)}")
+    if output.projection is None:
+        shape = output.log_probs.shape
+    else:
+        shape = output.projection.hidden.shape[0], output.projection.weight.shape[0]
+    if shape != (rows, vocabulary):
+        raise ValueError(f"[decode] expected log_probs [{rows}, {vocabulary}], got {list(shape)}")
     if attention and (output.attention is None or output.attention.shape[0] != rows):
         raise ValueError(f"[decode] expected attention [{rows}, S] from the model, got none of that shape")

@@ -4,6 +4,8 @@ Everything here takes plain arrays and tokens (`AttentionMap`), whatever model t
 """
 
 from .attention_map import AttentionMap
+from .document_map import DocumentMap
+from .document_terminal import render_document
 from .heatmap import write_png
 from .html_page import write_html
 from .json_file import write_json
@@ -11,16 +13,19 @@ from .learning_curve import draw_learning_curve
 from .pieces import merge_pieces
 from .rollout import attention_rollout
 from .terminal import render_terminal
-from .write import check_suffix, write
+from .write import check_suffix, write, write_documents
 
 __all__ = [
     "AttentionMap",
+    "DocumentMap",
     "attention_rollout",
     "check_suffix",
     "draw_learning_curve",
     "merge_pieces",
+    "render_document",
     "render_terminal",
     "write",
+    "write_documents",
     "write_html",
     "write_json",
     "write_png",

@@ -36,18 +36,19 @@ def write_html(path: str | os.PathLike[str], maps: Sequence[AttentionMap], *, ti
 
 
 def _page(maps: Sequence[AttentionMap], title: str) -> str:
-    style, script = _asset("page.css"), _asset("page.js")
+    style, script = asset("page.css"), asset("page.js")
     data = {"units": UNITS, "maps": [_plain(attention) for attention in maps]}
     parts = {
         "title": html.escape(labels([title])[0]),
         # Only this very script and this style may run: a second guard should a token ever slip through the escapes.
-        "policy": f"default-src 'none'; script-src '{_hash(script)}'; style-src '{_hash(style)}'; base-uri 'none'",
+        "policy": f"default-src 'none'; script-src '{content_hash(script)}'; style-src '{content_hash(style)}'; "
+        "base-uri 'none'",
         "style": style,
         "script": script,
         "data": _json_in_html(data),
     }
     # In one pass, so that a token that reads like a placeholder stays a token.
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], _asset("page.html"))
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], asset("page.html"))
 
 
 def _plain(attention: AttentionMap) -> dict[str, object]:
@@ -84,9 +85,9 @@ def _direction(tokens: Sequence[str]) -> str:
     return "rtl" if kinds.count("R") + kinds.count("AL") > kinds.count("L") else "ltr"
 
 
-def _hash(text: str) -> str:
+def content_hash(text: str) -> str:
     return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
 
 
-def _asset(name: str) -> str:
+def asset(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")

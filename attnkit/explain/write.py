@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from .attention_map import AttentionMap
+from .document_json import write_documents_json
+from .document_map import DocumentMap
+from .document_page import write_documents_html
+from .document_picture import write_document_png
 from .heatmap import write_png
 from .html_page import write_html
 from .json_file import write_json
 
+M = TypeVar("M")
 SUFFIXES = (".html", ".png", ".json")
 
 
@@ -34,15 +40,24 @@ def write(path: str | os.PathLike[str], maps: Sequence[AttentionMap]) -> list[Pa
     """
     suffix, path = check_suffix(path), Path(path)
     if suffix == ".png":
-        return _write_pictures(path, maps)
+        return _write_pictures(path, maps, write_png)
     (write_html if suffix == ".html" else write_json)(path, maps)
     return [path]
 
 
-def _write_pictures(path: Path, maps: Sequence[AttentionMap]) -> list[Path]:
+def write_documents(path: str | os.PathLike[str], documents: Sequence[DocumentMap]) -> list[Path]:
+    """`write` for classified documents."""
+    suffix, path = check_suffix(path), Path(path)
+    if suffix == ".png":
+        return _write_pictures(path, documents, write_document_png)
+    (write_documents_html if suffix == ".html" else write_documents_json)(path, documents)
+    return [path]
+
+
+def _write_pictures(path: Path, maps: Sequence[M], write_one: Callable[[Path, M], None]) -> list[Path]:
     digits = len(str(len(maps)))
     paths = [path.with_name(f"{path.stem}-{number:0{digits}}{path.suffix}") for number in range(1, len(maps) + 1)]
     paths = [path] if len(maps) == 1 else paths
-    for target, attention in zip(paths, maps, strict=True):
-        write_png(target, attention)
+    for target, each in zip(paths, maps, strict=True):
+        write_one(target, each)
     return paths

@@ -8,4 +8,5 @@ from typing import Annotated
 from msgspec import Meta
 
 Positive = Annotated[int, Meta(ge=1)]
+NotNegative = Annotated[int, Meta(ge=0)]
 Rate = Annotated[float, Meta(ge=0.0, lt=1.0)]

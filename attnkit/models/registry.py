@@ -8,11 +8,25 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from attnkit.models.captioner_config import CaptionerConfig
 from attnkit.models.cnn_config import CNNConfig
+from attnkit.models.decoder_only_config import DecoderOnlyConfig
+from attnkit.models.han_config import HanConfig
+from attnkit.models.recurrent_config import RecurrentConfig
+from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.models.vit_config import ViTConfig
 
-ModelConfig = TransformerConfig | ViTConfig | CNNConfig
+ModelConfig = (
+    TransformerConfig
+    | RecurrentConfig
+    | TransformerClassifierConfig
+    | HanConfig
+    | DecoderOnlyConfig
+    | ViTConfig
+    | CNNConfig
+    | CaptionerConfig
+)
 """Any model's configuration: the union, by `type`, of all."""
 
 
@@ -31,8 +45,21 @@ ENTRIES = (
         "attnkit.models.transformer:Transformer",
         ("source_vocab_size", "target_vocab_size"),
     ),
+    Entry(
+        RecurrentConfig,
+        "attnkit.models.recurrent:Recurrent",
+        ("source_vocab_size", "target_vocab_size"),
+    ),
+    Entry(
+        TransformerClassifierConfig,
+        "attnkit.models.transformer_classifier:TransformerClassifier",
+        ("vocab_size", "classes"),
+    ),
+    Entry(HanConfig, "attnkit.models.han:HierarchicalAttention", ("vocab_size", "classes")),
+    Entry(DecoderOnlyConfig, "attnkit.models.decoder_only:DecoderOnly", ("vocab_size",)),
     Entry(ViTConfig, "attnkit.models.vit:ViT", ("classes",)),
     Entry(CNNConfig, "attnkit.models.cnn:CNN", ("classes",)),
+    Entry(CaptionerConfig, "attnkit.models.captioner:Captioner", ("vocab_size",)),
 )
 
 _BY_CONFIG = {entry.config: entry for entry in ENTRIES}

@@ -8,10 +8,10 @@ import numpy as np
 
 from attnkit import _core, nn, ops
 from attnkit._core import Tensor
-from attnkit._tensor import no_grad, tensor
-from attnkit.decoding.protocol import StepOutput
+from attnkit._tensor import no_grad
+from attnkit.decoding.protocol import Projection, StepOutput
 from attnkit.models.transformer_config import TransformerConfig
-from attnkit.text.vocabulary import BOS, EOS
+from attnkit.nn import init
 
 
 class LossOutput(NamedTuple):
@@ -29,9 +29,6 @@ class LossOutput(NamedTuple):
 class Transformer(nn.Module):
     """Encoder and decoder with their embeddings. Everything is packed: ids int32 [T], offsets int32 [B + 1]."""
 
-    bos_id = BOS
-    eos_id = EOS
-
     def __init__(self, config: TransformerConfig, source_vocab_size: int, target_vocab_size: int) -> None:
         super().__init__()
         if config.tie_embeddings == "all" and source_vocab_size != target_vocab_size:
@@ -39,7 +36,13 @@ class Transformer(nn.Module):
                 '[transformer] tie_embeddings = "all" needs one vocabulary for both languages, '
                 f"got {source_vocab_size} and {target_vocab_size} entries"
             )
+        if max(config.bos_id, config.eos_id) >= target_vocab_size:
+            raise ValueError(
+                f"[transformer] expected bos_id and eos_id below the {target_vocab_size} target entries, "
+                f"got {config.bos_id} and {config.eos_id}"
+            )
         self.config = config
+        self.bos_id, self.eos_id = config.bos_id, config.eos_id
         self.vocabulary_size = target_vocab_size
         self.source_embedding = self._embedding(source_vocab_size)
         shared = self.source_embedding.weight if config.tie_embeddings == "all" else None
@@ -51,17 +54,25 @@ class Transformer(nn.Module):
             attention_dropout=config.attention_dropout,
         )
         self.encoder = nn.TransformerEncoder(config.encoder_layers, config.d_model, config.heads, config.ffn, **options)
-        self.decoder = nn.TransformerDecoder(config.decoder_layers, config.d_model, config.heads, config.ffn, **options)
+        self.decoder_heads = config.decoder_heads or config.heads
+        self.decoder = nn.TransformerDecoder(
+            config.decoder_layers, config.d_model, self.decoder_heads, config.decoder_ffn or config.ffn, **options
+        )
         self.generator = None if config.tie_embeddings != "none" else nn.Linear(config.d_model, target_vocab_size)
+        has_bias = self.generator is None and config.output_bias
+        self.tied_output_bias = init.constant((target_vocab_size,), 0.0) if has_bias else None
 
     def _embedding(self, vocabulary: int, weight: Tensor | None = None) -> nn.Embedding:
         c = self.config
-        positions: nn.SinusoidalPositions | nn.LearnedPositions | None = None
-        if c.positions == "sinusoidal":
-            positions = nn.SinusoidalPositions(c.d_model)
+        positions: nn.SinusoidalPositions | nn.LearnedPositions | None
+        if c.positions == "none":
+            positions = None
         elif c.positions == "learned":
             positions = nn.LearnedPositions(c.d_model, c.max_length)
-        return nn.Embedding(vocabulary, c.d_model, c.d_model**0.5, positions, c.dropout, weight)
+        else:
+            positions = nn.SinusoidalPositions(c.d_model, halves=c.positions == "sinusoidal-halves")
+        scale = c.d_model**0.5 if c.scale_embeddings else 1.0
+        return nn.Embedding(vocabulary, c.d_model, scale, positions, c.dropout, weight)
 
     @property
     def max_source_length(self) -> int:
@@ -80,7 +91,7 @@ class Transformer(nn.Module):
 
     @property
     def output_bias(self) -> Tensor | None:
-        return None if self.generator is None else self.generator.bias
+        return self.tied_output_bias if self.generator is None else self.generator.bias
 
     def encode(self, source_ids: np.ndarray, source_offsets: np.ndarray) -> Tensor:
         """→ [S, d_model]."""
@@ -117,97 +128,34 @@ class Transformer(nn.Module):
         """Reads sources for decoding: a state of one row a sentence."""
         with no_grad():
             memory = self.encode(source_ids, source_offsets)
-            key_values = [layer.cross_attention.key_value(memory) for layer in self.decoder.layers]
-        return TransformerState(key_values, np.asarray(source_offsets, dtype=np.int32))
+            state = self.decoder.start(memory, np.asarray(source_offsets, dtype=np.int32))
+        return TransformerState(state, self.decoder.fuse())
 
     def step(self, state: TransformerState, ids: np.ndarray, attention: bool = False) -> StepOutput:
-        """Feeds the last token of every row → log-probabilities of the next [rows, V], attention [rows, source]."""
-        offsets = state.row_offsets()
-        weights = None
+        """Feeds the last token of every row → the next token's projection, and attention [rows, longest source]."""
         with no_grad():
-            state.grow()
-            positions = np.full(len(ids), state.position, dtype=np.int32)
+            positions = np.full(len(ids), state.decoder.position, dtype=np.int32)
             x = self.target_embedding(ids, positions)
-            last = len(self.decoder.layers) - 1
-            for index, layer in enumerate(self.decoder.layers):
-                wanted = attention and index == last
-                x = layer.step(
-                    x,
-                    state.cache,
-                    index,
-                    state.position,
-                    offsets,
-                    state.key_values[index],
-                    state.source_offsets,
-                    wanted,
-                )
-                if wanted:
-                    x, weights = x
-            if self.decoder.last_norm is not None:
-                x = self.decoder.last_norm(x)
-            log_probs = ops.log_softmax(ops.linear(x, self.output_weight, self.output_bias)).numpy()
-        state.position += 1
-        heads = self.config.heads
-        return StepOutput(log_probs, None if weights is None else state.spread(weights.numpy(), heads))
+            hidden, weights = self.decoder.step(x, state.decoder, state.fused, attention)
+        return StepOutput(
+            attention=None if weights is None else weights.numpy(),
+            projection=Projection(hidden, self.output_weight, self.output_bias),
+        )
 
 
 class TransformerState:
-    """The hypotheses that are being written: keys and values of their tokens, and of the sources they share.
+    """The hypotheses that are being written: `decoder` holds the keys and values of their tokens and sources."""
 
-    `key_values`: for each layer [S, 2·d_model], by source; `source_of[r]` says which source row r belongs to, rising.
-    `cache`: [rows, layers, capacity, 2·d_model], filled up to `position`.
-    """
+    __slots__ = ("decoder", "fused")
 
-    def __init__(self, key_values: list[Tensor], source_offsets: np.ndarray) -> None:
-        self.key_values = key_values
-        self.source_offsets = source_offsets
-        self.source_of = np.arange(len(source_offsets) - 1)
-        self.position = 0
-        self._width = key_values[0].shape[1]
-        self.cache = self._new_cache(16)
+    def __init__(self, decoder: _core.DecoderState, fused: _core.DecoderStack | None) -> None:
+        self.decoder = decoder
+        self.fused = fused
 
     @property
     def rows(self) -> int:
-        return len(self.source_of)
-
-    def row_offsets(self) -> np.ndarray:
-        """The rows of each source as offsets, int32 [sources + 1]."""
-        return np.searchsorted(self.source_of, np.arange(len(self.source_offsets))).astype(np.int32)
-
-    def grow(self) -> None:
-        """Makes room for one more token."""
-        capacity = self.cache.shape[2]
-        if self.position < capacity:
-            return
-        before, self.cache = self.cache, self._new_cache(2 * capacity)
-        self.cache.numpy()[:, :, :capacity] = before.numpy()
+        return self.decoder.rows
 
     def select(self, rows: np.ndarray) -> None:
-        """New row i is old row rows[i]. Sources that lose their last row are dropped."""
-        if len(rows) == self.rows and np.array_equal(rows, np.arange(self.rows)):
-            return
-        self.cache = ops.gather_rows(self.cache, rows)
-        source_of = self.source_of[rows]
-        kept, self.source_of = np.unique(source_of, return_inverse=True)
-        if len(kept) < len(self.source_offsets) - 1:
-            self._keep_sources(kept)
-
-    def spread(self, weights: np.ndarray, heads: int) -> np.ndarray:
-        """Flat weights of a step as [rows, longest source], the mean over heads."""
-        lengths = np.diff(self.source_offsets)
-        result = np.zeros((self.rows, int(lengths.max(initial=0))), dtype=np.float32)
-        row = begin = 0
-        for count, length in zip(np.bincount(self.source_of, minlength=len(lengths)), lengths, strict=True):
-            end = begin + heads * count * length
-            result[row : row + count, :length] = weights[begin:end].reshape(heads, count, length).mean(axis=0)
-            row, begin = row + count, end
-        return result
-
-    def _new_cache(self, capacity: int) -> Tensor:
-        return tensor(np.zeros((self.rows, len(self.key_values), capacity, self._width), dtype=np.float32))
-
-    def _keep_sources(self, kept: np.ndarray) -> None:
-        begins, lengths = self.source_offsets[:-1][kept], np.diff(self.source_offsets)[kept]
-        self.source_offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-        tokens = np.repeat(begins - self.source_offsets[:-1], lengths) + np.arange(self.source_offsets[-1])
-        self.key_values = [ops.gather_rows(key_value, tokens) for key_value in self.key_values]
+        """New row i is old row rows[i]."""
+        self.decoder.select(rows)

@@ -6,7 +6,8 @@ from typing import Literal
 
 import msgspec
 
-from attnkit.models.config import Positive, Rate
+from attnkit.models.config import NotNegative, Positive, Rate
+from attnkit.text.vocabulary import BOS, EOS
 
 
 class TransformerConfig(
@@ -22,6 +23,12 @@ class TransformerConfig(
 
     heads: Positive = 8
     """Attention heads; d_model must be a multiple."""
+
+    decoder_ffn: Positive | None = None
+    """Of the decoder; as `ffn` where not given."""
+
+    decoder_heads: Positive | None = None
+    """Of the decoder; as `heads` where not given."""
 
     encoder_layers: Positive = 6
     """Layers that read the source."""
@@ -47,13 +54,27 @@ class TransformerConfig(
     tie_embeddings: Literal["all", "decoder", "none"] = "all"
     """"all": source, target and output share one matrix (needs a joint vocabulary); "decoder": target and output do."""
 
-    positions: Literal["sinusoidal", "learned", "none"] = "sinusoidal"
-    """Fixed sinusoids, or trained vectors for up to `max_length` positions. "none" is there to see what becomes of it:
-    the encoder then reads a bag of words."""
+    output_bias: bool = False
+    """A trained bias of the logits, where the output shares its matrix; without sharing there always is one."""
+
+    scale_embeddings: bool = True
+    """Multiply embeddings by the square root of d_model, as in the paper."""
+
+    positions: Literal["sinusoidal", "sinusoidal-halves", "learned", "none"] = "sinusoidal"
+    """Fixed sinusoids, sine and cosine in turn, as in the paper, or all sines first, as Marian has them; or trained
+    vectors for up to `max_length` positions. "none" is there to see what becomes of it: the encoder then reads a bag of
+    words."""
 
     max_length: Positive = 1024
     """Longest source and target, in tokens."""
 
+    bos_id: NotNegative = BOS
+    """What the decoder reads first. A converted model keeps its own."""
+
+    eos_id: NotNegative = EOS
+    """The token that ends a target. A converted model keeps its own."""
+
     def __post_init__(self) -> None:
-        if self.d_model % self.heads:
-            raise ValueError(f"heads: expected a divisor of d_model = {self.d_model}, got {self.heads}")
+        for name, heads in (("heads", self.heads), ("decoder_heads", self.decoder_heads)):
+            if heads is not None and self.d_model % heads:
+                raise ValueError(f"{name}: expected a divisor of d_model = {self.d_model}, got {heads}")

@@ -1,11 +1,35 @@
 """Layers. Sentences are packed everywhere: values [T, width] and offsets int32 [B + 1], never padding."""
 
-from attnkit.nn.attention import MultiHeadAttention
+from attnkit.nn.attention import (
+    AdditiveScore,
+    Attended,
+    Attention,
+    Choice,
+    ConcatScore,
+    CosineScore,
+    DotScore,
+    GeneralScore,
+    HardNormaliser,
+    LocalMonotonicNormaliser,
+    LocalPredictiveNormaliser,
+    LocationScore,
+    Memory,
+    MemoryRead,
+    MultiHeadAttention,
+    Normaliser,
+    Rows,
+    ScaledDotScore,
+    Score,
+    SoftmaxNormaliser,
+    StructuredNormaliser,
+)
+from attnkit.nn.attention_pooling import AttentionPooling, FirstPooling, MeanPooling
 from attnkit.nn.convolution import Conv2d, PatchEmbedding
 from attnkit.nn.dropout import Dropout
 from attnkit.nn.embedding import Embedding
 from attnkit.nn.feature_attention import FeatureAttention
 from attnkit.nn.linear import Linear
+from attnkit.nn.lstmn import LSTMN
 from attnkit.nn.module import Module, ModuleList
 from attnkit.nn.normalisation import BatchNorm2d, LayerNorm
 from attnkit.nn.pooling import AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
@@ -31,32 +55,56 @@ from attnkit.nn.transformer import (
 __all__ = [
     "GRU",
     "LSTM",
+    "LSTMN",
     "RNN",
+    "AdditiveScore",
+    "Attended",
+    "Attention",
+    "AttentionPooling",
     "AvgPool2d",
     "BatchNorm2d",
+    "Choice",
+    "ConcatScore",
     "Conv2d",
+    "CosineScore",
+    "DotScore",
     "Dropout",
     "Embedding",
     "FeatureAttention",
     "FeedForward",
+    "FirstPooling",
     "GRUCell",
+    "GeneralScore",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
     "GridPositions",
+    "HardNormaliser",
     "LSTMCell",
     "LayerNorm",
     "LearnedPositions",
     "Linear",
+    "LocalMonotonicNormaliser",
+    "LocalPredictiveNormaliser",
+    "LocationScore",
     "MaxPool2d",
+    "MeanPooling",
+    "Memory",
+    "MemoryRead",
     "Module",
     "ModuleList",
     "MultiHeadAttention",
+    "Normaliser",
     "PatchEmbedding",
     "RNNCell",
     "RecurrentWeights",
+    "Rows",
+    "ScaledDotScore",
+    "Score",
     "SinusoidalPositions",
+    "SoftmaxNormaliser",
     "SqueezeExcitation",
     "StochasticDepth",
+    "StructuredNormaliser",
     "TransformerDecoder",
     "TransformerDecoderLayer",
     "TransformerEncoder",

@@ -11,13 +11,18 @@ from attnkit.nn import init
 from attnkit.nn.module import Module
 
 
-def sinusoids(length: int, width: int) -> np.ndarray:
-    """[length, width]: sin at even columns, cos at odd ones (Vaswani et al., 2017, section 3.5)."""
+def sinusoids(length: int, width: int, halves: bool = False) -> np.ndarray:
+    """[length, width]: sin at even columns, cos at odd ones (Vaswani et al., 2017, section 3.5).
+
+    With halves all sines come first, then all cosines.
+    """
     position = np.arange(length, dtype=np.float64)[:, None]
     frequency = 10000.0 ** (-np.arange(0, width, 2, dtype=np.float64) / width)
     table = np.zeros((length, width), dtype=np.float32)
-    table[:, 0::2] = np.sin(position * frequency)
-    table[:, 1::2] = np.cos(position * frequency[: width // 2])
+    middle = (width + 1) // 2
+    sine, cosine = (slice(middle), slice(middle, None)) if halves else (slice(0, None, 2), slice(1, None, 2))
+    table[:, sine] = np.sin(position * frequency)
+    table[:, cosine] = np.cos(position * frequency[: width // 2])
     return table
 
 
@@ -30,19 +35,20 @@ def packed_positions(offsets: np.ndarray) -> np.ndarray:
 class SinusoidalPositions(Module):
     """Fixed sinusoids; the table grows as longer sentences come."""
 
-    def __init__(self, width: int, length: int = 256) -> None:
+    def __init__(self, width: int, length: int = 256, halves: bool = False) -> None:
         super().__init__()
         self.width = width
-        self._table = tensor(sinusoids(length, width))
+        self.halves = halves
+        self._table = tensor(sinusoids(length, width, halves))
 
     def table(self, length: int) -> Tensor:
         """[at least length, width]."""
         if length > self._table.shape[0]:
-            self._table = tensor(sinusoids(max(length, 2 * self._table.shape[0]), self.width))
+            self._table = tensor(sinusoids(max(length, 2 * self._table.shape[0]), self.width, self.halves))
         return self._table
 
     def extra_repr(self) -> str:
-        return str(self.width)
+        return f"{self.width}, halves={self.halves}"
 
 
 class LearnedPositions(Module):

@@ -13,7 +13,7 @@ from msgspec import Meta
 
 from attnkit.text.corpus import ParallelCorpus
 
-TokenizerKind = Literal["bpe", "unigram", "word", "char"]
+TokenizerKind = Literal["bpe", "unigram", "word", "wordpunct", "char"]
 Split = Literal["train", "validation", "test"]
 Positive = Annotated[int, Meta(ge=1)]
 
@@ -22,7 +22,8 @@ class TokenizerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """How text becomes ids."""
 
     kind: TokenizerKind = "bpe"
-    """"bpe" or "unigram" (SentencePiece), "word" (split at white space), or "char"."""
+    """"bpe" or "unigram" (SentencePiece), "word" (split at white space), "wordpunct" (words and punctuation marks, each
+    a token), or "char"."""
 
     vocab_size: Annotated[int, Meta(ge=5)] = 8000
     """Entries of a vocabulary, the four special ones included. Words and characters may come to fewer."""
@@ -92,10 +93,19 @@ class DataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     target_key: str = "target"
     """The key of the target sentence in JSON lines."""
 
+    languages: bool = False
+    """The data has several target languages: a third field of TSV, or a key of JSON lines, names that of each pair. Its
+    tag, such as >>de<<, becomes the first token of the source."""
+
+    language_key: str = "language"
+    """The key of the target language in JSON lines."""
+
     max_length: Positive = 256
     """Training pairs with more tokens than this on either side are left out, and counted in the log."""
 
     def __post_init__(self) -> None:
+        if self.languages and (self.builtin or self.format == "parallel"):
+            raise ValueError('languages: expected the format "tsv" or "jsonl", which can name a language for each pair')
         splits = {"train": self.train, "validation": self.validation, "test": self.test}
         if self.builtin:
             named = [split for split, files in splits.items() if files]
@@ -128,7 +138,13 @@ class DataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             return None
         target = files[1] if self.format == "parallel" else None
         return ParallelCorpus.read(
-            files[0], target, self.format, source_key=self.source_key, target_key=self.target_key
+            files[0],
+            target,
+            self.format,
+            source_key=self.source_key,
+            target_key=self.target_key,
+            language_key=self.language_key,
+            languages=self.languages,
         )
 
     def _builtin(self, split: Split) -> ParallelCorpus:

@@ -8,12 +8,14 @@ import itertools
 import os
 import sys
 import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import BinaryIO, Literal, cast
+from typing import Any, BinaryIO, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
+
+from attnkit.text.languages import add_tag
 
 Format = Literal["parallel", "tsv", "jsonl"]
 Path = str | os.PathLike[str]
@@ -83,20 +85,44 @@ def read_parallel(source: Path, target: Path) -> Iterator[Pair]:
         yield first, second
 
 
-def read_tsv(path: Path) -> Iterator[Pair]:
-    """Source and target, separated by one tab. Raises ValueError for a line with another number of fields."""
+def read_tsv(path: Path, languages: bool = False) -> Iterator[Pair]:
+    """Source and target, separated by one tab; with `languages`, behind another one the language of the target, whose
+    tag is put before the source. Raises ValueError for a line with another number of fields."""
+    wanted = 2 + languages
     for number, line in enumerate(read_lines(path), start=1):
         fields = line.split("\t")
-        if len(fields) != 2:
-            raise ValueError(f"[corpus] {os.fspath(path)}, line {number}: expected 2 fields, got {len(fields)}")
-        yield fields[0], fields[1]
+        where = f"[corpus] {os.fspath(path)}, line {number}"
+        if len(fields) != wanted:
+            raise ValueError(f"{where}: expected {wanted} fields, got {len(fields)}")
+        yield _tagged(fields[2], fields[0], where) if languages else fields[0], fields[1]
 
 
-def read_jsonl(path: Path, source_key: str = "source", target_key: str = "target") -> Iterator[Pair]:
+def _tagged(language: str, source: str, where: str) -> str:
+    try:
+        return add_tag(language.strip(), source)
+    except ValueError as error:
+        raise ValueError(f"{where}: {error}") from None
+
+
+def read_jsonl(
+    path: Path, source_key: str = "source", target_key: str = "target", language_key: str | None = None
+) -> Iterator[Pair]:
     """One JSON object a line with two strings under the given keys; other keys and blank lines are ignored.
 
-    Raises ValueError naming file and line for anything else.
+    With a `language_key`, the tag of the language under it is put before the source. Raises ValueError naming file and
+    line for anything else.
     """
+    for where, record in read_records(path):
+        source, target = string_field(record, source_key, where), string_field(record, target_key, where)
+        yield (
+            source if language_key is None else _tagged(string_field(record, language_key, where), source, where),
+            target,
+        )
+
+
+def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(where, record) for the JSON object of each line; blank lines are ignored. `where` names file and line, to begin
+    a message with. Raises ValueError for a line that is no JSON object."""
     import msgspec
 
     decode = msgspec.json.Decoder().decode
@@ -110,12 +136,16 @@ def read_jsonl(path: Path, source_key: str = "source", target_key: str = "target
             raise ValueError(f"{where}: expected a JSON object: {error}") from None
         if not isinstance(record, dict):
             raise ValueError(f"{where}: expected a JSON object, got {type(record).__name__}")
-        pair = record.get(source_key), record.get(target_key)
-        for key, value in zip((source_key, target_key), pair, strict=True):
-            if not isinstance(value, str):
-                got = "nothing" if value is None else type(value).__name__
-                raise ValueError(f"{where}: expected a string under {key!r}, got {got}")
-        yield cast(Pair, pair)
+        yield where, record
+
+
+def string_field(record: Mapping[str, Any], key: str, where: str) -> str:
+    """The string under a key. Raises ValueError, which begins with `where`, for anything else."""
+    value = record.get(key)
+    if not isinstance(value, str):
+        got = "nothing" if value is None else type(value).__name__
+        raise ValueError(f"{where}: expected a string under {key!r}, got {got}")
+    return value
 
 
 # ----- Corpora
@@ -125,6 +155,7 @@ def read_jsonl(path: Path, source_key: str = "source", target_key: str = "target
 class CorpusReport:
     """What became of the pairs: how many were kept, and how many were left out and why."""
 
+    what: str = "sentence pairs"
     kept: int = 0
     empty: int = 0
     too_long: int = 0
@@ -134,7 +165,7 @@ class CorpusReport:
         return self.kept + self.empty + self.too_long
 
     def __str__(self) -> str:
-        text = f"{self.kept:,} of {self.read:,} sentence pairs"
+        text = f"{self.kept:,} of {self.read:,} {self.what}"
         dropped = [
             f"{count:,} {reason}" for count, reason in ((self.empty, "empty"), (self.too_long, "too long")) if count
         ]
@@ -178,16 +209,20 @@ class ParallelCorpus:
         *,
         source_key: str = "source",
         target_key: str = "target",
+        language_key: str = "language",
+        languages: bool = False,
     ) -> ParallelCorpus:
-        """Reads two parallel files, or one file of format "tsv" or "jsonl" (`target` is None then)."""
+        """Reads two parallel files, or one file of format "tsv" or "jsonl" (`target` is None then).
+
+        `languages`: the one file names the target language of each pair, whose tag is put before the source."""
         if (format == "parallel") != (target is not None):
             need = "a source and a target file" if format == "parallel" else "one file"
             raise ValueError(f"[corpus] expected {need} for the format {format!r}")
         if target is not None:
             return cls.from_pairs(read_parallel(source, target))
         if format == "tsv":
-            return cls.from_pairs(read_tsv(source))
-        return cls.from_pairs(read_jsonl(source, source_key, target_key))
+            return cls.from_pairs(read_tsv(source, languages))
+        return cls.from_pairs(read_jsonl(source, source_key, target_key, language_key if languages else None))
 
     def encode(
         self,

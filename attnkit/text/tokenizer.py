@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import random
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ import msgspec
 
 from attnkit.files import atomic_write
 from attnkit.text.config import TokenizerConfig, TokenizerKind
+from attnkit.text.languages import TaggedTokenizer, split_tag, tag_of
+from attnkit.text.marian import MarianTokenizer, load_marian_pair
+from attnkit.text.sentencepiece_file import read_processor
 from attnkit.text.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Vocabulary
 
 if TYPE_CHECKING:
@@ -23,14 +27,26 @@ if TYPE_CHECKING:
 _TRAINING_THREADS = 2
 _MAX_LINE_BYTES = 1 << 16
 _SPACE = "▁"
+_WORD_OR_MARK = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+
+SavedKind = Literal[TokenizerKind, "marian"]
+"""Of a tokenizer in a model directory; "marian" comes from a converted model alone."""
 
 
 class Tokenizer(Protocol):
-    """Text to ids and back. No method adds or needs bos and eos; ids from 0 to 3 are pad, unk, bos, eos."""
+    """Text to ids and back. No method adds or needs bos and eos."""
 
     @property
     def vocab_size(self) -> int:
         """The number of ids."""
+
+    @property
+    def unk_id(self) -> int:
+        """The id of what the vocabulary does not have; `UNK` but for converted models."""
+
+    @property
+    def eos_id(self) -> int:
+        """The id of the end of a sentence; `EOS` but for converted models."""
 
     def encode(self, text: str) -> list[int]:
         """The ids of a line of text."""
@@ -51,6 +67,8 @@ class Tokenizer(Protocol):
 class _VocabularyTokenizer:
     """What words and characters have in common: a lookup in a `Vocabulary`."""
 
+    unk_id, eos_id = UNK, EOS
+
     def __init__(
         self, vocabulary: Vocabulary, split: Callable[[str], Sequence[str]], separator: str, lowercase: bool
     ) -> None:
@@ -62,7 +80,7 @@ class _VocabularyTokenizer:
         return len(self.vocabulary)
 
     def encode(self, text: str) -> list[int]:
-        return [self.vocabulary.id(token) for token in self._tokens(text)]
+        return [self.vocabulary.id(token) for token in self.split(text)]
 
     def decode(self, ids: Sequence[int]) -> str:
         return self._separator.join(self.pieces([number for number in ids if number not in (PAD, BOS, EOS)]))
@@ -71,12 +89,17 @@ class _VocabularyTokenizer:
         return [self.vocabulary.token(int(number)) for number in ids]
 
     def unknown(self, text: str) -> list[str]:
-        return [token for token in self._tokens(text) if token not in self.vocabulary]
+        return [token for token in self.split(text) if token not in self.vocabulary]
+
+    def reserved_id(self, token: str) -> int | None:
+        """The id of a reserved token; None where there is none."""
+        return self.vocabulary.reserved_ids.get(token)
 
     def save(self, directory: Path, name: str) -> None:
         self.vocabulary.save(directory / _file_name(name, sentencepiece=False))
 
-    def _tokens(self, text: str) -> Sequence[str]:
+    def split(self, text: str) -> Sequence[str]:
+        """The tokens of a text, in the vocabulary or not."""
         return self._split(text.lower() if self._lowercase else text)
 
 
@@ -85,6 +108,13 @@ class WordTokenizer(_VocabularyTokenizer):
 
     def __init__(self, vocabulary: Vocabulary, lowercase: bool = False) -> None:
         super().__init__(vocabulary, str.split, " ", lowercase)
+
+
+class WordPunctTokenizer(_VocabularyTokenizer):
+    """Words and punctuation marks, each a token; `decode` puts single spaces between them."""
+
+    def __init__(self, vocabulary: Vocabulary, lowercase: bool = False) -> None:
+        super().__init__(vocabulary, _WORD_OR_MARK.findall, " ", lowercase)
 
 
 class CharTokenizer(_VocabularyTokenizer):
@@ -97,6 +127,8 @@ class CharTokenizer(_VocabularyTokenizer):
 class SentencePieceTokenizer:
     """A SentencePiece model, BPE or unigram (Kudo & Richardson 2018)."""
 
+    unk_id, eos_id = UNK, EOS
+
     def __init__(self, model: bytes, lowercase: bool = False, name: str = "a SentencePiece model") -> None:
         """`model` is the content of a model file. Raises ValueError, naming it as `name`, when it is not one, or when
         its special ids are not those of this library (pad 0, unk 1, bos 2, eos 3)."""
@@ -104,12 +136,16 @@ class SentencePieceTokenizer:
         self._lowercase = lowercase
 
     @classmethod
-    def train(cls, lines: Iterable[str], config: TokenizerConfig, seed: int = 1) -> SentencePieceTokenizer:
+    def train(
+        cls, lines: Iterable[str], config: TokenizerConfig, seed: int = 1, reserved: Sequence[str] = ()
+    ) -> SentencePieceTokenizer:
         """Learns a model of `config.vocab_size` entries. The same lines, configuration and seed give the same bytes.
 
-        Raises ValueError when there is no text, or too little for so many entries.
+        `reserved` tokens are entries that no text is split into. Raises ValueError when there is no text, or too little
+        for so many entries.
         """
-        return cls(_train_sentencepiece(_prepared(lines, config.lowercase), config, seed), config.lowercase)
+        model = _train_sentencepiece(_prepared(lines, config.lowercase), config, seed, reserved)
+        return cls(model, config.lowercase)
 
     @property
     def vocab_size(self) -> int:
@@ -130,6 +166,11 @@ class SentencePieceTokenizer:
         pieces = zip(self._processor.encode(prepared), self._processor.encode(prepared, out_type=str), strict=True)
         return [piece.removeprefix(_SPACE) for number, piece in pieces if number == UNK]
 
+    def reserved_id(self, token: str) -> int | None:
+        """The id of a control symbol; None where there is none."""
+        number = int(self._processor.piece_to_id(token))
+        return number if self._processor.is_control(number) else None
+
     def save(self, directory: Path, name: str) -> None:
         with atomic_write(directory / _file_name(name, sentencepiece=True)) as file:
             file.write(self._processor.serialized_model_proto())
@@ -147,16 +188,7 @@ class SentencePieceTokenizer:
 
 
 def _processor(model: bytes, name: str) -> SentencePieceProcessor:
-    from sentencepiece import SentencePieceProcessor
-
-    processor = SentencePieceProcessor()
-    try:
-        # An empty file parses as a model without pieces, which SentencePiece then reads out of bounds.
-        loaded = bool(model) and processor.LoadFromSerializedProto(model) and processor.vocab_size() > 0
-    except (RuntimeError, ValueError, OSError, TypeError):
-        loaded = False
-    if not loaded:
-        raise ValueError(f"[tokenizer] expected {name} to be a SentencePiece model, but it cannot be read as one")
+    processor = read_processor(model, name)
     found = processor.pad_id(), processor.unk_id(), processor.bos_id(), processor.eos_id()
     if found != (PAD, UNK, BOS, EOS):
         raise ValueError(
@@ -185,7 +217,7 @@ def _prepared(lines: Iterable[str], lowercase: bool) -> Iterator[str]:
             yield line.lower() if lowercase else line
 
 
-def _train_sentencepiece(lines: Iterator[str], config: TokenizerConfig, seed: int) -> bytes:
+def _train_sentencepiece(lines: Iterator[str], config: TokenizerConfig, seed: int, reserved: Sequence[str]) -> bytes:
     import sentencepiece
 
     sample = _sampled(lines, config.training_sentences, seed)
@@ -207,6 +239,7 @@ def _train_sentencepiece(lines: Iterator[str], config: TokenizerConfig, seed: in
             pad_id=PAD, unk_id=UNK, bos_id=BOS, eos_id=EOS,
             pad_piece=pad, unk_piece=unknown, bos_piece=begin, eos_piece=end,
             unk_surface=unknown,
+            control_symbols=list(reserved),
             minloglevel=2,
         )  # fmt: skip
     except (RuntimeError, ValueError, OSError) as error:
@@ -227,41 +260,78 @@ def _file_name(name: str, sentencepiece: bool) -> str:
 class _Saved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The tokenizer's part of a model's config.json."""
 
-    kind: TokenizerKind
+    kind: SavedKind
     joint: bool
     lowercase: bool
+    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class TokenizerPair:
-    """The tokenizers of a translation model; the same object twice when the vocabulary is joint."""
+    """The tokenizers of a translation model; the same object twice when the vocabulary is joint.
+
+    Where the sources are tagged with target languages, `source` is a `TaggedTokenizer` around it. Those of a converted
+    Marian model are two, and joint when both number their pieces by one vocabulary.
+    """
 
     source: Tokenizer
     target: Tokenizer
-    kind: TokenizerKind
+    kind: SavedKind
     lowercase: bool = False
 
     @property
+    def languages(self) -> tuple[str, ...]:
+        """The target languages that sources are tagged with; none where there is one."""
+        return self.source.languages if isinstance(self.source, TaggedTokenizer) else ()
+
+    @property
     def joint(self) -> bool:
-        return self.source is self.target
+        if isinstance(self.source, MarianTokenizer) and isinstance(self.target, MarianTokenizer):
+            return self.source.vocabulary is self.target.vocabulary
+        return _untagged(self.source) is self.target
 
     @classmethod
     def train(
-        cls, sources: Iterable[str], targets: Iterable[str], config: TokenizerConfig, seed: int = 1
+        cls,
+        sources: Iterable[str],
+        targets: Iterable[str],
+        config: TokenizerConfig,
+        seed: int = 1,
+        languages: Sequence[str] = (),
     ) -> TokenizerPair:
         """Learns the vocabularies from the training text, or reads the model files that the configuration names.
 
-        Raises ValueError when the text is too little for the vocabulary, or a given model is none; OSError when it
-        cannot be read.
+        `languages`: those of the tags that the sources start with. Raises ValueError when the text is too little for
+        the vocabulary, or a given model is none; OSError when it cannot be read.
         """
+        tags = [tag_of(language) for language in languages]
+        if tags:
+            sources = (split_tag(source)[1] for source in sources)
         if config.models:
             read = [_read_sentencepiece(Path(path), config.lowercase) for path in config.models]
-            return cls(read[0], read[-1], config.kind, config.lowercase)
+            return cls._tagged(read[0], read[-1], config.kind, config.lowercase, languages)
         if config.joint:
-            tokenizer = _train(_chain(sources, targets), config, seed)
-            return cls(tokenizer, tokenizer, config.kind, config.lowercase)
-        source, target = _train(sources, config, seed), _train(targets, config, seed)
-        return cls(source, target, config.kind, config.lowercase)
+            tokenizer = _train(_chain(sources, targets), config, seed, tags)
+            return cls._tagged(tokenizer, tokenizer, config.kind, config.lowercase, languages)
+        source, target = _train(sources, config, seed, tags), _train(targets, config, seed)
+        return cls._tagged(source, target, config.kind, config.lowercase, languages)
+
+    @classmethod
+    def _tagged(
+        cls, source: _Plain, target: _Plain, kind: TokenizerKind, lowercase: bool, languages: Sequence[str]
+    ) -> TokenizerPair:
+        """The pair, its source with the tags of the languages. Raises ValueError where it has no entry for one."""
+        if not languages:
+            return cls(source, target, kind, lowercase)
+        ids = {}
+        for language in languages:
+            number = source.reserved_id(tag_of(language))
+            if number is None:
+                raise ValueError(
+                    f"[tokenizer] expected a vocabulary with the tag {tag_of(language)} as a control symbol, got none"
+                )
+            ids[language] = number
+        return cls(TaggedTokenizer(source, ids), target, kind, lowercase)
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes tokenizer.spm, or source.spm and target.spm, or for words and characters vocab.txt, or
@@ -271,7 +341,8 @@ class TokenizerPair:
 
     def to_config(self) -> dict[str, Any]:
         """What `load` needs beside the files: the tokenizer's part of config.json."""
-        return {"kind": self.kind, "joint": self.joint, "lowercase": self.lowercase}
+        config: dict[str, Any] = {"kind": self.kind, "joint": self.joint, "lowercase": self.lowercase}
+        return config | ({"languages": list(self.languages)} if self.languages else {})
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str], config: Mapping[str, Any]) -> TokenizerPair:
@@ -281,12 +352,16 @@ class TokenizerPair:
             saved = msgspec.convert(config, _Saved)
         except msgspec.ValidationError as error:
             raise ValueError(f"[tokenizer] config.json: {error}") from None
+        if saved.kind == "marian":
+            return cls(*load_marian_pair(Path(directory), saved.joint), saved.kind)
         names = ("tokenizer",) if saved.joint else ("source", "target")
         read = [_read(Path(directory), name, saved) for name in names]
-        return cls(read[0], read[-1], saved.kind, saved.lowercase)
+        return cls._tagged(read[0], read[-1], saved.kind, saved.lowercase, saved.languages)
 
     def _files(self) -> list[tuple[Tokenizer, Literal["tokenizer", "source", "target"]]]:
-        return [(self.source, "tokenizer")] if self.joint else [(self.source, "source"), (self.target, "target")]
+        if _untagged(self.source) is self.target:
+            return [(self.source, "tokenizer")]
+        return [(self.source, "source"), (self.target, "target")]
 
 
 def _chain(sources: Iterable[str], targets: Iterable[str]) -> Iterator[str]:
@@ -294,27 +369,36 @@ def _chain(sources: Iterable[str], targets: Iterable[str]) -> Iterator[str]:
     yield from targets
 
 
-def _train(lines: Iterable[str], config: TokenizerConfig, seed: int) -> Tokenizer:
+_Plain = _VocabularyTokenizer | SentencePieceTokenizer
+_BY_VOCABULARY: Mapping[str, Callable[[Vocabulary, bool], _VocabularyTokenizer]] = {
+    "word": WordTokenizer,
+    "wordpunct": WordPunctTokenizer,
+    "char": CharTokenizer,
+}
+
+
+def _untagged(tokenizer: Tokenizer) -> Tokenizer:
+    return tokenizer.inner if isinstance(tokenizer, TaggedTokenizer) else tokenizer
+
+
+def _train(lines: Iterable[str], config: TokenizerConfig, seed: int, reserved: Sequence[str] = ()) -> _Plain:
     if config.kind in ("bpe", "unigram"):
-        return SentencePieceTokenizer.train(lines, config, seed)
-    split: Callable[[str], Iterable[str]] = str.split if config.kind == "word" else list
-    tokens = (token for line in _prepared(lines, config.lowercase) for token in split(line))
-    vocabulary = Vocabulary.build(tokens, config.vocab_size, config.min_frequency)
-    if len(vocabulary) == len(SPECIAL_TOKENS):
+        return SentencePieceTokenizer.train(lines, config, seed, reserved)
+    splitter = _BY_VOCABULARY[config.kind](Vocabulary(()), config.lowercase)
+    tokens = (token for line in lines if line.strip() for token in splitter.split(line))
+    vocabulary = Vocabulary.build(tokens, config.vocab_size, config.min_frequency, reserved)
+    if len(vocabulary) == len(SPECIAL_TOKENS) + len(reserved):
         raise ValueError("[tokenizer] expected text to train on, got no token often enough")
-    return _from_vocabulary(vocabulary, config.kind, config.lowercase)
-
-
-def _from_vocabulary(vocabulary: Vocabulary, kind: TokenizerKind, lowercase: bool) -> Tokenizer:
-    return WordTokenizer(vocabulary, lowercase) if kind == "word" else CharTokenizer(vocabulary, lowercase)
+    return _BY_VOCABULARY[config.kind](vocabulary, config.lowercase)
 
 
 def _read_sentencepiece(path: Path, lowercase: bool) -> SentencePieceTokenizer:
     return SentencePieceTokenizer(path.read_bytes(), lowercase, str(path))
 
 
-def _read(directory: Path, name: str, saved: _Saved) -> Tokenizer:
+def _read(directory: Path, name: str, saved: _Saved) -> _Plain:
     if saved.kind in ("bpe", "unigram"):
         return _read_sentencepiece(directory / _file_name(name, sentencepiece=True), saved.lowercase)
-    vocabulary = Vocabulary.load(directory / _file_name(name, sentencepiece=False))
-    return _from_vocabulary(vocabulary, saved.kind, saved.lowercase)
+    tags = [tag_of(language) for language in saved.languages] if name != "target" else []
+    vocabulary = Vocabulary.load(directory / _file_name(name, sentencepiece=False), tags)
+    return _BY_VOCABULARY[saved.kind](vocabulary, saved.lowercase)

@@ -15,26 +15,35 @@ SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 
 
 class Vocabulary:
-    """Tokens and their ids. Text that happens to contain "</s>" does not become the special token: it is unknown."""
+    """Tokens and their ids. Text that happens to contain "</s>" does not become the special token: it is unknown.
 
-    def __init__(self, tokens: Sequence[str]) -> None:
+    `reserved` tokens, such as the tags of languages, have ids behind the special ones; text does not become them.
+    """
+
+    def __init__(self, tokens: Sequence[str], reserved: Sequence[str] = ()) -> None:
         """`tokens` in the order of their ids, without the special ones. Raises ValueError for a repeated one."""
-        self._tokens = (*SPECIAL_TOKENS, *tokens)
-        self._ids = {token: number for number, token in enumerate(tokens, start=len(SPECIAL_TOKENS))}
+        own = (*SPECIAL_TOKENS, *reserved)
+        self._tokens = (*own, *tokens)
+        self._ids = {token: number for number, token in enumerate(tokens, start=len(own))}
+        self.reserved_ids = {token: number for number, token in enumerate(reserved, start=len(SPECIAL_TOKENS))}
         if len(set(self._tokens)) != len(self._tokens):
             repeated = next(token for token, count in Counter(self._tokens).items() if count > 1)
             raise ValueError(f"[vocabulary] expected distinct tokens, got {repeated!r} twice")
 
     @classmethod
-    def build(cls, tokens: Iterable[str], size: int, min_frequency: int = 1) -> Vocabulary:
-        """The most frequent tokens, at most `size` with the special ones; of equals the first in code point order."""
-        if size <= len(SPECIAL_TOKENS):
-            raise ValueError(f"[vocabulary] expected a size over {len(SPECIAL_TOKENS)}, got {size}")
+    def build(
+        cls, tokens: Iterable[str], size: int, min_frequency: int = 1, reserved: Sequence[str] = ()
+    ) -> Vocabulary:
+        """The most frequent tokens, at most `size` with the special and the reserved ones; of equals the first in code
+        point order."""
+        own = (*SPECIAL_TOKENS, *reserved)
+        if size <= len(own):
+            raise ValueError(f"[vocabulary] expected a size over {len(own)}, got {size}")
         counts = Counter(tokens)
-        for token in SPECIAL_TOKENS:
+        for token in own:
             counts.pop(token, None)
         frequent = sorted((-count, token) for token, count in counts.items() if count >= min_frequency)
-        return cls([token for _, token in frequent[: size - len(SPECIAL_TOKENS)]])
+        return cls([token for _, token in frequent[: size - len(own)]], reserved)
 
     def __len__(self) -> int:
         return len(self._tokens)
@@ -58,8 +67,9 @@ class Vocabulary:
             file.writelines(f"{token}\n" for token in self._tokens)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Vocabulary:
-        """Reads what `save` wrote. Raises OSError, or ValueError naming the file when it is anything else."""
+    def load(cls, path: str | os.PathLike[str], reserved: Sequence[str] = ()) -> Vocabulary:
+        """Reads what `save` wrote of a vocabulary with these reserved tokens. Raises OSError, or ValueError naming the
+        file when it is anything else."""
         where = f"[vocabulary] {os.fspath(path)}"
         with open(path, "rb") as file:
             data = file.read()
@@ -68,11 +78,12 @@ class Vocabulary:
         except UnicodeDecodeError as error:
             raise ValueError(f"{where}: expected UTF-8, got byte 0x{data[error.start]:02x} at {error.start}") from None
         lines = text.removesuffix("\n").split("\n")  # not splitlines: a token may be a line separator of Unicode's
-        if tuple(lines[: len(SPECIAL_TOKENS)]) != SPECIAL_TOKENS:
-            raise ValueError(f"{where}: expected the first lines to be {', '.join(SPECIAL_TOKENS)}")
+        own = (*SPECIAL_TOKENS, *reserved)
+        if tuple(lines[: len(own)]) != own:
+            raise ValueError(f"{where}: expected the first lines to be {', '.join(own)}")
         if "" in lines:
             raise ValueError(f"{where}, line {lines.index('') + 1}: expected a token, got an empty line")
         try:
-            return cls(lines[len(SPECIAL_TOKENS) :])
+            return cls(lines[len(own) :], reserved)
         except ValueError as error:
             raise ValueError(f"{where}: {error}") from None

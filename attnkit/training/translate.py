@@ -9,6 +9,7 @@ import attnkit
 from attnkit.models import build_model, save_model
 from attnkit.models.transformer import LossOutput, Transformer
 from attnkit.text.batching import Batch, BatchIterator
+from attnkit.text.languages import languages_of
 from attnkit.text.tokenizer import TokenizerPair
 from attnkit.text.vocabulary import BOS, EOS
 from attnkit.training.metrics import Figure
@@ -32,11 +33,12 @@ class TranslateTask:
         text = config.data.corpus("train")
         if text is None or not len(text):
             raise ValueError("[train] expected sentence pairs in data.train, got none")
+        languages = languages_of(text.sources) if config.data.languages else ()
         if resumed:
             saved = {key: getattr(config.tokenizer, key) for key in ("kind", "joint", "lowercase")}
-            self._tokenizers = TokenizerPair.load(folder, saved)
+            self._tokenizers = TokenizerPair.load(folder, {**saved, "languages": languages})
         else:
-            self._tokenizers = TokenizerPair.train(text.sources, text.targets, config.tokenizer, seed)
+            self._tokenizers = TokenizerPair.train(text.sources, text.targets, config.tokenizer, seed, languages)
             self._tokenizers.save(folder)
         source, target = self._tokenizers.source, self._tokenizers.target
         train = text.encode(source.encode, target.encode, config.data.max_length)
@@ -62,6 +64,8 @@ class TranslateTask:
         sizes = {self._tokenizers.source.vocab_size, self._tokenizers.target.vocab_size}
         vocabulary = "joint" if self._tokenizers.joint else "separate"
         self._note(f"tokenizer: {vocabulary} {self._tokenizers.kind}, {' and '.join(f'{n:,}' for n in sizes)} entries")
+        if self._tokenizers.languages:
+            self._note(f"target languages: {', '.join(self._tokenizers.languages)}")
         count = sum(parameter.size for parameter in self.model.parameters())
         threads = attnkit.get_num_threads()
         self._note(f"model: {count:,} parameters; {self._config.training.precision}, {threads} thread(s)")

@@ -4,6 +4,7 @@
 #include <queue>
 #include <stdexcept>
 #include <unordered_map>
+#include <utility>
 
 #include "attnkit/check.h"
 #include "attnkit/kernels/elementwise.h"
@@ -42,6 +43,14 @@ void AddTo(Tensor& sum, bool& owned, Tensor gradient) {
 
 class Engine {
  public:
+  // Backward functions may themselves call Backward, so the engine of a thread is a stack.
+  Engine() : outer_(std::exchange(current, this)) {}
+  ~Engine() { current = outer_; }
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  static Engine* Current() { return current; }
+
   void Run(const Tensor& root, Tensor gradient) {
     Deliver(root, std::move(gradient));
     while (!queue_.empty()) {
@@ -49,6 +58,19 @@ class Engine {
       queue_.pop();
       Visit(*node);
     }
+  }
+
+  // The gradient that has reached a tensor so far, zeros at first, to be added to.
+  Tensor InPlace(const Tensor& target) {
+    Pending& pending = PendingOf(target.node());
+    Tensor& gradient = pending.gradients[target.output_index()];
+    if (!gradient) {
+      gradient = Tensor::Zeros(target.shape());
+    } else if (!pending.owned[target.output_index()] && !gradient.IsSoleOwner()) {
+      gradient = gradient.Clone();
+    }
+    pending.owned[target.output_index()] = true;
+    return gradient;
   }
 
  private:
@@ -68,11 +90,17 @@ class Engine {
   void Deliver(const Tensor& target, Tensor gradient) {
     ATTNKIT_CHECK(gradient.shape() == target.shape(), "[backward] expected a gradient of shape ",
                   ToString(target.shape()), ", got ", ToString(gradient.shape()));
-    const std::shared_ptr<Node>& node = target.node();
-    if (!node) {
+    if (target.is_leaf()) {
       Accumulate(target, std::move(gradient));
       return;
     }
+    Pending& pending = PendingOf(target.node());
+    bool owned = pending.owned[target.output_index()];
+    AddTo(pending.gradients[target.output_index()], owned, std::move(gradient));
+    pending.owned[target.output_index()] = owned;
+  }
+
+  Pending& PendingOf(const std::shared_ptr<Node>& node) {
     if (node->released()) {
       throw std::runtime_error(
           "[backward] the values saved for this graph were freed by an earlier backward(); run the forward pass again");
@@ -84,9 +112,7 @@ class Engine {
       pending.owned.resize(node->output_shapes().size());
       queue_.push(node);
     }
-    bool owned = pending.owned[target.output_index()];
-    AddTo(pending.gradients[target.output_index()], owned, std::move(gradient));
-    pending.owned[target.output_index()] = owned;
+    return pending;
   }
 
   static void Accumulate(Tensor leaf, Tensor gradient) {
@@ -100,9 +126,14 @@ class Engine {
     leaf.set_grad(std::move(sum));
   }
 
+  static thread_local Engine* current;
+
+  Engine* outer_;
   std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, Latest> queue_;
   std::unordered_map<Node*, Pending> pending_;
 };
+
+thread_local Engine* Engine::current = nullptr;
 
 }  // namespace
 
@@ -175,7 +206,19 @@ Tensor LeafGradient(const Tensor& leaf) {
   return grad;
 }
 
+Tensor GradientInPlace(const Tensor& input) {
+  return input.is_leaf() ? LeafGradient(input) : Engine::Current()->InPlace(input);
+}
+
 kernels::Precision MatmulPrecision() { return matmul_precision; }
+kernels::Precision WeightPrecision(bool recorded) {
+  ATTNKIT_CHECK(!recorded || matmul_precision != kernels::Precision::kInt8,
+                "[precision] expected fp32 or bf16 where gradients are wanted, got int8, which is for inference");
+  return matmul_precision;
+}
+kernels::Precision ActivationPrecision() {
+  return matmul_precision == kernels::Precision::kInt8 ? kernels::Precision::kFloat32 : matmul_precision;
+}
 void SetMatmulPrecision(kernels::Precision precision) { matmul_precision = precision; }
 
 }  // namespace attnkit

@@ -8,6 +8,8 @@ void BindTensor(pybind11::module_& m);
 void BindFunction(pybind11::module_& m);
 void BindOps(pybind11::module_& m);
 void BindRecurrent(pybind11::module_& m);
+void BindRagged(pybind11::module_& m);
+void BindDecoding(pybind11::module_& m);
 void BindKernels(pybind11::module_& m);
 void BindVision(pybind11::module_& m);
 
@@ -20,6 +22,8 @@ PYBIND11_MODULE(_core, m) {
   attnkit::python::BindFunction(m);
   attnkit::python::BindOps(m);
   attnkit::python::BindRecurrent(m);
+  attnkit::python::BindRagged(m);
+  attnkit::python::BindDecoding(m);
   attnkit::python::BindKernels(m);
   attnkit::python::BindVision(m);
 }

@@ -63,8 +63,17 @@ void Backward(const Tensor& root, Tensor gradient);
 // embedding.
 Tensor LeafGradient(const Tensor& leaf);
 
-// The precision of matrix products in this thread.
+// The same for any tensor: what a node that runs in Backward adds to in place instead of returning a gradient for that
+// input. A memory that many nodes read is then written once by each, and never copied. For a tensor that is not a leaf,
+// only to be called by a backward function, for one of its node's inputs.
+Tensor GradientInPlace(const Tensor& input);
+
+// The precision of matrix products in this thread. int8 is for inference, and for products with a weight only.
 kernels::Precision MatmulPrecision();
+// Of a product with a weight, recorded or not. Throws std::invalid_argument for int8 where it is to be recorded.
+kernels::Precision WeightPrecision(bool recorded);
+// Of a product of two activations: float32 where weights take int8.
+kernels::Precision ActivationPrecision();
 void SetMatmulPrecision(kernels::Precision precision);
 
 }  // namespace attnkit

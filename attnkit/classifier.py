@@ -1,0 +1,226 @@
+"""Classifying texts with a model."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from attnkit.text.vocabulary import UNK
+from attnkit.translator import Precision
+
+if TYPE_CHECKING:
+    from attnkit.models.document_classifier import DocumentClassifier, DocumentWeights
+    from attnkit.text.document_batching import DocumentBatch
+    from attnkit.text.documents import DocumentReader
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DocumentAttention:
+    """What a classifier looked at. words: for each sentence float32 [n], which sums to one over its n tokens.
+    sentences: float32 [S], which sums to one over the sentences; a model without sentences has a single one."""
+
+    words: list[npt.NDArray[np.float32]]
+    sentences: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Classification:
+    """One classified text.
+
+    label: the likeliest class; empty for a text without a word.
+    probability: the model's for that class; 0 for a text without a word.
+    top: the likeliest classes with their probabilities, best first, as many as were asked for.
+    sentences: the tokens that the model read, by sentence; one that it does not know is as the text has it.
+    attention: what it looked at among them; None unless asked for.
+    truncated: the text was longer than the model reads.
+    unknown: the words or pieces of the text that the vocabulary does not have.
+    """
+
+    label: str
+    probability: float
+    top: list[tuple[str, float]]
+    sentences: list[list[str]]
+    attention: DocumentAttention | None
+    truncated: bool = False
+    unknown: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    """A text on its way through the model; it has no sentences where it has no word."""
+
+    number: int
+    sentences: list[list[int]]
+    truncated: bool
+    unknown: list[str]
+
+    @property
+    def length(self) -> int:
+        return sum(map(len, self.sentences))
+
+
+class Classifier:
+    """A model that classifies texts, with its tokenizer and its labels. Made by `attnkit.load`."""
+
+    reads = "text"
+    """What `classify` takes, for those who load any classifier."""
+
+    def __init__(
+        self, model: DocumentClassifier, reader: DocumentReader, labels: Sequence[str], *, precision: Precision = "fp32"
+    ) -> None:
+        if precision not in ("fp32", "bf16"):
+            raise ValueError(f'[load] expected precision "fp32" or "bf16", got {precision!r}')
+        self.model = model
+        self.reader = reader
+        self.labels = list(labels)
+        self.precision: Precision = precision
+
+    @classmethod
+    def from_directory(cls, directory: Path, config: dict[str, Any], precision: Precision) -> Classifier:
+        """For `attnkit.load`: `config` is the directory's config.json. Raises FileNotFoundError or ValueError."""
+        from attnkit.models import load_model
+        from attnkit.text.documents import DocumentReader
+        from attnkit.text.tokenizer import TokenizerPair
+
+        where = f"[load] {directory / 'config.json'}"
+        if not isinstance(tokenizer := config.get("tokenizer"), dict):
+            raise ValueError(f"{where}: expected a table under tokenizer, got {tokenizer!r}")
+        labels = config.get("labels")
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+            raise ValueError(f"{where}: expected a list of strings under labels, got {labels!r}")
+        if not isinstance(html := config.get("html"), bool):
+            raise ValueError(f"{where}: expected true or false under html, got {html!r}")
+        text = TokenizerPair.load(directory, tokenizer).source
+        model = load_model(directory)
+        if (text.vocab_size, len(labels)) != (config["vocab_size"], config["classes"]):
+            raise ValueError(
+                f"[load] {directory}: expected a tokenizer of {config['vocab_size']} entries and {config['classes']} "
+                f"labels, as the model has, got {text.vocab_size} and {len(labels)}"
+            )
+        return cls(model, DocumentReader(text, model.config.layout, html), labels, precision=precision)
+
+    def classify(
+        self, texts: Iterable[str], *, top: int = 1, attention: bool = False, batch_tokens: int = 4096
+    ) -> list[Classification]:
+        """One Classification a text, in order. A text without a word gets an empty one.
+
+        top: how many classes to return for each text. attention: also return what the model looked at; labels and
+        probabilities are the same with and without. batch_tokens: about how many tokens go through the model at once.
+        """
+        if isinstance(texts, str):
+            raise TypeError("[classify] expected a list of texts, got one string")
+        texts = list(texts)
+        window = max(1, len(texts))
+        return list(self.classify_stream(texts, top=top, attention=attention, batch_tokens=batch_tokens, window=window))
+
+    def classify_stream(
+        self,
+        texts: Iterable[str],
+        *,
+        top: int = 1,
+        attention: bool = False,
+        batch_tokens: int = 4096,
+        window: int = 1024,
+    ) -> Iterator[Classification]:
+        """`classify` for input of any length: yields in input order while it reads, `window` texts at a time.
+
+        Arguments are checked at the call; errors of `texts` itself pass through.
+        """
+        for name, value in (("top", top), ("batch_tokens", batch_tokens), ("window", window)):
+            if value < 1:
+                raise ValueError(f"[classify] expected {name} >= 1, got {value}")
+        return self._stream(texts, top, attention, batch_tokens, window)
+
+    def _stream(
+        self, texts: Iterable[str], top: int, attention: bool, batch_tokens: int, window: int
+    ) -> Iterator[Classification]:
+        numbered = enumerate(texts)
+        while chunk := list(itertools.islice(numbered, window)):
+            read = [self._read(number, text) for number, text in chunk]
+            results: dict[int, Classification] = {}
+            for batch in _batches(read, batch_tokens):
+                for text, result in zip(batch, self._classify(batch, top, attention), strict=True):
+                    results[text.number] = result
+            nothing = DocumentAttention([], np.zeros(0, np.float32)) if attention else None
+            empty = Classification("", 0.0, [], [], nothing)
+            yield from (results.get(text.number, empty) for text in read)
+
+    def _read(self, number: int, text: str) -> _Text:
+        if not isinstance(text, str):
+            raise TypeError(f"[classify] expected text in line {number + 1}, got {type(text).__name__}")
+        prepared = self.reader.prepare(text)
+        document = self.reader.read(prepared)
+        has_unknown = any(UNK in sentence for sentence in document.sentences)
+        unknown = self.reader.unknown(prepared) if has_unknown else []
+        return _Text(number, document.sentences, document.cut > 0, unknown)
+
+    def _classify(self, texts: list[_Text], top: int, attention: bool) -> Iterator[Classification]:
+        import attnkit
+        from attnkit import ops
+
+        batch = _pack(texts)
+        with attnkit.no_grad(), attnkit.precision(self.precision):
+            output = self.model(batch, return_weights=attention)
+        logits, weights = output if attention else (output, None)
+        for index, (text, row) in enumerate(zip(texts, ops.softmax(logits.numpy()), strict=True)):
+            best = np.argsort(-row, kind="stable")[:top]
+            found = [(self.labels[number], float(row[number])) for number in best]
+            yield Classification(
+                label=found[0][0],
+                probability=found[0][1],
+                top=found,
+                sentences=self._tokens(text),
+                attention=None if weights is None else _attention(weights, batch, index),
+                truncated=text.truncated,
+                unknown=text.unknown,
+            )
+
+    def _tokens(self, text: _Text) -> list[list[str]]:
+        """The pieces of a text by sentence, an unknown one as it stands in the text."""
+        unknown = iter(text.unknown)
+        pieces = self.reader.tokenizer.pieces
+        return [
+            [next(unknown) if number == UNK else piece for number, piece in zip(ids, pieces(ids), strict=True)]
+            for ids in text.sentences
+        ]
+
+
+def _batches(texts: list[_Text], batch_tokens: int) -> Iterator[list[_Text]]:
+    """Texts of about one length together, longest first, up to `batch_tokens` a batch; those without a word in none."""
+    batch: list[_Text] = []
+    tokens = 0
+    for text in sorted((text for text in texts if text.sentences), key=lambda text: -text.length):
+        if batch and tokens + text.length > batch_tokens:
+            yield batch
+            batch, tokens = [], 0
+        batch.append(text)
+        tokens += text.length
+    if batch:
+        yield batch
+
+
+def _pack(texts: list[_Text]) -> DocumentBatch:
+    from attnkit.text.document_batching import DocumentBatch
+
+    sentences = [sentence for text in texts for sentence in text.sentences]
+    return DocumentBatch(
+        ids=np.array([number for sentence in sentences for number in sentence], np.int32),
+        sentence_offsets=np.cumsum([0, *map(len, sentences)]).astype(np.int32),
+        document_offsets=np.cumsum([0, *(len(text.sentences) for text in texts)]).astype(np.int32),
+        labels=np.zeros(len(texts), np.int32),
+        indices=np.arange(len(texts), dtype=np.int32),
+    )
+
+
+def _attention(weights: DocumentWeights, batch: DocumentBatch, index: int) -> DocumentAttention:
+    """The part of a batch's weights that is about one document."""
+    first, last = batch.document_offsets[index : index + 2]
+    bounds = batch.sentence_offsets[first : last + 1]
+    words = [weights.words[start:end] for start, end in itertools.pairwise(bounds)]
+    return DocumentAttention(words, weights.sentences[first:last])

@@ -1,0 +1,37 @@
+"""How a model's text is searched for unless its user says otherwise: the part `decoding` of config.json."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import Meta
+
+from attnkit.decoding.options import Normalization, Rules
+
+Count = Annotated[int, Meta(ge=0)]
+Positive = Annotated[int, Meta(ge=1)]
+
+
+class DecodingDefaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """Fields of `DecodingOptions`, each None where attnkit's own default holds; a converted model brings its own."""
+
+    beam: Positive | None = None
+    min_length: Count | None = None
+    max_length: Positive | None = None
+    length_penalty: Annotated[float, Meta(ge=0.0)] | None = None
+    normalization: Normalization | None = None
+    rules: Rules | None = None
+    renormalize: bool | None = None
+    no_repeat_ngram: Count | None = None
+
+    suppress: tuple[Count, ...] | None = None
+    """Tokens that are never written; padding, unknown and beginning of sentence where not given."""
+
+    def merge(self, search: dict[str, Any]) -> dict[str, Any]:
+        """The arguments of a search: those given, and these for the others. Sampling follows one hypothesis."""
+        own = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
+        own.pop("suppress", None)
+        if search.get("sample"):
+            own.pop("beam", None)
+        return own | search

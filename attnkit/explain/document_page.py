@@ -1,0 +1,73 @@
+"""Classified documents as one standalone HTML page without a script: words and sentences shaded by their weight.
+
+The page itself lies beside this file (document.html, document.css); here the text is put in and everything escaped.
+"""
+
+from __future__ import annotations
+
+import html
+import os
+import re
+from collections.abc import Sequence
+
+from ..files import atomic_write
+from .document_map import DocumentMap, readable
+from .html_page import asset, content_hash
+from .pieces import labels
+
+# Shades that the style sheet has a class for: the page's policy allows no style of an element's own.
+_STEPS = 20
+
+
+def write_documents_html(
+    path: str | os.PathLike[str], documents: Sequence[DocumentMap], *, title: str = "What decided"
+) -> None:
+    """Writes one page that holds every document. Tokens are shown through `attnkit.explain.pieces.labels`.
+
+    Errors: OSError.
+    """
+    with atomic_write(path) as file:
+        file.write(_page(documents, title).encode("utf-8", "replace"))
+
+
+def _page(documents: Sequence[DocumentMap], title: str) -> str:
+    steps = "".join(f".s{step} {{ --share: {step / _STEPS:g}; }}\n" for step in range(_STEPS + 1))
+    style = asset("document.css") + steps
+    parts = {
+        "title": html.escape(labels([title])[0]),
+        "policy": f"default-src 'none'; style-src '{content_hash(style)}'; base-uri 'none'",
+        "style": style,
+        "documents": "\n".join(map(_article, documents)),
+    }
+    # In one pass, so that a token that reads like a placeholder stays a token.
+    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], asset("document.html"))
+
+
+def _article(document: DocumentMap) -> str:
+    title = f'<h2 dir="auto">{_escape(document.title)}</h2>' if document.title else ""
+    classes = "".join(f"<li>{_escape(label)} {100 * share:.1f} %</li>" for label, share in document.classes)
+    strengths = zip(
+        document.sentences, document.words, document.word_strengths(), document.sentence_strengths(), strict=True
+    )
+    sentences = [
+        _sentence(tokens, weights.tolist(), shades.tolist(), float(weight), float(shade))
+        for (tokens, weights, shades, shade), weight in zip(strengths, document.sentence_weights, strict=True)
+    ]
+    text = "\n".join(sentences) or '<p class="empty">(no words)</p>'
+    return f'<article>\n<header>{title}<ul class="classes">{classes}</ul></header>\n{text}\n</article>'
+
+
+def _sentence(tokens: Sequence[str], weights: list[float], shades: list[float], weight: float, shade: float) -> str:
+    words = []
+    for (gap, token), own, strength in zip(readable(tokens), weights, shades, strict=True):
+        step = round(strength * _STEPS)
+        strong = " strong" if strength > 0.55 else ""
+        text = html.escape(token)
+        marked = f'<mark class="s{step}{strong}" title="{own:.3f}">{text}</mark>' if step and token.strip() else text
+        words.append(gap + marked)
+    bar = f'<span class="bar s{round(shade * _STEPS)}" title="{weight:.3f}"></span>'
+    return f'<div class="sentence">{bar}<p>{"".join(words)}</p></div>'
+
+
+def _escape(text: str) -> str:
+    return html.escape(labels([text])[0]) if text else ""

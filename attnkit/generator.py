@@ -1,0 +1,202 @@
+"""Continuing texts with a language model."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Unpack
+
+import numpy as np
+import numpy.typing as npt
+
+from attnkit.decoding.options import DecodingOptions
+from attnkit.text.vocabulary import BOS, EOS, PAD, UNK
+from attnkit.translator import Precision, SearchArguments, decoding_options
+
+if TYPE_CHECKING:
+    from attnkit.decoding.search import Hypothesis
+    from attnkit.models.decoder_only import DecoderOnly
+    from attnkit.text.tokenizer import Tokenizer
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Generation:
+    """One generated text.
+
+    text: the prompt and what the model wrote after it.
+    score: the normalised log-probability that hypotheses are compared by, the prompt's tokens counted.
+    tokens: the pieces of `text`, N of them; the first `prompt_tokens` are the prompt's.
+    context: the start token and all tokens but the last, which is what the model had read when it wrote each.
+    attention: float32 [N, N]: how much it looked at each of `context` when it wrote each of `tokens`; of the last
+    layer, averaged over heads; rows sum to one; None unless asked for.
+    truncated: the text reached max_length before its end.
+    alternatives: the second to the nbest-th text, best first, where nbest > 1.
+    """
+
+    text: str
+    score: float
+    tokens: list[str]
+    prompt_tokens: int
+    context: list[str]
+    attention: npt.NDArray[np.float32] | None
+    truncated: bool = False
+    alternatives: tuple[Generation, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class _Prompt:
+    number: int
+    ids: list[int]
+
+
+class Generator:
+    """A language model with its tokenizer. Made by `attnkit.load`."""
+
+    def __init__(self, model: DecoderOnly, tokenizer: Tokenizer, *, precision: Precision = "fp32") -> None:
+        if precision not in ("fp32", "bf16"):
+            raise ValueError(f'[load] expected precision "fp32" or "bf16", got {precision!r}')
+        self.model = model
+        self.tokenizer = tokenizer
+        self.precision: Precision = precision
+
+    @classmethod
+    def from_directory(cls, directory: Path, config: dict[str, Any], precision: Precision) -> Generator:
+        """For `attnkit.load`: `config` is the directory's config.json. Raises FileNotFoundError or ValueError."""
+        from attnkit.models import load_model
+        from attnkit.text.tokenizer import TokenizerPair
+
+        if not isinstance(tokenizer := config.get("tokenizer"), dict):
+            raise ValueError(f"[load] {directory / 'config.json'}: expected a table under tokenizer, got {tokenizer!r}")
+        text = TokenizerPair.load(directory, tokenizer).source
+        model = load_model(directory)
+        if text.vocab_size != config["vocab_size"]:
+            raise ValueError(
+                f"[load] {directory}: expected a tokenizer of {config['vocab_size']} entries, as the model has, "
+                f"got {text.vocab_size}"
+            )
+        return cls(model, text, precision=precision)
+
+    def generate(
+        self,
+        prompts: Iterable[str] = ("",),
+        *,
+        attention: bool = False,
+        batch_tokens: int = 1024,
+        **search: Unpack[SearchArguments],
+    ) -> list[Generation]:
+        """One Generation a prompt, in order; an empty prompt lets the model begin by itself.
+
+        attention: also return what each token looked at; the text is the same with and without. batch_tokens: about how
+        many tokens of prompts, a start token each, are continued at once. beam=5, nbest=1, sample=False, ...: see
+        `DecodingOptions`; its lengths count the tokens of the prompt too, and max_length=None goes as far as the model.
+        """
+        if isinstance(prompts, str):
+            raise TypeError("[generate] expected a list of prompts, got one string")
+        prompts = list(prompts)
+        arguments: Any = {"attention": attention, "batch_tokens": batch_tokens, **search}
+        return list(self.generate_stream(prompts, window=max(1, len(prompts)), **arguments))
+
+    def generate_stream(
+        self,
+        prompts: Iterable[str],
+        *,
+        attention: bool = False,
+        batch_tokens: int = 1024,
+        window: int = 256,
+        **search: Unpack[SearchArguments],
+    ) -> Iterator[Generation]:
+        """`generate` for input of any length: yields in input order while it reads, `window` prompts at a time.
+
+        Arguments are checked at the call; errors of `prompts` itself pass through.
+        """
+        for name, value in (("batch_tokens", batch_tokens), ("window", window)):
+            if value < 1:
+                raise ValueError(f"[generate] expected {name} >= 1, got {value}")
+        longest = self.model.max_target_length - 1
+        options = decoding_options(**search)
+        # A limit that the model does not allow is an error now, not after the first window.
+        options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), longest)
+        if options.max_length is None:
+            options = dataclasses.replace(options, max_length=longest)
+        return self._stream(prompts, options, attention, batch_tokens, window)
+
+    def _stream(
+        self, prompts: Iterable[str], options: DecodingOptions, attention: bool, batch_tokens: int, window: int
+    ) -> Iterator[Generation]:
+        numbered = enumerate(prompts)
+        while chunk := list(itertools.islice(numbered, window)):
+            read = [self._read(number, prompt, options) for number, prompt in chunk]
+            results: dict[int, Generation] = {}
+            for batch in _batches(read, batch_tokens):
+                for prompt, hypotheses in zip(batch, self._decode(batch, options), strict=True):
+                    results[prompt.number] = self._write(prompt, hypotheses, attention)
+            yield from (results[prompt.number] for prompt in read)
+
+    def _read(self, number: int, prompt: str, options: DecodingOptions) -> _Prompt:
+        if not isinstance(prompt, str):
+            raise TypeError(f"[generate] expected text in prompt {number + 1}, got {type(prompt).__name__}")
+        ids = self.tokenizer.encode(prompt.strip())
+        assert options.max_length is not None  # generate_stream has set it
+        if len(ids) > options.max_length:
+            raise ValueError(
+                f"[generate] expected a prompt of at most {options.max_length} tokens in line {number + 1}, "
+                f"got {len(ids)}"
+            )
+        return _Prompt(number, ids)
+
+    def _decode(self, prompts: list[_Prompt], options: DecodingOptions) -> list[list[Hypothesis]]:
+        import attnkit
+        from attnkit.decoding.search import decode
+
+        count = len(prompts)
+        with attnkit.no_grad(), attnkit.precision(self.precision):
+            return decode(
+                self.model,
+                np.full(count, BOS, np.int32),  # a language model has no source; one token each stands for it
+                np.arange(count + 1, dtype=np.int32),
+                options,
+                prefixes=[prompt.ids for prompt in prompts],
+                suppress=[token for token in (PAD, UNK, BOS) if token != EOS],
+                numbers=[prompt.number for prompt in prompts],
+            )
+
+    def _write(self, prompt: _Prompt, hypotheses: list[Hypothesis], attention: bool) -> Generation:
+        import attnkit
+
+        results = []
+        for hypothesis in hypotheses:
+            tokens = hypothesis.tokens.tolist()
+            read = [BOS, *tokens][: len(tokens)]
+            weights = None
+            if attention:
+                with attnkit.precision(self.precision):
+                    weights = self.model.attention(np.array(read, np.int32))
+            results.append(
+                Generation(
+                    text=self.tokenizer.decode(tokens),
+                    score=hypothesis.score,
+                    tokens=self.tokenizer.pieces(tokens),
+                    prompt_tokens=len(prompt.ids),
+                    context=self.tokenizer.pieces(read),
+                    attention=weights,
+                    truncated=hypothesis.cut,
+                )
+            )
+        return dataclasses.replace(results[0], alternatives=tuple(results[1:]))
+
+
+def _batches(prompts: list[_Prompt], batch_tokens: int) -> Iterator[list[_Prompt]]:
+    """Prompts of about one length together, longest first, up to `batch_tokens` a batch."""
+    batch: list[_Prompt] = []
+    tokens = 0
+    for prompt in sorted(prompts, key=lambda prompt: -len(prompt.ids)):
+        if batch and tokens + len(prompt.ids) + 1 > batch_tokens:
+            yield batch
+            batch, tokens = [], 0
+        batch.append(prompt)
+        tokens += len(prompt.ids) + 1
+    if batch:
+        yield batch

@@ -1,0 +1,204 @@
+"""The LSTM that writes captions, with soft, hard or no attention to the regions of the image.
+
+Show and Tell (Vinyals et al., 2015) and Show, Attend and Tell (Xu et al., 2015) are one decoder here. At each step it
+has the state h before the word and the word's vector E y:
+
+    z = Σ_i α_i a_i · sigmoid(f_β(h))         attention (h, a), gated by f_β: Xu et al., section 4.2.1
+    h, c = LSTM([E y; z], h, c)               equations 1 to 3
+    hidden = E y + L_h h + L_z z              equation 7; the output layer turns it into logits
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from attnkit import nn, ops
+from attnkit._core import Tensor
+from attnkit._tensor import tensor
+from attnkit.models.captioner_config import LSTMDecoderConfig
+from attnkit.models.sources import Sources
+from attnkit.nn.attention import Choice
+from attnkit.nn.recurrent import LSTMState
+
+
+class Decoded(NamedTuple):
+    """What a decoder makes of the captions of a batch.
+
+    hidden: [T, width], ready for the output layer. weights: for each step the flat attention weights of the captions
+    that are that long. penalty: scalar, to be added to the summed loss of all tokens. choices: of hard attention, [T],
+    token by token as hidden. None where the decoder has none of it.
+    """
+
+    hidden: Tensor
+    weights: list[Tensor] | None = None
+    penalty: Tensor | None = None
+    choices: Choice | None = None
+
+
+class _Step(NamedTuple):
+    """Captions at one step: the tokens that they read, and which of the captions of the step before are still there.
+
+    tokens: rows of the packed ids. going_on: rows of the step before; None for all. queries: offsets of one query for
+    each caption of the batch that is still there.
+    """
+
+    tokens: np.ndarray
+    going_on: np.ndarray | None
+    queries: np.ndarray
+
+
+def _steps(offsets: np.ndarray) -> Iterator[_Step]:
+    """Word by word through packed captions: the shorter ones leave, and there is no padding."""
+    lengths = np.diff(offsets)
+    before = np.arange(len(lengths))
+    for step in range(int(lengths.max(initial=0))):
+        active = np.flatnonzero(lengths > step)
+        going_on = None if len(active) == len(before) else np.searchsorted(before, active).astype(np.int32)
+        queries = np.concatenate([[0], np.cumsum(lengths > step)]).astype(np.int32)
+        yield _Step((offsets[active] + step).astype(np.int32), going_on, queries)
+        before = active
+
+
+class LSTMCaptionDecoder(nn.Module):
+    """memory [S, width] of B images, and captions → hidden [T, width]."""
+
+    def __init__(self, config: LSTMDecoderConfig, vocabulary: int) -> None:
+        super().__init__()
+        self.config = config
+        width, hidden = config.width, config.hidden
+        self.embedding = nn.Embedding(vocabulary, width, dropout=config.dropout)
+        self.cell = nn.LSTMCell(width, hidden)
+        self.hidden = nn.Linear(hidden, width)
+        self.dropout = nn.Dropout(config.dropout)
+        if config.attention == "none":
+            self.first_input = nn.Linear(width, width)
+            return
+        normaliser = nn.SoftmaxNormaliser() if config.attention == "soft" else nn.HardNormaliser()
+        self.attention = nn.Attention(nn.AdditiveScore(hidden, width, hidden), normaliser)
+        self.first_state = nn.Linear(width, 2 * hidden, activation="tanh")
+        self.gate = nn.Linear(hidden, 1, activation="sigmoid")
+        self.context_gates = nn.Linear(width, 4 * hidden, bias=False)
+        self.context = nn.Linear(width, width, bias=False)
+
+    @property
+    def attends(self) -> bool:
+        return self.config.attention != "none"
+
+    def forward(self, memory: Tensor, offsets: np.ndarray, ids: np.ndarray, target_offsets: np.ndarray) -> Decoded:
+        """ids int32 [T] and target_offsets [B + 1]: captions behind their start token."""
+        steps = list(_steps(target_offsets))
+        order = np.concatenate([step.tokens for step in steps])  # the tokens step by step
+        embedded = self.embedding(ids[order])
+        inputs = ops.split(self.cell.project(embedded), [len(step.tokens) for step in steps])
+        state, prepared = self._begin(memory, offsets)
+        states, contexts, weights, choices = [], [], [], []
+        for step, projected in zip(steps, inputs, strict=True):
+            if step.going_on is not None:
+                state = _rows(state, step.going_on)
+            if prepared is not None:
+                attended = self.attention(state[0], prepared, step.queries)
+                context = attended.context * self.gate(state[0])
+                projected = projected + self.context_gates(context)
+                contexts.append(context)
+                weights.append(attended.weights)
+                choices.append(attended.choice)
+            state = self.cell.step(projected, state)
+            states.append(state[0])
+        read = self._read(embedded, ops.concatenate(states), ops.concatenate(contexts) if contexts else None)
+        back = np.argsort(order).astype(np.int32)
+        return Decoded(
+            ops.gather_rows(self.dropout(read), back),
+            weights or None,
+            self._coverage(steps, offsets, weights),
+            _in_order(choices, back),
+        )
+
+    def start(self, memory: Tensor, offsets: np.ndarray) -> LSTMCaptionState:
+        """A state of one row an image."""
+        state, prepared = self._begin(memory, offsets)
+        return LSTMCaptionState(state, prepared, Sources(offsets))
+
+    def step(
+        self, state: LSTMCaptionState, ids: np.ndarray, attention: bool = False
+    ) -> tuple[Tensor, np.ndarray | None]:
+        """One more token of every row → hidden [rows, width], and the weights [rows, regions] if asked for."""
+        embedded = self.embedding(ids)
+        projected = self.cell.project(embedded)
+        context, weights = None, None
+        if state.memory is not None:
+            attended = self.attention(state.lstm[0], state.memory, state.sources.row_offsets())
+            context = attended.context * self.gate(state.lstm[0])
+            projected = projected + self.context_gates(context)
+            weights = state.sources.spread(attended.weights.numpy()) if attention else None
+        state.lstm = self.cell.step(projected, state.lstm)
+        return self._read(embedded, state.lstm[0], context), weights
+
+    def _begin(self, memory: Tensor, offsets: np.ndarray) -> tuple[LSTMState, nn.Memory | None]:
+        mean = _means(memory, offsets)
+        if self.attends:
+            both = self.first_state(mean)
+            hidden = self.config.hidden
+            return (both[:, :hidden], both[:, hidden:]), self.attention.prepare(memory, offsets)
+        zeros = tensor(np.zeros((len(offsets) - 1, self.config.hidden), dtype=np.float32))
+        return self.cell(self.first_input(mean), (zeros, zeros)), None
+
+    def _read(self, embedded: Tensor, hidden: Tensor, context: Tensor | None) -> Tensor:
+        read = self.hidden(hidden)
+        return read if context is None else read + embedded + self.context(context)
+
+    def _coverage(self, steps: list[_Step], offsets: np.ndarray, weights: list[Tensor]) -> Tensor | None:
+        """λ Σ_i (1 - Σ_t α_ti)² over the regions of all images: doubly stochastic attention."""
+        if not (self.training and weights and self.config.coverage_penalty):
+            return None
+        regions = np.arange(offsets[-1], dtype=np.int32)
+        # Flat weights name no region: sort them by the region that each is of, and add up its share.
+        looked_at = [np.repeat(np.diff(step.queries) > 0, np.diff(offsets)) for step in steps]
+        places = np.concatenate([regions[each] for each in looked_at])
+        sorted_weights = ops.gather_rows(ops.concatenate(weights).reshape(-1, 1), np.argsort(places, kind="stable"))
+        groups = np.concatenate([[0], np.cumsum(np.sum(looked_at, axis=0))])
+        ones = np.ones(len(places), dtype=np.float32)
+        missing = 1.0 - ops.ragged_sums(ones, sorted_weights, np.arange(len(groups)), groups)
+        return (missing * missing).sum() * self.config.coverage_penalty
+
+
+class LSTMCaptionState:
+    """The captions that are being written: the LSTM's state by row, and by image what is attended to."""
+
+    def __init__(self, lstm: LSTMState, memory: nn.Memory | None, sources: Sources) -> None:
+        self.lstm, self.memory, self.sources = lstm, memory, sources
+
+    @property
+    def rows(self) -> int:
+        return len(self.sources.of_row)
+
+    def select(self, rows: np.ndarray) -> None:
+        """New row i is old row rows[i]. Images that lose their last row are dropped."""
+        self.lstm = _rows(self.lstm, rows)
+        kept = self.sources.select(rows)
+        if self.memory is not None and kept is not None:
+            keys, values = ops.gather_rows(self.memory.keys, kept), ops.gather_rows(self.memory.values, kept)
+            self.memory = nn.Memory(keys, values, self.sources.offsets)
+
+
+def _rows(state: LSTMState, rows: np.ndarray) -> LSTMState:
+    return ops.gather_rows(state[0], rows), ops.gather_rows(state[1], rows)
+
+
+def _means(memory: Tensor, offsets: np.ndarray) -> Tensor:
+    """The mean region of each image, [B, width]."""
+    lengths = np.diff(offsets)
+    weights = np.repeat(1.0 / np.maximum(lengths, 1), lengths).astype(np.float32)
+    return ops.ragged_sums(weights, memory, np.arange(len(offsets)), offsets)
+
+
+def _in_order(choices: list[Choice | None], back: np.ndarray) -> Choice | None:
+    """The choices of all steps, caption by caption."""
+    made = [choice for choice in choices if choice is not None]
+    if not made:
+        return None
+    columns = (ops.concatenate([each[field] for each in made]).reshape(-1, 1) for field in range(2))
+    log_probability, entropy = (ops.gather_rows(column, back).reshape(-1) for column in columns)
+    return Choice(log_probability, entropy)

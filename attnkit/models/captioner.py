@@ -1,0 +1,190 @@
+"""A captioner: any vision encoder, any text decoder, and between them the regions of the image."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from attnkit import _core, nn, ops
+from attnkit._core import Tensor
+from attnkit._tensor import no_grad, tensor
+from attnkit.decoding.protocol import Ids, StepOutput
+from attnkit.models.caption_lstm import Decoded, LSTMCaptionDecoder
+from attnkit.models.caption_transformer import TransformerCaptionDecoder
+from attnkit.models.captioner_config import CaptionerConfig, LSTMDecoderConfig
+from attnkit.models.cnn_config import CNNConfig
+from attnkit.models.transformer import LossOutput
+from attnkit.text.vocabulary import BOS, EOS
+
+# The running mean of the rewards of hard attention: b ← 0.9 b + 0.1 r (Xu et al., 2015, section 4.1).
+_BASELINE_MOMENTUM = 0.9
+
+
+class Regions(NamedTuple):
+    """What a decoder sees of B images: memory [S, width], offsets int32 [B + 1], and the (rows, columns) that the
+    regions of each image form, row by row."""
+
+    memory: Tensor
+    offsets: np.ndarray
+    grid: tuple[int, int]
+
+
+class Captioner(nn.Module):
+    """Encoder, regions, decoder, output layer. Images are float32 [B, H, W, C], captions packed ids.
+
+    The features of a region are projected to the decoder's width and normalised, and where the region lies in the image
+    is added, as sinusoids of its row and column: a convolution sees the same thing everywhere.
+    """
+
+    bos_id = BOS
+    eos_id = EOS
+
+    def __init__(self, config: CaptionerConfig, vocab_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.vocabulary_size = vocab_size
+        self.frozen = False
+        width = config.decoder.width
+        self.encoder = _make_encoder(config)
+        self.projection = nn.Linear(self.encoder.width, width)
+        self.norm = nn.LayerNorm(width)
+        self.decoder: LSTMCaptionDecoder | TransformerCaptionDecoder
+        if isinstance(config.decoder, LSTMDecoderConfig):
+            self.decoder = LSTMCaptionDecoder(config.decoder, vocab_size)
+        else:
+            self.decoder = TransformerCaptionDecoder(config.decoder, vocab_size)
+        self.output = nn.Linear(width, vocab_size)
+        hard = isinstance(config.decoder, LSTMDecoderConfig) and config.decoder.attention == "hard"
+        if hard:
+            self.register_buffer("baseline", tensor(np.zeros(1, dtype=np.float32)))
+
+    baseline: Tensor
+
+    @property
+    def attends(self) -> bool:
+        """Whether words have attention to show."""
+        return self.decoder.attends
+
+    @property
+    def max_target_length(self) -> int:
+        """In tokens, bos included."""
+        return self.config.decoder.max_length
+
+    def freeze_encoder(self) -> Captioner:
+        """Leaves the encoder as it is: it takes no part in training, and its norms keep their statistics."""
+        self.frozen = True
+        return self.train(self.training)
+
+    def train(self, mode: bool = True) -> Captioner:
+        super().train(mode)
+        if self.frozen:
+            self.encoder.eval()
+        return self
+
+    def encode(self, images: np.ndarray | Tensor) -> Regions:
+        """The regions of images [B, H, W, C]."""
+        if self.frozen:
+            with no_grad():
+                features, offsets, grid = self.encoder.encode(images)
+        else:
+            features, offsets, grid = self.encoder.encode(images)
+        places = np.tile(_places(grid, self.config.decoder.width), (len(offsets) - 1, 1))
+        return Regions(self.norm(self.projection(features)) + tensor(places), offsets, grid)
+
+    def decode(self, batch: Any) -> Decoded:
+        """Images and captions of a batch (see attnkit.vision.CaptionBatch) → what the output layer reads."""
+        regions = self.encode(batch.images)
+        return self.decoder(regions.memory, regions.offsets, batch.target_input_ids, batch.target_offsets)
+
+    def forward(self, batch: Any) -> Tensor:
+        """Logits [T, V] of a batch; for looking at, since training never needs them all at once."""
+        return self.output(self.decode(batch).hidden)
+
+    def loss(self, batch: Any, label_smoothing: float = 0.0) -> LossOutput:
+        """The mean cross-entropy per token, with what the decoder adds to it."""
+        decoded = self.decode(batch)
+        loss, nll_sum, tokens = _core.linear_cross_entropy(
+            decoded.hidden, self.output.weight, self.output.bias, batch.target_labels, label_smoothing, -100
+        )
+        if decoded.penalty is not None:
+            loss = loss + decoded.penalty * (1.0 / tokens)
+        if decoded.choices is not None:
+            loss = loss + self._reinforce(decoded, batch)
+        return LossOutput(loss, nll_sum, tokens)
+
+    def _reinforce(self, decoded: Decoded, batch: Any) -> Tensor:
+        """What teaches hard attention to choose (Xu et al., 2015, section 4.1), per token: the log-probability of each
+        choice, weighted by how much better than usual the caption turned out, and the entropy of the choices."""
+        config = self.config.decoder
+        assert isinstance(config, LSTMDecoderConfig) and decoded.choices is not None
+        lengths = np.diff(batch.target_offsets)
+        with no_grad():
+            losses = ops.cross_entropy(self.output(decoded.hidden), batch.target_labels, reduction="none").numpy()
+        rewards = -np.add.reduceat(losses, batch.target_offsets[:-1])
+        baseline = self.baseline.numpy()
+        baseline[0] = baseline[0] or rewards.mean()  # the very first batch is as good as usual
+        better = np.repeat(rewards - baseline[0], lengths).astype(np.float32)
+        baseline[0] = _BASELINE_MOMENTUM * baseline[0] + (1 - _BASELINE_MOMENTUM) * rewards.mean()
+        chosen, entropy = decoded.choices
+        gain = (chosen * better).sum() * config.reinforce_weight + entropy.sum() * config.entropy_weight
+        return gain * (-1.0 / len(losses))
+
+    # ----- Writing
+
+    def writer(self, regions: Regions) -> CaptionWriter:
+        """The model as `attnkit.decoding.decode` wants it, looking at these images."""
+        return CaptionWriter(self, regions)
+
+
+class CaptionWriter:
+    """A captioner that has looked at images: a `TextModel` whose sources are their regions.
+
+    Decoding is written for packed sources of text: `source_ids` and `source_offsets` stand for the regions.
+    """
+
+    bos_id = BOS
+    eos_id = EOS
+
+    def __init__(self, model: Captioner, regions: Regions) -> None:
+        self._model, self._regions = model, regions
+        self.vocabulary_size, self.max_target_length = model.vocabulary_size, model.max_target_length
+
+    @property
+    def source_ids(self) -> Ids:
+        return np.zeros(int(self._regions.offsets[-1]), dtype=np.int32)
+
+    @property
+    def source_offsets(self) -> Ids:
+        return self._regions.offsets
+
+    def start(self, source_ids: Ids, source_offsets: Ids) -> Any:
+        """A state of one row an image."""
+        if not np.array_equal(source_offsets, self._regions.offsets):
+            raise ValueError("[captioner] expected the source_offsets of the regions that were looked at")
+        with no_grad():
+            return self._model.decoder.start(self._regions.memory, self._regions.offsets)
+
+    def step(self, state: Any, ids: Ids, attention: bool = False) -> StepOutput:
+        """Feeds the last token of every row → log-probabilities of the next [rows, V], attention [rows, regions]."""
+        with no_grad():
+            hidden, weights = self._model.decoder.step(state, ids, attention and self._model.attends)
+            log_probs = ops.log_softmax(self._model.output(hidden)).numpy()
+        return StepOutput(log_probs, weights)
+
+
+def _make_encoder(config: CaptionerConfig) -> Any:
+    if isinstance(config.encoder, CNNConfig):
+        from attnkit.models.cnn import CNN
+
+        return CNN(config.encoder, classes=0)
+    from attnkit.models.vit import ViT
+
+    return ViT(config.encoder, classes=0)
+
+
+def _places(grid: tuple[int, int], width: int) -> np.ndarray:
+    """Sinusoids of the row and of the column of each region, side by side: [rows · columns, width]."""
+    rows, columns = grid
+    down, across = nn.sinusoids(rows, width - width // 2), nn.sinusoids(columns, width // 2)
+    return np.concatenate([np.repeat(down, columns, axis=0), np.tile(across, (rows, 1))], axis=1)

@@ -1,0 +1,121 @@
+"""The decoder-only Transformer, a language model: training, scoring and a step of decoding, defined once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from attnkit import _core, nn, ops
+from attnkit._core import Tensor
+from attnkit._tensor import no_grad, tensor
+from attnkit.decoding.protocol import Projection, StepOutput
+from attnkit.models.decoder_only_config import DecoderOnlyConfig
+from attnkit.models.transformer import LossOutput
+from attnkit.text.vocabulary import BOS, EOS
+
+
+class DecoderOnly(nn.Module):
+    """Predicts each token of a text from those before it. Everything is packed: ids int32 [T], offsets int32 [B + 1].
+
+    For decoding, a text has no source: `start` looks only at how many texts there are, and a prompt is a forced prefix.
+    """
+
+    bos_id = BOS
+    eos_id = EOS
+
+    def __init__(self, config: DecoderOnlyConfig, vocab_size: int) -> None:
+        super().__init__()
+        self.config = config
+        self.vocabulary_size = vocab_size
+        positions: nn.SinusoidalPositions | nn.LearnedPositions
+        if config.positions == "sinusoidal":
+            positions = nn.SinusoidalPositions(config.d_model)
+        else:
+            positions = nn.LearnedPositions(config.d_model, config.max_length)
+        self.embedding = nn.Embedding(vocab_size, config.d_model, config.d_model**0.5, positions, config.dropout)
+        self.layers = nn.TransformerEncoder(
+            config.layers,
+            config.d_model,
+            config.heads,
+            config.ffn,
+            dropout=config.dropout,
+            norm=config.norm,
+            activation=config.activation,
+            attention_dropout=config.attention_dropout,
+            activation_dropout=config.activation_dropout,
+        )
+        self.generator = None if config.tie_embeddings else nn.Linear(config.d_model, vocab_size)
+
+    @property
+    def max_target_length(self) -> int:
+        """In tokens, bos included."""
+        return self.config.max_length
+
+    @property
+    def output_weight(self) -> Tensor:
+        """[V, d_model]."""
+        return self.embedding.weight if self.generator is None else self.generator.weight
+
+    @property
+    def output_bias(self) -> Tensor | None:
+        return None if self.generator is None else self.generator.bias
+
+    def states(self, ids: np.ndarray, offsets: np.ndarray, return_weights: bool = False) -> Any:
+        """Texts, each beginning with bos → [T, d_model], and with return_weights the flat attention of each layer."""
+        embedded = self.embedding(ids, nn.packed_positions(offsets))
+        return self.layers(embedded, offsets, causal=True, return_weights=return_weights)
+
+    def forward(self, batch: Any) -> Tensor:
+        """Logits [T, V] of a batch; for looking at, since training never needs them all at once."""
+        hidden = self.states(batch.target_input_ids, batch.target_offsets)
+        return ops.linear(hidden, self.output_weight, self.output_bias)
+
+    def loss(self, batch: Any, label_smoothing: float = 0.0) -> LossOutput:
+        """The loss of the targets of a batch (see attnkit.text.Batch); it has no sources."""
+        hidden = self.states(batch.target_input_ids, batch.target_offsets)
+        loss, nll_sum, tokens = _core.linear_cross_entropy(
+            hidden, self.output_weight, self.output_bias, batch.target_labels, label_smoothing, -100
+        )
+        return LossOutput(loss, nll_sum, tokens)
+
+    def attention(self, ids: np.ndarray) -> np.ndarray:
+        """How much each token of one text, bos first, looked at itself and those before it: [T, T], of the last layer,
+        the mean over heads."""
+        with no_grad():
+            _, weights = self.states(ids, np.array([0, len(ids)], np.int32), return_weights=True)
+        flat: np.ndarray = weights[-1].numpy()
+        return flat.reshape(self.config.heads, len(ids), len(ids)).mean(axis=0)
+
+    def start(self, source_ids: np.ndarray, source_offsets: np.ndarray) -> DecoderOnlyState:
+        """A state of one row a text; of the source only the number of texts counts."""
+        texts = len(source_offsets) - 1
+        no_source = tensor(np.zeros((0, 2 * self.config.d_model), dtype=np.float32))
+        return DecoderOnlyState(_core.DecoderState([no_source] * self.config.layers, np.zeros(texts + 1, np.int32)))
+
+    def step(self, state: DecoderOnlyState, ids: np.ndarray, attention: bool = False) -> StepOutput:
+        """Feeds the last token of every row → the next token's projection; `attention` is for models with a source, and
+        must be False."""
+        if attention:
+            raise ValueError("[decode] expected attention=False: a language model has no source to attend to")
+        with no_grad():
+            x = self.embedding(ids, np.full(len(ids), state.decoder.position, dtype=np.int32))
+            hidden = self.layers.step(x, state.decoder)
+        return StepOutput(projection=Projection(hidden, self.output_weight, self.output_bias))
+
+
+class DecoderOnlyState:
+    """The texts that are being written: `decoder` holds the keys and values of their tokens."""
+
+    __slots__ = ("decoder",)
+
+    def __init__(self, decoder: _core.DecoderState) -> None:
+        self.decoder = decoder
+
+    @property
+    def rows(self) -> int:
+        return self.decoder.rows
+
+    def select(self, rows: np.ndarray) -> None:
+        """New row i is old row rows[i]."""
+        self.decoder.select(rows)

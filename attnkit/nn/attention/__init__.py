@@ -1,0 +1,43 @@
+"""Attention: score × normalisation × values, in parts that compose, and multi-head attention with all three fused."""
+
+from attnkit.nn.attention.attention import Attended, Attention, Memory
+from attnkit.nn.attention.hard import Choice, HardNormaliser
+from attnkit.nn.attention.local import LocalMonotonicNormaliser, LocalPredictiveNormaliser
+from attnkit.nn.attention.memory_read import MemoryRead
+from attnkit.nn.attention.multi_head import MultiHeadAttention
+from attnkit.nn.attention.normalisers import Normaliser, Rows, SoftmaxNormaliser
+from attnkit.nn.attention.scores import (
+    AdditiveScore,
+    ConcatScore,
+    CosineScore,
+    DotScore,
+    GeneralScore,
+    LocationScore,
+    ScaledDotScore,
+    Score,
+)
+from attnkit.nn.attention.structured import StructuredNormaliser
+
+__all__ = [
+    "AdditiveScore",
+    "Attended",
+    "Attention",
+    "Choice",
+    "ConcatScore",
+    "CosineScore",
+    "DotScore",
+    "GeneralScore",
+    "HardNormaliser",
+    "LocalMonotonicNormaliser",
+    "LocalPredictiveNormaliser",
+    "LocationScore",
+    "Memory",
+    "MemoryRead",
+    "MultiHeadAttention",
+    "Normaliser",
+    "Rows",
+    "ScaledDotScore",
+    "Score",
+    "SoftmaxNormaliser",
+    "StructuredNormaliser",
+]

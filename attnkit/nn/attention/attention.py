@@ -1,0 +1,81 @@
+"""Attention as score × normalisation × values."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from attnkit import ops
+from attnkit._core import Tensor
+from attnkit.nn.attention.hard import Choice, HardNormaliser
+from attnkit.nn.attention.normalisers import Normaliser, Rows
+from attnkit.nn.attention.scores import Score
+from attnkit.nn.module import Module
+from attnkit.nn.positions import packed_positions
+
+
+class Memory(NamedTuple):
+    """What queries attend to: keys [S, K] as the score reads them, values [S, memory_size], offsets int32 [B + 1]."""
+
+    keys: Tensor
+    values: Tensor
+    offsets: np.ndarray
+
+
+class Attended(NamedTuple):
+    """context [T, memory_size]; weights, flat; and the choice where a position was sampled to train by REINFORCE."""
+
+    context: Tensor
+    weights: Tensor
+    choice: Choice | None = None
+
+
+class Attention(Module):
+    """Any score with any normaliser that makes sense for it; a pair that makes none raises ValueError.
+
+        attention = nn.Attention(nn.AdditiveScore(256, 512, 256), nn.SoftmaxNormaliser())
+        memory = attention.prepare(states, offsets)
+        context, weights, _ = attention(query, memory, query_offsets)
+
+    The queries of a sentence are its target positions in training, and its hypotheses in decoding, which share the
+    memory.
+    """
+
+    def __init__(self, score: Score, normaliser: Normaliser) -> None:
+        super().__init__()
+        if score.name == "location" and normaliser.name in ("local-m", "local-p"):
+            raise ValueError(
+                f'[attention] expected a score that reads the source with "{normaliser.name}": it chooses a window by '
+                'position, and "location" knows nothing but the position; use "location" with "softmax"'
+            )
+        self.score = score
+        self.normaliser = normaliser
+
+    def prepare(self, memory: Tensor, offsets: np.ndarray) -> Memory:
+        """Projects a memory [S, memory_size] once, for all queries to come."""
+        return Memory(self.score.keys(memory, offsets), memory, np.asarray(offsets, dtype=np.int32))
+
+    def forward(
+        self,
+        query: Tensor,
+        memory: Memory,
+        query_offsets: np.ndarray,
+        positions: np.ndarray | None = None,
+        coverage: Tensor | None = None,
+    ) -> Attended:
+        """query [T, query_size]; rows query_offsets[b] to query_offsets[b + 1] attend to sentence b.
+
+        positions: int32 [T], the place of each query in its target; by default the queries of a sentence follow each
+        other from 0. coverage: flat, the weights of earlier steps, for a score with coverage.
+        """
+        if positions is None:
+            positions = packed_positions(np.asarray(query_offsets))
+        scores = self.score(query, memory.keys, query_offsets, memory.offsets, coverage)
+        rows = Rows(query, np.asarray(query_offsets, dtype=np.int32), memory.offsets, positions)
+        choice = None
+        if isinstance(self.normaliser, HardNormaliser):
+            weights, choice = self.normaliser.choose(scores, rows)
+        else:
+            weights = self.normaliser(scores, rows)
+        return Attended(ops.ragged_sums(weights, memory.values, query_offsets, memory.offsets), weights, choice)

@@ -1,0 +1,64 @@
+"""Pooling: one vector for each packed sequence, a weighted sum of its rows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from attnkit import ops
+from attnkit._core import Tensor
+from attnkit._tensor import tensor
+from attnkit.nn import init
+from attnkit.nn.linear import Linear
+from attnkit.nn.module import Module
+
+
+class AttentionPooling(Module):
+    """The rows of a sequence by their importance (Yang et al., 2016, equations 5 to 7).
+
+    u_t = tanh(W h_t + b), α = softmax over t of u_t · u, s = Σ_t α_t h_t, with a learnt context vector u.
+    """
+
+    def __init__(self, width: int, hidden: int) -> None:
+        super().__init__()
+        self.projection = Linear(width, hidden, activation="tanh")
+        self.context = init.uniform((1, hidden), hidden**-0.5)
+
+    def forward(self, x: Tensor, offsets: np.ndarray, return_weights: bool = False) -> Any:
+        """x [T, width] → [B, width], and the weights α [T] if asked for. An empty sequence gives zeros."""
+        scores = ops.linear(self.projection(x), self.context).reshape(x.shape[0])
+        queries = _one_query_each(offsets)
+        weights = ops.ragged_softmax(scores, queries, offsets)
+        pooled = ops.ragged_sums(weights, x, queries, offsets)
+        return (pooled, weights) if return_weights else pooled
+
+    def extra_repr(self) -> str:
+        return f"hidden={self.context.shape[1]}"
+
+
+class MeanPooling(Module):
+    """The mean of the rows of a sequence."""
+
+    def forward(self, x: Tensor, offsets: np.ndarray, return_weights: bool = False) -> Any:
+        """x [T, width] → [B, width], and the weights 1/n [T] if asked for. An empty sequence gives zeros."""
+        lengths = np.diff(offsets)
+        weights = tensor(np.repeat(1.0 / np.maximum(lengths, 1), lengths).astype(np.float32))
+        pooled = ops.ragged_sums(weights, x, _one_query_each(offsets), offsets)
+        return (pooled, weights) if return_weights else pooled
+
+
+class FirstPooling(Module):
+    """The first row of a sequence, that of a token put there to collect what the others say (Devlin et al., 2019)."""
+
+    def forward(self, x: Tensor, offsets: np.ndarray, return_weights: bool = False) -> Any:
+        """x [T, width] → [B, width], and the weights, one-hot, [T] if asked for. An empty sequence gives zeros."""
+        first = np.zeros(x.shape[0], np.float32)
+        first[offsets[:-1][np.diff(offsets) > 0]] = 1.0
+        weights = tensor(first)
+        pooled = ops.ragged_sums(weights, x, _one_query_each(offsets), offsets)
+        return (pooled, weights) if return_weights else pooled
+
+
+def _one_query_each(offsets: np.ndarray) -> np.ndarray:
+    return np.arange(len(offsets), dtype=np.int32)

@@ -1,0 +1,122 @@
+"""The tokenizers of Marian models: SentencePiece pieces, numbered by a vocabulary of the model's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from attnkit.files import atomic_write
+from attnkit.text.languages import languages_of
+from attnkit.text.sentencepiece_file import read_processor
+
+EOS_PIECE, UNK_PIECE, PAD_PIECE = "</s>", "<unk>", "<pad>"
+_SILENT = {EOS_PIECE, UNK_PIECE, PAD_PIECE}  # no text comes of them
+_SPACE = "▁"
+
+
+class MarianVocabulary:
+    """Pieces by id. A model may have ids that no piece stands for; None marks them."""
+
+    def __init__(self, pieces: Sequence[str | None], file_name: str) -> None:
+        """`file_name` is that in a model directory. Raises ValueError for a repeated piece, or where </s> or <unk> is
+        missing."""
+        self.pieces = list(pieces)
+        self.file_name = file_name
+        self.ids = {piece: number for number, piece in enumerate(pieces) if piece is not None}
+        if len(self.ids) != sum(piece is not None for piece in pieces):
+            raise ValueError(f"[tokenizer] {file_name}: expected distinct pieces, got one twice")
+        for piece in (EOS_PIECE, UNK_PIECE):
+            if piece not in self.ids:
+                raise ValueError(f"[tokenizer] {file_name}: expected the piece {piece}")
+
+    def save(self, directory: Path) -> None:
+        """Writes the pieces as a JSON list."""
+        with atomic_write(directory / self.file_name, "w") as file:
+            json.dump(self.pieces, file, ensure_ascii=False, indent=0)
+
+    @classmethod
+    def load(cls, directory: Path, file_name: str) -> MarianVocabulary:
+        """Reads what `save` wrote. Raises OSError, or ValueError naming the file."""
+        try:
+            pieces = msgspec.json.decode((directory / file_name).read_bytes(), type=list[str | None])
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise ValueError(f"[tokenizer] {directory / file_name}: expected a JSON list of pieces ({error})") from None
+        return cls(pieces, file_name)
+
+
+class MarianTokenizer:
+    """A SentencePiece model cuts the text, the vocabulary says which id a piece has; what it lacks is unknown.
+
+    A line may begin with a tag such as >>fra<<, which tells a model for several languages what to write; it becomes one
+    token. As in Hugging Face transformers without sacremoses, punctuation is left as it is; other than there, text like
+    "</s>" inside a line is text.
+    """
+
+    def __init__(self, model: bytes, vocabulary: MarianVocabulary, name: str = "a SentencePiece model") -> None:
+        """`model` is the content of a SentencePiece file. Raises ValueError, naming it `name`, when it is not one."""
+        self._processor = read_processor(model, name)
+        self.vocabulary = vocabulary
+        self.eos_id = vocabulary.ids[EOS_PIECE]
+        self.unk_id = vocabulary.ids[UNK_PIECE]
+
+    @property
+    def vocab_size(self) -> int:
+        return len(self.vocabulary.pieces)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those that the vocabulary has a tag for."""
+        return languages_of(piece for piece in self.vocabulary.pieces if piece is not None)
+
+    def encode(self, text: str) -> list[int]:
+        return [self.vocabulary.ids.get(piece, self.unk_id) for piece in self._cut(text)]
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """The text of ids; end, unknown and padding are left out. Raises ValueError for an id out of range."""
+        pieces = [piece for piece in self._checked(ids) if piece is not None and piece not in _SILENT]
+        return str(self._processor.decode_pieces(pieces)).replace(_SPACE, " ").strip()
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        return [UNK_PIECE if piece is None else piece for piece in self._checked(ids)]
+
+    def unknown(self, text: str) -> list[str]:
+        return [piece.removeprefix(_SPACE) for piece in self._cut(text) if piece not in self.vocabulary.ids]
+
+    def save(self, directory: Path, name: str) -> None:
+        """Writes <name>.spm and the vocabulary, which two tokenizers may share."""
+        with atomic_write(directory / f"{name}.spm") as file:
+            file.write(self._processor.serialized_model_proto())
+        self.vocabulary.save(directory)
+
+    def _cut(self, text: str) -> list[str]:
+        tag, text = _split_tag(text)
+        pieces: list[str] = self._processor.encode(text, out_type=str)
+        return [*tag, *pieces]
+
+    def _checked(self, ids: Sequence[int]) -> list[str | None]:
+        size = self.vocab_size
+        for number in ids:
+            if not 0 <= number < size:
+                raise ValueError(f"[tokenizer] expected an id in [0, {size}), got {number}")
+        return [self.vocabulary.pieces[number] for number in ids]
+
+
+def _split_tag(text: str) -> tuple[list[str], str]:
+    """[">>fra<<"] and the rest of the line, or [] and the line."""
+    tag, end, rest = text.partition("<<")
+    return ([tag + end], rest) if tag.startswith(">>") and end else ([], text)
+
+
+def load_marian_pair(directory: Path, joint: bool) -> tuple[MarianTokenizer, MarianTokenizer]:
+    """The source and target tokenizer of a model directory; `joint` where both number pieces by vocab.json."""
+    source = MarianVocabulary.load(directory, "vocab.json")
+    target = source if joint else MarianVocabulary.load(directory, "target_vocab.json")
+
+    def read(name: str, vocabulary: MarianVocabulary) -> MarianTokenizer:
+        path = directory / f"{name}.spm"
+        return MarianTokenizer(path.read_bytes(), vocabulary, str(path))
+
+    return read("source", source), read("target", target)

@@ -1,0 +1,125 @@
+"""The task "classify" for texts: labelled documents in, a classifier out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+import attnkit
+from attnkit import evaluation, ops
+from attnkit.models import build_model, save_model
+from attnkit.models.document_classifier import DocumentClassifier
+from attnkit.models.transformer import LossOutput
+from attnkit.text.document_batching import DocumentBatch, DocumentIterator
+from attnkit.text.documents import DocumentReader, EncodedDocuments
+from attnkit.text.labelled import LabelledTexts
+from attnkit.training.classify_text_config import ClassifyTextConfig
+from attnkit.training.metrics import Figure
+from attnkit.training.task import Check
+from attnkit.training.text_tokenizer import make_tokenizer
+
+Note = Callable[[str], None]
+
+
+class ClassifyTextTask:
+    """Reads the data, learns or loads the tokenizer, and builds the model, its weights drawn from the seed."""
+
+    unit = "documents"
+
+    def __init__(self, config: ClassifyTextConfig, folder: Path, note: Note, *, resumed: bool = False) -> None:
+        """A new run writes its tokenizer to `folder`, a resumed one reads it there.
+
+        Raises ValueError or OSError for data that is none.
+        """
+        self._config, self._note = config, note
+        seed = config.training.seed
+        train, validation = self._read_training()
+        note(f"training data: {train.describe()}")
+        self._tokenizers = make_tokenizer(train.texts, config.tokenizer, seed, folder, note, resumed)
+        self._reader = DocumentReader(self._tokenizers.source, config.model.layout, config.data.html)
+        documents = self._encode(train, "train")
+        note(f"training data: {documents.report}")
+        self._validation = None if validation is None else self._held_out(validation, "validation")
+        test = config.data.read("test")
+        self._test = None if test is None else self._held_out(test, "test")
+        attnkit.manual_seed(seed)
+        self.model: DocumentClassifier = build_model(
+            config.model, self._tokenizers.source.vocab_size, len(self._labels)
+        )
+        self.batches = DocumentIterator(documents, config.training.batch_tokens, seed=seed)
+        count = sum(parameter.size for parameter in self.model.parameters())
+        note(f"model: {count:,} parameters; {config.training.precision}, {attnkit.get_num_threads()} thread(s)")
+
+    def _read_training(self) -> tuple[LabelledTexts, LabelledTexts | None]:
+        """The training texts and those for validation, which may be a part held out of them; sets the labels."""
+        data = self._config.data
+        train = data.read("train")
+        assert train is not None  # the configuration demands it
+        self._labels = train.classes()
+        if len(self._labels) < 2:
+            raise ValueError(f"[train] expected at least 2 labels in data.train, got {len(self._labels)}")
+        if data.validation_share and len(train) > 1:
+            return train.hold_out(data.validation_share, self._config.training.seed)
+        return train, data.read("validation")
+
+    def _held_out(self, texts: LabelledTexts, split: str) -> EncodedDocuments:
+        self._note(f"{split} data: {texts.describe()}")
+        return self._encode(texts, split)
+
+    def _encode(self, texts: LabelledTexts, split: str) -> EncodedDocuments:
+        numbers = {label: number for number, label in enumerate(self._labels)}
+        for label in texts.classes():
+            if label not in numbers:
+                raise ValueError(
+                    f"[train] expected the labels of the training data ({', '.join(self._labels)}) in data.{split}, "
+                    f"got {label!r}"
+                )
+        documents = EncodedDocuments.encode(self._reader, texts.texts, (numbers[label] for label in texts.labels))
+        if not len(documents):
+            raise ValueError(f"[train] expected documents in data.{split}, got none with a token")
+        return documents
+
+    def loss(self, batch: DocumentBatch) -> LossOutput:
+        """The label-smoothed loss of a batch."""
+        return self.model.loss(batch, self._config.training.label_smoothing)
+
+    def validate(self, check: Check, final: bool = False) -> dict[str, Figure]:
+        """validation_loss a document, accuracy and macro_f1, both in percent."""
+        if self._validation is None:
+            return {}
+        loss, figures = self._measure(self._validation, check)
+        return {"validation_loss": loss, **figures}
+
+    def test(self, check: Check) -> dict[str, Figure]:
+        """test_loss, test_accuracy and test_macro_f1."""
+        if self._test is None:
+            return {}
+        loss, figures = self._measure(self._test, check)
+        return {"test_loss": loss, **{f"test_{name}": value for name, value in figures.items()}}
+
+    def _measure(self, documents: EncodedDocuments, check: Check) -> tuple[float, dict[str, Figure]]:
+        nll = 0.0
+        predicted = np.empty(len(documents), np.int32)
+        for batch in DocumentIterator(documents, self._config.training.batch_tokens, shuffle=False):
+            check()
+            logits = self.model(batch).numpy()
+            nll += float(ops.cross_entropy(logits, batch.labels, reduction="none").sum(dtype=np.float64))
+            predicted[batch.indices] = logits.argmax(axis=1)
+        figures: dict[str, Figure] = {
+            "accuracy": evaluation.accuracy(predicted, documents.labels),
+            "macro_f1": evaluation.macro_f1(predicted, documents.labels),
+        }
+        return nll / len(documents), figures
+
+    def save(self, folder: Path) -> None:
+        """config.json with the labels, model.safetensors and the tokenizer's file."""
+        extra = {
+            "task": "classify",
+            "labels": list(self._labels),
+            "html": self._config.data.html,
+            "tokenizer": self._tokenizers.to_config(),
+        }
+        save_model(self.model, folder, extra)
+        self._tokenizers.save(folder)

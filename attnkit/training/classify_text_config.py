@@ -1,0 +1,45 @@
+"""The configuration of the task "classify" for texts: [data], [tokenizer], [model], [training]."""
+
+from __future__ import annotations
+
+import msgspec
+
+from attnkit.models.han_config import HanConfig
+from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
+from attnkit.text.config import TokenizerConfig
+from attnkit.text.labelled_config import LabelledDataConfig
+from attnkit.training.config import TrainingConfig
+
+TextClassifierConfig = TransformerClassifierConfig | HanConfig
+"""The models that classify texts; `type` chooses."""
+
+
+class ClassifyTextConfig(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="task", tag="classify"
+):
+    """A whole configuration with task = "classify" and a model that reads texts."""
+
+    data: LabelledDataConfig
+    """Texts and their labels. Relative paths are taken from the current directory, not from the TOML file's."""
+
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    """How text becomes ids; `joint` stays true, there being one text."""
+
+    model: TextClassifierConfig
+    """What is trained; `type` says which model."""
+
+    training: TrainingConfig
+    """How it is trained. Label smoothing spreads over the classes."""
+
+    def __post_init__(self) -> None:
+        if not self.tokenizer.joint:
+            raise ValueError("tokenizer.joint: expected true, since a document has one text, got false")
+        if not self.data.validated and (self.training.patience or self.training.final == "best"):
+            raise ValueError(
+                'data.validation: expected texts, or a validation_share, which patience and final = "best" need '
+                '(or set training.patience = 0 and training.final = "last")'
+            )
+        if self.training.metric not in ("loss", "accuracy"):
+            raise ValueError(
+                f'training.metric: expected "loss" or "accuracy" for classification, got "{self.training.metric}"'
+            )

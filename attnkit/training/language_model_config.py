@@ -1,0 +1,44 @@
+"""The configuration of the task "language-model": [data], [tokenizer], [model], [training]."""
+
+from __future__ import annotations
+
+import msgspec
+
+from attnkit.models.decoder_only_config import DecoderOnlyConfig
+from attnkit.text.config import TokenizerConfig
+from attnkit.text.lines_config import LinesDataConfig
+from attnkit.training.config import TrainingConfig
+
+
+class LanguageModelConfig(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="task", tag="language-model"
+):
+    """A whole configuration with task = "language-model"."""
+
+    data: LinesDataConfig
+    """Lines of text. Relative paths are taken from the current directory, not from the TOML file's."""
+
+    tokenizer: TokenizerConfig = TokenizerConfig()
+    """How text becomes ids; `joint` stays true, there being one text."""
+
+    model: DecoderOnlyConfig
+    """What is trained; `type` says which model."""
+
+    training: TrainingConfig
+    """How it is trained."""
+
+    def __post_init__(self) -> None:
+        if not self.tokenizer.joint:
+            raise ValueError("tokenizer.joint: expected true, since a language model has one text, got false")
+        if not self.data.validation and (self.training.patience or self.training.final == "best"):
+            raise ValueError(
+                'data.validation: expected files, which patience and final = "best" need '
+                '(or set training.patience = 0 and training.final = "last")'
+            )
+        if self.training.metric != "loss":
+            raise ValueError(f'training.metric: expected "loss" for a language model, got "{self.training.metric}"')
+        if self.data.max_length >= self.model.max_length:
+            raise ValueError(
+                f"data.max_length: expected less than model.max_length = {self.model.max_length}, which counts the "
+                f"start token, got {self.data.max_length}"
+            )

@@ -1,0 +1,80 @@
+"""From a picture to what a model reads: one size, numbers around zero. Kept with the model, in its config.json."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Meta
+
+from attnkit.vision.images import read_image
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from PIL import Image
+
+Floats = npt.NDArray[np.float32]
+Deviation = Annotated[float, Meta(gt=0.0)]
+
+
+class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[image]: how every picture is prepared, in training and in use."""
+
+    size: Annotated[int, Meta(ge=1, le=4096)]
+    """Side of the square that the model reads, in pixels."""
+
+    channels: Literal[1, 3] = 3
+    """3 for colours, 1 for grey."""
+
+    fit: Literal["crop", "stretch"] = "crop"
+    """How a picture becomes a square: "crop" keeps the middle and its proportions, "stretch" keeps all of it."""
+
+    mean: tuple[float, ...] = (0.5,)
+    """Subtracted from numbers from 0 to 1; one for all channels, or one for each."""
+
+    deviation: tuple[Deviation, ...] = (0.5,)
+    """What is left is divided by this; one for all channels, or one for each."""
+
+    def __post_init__(self) -> None:
+        for name, numbers in (("mean", self.mean), ("deviation", self.deviation)):
+            if len(numbers) not in (1, self.channels):
+                raise ValueError(f"{name}: expected 1 or {self.channels} numbers, got {len(numbers)}")
+
+    def read(self, path: Path) -> Image.Image:
+        """The picture in a file, in these channels and not much larger than need be. Raises as `read_image` does."""
+        return read_image(path, self.channels, at_least=self.size)
+
+    def fitted(self, picture: Image.Image, side: int | None = None) -> Image.Image:
+        """The square that the model sees of a picture, of `size` pixels, or of `side` for people to look at."""
+        from PIL.Image import Resampling
+
+        width, height = picture.size
+        square = (side or self.size, side or self.size)
+        if picture.size == square:
+            return picture
+        box: tuple[float, float, float, float] = (0, 0, width, height)
+        if self.fit == "crop":
+            short = min(width, height)
+            left, top = (width - short) / 2, (height - short) / 2
+            box = (left, top, left + short, top + short)
+        return picture.resize(square, Resampling.BICUBIC, box, reducing_gap=3.0)
+
+    def array(self, square: Image.Image) -> Floats:
+        """The numbers of a square, [size, size, channels]."""
+        pixels = np.asarray(square, dtype=np.float32).reshape(self.size, self.size, self.channels)
+        # (x / 255 - mean) / deviation, as one product and one sum.
+        factor = 1.0 / (255.0 * np.asarray(self.deviation))
+        shift = -np.asarray(self.mean) / np.asarray(self.deviation)
+        return pixels * factor.astype(np.float32) + shift.astype(np.float32)
+
+
+def saved_preprocessing(config: Mapping[str, Any], directory: Path) -> Preprocessing:
+    """That of a model directory, from its config.json. Raises ValueError where it has none."""
+    try:
+        return msgspec.convert(config.get("image"), Preprocessing)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"[load] {directory / 'config.json'}: expected how images are prepared: {error}") from None

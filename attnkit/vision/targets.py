@@ -1,0 +1,89 @@
+"""What is learnt from images: their classes, or their captions; and the batches that carry them."""
+
+from __future__ import annotations
+
+import random
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from attnkit.models.classification import ImageBatch
+
+Int32Array = npt.NDArray[np.int32]
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionBatch:
+    """B images, float32 [B, H, W, C], each with one caption; ids int32.
+
+    target_input_ids [T] (bos, then the caption) and target_labels [T] (the caption, then eos) share target_offsets
+    [B + 1]. indices [B] says which images of the data they are. tokens is T, the number of labels.
+    """
+
+    images: Floats
+    target_input_ids: Int32Array
+    target_labels: Int32Array
+    target_offsets: Int32Array
+    indices: Int32Array
+    tokens: int
+
+
+class Targets(Protocol):
+    """What the loader asks for each batch. `batch` is called from several threads at once."""
+
+    def batch(self, images: Floats, indices: Int32Array, epoch: int, seed: int) -> ImageBatch | CaptionBatch:
+        """The batch of those images [B, H, W, C], which it may change."""
+        ...
+
+    def count(self) -> int:
+        """The number of labels or captions: what shows that the data has changed."""
+        ...
+
+
+class Classes:
+    """The class of each image, int32 [N]. With `mixup` images and labels are blended in pairs (Zhang et al., 2018), by
+    a share drawn from Beta(mixup, mixup)."""
+
+    def __init__(self, labels: Int32Array, mixup: float = 0.0) -> None:
+        self._labels, self._mixup = labels, mixup
+
+    def batch(self, images: Floats, indices: Int32Array, epoch: int, seed: int) -> ImageBatch:
+        labels = self._labels[indices]
+        if not self._mixup:
+            return ImageBatch(images, labels, indices=indices)
+        draw = random.Random(f"mixup {seed} {epoch} {indices[0]}")
+        others = np.array(draw.sample(range(len(images)), len(images)))
+        share = np.float32(draw.betavariate(self._mixup, self._mixup))
+        images = share * images + (np.float32(1.0) - share) * images[others]
+        return ImageBatch(images, labels, labels[others], np.full(len(images), share), indices)
+
+    def count(self) -> int:
+        return len(self._labels)
+
+
+class Captions:
+    """The captions of each image as ids, at least one. From one epoch to the next an image goes through its captions in
+    turn."""
+
+    def __init__(self, captions: Sequence[Sequence[Sequence[int]]], bos: int, eos: int) -> None:
+        self._captions, self._bos, self._eos = captions, bos, eos
+
+    def batch(self, images: Floats, indices: Int32Array, epoch: int, seed: int) -> CaptionBatch:
+        captions = [self._caption(int(index), epoch, seed) for index in indices]
+        offsets = np.cumsum([0, *(len(caption) + 1 for caption in captions)]).astype(np.int32)
+        inputs = np.array([token for caption in captions for token in (self._bos, *caption)], np.int32)
+        labels = np.array([token for caption in captions for token in (*caption, self._eos)], np.int32)
+        return CaptionBatch(images, inputs, labels, offsets, indices, len(labels))
+
+    def count(self) -> int:
+        return sum(map(len, self._captions))
+
+    def _caption(self, index: int, epoch: int, seed: int) -> Sequence[int]:
+        captions = self._captions[index]
+        first = zlib.crc32(f"{seed} {index}".encode()) % len(captions)
+        return captions[(first + epoch) % len(captions)]

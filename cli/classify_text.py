@@ -1,0 +1,109 @@
+"""`attnkit classify` for models that read texts."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from .line_counter import line_counter
+from .outputs import Remembered, report_drawings
+
+if TYPE_CHECKING:
+    from attnkit.classifier import Classification, Classifier
+    from attnkit.explain import DocumentMap
+
+_TITLE = 80  # characters of a text that name it
+
+
+def run(
+    classifier: Classifier,
+    inputs: tuple[str, ...],
+    *,
+    top: int,
+    jsonl: bool,
+    attention: str | None,
+    highlight: bool | None,
+    text_key: str | None,
+    batch_tokens: int,
+    window: int | None,
+) -> None:
+    """Classifies the lines of the inputs and prints what `attnkit classify --help` says."""
+    from attnkit.explain import write_documents
+
+    inputs = inputs or ("-",)
+    typed = "-" in inputs and sys.stdin.isatty()
+    highlight = not jsonl and (sys.stdout.isatty() if highlight is None else highlight)
+    texts = Remembered(_texts(inputs, text_key))
+    results = classifier.classify_stream(
+        texts,
+        top=top,
+        attention=highlight or attention is not None,
+        batch_tokens=batch_tokens,
+        window=window or (1 if typed else 1024),
+    )
+    maps: list[DocumentMap] = []
+    cut = 0
+    with line_counter(not sys.stdout.isatty()) as advance:
+        for number, result in enumerate(results, start=1):
+            text = texts.take()
+            sys.stdout.buffer.write(_json(text, result) if jsonl else _line(result))
+            if highlight and result.label:
+                sys.stdout.buffer.write(_highlighted(result).encode())
+            sys.stdout.buffer.flush()  # for whoever waits at the other end of a pipe
+            if attention is not None and result.label:
+                maps.append(_map(result, f"{number}: {text[:_TITLE]}{'…' if len(text) > _TITLE else ''}"))
+            cut += result.truncated
+            advance()
+    if attention is not None:
+        report_drawings(write_documents(attention, maps), len(maps), "texts")
+    if cut:
+        what = "1 text is" if cut == 1 else f"{cut:,} texts are"
+        click.echo(f"attnkit: {what} longer than the model reads; it saw the beginning", err=True)
+
+
+def _texts(inputs: tuple[str, ...], text_key: str | None) -> Iterator[str]:
+    from attnkit.text.corpus import read_lines, read_records, string_field
+
+    for path in inputs:
+        if text_key is None:
+            yield from read_lines(path)
+        else:
+            for where, record in read_records(path):
+                yield string_field(record, text_key, where)
+
+
+def _line(result: Classification) -> bytes:
+    return ("\t".join(f"{label}\t{probability:.4f}" for label, probability in result.top) + "\n").encode()
+
+
+def _json(text: str, result: Classification) -> bytes:
+    import msgspec
+
+    record = {
+        "text": text,
+        "label": result.label,
+        "probability": result.probability,
+        "top": [{"label": label, "probability": probability} for label, probability in result.top],
+        "truncated": result.truncated,
+        "unknown": result.unknown,
+    }
+    return msgspec.json.encode(record) + b"\n"
+
+
+def _highlighted(result: Classification) -> str:
+    from attnkit.explain import render_document
+
+    width = max(20, min(100, shutil.get_terminal_size().columns))
+    return render_document(_map(result, "", with_classes=False), colour=sys.stdout.isatty(), width=width) + "\n"
+
+
+def _map(result: Classification, title: str, with_classes: bool = True) -> DocumentMap:
+    from attnkit.explain import DocumentMap
+
+    assert result.attention is not None
+    attention, classes = result.attention, result.top if with_classes else []
+    return DocumentMap(result.sentences, attention.words, attention.sentences, classes, title)

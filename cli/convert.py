@@ -1,0 +1,28 @@
+"""`attnkit convert`: a public checkpoint becomes a model directory."""
+
+from __future__ import annotations
+
+import click
+
+
+@click.command("convert")
+@click.argument("source", type=click.Path())
+@click.argument("directory", type=click.Path())
+def command(source: str, directory: str) -> None:
+    """Convert the checkpoint in the folder SOURCE into a model DIRECTORY.
+
+    SOURCE holds a Marian model as Hugging Face keeps it, such as Helsinki-NLP/opus-mt-en-de: config.json,
+    model.safetensors (or shards with their index), source.spm, target.spm, vocab.json. DIRECTORY must not exist, or be
+    empty. Then: attnkit translate DIRECTORY.
+    """
+    from attnkit.interop import convert_marian
+
+    converted = convert_marian(source, directory)
+    for line in converted.left_out:
+        click.echo(f"attnkit: {line}", err=True)
+    c = converted.config
+    click.echo(
+        f"{directory}: {converted.parameters:,} parameters, {c.encoder_layers} + {c.decoder_layers} layers of width "
+        f"{c.d_model}",
+        err=True,
+    )

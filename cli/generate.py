@@ -1,0 +1,127 @@
+"""attnkit generate: prompts in, texts that go on from them out."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .line_counter import line_counter
+from .loading import load_for
+from .outputs import Remembered, check_drawing, opened, report_drawings
+from .search_options import chosen_search, search_options_for
+
+if TYPE_CHECKING:
+    from attnkit.explain import AttentionMap
+    from attnkit.generator import Generation
+
+FILE = click.Path(allow_dash=True)  # shells complete it
+
+
+@click.command("generate")
+@click.argument("model", type=click.Path())
+@click.option("--prompt", "prompts", multiple=True, metavar="TEXT", help="What a text begins with; repeatable.")
+@click.option("-i", "--input", type=FILE, metavar="FILE", help="Prompts, one a line; .gz too, - is standard input.")
+@click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    default="-",
+    metavar="FILE",
+    help="Written whole or not at all.",
+    show_default="standard output",
+)
+@click.option("--nbest", type=click.IntRange(1), metavar="N", help="N lines each: line number, score, text, by tabs.")
+@search_options_for(max_length="as far as the model goes")
+@click.option("--jsonl", is_flag=True, help="JSON lines: prompt, text, score, tokens, truncated.")
+@click.option(
+    "--attention",
+    type=FILE,
+    metavar="FILE",
+    callback=check_drawing,
+    help="Also draw the attention: .html, .png or .json.",
+)
+@click.option(
+    "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of the arithmetic.", show_default=True
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Threads.",
+    show_default="the cores that this process may use",
+)
+@click.option(
+    "--window", type=click.IntRange(1), metavar="N", help="Prompts read before any is written.", show_default="256"
+)
+def command(
+    model: str,
+    prompts: tuple[str, ...],
+    input: str | None,
+    output: str,
+    jsonl: bool,
+    attention: str | None,
+    precision: Any,
+    threads: int | None,
+    window: int | None,
+    **arguments: Any,
+) -> None:
+    """Write texts with the language MODEL in a directory.
+
+    A text goes on from each prompt, and lengths count its tokens too; without a prompt, or after an empty line, the
+    model begins by itself. Typed at a terminal, a prompt is answered at once.
+    """
+    search = chosen_search(arguments)
+    if prompts and input is not None:
+        raise click.UsageError("expected --prompt or --input, got both")
+
+    from attnkit import explain
+    from attnkit.text.corpus import read_lines
+
+    generator = load_for("language-model", model, precision, threads)
+    lines = Remembered((prompts or ("",)) if input is None else read_lines(input))
+    results = generator.generate_stream(
+        lines,
+        attention=attention is not None,
+        window=window or (1 if input == "-" and sys.stdin.isatty() else 256),
+        **search,
+    )
+    maps: list[AttentionMap] = []
+    with opened(output) as file, line_counter(output != "-") as advance:
+        for number, result in enumerate(results, start=1):
+            prompt = lines.take()
+            file.write(_json(prompt, result) if jsonl else _text(number, result, search.get("nbest", 1)))
+            if output == "-":
+                file.flush()  # for whoever waits at the other end of a pipe
+            if attention is not None and result.tokens:
+                maps.append(_map(number, result))
+            advance()
+    if attention is not None:
+        report_drawings(explain.write(attention, maps), len(maps), "texts")
+
+
+def _text(number: int, result: Generation, nbest: int) -> bytes:
+    if nbest == 1:
+        return f"{result.text}\n".encode()
+    found = (result, *result.alternatives)
+    return "".join(f"{number}\t{each.score:.6f}\t{each.text}\n" for each in found).encode()
+
+
+def _json(prompt: str, result: Generation) -> bytes:
+    import msgspec
+
+    def plain(each: Generation) -> dict[str, Any]:
+        return {"text": each.text, "score": each.score, "tokens": each.tokens, "truncated": each.truncated}
+
+    record = {"prompt": prompt, **plain(result)}
+    if result.alternatives:
+        record["alternatives"] = [plain(each) for each in result.alternatives]
+    return msgspec.json.encode(record) + b"\n"
+
+
+def _map(number: int, result: Generation) -> AttentionMap:
+    from attnkit.explain import AttentionMap
+
+    assert result.attention is not None
+    return AttentionMap(result.context, result.tokens, result.attention, title=f"text {number}")

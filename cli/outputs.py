@@ -1,0 +1,59 @@
+"""What commands share that read lines and write a result for each: remembering inputs, opening outputs, drawings."""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+import click
+
+
+class Remembered:
+    """Passes lines on, and keeps each until its result arrives."""
+
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._lines = lines
+        self._waiting: collections.deque[str] = collections.deque()
+
+    def __iter__(self) -> Iterator[str]:
+        for line in self._lines:
+            self._waiting.append(line)
+            yield line
+
+    def take(self) -> str:
+        return self._waiting.popleft()
+
+
+@contextlib.contextmanager
+def opened(output: str) -> Iterator[BinaryIO]:
+    """A file that is written whole or not at all, or standard output for `-`."""
+    if output == "-":
+        yield sys.stdout.buffer
+        return
+    from attnkit.files import atomic_write
+
+    with atomic_write(output) as file:
+        yield file
+
+
+def check_drawing(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """A callback of --attention: refuses a kind of file that cannot be drawn before the work starts."""
+    from attnkit.explain.write import check_suffix
+
+    if value is None or context.resilient_parsing:
+        return value
+    try:
+        check_suffix(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="--attention") from None
+    return value
+
+
+def report_drawings(written: list[Path], count: int, what: str) -> None:
+    """Says where the attention of `count` lines (or texts) went."""
+    for path in written:
+        click.echo(f"attention of {count} {what}: {path}" if count != 1 else f"attention: {path}", err=True)

@@ -1,0 +1,46 @@
+#include "ops/ragged/layout.h"
+
+#include "attnkit/check.h"
+
+namespace attnkit::ops {
+namespace {
+
+void CheckOffsets(const char* op, const char* what, const Indices& offsets, int64_t rows) {
+  const int64_t size = offsets.size();
+  ATTNKIT_CHECK(size >= 1 && offsets[0] == 0, "[", op, "] expected ", what, " that start at 0, got ",
+                size ? offsets[0] : -1);
+  for (int64_t i = 1; i < size; ++i) {
+    ATTNKIT_CHECK(offsets[i - 1] <= offsets[i], "[", op, "] expected ", what, " that never fall, got ", offsets[i - 1],
+                  " before ", offsets[i]);
+  }
+  ATTNKIT_CHECK(rows < 0 || offsets[size - 1] == rows, "[", op, "] expected ", what, " from 0 to ", rows, ", got 0 to ",
+                offsets[size - 1]);
+}
+
+}  // namespace
+
+RaggedLayout::RaggedLayout(const char* op, const RaggedOffsets& offsets, int64_t queries, int64_t keys)
+    : offsets_(offsets) {
+  CheckOffsets(op, "query_offsets", offsets.query, queries);
+  CheckOffsets(op, "key_offsets", offsets.key, keys);
+  ATTNKIT_CHECK(offsets.query.size() == offsets.key.size(), "[", op,
+                "] expected as many key offsets as query offsets, got ", offsets.key.size(), " and ",
+                offsets.query.size());
+  shape_.batch = offsets.query.size() - 1;
+  std::vector<int64_t> blocks(shape_.batch + 1, 0);
+  for (int64_t b = 0; b < shape_.batch; ++b) {
+    const int64_t rows = offsets.query[b + 1] - offsets.query[b], columns = offsets.key[b + 1] - offsets.key[b];
+    blocks[b + 1] = blocks[b] + rows * columns;
+  }
+  blocks_ = std::make_shared<const std::vector<int64_t>>(std::move(blocks));
+  shape_.query_offsets = offsets_.query.data();
+  shape_.key_offsets = offsets_.key.data();
+  shape_.block_offsets = blocks_->data();
+}
+
+void RaggedLayout::CheckPairs(const char* op, const char* what, const Tensor& x) const {
+  ATTNKIT_CHECK(x.shape() == Shape{shape_.pairs()}, "[", op, "] expected ", what, " of shape [", shape_.pairs(),
+                "], got ", ToString(x.shape()));
+}
+
+}  // namespace attnkit::ops

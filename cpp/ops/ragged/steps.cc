@@ -1,0 +1,83 @@
+// Sequences step by step, at a cost that does not grow with the number of steps.
+#include <cstring>
+#include <numeric>
+#include <utility>
+
+#include "attnkit/check.h"
+#include "attnkit/ops/ragged.h"
+
+namespace attnkit::ops {
+namespace {
+
+int64_t RowSize(const Tensor& x) { return x.dim(0) ? x.size() / x.dim(0) : 0; }
+
+Tensor Joined(const Shape& shape, const std::vector<int64_t>& sizes, int64_t row, const std::vector<Tensor>& parts) {
+  Tensor joined(shape);
+  float* to = joined.data();
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    if (parts[i]) {
+      std::memcpy(to, parts[i].data(), sizes[i] * row * sizeof(float));
+    } else {
+      std::fill(to, to + sizes[i] * row, 0.0f);
+    }
+    to += sizes[i] * row;
+  }
+  return joined;
+}
+
+}  // namespace
+
+std::vector<Tensor> Split(const Tensor& x, const std::vector<int64_t>& sizes) {
+  ATTNKIT_CHECK(x.rank() >= 1, "[split] expected at least one axis, got []");
+  const int64_t total = std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
+  ATTNKIT_CHECK(total == x.dim(0), "[split] expected sizes that add up to ", x.dim(0), ", got ", total);
+  const int64_t row = RowSize(x);
+  std::vector<Tensor> parts;
+  int64_t begin = 0;
+  for (const int64_t size : sizes) {
+    ATTNKIT_CHECK(size >= 0, "[split] expected sizes of at least 0, got ", size);
+    Shape shape = x.shape();
+    shape[0] = size;
+    parts.push_back(x.View(shape, begin * row));
+    begin += size;
+  }
+  if (NeedsGrad({x})) {
+    std::vector<Tensor*> outputs;
+    for (Tensor& part : parts) outputs.push_back(&part);
+    Record("split", {x}, outputs, [=, shape = x.shape()](std::vector<Tensor>& dy) {
+      return std::vector<Tensor>{Joined(shape, sizes, row, dy)};
+    });
+  }
+  return parts;
+}
+
+Tensor WriteRows(const Tensor& buffer, const Indices& rows, const Tensor& x) {
+  ATTNKIT_CHECK(buffer.rank() >= 1, "[write_rows] expected a buffer of at least one axis, got []");
+  Shape shape = buffer.shape();
+  shape[0] = rows.size();
+  ATTNKIT_CHECK(x.shape() == shape, "[write_rows] expected x of shape ", ToString(shape), ", got ",
+                ToString(x.shape()));
+  const int64_t row = RowSize(buffer);
+  Tensor out = buffer.Detach();
+  for (int64_t i = 0; i < rows.size(); ++i) {
+    ATTNKIT_CHECK(rows[i] >= 0 && rows[i] < buffer.dim(0), "[write_rows] expected rows from 0 to ", buffer.dim(0) - 1,
+                  ", got ", rows[i]);
+    std::memcpy(out.data() + rows[i] * row, x.data() + i * row, row * sizeof(float));
+  }
+  out.storage().Touch();
+  if (NeedsGrad({buffer, x})) {
+    Record("write_rows", {buffer, x}, {&out}, [=](std::vector<Tensor>& dy) {
+      Tensor dbuffer = std::move(dy[0]), dx(shape);
+      if (!dbuffer.IsSoleOwner()) dbuffer = dbuffer.Clone();
+      for (int64_t i = 0; i < rows.size(); ++i) {
+        float* from = dbuffer.data() + rows[i] * row;
+        std::memcpy(dx.data() + i * row, from, row * sizeof(float));
+        std::fill(from, from + row, 0.0f);
+      }
+      return std::vector<Tensor>{dbuffer, dx};
+    });
+  }
+  return out;
+}
+
+}  // namespace attnkit::ops

@@ -1,0 +1,130 @@
+// What turns scores into weights, and weights into a sum of values.
+#include "attnkit/check.h"
+#include "ops/ragged/layout.h"
+
+namespace attnkit::ops {
+namespace {
+
+constexpr int64_t kAnyRows = -1;
+
+void CheckWindow(const Indices& begins, const Indices& ends, int64_t queries) {
+  ATTNKIT_CHECK(bool(begins) == bool(ends), "[ragged_softmax] expected begins and ends together");
+  ATTNKIT_CHECK(!begins || (begins.size() == queries && ends.size() == queries), "[ragged_softmax] expected ", queries,
+                " begins and ends, got ", begins.size(), " and ", ends.size());
+}
+
+std::vector<Tensor> SumsBackward(const RaggedLayout& layout, const Tensor& weights, const Tensor& value,
+                                 const Tensor& dout) {
+  const int64_t width = value.dim(1);
+  Tensor dweights;
+  if (weights.requires_grad()) {
+    dweights = Tensor(weights.shape());
+    kernels::RaggedDots(layout.shape(), dout.data(), value.data(), width, dweights.data());
+  }
+  if (value.requires_grad()) {
+    kernels::RaggedTransposedSums(layout.shape(), weights.data(), dout.data(), width, GradientInPlace(value).data());
+  }
+  return {dweights, Tensor()};
+}
+
+}  // namespace
+
+Tensor RaggedSoftmax(const Tensor& scores, const Indices& begins, const Indices& ends, const RaggedOffsets& offsets) {
+  const RaggedLayout layout("ragged_softmax", offsets, kAnyRows, kAnyRows);
+  layout.CheckPairs("ragged_softmax", "scores", scores);
+  CheckWindow(begins, ends, layout.shape().queries());
+  Tensor weights(scores.shape());
+  kernels::RaggedSoftmax(layout.shape(), scores.data(), begins.data(), ends.data(), weights.data());
+  if (NeedsGrad({scores})) {
+    Record("ragged_softmax", {scores}, {&weights}, [layout, weights = weights.Detach()](std::vector<Tensor>& dy) {
+      Tensor dscores(weights.shape());
+      kernels::RaggedSoftmaxBackward(layout.shape(), weights.data(), dy[0].data(), dscores.data());
+      return std::vector<Tensor>{dscores};
+    });
+  }
+  return weights;
+}
+
+Tensor RaggedSums(const Tensor& weights, const Tensor& value, const RaggedOffsets& offsets) {
+  ATTNKIT_CHECK(value.rank() == 2, "[ragged_sums] expected value of shape [S, D], got ", ToString(value.shape()));
+  const RaggedLayout layout("ragged_sums", offsets, kAnyRows, value.dim(0));
+  layout.CheckPairs("ragged_sums", "weights", weights);
+  Tensor out({layout.shape().queries(), value.dim(1)});
+  kernels::RaggedSums(layout.shape(), weights.data(), value.data(), value.dim(1), out.data());
+  if (NeedsGrad({weights, value})) {
+    Record("ragged_sums", {weights, value}, {&out},
+           [=](std::vector<Tensor>& dy) { return SumsBackward(layout, weights, value, dy[0]); });
+  }
+  return out;
+}
+
+Tensor RaggedGaussian(const Tensor& weights, const Tensor& centres, float sigma, const RaggedOffsets& offsets) {
+  ATTNKIT_CHECK(centres.rank() == 1, "[ragged_gaussian] expected centres of shape [T], got ",
+                ToString(centres.shape()));
+  ATTNKIT_CHECK(sigma > 0.0f, "[ragged_gaussian] expected sigma > 0, got ", sigma);
+  const RaggedLayout layout("ragged_gaussian", offsets, centres.dim(0), kAnyRows);
+  layout.CheckPairs("ragged_gaussian", "weights", weights);
+  Tensor out(weights.shape());
+  kernels::RaggedGaussian(layout.shape(), weights.data(), centres.data(), sigma, out.data());
+  if (NeedsGrad({weights, centres})) {
+    Record("ragged_gaussian", {weights, centres}, {&out},
+           [=, weights = weights.Detach(), centres = centres.Detach()](std::vector<Tensor>& dy) {
+             Tensor dweights(weights.shape()), dcentres(centres.shape());
+             kernels::RaggedGaussianBackward(layout.shape(), weights.data(), centres.data(), sigma, dy[0].data(),
+                                             dweights.data(), dcentres.data());
+             return std::vector<Tensor>{dweights, dcentres};
+           });
+  }
+  return out;
+}
+
+Tensor RaggedChainMarginals(const Tensor& scores, const Tensor& transitions, const RaggedOffsets& offsets) {
+  const RaggedLayout layout("ragged_chain_marginals", offsets, kAnyRows, kAnyRows);
+  layout.CheckPairs("ragged_chain_marginals", "scores", scores);
+  ATTNKIT_CHECK((transitions.shape() == Shape{2, 2}), "[ragged_chain_marginals] expected transitions of shape [2, 2], ",
+                "got ", ToString(transitions.shape()));
+  Tensor out(scores.shape());
+  kernels::RaggedChainMarginals(layout.shape(), scores.data(), transitions.data(), out.data());
+  if (NeedsGrad({scores, transitions})) {
+    Record("ragged_chain_marginals", {scores, transitions}, {&out},
+           [layout, scores = scores.Detach(), transitions = transitions.Detach()](std::vector<Tensor>& dy) {
+             Tensor dscores(scores.shape()), dtransitions(transitions.shape());
+             kernels::RaggedChainBackward(layout.shape(), scores.data(), transitions.data(), dy[0].data(),
+                                          dscores.data(), dtransitions.data());
+             return std::vector<Tensor>{dscores, dtransitions};
+           });
+  }
+  return out;
+}
+
+Tensor RaggedPick(const Tensor& weights, bool sample, const RaggedOffsets& offsets) {
+  const RaggedLayout layout("ragged_pick", offsets, kAnyRows, kAnyRows);
+  layout.CheckPairs("ragged_pick", "weights", weights);
+  Tensor out(weights.shape());
+  if (sample) {
+    kernels::RaggedSample(layout.shape(), weights.data(), NextPhiloxKey(), out.data());
+  } else {
+    kernels::RaggedArgmax(layout.shape(), weights.data(), out.data());
+  }
+  if (NeedsGrad({weights})) {
+    Record("ragged_pick", {weights}, {&out}, [](std::vector<Tensor>& dy) { return std::vector<Tensor>{dy[0]}; });
+  }
+  return out;
+}
+
+Tensor UnitRows(const Tensor& x, float eps) {
+  ATTNKIT_CHECK(x.rank() >= 1, "[unit_rows] expected at least one axis, got []");
+  ATTNKIT_CHECK(eps > 0.0f, "[unit_rows] expected eps > 0, got ", eps);
+  Tensor y(x.shape()), norms({x.rows()});
+  kernels::UnitRowsForward(x.data(), x.rows(), x.columns(), eps, y.data(), norms.data());
+  if (NeedsGrad({x})) {
+    Record("unit_rows", {x}, {&y}, [y = y.Detach(), norms, eps](std::vector<Tensor>& dy) {
+      Tensor dx(y.shape());
+      kernels::UnitRowsBackward(y.data(), norms.data(), dy[0].data(), y.rows(), y.columns(), eps, dx.data());
+      return std::vector<Tensor>{dx};
+    });
+  }
+  return y;
+}
+
+}  // namespace attnkit::ops

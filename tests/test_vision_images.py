@@ -1,0 +1,218 @@
+"""Reading and preparing images: every kind of file that holds a picture, and those that do not."""
+
+from __future__ import annotations
+
+import io
+import random
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import msgspec
+import numpy as np
+import pytest
+from pictures import gradient, write_bad_images
+from PIL import Image
+
+from attnkit.vision import AugmentationConfig, Augmenter, Preprocessing, read_image, to_image
+from attnkit.vision.augmentation import _OPERATIONS
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    return np.asarray(image).astype(int)
+
+
+# ----- Files
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.webp", "a.bmp", "a.tif", "a.ppm", "a.gif", "a.jpg"])
+def test_every_format(tmp_path: Path, name: str) -> None:
+    options = {"lossless": True} if name == "a.webp" else {"quality": 95} if name == "a.jpg" else {}
+    gradient(32, 24).save(tmp_path / name, **options)
+    loose = 40 if name in ("a.gif", "a.jpg") else 0  # few colours, few bits
+    for channels, mode in ((3, "RGB"), (1, "L")):
+        picture = read_image(tmp_path / name, channels)
+        assert (picture.mode, picture.size) == (mode, (32, 24))
+        assert np.abs(pixels(picture) - pixels(gradient(32, 24).convert(mode))).max() <= loose
+
+
+def test_transparency_lies_on_white(tmp_path: Path) -> None:
+    clear = Image.new("RGBA", (2, 1), (255, 0, 0, 255))
+    clear.putpixel((1, 0), (0, 0, 0, 0))
+    clear.save(tmp_path / "rgba.png")
+    clear.convert("LA").save(tmp_path / "la.png")
+    palette = Image.new("P", (2, 1))
+    palette.putpalette([255, 0, 0, 0, 0, 0])
+    palette.putpixel((1, 0), 1)
+    palette.save(tmp_path / "palette.png", transparency=1)
+    Image.new("RGB", (2, 1), (0, 0, 0)).save(tmp_path / "key.png", transparency=(0, 0, 0))
+    assert pixels(read_image(tmp_path / "rgba.png")).tolist() == [[[255, 0, 0], [255, 255, 255]]]
+    assert pixels(read_image(tmp_path / "la.png", 1)).tolist() == [[76, 255]]
+    assert pixels(read_image(tmp_path / "palette.png")).tolist() == [[[255, 0, 0], [255, 255, 255]]]
+    assert pixels(read_image(tmp_path / "key.png")).tolist() == [[[255] * 3] * 2]
+
+
+@pytest.mark.parametrize("name", ["deep.png", "deep.tif"])
+def test_sixteen_bits_become_eight(tmp_path: Path, name: str) -> None:
+    deep = np.array([[0, 257, 32896, 65535]], np.uint16)
+    Image.fromarray(deep).save(tmp_path / name)
+    assert pixels(read_image(tmp_path / name, 1)).tolist() == [[0, 1, 128, 255]]
+    assert pixels(read_image(tmp_path / name)).tolist() == [[[v] * 3 for v in (0, 1, 128, 255)]]
+
+
+def test_cmyk_and_bilevel(tmp_path: Path) -> None:
+    Image.new("CMYK", (4, 4), (0, 255, 255, 0)).save(tmp_path / "cmyk.tif")
+    Image.new("1", (4, 4), 1).save(tmp_path / "bits.png")
+    assert pixels(read_image(tmp_path / "cmyk.tif"))[0, 0].tolist() == [255, 0, 0]
+    assert pixels(read_image(tmp_path / "bits.png", 1))[0, 0] == 255
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation_is_undone(tmp_path: Path, orientation: int) -> None:
+    from PIL.Image import Transpose as T
+
+    turned = {1: None, 2: T.FLIP_LEFT_RIGHT, 3: T.ROTATE_180, 4: T.FLIP_TOP_BOTTOM, 5: T.TRANSPOSE, 6: T.ROTATE_90,
+              7: T.TRANSVERSE, 8: T.ROTATE_270}[orientation]  # fmt: skip
+    stored = gradient() if turned is None else gradient().transpose(turned)
+    exif = Image.Exif()
+    exif[274] = orientation
+    for name in ("a.png", "a.jpg"):
+        stored.save(tmp_path / name, exif=exif, **({"quality": 100, "subsampling": 0} if name == "a.jpg" else {}))
+        assert np.abs(pixels(read_image(tmp_path / name)) - pixels(gradient())).max() <= (6 if name == "a.jpg" else 0)
+
+
+def test_damaged_exif_does_no_harm(tmp_path: Path) -> None:
+    gradient().save(tmp_path / "a.jpg", exif=b"Exif\x00\x00MM\x00*\xff\xff\xff\xff")
+    assert read_image(tmp_path / "a.jpg").size == (12, 8)
+
+
+def test_a_phones_second_picture_is_left_alone(tmp_path: Path) -> None:
+    gradient().save(tmp_path / "a.mpo", save_all=True, append_images=[gradient()])
+    assert read_image(tmp_path / "a.mpo").size == (12, 8)
+
+
+def test_a_large_jpeg_is_unpacked_smaller(tmp_path: Path) -> None:
+    gradient(640, 480).save(tmp_path / "a.jpg")
+    assert read_image(tmp_path / "a.jpg", at_least=60).size == (80, 60)
+    assert read_image(tmp_path / "a.jpg").size == (640, 480)
+
+
+def test_what_is_no_picture_says_so(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = write_bad_images(tmp_path)
+    for name, message in expected.items():
+        with pytest.raises(ValueError, match=r"^\[image\] ") as raised:
+            read_image(tmp_path / name)
+        assert str(tmp_path / name) in str(raised.value) and message in str(raised.value)
+        assert "\n" not in str(raised.value)
+    with pytest.raises(FileNotFoundError):
+        read_image(tmp_path / "none.png")
+    with pytest.raises(IsADirectoryError):
+        read_image(tmp_path)
+
+
+def test_formats_that_start_programs_are_not_read(tmp_path: Path) -> None:
+    (tmp_path / "a.eps").write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EOF\n")
+    with pytest.raises(ValueError, match="expected an image, got something else"):
+        read_image(tmp_path / "a.eps")
+
+
+def test_threads_read_at_once(tmp_path: Path) -> None:
+    gradient(100, 100).save(tmp_path / "a.png")
+    with ThreadPoolExecutor(8) as pool:
+        assert {picture.size for picture in pool.map(read_image, [tmp_path / "a.png"] * 64)} == {(100, 100)}
+
+
+def test_arrays() -> None:
+    image = pixels(gradient()).astype(np.uint8)
+    assert np.array_equal(pixels(to_image(image)), image)
+    assert to_image(image[:, :, :1]).mode == "RGB" and to_image(image[:, :, 0], 1).mode == "L"
+    for bad in (image.astype(np.float32), image[:, :, :2], image[0, 0], np.zeros((0, 4, 3), np.uint8)):
+        with pytest.raises(ValueError, match=r"^\[image\] expected "):
+            to_image(bad)
+
+
+# ----- Preparing
+
+
+def test_crop_keeps_the_middle_and_stretch_keeps_all() -> None:
+    wide = Image.new("RGB", (90, 30), "blue")
+    wide.paste("red", (30, 0, 60, 30))
+    cropped = Preprocessing(size=10).fitted(wide)
+    assert cropped.size == (10, 10) and pixels(cropped)[:, 1:-1, 0].min() > 240
+    stretched = pixels(Preprocessing(size=9, fit="stretch").fitted(wide))
+    assert stretched.shape == (9, 9, 3) and stretched[4, 0, 2] > 240 and stretched[4, 4, 0] > 240
+    assert Preprocessing(size=10).fitted(wide, 30).size == (30, 30)
+
+
+def test_numbers_are_centred() -> None:
+    prepare = Preprocessing(size=2, mean=(0.5, 0.25, 0.0), deviation=(0.5, 0.25, 1.0))
+    array = prepare.array(Image.new("RGB", (2, 2), (255, 0, 51)))
+    assert array.dtype == np.float32 and array.shape == (2, 2, 3)
+    np.testing.assert_allclose(array[0, 0], [1.0, -1.0, 0.2], atol=1e-6)
+    assert Preprocessing(size=2, channels=1).array(Image.new("L", (2, 2))).shape == (2, 2, 1)
+
+
+@pytest.mark.parametrize(
+    "table", [{}, {"size": 0}, {"size": 8, "mean": [1.0, 2.0]}, {"size": 8, "deviation": [0.0]}, {"size": 8, "x": 1}]
+)
+def test_preprocessing_that_makes_no_sense(table: dict[str, object]) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert(table, Preprocessing)
+
+
+# ----- Augmentation
+
+
+def augmented(picture: Image.Image, seed: int = 1, **options: object) -> np.ndarray:
+    augment = Augmenter(AugmentationConfig(**options), Preprocessing(size=16))  # type: ignore[arg-type]
+    return pixels(augment(picture, random.Random(seed)))
+
+
+def test_no_augmentation_is_the_plain_square() -> None:
+    assert np.array_equal(augmented(gradient(32, 16)), pixels(Preprocessing(size=16).fitted(gradient(32, 16))))
+
+
+@pytest.mark.parametrize("option", [{"crop": 0.3}, {"shift": 4}, {"operations": 2}, {"erase": 1.0}, {"flip": True}])
+def test_every_option_changes_pictures_and_repeats_itself(option: dict[str, object]) -> None:
+    plain = augmented(gradient(16, 16))
+    results = [augmented(gradient(16, 16), seed, **option) for seed in range(8)]
+    assert all(result.shape == (16, 16, 3) for result in results)
+    assert sum(not np.array_equal(result, plain) for result in results) >= 2
+    assert all(np.array_equal(results[seed], augmented(gradient(16, 16), seed, **option)) for seed in range(8))
+
+
+def test_flip_and_shift_are_what_they_say() -> None:
+    flips = [augmented(gradient(16, 16), seed, flip=True) for seed in range(20)]
+    plain = augmented(gradient(16, 16))
+    assert {np.array_equal(each, plain[:, ::-1]) for each in flips} == {True, False}
+    moved = augmented(Image.new("RGB", (16, 16), "white"), 3, shift=5)
+    assert set(np.unique(moved)) <= {128, 255} and (moved == 128).any()
+
+
+@pytest.mark.parametrize("name", list(_OPERATIONS))
+@pytest.mark.parametrize("mode", ["RGB", "L"])
+def test_operations(name: str, mode: str) -> None:
+    augment = Augmenter(AugmentationConfig(operations=1), Preprocessing(size=16, channels=3 if mode == "RGB" else 1))
+    square = gradient(16, 16).convert(mode)
+    square.paste(40, (5, 5, 9, 9)) if mode == "L" else square.paste((200, 40, 90), (5, 5, 9, 9))
+    strong, none = _OPERATIONS[name](augment, square, 1.0), _OPERATIONS[name](augment, square, 0.0)
+    assert (strong.mode, strong.size) == (mode, (16, 16))
+    if name not in ("autocontrast", "equalize", "posterize", "solarize"):  # which have no strength, or steps of it
+        assert np.abs(pixels(none) - pixels(square)).max() <= 1
+    if name not in ("identity", "autocontrast", "equalize") and (name, mode) != ("colour", "L"):
+        assert not np.array_equal(pixels(strong), pixels(square))
+
+
+def test_magnitude_counts() -> None:
+    weak, strong = (augmented(gradient(16, 16), 4, operations=3, magnitude=m) for m in (1, 10))
+    assert not np.array_equal(weak, strong)
+
+
+def test_in_memory_files_are_closed(tmp_path: Path) -> None:
+    gradient().save(buffer := io.BytesIO(), "PNG")
+    (tmp_path / "a.png").write_bytes(buffer.getvalue())
+    picture = read_image(tmp_path / "a.png")
+    (tmp_path / "a.png").unlink()
+    assert pixels(picture).shape == (8, 12, 3)
