@@ -112,8 +112,10 @@ Tensor Conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
     return Linear(x, Reshape(weight, {shape.out_channels, shape.channels}), bias, options.activation);
   }
   const Activation activation = options.activation;
-  const kernels::Precision precision = MatmulPrecision();
   const bool record = NeedsGrad({x, weight, bias});
+  const kernels::Precision wanted = WeightPrecision(record);
+  // int8 has rows of its own scale, which windows are not.
+  const kernels::Precision precision = wanted == kernels::Precision::kInt8 ? kernels::Precision::kFloat32 : wanted;
   Tensor y({shape.batch, shape.rows.outputs(), shape.columns.outputs(), shape.out_channels}), pre;
   kernels::Epilogue epilogue;
   epilogue.bias = bias ? bias.data() : nullptr;

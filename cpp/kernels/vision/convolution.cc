@@ -18,16 +18,13 @@ namespace vision {
 namespace {
 
 using gemm::CeilDiv;
+using gemm::DepthWords;
 using gemm::Kernel;
 using gemm::RoundUp;
 
 constexpr int64_t kFewestRunNumbers = 3;      // of a row tap, to be worth the jump to the next
 constexpr int64_t kPanelsWords = 128 * 1024;  // words of the weight that stay in the L2 cache while outputs pass
 constexpr int64_t kSlack = 16;                // words that packing may write behind its end
-
-int64_t WordsOf(const Kernel& kernel, int64_t numbers) {
-  return RoundUp(CeilDiv(numbers, kernel.word), kernel.depth_unit);
-}
 
 // Are windows read from padded rows, each row tap a run of whole words? Else they are copied out.
 bool HasRuns(const Kernel& kernel, const SlidingView& view) {
@@ -47,7 +44,7 @@ struct SlidingProduct {
   Activation activation;
 
   bool has_runs = HasRuns(kernel, view);
-  int64_t runs = has_runs ? view.rows.taps : 1, words = WordsOf(kernel, view.depth());
+  int64_t runs = has_runs ? view.rows.taps : 1, words = DepthWords(kernel, view.depth());
 };
 
 // Output rows [begin, end) of one image, as rows of words: those of output (oy, ox) and tap t begin at
@@ -98,7 +95,7 @@ Operand PadRows(const Kernel& kernel, const SlidingView& view, const OutputRows&
 // Each output's window, copied out.
 Operand CopyWindows(const Kernel& kernel, const SlidingView& view, const OutputRows& out) {
   constexpr int64_t kPackedAtOnce = 64;
-  const int64_t width = view.columns.outputs, depth = view.depth(), words = WordsOf(kernel, depth);
+  const int64_t width = view.columns.outputs, depth = view.depth(), words = DepthWords(kernel, depth);
   const int64_t first = out.image * view.outputs() + out.begin * width, count = out.count() * width;
   const WindowColumns columns(view, 0, depth);
   Buffer<float> storage(count * words + kSlack);
@@ -267,7 +264,7 @@ void InputGradientPhase(const Conv2dShape& s, int64_t group, int64_t row_phase, 
 // A stretch of the matrix of windows and a few of its columns, packed as the right-hand side of a product.
 void PackWindows(const Kernel& kernel, const SlidingView& view, int64_t first, int64_t count, int64_t column,
                  int64_t columns, float* copied, float* packed) {
-  const int64_t words = WordsOf(kernel, count), panel = kernel.panel;
+  const int64_t words = DepthWords(kernel, count), panel = kernel.panel;
   for (int64_t begin = 0; begin < columns; begin += panel) {
     const int64_t taken = std::min(panel, columns - begin), width = std::min(panel, RoundUp(taken, kernel.lanes));
     float* to = packed + begin * words;
@@ -305,7 +302,7 @@ void SumWindows(const Kernel& kernel, const SlidingView& view, const float* dy, 
   constexpr int64_t kPackedNumbers = 96 * 1024, kUnit = 32, kMost = 512;
   const int64_t padded = RoundUp(columns, kernel.lanes);
   const int64_t stretch = std::clamp<int64_t>(kPackedNumbers / padded / kUnit * kUnit, kUnit, kMost);
-  Buffer<float> packed(WordsOf(kernel, stretch) * padded), copied(stretch * kernel.panel);
+  Buffer<float> packed(DepthWords(kernel, stretch) * padded), copied(stretch * kernel.panel);
   for (int64_t at = first; at < end; at += stretch) {
     const int64_t count = std::min(stretch, end - at);
     PackWindows(kernel, view, at, count, column, columns, copied.data(), packed.data());
