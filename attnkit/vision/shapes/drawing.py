@@ -56,11 +56,16 @@ def _cross(x: Floats, y: Floats, radius: float) -> Floats:
     return np.minimum(upright, level)
 
 
+def _ring(x: Floats, y: Floats, radius: float) -> Floats:
+    return np.abs(np.hypot(x, y) - 0.72 * radius) - 0.28 * radius
+
+
 _DISTANCES: dict[str, Callable[[Floats, Floats, float], Floats]] = {
     "circle": _circle,
     "square": _square,
     "triangle": _triangle,
     "cross": _cross,
+    "ring": _ring,
 }
 
 

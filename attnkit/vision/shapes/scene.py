@@ -1,10 +1,11 @@
-"""Scenes of one or two coloured shapes, drawn at random, and the captions that are true of them.
+"""Scenes of one or two coloured shapes, drawn at random, and the caption of each.
 
     caption = "there is" thing | thing "is" relation thing
     thing   = "a" size colour shape
 
 Two things stand clearly beside or clearly above each other. The one that catches the eye is the subject: the large one,
-and of two of a size the left or upper one. So exactly one caption is right. Some pairs of colour and shape are held out: training scenes have none, test scenes at least one.
+and of two of a size the left or upper one. So exactly one caption is right. Some pairs of colour and shape are held
+out: training scenes have none of them, test scenes at least one.
 """
 
 from __future__ import annotations
@@ -23,14 +24,18 @@ COLOURS = {
     "orange": (245, 140, 30),
     "yellow": (240, 222, 50),
     "green": (48, 160, 64),
+    "cyan": (60, 205, 215),
     "blue": (40, 80, 210),
-    "purple": (140, 60, 170),
+    "purple": (125, 50, 165),
+    "pink": (245, 120, 190),
 }
-SHAPES = ("circle", "square", "triangle", "cross")
+SHAPES = ("circle", "square", "triangle", "cross", "ring")
 INVERSE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 """Each relation, and what it is when the two change places."""
 
-HELD_OUT = frozenset({("red", "circle"), ("orange", "cross"), ("green", "square"), ("blue", "triangle")})
+HELD_OUT = frozenset(
+    {("red", "circle"), ("blue", "square"), ("yellow", "triangle"), ("green", "cross"), ("purple", "ring")}
+)
 """Pairs of colour and shape that no training scene has."""
 
 SIDE = 40
