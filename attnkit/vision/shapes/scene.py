@@ -20,15 +20,17 @@ SIZES = {"small": 4.5, "large": 7.5}
 """Half the width of a thing, in pixels of a picture of `SIDE` pixels."""
 
 COLOURS = {
-    "red": (214, 40, 40),
-    "orange": (245, 140, 30),
-    "yellow": (240, 222, 50),
-    "green": (48, 160, 64),
-    "cyan": (60, 205, 215),
-    "blue": (40, 80, 210),
-    "purple": (125, 50, 165),
-    "pink": (245, 120, 190),
+    "red": (350, 368),
+    "orange": (24, 38),
+    "yellow": (52, 64),
+    "green": (90, 150),
+    "cyan": (172, 190),
+    "blue": (212, 238),
+    "purple": (262, 284),
+    "pink": (302, 330),
 }
+"""The hues that a word covers, in degrees. How strong and how light a colour is has no word."""
+
 SHAPES = ("circle", "square", "triangle", "cross", "ring")
 INVERSE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 """Each relation, and what it is when the two change places."""
