@@ -15,7 +15,8 @@ from attnkit.models.caption_transformer import TransformerCaptionDecoder
 from attnkit.models.captioner_config import CaptionerConfig, LSTMDecoderConfig
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.transformer import LossOutput
-from attnkit.text.vocabulary import BOS, EOS
+from attnkit.nn import init
+from attnkit.text.vocabulary import BOS, EOS, UNK
 
 # The running mean of the rewards of hard attention: b ← 0.9 b + 0.1 r (Xu et al., 2015, section 4.1).
 _BASELINE_MOMENTUM = 0.9
@@ -95,7 +96,15 @@ class Captioner(nn.Module):
     def decode(self, batch: Any) -> Decoded:
         """Images and captions of a batch (see attnkit.vision.CaptionBatch) → what the output layer reads."""
         regions = self.encode(batch.images)
-        return self.decoder(regions.memory, regions.offsets, batch.target_input_ids, batch.target_offsets)
+        return self.decoder(regions.memory, regions.offsets, self._seen(batch.target_input_ids), batch.target_offsets)
+
+    def _seen(self, ids: np.ndarray) -> np.ndarray:
+        """The words before, some of them unknown in training."""
+        share = self.config.decoder.word_dropout
+        if not (self.training and share):
+            return ids
+        hidden = (init.generator().random(len(ids), dtype=np.float32) < share) & (ids != BOS)
+        return np.where(hidden, np.int32(UNK), ids)
 
     def forward(self, batch: Any) -> Tensor:
         """Logits [T, V] of a batch; for looking at, since training never needs them all at once."""
