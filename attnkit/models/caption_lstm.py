@@ -1,7 +1,7 @@
 """The LSTM that writes captions, with soft, hard or no attention to the regions of the image.
 
-Show and Tell (Vinyals et al., 2015) and Show, Attend and Tell (Xu et al., 2015) are one decoder here. At each step it has
-the state h before the word and the word's vector E y:
+Show and Tell (Vinyals et al., 2015) and Show, Attend and Tell (Xu et al., 2015) are one decoder here. At each step it
+has the state h before the word and the word's vector E y:
 
     z = Σ_i α_i a_i · sigmoid(f_β(h))         attention (h, a), gated by f_β: Xu et al., section 4.2.1
     h, c = LSTM([E y; z], h, c)               equations 1 to 3
@@ -21,6 +21,7 @@ from attnkit._tensor import tensor
 from attnkit.models.captioner_config import LSTMDecoderConfig
 from attnkit.models.sources import Sources
 from attnkit.nn.attention import Choice
+from attnkit.nn.recurrent import LSTMState
 
 
 class Decoded(NamedTuple):
@@ -135,7 +136,7 @@ class LSTMCaptionDecoder(nn.Module):
         state.lstm = self.cell.step(projected, state.lstm)
         return self._read(embedded, state.lstm[0], context), weights
 
-    def _begin(self, memory: Tensor, offsets: np.ndarray) -> tuple[nn.LSTMState, nn.Memory | None]:
+    def _begin(self, memory: Tensor, offsets: np.ndarray) -> tuple[LSTMState, nn.Memory | None]:
         mean = _means(memory, offsets)
         if self.attends:
             both = self.first_state(mean)
@@ -166,7 +167,7 @@ class LSTMCaptionDecoder(nn.Module):
 class LSTMCaptionState:
     """The captions that are being written: the LSTM's state by row, and by image what is attended to."""
 
-    def __init__(self, lstm: nn.LSTMState, memory: nn.Memory | None, sources: Sources) -> None:
+    def __init__(self, lstm: LSTMState, memory: nn.Memory | None, sources: Sources) -> None:
         self.lstm, self.memory, self.sources = lstm, memory, sources
 
     @property
@@ -182,7 +183,7 @@ class LSTMCaptionState:
             self.memory = nn.Memory(keys, values, self.sources.offsets)
 
 
-def _rows(state: nn.LSTMState, rows: np.ndarray) -> nn.LSTMState:
+def _rows(state: LSTMState, rows: np.ndarray) -> LSTMState:
     return ops.gather_rows(state[0], rows), ops.gather_rows(state[1], rows)
 
 

@@ -15,7 +15,6 @@ from attnkit.models.caption_transformer import TransformerCaptionDecoder
 from attnkit.models.captioner_config import CaptionerConfig, LSTMDecoderConfig
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.transformer import LossOutput
-from attnkit.nn import init
 from attnkit.text.vocabulary import BOS, EOS
 
 # The running mean of the rewards of hard attention: b ← 0.9 b + 0.1 r (Xu et al., 2015, section 4.1).
@@ -23,8 +22,8 @@ _BASELINE_MOMENTUM = 0.9
 
 
 class Regions(NamedTuple):
-    """What a decoder sees of B images: memory [S, width], offsets int32 [B + 1], and the (rows, columns) that the regions
-    of each image form, row by row."""
+    """What a decoder sees of B images: memory [S, width], offsets int32 [B + 1], and the (rows, columns) that the
+    regions of each image form, row by row."""
 
     memory: Tensor
     offsets: np.ndarray
@@ -57,7 +56,10 @@ class Captioner(nn.Module):
             self.decoder = TransformerCaptionDecoder(config.decoder, vocab_size)
         self.output = nn.Linear(width, vocab_size)
         hard = isinstance(config.decoder, LSTMDecoderConfig) and config.decoder.attention == "hard"
-        self.baseline = init.buffer((1,), 0.0) if hard else None
+        if hard:
+            self.register_buffer("baseline", tensor(np.zeros(1, dtype=np.float32)))
+
+    baseline: Tensor
 
     @property
     def attends(self) -> bool:
@@ -87,7 +89,7 @@ class Captioner(nn.Module):
                 features, offsets, grid = self.encoder.encode(images)
         else:
             features, offsets, grid = self.encoder.encode(images)
-        places = np.tile(_places(*grid, self.config.decoder.width), (len(offsets) - 1, 1))
+        places = np.tile(_places(grid, self.config.decoder.width), (len(offsets) - 1, 1))
         return Regions(self.norm(self.projection(features)) + tensor(places), offsets, grid)
 
     def decode(self, batch: Any) -> Decoded:
@@ -115,12 +117,13 @@ class Captioner(nn.Module):
         """What teaches hard attention to choose (Xu et al., 2015, section 4.1), per token: the log-probability of each
         choice, weighted by how much better than usual the caption turned out, and the entropy of the choices."""
         config = self.config.decoder
-        assert isinstance(config, LSTMDecoderConfig) and decoded.choices is not None and self.baseline is not None
+        assert isinstance(config, LSTMDecoderConfig) and decoded.choices is not None
         lengths = np.diff(batch.target_offsets)
         with no_grad():
             losses = ops.cross_entropy(self.output(decoded.hidden), batch.target_labels, reduction="none").numpy()
         rewards = -np.add.reduceat(losses, batch.target_offsets[:-1])
         baseline = self.baseline.numpy()
+        baseline[0] = baseline[0] or rewards.mean()  # the very first batch is as good as usual
         better = np.repeat(rewards - baseline[0], lengths).astype(np.float32)
         baseline[0] = _BASELINE_MOMENTUM * baseline[0] + (1 - _BASELINE_MOMENTUM) * rewards.mean()
         chosen, entropy = decoded.choices
@@ -180,7 +183,8 @@ def _make_encoder(config: CaptionerConfig) -> Any:
     return ViT(config.encoder, classes=0)
 
 
-def _places(rows: int, columns: int, width: int) -> np.ndarray:
+def _places(grid: tuple[int, int], width: int) -> np.ndarray:
     """Sinusoids of the row and of the column of each region, side by side: [rows · columns, width]."""
+    rows, columns = grid
     down, across = nn.sinusoids(rows, width - width // 2), nn.sinusoids(columns, width // 2)
     return np.concatenate([np.repeat(down, columns, axis=0), np.tile(across, (rows, 1))], axis=1)

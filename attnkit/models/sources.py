@@ -20,8 +20,8 @@ class Sources:
         return np.searchsorted(self.of_row, np.arange(len(self.offsets))).astype(np.int32)
 
     def select(self, rows: np.ndarray) -> np.ndarray | None:
-        """New row i is old row rows[i]. → the rows of the memory that stay, or None where all do: sources that lose their
-        last row are dropped."""
+        """New row i is old row rows[i]. → the rows of the memory that stay, or None where all do: sources that lose
+        their last row are dropped."""
         kept, self.of_row = np.unique(self.of_row[rows], return_inverse=True)
         if len(kept) == len(self.offsets) - 1:
             return None

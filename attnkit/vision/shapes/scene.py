@@ -3,8 +3,8 @@
     caption = "there is" thing | thing "is" relation thing
     thing   = "a" size colour shape
 
-Two things stand clearly beside or clearly above each other, so that exactly two captions are true of them: each is the
-subject of one. Some pairs of colour and shape are held out: training scenes have none, test scenes at least one.
+Two things stand clearly beside or clearly above each other. The one that catches the eye is the subject: the large one,
+and of two of a size the left or upper one. So exactly one caption is right. Some pairs of colour and shape are held out: training scenes have none, test scenes at least one.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ COLOURS = {
     "purple": (140, 60, 170),
 }
 SHAPES = ("circle", "square", "triangle", "cross")
-RELATIONS = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
-"""Each relation with its inverse."""
+INVERSE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
+"""Each relation, and what it is when the two change places."""
 
 HELD_OUT = frozenset({("red", "circle"), ("orange", "cross"), ("green", "square"), ("blue", "triangle")})
 """Pairs of colour and shape that no training scene has."""
@@ -78,15 +78,16 @@ class Scene:
     things: tuple[Thing, ...]
     seed: int
 
-    def captions(self) -> tuple[Caption, ...]:
-        """All true captions."""
+    def caption(self) -> Caption:
+        """The right caption."""
         if len(self.things) == 1:
-            return (_caption(("there", "is"), (), _mention(self.things, 0)),)
+            return _caption(("there", "is"), _mention(self.things, 0))
         relation = _relation(*self.things)
-        return (
-            _caption((), _mention(self.things, 0), ("is", *relation.split()), _mention(self.things, 1)),
-            _caption((), _mention(self.things, 1), ("is", *RELATIONS[relation].split()), _mention(self.things, 0)),
-        )
+        first = 0 if relation in ("left of", "above") else 1
+        if self.things[0].size != self.things[1].size:
+            first = 0 if self.things[0].size == "large" else 1
+        said = relation if first == 0 else INVERSE[relation]
+        return _caption(_mention(self.things, first), ("is", *said.split()), _mention(self.things, 1 - first))
 
 
 _Part = tuple[str, ...] | tuple[tuple[str, int | None], ...]

@@ -27,7 +27,11 @@ struct VnniOps {
     __builtin_memcpy(&word, from, sizeof(word));
     return _mm512_set1_epi32(word);
   }
-  static HWY_INLINE Vector MulAdd(Word a, Vector b, Vector sum) { return _mm512_dpbusd_epi32(sum, a, b); }
+  // GCC 12 copies and spills every sum around the intrinsic.
+  static HWY_INLINE Vector MulAdd(Word a, Vector b, Vector sum) {
+    asm("vpdpbusd %2, %1, %0" : "+v"(sum) : "v"(a), "v"(b));
+    return sum;
+  }
 
   // Scales and bias of `count` columns.
   struct Column {
