@@ -26,8 +26,8 @@ def load(path: str | os.PathLike[str], precision: Precision = "fp32", threads: i
     A translation model becomes a `Translator`, a classifier of texts a `Classifier`, one of images an
     `ImageClassifier`, a captioner a `Captioner`, a language model a `Generator`.
 
-    precision: "fp32", "bf16" or "int8", of the matrix products (see `attnkit.precision`). threads: sets the number for the
-    whole process; None leaves it.
+    precision: "fp32", "bf16" or "int8", of the matrix products (see `attnkit.precision`). threads: sets the number for
+    the whole process; None leaves it.
     Raises FileNotFoundError where there is no model, ValueError for a broken one; the message names the file.
     """
     import attnkit

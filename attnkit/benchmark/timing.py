@@ -36,7 +36,7 @@ def repeated_seconds(call: Callable[[], Any], min_seconds: float) -> float:
 
 
 def serve_cases(make: Callable[[Case], Callable[[], Any]], min_seconds: float) -> None:
-    """Answers each request, a `Case`, with the seconds of a call. What was made for a case is kept until the next one."""
+    """Answers each request, a `Case`, with the seconds of a call. What was made for a case is kept until the next."""
     from attnkit.benchmark.kernels import Case
     from attnkit.benchmark.runner import answer_requests
 

@@ -84,7 +84,7 @@ class TranslateMeasurement:
 
 def precisions() -> tuple[str, ...]:
     """All that `attnkit.load` takes."""
-    from attnkit.translator import Precision
+    from attnkit._tensor import Precision
 
     return get_args(Precision)
 

@@ -57,8 +57,8 @@ def decode(
     numbers: each sentence's number in the whole input, which its random numbers depend on; 0 to B - 1 by default.
     stop: set from another thread, ends the search at its next step, by the exception Stopped.
 
-    Fewer than nbest hypotheses come back only where the constraints leave fewer. In fp32 and int8 a sentence's result is
-    the same, to the bit, whatever batch it is in. Raises ValueError for arguments that make no sense,
+    Fewer than nbest hypotheses come back only where the constraints leave fewer. In fp32 and int8 a sentence's result
+    is the same, to the bit, whatever batch it is in. Raises ValueError for arguments that make no sense,
     FloatingPointError where the model gives NaN.
     """
     options = options or DecodingOptions()
