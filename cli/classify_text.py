@@ -28,7 +28,7 @@ def run(
     attention: str | None,
     highlight: bool | None,
     text_key: str | None,
-    batch_tokens: int,
+    batch_tokens: int | None,
     window: int | None,
 ) -> None:
     """Classifies the lines of the inputs and prints what `attnkit classify --help` says."""
@@ -42,7 +42,7 @@ def run(
         texts,
         top=top,
         attention=highlight or attention is not None,
-        batch_tokens=batch_tokens,
+        batch_tokens=batch_tokens or 4096,
         window=window or (1 if typed else 1024),
     )
     maps: list[DocumentMap] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -83,6 +84,9 @@ class Transformer(nn.Module):
     def max_target_length(self) -> int:
         """In tokens, bos included."""
         return self.config.max_length
+
+    def matrices(self) -> Iterator[Tensor]:
+        yield self.output_weight
 
     @property
     def output_weight(self) -> Tensor:
