@@ -16,7 +16,7 @@ import numpy.typing as npt
 from attnkit import _beam, _core
 from attnkit.decoding.options import DecodingOptions
 from attnkit.decoding.protocol import Floats, Ids, S, StepOutput, TextModel
-from attnkit.decoding.workers import Stop
+from attnkit.decoding.workers import Stop, Stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +109,20 @@ def _run(
     state = model.start(source_ids, source_offsets)
     last = np.full(search.rows, model.bos_id, np.int32)
     while True:
-        stop.check()
+        if stop.requested:
+            raise Stopped
         output = model.step(state, last, attention)
-        _check_output(output, search.rows, model.vocabulary_size, attention)
+        if search.step == 0:
+            _check_output(output, search.rows, model.vocabulary_size, attention)
         if output.attention is not None and attention:
             weights.append(output.attention)
         values, indices, bad = _candidates(model, search, output, options, streams)
         if bad >= 0:
             raise FloatingPointError(f"[decode] the model gave NaN for sentence {streams[bad]} at token {search.step}")
-        rows = search.rows
         parents = search.extend(values, indices)
         if not len(parents):
             return weights if attention else None
-        # Greedy search with nothing finished keeps every row where it is, and its caches need not move.
-        if len(parents) != rows or not np.array_equal(parents, np.arange(rows)):
+        if search.moved:
             state.select(parents)
         last = search.last_tokens()
 

@@ -6,7 +6,6 @@ threads and not processes: kernels run without the GIL, and all read one copy of
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
@@ -20,22 +19,16 @@ _FEWEST_TOKENS = 128  # of the input, that are worth a batch of their own
 
 
 class Stop:
-    """Tells the workers that nobody waits for their results any more."""
+    """Tells the workers that nobody waits for their results any more; a search asks before each step."""
+
+    __slots__ = ("requested",)
 
     def __init__(self) -> None:
-        self._event = threading.Event()
-
-    def set(self) -> None:
-        self._event.set()
-
-    def check(self) -> None:
-        """Raises Stopped once it is set; the search asks before each step."""
-        if self._event.is_set():
-            raise Stopped
+        self.requested = False
 
 
 class Stopped(Exception):
-    """The work was given up."""
+    """A search was given up."""
 
 
 def run_batches(decode: Callable[[T, Stop], R], batches: Sequence[T]) -> Iterator[R]:
@@ -55,7 +48,7 @@ def run_batches(decode: Callable[[T, Stop], R], batches: Sequence[T]) -> Iterato
         for future in [pool.submit(decode, batch, stop) for batch in batches]:
             yield future.result()
     finally:
-        stop.set()
+        stop.requested = True
         pool.shutdown(cancel_futures=True)
 
 

@@ -103,7 +103,7 @@ class DecoderOnly(nn.Module):
         if attention:
             raise ValueError("[decode] expected attention=False: a language model has no source to attend to")
         with no_grad():
-            x = self.embedding(ids, np.full(len(ids), state.decoder.position, dtype=np.int32))
+            x = self.embedding.at(ids, state.decoder.position)
             hidden = self.layers.step(x, state.decoder)
         return StepOutput(projection=Projection(hidden, self.output_weight, self.output_bias))
 

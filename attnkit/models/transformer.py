@@ -138,8 +138,7 @@ class Transformer(nn.Module):
     def step(self, state: TransformerState, ids: np.ndarray, attention: bool = False) -> StepOutput:
         """Feeds the last token of every row → the next token's projection, and attention [rows, longest source]."""
         with no_grad():
-            positions = np.full(len(ids), state.decoder.position, dtype=np.int32)
-            x = self.target_embedding(ids, positions)
+            x = self.target_embedding.at(ids, state.decoder.position)
             hidden, weights = self.decoder.step(x, state.decoder, state.fused, attention)
         return StepOutput(
             attention=None if weights is None else weights.numpy(),
