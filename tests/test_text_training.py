@@ -116,7 +116,7 @@ def test_bad_arguments_are_refused(learnt: Path) -> None:
     for name in ("top", "batch_tokens", "window"):
         with pytest.raises(ValueError, match=rf"\[classify\] expected {name} >= 1, got 0"):
             classifier.classify_stream([], **{name: 0})
-    with pytest.raises(ValueError, match='expected precision "fp32" or "bf16"'):
+    with pytest.raises(ValueError, match='expected precision "fp32", "bf16" or "int8"'):
         attnkit.load(learnt, precision="fp8")  # type: ignore[arg-type]
     assert attnkit.load(learnt, precision="bf16").classify(["the film was good."])[0].label == "pos"
 
