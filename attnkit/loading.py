@@ -31,8 +31,10 @@ def load(path: str | os.PathLike[str], precision: Precision = "fp32", threads: i
     Raises FileNotFoundError where there is no model, ValueError for a broken one; the message names the file.
     """
     import attnkit
+    from attnkit._tensor import check_precision
     from attnkit.models import read_config
 
+    check_precision(precision)
     directory = Path(path)
     config = read_config(directory)
     task = config.get("task")

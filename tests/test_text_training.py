@@ -118,7 +118,8 @@ def test_bad_arguments_are_refused(learnt: Path) -> None:
             classifier.classify_stream([], **{name: 0})
     with pytest.raises(ValueError, match='expected precision "fp32", "bf16" or "int8"'):
         attnkit.load(learnt, precision="fp8")  # type: ignore[arg-type]
-    assert attnkit.load(learnt, precision="bf16").classify(["the film was good."])[0].label == "pos"
+    for precision in ("bf16", "int8"):
+        assert attnkit.load(learnt, precision=precision).classify(["the film was good."])[0].label == "pos"  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -236,8 +237,10 @@ def test_lines_are_learnt_by_heart(writer: Path) -> None:
     assert last["final_validation_loss"] < 1.3 * math.log(4) / tokens
     generator = attnkit.load(writer)
     assert isinstance(generator, Generator)
-    texts = [result.text for result in generator.generate(["the cat", "the dog", "a", "the bird"])]
-    assert texts == LINES
+    for precision in ("fp32", "bf16", "int8"):
+        model = attnkit.load(writer, precision=precision)  # type: ignore[arg-type]
+        results = model.generate(["the cat", "the dog", "a", "the bird"], attention=True)
+        assert [result.text for result in results] == LINES
     assert generator.generate()[0].text in LINES
 
 
