@@ -9,6 +9,7 @@ class Search:
     rows: int
     sentences: int
     candidates: int
+    moved: bool
     def __init__(
         self,
         beam: int,

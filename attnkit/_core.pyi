@@ -364,8 +364,8 @@ def best_tokens(
     """The k best log-probabilities of each row of log softmax(hidden · weightᵀ + bias), and those asked for.
 
     Row r asks for ids asked_ids[asked_offsets[r] : asked_offsets[r + 1]], rising; the `excluded` among them are not
-    among its best. `allowed` [groups, V] leaves row r the columns with a 1 in row groups[r]. → values and indices [rows, k],
-    best first, and a value for each id asked for.
+    among its best. `allowed` [groups, V] leaves row r the columns with a 1 in row groups[r]. → values and indices
+    [rows, k], best first, and a value for each id asked for.
     """
 
 # --- kernels without the tape

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from attnkit._tensor import Precision
 from attnkit.text.vocabulary import BOS, PAD, UNK
-from attnkit.translator import Precision, SearchArguments, decoding_options
+from attnkit.translator import SearchArguments, decoding_options
 
 if TYPE_CHECKING:
     from PIL.Image import Image

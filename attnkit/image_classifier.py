@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from attnkit._tensor import Precision
 from attnkit.captioner import ImageLike
-from attnkit.translator import Precision
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -143,6 +143,7 @@ _CONV2D: list[Shape] = [(64, 32, 64, 64, 3), (16, 56, 64, 64, 3), (64, 32, 3, 64
 
 def _cases() -> Iterator[Case]:
     directions: tuple[Direction, ...] = ("forward", "both")
+    shape: tuple[int, ...]
     for shape in _MATMUL:
         for precision in ("fp32", "bf16"):
             yield Case("matmul", shape, precision)

@@ -1,6 +1,6 @@
 """PyTorch's side of `attnkit bench kernels`: python -m attnkit.benchmark.kernels_torch THREADS MIN_SECONDS.
 
-A function of a kernel's name gets the case and makes the call. In bf16 all arrays are of bfloat16, as PyTorch is
+A function of a kernel's name gets the case and makes the call. In bf16 all arrays are of bfloat16, where PyTorch is
 fastest; attnkit's stay float32.
 """
 

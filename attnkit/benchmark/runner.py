@@ -1,7 +1,7 @@
 """Runs contestants side by side and compares them.
 
-Every contestant is a process of its own that prepares its work, then answers each line on its standard input with one
-JSON line. Runs go in turn (A B C A B C ...), so that a machine whose speed drifts is equally fast for all.
+Every contestant is a process of its own that prepares its work, then answers each line of its standard input, a
+request, by one JSON line. Runs go in turn (A B C A B C ...), so that a machine whose speed drifts is as fast for all.
 """
 
 from __future__ import annotations

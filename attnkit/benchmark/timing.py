@@ -38,7 +38,7 @@ def repeated_seconds(
 
 
 def serve_cases(make: Callable[[Case], Callable[[], Any]], min_seconds: float) -> None:
-    """Answers each request, a `Case`, with the seconds of a call, which is made once for a case."""
+    """Answers each request, a `Case`, with the seconds of a call. What was made for a case is kept until the next."""
     from attnkit.benchmark.kernels import Case
     from attnkit.benchmark.runner import answer_requests
 

@@ -46,6 +46,6 @@ class TransformerCaptionDecoder(nn.Module):
     ) -> tuple[Tensor, np.ndarray | None]:
         """One more token of every row → hidden [rows, width], and the weights [rows, regions], the mean over heads of
         the last layer, if asked for."""
-        x = self.embedding(ids, np.full(len(ids), state.decoder.position, dtype=np.int32))
+        x = self.embedding.at(ids, state.decoder.position)
         hidden, weights = self.decoder.step(x, state.decoder, state.fused, attention)
         return hidden, None if weights is None else weights.numpy()

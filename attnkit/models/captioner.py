@@ -9,13 +9,14 @@ import numpy as np
 from attnkit import _core, nn, ops
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad, tensor
-from attnkit.decoding.protocol import Ids, StepOutput
+from attnkit.decoding.protocol import Ids, Projection, StepOutput
 from attnkit.models.caption_lstm import Decoded, LSTMCaptionDecoder
 from attnkit.models.caption_transformer import TransformerCaptionDecoder
 from attnkit.models.captioner_config import CaptionerConfig, LSTMDecoderConfig
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.transformer import LossOutput
-from attnkit.text.vocabulary import BOS, EOS
+from attnkit.nn import init
+from attnkit.text.vocabulary import BOS, EOS, UNK
 
 # The running mean of the rewards of hard attention: b ← 0.9 b + 0.1 r (Xu et al., 2015, section 4.1).
 _BASELINE_MOMENTUM = 0.9
@@ -95,7 +96,15 @@ class Captioner(nn.Module):
     def decode(self, batch: Any) -> Decoded:
         """Images and captions of a batch (see attnkit.vision.CaptionBatch) → what the output layer reads."""
         regions = self.encode(batch.images)
-        return self.decoder(regions.memory, regions.offsets, batch.target_input_ids, batch.target_offsets)
+        return self.decoder(regions.memory, regions.offsets, self._seen(batch.target_input_ids), batch.target_offsets)
+
+    def _seen(self, ids: np.ndarray) -> np.ndarray:
+        """The words before, some of them unknown in training."""
+        share = self.config.decoder.word_dropout
+        if not (self.training and share):
+            return ids
+        hidden = (init.generator().random(len(ids), dtype=np.float32) < share) & (ids != BOS)
+        return np.where(hidden, np.int32(UNK), ids)
 
     def forward(self, batch: Any) -> Tensor:
         """Logits [T, V] of a batch; for looking at, since training never needs them all at once."""
@@ -166,11 +175,11 @@ class CaptionWriter:
             return self._model.decoder.start(self._regions.memory, self._regions.offsets)
 
     def step(self, state: Any, ids: Ids, attention: bool = False) -> StepOutput:
-        """Feeds the last token of every row → log-probabilities of the next [rows, V], attention [rows, regions]."""
+        """Feeds the last token of every row → the next token's projection, and attention [rows, regions]."""
         with no_grad():
             hidden, weights = self._model.decoder.step(state, ids, attention and self._model.attends)
-            log_probs = ops.log_softmax(self._model.output(hidden)).numpy()
-        return StepOutput(log_probs, weights)
+        output = self._model.output
+        return StepOutput(attention=weights, projection=Projection(hidden, output.weight, output.bias))
 
 
 def _make_encoder(config: CaptionerConfig) -> Any:

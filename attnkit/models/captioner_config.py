@@ -33,6 +33,10 @@ class LSTMDecoderConfig(
     dropout: Rate = 0.3
     """Of word vectors and of what the words are read from; in training only."""
 
+    word_dropout: Rate = 0.0
+    """The share of the words before that the decoder does not get to see in training (Bowman et al., 2016), so that it
+    learns to look at the image rather than to guess."""
+
     coverage_penalty: Weight = 0.0
     """Soft attention: how much every region is to be looked at, over all words about once (λ in equation 14 of Xu et
     al.; they use 1.0). It spreads attention out."""
@@ -69,6 +73,10 @@ class TransformerDecoderConfig(
 
     attention_dropout: Rate = 0.0
     """Of attention weights."""
+
+    word_dropout: Rate = 0.0
+    """The share of the words before that the decoder does not get to see in training (Bowman et al., 2016), so that it
+    learns to look at the image rather than to guess."""
 
     max_length: Positive = 64
     """Longest caption that is written, in tokens, start token included."""

@@ -138,6 +138,8 @@ def _stem(config: CNNConfig) -> nn.ModuleList:
     norm = nn.BatchNorm2d(width, activation="relu")
     if config.stem == "small":
         return nn.ModuleList([nn.Conv2d(config.channels, width, 3, padding=1, bias=False), norm])
+    if config.stem == "patch":
+        return nn.ModuleList([nn.Conv2d(config.channels, width, 4, 4, bias=False), norm])
     first = nn.Conv2d(config.channels, width, 7, 2, padding=3, bias=False)
     return nn.ModuleList([first, norm, nn.MaxPool2d(3, 2, padding=1)])
 

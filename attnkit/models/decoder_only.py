@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -52,6 +53,9 @@ class DecoderOnly(nn.Module):
         """In tokens, bos included."""
         return self.config.max_length
 
+    def matrices(self) -> Iterator[Tensor]:
+        yield self.output_weight
+
     @property
     def output_weight(self) -> Tensor:
         """[V, d_model]."""
@@ -99,7 +103,7 @@ class DecoderOnly(nn.Module):
         if attention:
             raise ValueError("[decode] expected attention=False: a language model has no source to attend to")
         with no_grad():
-            x = self.embedding(ids, np.full(len(ids), state.decoder.position, dtype=np.int32))
+            x = self.embedding.at(ids, state.decoder.position)
             hidden = self.layers.step(x, state.decoder)
         return StepOutput(projection=Projection(hidden, self.output_weight, self.output_bias))
 

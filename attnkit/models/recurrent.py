@@ -4,6 +4,7 @@ al., 2014; Cho et al., 2014): training, scoring and a step of decoding, defined 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from attnkit import _core, nn, ops
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad, tensor
-from attnkit.decoding.protocol import StepOutput
+from attnkit.decoding.protocol import Projection, StepOutput
 from attnkit.decoding.source_rows import SourceRows
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.recurrent_decoder import Decoded, DecoderState, RecurrentDecoder
@@ -69,6 +70,9 @@ class Recurrent(nn.Module):
     def max_target_length(self) -> int:
         """In tokens, bos included."""
         return self.config.max_length
+
+    def matrices(self) -> Iterator[Tensor]:
+        yield self.output_weight
 
     @property
     def output_weight(self) -> Tensor:
@@ -130,7 +134,7 @@ class Recurrent(nn.Module):
             return RecurrentState(self.decoder.begin(encoded), memory, source_offsets)
 
     def step(self, state: RecurrentState, ids: np.ndarray, attention: bool = False) -> StepOutput:
-        """Feeds the last token of every row → log-probabilities of the next [rows, V], attention [rows, source]."""
+        """Feeds the last token of every row → the next token's projection, and attention [rows, source]."""
         if attention and self.decoder.attention is None:
             raise ValueError('[recurrent] expected a model with attention, got one trained with score = "none"')
         decoder = self.decoder
@@ -142,10 +146,12 @@ class Recurrent(nn.Module):
             )
             readout = decoder.read_out(step.hidden, step.context, word)
             state.hidden = hidden._replace(feed=readout) if self.config.input_feeding else hidden
-            log_probs = ops.log_softmax(ops.linear(readout, self.output_weight, self.output_bias)).numpy()
         state.position += 1
         weights = step.weights if attention else None
-        return StepOutput(log_probs, None if weights is None else state.sources.spread(weights.numpy()))
+        return StepOutput(
+            attention=None if weights is None else state.sources.spread(weights.numpy()),
+            projection=Projection(readout, self.output_weight, self.output_bias),
+        )
 
 
 class Sorted(NamedTuple):

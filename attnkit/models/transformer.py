@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -84,6 +85,9 @@ class Transformer(nn.Module):
         """In tokens, bos included."""
         return self.config.max_length
 
+    def matrices(self) -> Iterator[Tensor]:
+        yield self.output_weight
+
     @property
     def output_weight(self) -> Tensor:
         """[V, d_model]."""
@@ -134,8 +138,7 @@ class Transformer(nn.Module):
     def step(self, state: TransformerState, ids: np.ndarray, attention: bool = False) -> StepOutput:
         """Feeds the last token of every row → the next token's projection, and attention [rows, longest source]."""
         with no_grad():
-            positions = np.full(len(ids), state.decoder.position, dtype=np.int32)
-            x = self.target_embedding(ids, positions)
+            x = self.target_embedding.at(ids, state.decoder.position)
             hidden, weights = self.decoder.step(x, state.decoder, state.fused, attention)
         return StepOutput(
             attention=None if weights is None else weights.numpy(),

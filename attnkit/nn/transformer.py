@@ -241,7 +241,10 @@ class TransformerDecoder(Module):
         return x if self.last_norm is None else self.last_norm(x), weights
 
     def fuse(self) -> DecoderStack | None:
-        """The whole stack for a step in one call, or None where a layer is of another kind than those here."""
+        """The whole stack for a step in one call, with the weights as they are now, packed for the present precision.
+
+        None where a layer is of another kind than those here.
+        """
         if any(type(layer) is not TransformerDecoderLayer for layer in self.layers):
             return None
         first = self.layers[0]

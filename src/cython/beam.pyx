@@ -49,6 +49,7 @@ cdef class Search:
     cdef readonly int step  # tokens written so far by every live hypothesis
     cdef readonly int rows  # live hypotheses
     cdef readonly int sentences  # sentences that have live hypotheses
+    cdef readonly bint moved  # the last `extend` did not leave every row in its place
     cdef readonly int candidates  # that `extend` needs of each row to lose nothing
     cdef int beam, nbest, eos, min_length, ngram
     cdef double alpha
@@ -257,7 +258,7 @@ cdef class Search:
         """
         if values.shape[0] != self.rows or indices.shape[0] != self.rows or values.shape[1] != indices.shape[1]:
             raise ValueError(f"[decode] expected candidates of {self.rows} rows, got {values.shape[0]}")
-        cdef int i, sentence, rows, live_rows = 0, live_sentences = 0
+        cdef int i, sentence, rows, live_rows = 0, live_sentences = 0, before = self.rows
         with nogil:
             if self.renormalize:
                 for i in range(self.rows):
@@ -272,6 +273,9 @@ cdef class Search:
                     live_sentences += 1
                     live_rows += rows
             self.first[live_sentences] = live_rows
+            self.moved = live_rows != before
+            for i in range(live_rows):
+                self.moved |= self.parents[i] != i
         self.sentences, self.rows = live_sentences, live_rows
         self.step += 1
         self.totals, self.next_totals = self.next_totals, self.totals

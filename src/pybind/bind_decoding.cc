@@ -11,7 +11,9 @@ using ByteArray = py::array_t<uint8_t, py::array::c_style>;
 using WeightAndBias = std::pair<Tensor, std::optional<Tensor>>;
 using NormParts = std::tuple<Tensor, Tensor, float>;  // weight, bias, eps
 
-DecoderStack::Projection ToProjection(const WeightAndBias& parts) { return {parts.first, OrUndefined(parts.second)}; }
+DecoderStack::Projection ToProjection(const WeightAndBias& parts) {
+  return {parts.first, OrUndefined(parts.second), nullptr};
+}
 DecoderStack::Norm ToNorm(const NormParts& parts) {
   return {std::get<0>(parts), std::get<1>(parts), std::get<2>(parts)};
 }

@@ -1,10 +1,11 @@
-"""Scenes of one or two coloured shapes, drawn at random, and the captions that are true of them.
+"""Scenes of one or two coloured shapes, drawn at random, and the caption of each.
 
     caption = "there is" thing | thing "is" relation thing
     thing   = "a" size colour shape
 
 Two things stand clearly beside or clearly above each other. The one that catches the eye is the subject: the large one,
-and of two of a size the left or upper one. So exactly one caption is right. Some pairs of colour and shape are held out: training scenes have none, test scenes at least one.
+and of two of a size the left or upper one. So exactly one caption is right. Some pairs of colour and shape are held
+out: training scenes have none of them, test scenes at least one.
 """
 
 from __future__ import annotations
@@ -19,18 +20,24 @@ SIZES = {"small": 4.5, "large": 7.5}
 """Half the width of a thing, in pixels of a picture of `SIDE` pixels."""
 
 COLOURS = {
-    "red": (214, 40, 40),
-    "orange": (245, 140, 30),
-    "yellow": (240, 222, 50),
-    "green": (48, 160, 64),
-    "blue": (40, 80, 210),
-    "purple": (140, 60, 170),
+    "red": (350, 368),
+    "orange": (24, 38),
+    "yellow": (52, 64),
+    "green": (90, 150),
+    "cyan": (172, 190),
+    "blue": (212, 238),
+    "purple": (262, 284),
+    "pink": (302, 330),
 }
-SHAPES = ("circle", "square", "triangle", "cross")
+"""The hues that a word covers, in degrees. How strong and how light a colour is has no word."""
+
+SHAPES = ("circle", "square", "triangle", "cross", "ring")
 INVERSE = {"left of": "right of", "right of": "left of", "above": "below", "below": "above"}
 """Each relation, and what it is when the two change places."""
 
-HELD_OUT = frozenset({("red", "circle"), ("orange", "cross"), ("green", "square"), ("blue", "triangle")})
+HELD_OUT = frozenset(
+    {("red", "circle"), ("blue", "square"), ("yellow", "triangle"), ("green", "cross"), ("purple", "ring")}
+)
 """Pairs of colour and shape that no training scene has."""
 
 SIDE = 40

@@ -72,7 +72,7 @@ Tensor GradientInPlace(const Tensor& input);
 kernels::Precision MatmulPrecision();
 // Of a product with a weight, recorded or not. Throws std::invalid_argument for int8 where it is to be recorded.
 kernels::Precision WeightPrecision(bool recorded);
-// Of a product of two activations: float32 where weights take int8.
+// Of a product of two activations, and of convolutions: float32 where linear layers take int8.
 kernels::Precision ActivationPrecision();
 void SetMatmulPrecision(kernels::Precision precision);
 

@@ -152,7 +152,7 @@ Grid ChooseGrid(const Kernel& kernel, int64_t m, int64_t n, int64_t k) {
   constexpr double kTaskFlops = 4e6;  // 20 us at 200 GFLOP/s
   constexpr int64_t kTasksPerThread = 4, kFewestPanels = 4, kFewestTiles = 4;
   const double most = 2.0 * m * n * k / kTaskFlops;
-  const int64_t threads = ThreadCount();
+  const int64_t threads = internal::InParallel() ? 1 : ThreadCount();
   const int64_t wanted = threads == 1 ? 1 : std::max<int64_t>(1, std::min<double>(kTasksPerThread * threads, most));
   Grid grid{std::max(CeilDiv(m, kTaskRows), std::min(wanted, CeilDiv(m, kMostRows))), 1};
   if (grid.row_blocks < wanted) {
@@ -202,6 +202,11 @@ void MultiplyAll(const Kernel& kernel, const MatrixView& a, const float* packed,
 void MultiplyInThread(const float* a, int64_t a_row, int64_t m, const PackedMatrix& b, float* c, int64_t c_row,
                       const Epilogue& epilogue) {
   if (m <= 0 || b.n <= 0) return;
+  if (b.precision == Precision::kInt8) {
+    const Int8Kernel& int8 = KernelForRows(Int8KernelFor(), m);
+    const QuantizedRows rows = QuantizeRows(int8, Int8KernelFor(), {a, a_row, 1}, m, b.k);
+    return MultiplyInt8Block(int8, rows, b, {0, m, 0, b.n}, c, c_row, epilogue);
+  }
   const Kernel& kernel = KernelFor(b.precision);
   const float* packed = reinterpret_cast<const float*>(b.data.data());
   const Product product{kernel, {a, a_row, 1}, packed, b.n, b.k, DepthWords(kernel, b.k), c, c_row, epilogue};

@@ -67,6 +67,7 @@ class DecoderStack {
  public:
   struct Projection {
     Tensor weight, bias;
+    std::shared_ptr<const kernels::PackedMatrix> packed;  // by the stack, in the precision of its making
   };
   struct Norm {
     Tensor weight, bias;
@@ -81,17 +82,20 @@ class DecoderStack {
     Norm feed_forward_norm;
   };
 
-  // pre_norm: x + sublayer(norm(x)), else norm(x + sublayer(x)). last_norm.weight may be undefined.
+  // pre_norm: x + sublayer(norm(x)), else norm(x + sublayer(x)). last_norm.weight may be undefined. Weights are taken as
+  // they are now, packed for the precision and the instruction set of now.
   DecoderStack(std::vector<Layer> layers, Norm last_norm, bool pre_norm, int64_t heads, kernels::Activation activation);
 
   // The next token of every row, x [rows, D] -> [rows, D]. weights as in MemoryAttention, of the last layer.
   Tensor Step(const Tensor& x, DecoderState& state, Tensor* weights) const;
 
  private:
+  static void CheckNorm(const Norm& norm, int64_t width);
+
   std::vector<Layer> layers_;
   Norm last_norm_;
   bool pre_norm_;
-  int64_t heads_;
+  int64_t heads_, widest_ = 0;
   kernels::Activation activation_;
 };
 
