@@ -9,7 +9,14 @@ import click
 from rich.table import Table
 
 from attnkit._tensor import PRECISIONS
-from attnkit.benchmark.translate import SIZES, TranslateMeasurement, Work, bench_translate, peer_problems
+from attnkit.benchmark.translate import (
+    SIZES,
+    TranslateMeasurement,
+    Work,
+    bench_translate,
+    peer_problems,
+    synthetic_lines,
+)
 
 from .bench_output import against_option, json_option, print_table, write_json
 
@@ -42,10 +49,7 @@ def translate(
     SIZE is tiny (4 + 4 layers of 128) or base (6 + 6 layers of 512, as OPUS-MT models are). Each contestant is a
     process of its own; runs go in turn. Every translation has --length tokens, so that all do the same work.
     """
-    from attnkit._tensor import PRECISIONS
-from attnkit.benchmark.translate import synthetic_lines
-
-    for problem in peer_problems(against):
+        for problem in peer_problems(against):
         click.echo(problem, err=True)
     lines = synthetic_lines(sentences, SIZES[size].vocabulary)
     runs_of = []
