@@ -8,7 +8,15 @@ import statistics
 import click
 from rich.table import Table
 
-from attnkit.benchmark.translate import SIZES, TranslateMeasurement, Work, bench_translate, peer_problems, precisions
+from attnkit._tensor import PRECISIONS
+from attnkit.benchmark.translate import (
+    SIZES,
+    TranslateMeasurement,
+    Work,
+    bench_translate,
+    peer_problems,
+    synthetic_lines,
+)
 
 from .bench_output import against_option, json_option, print_table, write_json
 
@@ -16,7 +24,7 @@ from .bench_output import against_option, json_option, print_table, write_json
 @click.command("translate")
 @click.argument("size", type=click.Choice(list(SIZES)), default="tiny")
 @against_option("ctranslate2", help="ctranslate2: also run CTranslate2 on the same weights, in turn with ours.")
-@click.option("--precision", type=click.Choice(precisions()), multiple=True, help="Only this one.  [default: all]")
+@click.option("--precision", type=click.Choice(PRECISIONS), multiple=True, help="Only this one.  [default: all]")
 @click.option("--beam", type=click.IntRange(1), multiple=True, default=(1, 4), show_default=True, help="Repeatable.")
 @click.option("--sentences", type=click.IntRange(1), default=64, show_default=True, help="Lines that are translated.")
 @click.option("--length", type=click.IntRange(1, 500), default=25, show_default=True, help="Tokens that each becomes.")
@@ -41,16 +49,14 @@ def translate(
     SIZE is tiny (4 + 4 layers of 128) or base (6 + 6 layers of 512, as OPUS-MT models are). Each contestant is a
     process of its own; runs go in turn. Every translation has --length tokens, so that all do the same work.
     """
-    from attnkit.benchmark.translate import synthetic_lines
-
-    for problem in peer_problems(against):
+        for problem in peer_problems(against):
         click.echo(problem, err=True)
     lines = synthetic_lines(sentences, SIZES[size].vocabulary)
     runs_of = []
     for width in beam:
         work = Work(lines, length, batch, width)
         found = bench_translate(
-            size, work, precision or precisions(), against, runs, threads, lambda message: click.echo(message, err=True)
+            size, work, precision or PRECISIONS, against, runs, threads, lambda message: click.echo(message, err=True)
         )
         _print(f"{size}, beam {width}, {sentences} lines in batches of {batch}, {length} tokens each", found)
         runs_of += [{"beam": width, **dataclasses.asdict(each)} for each in found]

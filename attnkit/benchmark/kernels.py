@@ -117,14 +117,28 @@ ROOFS = {
 }
 
 # Layers of transformer-tiny and transformer-base in training, and of base in a step of decoding.
-_MATMUL = [(4096, 128, 384), (4096, 256, 128), (1024, 512, 1536), (1024, 512, 2048), (1024, 2048, 512), (32, 512, 2048)]
+_MATMUL: list[Shape] = [
+    (4096, 128, 384),
+    (4096, 256, 128),
+    (1024, 512, 1536),
+    (1024, 512, 2048),
+    (1024, 2048, 512),
+    (32, 512, 2048),
+]
 # (batch, heads, tokens, width of a head): sentences, the ViTs Ti and B, long texts.
-_ATTENTION = [(256, 4, 16, 32), (32, 8, 64, 64), (64, 3, 65, 64), (16, 12, 197, 64), (8, 8, 512, 64), (1, 8, 4096, 64)]
+_ATTENTION: list[Shape] = [
+    (256, 4, 16, 32),
+    (32, 8, 64, 64),
+    (64, 3, 65, 64),
+    (16, 12, 197, 64),
+    (8, 8, 512, 64),
+    (1, 8, 4096, 64),
+]
 _LONGEST_WEIGHTS = 512  # returned weights are tokens² numbers a head
-_ROWS = [(16384, 64), (4096, 512), (4096, 10_000)]
-_CROSS_ENTROPY = [(4096, 128, 10_000), (1024, 512, 32_000)]
-_RECURRENT = [(64, 20, 256), (64, 20, 512)]
-_CONV2D = [(64, 32, 64, 64, 3), (16, 56, 64, 64, 3), (64, 32, 3, 64, 3)]
+_ROWS: list[Shape] = [(16384, 64), (4096, 512), (4096, 10_000)]
+_CROSS_ENTROPY: list[Shape] = [(4096, 128, 10_000), (1024, 512, 32_000)]
+_RECURRENT: list[Shape] = [(64, 20, 256), (64, 20, 512)]
+_CONV2D: list[Shape] = [(64, 32, 64, 64, 3), (16, 56, 64, 64, 3), (64, 32, 3, 64, 3)]
 
 
 def _cases() -> Iterator[Case]:

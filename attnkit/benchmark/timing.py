@@ -24,13 +24,15 @@ def throughput_and_latencies(translate: Callable[[list[str]], None], lines: list
     }
 
 
-def repeated_seconds(call: Callable[[], Any], min_seconds: float) -> float:
+def repeated_seconds(
+    call: Callable[[], Any], min_seconds: float, clock: Callable[[], float] = time.perf_counter
+) -> float:
     """Seconds of a call, the mean of as many as take `min_seconds`."""
-    count, begin = 0, time.perf_counter()
+    count, begin = 0, clock()
     while True:
         call()
         count += 1
-        elapsed = time.perf_counter() - begin
+        elapsed = clock() - begin
         if elapsed >= min_seconds:
             return elapsed / count
 

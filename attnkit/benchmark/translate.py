@@ -16,7 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -80,13 +80,6 @@ class TranslateMeasurement:
 
     def latency(self, percent: int) -> float:
         return float(np.percentile(self.latencies, percent))
-
-
-def precisions() -> tuple[str, ...]:
-    """All that `attnkit.load` takes."""
-    from attnkit._tensor import Precision
-
-    return get_args(Precision)
 
 
 def synthetic_lines(count: int, vocabulary: int, seed: int = 1) -> list[str]:
