@@ -79,6 +79,9 @@ class Tensor:
     def item(self) -> float:
         """The number of a tensor that has one. ValueError otherwise."""
 
+    def adopt_(self, array: Floats) -> None:
+        """Takes the array's memory as its own; nobody may write to the array from then on. Shapes must be equal."""
+
     def copy_(self, array: Floats) -> None:
         """Overwrites the numbers, outside the tape, with those of a float32 array. ValueError for another shape."""
 
@@ -160,6 +163,9 @@ class Tensor:
 def from_array(array: Floats, requires_grad: bool = False) -> Tensor: ...
 def parameter(array: Floats) -> Tensor: ...
 def empty_parameter(shape: Sequence[int]) -> Tensor: ...
+def pack(weight: Tensor, precision: str) -> None:
+    """Makes and keeps the packed copy of a weight [N, K] that `linear` takes in this precision."""
+
 def grad_enabled() -> bool: ...
 def set_grad_enabled(enabled: bool) -> None: ...
 def get_precision() -> str: ...
@@ -228,7 +234,6 @@ def packed_attention(
     return_weights: bool,
     /,
 ) -> tuple[Tensor, Any]: ...  # the weights, or None unless asked for
-def cached_attention(projected: Tensor, cache: Tensor, layer: int, position: int, heads: int, /) -> Tensor: ...
 def recurrent(
     unit: str,
     projected: Tensor,
@@ -307,10 +312,66 @@ def patches(x: Tensor, size: Sequence[int], /) -> Tensor: ...
 def scale_channels(x: Tensor, gate: Tensor, /) -> Tensor: ...
 def add_scaled_sequences(residual: Tensor, x: Tensor, offsets: Ids, scale: Sequence[float], /) -> Tensor: ...
 
+# --- a step of decoding
+
+class DecoderState:
+    """The hypotheses that a Transformer is writing, one a row: their keys and values, and those of the sources."""
+
+    def __init__(self, key_values: Sequence[Tensor], offsets: Ids) -> None:
+        """key_values: for each layer [S, 2·D], keys beside values; offsets [B + 1]. Starts with a row a source."""
+
+    @property
+    def rows(self) -> int: ...
+    @property
+    def position(self) -> int:
+        """How many tokens each row has."""
+
+    def advance(self) -> None:
+        """Makes place for the next token of every row."""
+
+    def select(self, rows: Ids) -> None:
+        """New row i is old row rows[i]."""
+
+class DecoderStack:
+    """A stack of Transformer decoder layers, a token at a time. It reads the weights where they are."""
+
+    def __init__(
+        self,
+        layers: Sequence[tuple[Any, ...]],
+        last_norm: tuple[Tensor, Tensor, float] | None,
+        pre_norm: bool,
+        heads: int,
+        activation: str | None,
+    ) -> None: ...
+    def step(self, x: Tensor, state: DecoderState, return_weights: bool = False) -> tuple[Tensor, Tensor | None]: ...
+
+def cached_attention(projected: Tensor, state: DecoderState, layer: int, heads: int, /) -> Tensor: ...
+def memory_attention(
+    query: Tensor, state: DecoderState, layer: int, heads: int, return_weights: bool, /
+) -> tuple[Tensor, Tensor | None]: ...
+def best_tokens(
+    hidden: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    k: int,
+    asked_offsets: Ids,
+    asked_ids: Ids,
+    excluded: npt.NDArray[np.uint8],
+    allowed: npt.NDArray[np.uint8] | None,
+    groups: Ids | None,
+    /,
+) -> tuple[Floats, Ids, Floats]:
+    """The k best log-probabilities of each row of log softmax(hidden · weightᵀ + bias), and those asked for.
+
+    Row r asks for ids asked_ids[asked_offsets[r] : asked_offsets[r + 1]], rising; the `excluded` among them are not
+    among its best. `allowed` [groups, V] leaves row r the columns with a 1 in row groups[r]. → values and indices
+    [rows, k], best first, and a value for each id asked for.
+    """
+
 # --- kernels without the tape
 
 def gemm(a: Floats, b: Floats, precision: str = "fp32", trans_a: bool = False, trans_b: bool = False) -> Floats: ...
-def gemm_amx_emulated(a: Floats, b: Floats) -> Floats: ...
+def gemm_amx_emulated(a: Floats, b: Floats, precision: str = "bf16") -> Floats: ...
 def top_k(x: Floats, k: int) -> tuple[Floats, Ids]: ...
 def adam_step(
     parameter: Tensor,
@@ -341,6 +402,9 @@ def get_num_threads() -> int:
 
 def set_num_threads(count: int) -> None:
     """From 1 to 1024; ValueError otherwise."""
+
+def limit_threads_here(count: int) -> None:
+    """At most `count` threads for kernels that the present thread calls."""
 
 def memory_stats() -> dict[str, int]: ...
 def trim_memory() -> None: ...

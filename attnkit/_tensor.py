@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from attnkit import _core
 from attnkit._core import Tensor
+
+Precision = Literal["fp32", "bf16", "int8"]
+"""Of the products with weights. int8 is for inference: training refuses it."""
+
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+
+
+def check_precision(name: str) -> None:
+    """Raises ValueError for another name."""
+    if name not in PRECISIONS:
+        raise ValueError(f'[load] expected precision "fp32", "bf16" or "int8", got {name!r}')
 
 
 def float_array(array: ArrayLike) -> np.ndarray:
@@ -63,7 +74,12 @@ def no_grad() -> Iterator[None]:
 
 @contextmanager
 def precision(name: str) -> Iterator[None]:
-    """Matrix products inside take their inputs as `name`, "fp32" or "bf16", in this thread; sums are float32."""
+    """Matrix products inside take their inputs as `name` in this thread: "fp32", "bf16" or "int8".
+
+    Sums are float32 in the first two. In "int8", for inference alone, products with a weight take 8-bit integers, each
+    row of the input and each output of the weight scaled by its largest magnitude, and sums are exact; products of two
+    activations, attention and convolutions stay float32.
+    """
     before = _core.get_precision()
     _core.set_precision(name)
     try:

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from attnkit._tensor import Precision, check_precision
 from attnkit.text.vocabulary import BOS, PAD, UNK
-from attnkit.translator import Precision, SearchArguments, decoding_options
+from attnkit.translator import SearchArguments, decoding_options
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -59,8 +60,7 @@ class Captioner:
     def __init__(
         self, model: CaptionModel, tokenizer: Tokenizer, preprocessing: Preprocessing, *, precision: Precision = "fp32"
     ) -> None:
-        if precision not in ("fp32", "bf16"):
-            raise ValueError(f'[load] expected precision "fp32" or "bf16", got {precision!r}')
+        check_precision(precision)
         self.model = model
         self.tokenizer = tokenizer
         self.preprocessing = preprocessing
@@ -77,7 +77,7 @@ class Captioner:
             raise ValueError(f"[load] {directory / 'config.json'}: expected a table under tokenizer, got {tokenizer!r}")
         preprocessing = saved_preprocessing(config, directory)
         text = TokenizerPair.load(directory, tokenizer).target
-        model = load_model(directory)
+        model = load_model(directory, precision)
         if text.vocab_size != config["vocab_size"]:
             raise ValueError(
                 f"[load] {directory}: expected a tokenizer of {config['vocab_size']} entries, as the model has, got "

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from attnkit._tensor import Precision, check_precision
 from attnkit.text.vocabulary import UNK
-from attnkit.translator import Precision
 
 if TYPE_CHECKING:
     from attnkit.models.document_classifier import DocumentClassifier, DocumentWeights
@@ -74,8 +74,7 @@ class Classifier:
     def __init__(
         self, model: DocumentClassifier, reader: DocumentReader, labels: Sequence[str], *, precision: Precision = "fp32"
     ) -> None:
-        if precision not in ("fp32", "bf16"):
-            raise ValueError(f'[load] expected precision "fp32" or "bf16", got {precision!r}')
+        check_precision(precision)
         self.model = model
         self.reader = reader
         self.labels = list(labels)
@@ -97,7 +96,7 @@ class Classifier:
         if not isinstance(html := config.get("html"), bool):
             raise ValueError(f"{where}: expected true or false under html, got {html!r}")
         text = TokenizerPair.load(directory, tokenizer).source
-        model = load_model(directory)
+        model = load_model(directory, precision)
         if (text.vocab_size, len(labels)) != (config["vocab_size"], config["classes"]):
             raise ValueError(
                 f"[load] {directory}: expected a tokenizer of {config['vocab_size']} entries and {config['classes']} "

@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from attnkit._tensor import Precision, check_precision
 from attnkit.decoding.options import DecodingOptions
+from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.text.vocabulary import BOS, EOS, PAD, UNK
-from attnkit.translator import Precision, SearchArguments, decoding_options
+from attnkit.translator import SearchArguments, decoding_options
 
 if TYPE_CHECKING:
     from attnkit.decoding.search import Hypothesis
@@ -56,8 +58,7 @@ class Generator:
     """A language model with its tokenizer. Made by `attnkit.load`."""
 
     def __init__(self, model: DecoderOnly, tokenizer: Tokenizer, *, precision: Precision = "fp32") -> None:
-        if precision not in ("fp32", "bf16"):
-            raise ValueError(f'[load] expected precision "fp32" or "bf16", got {precision!r}')
+        check_precision(precision)
         self.model = model
         self.tokenizer = tokenizer
         self.precision: Precision = precision
@@ -71,7 +72,7 @@ class Generator:
         if not isinstance(tokenizer := config.get("tokenizer"), dict):
             raise ValueError(f"[load] {directory / 'config.json'}: expected a table under tokenizer, got {tokenizer!r}")
         text = TokenizerPair.load(directory, tokenizer).source
-        model = load_model(directory)
+        model = load_model(directory, precision)
         if text.vocab_size != config["vocab_size"]:
             raise ValueError(
                 f"[load] {directory}: expected a tokenizer of {config['vocab_size']} entries, as the model has, "
@@ -130,9 +131,9 @@ class Generator:
         while chunk := list(itertools.islice(numbered, window)):
             read = [self._read(number, prompt, options) for number, prompt in chunk]
             results: dict[int, Generation] = {}
-            for batch in _batches(read, batch_tokens):
-                for prompt, hypotheses in zip(batch, self._decode(batch, options), strict=True):
-                    results[prompt.number] = self._write(prompt, hypotheses, attention)
+            batches = list(_batches(read, fair_share(sum(len(prompt.ids) + 1 for prompt in read), batch_tokens)))
+            for written in run_batches(lambda batch, stop: self._decode(batch, options, attention, stop), batches):
+                results.update(written)
             yield from (results[prompt.number] for prompt in read)
 
     def _read(self, number: int, prompt: str, options: DecodingOptions) -> _Prompt:
@@ -147,13 +148,16 @@ class Generator:
             )
         return _Prompt(number, ids)
 
-    def _decode(self, prompts: list[_Prompt], options: DecodingOptions) -> list[list[Hypothesis]]:
+    def _decode(
+        self, prompts: list[_Prompt], options: DecodingOptions, attention: bool, stop: Stop
+    ) -> dict[int, Generation]:
+        """The results of a batch by number."""
         import attnkit
         from attnkit.decoding.search import decode
 
         count = len(prompts)
         with attnkit.no_grad(), attnkit.precision(self.precision):
-            return decode(
+            found = decode(
                 self.model,
                 np.full(count, BOS, np.int32),  # a language model has no source; one token each stands for it
                 np.arange(count + 1, dtype=np.int32),
@@ -161,7 +165,12 @@ class Generator:
                 prefixes=[prompt.ids for prompt in prompts],
                 suppress=[token for token in (PAD, UNK, BOS) if token != EOS],
                 numbers=[prompt.number for prompt in prompts],
+                stop=stop,
             )
+        return {
+            prompt.number: self._write(prompt, hypotheses, attention)
+            for prompt, hypotheses in zip(prompts, found, strict=True)
+        }
 
     def _write(self, prompt: _Prompt, hypotheses: list[Hypothesis], attention: bool) -> Generation:
         import attnkit

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from attnkit._tensor import Precision, check_precision
 from attnkit.captioner import ImageLike
-from attnkit.translator import Precision
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -46,8 +46,7 @@ class ImageClassifier:
     def __init__(
         self, model: Any, labels: Sequence[str], preprocessing: Preprocessing, *, precision: Precision = "fp32"
     ) -> None:
-        if precision not in ("fp32", "bf16"):
-            raise ValueError(f'[load] expected precision "fp32" or "bf16", got {precision!r}')
+        check_precision(precision)
         self.model = model
         self.labels = list(labels)
         self.preprocessing = preprocessing
@@ -65,7 +64,7 @@ class ImageClassifier:
                 f"[load] {directory / 'config.json'}: expected a list of strings under labels, got {labels!r}"
             )
         preprocessing = saved_preprocessing(config, directory)
-        model = load_model(directory)
+        model = load_model(directory, precision)
         if len(labels) != config["classes"]:
             raise ValueError(
                 f"[load] {directory}: expected {config['classes']} labels, as the model has classes, got {len(labels)}"

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from attnkit.translator import Precision
+    from attnkit._tensor import Precision
 
 # The task in config.json and what the model reads, and the class whose `from_directory` serves it.
 _CLASSES = {
@@ -26,7 +26,8 @@ def load(path: str | os.PathLike[str], precision: Precision = "fp32", threads: i
     A translation model becomes a `Translator`, a classifier of texts a `Classifier`, one of images an
     `ImageClassifier`, a captioner a `Captioner`, a language model a `Generator`.
 
-    precision: "fp32" or "bf16", of the matrix products. threads: sets the number for the whole process; None leaves it.
+    precision: "fp32", "bf16" or "int8", of the matrix products (see `attnkit.precision`). threads: sets the number for
+    the whole process; None leaves it.
     Raises FileNotFoundError where there is no model, ValueError for a broken one; the message names the file.
     """
     import attnkit

@@ -46,6 +46,7 @@ __all__ = [
     "lstm_cell",
     "matmul",
     "max_pool2d",
+    "memory_attention",
     "packed_attention",
     "patches",
     "ragged_additive",
@@ -311,13 +312,23 @@ def packed_attention(
     return _like(output, query, key, value)
 
 
-def cached_attention(projected: Tensor, cache: Tensor, layer: int, position: int, heads: int) -> Tensor:
-    """One step of decoding, never recorded.
+def cached_attention(projected: Tensor, state: _core.DecoderState, layer: int, heads: int) -> Tensor:
+    """Self-attention in a step of decoding, never recorded.
 
-    projected [rows, 3·D] is the query, key and value of each row's newest token. Its key and value are written into
-    cache [rows, layers, capacity, 2·D] at `layer` and `position`; the query attends to positions 0 to `position`.
+    projected [rows, 3·D] is the query, key and value of each row's newest token. Its key and value are kept in the
+    state, which must have been advanced; the query attends to them and to those of the tokens before.
     """
-    return _core.cached_attention(projected, cache, layer, position, heads)
+    return _core.cached_attention(projected, state, layer, heads)
+
+
+def memory_attention(
+    query: Tensor, state: _core.DecoderState, layer: int, heads: int, return_weights: bool = False
+) -> tuple[Tensor, Tensor | None]:
+    """Attention to the sources in a step of decoding, never recorded: query [rows, D] → [rows, D].
+
+    With return_weights also [rows, longest source], the mean over heads, zero beyond a row's own source.
+    """
+    return _core.memory_attention(query, state, layer, heads, return_weights)
 
 
 # --- recurrent units. D directions: 1, or 2 for direction "both".

@@ -7,13 +7,15 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
+from attnkit._tensor import Precision, check_precision
 from attnkit.decoding.options import DecodingOptions, Normalization, Rules
 from attnkit.decoding.protocol import S, TextModel
+from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.text.languages import TaggedTokenizer, add_tag, split_tag, tag_of
 from attnkit.text.vocabulary import BOS, PAD, UNK
 
@@ -22,7 +24,6 @@ if TYPE_CHECKING:
     from attnkit.decoding.search import Hypothesis
     from attnkit.text.tokenizer import Tokenizer
 
-Precision = Literal["fp32", "bf16"]
 """Of the matrix products."""
 
 # A model without a limit of its own (sinusoidal positions) still reads no more than this of one line: attention costs
@@ -104,7 +105,8 @@ class _Source:
 class Translator:
     """A translation model with its tokenizers. Made by `attnkit.load`.
 
-    languages: those that it can write, where the corpus had several; none where it had one.
+    languages: those that it can write, where the corpus had several; none where it had one. A converted model may have
+    tags of languages and yet do without.
     """
 
     def __init__(
@@ -119,8 +121,7 @@ class Translator:
     ) -> None:
         """`max_source_length` counts pieces and the end token; None takes the model's own limit. `defaults` hold for
         what a call of `translate` leaves open, before those of `DecodingOptions`."""
-        if precision not in ("fp32", "bf16"):
-            raise ValueError(f'[load] expected precision "fp32" or "bf16", got {precision!r}')
+        check_precision(precision)
         limit = model.max_source_length or LONGEST_SOURCE
         if max_source_length is not None and not 1 < max_source_length <= limit:
             raise ValueError(f"[translate] expected max_source_length from 2 to {limit}, got {max_source_length}")
@@ -131,7 +132,8 @@ class Translator:
         self.max_source_length = max_source_length or limit
         self._defaults = defaults
         tagged = source_tokenizer if isinstance(source_tokenizer, TaggedTokenizer) else None
-        self.languages: tuple[str, ...] = tagged.languages if tagged else ()
+        self.languages: tuple[str, ...] = getattr(source_tokenizer, "languages", ())
+        self._needs_language = tagged is not None
         suppress = defaults.suppress if defaults else None
         if suppress is None:
             tags = tagged.ids.values() if tagged and tagged.inner is target_tokenizer else ()
@@ -154,7 +156,7 @@ class Translator:
         if not isinstance(tokenizer := config.get("tokenizer"), dict):
             raise ValueError(f"[load] {directory / 'config.json'}: expected a table under tokenizer, got {tokenizer!r}")
         tokenizers = TokenizerPair.load(directory, tokenizer)
-        model = load_model(directory)
+        model = load_model(directory, precision)
         sizes = tokenizers.source.vocab_size, tokenizers.target.vocab_size
         if sizes != (config["source_vocab_size"], config["target_vocab_size"]):
             raise ValueError(
@@ -235,9 +237,9 @@ class Translator:
         while chunk := list(itertools.islice(numbered, window)):
             sources = [self._read(number, line, start, to) for number, (line, start) in chunk]
             results: dict[int, Result] = {}
-            for batch in _batches(sources, batch_tokens):
-                for source, hypotheses in zip(batch, self._decode(batch, options, attention), strict=True):
-                    results[source.number] = self._write(source, hypotheses)
+            batches = list(_batches(sources, fair_share(sum(len(source.ids) for source in sources), batch_tokens)))
+            for written in run_batches(lambda batch, stop: self._decode(batch, options, attention, stop), batches):
+                results.update(written)
             empty = Result("", 0.0, [], np.zeros((0, 0), np.float32) if attention else None, [])
             yield from (results.get(source.number, empty) for source in sources)
 
@@ -260,7 +262,7 @@ class Translator:
 
     def _with_language(self, number: int, line: str, to: str | None) -> str:
         """The line with the tag of its language, where the model has several."""
-        if not self.languages or not line:
+        if not self.languages or not line or (to is None and not self._needs_language):
             return line
         own, _ = split_tag(line)
         if (own or to) not in self.languages:
@@ -270,14 +272,15 @@ class Translator:
             )
         return line if own else add_tag(str(to), line)
 
-    def _decode(self, batch: list[_Source], options: DecodingOptions, attention: bool) -> list[list[Hypothesis]]:
+    def _decode(self, batch: list[_Source], options: DecodingOptions, attention: bool, stop: Stop) -> dict[int, Result]:
+        """The results of a batch by line."""
         import attnkit
         from attnkit.decoding.search import decode
 
         ids = np.array([token for source in batch for token in source.ids], np.int32)
         offsets = np.cumsum([0, *(len(source.ids) for source in batch)]).astype(np.int32)
         with attnkit.no_grad(), attnkit.precision(self.precision):
-            return decode(
+            found = decode(
                 self.model,
                 ids,
                 offsets,
@@ -286,7 +289,9 @@ class Translator:
                 prefixes=[source.prefix for source in batch],
                 suppress=self._suppress,
                 numbers=[source.number for source in batch],
+                stop=stop,
             )
+        return {source.number: self._write(source, hypotheses) for source, hypotheses in zip(batch, found, strict=True)}
 
     def _write(self, source: _Source, hypotheses: list[Hypothesis]) -> Result:
         results = [

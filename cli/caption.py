@@ -11,6 +11,7 @@ from .image_inputs import ImageInputs
 from .line_counter import line_counter
 from .loading import load_for
 from .outputs import check_drawing, opened, report_drawings
+from .precision_option import precision_option
 from .search_options import chosen_search, search_options_for
 
 if TYPE_CHECKING:
@@ -42,9 +43,7 @@ FILE = click.Path(allow_dash=True)  # shells complete it
     callback=check_drawing,
     help="Also draw the attention: .html, .png or .json.",
 )
-@click.option(
-    "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of the arithmetic.", show_default=True
-)
+@precision_option
 @click.option(
     "--threads",
     type=click.IntRange(1),

@@ -9,6 +9,7 @@ import click
 
 from .loading import load_for
 from .outputs import check_drawing
+from .precision_option import precision_option
 
 FILE = click.Path(allow_dash=True)  # shells complete it
 
@@ -35,9 +36,7 @@ _INPUTS = {"text": "classify_text", "images": "classify_images"}
     show_default="on a terminal",
 )
 @click.option("--text-key", metavar="KEY", help="The inputs are JSON lines, each text under KEY.")
-@click.option(
-    "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of the arithmetic.", show_default=True
-)
+@precision_option
 @click.option(
     "--threads",
     type=click.IntRange(1),

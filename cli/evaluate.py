@@ -10,6 +10,7 @@ import click
 
 from .line_counter import line_counter
 from .loading import load_for
+from .precision_option import precision_option
 from .search_options import chosen_search, search_options
 
 if TYPE_CHECKING:
@@ -37,9 +38,7 @@ FILE = click.Path(allow_dash=True)  # shells complete it
 @click.option("--to", metavar="LANGUAGE", help="Of the languages that the model writes, where it has several.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @search_options
-@click.option(
-    "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of the arithmetic.", show_default=True
-)
+@precision_option
 @click.option(
     "--threads",
     type=click.IntRange(1),

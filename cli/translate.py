@@ -10,6 +10,7 @@ import click
 from .line_counter import line_counter
 from .loading import load_for
 from .outputs import Remembered, check_drawing, opened, report_drawings
+from .precision_option import precision_option
 from .search_options import chosen_search, search_options
 
 if TYPE_CHECKING:
@@ -52,9 +53,7 @@ _NAMED_LINES = 5  # line numbers that a message lists
     callback=check_drawing,
     help="Also draw the attention: .html, .png or .json.",
 )
-@click.option(
-    "--precision", type=click.Choice(["fp32", "bf16"]), default="fp32", help="Of the arithmetic.", show_default=True
-)
+@precision_option
 @click.option(
     "--threads",
     type=click.IntRange(1),

@@ -34,6 +34,32 @@ def test_positions_writes_its_figures_and_keeps_its_runs(tmp_path: Path) -> None
     assert again.returncode == 0 and "training data" not in again.stderr
 
 
+@pytest.mark.parametrize(
+    ("name", "variants"),
+    [
+        ("fixed-context", {"attention", "fixed context"}),
+        ("reversal", {"forwards", "backwards"}),
+        ("hard-soft", {"soft", "hard, REINFORCE", "hard, straight-through"}),
+        ("scores", {"dot", "general, local-p"}),
+    ],
+)
+def test_every_experiment_draws_and_counts(
+    tmp_path: Path, name: str, variants: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from attnkit.explore import explore, hard_soft, scores
+
+    monkeypatch.setattr(scores, "VARIANTS", [("dot", "softmax"), ("general", "local-p")])
+    monkeypatch.setattr(hard_soft, "_BATCHES", 2)
+    notes: list[str] = []
+    files = explore(name, tmp_path, notes.append, steps=2)
+    assert [file.name for file in files] == [f"{name}.png", "numbers.json"]
+    numbers = json.loads(files[1].read_text())["variants"]
+    assert numbers.keys() == variants and len(notes) == len(variants)
+    for figures in numbers.values():
+        assert 0.0 <= figures["bleu"] <= 100.0 and 0.0 <= figures.get("alignment_error_rate", 0.0) <= 1.0
+        assert figures.get("gradient_noise", 1.0) > 0.0
+
+
 def test_unknown_experiments_are_refused() -> None:
     result = explore("telepathy")
     assert result.returncode == 2 and "expected an experiment (" in result.stderr and result.stderr.count("\n") == 1

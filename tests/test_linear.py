@@ -146,7 +146,7 @@ def test_bf16_is_near_and_not_the_same() -> None:
 
 
 def test_the_precision_is_one_of_two_and_of_one_thread() -> None:
-    message = re.escape('[precision] expected "fp32" or "bf16", got "fp8"')
+    message = re.escape('[precision] expected "fp32", "bf16" or "int8", got "fp8"')
     with pytest.raises(ValueError, match=message), attnkit.precision("fp8"):
         pass
     assert _core.get_precision() == "fp32"

@@ -190,7 +190,7 @@ def test_the_precision_holds_while_the_model_runs(model: DictionaryModel, transl
         tokenizers = translator.source_tokenizer, translator.target_tokenizer
         Translator(Watched(14), *tokenizers, precision=precision).translate(["cat"])
     assert set(seen) == {"fp32", "bf16"}
-    with pytest.raises(ValueError, match='precision "fp32" or "bf16", got \'fp8\''):
+    with pytest.raises(ValueError, match='precision "fp32", "bf16" or "int8", got \'fp8\''):
         Translator(model, *tokenizers, precision="fp8")  # type: ignore[arg-type]
 
 

@@ -6,26 +6,66 @@ beam search and sampling (`attnkit.decoding.decode`) then work for each of them 
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
+
+from attnkit._core import Tensor
 
 Ids = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 
 
-class StepOutput(NamedTuple):
+class Projection(NamedTuple):
+    """The output layer of a step that was not run yet: log softmax(hidden · weightᵀ + bias).
+
+    hidden [R, D], weight [V, D], bias [V] or None. The search makes the logits a block at a time and keeps the best.
+    """
+
+    hidden: Tensor
+    weight: Tensor
+    bias: Tensor | None
+
+    def log_probs(self) -> Floats:
+        """All of them, [R, V]."""
+        from attnkit import no_grad, ops
+
+        with no_grad():
+            return cast(Floats, ops.log_softmax(ops.linear(*self)).numpy())
+
+
+class StepOutput:
     """What one step returns for the R rows of a state.
 
     log_probs [R, V]: log-probabilities of the next token, C-contiguous and writable; they are overwritten by the caller
-    and need stay valid only until the next step.
+    and need stay valid only until the next step. A model that ends in a linear layer gives a `projection` instead,
+    which is faster; log_probs are then made when they are asked for.
     attention [R, S]: weights over the source, zero beyond a row's own source (S is at least the longest source among
     the rows). The array belongs to the caller. None unless it was asked for.
     """
 
-    log_probs: Floats
-    attention: Floats | None = None
+    __slots__ = ("_log_probs", "attention", "projection")
+
+    def __init__(
+        self,
+        log_probs: Floats | None = None,
+        attention: Floats | None = None,
+        *,
+        projection: Projection | None = None,
+    ) -> None:
+        if (log_probs is None) == (projection is None):
+            raise TypeError("[StepOutput] expected either log_probs or a projection")
+        self._log_probs = log_probs
+        self.attention = attention
+        self.projection = projection
+
+    @property
+    def log_probs(self) -> Floats:
+        if self._log_probs is None:
+            assert self.projection is not None
+            self._log_probs = self.projection.log_probs()
+        return self._log_probs
 
 
 class State(Protocol):

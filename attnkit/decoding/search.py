@@ -16,6 +16,7 @@ import numpy.typing as npt
 from attnkit import _beam, _core
 from attnkit.decoding.options import DecodingOptions
 from attnkit.decoding.protocol import Floats, Ids, S, StepOutput, TextModel
+from attnkit.decoding.workers import Stop, Stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +47,7 @@ def decode(
     prefixes: Sequence[Sequence[int]] | None = None,
     suppress: Sequence[int] = (),
     numbers: Sequence[int] | None = None,
+    stop: Stop | None = None,
 ) -> list[list[Hypothesis]]:
     """The nbest hypotheses of each sentence of a packed batch, best first.
 
@@ -53,10 +55,11 @@ def decode(
     prefixes: for each sentence the tokens that its output must start with.
     suppress: tokens that are never written, such as padding and the start token.
     numbers: each sentence's number in the whole input, which its random numbers depend on; 0 to B - 1 by default.
+    stop: set from another thread, ends the search at its next step, by the exception Stopped.
 
-    Fewer than nbest hypotheses come back only where the constraints leave fewer. In fp32 a sentence's result is the
-    same, to the bit, whatever batch it is in. Raises ValueError for arguments that make no sense, FloatingPointError
-    where the model gives NaN.
+    Fewer than nbest hypotheses come back only where the constraints leave fewer. In fp32 and int8 a sentence's result
+    is the same, to the bit, whatever batch it is in. Raises ValueError for arguments that make no sense,
+    FloatingPointError where the model gives NaN.
     """
     options = options or DecodingOptions()
     source_lengths = _check_source(source_ids, source_offsets)
@@ -79,7 +82,7 @@ def decode(
         options.rules == "transformers",
         options.renormalize,
     )
-    weights = _run(model, search, source_ids, source_offsets, options, streams, attention)
+    weights = _run(model, search, source_ids, source_offsets, options, streams, attention, stop or Stop())
     return [
         [
             Hypothesis(tokens, score, log_probability, _collect(weights, rows, source_length), cut)
@@ -97,6 +100,7 @@ def _run(
     options: DecodingOptions,
     streams: npt.NDArray[np.int64],
     attention: bool,
+    stop: Stop,
 ) -> list[Floats] | None:
     """Runs the search to its end; returns the attention weights of every step, when wanted."""
     weights: list[Floats] = []
@@ -105,33 +109,49 @@ def _run(
     state = model.start(source_ids, source_offsets)
     last = np.full(search.rows, model.bos_id, np.int32)
     while True:
+        if stop.requested:
+            raise Stopped
         output = model.step(state, last, attention)
-        _check_output(output, search.rows, model.vocabulary_size, attention)
+        if search.step == 0:
+            _check_output(output, search.rows, model.vocabulary_size, attention)
         if output.attention is not None and attention:
             weights.append(output.attention)
-        bad = search.constrain(output.log_probs)
+        values, indices, bad = _candidates(model, search, output, options, streams)
         if bad >= 0:
             raise FloatingPointError(f"[decode] the model gave NaN for sentence {streams[bad]} at token {search.step}")
-        if options.sample:
-            values, indices = _beam.sample(
-                output.log_probs,
-                streams[search.row_sentences()],
-                search.step,
-                options.seed,
-                options.temperature,
-                options.top_k,
-                options.top_p,
-            )
-        else:
-            values, indices = _core.top_k(output.log_probs, min(search.candidates, model.vocabulary_size))
-        rows = search.rows
         parents = search.extend(values, indices)
         if not len(parents):
             return weights if attention else None
-        # Greedy search with nothing finished keeps every row where it is, and its caches need not move.
-        if len(parents) != rows or not np.array_equal(parents, np.arange(rows)):
+        if search.moved:
             state.select(parents)
         last = search.last_tokens()
+
+
+def _candidates(
+    model: TextModel[S],
+    search: _beam.Search,
+    output: StepOutput,
+    options: DecodingOptions,
+    streams: npt.NDArray[np.int64],
+) -> tuple[Floats, Ids, int]:
+    """The candidates of every row, values and indices [rows, k], and a sentence of NaN or -1."""
+    k = min(search.candidates, model.vocabulary_size)
+    if output.projection is not None and not options.sample:
+        values, indices, asked = _core.best_tokens(*output.projection, k, *search.ask(), None, None)
+        return values, indices, search.settle(values, indices, asked)
+    bad = search.constrain(output.log_probs)
+    if bad >= 0 or not options.sample:
+        return *_core.top_k(output.log_probs, k), bad
+    sampled = _beam.sample(
+        output.log_probs,
+        streams[search.row_sentences()],
+        search.step,
+        options.seed,
+        options.temperature,
+        options.top_k,
+        options.top_p,
+    )
+    return *sampled, bad
 
 
 def _collect(weights: list[Floats] | None, rows: Ids, source_length: int) -> Floats | None:
@@ -187,7 +207,11 @@ def _check_numbers(numbers: Sequence[int] | None, batch: int) -> npt.NDArray[np.
 
 
 def _check_output(output: StepOutput, rows: int, vocabulary: int, attention: bool) -> None:
-    if output.log_probs.shape != (rows, vocabulary):
-        raise ValueError(f"[decode] expected log_probs [{rows}, {vocabulary}], got {list(output.log_probs.shape)}")
+    if output.projection is None:
+        shape = output.log_probs.shape
+    else:
+        shape = output.projection.hidden.shape[0], output.projection.weight.shape[0]
+    if shape != (rows, vocabulary):
+        raise ValueError(f"[decode] expected log_probs [{rows}, {vocabulary}], got {list(shape)}")
     if attention and (output.attention is None or output.attention.shape[0] != rows):
         raise ValueError(f"[decode] expected attention [{rows}, S] from the model, got none of that shape")

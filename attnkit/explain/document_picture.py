@@ -15,6 +15,7 @@ _MARGIN, _WIDTH = 28.0, 760.0
 _SIZE, _LEADING = 14.0, 24.0
 _BAR, _INDENT = 5.0, 16.0
 _PAD = 2.0  # of the ground around a word
+_FAINT = 0.05  # words of less strength have no ground
 _BAR_COLOUR: Colour = (214, 102, 20)
 
 
@@ -51,7 +52,9 @@ def write_document_png(path: str | os.PathLike[str], document: DocumentMap) -> N
         height = _LEADING * (last - first + 1) - 5
         canvas.rectangle(_MARGIN, top + _LEADING * first + 2, _BAR, height, _mixed(LINE, _BAR_COLOUR, strength), 2)
         for word in words:
-            _draw(canvas, word, top)
+            _draw_ground(canvas, word, top)
+        for word in words:  # above all grounds, which overlap a little
+            _draw_text(canvas, word, top)
     canvas.save(path)
 
 
@@ -72,12 +75,15 @@ def _lay_out(tokens: Sequence[str], strengths: list[float], line: int) -> list[_
     return words
 
 
-def _draw(canvas: Canvas, word: _Word, top: float) -> None:
-    y, colour = top + _LEADING * word.line, shade(word.strength)
-    if word.strength >= 0.05:
-        canvas.rectangle(word.x - _PAD, y + 1.5, word.width + 2 * _PAD, _LEADING - 4, colour, 4)
-    ink = WHITE if word.strength >= 0.05 and is_dark(colour) else TEXT
-    canvas.text(word.x, y + _LEADING / 2 - 0.5, word.text, _SIZE, ink)
+def _draw_ground(canvas: Canvas, word: _Word, top: float) -> None:
+    if word.strength >= _FAINT:
+        y = top + _LEADING * word.line + 1.5
+        canvas.rectangle(word.x - _PAD, y, word.width + 2 * _PAD, _LEADING - 4, shade(word.strength), 4)
+
+
+def _draw_text(canvas: Canvas, word: _Word, top: float) -> None:
+    ink = WHITE if word.strength >= _FAINT and is_dark(shade(word.strength)) else TEXT
+    canvas.text(word.x, top + _LEADING * (word.line + 0.5) - 0.5, word.text, _SIZE, ink)
 
 
 def _mixed(low: Colour, high: Colour, share: float) -> Colour:

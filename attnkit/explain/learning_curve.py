@@ -1,4 +1,4 @@
-"""The course of a training run as a picture: loss and BLEU by step."""
+"""The course of a training run as a picture: loss by step, and the figure of quality that the task has."""
 
 from __future__ import annotations
 
@@ -10,9 +10,18 @@ from pathlib import Path
 
 from .chart import BLUE, GREEN, ORANGE, Curve, CurvePanel, Points, draw_chart
 
+# What validations measure beside the loss: the key of a row, the panel's title and the curve's name. The first that the
+# rows have is drawn.
+_QUALITY = (
+    ("bleu", "BLEU (validation)", "BLEU"),
+    ("accuracy", "Accuracy in percent (validation)", "accuracy"),
+    ("validation_perplexity", "Perplexity (validation)", "perplexity"),
+)
+
 
 def draw_learning_curve(metrics_path: str | os.PathLike[str], png_path: str | os.PathLike[str]) -> None:
-    """Draws `metrics.jsonl` (one JSON object a line, with `step` and any of `loss`, `validation_loss` and `bleu`).
+    """Draws `metrics.jsonl`: one JSON object a line, with `step` and any of `loss`, `validation_loss`, and `bleu`,
+    `accuracy` or `validation_perplexity`.
 
     A row may lack a figure, or hold null or a figure that is not finite: the curve goes on at the next one. A last
     line that a killed run left cut off is passed over. Needs Pillow. Errors: OSError, ValueError for a line that is
@@ -26,8 +35,9 @@ def draw_learning_curve(metrics_path: str | os.PathLike[str], png_path: str | os
             Curve("validation", _points(rows, "validation_loss"), ORANGE, dots=True),
         ],
     )
-    bleu = CurvePanel("BLEU (validation)", [Curve("BLEU", _points(rows, "bleu"), GREEN, dots=True)])
-    draw_chart(png_path, [loss, bleu])
+    found = (quality for quality in _QUALITY if any(quality[0] in row for row in rows))
+    key, title, name = next(found, _QUALITY[0])
+    draw_chart(png_path, [loss, CurvePanel(title, [Curve(name, _points(rows, key), GREEN, dots=True)])])
 
 
 def _read(path: Path) -> list[dict[str, object]]:

@@ -9,7 +9,11 @@ from pathlib import Path
 # Name: what it shows. Each is a module of this package, dashes written as underscores, with a function
 # `run(laboratory) -> list of files`.
 EXPERIMENTS = {
+    "fixed-context": "BLEU by sentence length, with attention and without",
+    "scores": "the same translator under every score and normaliser",
     "positions": "a Transformer with and without positional encoding, on shuffled words",
+    "reversal": "the order of the source, where one vector holds it all",
+    "hard-soft": "a sampled position against a weighted mean",
 }
 
 

@@ -10,9 +10,12 @@ from typing import Any
 import attnkit
 from attnkit import evaluation
 from attnkit.files import atomic_write
+from attnkit.models import load_weights
 from attnkit.text import en_it
 from attnkit.text.alignment import AlignedPair
 from attnkit.training import read_config, train_once
+from attnkit.training.task import Task
+from attnkit.training.tasks import make_task
 from attnkit.translator import Translator
 
 Note = Callable[[str], None]
@@ -26,10 +29,11 @@ class Laboratory:
     """
 
     def __init__(self, folder: Path, note: Note, steps: int | None = None, seed: int = 1) -> None:
-        self.folder, self.note = folder, note
+        self.folder, self.note, self._steps = folder, note, steps
         self._common = [f"training.seed={seed}", "decoding.bleu=false", "training.final=last"]
         if steps is not None:
-            self._common += [f"training.max_steps={steps}", f"training.warmup_steps={max(1, steps // 7)}"]
+            rest = {"max_steps": steps, "warmup_steps": max(1, steps // 7), "log_every": max(1, steps // 20)}
+            self._common += [f"training.{key}={value}" for key, value in rest.items()]
 
     def train(self, name: str, preset: str, overrides: Sequence[str] = ()) -> Translator:
         """The translator that the preset with these overrides becomes."""
@@ -39,11 +43,27 @@ class Laboratory:
         translator: Translator = attnkit.load(folder)
         return translator
 
+    @property
+    def validation_steps(self) -> int:
+        """Steps between two validations that give a curve some ten points."""
+        return max(1, (self._steps or 690) // 10)
+
+    def metrics(self, name: str, key: str) -> list[tuple[int, float]]:
+        """(step, figure) of a trained variant, for the rows of its metrics that have this figure."""
+        rows = [json.loads(line) for line in (self.folder / "runs" / name / "metrics.jsonl").read_bytes().splitlines()]
+        return [(row["step"], row[key]) for row in rows if key in row]
+
     def tokens_per_second(self, name: str) -> float:
         """How fast the variant trained, the mean over its run, in target tokens."""
-        rows = [json.loads(line) for line in (self.folder / "runs" / name / "metrics.jsonl").read_bytes().splitlines()]
-        speeds = [row["tokens_per_second"] for row in rows if "tokens_per_second" in row]
+        speeds = [speed for _, speed in self.metrics(name, "tokens_per_second")]
         return sum(speeds) / len(speeds)
+
+    def task(self, name: str) -> Task:
+        """A trained variant with its training data, to look at losses and gradients."""
+        folder = self.folder / "runs" / name
+        task = make_task(read_config(folder / "training.toml"), folder, lambda text: None, resumed=True)
+        task.model.load_state_dict(load_weights(folder / "model.safetensors"))
+        return task
 
     def save(self, numbers: Mapping[str, Any], name: str = "numbers.json") -> Path:
         """Writes the numbers behind the figure."""

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Meta
 
 from attnkit.decoding.defaults import DecodingDefaults
-from attnkit.models.config import Positive, Rate, TokenId
+from attnkit.models.config import NotNegative, Positive, Rate
 from attnkit.models.transformer_config import TransformerConfig
 
 CONFIG_FILE, GENERATION_FILE = "config.json", "generation_config.json"
@@ -58,8 +58,8 @@ class MarianConfig(msgspec.Struct, frozen=True):
     dropout: Rate = 0.1
     attention_dropout: Rate = 0.0
     activation_dropout: Rate = 0.0
-    eos_token_id: TokenId | tuple[TokenId, ...] = 0
-    decoder_start_token_id: TokenId = 58100
+    eos_token_id: NotNegative | tuple[NotNegative, ...] = 0
+    decoder_start_token_id: NotNegative = 58100
     # Variants of old configurations that transformers does not run any more.
     static_position_embeddings: Literal[True] = True
     normalize_before: Literal[False] = False
@@ -113,9 +113,9 @@ class GenerationConfig(msgspec.Struct, frozen=True):
     length_penalty: Annotated[float, Meta(ge=0.0)] | None = None
     no_repeat_ngram_size: Annotated[int, Meta(ge=0)] | None = None
     renormalize_logits: bool | None = None
-    bad_words_ids: tuple[tuple[TokenId, ...], ...] | None = None
-    eos_token_id: TokenId | tuple[TokenId, ...] | None = None
-    decoder_start_token_id: TokenId | None = None
+    bad_words_ids: tuple[tuple[NotNegative, ...], ...] | None = None
+    eos_token_id: NotNegative | tuple[NotNegative, ...] | None = None
+    decoder_start_token_id: NotNegative | None = None
 
     def to_defaults(self, positions: int) -> DecodingDefaults:
         """The same search as one of ours. Lengths there count the start token and the end, ours neither.

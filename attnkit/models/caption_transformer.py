@@ -39,26 +39,13 @@ class TransformerCaptionDecoder(nn.Module):
 
     def start(self, memory: Tensor, offsets: np.ndarray) -> TransformerState:
         """A state of one row an image."""
-        key_values = [layer.cross_attention.key_value(memory) for layer in self.decoder.layers]
-        return TransformerState(key_values, np.asarray(offsets, dtype=np.int32))
+        return TransformerState(self.decoder.start(memory, np.asarray(offsets, dtype=np.int32)), self.decoder.fuse())
 
     def step(
         self, state: TransformerState, ids: np.ndarray, attention: bool = False
     ) -> tuple[Tensor, np.ndarray | None]:
         """One more token of every row → hidden [rows, width], and the weights [rows, regions], the mean over heads of
         the last layer, if asked for."""
-        offsets, weights = state.row_offsets(), None
-        state.grow()
-        x = self.embedding(ids, np.full(len(ids), state.position, dtype=np.int32))
-        last = len(self.decoder.layers) - 1
-        for index, layer in enumerate(self.decoder.layers):
-            x = layer.step(
-                x, state.cache, index, state.position, offsets, state.key_values[index], state.source_offsets,
-                attention and index == last,
-            )  # fmt: skip
-            if attention and index == last:
-                x, weights = x
-        state.position += 1
-        assert self.decoder.last_norm is not None  # the norm comes first
-        spread = None if weights is None else state.spread(weights.numpy(), self.config.heads)
-        return self.decoder.last_norm(x), spread
+        x = self.embedding.at(ids, state.decoder.position)
+        hidden, weights = self.decoder.step(x, state.decoder, state.fused, attention)
+        return hidden, None if weights is None else weights.numpy()

@@ -9,7 +9,7 @@ import numpy as np
 from attnkit import _core, nn, ops
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad, tensor
-from attnkit.decoding.protocol import Ids, StepOutput
+from attnkit.decoding.protocol import Ids, Projection, StepOutput
 from attnkit.models.caption_lstm import Decoded, LSTMCaptionDecoder
 from attnkit.models.caption_transformer import TransformerCaptionDecoder
 from attnkit.models.captioner_config import CaptionerConfig, LSTMDecoderConfig
@@ -175,11 +175,11 @@ class CaptionWriter:
             return self._model.decoder.start(self._regions.memory, self._regions.offsets)
 
     def step(self, state: Any, ids: Ids, attention: bool = False) -> StepOutput:
-        """Feeds the last token of every row → log-probabilities of the next [rows, V], attention [rows, regions]."""
+        """Feeds the last token of every row → the next token's projection, and attention [rows, regions]."""
         with no_grad():
             hidden, weights = self._model.decoder.step(state, ids, attention and self._model.attends)
-            log_probs = ops.log_softmax(self._model.output(hidden)).numpy()
-        return StepOutput(log_probs, weights)
+        output = self._model.output
+        return StepOutput(attention=weights, projection=Projection(hidden, output.weight, output.bias))
 
 
 def _make_encoder(config: CaptionerConfig) -> Any:

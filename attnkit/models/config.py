@@ -8,5 +8,5 @@ from typing import Annotated
 from msgspec import Meta
 
 Positive = Annotated[int, Meta(ge=1)]
-TokenId = Annotated[int, Meta(ge=0)]
+NotNegative = Annotated[int, Meta(ge=0)]
 Rate = Annotated[float, Meta(ge=0.0, lt=1.0)]

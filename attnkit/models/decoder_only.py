@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from attnkit import _core, nn, ops
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad, tensor
-from attnkit.decoding.protocol import StepOutput
+from attnkit.decoding.protocol import Projection, StepOutput
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
 from attnkit.models.transformer import LossOutput
 from attnkit.text.vocabulary import BOS, EOS
@@ -52,6 +53,9 @@ class DecoderOnly(nn.Module):
         """In tokens, bos included."""
         return self.config.max_length
 
+    def matrices(self) -> Iterator[Tensor]:
+        yield self.output_weight
+
     @property
     def output_weight(self) -> Tensor:
         """[V, d_model]."""
@@ -89,43 +93,33 @@ class DecoderOnly(nn.Module):
 
     def start(self, source_ids: np.ndarray, source_offsets: np.ndarray) -> DecoderOnlyState:
         """A state of one row a text; of the source only the number of texts counts."""
-        return DecoderOnlyState(len(source_offsets) - 1, self.config.layers, 2 * self.config.d_model)
+        texts = len(source_offsets) - 1
+        no_source = tensor(np.zeros((0, 2 * self.config.d_model), dtype=np.float32))
+        return DecoderOnlyState(_core.DecoderState([no_source] * self.config.layers, np.zeros(texts + 1, np.int32)))
 
     def step(self, state: DecoderOnlyState, ids: np.ndarray, attention: bool = False) -> StepOutput:
-        """Feeds the last token of every row → log-probabilities of the next [rows, V]; `attention` is for models with a
-        source, and must be False."""
+        """Feeds the last token of every row → the next token's projection; `attention` is for models with a source, and
+        must be False."""
         if attention:
             raise ValueError("[decode] expected attention=False: a language model has no source to attend to")
         with no_grad():
-            state.grow()
-            x = self.embedding(ids, np.full(len(ids), state.position, dtype=np.int32))
-            x = self.layers.step(x, state.cache, state.position)
-            log_probs = ops.log_softmax(ops.linear(x, self.output_weight, self.output_bias)).numpy()
-        state.position += 1
-        return StepOutput(log_probs)
+            x = self.embedding.at(ids, state.decoder.position)
+            hidden = self.layers.step(x, state.decoder)
+        return StepOutput(projection=Projection(hidden, self.output_weight, self.output_bias))
 
 
 class DecoderOnlyState:
-    """The texts that are being written: `cache` [rows, layers, capacity, 2·d_model] holds the keys and values of their
-    tokens, filled up to `position`."""
+    """The texts that are being written: `decoder` holds the keys and values of their tokens."""
 
-    def __init__(self, rows: int, layers: int, width: int) -> None:
-        self.position = 0
-        self.cache = tensor(np.zeros((rows, layers, 16, width), dtype=np.float32))
+    __slots__ = ("decoder",)
+
+    def __init__(self, decoder: _core.DecoderState) -> None:
+        self.decoder = decoder
 
     @property
     def rows(self) -> int:
-        return self.cache.shape[0]
-
-    def grow(self) -> None:
-        """Makes room for one more token."""
-        rows, layers, capacity, width = self.cache.shape
-        if self.position < capacity:
-            return
-        larger = np.zeros((rows, layers, 2 * capacity, width), dtype=np.float32)
-        larger[:, :, :capacity] = self.cache.numpy()
-        self.cache = tensor(larger)
+        return self.decoder.rows
 
     def select(self, rows: np.ndarray) -> None:
         """New row i is old row rows[i]."""
-        self.cache = ops.gather_rows(self.cache, rows)
+        self.decoder.select(rows)

@@ -11,6 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from attnkit._tensor import Precision
 from attnkit.files import atomic_write
 from attnkit.models.config import Positive
 from attnkit.models.registry import ModelConfig, build_model, size_names
@@ -58,6 +59,35 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
 
 
+def map_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """`load_weights` without reading the file yet: float32 arrays lie in it, mapped privately, as long as they live.
+
+    Pages come in when they are looked at, and the system can drop them again. Raises what `load_weights` does.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"{path}: no such file; a model directory holds {CONFIG_FILE} and {WEIGHTS_FILE}")
+    try:
+        with safe_open(path, framework="numpy") as file:  # checks the header against the size of the file
+            names = list(file.keys())
+            mapped = np.memmap(path, np.uint8, mode="c")
+            begin = 8 + int.from_bytes(mapped[:8].tobytes(), "little")
+            header = json.loads(mapped[8:begin].tobytes())
+            entries = {name: header[name] for name in names}
+            return {
+                name: _array_in(mapped[begin:], entry) if entry["dtype"] == "F32" else file.get_tensor(name)
+                for name, entry in entries.items()
+            }
+    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
+
+
+def _array_in(data: np.ndarray, entry: dict[str, Any]) -> np.ndarray:
+    begin, end = entry["data_offsets"]
+    return data[begin:end].view(np.float32).reshape(entry["shape"])
+
+
 class _Config(msgspec.Struct):
     """The keys of config.json that every model has; others are sizes of this one, or for others to read."""
 
@@ -86,8 +116,11 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     return config
 
 
-def load_model(path: str | os.PathLike[str]) -> Any:
-    """The model of a directory, in evaluation mode. Raises FileNotFoundError or ValueError, naming the file."""
+def load_model(path: str | os.PathLike[str], precision: Precision | None = None) -> Any:
+    """The model of a directory, in evaluation mode. Raises FileNotFoundError or ValueError, naming the file.
+
+    With a precision, weights are packed now for products in it; else when each is first used.
+    """
     directory = Path(path)
     table = read_config(directory)
     try:
@@ -95,19 +128,21 @@ def load_model(path: str | os.PathLike[str]) -> Any:
         sizes = _sizes(config, table)
     except msgspec.ValidationError as error:
         raise ValueError(f"{directory / CONFIG_FILE}: {error}") from error
-    weights = load_weights(directory / WEIGHTS_FILE)
+    weights = map_weights(directory / WEIGHTS_FILE)
     # A configuration for a model far beyond its weights is refused before its memory is taken; one that is a little
     # beyond them is built, so that the message can name what is missing.
     limit = 4 * sum(array.size for array in weights.values())
     try:
         with skip_init(limit):
             model = build_model(config, *sizes)
-        model.load_state_dict(weights)
+        model.load_state_dict(weights, adopt=True)
     except InitLimitError as error:
         raise ValueError(f"{directory}: {CONFIG_FILE} describes a larger model than {WEIGHTS_FILE} holds") from error
     except (ValueError, MemoryError) as error:
         raise ValueError(f"{directory / WEIGHTS_FILE}: does not fit {CONFIG_FILE}: {error}") from error
     model.eval()
+    if precision is not None:
+        model.pack(precision)
     return model
 
 

@@ -12,12 +12,14 @@ from attnkit.models.captioner_config import CaptionerConfig
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
 from attnkit.models.han_config import HanConfig
+from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.models.vit_config import ViTConfig
 
 ModelConfig = (
     TransformerConfig
+    | RecurrentConfig
     | TransformerClassifierConfig
     | HanConfig
     | DecoderOnlyConfig
@@ -41,6 +43,11 @@ ENTRIES = (
     Entry(
         TransformerConfig,
         "attnkit.models.transformer:Transformer",
+        ("source_vocab_size", "target_vocab_size"),
+    ),
+    Entry(
+        RecurrentConfig,
+        "attnkit.models.recurrent:Recurrent",
         ("source_vocab_size", "target_vocab_size"),
     ),
     Entry(

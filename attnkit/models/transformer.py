@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from attnkit import _core, nn, ops
 from attnkit._core import Tensor
-from attnkit._tensor import no_grad, tensor
-from attnkit.decoding.protocol import StepOutput
+from attnkit._tensor import no_grad
+from attnkit.decoding.protocol import Projection, StepOutput
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.nn import init
 
@@ -84,6 +85,9 @@ class Transformer(nn.Module):
         """In tokens, bos included."""
         return self.config.max_length
 
+    def matrices(self) -> Iterator[Tensor]:
+        yield self.output_weight
+
     @property
     def output_weight(self) -> Tensor:
         """[V, d_model]."""
@@ -128,96 +132,33 @@ class Transformer(nn.Module):
         """Reads sources for decoding: a state of one row a sentence."""
         with no_grad():
             memory = self.encode(source_ids, source_offsets)
-            key_values = [layer.cross_attention.key_value(memory) for layer in self.decoder.layers]
-        return TransformerState(key_values, np.asarray(source_offsets, dtype=np.int32))
+            state = self.decoder.start(memory, np.asarray(source_offsets, dtype=np.int32))
+        return TransformerState(state, self.decoder.fuse())
 
     def step(self, state: TransformerState, ids: np.ndarray, attention: bool = False) -> StepOutput:
-        """Feeds the last token of every row → log-probabilities of the next [rows, V], attention [rows, source]."""
-        offsets = state.row_offsets()
-        weights = None
+        """Feeds the last token of every row → the next token's projection, and attention [rows, longest source]."""
         with no_grad():
-            state.grow()
-            positions = np.full(len(ids), state.position, dtype=np.int32)
-            x = self.target_embedding(ids, positions)
-            last = len(self.decoder.layers) - 1
-            for index, layer in enumerate(self.decoder.layers):
-                wanted = attention and index == last
-                x = layer.step(
-                    x,
-                    state.cache,
-                    index,
-                    state.position,
-                    offsets,
-                    state.key_values[index],
-                    state.source_offsets,
-                    wanted,
-                )
-                if wanted:
-                    x, weights = x
-            if self.decoder.last_norm is not None:
-                x = self.decoder.last_norm(x)
-            log_probs = ops.log_softmax(ops.linear(x, self.output_weight, self.output_bias)).numpy()
-        state.position += 1
-        return StepOutput(log_probs, None if weights is None else state.spread(weights.numpy(), self.decoder_heads))
+            x = self.target_embedding.at(ids, state.decoder.position)
+            hidden, weights = self.decoder.step(x, state.decoder, state.fused, attention)
+        return StepOutput(
+            attention=None if weights is None else weights.numpy(),
+            projection=Projection(hidden, self.output_weight, self.output_bias),
+        )
 
 
 class TransformerState:
-    """The hypotheses that are being written: keys and values of their tokens, and of the sources they share.
+    """The hypotheses that are being written: `decoder` holds the keys and values of their tokens and sources."""
 
-    `key_values`: for each layer [S, 2·d_model], by source; `source_of[r]` says which source row r belongs to, rising.
-    `cache`: [rows, layers, capacity, 2·d_model], filled up to `position`.
-    """
+    __slots__ = ("decoder", "fused")
 
-    def __init__(self, key_values: list[Tensor], source_offsets: np.ndarray) -> None:
-        self.key_values = key_values
-        self.source_offsets = source_offsets
-        self.source_of = np.arange(len(source_offsets) - 1)
-        self.position = 0
-        self._width = key_values[0].shape[1]
-        self.cache = self._new_cache(16)
+    def __init__(self, decoder: _core.DecoderState, fused: _core.DecoderStack | None) -> None:
+        self.decoder = decoder
+        self.fused = fused
 
     @property
     def rows(self) -> int:
-        return len(self.source_of)
-
-    def row_offsets(self) -> np.ndarray:
-        """The rows of each source as offsets, int32 [sources + 1]."""
-        return np.searchsorted(self.source_of, np.arange(len(self.source_offsets))).astype(np.int32)
-
-    def grow(self) -> None:
-        """Makes room for one more token."""
-        capacity = self.cache.shape[2]
-        if self.position < capacity:
-            return
-        before, self.cache = self.cache, self._new_cache(2 * capacity)
-        self.cache.numpy()[:, :, :capacity] = before.numpy()
+        return self.decoder.rows
 
     def select(self, rows: np.ndarray) -> None:
-        """New row i is old row rows[i]. Sources that lose their last row are dropped."""
-        if len(rows) == self.rows and np.array_equal(rows, np.arange(self.rows)):
-            return
-        self.cache = ops.gather_rows(self.cache, rows)
-        source_of = self.source_of[rows]
-        kept, self.source_of = np.unique(source_of, return_inverse=True)
-        if len(kept) < len(self.source_offsets) - 1:
-            self._keep_sources(kept)
-
-    def spread(self, weights: np.ndarray, heads: int) -> np.ndarray:
-        """Flat weights of a step as [rows, longest source], the mean over heads."""
-        lengths = np.diff(self.source_offsets)
-        result = np.zeros((self.rows, int(lengths.max(initial=0))), dtype=np.float32)
-        row = begin = 0
-        for count, length in zip(np.bincount(self.source_of, minlength=len(lengths)), lengths, strict=True):
-            end = begin + heads * count * length
-            result[row : row + count, :length] = weights[begin:end].reshape(heads, count, length).mean(axis=0)
-            row, begin = row + count, end
-        return result
-
-    def _new_cache(self, capacity: int) -> Tensor:
-        return tensor(np.zeros((self.rows, len(self.key_values), capacity, self._width), dtype=np.float32))
-
-    def _keep_sources(self, kept: np.ndarray) -> None:
-        begins, lengths = self.source_offsets[:-1][kept], np.diff(self.source_offsets)[kept]
-        self.source_offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
-        tokens = np.repeat(begins - self.source_offsets[:-1], lengths) + np.arange(self.source_offsets[-1])
-        self.key_values = [ops.gather_rows(key_value, tokens) for key_value in self.key_values]
+        """New row i is old row rows[i]."""
+        self.decoder.select(rows)

@@ -70,6 +70,6 @@ def _first_rows(flat: np.ndarray, offsets: np.ndarray, heads: int) -> np.ndarray
     rows, begin = [], 0
     for n in np.diff(offsets):
         block = flat[begin : begin + heads * n * n].reshape(heads, n, n)
-        rows.append(block[:, 0].mean(axis=0))
+        rows.append(block[:, :1].mean(axis=0).reshape(n))
         begin += block.size
     return np.concatenate([np.zeros(0, np.float32), *rows]).astype(np.float32)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from attnkit.models.config import Positive, Rate, TokenId
+from attnkit.models.config import NotNegative, Positive, Rate
 from attnkit.text.vocabulary import BOS, EOS
 
 
@@ -68,10 +68,10 @@ class TransformerConfig(
     max_length: Positive = 1024
     """Longest source and target, in tokens."""
 
-    bos_id: TokenId = BOS
+    bos_id: NotNegative = BOS
     """What the decoder reads first. A converted model keeps its own."""
 
-    eos_id: TokenId = EOS
+    eos_id: NotNegative = EOS
     """The token that ends a target. A converted model keeps its own."""
 
     def __post_init__(self) -> None:

@@ -29,6 +29,7 @@ from attnkit.nn.dropout import Dropout
 from attnkit.nn.embedding import Embedding
 from attnkit.nn.feature_attention import FeatureAttention
 from attnkit.nn.linear import Linear
+from attnkit.nn.lstmn import LSTMN
 from attnkit.nn.module import Module, ModuleList
 from attnkit.nn.normalisation import BatchNorm2d, LayerNorm
 from attnkit.nn.pooling import AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
@@ -54,6 +55,7 @@ from attnkit.nn.transformer import (
 __all__ = [
     "GRU",
     "LSTM",
+    "LSTMN",
     "RNN",
     "AdditiveScore",
     "Attended",

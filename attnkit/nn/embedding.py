@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from attnkit import ops
+from attnkit import _core, ops
 from attnkit._core import Tensor
 from attnkit.nn import init
 from attnkit.nn.module import Module
@@ -37,6 +37,13 @@ class Embedding(Module):
             raise ValueError("[embedding] expected position_ids, since this embedding has positions")
         longest = int(position_ids.max()) + 1 if len(position_ids) else 1
         return ops.embedding(ids, self.weight, self.scale, self.positions.table(longest), position_ids, dropout)
+
+    def at(self, ids: np.ndarray, position: int) -> Tensor:
+        """Of a step of decoding: ids int32 [rows], all at one position → [rows, width]."""
+        if self.positions is None:
+            return _core.embedding(ids, self.weight, self.scale, None, None, 0.0)
+        places = np.full(len(ids), position, np.int32)
+        return _core.embedding(ids, self.weight, self.scale, self.positions.table(position + 1), places, 0.0)
 
     def extra_repr(self) -> str:
         return f"{self.weight.shape[0]}, {self.weight.shape[1]}, scale={self.scale:g}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from attnkit import ops
 from attnkit._core import Tensor
 from attnkit.nn import init
@@ -24,6 +26,9 @@ class Linear(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.linear(x, self.weight, self.bias, self.activation)
+
+    def matrices(self) -> Iterator[Tensor]:
+        yield self.weight
 
     def extra_repr(self) -> str:
         out_features, in_features = self.weight.shape

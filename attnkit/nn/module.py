@@ -7,7 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from attnkit import _core
 from attnkit._core import Tensor
+from attnkit._tensor import float_array
 
 
 class Module:
@@ -100,8 +102,11 @@ class Module:
         """A copy of every parameter and buffer, by name."""
         return {name: tensor.numpy(writable=False).copy() for name, tensor in self._state().items()}
 
-    def load_state_dict(self, state: Mapping[str, np.ndarray]) -> None:
-        """Copies arrays into parameters and buffers. Raises ValueError unless names and shapes are exactly theirs."""
+    def load_state_dict(self, state: Mapping[str, np.ndarray], adopt: bool = False) -> None:
+        """Copies arrays into parameters and buffers. Raises ValueError unless names and shapes are exactly theirs.
+
+        With `adopt`, float32 arrays become the parameters' memory: nobody else may write to them from then on.
+        """
         own = self._state()
         missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
         if missing or unexpected:
@@ -112,7 +117,21 @@ class Module:
                     f"[load_state_dict] expected {name} of shape {list(tensor.shape)}, got {list(state[name].shape)}"
                 )
         for name, tensor in own.items():
-            tensor.copy_(np.ascontiguousarray(state[name], dtype=np.float32))
+            array = float_array(state[name])
+            if adopt:
+                tensor.adopt_(array)
+            else:
+                tensor.copy_(array)
+
+    def matrices(self) -> Iterator[Tensor]:
+        """The weights [N, K] that this module itself multiplies by, for packing them ahead."""
+        yield from ()
+
+    def pack(self, precision: str) -> None:
+        """Packs the weights of this module and all below it for products in this precision, before they are needed."""
+        for module in self.modules():
+            for weight in module.matrices():
+                _core.pack(weight, precision)
 
     def train(self, mode: bool = True) -> Module:
         """Switches dropout on (or off) in this module and all below it."""

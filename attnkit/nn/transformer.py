@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from attnkit import ops
-from attnkit._core import Tensor
+from attnkit._core import DecoderStack, DecoderState, Tensor
 from attnkit.nn.attention import MultiHeadAttention
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module, ModuleList
@@ -91,10 +91,10 @@ class TransformerEncoderLayer(Sublayers):
         x = self._rest(x, attended, offsets)
         return (x, weights) if return_weights else x
 
-    def step(self, x: Tensor, cache: Tensor, layer: int, position: int) -> Tensor:
+    def step(self, x: Tensor, state: DecoderState, layer: int) -> Tensor:
         """One new token a row, causally: x [rows, d_model] → [rows, d_model]."""
         read = self.before(self.attention_norm, x)
-        return self._rest(x, self.attention.step(read, cache, layer, position))
+        return self._rest(x, self.attention.step(read, state, layer))
 
     def _rest(self, x: Tensor, attended: Tensor, offsets: np.ndarray | None = None) -> Tensor:
         x = self._residual(self.attention_norm, x, attended, offsets)
@@ -140,33 +140,24 @@ class TransformerDecoderLayer(Sublayers):
         """memory [S, d_model]. With return_weights also the flat cross-attention weights."""
         read = self.before(self.self_attention_norm, x)
         x = self.after(self.self_attention_norm, x, self.self_attention(read, offsets, causal=True))
-        return self._rest(x, offsets, self.cross_attention.key_value(memory), memory_offsets, return_weights)
-
-    def step(
-        self,
-        x: Tensor,
-        cache: Tensor,
-        layer: int,
-        position: int,
-        offsets: np.ndarray,
-        memory_key_value: Tensor,
-        memory_offsets: np.ndarray,
-        return_weights: bool = False,
-    ) -> Any:
-        """One new token a row: x [rows, d_model]; `offsets` groups the rows by sentence."""
-        read = self.before(self.self_attention_norm, x)
-        x = self.after(self.self_attention_norm, x, self.self_attention.step(read, cache, layer, position))
-        return self._rest(x, offsets, memory_key_value, memory_offsets, return_weights)
-
-    def _rest(
-        self, x: Tensor, offsets: np.ndarray, key_value: Tensor, memory_offsets: np.ndarray, return_weights: bool
-    ) -> Any:
-        query = self.cross_attention.query(self.before(self.cross_attention_norm, x))
-        attended = self.cross_attention.attend(query, key_value, offsets, memory_offsets, return_weights)
+        read = self.before(self.cross_attention_norm, x)
+        attended = self.cross_attention(read, offsets, memory, memory_offsets, return_weights=return_weights)
         attended, weights = attended if return_weights else (attended, None)
-        x = self.after(self.cross_attention_norm, x, attended)
-        x = self.after(self.feed_forward_norm, x, self.feed_forward(self.before(self.feed_forward_norm, x)))
+        x = self._feed(self.after(self.cross_attention_norm, x, attended))
         return (x, weights) if return_weights else x
+
+    def step(self, x: Tensor, state: DecoderState, layer: int, return_weights: bool = False) -> Any:
+        """One new token a row: x [rows, d_model]. With return_weights also those of the cross-attention."""
+        attended = self.self_attention.step(self.before(self.self_attention_norm, x), state, layer)
+        x = self.after(self.self_attention_norm, x, attended)
+        read = self.before(self.cross_attention_norm, x)
+        attended = self.cross_attention.step(read, state, layer, return_weights)
+        attended, weights = attended if return_weights else (attended, None)
+        x = self._feed(self.after(self.cross_attention_norm, x, attended))
+        return (x, weights) if return_weights else x
+
+    def _feed(self, x: Tensor) -> Tensor:
+        return self.after(self.feed_forward_norm, x, self.feed_forward(self.before(self.feed_forward_norm, x)))
 
 
 class TransformerEncoder(Module):
@@ -179,7 +170,8 @@ class TransformerEncoder(Module):
         self, layers: int, d_model: int, heads: int, ffn: int, stochastic_depth: float = 0.0, **options: Any
     ) -> None:
         super().__init__()
-        rates = [stochastic_depth * layer / max(1, layers - 1) for layer in range(layers)]
+        # Not a list: a hostile configuration may say any number of layers, and loading stops at the first too many.
+        rates = (stochastic_depth * layer / max(1, layers - 1) for layer in range(layers))
         self.layers = ModuleList(
             [TransformerEncoderLayer(d_model, heads, ffn, stochastic_depth=rate, **options) for rate in rates]
         )
@@ -196,11 +188,11 @@ class TransformerEncoder(Module):
         x = x if self.last_norm is None else self.last_norm(x)
         return (x, weights) if return_weights else x
 
-    def step(self, x: Tensor, cache: Tensor, position: int) -> Tensor:
-        """One new token a row, causally: x [rows, d_model]; cache [rows, layers, capacity, 2·d_model], filled up to
-        `position`."""
+    def step(self, x: Tensor, state: DecoderState) -> Tensor:
+        """One new token a row, causally: x [rows, d_model] → [rows, d_model]."""
+        state.advance()
         for index, layer in enumerate(self.layers):
-            x = layer.step(x, cache, index, position)
+            x = layer.step(x, state, index)
         return x if self.last_norm is None else self.last_norm(x)
 
 
@@ -227,3 +219,57 @@ class TransformerDecoder(Module):
                 weights.append(of_layer)
         x = x if self.last_norm is None else self.last_norm(x)
         return (x, weights) if return_weights else x
+
+    def start(self, memory: Tensor, memory_offsets: np.ndarray) -> DecoderState:
+        """What decoding of the sources starts from: memory [S, d_model], offsets int32 [B + 1]."""
+        return DecoderState([layer.cross_attention.key_value(memory) for layer in self.layers], memory_offsets)
+
+    def step(self, x: Tensor, state: DecoderState, fused: DecoderStack | None, return_weights: bool = False) -> Any:
+        """One new token a row: x [rows, d_model] → (states, weights of the last layer's cross-attention or None).
+
+        `fused` comes from `fuse`; None runs the layers one by one, which gives the same bits.
+        """
+        if fused is not None:
+            return fused.step(x, state, return_weights)
+        state.advance()
+        weights = None
+        last = len(self.layers) - 1
+        for index, layer in enumerate(self.layers):
+            x = layer.step(x, state, index, return_weights and index == last)
+            if return_weights and index == last:
+                x, weights = x
+        return x if self.last_norm is None else self.last_norm(x), weights
+
+    def fuse(self) -> DecoderStack | None:
+        """The whole stack for a step in one call, with the weights as they are now, packed for the present precision.
+
+        None where a layer is of another kind than those here.
+        """
+        if any(type(layer) is not TransformerDecoderLayer for layer in self.layers):
+            return None
+        first = self.layers[0]
+        return DecoderStack(
+            [_parts(layer) for layer in self.layers],
+            None if self.last_norm is None else _norm(self.last_norm),
+            first.norm == "pre",
+            first.self_attention.heads,
+            first.feed_forward.up.activation,
+        )
+
+
+def _parts(layer: TransformerDecoderLayer) -> tuple[Any, ...]:
+    """The weights of a layer in the order of their use."""
+
+    def linear(part: Linear) -> tuple[Tensor, Tensor | None]:
+        return part.weight, part.bias
+
+    itself, cross, feed = layer.self_attention, layer.cross_attention, layer.feed_forward
+    return (
+        linear(itself.projection), linear(itself.output), _norm(layer.self_attention_norm),
+        linear(cross.query), linear(cross.output), _norm(layer.cross_attention_norm),
+        linear(feed.up), linear(feed.down), _norm(layer.feed_forward_norm),
+    )  # fmt: skip
+
+
+def _norm(norm: LayerNorm) -> tuple[Tensor, Tensor, float]:
+    return norm.weight, norm.bias, norm.eps

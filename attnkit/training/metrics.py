@@ -2,8 +2,9 @@
 
 A training line has `step`, `epoch`, `loss` (as optimised, smoothed), `perplexity`, `gradient_norm` (mean, before
 clipping), `learning_rate`, `tokens` (so far), and the times `tokens_per_second` and `seconds`. A validation line has
-`step`, `epoch`, `validation_loss` (per token, unsmoothed) and what else the task measures, such as `bleu`. The last
-line of a finished run names the weights that became the model (`final`, `final_steps`) and has their figures.
+`step`, `epoch`, `validation_loss` (per token, unsmoothed) and what else the task measures, such as `bleu`. Where the
+task has one label for a document or an image, read that for "token". The last line of a finished run names the weights
+that became the model (`final`, `final_steps`) and has their figures.
 """
 
 from __future__ import annotations

@@ -13,10 +13,11 @@ Mode = Literal["auto", "rich", "plain", "none"]
 @dataclass(frozen=True, slots=True)
 class Position:
     """How far a run is. fraction: of the nearest limit, in [0, 1]; remaining: seconds until it. None where there is no
-    limit, or no telling yet."""
+    limit, or no telling yet. unit: what is counted on the way."""
 
     fraction: float | None
     remaining: float | None
+    unit: str = "tokens"
 
 
 class Reporter(Protocol):
@@ -115,7 +116,7 @@ def describe(figures: Mapping[str, Any], position: Position) -> str:
         f"loss {figures['loss']:.3f}",
         f"norm {figures['gradient_norm']:.2f}",
         f"lr {figures['learning_rate']:.3g}",
-        f"{figures['tokens_per_second']:,.0f} tokens/s",
+        f"{figures['tokens_per_second']:,.0f} {position.unit}/s",
     ]
     if position.remaining is not None:
         parts.append(f"ETA {duration(position.remaining)}")

@@ -56,7 +56,10 @@ class Batches(Protocol):
 
 
 class Task(Protocol):
-    """One thing that a model can learn."""
+    """One thing that a model can learn.
+
+    A task whose labels are not tokens says in an attribute `unit` what they are, such as "documents", for the log.
+    """
 
     @property
     def model(self) -> Module: ...

@@ -220,10 +220,11 @@ class Trainer:
             shares.append((data.epoch + data.index / len(data)) / config.max_epochs)
         if config.max_minutes:
             shares.append(state.seconds / (60 * config.max_minutes))
+        unit: str = getattr(self._task, "unit", "tokens")
         if not shares:
-            return Position(None, None)
+            return Position(None, None, unit)
         fraction = min(1.0, max(shares))
-        return Position(fraction, state.seconds * (1 - fraction) / fraction)
+        return Position(fraction, state.seconds * (1 - fraction) / fraction, unit)
 
     def _not_finite(self, what: str, batches: list[TrainingBatch]) -> NonFiniteError:
         indices = np.concatenate([batch.indices for batch in batches])

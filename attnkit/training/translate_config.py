@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import msgspec
 
+from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.text.config import DataConfig, TokenizerConfig
 from attnkit.text.vocabulary import BOS, EOS
 from attnkit.training.config import DecodingConfig, TrainingConfig
 
-TranslationModelConfig = TransformerConfig
+TranslationModelConfig = TransformerConfig | RecurrentConfig
 """The models that translate; `type` chooses."""
 
 
@@ -34,7 +35,7 @@ class TranslateConfig(
     """How it is evaluated."""
 
     def __post_init__(self) -> None:
-        if (self.model.bos_id, self.model.eos_id) != (BOS, EOS):
+        if isinstance(self.model, TransformerConfig) and (self.model.bos_id, self.model.eos_id) != (BOS, EOS):
             raise ValueError(f"model.bos_id, model.eos_id: expected {BOS} and {EOS}, as the tokenizers have them")
         validated = bool(self.data.builtin or self.data.validation)
         if not validated and (self.training.patience or self.training.final == "best"):

@@ -27,8 +27,8 @@ std::string ToString(const Shape& shape) {
 
 Storage::Storage(int64_t size) : data_(static_cast<float*>(Allocate(size * sizeof(float)))), size_(size) {}
 
-Storage::Storage(float* data, int64_t size, std::function<void()> release)
-    : data_(data), size_(size), release_(std::move(release)), exposed_(true) {}
+Storage::Storage(float* data, int64_t size, std::function<void()> release, bool constant)
+    : data_(data), size_(size), release_(std::move(release)), exposed_(!constant) {}
 
 Storage::~Storage() {
   if (release_) {
@@ -118,6 +118,11 @@ Tensor Tensor::Clone() const {
 void Tensor::CopyFrom(const float* source) {
   std::memcpy(data(), source, size() * sizeof(float));
   storage().Touch();
+}
+
+void Tensor::Adopt(float* data, std::function<void()> release) {
+  impl_->storage = std::make_shared<Storage>(data, size(), std::move(release), true);
+  impl_->offset = 0;
 }
 
 void Tensor::set_requires_grad(bool value) {

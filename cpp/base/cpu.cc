@@ -31,11 +31,12 @@ bool AmxPermitted() {
 #endif
 }
 
-bool CpuHasAmxBf16() {
+// Every CPU with the tiles multiplies bf16 and int8.
+bool CpuHasAmx() {
   unsigned a, b, c, d;
   if (!__get_cpuid_count(7, 0, &a, &b, &c, &d)) return false;
-  const bool bf16 = d & (1u << 22), tile = d & (1u << 24);
-  return bf16 && tile && AmxPermitted();
+  const bool bf16 = d & (1u << 22), tile = d & (1u << 24), int8 = d & (1u << 25);
+  return bf16 && tile && int8 && AmxPermitted();
 }
 
 Isa DetectIsa() {
@@ -52,7 +53,7 @@ Isa DetectIsa() {
                       __builtin_cpu_supports("avx512cd");
   if (!avx512) return Isa::kAvx2;
   if (!__builtin_cpu_supports("avx512bf16")) return Isa::kAvx512;
-  return CpuHasAmxBf16() ? Isa::kAmx : Isa::kAvx512Bf16;
+  return CpuHasAmx() ? Isa::kAmx : Isa::kAvx512Bf16;
 }
 
 #else

@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <exception>
 #include <fstream>
+#include <limits>
 #include <sstream>
 #include <string>
 #include <thread>
@@ -19,6 +20,7 @@ namespace attnkit {
 namespace {
 
 std::atomic<int> thread_count{0};  // 0 until first used
+thread_local int limit_here = std::numeric_limits<int>::max();
 
 // A forked child has none of its parent's OpenMP threads, and libgomp would wait for them for ever: it runs serially.
 std::atomic<bool> forked_child{false};
@@ -108,7 +110,12 @@ int ThreadCount() {
     count = DefaultThreadCount();
     thread_count.store(count, std::memory_order_relaxed);
   }
-  return count;
+  return std::min(count, limit_here);
+}
+
+void LimitThreadsHere(int count) {
+  ATTNKIT_CHECK(count >= 1, "[threads] expected a limit of at least 1, got ", count);
+  limit_here = count;
 }
 
 void SetThreadCount(int count) {

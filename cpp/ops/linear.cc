@@ -63,7 +63,7 @@ Tensor Linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
     pre = Tensor(shape);
     epilogue.pre_activation = pre.data();
   }
-  const kernels::Precision precision = MatmulPrecision();
+  const kernels::Precision precision = WeightPrecision(record);
   const int64_t rows = x.rows();
   kernels::Gemm(x.data(), in_features, 1, rows, *weight.Packed(true, precision), y.data(), out_features, epilogue);
   if (record) {

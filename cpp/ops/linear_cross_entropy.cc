@@ -66,8 +66,8 @@ LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& 
   CheckShapes(hidden, weight, bias, labels);
   const int64_t tokens = hidden.dim(0), width = hidden.dim(1), vocabulary = weight.dim(0);
   const int64_t block = BlockRows(vocabulary);
-  const kernels::Precision precision = MatmulPrecision();
   const bool record = NeedsGrad({hidden, weight, bias});
+  const kernels::Precision precision = WeightPrecision(record);
 
   LinearCrossEntropyResult result;
   result.tokens = CountLabels(labels, options.ignore_index);

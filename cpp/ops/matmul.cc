@@ -68,7 +68,7 @@ Tensor MatMul(const Tensor& left, const Tensor& right) {
   const Shape leading = BroadcastLeading(left, right);
   const Tensor a = BroadcastTo(left, WithMatrix(leading, left.dim(-2), left.dim(-1)));
   const Tensor b = BroadcastTo(right, WithMatrix(leading, right.dim(-2), right.dim(-1)));
-  const kernels::Precision precision = MatmulPrecision();
+  const kernels::Precision precision = ActivationPrecision();
   Tensor out = BatchedProduct(a, false, b, false, precision);
   if (NeedsGrad({a, b})) {
     const bool need_a = a.requires_grad(), need_b = b.requires_grad();

@@ -126,7 +126,7 @@ std::vector<Tensor> RecurrentBackward(const Saved& s, const Upstream& dy) {
 void RecurrentForward(Saved& s, const Inputs& inputs, bool record, RecurrentResult& result) {
   const RecurrentShape& shape = s.shape;
   const int64_t tokens = shape.tokens(), states = shape.directions * shape.hidden;
-  s.precision = MatmulPrecision();
+  s.precision = WeightPrecision(record);
   s.weight = inputs.weight, s.bias = inputs.bias;
   s.state = inputs.state ? inputs.state.Detach() : Tensor(), s.cell = inputs.cell ? inputs.cell.Detach() : Tensor();
   s.need_state = inputs.state.requires_grad(), s.need_cell = inputs.cell.requires_grad();

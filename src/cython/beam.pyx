@@ -2,8 +2,9 @@
 # cython: language_level=3, boundscheck=False, wraparound=False, cdivision=True, initializedcheck=False
 """The bookkeeping of text search, for a whole batch a call: constraints, beams, finished hypotheses, sampling.
 
-A step is `constrain` (edits the model's log-probabilities in place), then candidates for every row (the top k, or one
-`sample`), then `extend`. Nothing here looks across sentences, scores are summed in float64 in the order of the tokens,
+A step is the rules of the search, then candidates for every row, then `extend`. Where the model's output layer gives the
+best tokens alone, `ask` says what it needs to know and `settle` takes the answer; where all log-probabilities are there,
+`constrain` applies the same rules to them in place, and the candidates are the top k or one `sample`. Nothing here looks across sentences, scores are summed in float64 in the order of the tokens,
 and ties go to the lower row and then the lower token: a sentence's result does not depend on its batch.
 """
 
@@ -48,6 +49,7 @@ cdef class Search:
     cdef readonly int step  # tokens written so far by every live hypothesis
     cdef readonly int rows  # live hypotheses
     cdef readonly int sentences  # sentences that have live hypotheses
+    cdef readonly bint moved  # the last `extend` did not leave every row in its place
     cdef readonly int candidates  # that `extend` needs of each row to lose nothing
     cdef int beam, nbest, eos, min_length, ngram
     cdef double alpha
@@ -59,6 +61,10 @@ cdef class Search:
     cdef float[::1] eos_log_probs
     cdef double[::1] forbidden  # the probability of the tokens that a row may not write, by which it is renormalised
     cdef uint8_t[::1] cut
+    # The rules for row r: the tokens ids[asked[r] : asked[r + 1]], rising, of which the excluded may not be written; and
+    # the one token that it must write, or -1.
+    cdef int32_t[::1] asked, ids, forced
+    cdef uint8_t[::1] excluded
     cdef int32_t[:, ::1] tokens, next_tokens, trail, next_trail  # trail: the row that wrote each token
     # Finished hypotheses: place p of sentence b is row b * beam + p.
     cdef int32_t[::1] finished, done_lengths
@@ -76,7 +82,7 @@ cdef class Search:
         # Where one hypothesis is followed, its best continuation decides by either rule.
         self.candidates = 2 * beam if refill and beam > 1 else beam
         self.max_lengths, self.prefix_ids, self.prefix_offsets = max_lengths, prefix_ids, prefix_offsets
-        self.suppressed = suppressed
+        self.suppressed = np.unique(suppressed)
         self.step, self.rows, self.sentences = 0, batch, batch
         self.active = np.arange(batch, dtype=np.int32)
         self.first = np.arange(batch + 1, dtype=np.int32)
@@ -87,6 +93,7 @@ cdef class Search:
         self.eos_log_probs = np.zeros(capacity, np.float32)
         self.forbidden = np.zeros(capacity)
         self.cut, self.done_cut = np.zeros((2, capacity), np.uint8)
+        self.asked, self.forced = np.zeros((2, capacity + 1), np.int32)
         self.tokens, self.next_tokens, self.trail, self.next_trail = np.empty((4, capacity, width), np.int32)
         self.done_tokens, self.done_trail = np.empty((2, capacity, width), np.int32)
         self.done_lengths = np.zeros(capacity, np.int32)
@@ -100,6 +107,38 @@ cdef class Search:
         """The sentence of each live row, [rows]."""
         return np.repeat(self.active[: self.sentences], np.diff(self.first[: self.sentences + 1]))
 
+    def ask(self):
+        """What `settle` must be told besides the best tokens: (offsets [rows + 1], ids, excluded).
+
+        ids[offsets[r] : offsets[r + 1]], rising, are tokens of row r whose log-probabilities are asked for; those that are
+        `excluded` may not be among its candidates.
+        """
+        self._make_rules()
+        count = self.asked[self.rows]
+        return (np.asarray(self.asked[: self.rows + 1]), np.asarray(self.ids[:count]),
+                np.asarray(self.excluded[:count]))
+
+    def settle(self, float[:, ::1] values, int32_t[:, ::1] indices, const float[::1] asked_values):
+        """Takes the answer to `ask`: the best tokens of each row [rows, k] (edited where one is forced), and the values.
+
+        Returns a sentence whose log-probabilities are NaN, or -1.
+        """
+        if values.shape[0] != self.rows or asked_values.shape[0] != self.asked[self.rows]:
+            raise ValueError(f"[decode] expected candidates of {self.rows} rows, got {values.shape[0]}")
+        cdef int i, row, bad = -1
+        cdef Py_ssize_t c
+        with nogil:
+            for i in range(self.sentences):
+                for row in range(self.first[i], self.first[i + 1]):
+                    if not self._note(self.active[i], row, &asked_values[0] + self.asked[row], indices[row, 0]):
+                        bad = self.active[i]
+                    elif self.forced[row] >= 0:
+                        values[row, 0] = self._forced_value(self.active[i], row, &asked_values[0] + self.asked[row])
+                        indices[row, 0] = self.forced[row]
+                        for c in range(1, values.shape[1]):
+                            values[row, c] = -INFINITY
+        return bad
+
     def constrain(self, float[:, ::1] log_probs):
         """Sets what a row may not write to -inf, in place; log_probs [rows, V].
 
@@ -107,43 +146,77 @@ cdef class Search:
         """
         if log_probs.shape[0] != self.rows:
             raise ValueError(f"[decode] expected log_probs of {self.rows} rows, got {log_probs.shape[0]}")
-        cdef int i, row, bad = -1
+        self._make_rules()
+        cdef float[::1] values = np.empty(max(1, self.ids.shape[0]), np.float32)
+        cdef int i, row, best, j, bad = -1
+        cdef float value
         with nogil:
             for i in range(self.sentences):
                 for row in range(self.first[i], self.first[i + 1]):
-                    if isnan(log_probs[row, self.eos]):  # a row of a softmax is NaN as a whole
+                    for j in range(self.asked[row], self.asked[row + 1]):
+                        values[j] = log_probs[row, self.ids[j]]
+                    # Only a row that has come to its limit wants to know its best token.
+                    best = argmax(&log_probs[row, 0], log_probs.shape[1]) if self.forced[row] == self.eos else -1
+                    if not self._note(self.active[i], row, &values[0] + self.asked[row], best):
                         bad = self.active[i]
+                    elif self.forced[row] >= 0:
+                        value = self._forced_value(self.active[i], row, &values[0] + self.asked[row])
+                        force(&log_probs[row, 0], log_probs.shape[1], self.forced[row], value)
                     else:
-                        self._constrain_row(self.active[i], row, &log_probs[row, 0], log_probs.shape[1])
+                        for j in range(self.asked[row], self.asked[row + 1]):
+                            if self.excluded[j]:
+                                log_probs[row, self.ids[j]] = -INFINITY
         return bad
 
-    cdef void _constrain_row(self, int sentence, int row, float* log_probs, Py_ssize_t vocabulary) noexcept nogil:
+    cdef _make_rules(self):
+        cdef int most = self.suppressed.shape[0] + 2 + (self.step if self.ngram > 0 else 0)
+        cdef int i, row
+        self.ids = np.empty(self.rows * most, np.int32)
+        self.excluded = np.empty(self.rows * most, np.uint8)
+        with nogil:
+            for i in range(self.sentences):
+                for row in range(self.first[i], self.first[i + 1]):
+                    self.asked[row + 1] = self.asked[row]
+                    self._make_rules_of(self.active[i], row)
+
+    cdef void _make_rules_of(self, int sentence, int row) noexcept nogil:
         cdef int prefix = self.prefix_offsets[sentence], prefix_end = self.prefix_offsets[sentence + 1]
         cdef int i
-        self.eos_log_probs[row] = log_probs[self.eos]
-        self.cut[row] = 0
-        self.forbidden[row] = 0.0
+        self.forced[row] = -1
         if prefix + self.step < prefix_end:
-            force(log_probs, vocabulary, self.prefix_ids[prefix + self.step])
-        elif self.step >= self.max_lengths[sentence]:
-            # The output is cut unless the model would have ended here by itself.
-            self.cut[row] = argmax(log_probs, vocabulary) != self.eos
-            force(log_probs, vocabulary, self.eos)
-            if self.refill:
-                log_probs[self.eos] = 0.0
+            self.forced[row] = self.prefix_ids[prefix + self.step]
+            self._ask_for(row, self.forced[row], 0)
+            self._ask_for(row, self.eos, 0)
+        elif self._at_limit(sentence):
+            self.forced[row] = self.eos
+            self._ask_for(row, self.eos, 0)
         else:
             for i in range(self.suppressed.shape[0]):
-                self._forbid(row, log_probs, self.suppressed[i])
-            if self.step < self.min_length:
-                self._forbid(row, log_probs, self.eos)
+                self._ask_for(row, self.suppressed[i], 1)
+            self._ask_for(row, self.eos, self.step < self.min_length)
             if self.ngram > 0:
-                self._block_repeats(row, log_probs)
+                self._forbid_repeats(row)
 
-    cdef void _forbid(self, int row, float* log_probs, int32_t token) noexcept nogil:
-        self.forbidden[row] += exp(log_probs[token])  # nothing, where it has been forbidden before
-        log_probs[token] = -INFINITY
+    cdef bint _at_limit(self, int sentence) noexcept nogil:
+        cdef int prefix_length = self.prefix_offsets[sentence + 1] - self.prefix_offsets[sentence]
+        return self.step >= self.max_lengths[sentence] and self.step >= prefix_length
 
-    cdef void _block_repeats(self, int row, float* log_probs) noexcept nogil:
+    cdef void _ask_for(self, int row, int32_t token, bint excluded) noexcept nogil:
+        """Adds a token to the last row of the rules, in its place; a token is asked for once."""
+        cdef int place = self.asked[row + 1], j
+        while place > self.asked[row] and self.ids[place - 1] > token:
+            place -= 1
+        if place > self.asked[row] and self.ids[place - 1] == token:
+            self.excluded[place - 1] |= excluded
+            return
+        for j in range(self.asked[row + 1], place, -1):
+            self.ids[j] = self.ids[j - 1]
+            self.excluded[j] = self.excluded[j - 1]
+        self.ids[place] = token
+        self.excluded[place] = excluded
+        self.asked[row + 1] += 1
+
+    cdef void _forbid_repeats(self, int row) noexcept nogil:
         """Forbids each token that would complete an n-gram of the history a second time."""
         cdef const int32_t* history = &self.tokens[row, 0]
         cdef int context = self.ngram - 1
@@ -153,7 +226,29 @@ cdef class Search:
                 if history[start + i] != history[self.step - context + i]:
                     break
             else:
-                self._forbid(row, log_probs, history[start + context])
+                self._ask_for(row, history[start + context], 1)
+
+    cdef bint _note(self, int sentence, int row, const float* values, int best) noexcept nogil:
+        """Keeps what `extend` needs to know of a row: `values` of the tokens asked for, its best token. False for NaN."""
+        cdef int i, first = self.asked[row]
+        self.forbidden[row] = 0.0
+        for i in range(self.asked[row + 1] - first):
+            if self.ids[first + i] == self.eos:
+                self.eos_log_probs[row] = values[i]
+            if self.excluded[first + i]:
+                self.forbidden[row] += exp(values[i])
+        # The output is cut unless the model would have ended here by itself.
+        self.cut[row] = self._at_limit(sentence) and best != self.eos
+        return not isnan(self.eos_log_probs[row])  # a row of a softmax is NaN as a whole
+
+    cdef float _forced_value(self, int sentence, int row, const float* values) noexcept nogil:
+        cdef int i, first = self.asked[row]
+        if self.refill and self._at_limit(sentence):
+            return 0.0
+        for i in range(self.asked[row + 1] - first):
+            if self.ids[first + i] == self.forced[row]:
+                return max(values[i], -FLT_MAX)  # forced even where the model finds it impossible
+        return -FLT_MAX
 
     def extend(self, const float[:, ::1] values, const int32_t[:, ::1] indices):
         """Moves every sentence on by one token, and returns the parent row of every row that lives on.
@@ -163,7 +258,7 @@ cdef class Search:
         """
         if values.shape[0] != self.rows or indices.shape[0] != self.rows or values.shape[1] != indices.shape[1]:
             raise ValueError(f"[decode] expected candidates of {self.rows} rows, got {values.shape[0]}")
-        cdef int i, sentence, rows, live_rows = 0, live_sentences = 0
+        cdef int i, sentence, rows, live_rows = 0, live_sentences = 0, before = self.rows
         with nogil:
             if self.renormalize:
                 for i in range(self.rows):
@@ -178,6 +273,9 @@ cdef class Search:
                     live_sentences += 1
                     live_rows += rows
             self.first[live_sentences] = live_rows
+            self.moved = live_rows != before
+            for i in range(live_rows):
+                self.moved |= self.parents[i] != i
         self.sentences, self.rows = live_sentences, live_rows
         self.step += 1
         self.totals, self.next_totals = self.next_totals, self.totals
@@ -285,9 +383,8 @@ cdef class Search:
         )
 
 
-cdef void force(float* log_probs, Py_ssize_t vocabulary, int32_t token) noexcept nogil:
-    """Leaves `token` alone possible, at its own log-probability."""
-    cdef float value = max(log_probs[token], -FLT_MAX)  # forced even where the model finds it impossible
+cdef void force(float* log_probs, Py_ssize_t vocabulary, int32_t token, float value) noexcept nogil:
+    """Leaves `token` alone possible."""
     cdef Py_ssize_t i
     for i in range(vocabulary):
         log_probs[i] = -INFINITY

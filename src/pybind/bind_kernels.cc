@@ -33,12 +33,14 @@ FloatArray GemmArrays(const FloatArray& a, const FloatArray& b, const std::strin
   return c;
 }
 
-FloatArray GemmAmxEmulated(const FloatArray& a, const FloatArray& b) {
+FloatArray GemmAmxEmulated(const FloatArray& a, const FloatArray& b, const std::string& precision) {
   const MatrixView x = ViewOf(a, false), y = ViewOf(b, false);
   ATTNKIT_CHECK(x.columns == y.rows, "[gemm] expected b of ", x.columns, " rows, got ", y.rows);
   FloatArray c(std::vector<int64_t>{x.rows, y.columns});
-  kernels::GemmAmxEmulated(x.data, x.row_stride, x.column_stride, y.data, y.row_stride, y.column_stride, x.rows,
-                           y.columns, x.columns, c.mutable_data(), y.columns);
+  auto* gemm =
+      ParsePrecision(precision) == kernels::Precision::kInt8 ? &kernels::GemmInt8AmxEmulated : &kernels::GemmAmxEmulated;
+  gemm(x.data, x.row_stride, x.column_stride, y.data, y.row_stride, y.column_stride, x.rows, y.columns, x.columns,
+       c.mutable_data(), y.columns);
   return c;
 }
 
@@ -85,7 +87,7 @@ void BindKernels(py::module_& m) {
   using Unlocked = py::call_guard<py::gil_scoped_release>;
   m.def("gemm", &GemmArrays, py::arg("a"), py::arg("b"), py::arg("precision") = "fp32", py::arg("trans_a") = false,
         py::arg("trans_b") = false);
-  m.def("gemm_amx_emulated", &GemmAmxEmulated, py::arg("a"), py::arg("b"));
+  m.def("gemm_amx_emulated", &GemmAmxEmulated, py::arg("a"), py::arg("b"), py::arg("precision") = "bf16");
   m.def("top_k", &TopK, py::arg("x"), py::arg("k"));
   m.def("adam_step", &AdamStep);
   m.def("sum_of_squares", &SumOfSquares, Unlocked());

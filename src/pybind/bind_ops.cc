@@ -135,7 +135,6 @@ void BindOps(py::module_& m) {
   m.def("linear_cross_entropy", &LinearCrossEntropy);
   m.def("attention", &Attention);
   m.def("packed_attention", &PackedAttention);
-  m.def("cached_attention", &ops::CachedAttention, Unlocked());
 }
 
 }  // namespace attnkit::python

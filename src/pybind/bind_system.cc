@@ -45,6 +45,7 @@ void BindSystem(py::module_& m) {
   m.def("cpu_info", &CpuInfo);
   m.def("get_num_threads", &ThreadCount);
   m.def("set_num_threads", &SetThreadCount, py::arg("count"));
+  m.def("limit_threads_here", &LimitThreadsHere, py::arg("count"));
   m.def("memory_stats", &MemoryStats);
   m.def("trim_memory", &TrimCache);
   m.def("manual_seed", &ManualSeed, py::arg("seed"));

@@ -42,6 +42,20 @@ void CopyInto(Tensor& tensor, const FloatArray& array) {
   tensor.CopyFrom(array.data());
 }
 
+void AdoptArray(Tensor& tensor, const FloatArray& array) {
+  ATTNKIT_CHECK(ShapeOf(array) == tensor.shape(), "[adopt_] expected shape ", ToString(tensor.shape()), ", got ",
+                ToString(ShapeOf(array)));
+  auto owner = Keep(array);
+  tensor.Adopt(const_cast<float*>(array.data()), [owner]() mutable { owner.reset(); });
+}
+
+void Pack(const Tensor& weight, const std::string& precision) {
+  ATTNKIT_CHECK(weight.rank() == 2, "[pack] expected weight of shape [N, K], got ", ToString(weight.shape()));
+  const kernels::Precision parsed = ParsePrecision(precision);
+  py::gil_scoped_release release;
+  weight.Packed(true, parsed);
+}
+
 // An operand or a gradient given as a NumPy array of any real type.
 Tensor BorrowConverted(const py::array& array) {
   const char kind = array.dtype().kind();
@@ -207,6 +221,7 @@ void BindArray(Class& c) {
   c.def("item", &Item);
   c.def("numpy", &ArrayView, py::arg("writable") = true);
   c.def("copy_", &CopyInto, py::arg("array"));
+  c.def("adopt_", &AdoptArray, py::arg("array"));
   c.def(
       "__array__",
       [](const Tensor& x, const py::object& dtype, const py::object& copy) {
@@ -226,9 +241,20 @@ void BindArray(Class& c) {
 }  // namespace
 
 kernels::Precision ParsePrecision(const std::string& name) {
-  if (name == "fp32") return kernels::Precision::kFloat32;
-  ATTNKIT_CHECK(name == "bf16", "[precision] expected \"fp32\" or \"bf16\", got \"", name, "\"");
-  return kernels::Precision::kBFloat16;
+  using kernels::Precision;
+  for (Precision precision : {Precision::kFloat32, Precision::kBFloat16, Precision::kInt8}) {
+    if (name == PrecisionName(precision)) return precision;
+  }
+  Fail("[precision] expected \"fp32\", \"bf16\" or \"int8\", got \"", name, "\"");
+}
+
+const char* PrecisionName(kernels::Precision precision) {
+  switch (precision) {
+    case kernels::Precision::kFloat32: return "fp32";
+    case kernels::Precision::kBFloat16: return "bf16";
+    case kernels::Precision::kInt8: return "int8";
+  }
+  return "unknown";
 }
 
 void BindTensor(py::module_& m) {
@@ -244,9 +270,10 @@ void BindTensor(py::module_& m) {
   m.def("from_array", &FromArray, py::arg("array"), py::arg("requires_grad") = false);
   m.def("parameter", &NewParameter, py::arg("array"));
   m.def("empty_parameter", &EmptyParameter, py::arg("shape"));
+  m.def("pack", &Pack, py::arg("weight"), py::arg("precision"));
   m.def("grad_enabled", &GradEnabled);
   m.def("set_grad_enabled", &SetGradEnabled, py::arg("enabled"));
-  m.def("get_precision", [] { return MatmulPrecision() == kernels::Precision::kFloat32 ? "fp32" : "bf16"; });
+  m.def("get_precision", [] { return PrecisionName(MatmulPrecision()); });
   m.def(
       "set_precision", [](const std::string& name) { SetMatmulPrecision(ParsePrecision(name)); }, py::arg("name"));
 }

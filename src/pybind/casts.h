@@ -54,6 +54,7 @@ inline Tensor OrUndefined(const std::optional<Tensor>& tensor) { return tensor.v
 inline py::object OrNone(const Tensor& tensor) { return tensor ? py::cast(tensor) : py::none(); }
 
 kernels::Precision ParsePrecision(const std::string& name);
+const char* PrecisionName(kernels::Precision precision);
 kernels::Activation ParseActivation(const std::optional<std::string>& name);
 
 }  // namespace attnkit::python

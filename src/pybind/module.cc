@@ -9,6 +9,7 @@ void BindFunction(pybind11::module_& m);
 void BindOps(pybind11::module_& m);
 void BindRecurrent(pybind11::module_& m);
 void BindRagged(pybind11::module_& m);
+void BindDecoding(pybind11::module_& m);
 void BindKernels(pybind11::module_& m);
 void BindVision(pybind11::module_& m);
 
@@ -22,6 +23,7 @@ PYBIND11_MODULE(_core, m) {
   attnkit::python::BindOps(m);
   attnkit::python::BindRecurrent(m);
   attnkit::python::BindRagged(m);
+  attnkit::python::BindDecoding(m);
   attnkit::python::BindKernels(m);
   attnkit::python::BindVision(m);
 }

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from attnkit import ops
-from attnkit._core import Tensor
+from attnkit._core import DecoderState, Tensor
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module
 
@@ -78,9 +78,15 @@ class MultiHeadAttention(Module):
         )
         return (self.output(result[0]), result[1]) if return_weights else self.output(result)
 
-    def step(self, x: Tensor, cache: Tensor, layer: int, position: int) -> Tensor:
-        """Self-attention of one new token a row against the cache: x [rows, d_model] → [rows, d_model]."""
-        return self.output(ops.cached_attention(self.projection(x), cache, layer, position, self.heads))
+    def step(self, x: Tensor, state: DecoderState, layer: int, return_weights: bool = False) -> Any:
+        """One new token a row, x [rows, d_model] → [rows, d_model]: to its history, or with `cross` to the source.
+
+        With `cross` and return_weights also the weights [rows, longest source], the mean over heads.
+        """
+        if not self.cross:
+            return self.output(ops.cached_attention(self.projection(x), state, layer, self.heads))
+        result, weights = ops.memory_attention(self.query(x), state, layer, self.heads, return_weights)
+        return (self.output(result), weights) if return_weights else self.output(result)
 
     @property
     def _rate(self) -> float:

@@ -29,4 +29,7 @@ inline bool HasAmx() { return ActiveIsa() == Isa::kAmx; }
 std::string CpuModelName();
 bool CpuHasVnni();
 
+// True when the active set is AVX-512 on a CPU that has the 8-bit dot product, too.
+inline bool HasAvx512Vnni() { return ActiveIsa() >= Isa::kAvx512 && ActiveIsa() <= Isa::kAmx && CpuHasVnni(); }
+
 }  // namespace attnkit

@@ -116,9 +116,4 @@ AttentionResult PackedAttention(const Tensor& query, const Tensor& key, const Te
                                 const Indices& query_offsets, const Indices& key_offsets, int64_t heads,
                                 int64_t kv_heads, const AttentionOptions& options);
 
-// One step of decoding, outside the tape. projected [rows, 3 D] is the query, key and value of each row's newest token;
-// its key and value are written to the cache [rows, layers, capacity, 2 D] at (row, layer, position), and the query
-// attends to positions 0 to `position`. -> [rows, D]
-Tensor CachedAttention(const Tensor& projected, Tensor& cache, int64_t layer, int64_t position, int64_t heads);
-
 }  // namespace attnkit::ops

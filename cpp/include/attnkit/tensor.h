@@ -26,7 +26,8 @@ class Node;
 class Storage {
  public:
   explicit Storage(int64_t size);
-  Storage(float* data, int64_t size, std::function<void()> release);
+  // `constant`: nobody else will write there, so packed copies may be kept.
+  Storage(float* data, int64_t size, std::function<void()> release, bool constant = false);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -85,6 +86,8 @@ class Tensor {
   Tensor Detach() const;
   Tensor Clone() const;
   void CopyFrom(const float* source);
+  // This tensor is that memory from now on, which nobody else will write; tensors that shared its old memory keep it.
+  void Adopt(float* data, std::function<void()> release);
 
   bool requires_grad() const { return impl_ && (impl_->requires_grad || impl_->node); }
   bool is_leaf() const { return !impl_->node; }

@@ -11,6 +11,8 @@ namespace attnkit {
 // OMP_NUM_THREADS where given; never the host's cores.
 int ThreadCount();
 void SetThreadCount(int count);  // throws std::invalid_argument unless 1 <= count <= 1024
+// At most so many for kernels called by the present thread: a worker beside other workers takes one.
+void LimitThreadsHere(int count);  // throws std::invalid_argument unless 1 <= count
 // What the affinity mask and the cgroup quota allow.
 int AvailableCpus();
 // The cgroup's quota in CPUs, or 0 where there is none.

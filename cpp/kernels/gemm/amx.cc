@@ -4,7 +4,7 @@
 #if defined(__x86_64__)
 #include "kernels/gemm/bf16_words.h"
 
-HWY_PUSH_ATTRIBUTES("amx-tile,amx-bf16")
+HWY_PUSH_ATTRIBUTES("amx-tile,amx-bf16,amx-int8")
 namespace attnkit::kernels::gemm {
 namespace hardware {
 #include "kernels/gemm/amx_kernel.inc"

@@ -10,5 +10,9 @@ namespace attnkit::kernels {
 void GemmAmxEmulated(const float* a, int64_t a_row_stride, int64_t a_column_stride, const float* b,
                      int64_t b_row_stride, int64_t b_column_stride, int64_t m, int64_t n, int64_t k, float* c,
                      int64_t c_row_stride);
+// The same in int8.
+void GemmInt8AmxEmulated(const float* a, int64_t a_row_stride, int64_t a_column_stride, const float* b,
+                         int64_t b_row_stride, int64_t b_column_stride, int64_t m, int64_t n, int64_t k, float* c,
+                         int64_t c_row_stride);
 
 }  // namespace attnkit::kernels

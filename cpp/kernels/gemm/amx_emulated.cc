@@ -1,12 +1,14 @@
 #include "kernels/gemm/amx.h"
 
 #include "kernels/gemm/amx_tiles.h"
+#include "kernels/gemm/int8_portable.h"
 #include "kernels/gemm/kernel.h"
 
 namespace attnkit::kernels {
 namespace gemm {
 namespace emulated {
 #include "kernels/gemm/amx_kernel.inc"
+#include "kernels/gemm/int8_amx.inc"
 
 // To the nearest bf16, ties to even; NaN stays NaN.
 uint32_t RoundedBits(float x) {
@@ -53,6 +55,17 @@ constexpr Kernel kKernel = {kAmxRows,
                             &AmxBegin<EmulatedTiles>,
                             &AmxEnd<EmulatedTiles>};
 
+constexpr Int8Kernel kInt8Kernel = {kAmxRows,
+                                    kAmxPanel,
+                                    kTileWords,
+                                    kTileWords,
+                                    false,
+                                    nullptr,
+                                    0,
+                                    &Int8AmxRow<EmulatedTiles, PortableOps>,
+                                    &AmxBegin<EmulatedTiles>,
+                                    &AmxEnd<EmulatedTiles>};
+
 }  // namespace emulated
 }  // namespace gemm
 
@@ -63,6 +76,14 @@ void GemmAmxEmulated(const float* a, int64_t a_row_stride, int64_t a_column_stri
   const Buffer<uint8_t> packed = PackAll(emulated::kKernel, {b, b_row_stride, b_column_stride}, k, n);
   MultiplyAll(emulated::kKernel, {a, a_row_stride, a_column_stride}, reinterpret_cast<const float*>(packed.data()), m,
               n, k, c, c_row_stride, {});
+}
+
+void GemmInt8AmxEmulated(const float* a, int64_t a_row_stride, int64_t a_column_stride, const float* b,
+                         int64_t b_row_stride, int64_t b_column_stride, int64_t m, int64_t n, int64_t k, float* c,
+                         int64_t c_row_stride) {
+  using namespace gemm;
+  const PackedMatrix packed = PackInt8(emulated::kInt8Kernel, {b, b_row_stride, b_column_stride}, k, n);
+  MultiplyInt8(emulated::kInt8Kernel, {a, a_row_stride, a_column_stride}, m, packed, c, c_row_stride, {});
 }
 
 }  // namespace attnkit::kernels

@@ -59,14 +59,22 @@ class EmulatedTiles {
   }
   template <int c, int a, int b>
   static void MultiplyAdd(TileIndex<c>, TileIndex<a>, TileIndex<b>) {
-    for (int m = 0; m < rows_[c]; ++m) {
-      for (int k = 0; k < kTileWords; ++k) {
-        for (int n = 0; n < kTileWords; ++n) words_[c][m][n] = Dot(words_[a][m][k], words_[b][k][n], words_[c][m][n]);
-      }
-    }
+    ForWords<c, a, b>(&Dot);
+  }
+  template <int c, int a, int b>
+  static void MultiplyAddBytes(TileIndex<c>, TileIndex<a>, TileIndex<b>) {
+    ForWords<c, a, b>(&DotBytes);
   }
 
  private:
+  template <int c, int a, int b, class DotFunction>
+  static void ForWords(DotFunction dot) {
+    for (int m = 0; m < rows_[c]; ++m) {
+      for (int k = 0; k < kTileWords; ++k) {
+        for (int n = 0; n < kTileWords; ++n) words_[c][m][n] = dot(words_[a][m][k], words_[b][k][n], words_[c][m][n]);
+      }
+    }
+  }
   static float Half(uint32_t bits) {
     float value;
     std::memcpy(&value, &bits, sizeof(value));
@@ -79,13 +87,24 @@ class EmulatedTiles {
     sum += Half(x << 16) * Half(y << 16);
     return sum + Half(x & 0xFFFF0000u) * Half(y & 0xFFFF0000u);
   }
+  // Four signed bytes each; the sum is an int32 in the bits of a float.
+  static float DotBytes(float a, float b, float sum) {
+    int8_t x[4], y[4];
+    int32_t total;
+    std::memcpy(x, &a, sizeof(x));
+    std::memcpy(y, &b, sizeof(y));
+    std::memcpy(&total, &sum, sizeof(total));
+    for (int i = 0; i < 4; ++i) total += x[i] * y[i];
+    std::memcpy(&sum, &total, sizeof(sum));
+    return sum;
+  }
 
   static inline thread_local float words_[8][kTileRows][kTileWords] = {};
   static inline thread_local uint8_t rows_[8] = {};
 };
 
 #if defined(__x86_64__)
-HWY_PUSH_ATTRIBUTES("amx-tile,amx-bf16")
+HWY_PUSH_ATTRIBUTES("amx-tile,amx-bf16,amx-int8")
 
 // Strides are in words. The intrinsics name tiles by literals, hence the macro. GCC's tile load does not say that it
 // reads memory, so a barrier keeps earlier stores before it.
@@ -118,6 +137,10 @@ class HardwareTiles {
   static HWY_INLINE void MultiplyAdd(TileIndex<1>, TileIndex<4>, TileIndex<7>) { _tile_dpbf16ps(1, 4, 7); }
   static HWY_INLINE void MultiplyAdd(TileIndex<2>, TileIndex<5>, TileIndex<6>) { _tile_dpbf16ps(2, 5, 6); }
   static HWY_INLINE void MultiplyAdd(TileIndex<3>, TileIndex<5>, TileIndex<7>) { _tile_dpbf16ps(3, 5, 7); }
+  static HWY_INLINE void MultiplyAddBytes(TileIndex<0>, TileIndex<4>, TileIndex<6>) { _tile_dpbssd(0, 4, 6); }
+  static HWY_INLINE void MultiplyAddBytes(TileIndex<1>, TileIndex<4>, TileIndex<7>) { _tile_dpbssd(1, 4, 7); }
+  static HWY_INLINE void MultiplyAddBytes(TileIndex<2>, TileIndex<5>, TileIndex<6>) { _tile_dpbssd(2, 5, 6); }
+  static HWY_INLINE void MultiplyAddBytes(TileIndex<3>, TileIndex<5>, TileIndex<7>) { _tile_dpbssd(3, 5, 7); }
 };
 
 HWY_POP_ATTRIBUTES

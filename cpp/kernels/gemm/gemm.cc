@@ -5,6 +5,7 @@
 
 #include "attnkit/check.h"
 #include "attnkit/threads.h"
+#include "kernels/gemm/int8.h"
 #include "kernels/gemm/kernel.h"
 
 namespace attnkit::kernels {
@@ -18,8 +19,6 @@ constexpr int64_t kTaskRows = 512;            // most rows of C in a task
 constexpr int64_t kPanelsWords = 128 * 1024;  // words of B that stay in the L2 cache while rows of A pass
 constexpr int64_t kRowPadding = 16;           // of packed A: its rows then start in different sets of the L1 cache
 
-int64_t DepthWords(const Kernel& kernel, int64_t k) { return RoundUp(CeilDiv(k, kernel.word), kernel.depth_unit); }
-
 struct Product {
   const Kernel& kernel;
   MatrixView a;
@@ -28,10 +27,6 @@ struct Product {
   float* c;
   int64_t c_row;
   const Epilogue& epilogue;
-};
-
-struct Block {
-  int64_t row, rows, column, columns;
 };
 
 // A block of depth: `words` words from `first` on, with A's rows of words, a_row apart.
@@ -157,7 +152,7 @@ Grid ChooseGrid(const Kernel& kernel, int64_t m, int64_t n, int64_t k) {
   constexpr double kTaskFlops = 4e6;  // 20 us at 200 GFLOP/s
   constexpr int64_t kTasksPerThread = 4, kFewestPanels = 4, kFewestTiles = 4;
   const double most = 2.0 * m * n * k / kTaskFlops;
-  const int64_t threads = ThreadCount();
+  const int64_t threads = internal::InParallel() ? 1 : ThreadCount();
   const int64_t wanted = threads == 1 ? 1 : std::max<int64_t>(1, std::min<double>(kTasksPerThread * threads, most));
   Grid grid{std::max(CeilDiv(m, kTaskRows), std::min(wanted, CeilDiv(m, kMostRows))), 1};
   if (grid.row_blocks < wanted) {
@@ -207,6 +202,11 @@ void MultiplyAll(const Kernel& kernel, const MatrixView& a, const float* packed,
 void MultiplyInThread(const float* a, int64_t a_row, int64_t m, const PackedMatrix& b, float* c, int64_t c_row,
                       const Epilogue& epilogue) {
   if (m <= 0 || b.n <= 0) return;
+  if (b.precision == Precision::kInt8) {
+    const Int8Kernel& int8 = KernelForRows(Int8KernelFor(), m);
+    const QuantizedRows rows = QuantizeRows(int8, Int8KernelFor(), {a, a_row, 1}, m, b.k);
+    return MultiplyInt8Block(int8, rows, b, {0, m, 0, b.n}, c, c_row, epilogue);
+  }
   const Kernel& kernel = KernelFor(b.precision);
   const float* packed = reinterpret_cast<const float*>(b.data.data());
   const Product product{kernel, {a, a_row, 1}, packed, b.n, b.k, DepthWords(kernel, b.k), c, c_row, epilogue};
@@ -217,6 +217,8 @@ void MultiplyInThread(const float* a, int64_t a_row, int64_t m, const PackedMatr
 
 PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride,
                         Precision precision) {
+  const gemm::MatrixView view{b, row_stride, column_stride};
+  if (precision == Precision::kInt8) return gemm::PackInt8(gemm::Int8KernelFor(), view, k, n);
   const gemm::Kernel& kernel = gemm::KernelFor(precision);
   PackedMatrix packed;
   packed.k = k;
@@ -224,7 +226,7 @@ PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride
   packed.precision = precision;
   packed.isa = static_cast<int>(ActiveIsa());
   packed.panel = kernel.panel;
-  packed.data = gemm::PackAll(kernel, {b, row_stride, column_stride}, k, n);
+  packed.data = gemm::PackAll(kernel, view, k, n);
   return packed;
 }
 
@@ -234,6 +236,12 @@ void Gemm(const float* a, int64_t a_row_stride, int64_t a_column_stride, int64_t
                 ", got B packed for ", IsaName(static_cast<Isa>(b.isa)));
   const bool plain = !epilogue.bias && !epilogue.pre_activation && epilogue.activation == Activation::kNone;
   ATTNKIT_CHECK(!epilogue.accumulate || plain, "[gemm] expected no bias and no activation with accumulate, got one");
+  if (b.precision == Precision::kInt8) {
+    ATTNKIT_CHECK(!epilogue.accumulate && !epilogue.pre_activation,
+                  "[gemm] expected fp32 or bf16 to accumulate or to keep what the activation reads, got int8");
+    gemm::MultiplyInt8(gemm::Int8KernelFor(), {a, a_row_stride, a_column_stride}, m, b, c, c_row_stride, epilogue);
+    return;
+  }
   gemm::MultiplyAll(gemm::KernelFor(b.precision), {a, a_row_stride, a_column_stride},
                     reinterpret_cast<const float*>(b.data.data()), m, b.n, b.k, c, c_row_stride, epilogue);
 }

@@ -51,7 +51,13 @@ struct Ahead {
   }
 };
 
-// C[rows, columns] = init + A · B over `depth` words. Panels of B lie panel_stride apart; all but the last are full.
+// A part of C.
+struct Block {
+  int64_t row, rows, column, columns;
+};
+
+// C[rows, columns] = init + A · B over `runs` runs of `depth` words. Panels of B lie panel_stride apart; all but the
+// last are full. In a row of A a run begins run_stride words behind the one before; B goes on without a gap.
 struct TileCall {
   const float* a;
   int64_t a_row;
@@ -64,6 +70,7 @@ struct TileCall {
   int64_t init_row;
   int64_t rows, columns;
   Ahead* ahead;
+  int64_t runs = 1, run_stride = 0;
 };
 
 struct Kernel {
@@ -93,6 +100,7 @@ const Kernel& Avx512Bf16Kernel();
 const Kernel& AmxKernel();
 #endif
 
+// Of float32 and bf16; int8 has its own (int8.h).
 inline const Kernel& KernelFor(Precision precision) {
   if (precision == Precision::kFloat32) return Float32Kernel();
 #if defined(__x86_64__)
@@ -100,6 +108,11 @@ inline const Kernel& KernelFor(Precision precision) {
   if (HasAvx512Bf16()) return Avx512Bf16Kernel();
 #endif
   return RoundedKernel();
+}
+
+// Words of a row of A or a column of B of k numbers.
+inline int64_t DepthWords(const Kernel& kernel, int64_t k) {
+  return RoundUp(CeilDiv(k, kernel.word), kernel.depth_unit);
 }
 
 // Words of depth at a time: a tile of A and a panel of B, over so many words, stay in the caches that the kernel reads

@@ -1,8 +1,9 @@
-// Packed matrix product: C[M, N] = epilogue(A[M, K] · B[K, N]) in float32, or with bf16 inputs and float32
-// accumulation.
+// Packed matrix product: C[M, N] = epilogue(A[M, K] · B[K, N]) in float32, with bf16 inputs and float32 accumulation, or
+// in 8-bit integers.
 //
-// Every number of C is one chain of multiply-adds over k = 0 .. K-1 in rising order (in blocks of a fixed size), the
-// same for every M, so a row's result does not depend on the rows beside it.
+// In float32 and bf16 every number of C is one chain of multiply-adds over k = 0 .. K-1 in rising order (in blocks of a
+// fixed size), the same for every M, so a row's result does not depend on the rows beside it. In int8 each column of B
+// and each row of A has a scale of its own, the largest magnitude over 127; sums of integers are exact.
 #pragma once
 
 #include <cstdint>
@@ -11,7 +12,7 @@
 
 namespace attnkit::kernels {
 
-enum class Precision { kFloat32 = 0, kBFloat16 = 1 };
+enum class Precision { kFloat32 = 0, kBFloat16 = 1, kInt8 = 2 };
 enum class Activation { kNone = 0, kRelu, kGelu, kSilu, kTanh, kSigmoid };
 
 // B packed for the instruction set that was active when it was made: panels of columns, padded with zeros.
@@ -21,6 +22,9 @@ struct PackedMatrix {
   int isa = 0;        // static_cast<int>(ActiveIsa()) at packing
   int64_t panel = 0;  // columns of a panel
   Buffer<uint8_t> data;
+  // int8 only, for each column, zeros up to whole vectors: what an integer stands for, and what an unsigned A adds.
+  Buffer<float> scales;
+  Buffer<int32_t> compensation;
   bool empty() const { return k == 0 || n == 0; }
 };
 
@@ -36,8 +40,8 @@ struct Epilogue {
 };
 
 // A[m, k] is read at a[m * a_row_stride + k * a_column_stride]; row m of C starts at c + m * c_row_stride. Parallel
-// over blocks of C. K = 0 gives C = epilogue(0). Throws std::invalid_argument when B was packed for another instruction
-// set.
+// over blocks of C. K = 0 gives C = epilogue(0). In int8 neither accumulate nor pre_activation may be set. Throws
+// std::invalid_argument when B was packed for another instruction set.
 void Gemm(const float* a, int64_t a_row_stride, int64_t a_column_stride, int64_t m, const PackedMatrix& b, float* c,
           int64_t c_row_stride, const Epilogue& epilogue = {});
 

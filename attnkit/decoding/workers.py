@@ -1,0 +1,58 @@
+"""Batches decoded side by side: a thread each, and one thread for the kernels of each.
+
+Waking threads for every small kernel of a step costs more than the kernels do, so threads take whole batches. They are
+threads and not processes: kernels run without the GIL, and all read one copy of the weights.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+from attnkit import _core
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+_FEWEST_TOKENS = 128  # of the input, that are worth a batch of their own
+
+
+class Stop:
+    """Tells the workers that nobody waits for their results any more; a search asks before each step."""
+
+    __slots__ = ("requested",)
+
+    def __init__(self) -> None:
+        self.requested = False
+
+
+class Stopped(Exception):
+    """A search was given up."""
+
+
+def run_batches(decode: Callable[[T, Stop], R], batches: Sequence[T]) -> Iterator[R]:
+    """decode(batch, stop) of each batch, in order, on as many workers as there are threads.
+
+    One batch alone has all threads for its kernels. When the iterator is closed or interrupted, no further batch is
+    begun and those that run end at their next step.
+    """
+    stop = Stop()
+    threads = _core.get_num_threads()
+    workers = min(threads, len(batches))
+    if workers <= 1:
+        yield from (decode(batch, stop) for batch in batches)
+        return
+    pool = ThreadPoolExecutor(workers, "attnkit", _core.limit_threads_here, (threads // workers,))
+    try:
+        for future in [pool.submit(decode, batch, stop) for batch in batches]:
+            yield future.result()
+    finally:
+        stop.requested = True
+        pool.shutdown(cancel_futures=True)
+
+
+def fair_share(tokens: int, batch_tokens: int) -> int:
+    """How many of `tokens` a batch takes: at most `batch_tokens`, and few enough that every worker has one."""
+    share = -(-tokens // _core.get_num_threads())
+    return min(batch_tokens, max(share, _FEWEST_TOKENS))

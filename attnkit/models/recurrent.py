@@ -1,0 +1,233 @@
+"""The recurrent encoder-decoder with attention (Bahdanau et al., 2015; Luong et al., 2015) or without (Sutskever et
+al., 2014; Cho et al., 2014): training, scoring and a step of decoding, defined once."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from attnkit import _core, nn, ops
+from attnkit._core import Tensor
+from attnkit._tensor import no_grad, tensor
+from attnkit.decoding.protocol import Projection, StepOutput
+from attnkit.decoding.source_rows import SourceRows
+from attnkit.models.recurrent_config import RecurrentConfig
+from attnkit.models.recurrent_decoder import Decoded, DecoderState, RecurrentDecoder
+from attnkit.models.recurrent_encoder import IGNORED, Autoencoder, Encoded, LanguageModel, RecurrentEncoder
+from attnkit.models.reinforce import Reinforce
+from attnkit.models.transformer import LossOutput
+from attnkit.nn import init
+from attnkit.nn.time_major import sorted_offsets, tokens_of
+from attnkit.text.vocabulary import BOS, EOS
+
+
+class Recurrent(nn.Module):
+    """Encoder and decoder with their embeddings. Everything is packed: ids int32 [T], offsets int32 [B + 1]."""
+
+    bos_id = BOS
+    eos_id = EOS
+
+    def __init__(self, config: RecurrentConfig, source_vocab_size: int, target_vocab_size: int) -> None:
+        super().__init__()
+        if config.tie_embeddings == "all" and source_vocab_size != target_vocab_size:
+            raise ValueError(
+                '[recurrent] tie_embeddings = "all" needs one vocabulary for both languages, '
+                f"got {source_vocab_size} and {target_vocab_size} entries"
+            )
+        self.config = config
+        self.vocabulary_size = target_vocab_size
+        self.encoder = RecurrentEncoder(config, source_vocab_size)
+        shared = self.encoder.embedding.weight if config.tie_embeddings == "all" else None
+        self.target_embedding = nn.Embedding(
+            target_vocab_size, config.embedding_size, dropout=config.dropout, weight=shared
+        )
+        self.decoder = RecurrentDecoder(config, self.encoder.layers if config.share_weights else None)
+        self.dropout = nn.Dropout(config.dropout)
+        readout = config.readout_size or config.embedding_size
+        self.generator = None if config.tie_embeddings != "none" else nn.Linear(readout, target_vocab_size)
+        reinforced = config.normaliser == "hard" and config.hard_gradient == "reinforce"
+        # Before anything is learned, a word has the probability of any other.
+        uniform = -math.log(target_vocab_size)
+        self.reinforce = Reinforce(config.baseline_decay, config.entropy_bonus, uniform) if reinforced else None
+        self.pretraining = self._make_pretraining(source_vocab_size)
+
+    def _make_pretraining(self, vocabulary: int) -> Pretraining | None:
+        c = self.config
+        if c.encoder_pretraining == "none":
+            return None
+        head = Autoencoder if c.encoder_pretraining == "autoencoder" else LanguageModel
+        return Pretraining(head(c, vocabulary), c.pretraining_batches)
+
+    @property
+    def max_source_length(self) -> int:
+        """In tokens, eos included."""
+        return self.config.max_length
+
+    @property
+    def max_target_length(self) -> int:
+        """In tokens, bos included."""
+        return self.config.max_length
+
+    def matrices(self) -> Iterator[Tensor]:
+        yield self.output_weight
+
+    @property
+    def output_weight(self) -> Tensor:
+        """[V, readout_size]."""
+        return self.target_embedding.weight if self.generator is None else self.generator.weight
+
+    @property
+    def output_bias(self) -> Tensor | None:
+        return None if self.generator is None else self.generator.bias
+
+    def encode(self, source_ids: np.ndarray, source_offsets: np.ndarray) -> Encoded:
+        """The states of the sources; outside the tape where the encoder is frozen."""
+        encoded = self.encoder(source_ids, source_offsets)
+        return encoded.detach() if self.config.freeze_encoder else encoded
+
+    def decode(self, batch: Sorted) -> Decoded:
+        """What each target word is predicted from, the sentences in the order of `Sorted`."""
+        encoded = self.encode(batch.source_ids, batch.source_offsets)
+        embedded = self.target_embedding(batch.target_input_ids)
+        return self.decoder(embedded, batch.target_offsets, encoded, batch.source_offsets)
+
+    def forward(self, batch: Any) -> Tensor:
+        """Logits [T, V] of a batch; for looking at, since training never needs them all at once."""
+        ordered = Sorted.of(batch)
+        logits = ops.linear(self.decode(ordered).readout, self.output_weight, self.output_bias)
+        return ops.gather_rows(logits, np.argsort(ordered.tokens).astype(np.int32))
+
+    def loss(self, batch: Any, label_smoothing: float = 0.1) -> LossOutput:
+        """The loss of a batch (see attnkit.text.Batch). A new model with pretraining first trains its encoder alone."""
+        if self.training and self.pretraining is not None and self.pretraining.next_batch():
+            return self.pretraining.head.loss(self.encoder, batch.source_ids, batch.source_offsets, label_smoothing)
+        ordered = Sorted.of(batch)
+        decoded = self.decode(ordered)
+        readout = self.dropout(decoded.readout)
+        loss, nll_sum, tokens = _core.linear_cross_entropy(
+            readout, self.output_weight, self.output_bias, ordered.target_labels, label_smoothing, IGNORED
+        )
+        if self.reinforce is not None and decoded.choice is not None:
+            losses = self._word_losses(readout, ordered.target_labels)
+            feeds_back = self.decoder.sequential
+            loss = loss + self.reinforce(decoded.choice, -losses, ordered.target_offsets if feeds_back else None)
+        return LossOutput(loss, nll_sum, tokens)
+
+    def _word_losses(self, readout: Tensor, labels: np.ndarray) -> np.ndarray:
+        """-log p of each label [T], outside the tape; by blocks, since the logits of a batch take much memory."""
+        block, losses = 512, []
+        with no_grad():
+            for begin in range(0, len(labels), block):
+                logits = ops.linear(readout[begin : begin + block], self.output_weight, self.output_bias)
+                losses.append(ops.cross_entropy(logits, labels[begin : begin + block], reduction="none").numpy())
+        return np.concatenate(losses)
+
+    def start(self, source_ids: np.ndarray, source_offsets: np.ndarray) -> RecurrentState:
+        """Reads sources for decoding: a state of one row a sentence."""
+        with no_grad():
+            encoded = self.encode(source_ids, source_offsets)
+            attention = self.decoder.attention
+            memory = None if attention is None else attention.prepare(encoded.states, source_offsets)
+            return RecurrentState(self.decoder.begin(encoded), memory, source_offsets)
+
+    def step(self, state: RecurrentState, ids: np.ndarray, attention: bool = False) -> StepOutput:
+        """Feeds the last token of every row → the next token's projection, and attention [rows, source]."""
+        if attention and self.decoder.attention is None:
+            raise ValueError('[recurrent] expected a model with attention, got one trained with score = "none"')
+        decoder = self.decoder
+        with no_grad():
+            word = self.target_embedding(ids)
+            fixed = state.hidden.feed if self.config.context != "first-state" else None
+            step, hidden = decoder.step(
+                decoder.project(word, fixed), state.hidden, state.memory, state.sources.row_offsets(), state.position
+            )
+            readout = decoder.read_out(step.hidden, step.context, word)
+            state.hidden = hidden._replace(feed=readout) if self.config.input_feeding else hidden
+        state.position += 1
+        weights = step.weights if attention else None
+        return StepOutput(
+            attention=None if weights is None else state.sources.spread(weights.numpy()),
+            projection=Projection(readout, self.output_weight, self.output_bias),
+        )
+
+
+class Sorted(NamedTuple):
+    """A batch with its longest targets first, as the decoder takes it; `tokens` says where its target tokens were."""
+
+    source_ids: np.ndarray
+    source_offsets: np.ndarray
+    target_input_ids: np.ndarray
+    target_labels: np.ndarray
+    target_offsets: np.ndarray
+    tokens: np.ndarray
+
+    @classmethod
+    def of(cls, batch: Any) -> Sorted:
+        """From an attnkit.text.Batch."""
+        order = np.argsort(-np.diff(batch.target_offsets), kind="stable")
+        tokens = tokens_of(batch.target_offsets, order)
+        return cls(
+            batch.source_ids[tokens_of(batch.source_offsets, order)],
+            sorted_offsets(batch.source_offsets, order),
+            batch.target_input_ids[tokens],
+            batch.target_labels[tokens],
+            sorted_offsets(batch.target_offsets, order),
+            tokens,
+        )
+
+
+class Pretraining(nn.Module):
+    """What trains the encoder by itself, for the first batches of training.
+
+    The count is a parameter that no gradient reaches, so that a checkpoint has it.
+    """
+
+    def __init__(self, head: Autoencoder | LanguageModel, batches: int) -> None:
+        super().__init__()
+        self.head = head
+        self.batches = batches
+        self.count = init.constant((1,), 0.0)
+
+    def next_batch(self) -> bool:
+        """Counts a batch; is it one of the first?"""
+        seen = self.count.item()
+        if seen >= self.batches:
+            return False
+        self.count.copy_(np.array([seen + 1], np.float32))
+        return True
+
+
+class RecurrentState:
+    """The hypotheses that are being written: the decoder's state of each row, and the memory that rows share."""
+
+    def __init__(self, hidden: DecoderState, memory: nn.Memory | None, source_offsets: np.ndarray) -> None:
+        self.hidden = hidden
+        self.memory = memory
+        self.sources = SourceRows(source_offsets)
+        self.position = 0
+
+    @property
+    def rows(self) -> int:
+        return len(self.sources)
+
+    def select(self, rows: np.ndarray) -> None:
+        """New row i is old row rows[i]. Sources that lose their last row are dropped."""
+        if len(rows) == self.rows and np.array_equal(rows, np.arange(self.rows)):
+            return
+        pairs = tokens_of(self.sources.pair_offsets(), rows) if self.hidden.coverage is not None else rows
+        self.hidden = _select(self.hidden, rows, pairs)
+        tokens = self.sources.select(rows)
+        if tokens is not None and self.memory is not None:
+            keys, values = (ops.gather_rows(x, tokens) for x in (self.memory.keys, self.memory.values))
+            self.memory = nn.Memory(keys, values, self.sources.offsets)
+
+
+def _select(state: DecoderState, rows: np.ndarray, pairs: np.ndarray) -> DecoderState:
+    return DecoderState(
+        [tuple(ops.gather_rows(part, rows) for part in layer) for layer in state.layers],
+        None if state.feed is None else ops.gather_rows(state.feed, rows),
+        None if state.coverage is None else tensor(state.coverage.numpy()[pairs]),
+    )

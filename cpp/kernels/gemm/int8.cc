@@ -1,0 +1,163 @@
+// The driver of int8: packing of B, quantising of A, and the cut of C into tasks.
+#include "kernels/gemm/int8.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "attnkit/check.h"
+#include "attnkit/cpu.h"
+#include "attnkit/threads.h"
+
+namespace attnkit::kernels::gemm {
+namespace {
+
+constexpr int64_t kWordBytes = 4;
+constexpr int64_t kPanelsBytes = 256 * 1024;  // of B that stay in the L2 cache while rows of A pass
+
+int64_t DepthWords(const Int8Kernel& kernel, int64_t k) { return RoundUp(CeilDiv(k, kWordBytes), kernel.word_unit); }
+
+// One row of a strided matrix as contiguous numbers: where it lies, when it is that already.
+const float* ContiguousRow(const MatrixView& x, int64_t row, int64_t size, float* buffer) {
+  if (x.column_stride == 1) return x.at(row, 0);
+  for (int64_t i = 0; i < size; ++i) buffer[i] = *x.at(row, i);
+  return buffer;
+}
+
+// Columns [begin, end) of B into the panels. A column is quantised as a row of the transposed matrix.
+void PackColumns(const Int8Kernel& kernel, const MatrixView& b, int64_t k, int64_t n, int64_t begin, int64_t end,
+                 PackedMatrix& packed) {
+  const int64_t words = DepthWords(kernel, k), bytes = words * kWordBytes;
+  const MatrixView columns = b.transposed();
+  Buffer<float> numbers(k);
+  Buffer<int8_t> column(bytes);
+  for (int64_t j = begin; j < end; ++j) {
+    const int64_t panel = j / kernel.panel * kernel.panel, width = std::min(kernel.panel, RoundUp(n, kernel.lanes) - panel);
+    float scale = 0.0f;
+    int32_t sum = 0;
+    if (j < n) {
+      QuantizeRow(ContiguousRow(columns, j, k, numbers.data()), k, bytes, false, column.data(), &scale);
+      for (int64_t i = 0; i < k; ++i) sum += column[i];
+    } else {
+      std::fill(column.begin(), column.end(), int8_t{0});
+    }
+    uint8_t* to = packed.data.data() + (panel * words + (j - panel)) * kWordBytes;
+    for (int64_t w = 0; w < words; ++w) {
+      std::memcpy(to + w * width * kWordBytes, column.data() + w * kWordBytes, kWordBytes);
+    }
+    packed.scales[j] = scale;
+    packed.compensation[j] = -128 * sum;
+  }
+}
+
+// Tasks worth waking a thread for: a product of few rows takes as long as reading B does, one of many as its arithmetic.
+int64_t WorthwhileTasks(int64_t m, int64_t n, int64_t k) {
+  constexpr double kTaskMultiplications = 3e6, kTaskBytes = 2e5;  // 20 us at 150 a nanosecond, and at 10 GB/s
+  constexpr int64_t kTasksPerThread = 4;
+  const int64_t threads = ThreadCount();
+  if (threads == 1) return 1;
+  const double size = static_cast<double>(n) * k, tasks = std::max(m * size / kTaskMultiplications, size / kTaskBytes);
+  return std::max<int64_t>(1, std::min<double>(kTasksPerThread * threads, tasks));
+}
+
+}  // namespace
+
+const Int8Kernel& Int8KernelFor() {
+#if defined(__x86_64__)
+  if (HasAmx()) return AmxInt8Kernel();
+  if (HasAvx512Vnni()) return VnniInt8Kernel();
+  if (ActiveIsa() >= Isa::kAvx2) return Avx2Int8Kernel();
+#endif
+  return PortableInt8Kernel();
+}
+
+QuantizedRows QuantizeRows(const Int8Kernel& kernel, const Int8Kernel& packed_for, const MatrixView& a, int64_t m,
+                           int64_t k) {
+  constexpr int64_t kTaskNumbers = 1 << 16;
+  // Rows then start in different sets of the first-level cache.
+  const int64_t bytes = DepthWords(packed_for, k) * kWordBytes, row = bytes + (bytes % 512 == 0 ? 64 : 0);
+  QuantizedRows result{Buffer<int8_t>(m * row), Buffer<float>(m), row};
+  ParallelFor(m, CeilDiv(kTaskNumbers, std::max<int64_t>(k, 1)), [&](int64_t begin, int64_t end) {
+    Buffer<float> numbers(a.column_stride == 1 ? 0 : k);
+    for (int64_t r = begin; r < end; ++r) {
+      QuantizeRow(ContiguousRow(a, r, k, numbers.data()), k, bytes, kernel.unsigned_a, result.data.data() + r * row,
+                  &result.scales[r]);
+    }
+  });
+  return result;
+}
+
+// Rows pass over the panels that fit the L2 cache, in tiles of nearly equal height.
+void MultiplyInt8Block(const Int8Kernel& kernel, const QuantizedRows& a, const PackedMatrix& b, const Block& block,
+                       float* c, int64_t c_row, const Epilogue& epilogue) {
+  const int64_t words = b.data.size() / (kWordBytes * std::max<int64_t>(1, b.scales.size()));
+  const int64_t panel_bytes = std::max<int64_t>(1, kernel.panel * words * kWordBytes);
+  const int64_t group = std::max<int64_t>(1, kPanelsBytes / panel_bytes) * kernel.panel;
+  const int64_t tiles = CeilDiv(block.rows, kernel.rows);
+  if (kernel.begin) kernel.begin();
+  for (int64_t first = 0; first < block.columns; first += group) {
+    const int64_t column = block.column + first;
+    Int8Call call;
+    call.a_row = a.row;
+    call.b = reinterpret_cast<const int8_t*>(b.data.data()) + column * words * kWordBytes;
+    call.panel_stride = kernel.panel * words * kWordBytes;
+    call.words = words;
+    call.init = kernel.unsigned_a ? b.compensation.data() + column : nullptr;
+    call.column_scales = b.scales.data() + column;
+    call.bias = epilogue.bias ? epilogue.bias + column : nullptr;
+    call.c_row = c_row;
+    call.columns = std::min(group, block.columns - first);
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t r = tile * block.rows / tiles;
+      call.rows = (tile + 1) * block.rows / tiles - r;
+      call.a = a.data.data() + (block.row + r) * a.row;
+      call.row_scales = a.scales.data() + block.row + r;
+      call.c = c + r * c_row + first;
+      kernel.tile(call);
+      if (epilogue.activation != Activation::kNone) {
+        ActivateBlock(epilogue.activation, call.c, call.c, c_row, call.rows, call.columns);
+      }
+    }
+  }
+  if (kernel.end) kernel.end();
+}
+
+PackedMatrix PackInt8(const Int8Kernel& kernel, const MatrixView& b, int64_t k, int64_t n) {
+  constexpr int64_t kTaskNumbers = 1 << 16;
+  ATTNKIT_CHECK(k <= kDeepestInt8, "[gemm] expected a depth of at most ", kDeepestInt8, " in int8, got ", k);
+  const int64_t padded = RoundUp(n, kernel.lanes);
+  PackedMatrix packed;
+  packed.k = k;
+  packed.n = n;
+  packed.precision = Precision::kInt8;
+  packed.isa = static_cast<int>(ActiveIsa());
+  packed.panel = kernel.panel;
+  packed.data = Buffer<uint8_t>(DepthWords(kernel, k) * padded * kWordBytes);
+  packed.scales = Buffer<float>(padded);
+  packed.compensation = Buffer<int32_t>(padded);
+  ParallelFor(padded, CeilDiv(kTaskNumbers, std::max<int64_t>(k, 1)), [&](int64_t begin, int64_t end) {
+    PackColumns(kernel, b, k, n, begin, end, packed);
+  });
+  return packed;
+}
+
+void MultiplyInt8(const Int8Kernel& packed_for, const MatrixView& a, int64_t m, const PackedMatrix& b, float* c,
+                  int64_t c_row, const Epilogue& epilogue) {
+  if (m <= 0 || b.n <= 0) return;
+  const Int8Kernel& kernel = KernelForRows(packed_for, m);
+  const QuantizedRows rows = QuantizeRows(kernel, packed_for, a, m, b.k);
+  // Rows are cut when there are many of them, else columns.
+  const int64_t tasks = WorthwhileTasks(m, b.n, b.k), panels = CeilDiv(b.n, kernel.panel);
+  const int64_t row_blocks = std::min(tasks, CeilDiv(m, 4 * kernel.rows));
+  const int64_t column_blocks = std::min(CeilDiv(tasks, row_blocks), panels);
+  ParallelFor(row_blocks * column_blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t task = begin; task < end; ++task) {
+      const int64_t i = task / column_blocks, j = task % column_blocks;
+      const int64_t row = i * m / row_blocks, column = j * panels / column_blocks * kernel.panel;
+      const int64_t column_end = std::min(b.n, (j + 1) * panels / column_blocks * kernel.panel);
+      MultiplyInt8Block(kernel, rows, b, {row, (i + 1) * m / row_blocks - row, column, column_end - column},
+                        c + row * c_row + column, c_row, epilogue);
+    }
+  });
+}
+
+}  // namespace attnkit::kernels::gemm

@@ -1,0 +1,80 @@
+// int8 products on AVX2. vpmaddubsw adds two products in 16 bits, which hold them as long as both factors stay within
+// 127: |a| times b with the sign of a.
+#include "kernels/gemm/int8.h"
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "hwy/base.h"
+
+HWY_PUSH_ATTRIBUTES("avx2,fma,bmi2")
+namespace attnkit::kernels::gemm {
+namespace avx2 {
+
+struct Avx2Ops {
+  using Vector = __m256i;
+  struct Word {
+    __m256i value, magnitude;
+  };
+  static constexpr int kLanes = 8, kRows = 4, kVectors = 2, kWordUnit = 4;
+
+  static HWY_INLINE Vector Zero() { return _mm256_setzero_si256(); }
+  static HWY_INLINE Vector Load(const void* from) { return _mm256_loadu_si256(static_cast<const __m256i*>(from)); }
+  static HWY_INLINE Vector Add(Vector a, Vector b) { return _mm256_add_epi32(a, b); }
+  static HWY_INLINE Word Broadcast(const int8_t* from) {
+    int32_t word;
+    __builtin_memcpy(&word, from, sizeof(word));
+    const __m256i value = _mm256_set1_epi32(word);
+    return {value, _mm256_abs_epi8(value)};
+  }
+  static HWY_INLINE Vector MulAdd(const Word& a, Vector b, Vector sum) {
+    const __m256i pairs = _mm256_maddubs_epi16(a.magnitude, _mm256_sign_epi8(b, a.value));
+    return _mm256_add_epi32(sum, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)));
+  }
+
+  struct Column {
+    __m256 scale, bias;
+
+    HWY_INLINE Column(const float* scales, const float* biases, int64_t count)
+        : scale(_mm256_loadu_ps(scales)),
+          bias(biases ? _mm256_maskload_ps(biases, FirstLanes(count)) : _mm256_setzero_ps()) {}
+
+    HWY_INLINE void Store(Vector sum, float row_scale, float* to, int64_t count) const {
+      const __m256 factor = _mm256_mul_ps(_mm256_set1_ps(row_scale), scale);
+      const __m256 result = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), factor, bias);
+      if (count >= kLanes) {
+        _mm256_storeu_ps(to, result);
+      } else {
+        _mm256_maskstore_ps(to, FirstLanes(count), result);
+      }
+    }
+  };
+
+ private:
+  static HWY_INLINE __m256i FirstLanes(int64_t n) {
+    return _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7));
+  }
+};
+
+#include "kernels/gemm/int8_tile.inc"
+
+}  // namespace avx2
+}  // namespace attnkit::kernels::gemm
+HWY_POP_ATTRIBUTES
+
+namespace attnkit::kernels::gemm {
+
+const Int8Kernel& Avx2Int8Kernel() {
+  using Ops = avx2::Avx2Ops;
+  static constexpr Int8Kernel kKernel = {Ops::kRows, Ops::kVectors * Ops::kLanes, Ops::kLanes, Ops::kWordUnit,
+                                         false,      nullptr,                     0,           &avx2::Int8TileRow<Ops>,
+                                         nullptr,    nullptr};
+  return kKernel;
+}
+
+}  // namespace attnkit::kernels::gemm
+#endif  // __x86_64__

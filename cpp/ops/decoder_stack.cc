@@ -1,0 +1,145 @@
+#include <algorithm>
+#include <utility>
+
+#include "attnkit/check.h"
+#include "attnkit/kernels/elementwise.h"
+#include "attnkit/kernels/rows.h"
+#include "attnkit/ops/decoding.h"
+#include "ops/step_attention.h"
+
+namespace attnkit::ops {
+namespace {
+
+using Norm = DecoderStack::Norm;
+using Projection = DecoderStack::Projection;
+
+float* DataOrNull(const Tensor& x) { return x ? x.data() : nullptr; }
+
+// The buffers of a step, for all layers.
+struct Scratch {
+  Buffer<float> stream, read, projected, attended, result;  // projected is the widest
+};
+
+class Stepper {
+ public:
+  Stepper(int64_t rows, int64_t width, int64_t widest, bool pre_norm)
+      : rows_(rows), width_(width), pre_norm_(pre_norm) {
+    for (Buffer<float>* buffer : {&b_.stream, &b_.read, &b_.attended, &b_.result}) *buffer = Buffer<float>(rows * width);
+    b_.projected = Buffer<float>(rows * widest);
+  }
+
+  Scratch& buffers() { return b_; }
+  // What the next sublayer reads: the residual stream, or its norm.
+  const float* read() const { return pre_norm_ ? b_.read.data() : b_.stream.data(); }
+
+  void Begin(const float* x, const Norm& first) {
+    std::copy_n(x, rows_ * width_, b_.stream.data());
+    if (pre_norm_) Normalise(first, b_.stream.data(), b_.read.data());
+  }
+
+  void Project(const float* x, const Projection& p, float* to,
+               kernels::Activation activation = kernels::Activation::kNone) const {
+    kernels::Epilogue epilogue;
+    epilogue.bias = DataOrNull(p.bias);
+    epilogue.activation = activation;
+    kernels::Gemm(x, p.packed->k, 1, rows_, *p.packed, to, p.packed->n, epilogue);
+  }
+
+  // Adds a sublayer's result. Pre-norm needs the sum and the norm of the next sublayer (null behind the last one),
+  // post-norm the sublayer's own norm of the sum.
+  void Add(const float* result, const Norm& own, const Norm* next) {
+    float* stream = b_.stream.data();
+    if (pre_norm_ && !next) return kernels::Add(stream, result, rows_ * width_, stream);
+    const Norm& norm = pre_norm_ ? *next : own;
+    float* sum = pre_norm_ ? stream : b_.read.data();
+    float* normed = pre_norm_ ? b_.read.data() : stream;
+    kernels::AddDropoutLayerNormForward(result, stream, DataOrNull(norm.weight), DataOrNull(norm.bias), rows_, width_,
+                                        norm.eps, 0.0f, {}, sum, normed, nullptr, nullptr);
+  }
+
+  void Normalise(const Norm& norm, const float* x, float* to) const {
+    kernels::AddDropoutLayerNormForward(x, nullptr, DataOrNull(norm.weight), DataOrNull(norm.bias), rows_, width_,
+                                        norm.eps, 0.0f, {}, nullptr, to, nullptr, nullptr);
+  }
+
+ private:
+  int64_t rows_, width_;
+  bool pre_norm_;
+  Scratch b_;
+};
+
+}  // namespace
+
+DecoderStack::DecoderStack(std::vector<Layer> layers, Norm last_norm, bool pre_norm, int64_t heads,
+                           kernels::Activation activation)
+    : layers_(std::move(layers)),
+      last_norm_(std::move(last_norm)),
+      pre_norm_(pre_norm),
+      heads_(heads),
+      activation_(activation) {
+  ATTNKIT_CHECK(!layers_.empty(), "[decoder_stack] expected at least one layer, got none");
+  const int64_t width = layers_[0].self_output.weight.dim(0);
+  widest_ = 3 * width;
+  for (Layer& layer : layers_) {
+    const int64_t ffn = layer.up.weight.dim(0);
+    widest_ = std::max(widest_, ffn);
+    const std::pair<Projection*, Shape> expected[] = {
+        {&layer.projection, {3 * width, width}}, {&layer.self_output, {width, width}},
+        {&layer.query, {width, width}},          {&layer.cross_output, {width, width}},
+        {&layer.up, {ffn, width}},               {&layer.down, {width, ffn}}};
+    for (const auto& [projection, shape] : expected) {
+      ATTNKIT_CHECK(projection->weight.shape() == shape, "[decoder_stack] expected a weight of shape ", ToString(shape),
+                    ", got ", ToString(projection->weight.shape()));
+      const Tensor& bias = projection->bias;
+      ATTNKIT_CHECK(!bias || bias.shape() == Shape{shape[0]}, "[decoder_stack] expected a bias of shape [", shape[0],
+                    "], got ", ToString(bias.shape()));
+      projection->packed = projection->weight.Packed(true, WeightPrecision(false));
+    }
+    for (const Norm* norm : {&layer.self_norm, &layer.cross_norm, &layer.feed_forward_norm}) CheckNorm(*norm, width);
+  }
+  if (last_norm_.weight) CheckNorm(last_norm_, width);
+}
+
+void DecoderStack::CheckNorm(const Norm& norm, int64_t width) {
+  for (const Tensor& part : {norm.weight, norm.bias}) {
+    ATTNKIT_CHECK(part.shape() == Shape{width}, "[decoder_stack] expected a norm of ", width, " numbers, got ",
+                  ToString(part.shape()));
+  }
+}
+
+Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights) const {
+  const int64_t count = static_cast<int64_t>(layers_.size()), rows = state.rows(), width = state.width();
+  ATTNKIT_CHECK(state.layers() == count && layers_[0].query.packed->k == width,
+                "[decoder_step] expected a state of ", count, " layers of width ", layers_[0].query.packed->k, ", got ",
+                state.layers(), " of ", width);
+  ATTNKIT_CHECK((x.shape() == Shape{rows, width}), "[decoder_step] expected x of shape [", rows, ", ", width, "], got ",
+                ToString(x.shape()));
+  state.Advance();
+  Stepper step(rows, width, widest_, pre_norm_);
+  Scratch& b = step.buffers();
+  step.Begin(x.data(), layers_[0].self_norm);
+  for (int64_t l = 0; l < count; ++l) {
+    const Layer& layer = layers_[l];
+    const Norm* next = l + 1 < count ? &layers_[l + 1].self_norm : last_norm_.weight ? &last_norm_ : nullptr;
+    step.Project(step.read(), layer.projection, b.projected.data());
+    AttendToHistory(b.projected.data(), state, l, heads_, b.attended.data());
+    step.Project(b.attended.data(), layer.self_output, b.result.data());
+    step.Add(b.result.data(), layer.self_norm, &layer.cross_norm);
+    step.Project(step.read(), layer.query, b.projected.data());
+    AttendToSources(b.projected.data(), state, l, heads_, b.attended.data(), l + 1 == count ? weights : nullptr);
+    step.Project(b.attended.data(), layer.cross_output, b.result.data());
+    step.Add(b.result.data(), layer.cross_norm, &layer.feed_forward_norm);
+    step.Project(step.read(), layer.up, b.projected.data(), activation_);
+    step.Project(b.projected.data(), layer.down, b.result.data());
+    step.Add(b.result.data(), layer.feed_forward_norm, next);
+  }
+  Tensor result({rows, width});
+  if (!pre_norm_ && last_norm_.weight) {
+    step.Normalise(last_norm_, b.stream.data(), result.data());
+  } else {
+    std::copy_n(pre_norm_ && last_norm_.weight ? b.read.data() : b.stream.data(), rows * width, result.data());
+  }
+  return result;
+}
+
+}  // namespace attnkit::ops

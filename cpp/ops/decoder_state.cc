@@ -1,0 +1,72 @@
+#include <algorithm>
+#include <numeric>
+
+#include "attnkit/check.h"
+#include "attnkit/ops/decoding.h"
+
+namespace attnkit::ops {
+
+DecoderState::DecoderState(std::vector<Tensor> key_values, Indices offsets)
+    : key_values_(std::move(key_values)), offsets_(std::move(offsets)) {
+  ATTNKIT_CHECK(!key_values_.empty() && offsets_.size() >= 1 && offsets_[0] == 0,
+                "[decoder_state] expected keys and values of at least one layer, and offsets from 0");
+  const Shape shape = key_values_[0].shape();
+  ATTNKIT_CHECK(shape.size() == 2 && shape[1] % 2 == 0 && offsets_[offsets_.size() - 1] == shape[0],
+                "[decoder_state] expected keys and values [S, 2 D] and offsets up to S, got ", ToString(shape), " and ",
+                offsets_[offsets_.size() - 1]);
+  for (const Tensor& layer : key_values_) {
+    ATTNKIT_CHECK(layer.shape() == shape, "[decoder_state] expected keys and values of shape ", ToString(shape),
+                  " in every layer, got ", ToString(layer.shape()));
+  }
+  for (int64_t b = 1; b < offsets_.size(); ++b) {
+    ATTNKIT_CHECK(offsets_[b] >= offsets_[b - 1], "[decoder_state] expected offsets that rise");
+  }
+  width_ = shape[1] / 2;
+  source_of_.resize(offsets_.size() - 1);
+  std::iota(source_of_.begin(), source_of_.end(), 0);
+}
+
+int64_t DecoderState::longest_source() const {
+  int64_t longest = 0;
+  for (int32_t s : source_of_) longest = std::max<int64_t>(longest, offsets_[s + 1] - offsets_[s]);
+  return longest;
+}
+
+void DecoderState::Advance() {
+  const int64_t count = rows(), position = this->position();
+  if (position == capacity_) {
+    const int64_t before = capacity_;
+    capacity_ = std::max<int64_t>(16, 2 * before);
+    std::vector<int32_t> wider(count * capacity_);
+    for (int64_t r = 0; r < count; ++r) std::copy_n(places_.data() + r * before, before, wider.data() + r * capacity_);
+    places_ = std::move(wider);
+  }
+  for (int64_t r = 0; r < count; ++r) places_[r * capacity_ + position] = static_cast<int32_t>(r);
+  blocks_.push_back({count, Buffer<float>(layers() * count * 2 * width_)});
+}
+
+void DecoderState::Select(const Indices& rows) {
+  const int64_t before = this->rows(), count = rows.size(), used = position();
+  std::vector<int32_t> sources(count), places(count * capacity_);
+  for (int64_t i = 0; i < count; ++i) {
+    ATTNKIT_CHECK(rows[i] >= 0 && rows[i] < before, "[decoder_state] expected rows below ", before, ", got ", rows[i]);
+    sources[i] = source_of_[rows[i]];
+    std::copy_n(places_.data() + rows[i] * capacity_, used, places.data() + i * capacity_);
+  }
+  source_of_ = std::move(sources);
+  places_ = std::move(places);
+}
+
+float* DecoderState::Newest(int64_t layer) {
+  Block& block = blocks_.back();
+  return block.data.data() + layer * block.rows * 2 * width_;
+}
+
+std::vector<const float*> DecoderState::Blocks(int64_t layer) const {
+  std::vector<const float*> blocks;
+  blocks.reserve(blocks_.size());
+  for (const Block& block : blocks_) blocks.push_back(block.data.data() + layer * block.rows * 2 * width_);
+  return blocks;
+}
+
+}  // namespace attnkit::ops

@@ -1,0 +1,74 @@
+#include "ops/step_attention.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "attnkit/check.h"
+#include "attnkit/kernels/decoding.h"
+
+namespace attnkit::ops {
+namespace {
+
+kernels::StepAttention StepOf(const float* query, int64_t query_row, const DecoderState& state, int64_t heads,
+                              float* output) {
+  kernels::StepAttention step;
+  step.rows = state.rows();
+  step.heads = heads;
+  step.d_head = state.width() / heads;
+  step.query = query;
+  step.query_row = query_row;
+  step.scale = 1.0f / std::sqrt(static_cast<float>(step.d_head));
+  step.output = output;
+  return step;
+}
+
+void Check(const char* op, const Tensor& query, int64_t columns, const DecoderState& state, int64_t layer,
+           int64_t heads) {
+  ATTNKIT_CHECK((query.shape() == Shape{state.rows(), columns}), "[", op, "] expected a query of shape [", state.rows(),
+                ", ", columns, "], got ", ToString(query.shape()));
+  ATTNKIT_CHECK(layer >= 0 && layer < state.layers(), "[", op, "] expected a layer below ", state.layers(), ", got ",
+                layer);
+  ATTNKIT_CHECK(heads > 0 && state.width() % heads == 0, "[", op, "] expected a divisor of ", state.width(),
+                " as heads, got ", heads);
+}
+
+}  // namespace
+
+void AttendToHistory(const float* projected, DecoderState& state, int64_t layer, int64_t heads, float* output) {
+  const int64_t width = state.width();
+  float* newest = state.Newest(layer);
+  for (int64_t r = 0; r < state.rows(); ++r) {
+    std::copy_n(projected + r * 3 * width + width, 2 * width, newest + r * 2 * width);
+  }
+  const std::vector<const float*> blocks = state.Blocks(layer);
+  kernels::AttendToCache(StepOf(projected, 3 * width, state, heads, output),
+                         {blocks.data(), state.places(), state.places_row(), state.position()});
+}
+
+void AttendToSources(const float* query, const DecoderState& state, int64_t layer, int64_t heads, float* output,
+                     Tensor* weights) {
+  kernels::StepAttention step = StepOf(query, state.width(), state, heads, output);
+  if (weights) {
+    *weights = Tensor({state.rows(), state.longest_source()});
+    step.weights = weights->data();
+    step.weights_row = weights->dim(1);
+  }
+  kernels::AttendToMemory(step, {state.key_value(layer).data(), state.offsets(), state.source_of()});
+}
+
+Tensor CachedAttention(const Tensor& projected, DecoderState& state, int64_t layer, int64_t heads) {
+  Check("cached_attention", projected, 3 * state.width(), state, layer, heads);
+  ATTNKIT_CHECK(state.position() > 0, "[cached_attention] expected a state that was advanced, got an empty one");
+  Tensor output({state.rows(), state.width()});
+  AttendToHistory(projected.data(), state, layer, heads, output.data());
+  return output;
+}
+
+Tensor MemoryAttention(const Tensor& query, const DecoderState& state, int64_t layer, int64_t heads, Tensor* weights) {
+  Check("memory_attention", query, state.width(), state, layer, heads);
+  Tensor output({state.rows(), state.width()});
+  AttendToSources(query.data(), state, layer, heads, output.data(), weights);
+  return output;
+}
+
+}  // namespace attnkit::ops
