@@ -74,7 +74,7 @@ class ImageClassifier:
     @property
     def attends(self) -> bool:
         """Whether the model has attention to show."""
-        return bool(getattr(self.model, "attends", True))
+        return bool(self.model.attends)
 
     def classify(
         self, images: Iterable[ImageLike], *, top: int = 1, attention: bool = False, batch_images: int = 64

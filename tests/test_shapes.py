@@ -13,29 +13,36 @@ from attnkit.vision.shapes.scene import COLOURS, INVERSE, SHAPES, SIDE, SIZES, S
 
 
 def test_captions_say_what_the_scene_shows() -> None:
-    assert Scene((Thing("small", "red", "ring", 9, 9, 4),), 1).caption().text == "there is a small red ring"
-    left, right = Thing("small", "red", "ring", 8, 20, 4), Thing("small", "blue", "cross", 30, 22, 4)
+    assert Scene((Thing("small", "red", "square", 9, 9, 4),), 1).caption().text == "there is a small red square"
+    left, right = Thing("small", "red", "square", 8, 20, 4), Thing("small", "blue", "cross", 30, 22, 4)
     caption = Scene((left, right), 1).caption()
-    assert caption.text == "a small red ring is left of a small blue cross"
+    assert caption.text == "a small red square is left of a small blue cross"
     assert caption.named == (None, 0, 0, 0, None, None, None, None, 1, 1, 1)
     assert Scene((right, left), 1).caption().named == (None, 1, 1, 1, None, None, None, None, 0, 0, 0)
     large = Thing("large", "blue", "cross", 30, 22, 8)
-    assert Scene((left, large), 1).caption().text == "a large blue cross is right of a small red ring"
-    below = Thing("large", "pink", "circle", 10, 33, 7)
-    assert Scene((below, left), 1).caption().text == "a large pink circle is below a small red ring"
-    above = Thing("small", "pink", "circle", 10, 33, 7)
-    assert Scene((above, left), 1).caption().text == "a small red ring is above a small pink circle"
+    assert Scene((left, large), 1).caption().text == "a large blue cross is right of a small red square"
+    below = Thing("large", "cyan", "circle", 10, 33, 7)
+    assert Scene((below, left), 1).caption().text == "a large cyan circle is below a small red square"
+    above = Thing("small", "cyan", "circle", 10, 33, 7)
+    assert Scene((above, left), 1).caption().text == "a small red square is above a small cyan circle"
 
 
 def test_splits_are_fixed_and_hold_out_what_they_say() -> None:
-    for split in ("train", "validation", "test"):
+    for split in ("train", "validation", "test", "novel"):
         scenes = shapes.scenes(split, 300)  # type: ignore[arg-type]
         assert scenes[:50] == shapes.scenes(split, 50) != shapes.scenes(split, 50, seed=2)  # type: ignore[arg-type]
         for scene in scenes:
-            novel = [(thing.colour, thing.shape) in shapes.HELD_OUT for thing in scene.things]
-            assert any(novel) == (split == "test")
-    seen = {(thing.colour, thing.shape) for scene in shapes.scenes("train", 3000) for thing in scene.things}
-    assert seen == set(itertools.product(COLOURS, SHAPES)) - shapes.HELD_OUT
+            assert any(thing.kind in shapes.NOVEL for thing in scene.things) == (split == "novel")
+    pairs = {split: set() for split in ("train", "validation", "test")}  # type: ignore[var-annotated]
+    for split, seen in pairs.items():
+        for scene in shapes.scenes(split, 2000):  # type: ignore[arg-type]
+            if len(scene.things) == 2:
+                seen.add(tuple(sorted(thing.kind for thing in scene.things)))
+    assert not pairs["test"] & (pairs["train"] | pairs["validation"])
+    assert len(pairs["test"]) / 210 == pytest.approx(0.2, abs=0.05)
+    known = set(itertools.product(COLOURS, SHAPES)) - shapes.NOVEL
+    assert {kind for pair in pairs["train"] for kind in pair} == known  # each kind with others
+    assert {kind for pair in pairs["test"] for kind in pair} == known
     words = {word for scene in shapes.scenes("train", 300) for word in scene.caption().words}
     assert words == {*SIZES, *COLOURS, *SHAPES, "a", "is", "there", *" ".join(INVERSE).split()}
     with pytest.raises(ValueError, match="expected at least 1 scene"):
@@ -68,7 +75,7 @@ def test_pictures_show_the_colours_where_the_masks_are() -> None:
 def test_a_mask_has_the_area_of_its_shape() -> None:
     radius = 7.0
     areas = {"circle": np.pi * radius**2, "square": (1.8 * radius) ** 2, "triangle": 2 * radius**2,
-             "cross": 20 / 9 * radius**2, "ring": np.pi * radius**2 * (1 - 0.44**2)}  # fmt: skip
+             "cross": 20 / 9 * radius**2}  # fmt: skip
     for shape in SHAPES:
         covered = shapes.coverage(Thing("large", "red", shape, 20.3, 19.6, radius)).sum()
         assert covered == pytest.approx(areas[shape], rel=0.03)
@@ -81,7 +88,7 @@ class Described:
 
 
 def test_pointing_counts_the_words_whose_attention_falls_on_the_thing() -> None:
-    scene = Scene((Thing("small", "red", "ring", 8, 8, 4), Thing("small", "blue", "cross", 32, 8, 4)), 1)
+    scene = Scene((Thing("small", "red", "square", 8, 8, 4), Thing("small", "blue", "cross", 32, 8, 4)), 1)
     caption = scene.caption()
     maps = np.zeros((11, 4, 4), np.float32)
     maps[:, 3, 3] = 1.0  # no thing is there

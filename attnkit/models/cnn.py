@@ -66,6 +66,11 @@ class CNN(nn.Module):
         """Of the features that `encode` gives."""
         return self.config.widths[-1]
 
+    @property
+    def attends(self) -> bool:
+        """Whether `attention` has something to show."""
+        return self.attentions is not None
+
     def encode(self, images: np.ndarray | Tensor) -> tuple[Tensor, np.ndarray, tuple[int, int]]:
         """→ features of the last stage [B · rows · columns, width], packed; offsets int32 [B + 1]; (rows, columns)."""
         last = self._maps(images)[-1]

@@ -22,7 +22,7 @@ def draw(scene: Scene) -> npt.NDArray[np.uint8]:
     for thing in scene.things:
         colour = _colour(thing.colour, random)
         cover = coverage(thing)[:, :, None]
-        picture = picture * (1 - cover) + colour * cover
+        picture = picture + (colour - picture) * cover
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
 
 
@@ -34,8 +34,9 @@ def _colour(name: str, random: np.random.Generator) -> Floats:
 
 def coverage(thing: Thing) -> Floats:
     """The share of each pixel that the thing covers, [SIDE, SIDE]: its mask, from 0 to 1."""
-    # The signed distance to the outline, negative inside, in pixels; half a pixel on either side is blended.
-    return np.clip(0.5 - _DISTANCES[thing.shape](_COLUMNS - thing.x, _ROWS - thing.y, thing.radius), 0.0, 1.0)
+    # The signed distance to the edge, negative inside, in pixels; half a pixel on either side is blended.
+    distance = _DISTANCES[thing.shape](_COLUMNS - thing.x, _ROWS - thing.y, thing.radius)
+    return np.clip(0.5 - distance, 0.0, 1.0)
 
 
 # ----- Shapes: the distance from (x, y), measured from the centre, to the outline
@@ -62,16 +63,11 @@ def _cross(x: Floats, y: Floats, radius: float) -> Floats:
     return np.minimum(upright, level)
 
 
-def _ring(x: Floats, y: Floats, radius: float) -> Floats:
-    return np.abs(np.hypot(x, y) - 0.72 * radius) - 0.28 * radius
-
-
 _DISTANCES: dict[str, Callable[[Floats, Floats, float], Floats]] = {
     "circle": _circle,
     "square": _square,
     "triangle": _triangle,
     "cross": _cross,
-    "ring": _ring,
 }
 
 
