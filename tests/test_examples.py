@@ -49,12 +49,15 @@ def test_a_tiny_transformer_learns_its_pairs() -> None:
     assert output.count("→") == 10 and "expected" not in output
 
 
-def test_the_example_configuration_is_a_valid_one() -> None:
+@pytest.mark.parametrize("name", sorted(file.name for file in EXAMPLES.glob("*.toml")))
+def test_an_example_configuration_is_a_valid_one(name: str) -> None:
     from attnkit.training import read_config
 
-    file = EXAMPLES / "multi30k-en-de.toml"
+    file = EXAMPLES / name
     config = read_config(file)
-    assert config.model.d_model == tomllib.loads(file.read_text("utf-8"))["model"]["d_model"]
+    for key, value in tomllib.loads(file.read_text("utf-8"))["model"].items():
+        if key != "type":
+            assert getattr(config.model, key) == value
 
 
 @pytest.mark.parametrize("name", sorted(file.name for file in EXAMPLES.glob("*.py")))
