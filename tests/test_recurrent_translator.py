@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +20,13 @@ import attnkit
 from attnkit import _core, nn, optim
 from attnkit.decoding import DecodingOptions, decode
 from attnkit.models import build_model, load_model, save_model
-from attnkit.models.recurrent import Recurrent
+from attnkit.models.recurrent import Recurrent, Sorted
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.recurrent_encoder import reversed_tokens
 from attnkit.models.reinforce import Reinforce, sums_to_the_end
 from attnkit.text import Batch
 from attnkit.text.vocabulary import BOS, EOS
+from attnkit.training import read_config, train
 
 V = 19
 SMALL: dict[str, Any] = dict(embedding_size=6, hidden_size=8, dropout=0.0, max_length=64)
@@ -231,8 +235,9 @@ def bahdanau_twin(model: Recurrent) -> Any:
             return self.generate(torch.tanh(self.merge(torch.cat(rows))))
 
     twin, p = Bahdanau(), model.state_dict()
-    put(twin.source.weight, p["encoder.embedding.weight"])
-    put(twin.target.weight, p["target_embedding.weight"])
+    scale = SMALL["embedding_size"] ** 0.5  # ours multiplies what it looks up
+    put(twin.source.weight, p["encoder.embedding.weight"] * scale)
+    put(twin.target.weight, p["target_embedding.weight"] * scale)
     h3 = 3 * SMALL["hidden_size"]
     for direction, suffix in enumerate(("", "_reverse")):
         rows = slice(direction * h3, (direction + 1) * h3)
@@ -275,11 +280,11 @@ def test_the_default_is_the_model_of_bahdanau_in_pytorch() -> None:
     logits.backward(upstream)
     expected.backward(torch.tensor(upstream))
     gradients = {name: p.grad.numpy() for name, p in model.named_parameters() if p.grad is not None}
-    assert_close(gradients["encoder.embedding.weight"], twin.source.weight.grad, terms=400)
+    width = SMALL["embedding_size"]
+    assert_close(gradients["encoder.embedding.weight"], twin.source.weight.grad * width**0.5, terms=400)
     assert_close(gradients["decoder.attention.score.key.weight"], twin.key.weight.grad, terms=400)
     assert_close(gradients["decoder.attention.score.v"], twin.score.weight.grad[0], terms=400)
     assert_close(gradients["decoder.bridges.0.weight"], twin.init.weight.grad, terms=400)
-    width = SMALL["embedding_size"]
     assert_close(gradients["decoder.rnn.layers.0.input_weight"], twin.cell.weight_ih.grad[:, :width], terms=400)
     assert_close(gradients["decoder.feed.weight"], twin.cell.weight_ih.grad[:, width:], terms=400)
 
@@ -410,6 +415,45 @@ def test_reinforce_has_the_gradient_and_leaves_the_loss() -> None:
     assert part.baseline.item() == pytest.approx(-2.25)
 
 
+# --- balance
+
+
+@pytest.mark.parametrize("name", ["bahdanau", "luong-general"])
+def test_balance_makes_every_source_word_be_looked_at_once(name: str) -> None:
+    batch = batch_of(random_pairs([(4, 3), (3, 2), (6, 5)]))  # as many words as predictions, the end token counted
+
+    def missed(balance: float) -> float:
+        attnkit.manual_seed(2)
+        model = build_model(RecurrentConfig(**{**SMALL, **MODELS[name], "balance": balance}), V, V)
+        optimizer = optim.Adam(model.parameters(), lr=0.01)
+        for _ in range(100):
+            model.loss(batch).loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+        model.eval()
+        decoded = model.decode(Sorted.of(batch))
+        if decoded.looks is None:  # measure what an unbalanced model does
+            twin = build_model(RecurrentConfig(**{**SMALL, **MODELS[name], "balance": 1.0}), V, V)
+            twin.load_state_dict(model.state_dict())
+            twin.eval()
+            decoded = twin.decode(Sorted.of(batch))
+        assert decoded.looks is not None
+        return float(((1.0 - decoded.looks.numpy()) ** 2).sum())
+
+    assert missed(3.0) < 0.5 * missed(0.0)
+
+
+def test_balance_is_of_training_only() -> None:
+    batch = batch_of(PAIRS)
+    losses = {}
+    for balance in (0.0, 2.0):
+        model = small_model(balance=balance)
+        losses[balance, True] = model.loss(batch).loss.item()
+        model.eval()
+        losses[balance, False] = model.loss(batch).loss.item()
+    assert losses[2.0, True] > losses[0.0, True] and losses[2.0, False] == losses[0.0, False]
+
+
 # --- files, and what is refused
 
 
@@ -431,6 +475,8 @@ REFUSED = [
     ({"score": "none", "normaliser": "hard"}, 'score: expected one, got "none" with a normaliser'),
     ({"score": "none", "input_feeding": True, "attend": "after"}, 'score: expected one, got "none"'),
     ({"context": "both"}, 'context: expected "first-state" with attention, got "both"'),
+    ({"score": "none", "balance": 0.1}, "coverage, input_feeding or balance"),
+    ({"normaliser": "hard", "balance": 0.1}, "balance: expected 0 with weights that are sampled"),
     ({"input_feeding": True}, 'input_feeding: expected attend = "after", got "before"'),
     ({"encoder": "lstmn"}, "encoder: expected bidirectional = false, layers = 1 and own weights"),
     ({"share_weights": True}, "share_weights: expected an encoder of one direction, as wide as the decoder"),
@@ -498,3 +544,98 @@ def test_its_parts_are_layers_of_the_library() -> None:
     model = small_model(share_weights=True, score="dot", **LUONG, **ONE_WAY)
     assert isinstance(model.decoder.attention, nn.Attention)
     assert model.decoder.rnn is model.encoder.layers
+
+
+# --- the trainer and the commands
+
+
+EN_IT = """
+task = "translate"
+[data]
+builtin = "en-it"
+builtin_train = 120
+builtin_held_out = 12
+[tokenizer]
+kind = "word"
+[model]
+type = "recurrent"
+embedding_size = 8
+hidden_size = 12
+encoder_size = 6
+dropout = 0.1
+[training]
+max_steps = 8
+batch_tokens = 160
+learning_rate = 0.01
+warmup_steps = 4
+log_every = 2
+final = "last"
+[decoding]
+tokenize = "none"
+beam = 2
+"""
+
+
+def attnkit_run(*arguments: str | Path, text: str = "") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "attnkit.cli.main", *map(str, arguments)]
+    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=120)
+
+
+def test_train_and_draw_by_the_commands(tmp_path: Path) -> None:
+    config, run, page = tmp_path / "run.toml", tmp_path / "run", tmp_path / "attention.html"
+    config.write_text(EN_IT)
+    overrides = [f"--set=model.{key}" for key in ("score=general", "attend=after", "normaliser=local-p", "window=3")]
+    done = attnkit_run("train", config, "--out", run, *overrides)
+    assert done.returncode == 0, done.stderr
+    done = attnkit_run(
+        "translate", run, "--attention", page, "--beam", "2", text="the cat sleeps\n\nthe dog sees you\n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 3 and "<html" in page.read_text("utf-8")
+
+
+def test_attention_that_a_model_has_not_cannot_be_drawn(tmp_path: Path) -> None:
+    config, run = tmp_path / "run.toml", tmp_path / "run"
+    config.write_text(EN_IT)
+    done = attnkit_run("train", config, "--out", run, "--set=model.score=none", "--set=training.max_steps=2")
+    assert done.returncode == 0, done.stderr
+    assert attnkit_run("translate", run, text="the cat sleeps\n").returncode == 0
+    done = attnkit_run("translate", run, "--attention", tmp_path / "a.html", text="the cat sleeps\n")
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert 'expected a model with attention, got one trained with score = "none"' in done.stderr.splitlines()[-1]
+
+
+def test_a_combination_that_makes_no_sense_is_one_line(tmp_path: Path) -> None:
+    config = tmp_path / "run.toml"
+    config.write_text(EN_IT)
+    done = attnkit_run("train", config, "--set=model.score=location", "--set=model.normaliser=local-m")
+    assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1
+    assert 'model.normaliser: expected "softmax" with score = "location", got "local-m"' in done.stderr
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ("model.normaliser=hard",),
+        ("model.encoder_pretraining=autoencoder", "model.pretraining_batches=5", "model.freeze_encoder=true"),
+    ],
+    ids=["hard", "pretraining"],
+)
+def test_a_run_goes_on_to_the_same_bytes(overrides: tuple[str, ...], tmp_path: Path) -> None:
+    """The baseline of REINFORCE and the count of pretraining batches are in the checkpoint."""
+    config = tmp_path / "run.toml"
+    config.write_text(EN_IT)
+    train(read_config(config, overrides), tmp_path / "whole", progress="none")
+    train(read_config(config, [*overrides, "training.max_steps=3"]), tmp_path / "parts", progress="none")
+    attnkit.manual_seed(31)
+    train(read_config(config, overrides), tmp_path / "parts", resume=True, progress="none")
+    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "parts")]
+    assert weights[0] == weights[1]
+
+
+def test_every_key_is_explained() -> None:
+    """docs/attention.md names each key of the configuration with its default."""
+    text = (Path(__file__).parent.parent / "docs" / "attention.md").read_text("utf-8")
+    for field in msgspec.structs.fields(RecurrentConfig):
+        default = "—" if field.default is None else json.dumps(field.default)
+        assert f"| `{field.name}` | {default if default == '—' else f'`{default}`'} |" in text

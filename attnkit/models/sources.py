@@ -29,6 +29,10 @@ class Sources:
         self.offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
         return np.repeat(begins - self.offsets[:-1], lengths) + np.arange(self.offsets[-1])
 
+    def pair_offsets(self) -> np.ndarray:
+        """Where the source tokens of each row lie in a flat array of pairs, [rows + 1]."""
+        return np.concatenate([[0], np.cumsum(np.diff(self.offsets)[self.of_row])])
+
     def spread(self, weights: np.ndarray) -> np.ndarray:
         """Flat weights, the [rows, length] block of each source after the other, as [rows, longest source]."""
         lengths = np.diff(self.offsets)
