@@ -6,8 +6,8 @@
 // After foreach_target.h:
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
-#include <vector>
 
 #include "attnkit/allocator.h"
 #include "attnkit/check.h"
@@ -71,16 +71,37 @@ BlockSum SumBlock(const float* x, int64_t count) {
   return {maximum, sum.Sum()};
 }
 
+// A number below k numbers of the block: each lane of a few accumulators has the largest of numbers of its own, and the
+// k-th of these is reached k times. -inf where that tells nothing.
+float BelowTop(const float* x, int64_t count, int64_t k) {
+  const Floats d;
+  const int64_t lanes = FloatLanes();
+  HWY_ALIGN float maxima[4 * hn::MaxLanes(d)];
+  if (count < 4 * lanes || k > 2 * lanes) return kLowest;
+  FloatSlots largest(kLowest);
+  ForVectors(count, [&](auto access, int64_t i, int slot) ATTNKIT_BODY {
+    largest.v[slot] = hn::Max(largest.v[slot], access.Fill(access.Load(x + i), hn::Set(d, kLowest)));
+  });
+  for (int s = 0; s < 4; ++s) hn::Store(largest.v[s], d, maxima + s * lanes);
+  std::nth_element(maxima, maxima + k - 1, maxima + 4 * lanes, std::greater<float>());
+  return std::nextafter(maxima[k - 1], kLowest);
+}
+
 // The numbers of a block above the threshold, few in all: whole groups of vectors are passed over.
 void OfferBlock(const float* x, int64_t count, int32_t first, Top& top) {
   const Floats d;
   const int64_t lanes = FloatLanes(), group = 4 * lanes;
+  const float below = top.threshold() == kLowest ? BelowTop(x, count, top.k) : kLowest;
+  const auto threshold = [&]() ATTNKIT_BODY { return hn::Set(d, std::max(below, top.threshold())); };
   int64_t i = 0;
   for (; i + group <= count; i += group) {
     const FloatVec a = hn::Max(hn::LoadU(d, x + i), hn::LoadU(d, x + i + lanes));
     const FloatVec b = hn::Max(hn::LoadU(d, x + i + 2 * lanes), hn::LoadU(d, x + i + 3 * lanes));
-    if (hn::AllFalse(d, hn::Gt(hn::Max(a, b), hn::Set(d, top.threshold())))) continue;
-    for (int64_t j = i; j < i + group; ++j) top.Offer(x[j], first + static_cast<int32_t>(j));
+    if (hn::AllFalse(d, hn::Gt(hn::Max(a, b), threshold()))) continue;
+    for (int64_t j = i; j < i + group; j += lanes) {
+      if (hn::AllFalse(d, hn::Gt(hn::LoadU(d, x + j), threshold()))) continue;
+      for (int64_t c = j; c < j + lanes; ++c) top.Offer(x[c], first + static_cast<int32_t>(c));
+    }
   }
   for (; i < count; ++i) top.Offer(x[i], first + static_cast<int32_t>(i));
 }

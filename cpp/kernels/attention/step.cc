@@ -1,5 +1,5 @@
-// Attention of one query a row: a step of decoding. Nothing is shared between rows but what they read, so the loop is
-// over rows, and over the heads inside it: a key is one stretch of memory for all heads.
+// Attention of one query a row: a step of decoding. The keys and values of a row stay near while its heads
+// pass.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/attention/step.cc"
 #include "hwy/foreach_target.h"
@@ -20,28 +20,27 @@
 #define ATTNKIT_KERNELS_ATTENTION_STEP_KEYS
 namespace attnkit::kernels {
 
+// Where the keys of a row are, `size` numbers each.
+inline int64_t CountOf(const CachedKeys& keys, int64_t) { return keys.count; }
+inline void FindKeys(const CachedKeys& keys, int64_t row, int64_t size, const float** to) {
+  const int32_t* places = keys.places + row * keys.places_row;
+  for (int64_t j = 0; j < keys.count; ++j) to[j] = keys.blocks[j] + places[j] * size;
+}
+
+inline int64_t CountOf(const SharedKeys& keys, int64_t row) {
+  const int32_t* source = keys.offsets + keys.source_of[row];
+  return source[1] - source[0];
+}
+inline void FindKeys(const SharedKeys& keys, int64_t row, int64_t size, const float** to) {
+  const int32_t* source = keys.offsets + keys.source_of[row];
+  for (int64_t j = 0; j < source[1] - source[0]; ++j) to[j] = keys.data + (source[0] + j) * size;
+}
+
 // The keys of one row.
-struct RowOfCache {
-  const float* const* blocks;
-  const int32_t* places;
-  int64_t size, count;  // numbers of a key with its value; keys
-  const float* at(int64_t j) const { return blocks[j] + places[j] * size; }
+struct Keys {
+  const float* const* at;
+  int64_t count;
 };
-
-struct RowOfMemory {
-  const float* data;
-  int64_t size, count;
-  const float* at(int64_t j) const { return data + j * size; }
-};
-
-inline RowOfCache KeysOf(const CachedKeys& keys, int64_t row, int64_t size) {
-  return {keys.blocks, keys.places + row * keys.places_row, size, keys.count};
-}
-
-inline RowOfMemory KeysOf(const SharedKeys& keys, int64_t row, int64_t size) {
-  const int32_t *source = keys.offsets + keys.source_of[row];
-  return {keys.data + source[0] * size, size, source[1] - source[0]};
-}
 
 }  // namespace attnkit::kernels
 #endif
@@ -52,9 +51,9 @@ namespace attnkit::kernels::HWY_NAMESPACE {
 // Numbers of a head's row of scores: whole vectors.
 HWY_INLINE int64_t Padded(int64_t keys) { return (keys + FloatLanes() - 1) / FloatLanes() * FloatLanes(); }
 
-// query · key of one head.
+// query · key of one head, lane by lane. kVectors = 0: any size.
 template <int kVectors>
-HWY_INLINE float Dot(const float* query, const float* key, int64_t size) {
+HWY_INLINE FloatVec Products(const float* query, const float* key, int64_t size) {
   const Floats d;
   if constexpr (kVectors > 0) {
     FloatVec sum = hn::Mul(hn::LoadU(d, query), hn::LoadU(d, key));
@@ -62,13 +61,48 @@ HWY_INLINE float Dot(const float* query, const float* key, int64_t size) {
     for (int v = 1; v < kVectors; ++v) {
       sum = hn::MulAdd(hn::LoadU(d, query + v * FloatLanes()), hn::LoadU(d, key + v * FloatLanes()), sum);
     }
-    return SumLanes(sum);
+    return sum;
   }
   FloatSlots sum(0.0f);
   ForVectors(size, [&](auto access, int64_t i, int slot) ATTNKIT_BODY {
     sum.v[slot] = hn::MulAdd(access.Load(query + i), access.Load(key + i), sum.v[slot]);
   });
-  return sum.Sum();
+  return hn::Add(hn::Add(sum.v[0], sum.v[1]), hn::Add(sum.v[2], sum.v[3]));
+}
+
+// Writes scale times the sum of the lanes of each of four vectors to `to`: one tree of additions serves all four. What
+// follows in the last whole vector is overwritten.
+#if HWY_TARGET == HWY_SCALAR
+HWY_INLINE void StoreFourSums(const FloatVec (&v)[4], FloatVec scale, float* to) {
+  for (int i = 0; i < 4; ++i) to[i] = hn::GetLane(hn::Mul(v[i], scale));
+}
+#else
+HWY_INLINE FloatVec SumNeighbours(FloatVec a, FloatVec b) {
+  const Floats d;
+  return hn::Add(hn::ConcatEven(d, b, a), hn::ConcatOdd(d, b, a));
+}
+
+HWY_INLINE void StoreFourSums(const FloatVec (&v)[4], FloatVec scale, float* to) {
+  FloatVec sums = SumNeighbours(SumNeighbours(v[0], v[1]), SumNeighbours(v[2], v[3]));
+  for (int64_t lanes = FloatLanes(); lanes > 4; lanes /= 2) sums = SumNeighbours(sums, sums);
+  hn::StoreU(hn::Mul(sums, scale), Floats(), to);
+}
+#endif
+
+constexpr int64_t kPastScores = 16;  // numbers that StoreFourSums may touch behind the last score
+
+// scores[j] = scale · query · key j of one head.
+template <int kVectors>
+HWY_INLINE void Scores(const float* query, const Keys& keys, int64_t shift, int64_t size, float scale, float* scores) {
+  const FloatVec scales = hn::Set(Floats(), scale);
+  for (int64_t j = 0; j < keys.count; j += 4) {
+    FloatVec products[4];
+#pragma GCC unroll 4
+    for (int i = 0; i < 4; ++i) {
+      products[i] = Products<kVectors>(query, keys.at[std::min(j + i, keys.count - 1)] + shift, size);
+    }
+    StoreFourSums(products, scales, scores + j);
+  }
 }
 
 // Scores to weights, in place; the padding becomes zeros.
@@ -91,26 +125,35 @@ HWY_INLINE void SoftmaxOf(float* scores, int64_t count) {
 }
 
 // output = sum over keys of weight · value, of one head whose values start `shift` numbers behind the keys.
-template <int kVectors, class Keys>
+template <int kVectors>
 HWY_INLINE void SumValues(const Keys& keys, int64_t shift, const float* weights, int64_t size, float* output) {
   const Floats d;
   if constexpr (kVectors > 0) {
-    FloatVec sum[kVectors];
+    // Two sums of each number, of the even keys and of the odd ones: additions wait less for each other.
+    FloatVec sum[2][kVectors];
 #pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) sum[v] = hn::Zero(d);
-    for (int64_t j = 0; j < keys.count; ++j) {
-      const float* value = keys.at(j) + shift;
+    for (int v = 0; v < kVectors; ++v) sum[0][v] = sum[1][v] = hn::Zero(d);
+    const auto add = [&](int64_t j, int parity) ATTNKIT_BODY {
+      const float* value = keys.at[j] + shift;
       const FloatVec weight = hn::Set(d, weights[j]);
 #pragma GCC unroll 16
-      for (int v = 0; v < kVectors; ++v) sum[v] = hn::MulAdd(weight, hn::LoadU(d, value + v * FloatLanes()), sum[v]);
+      for (int v = 0; v < kVectors; ++v) {
+        sum[parity][v] = hn::MulAdd(weight, hn::LoadU(d, value + v * FloatLanes()), sum[parity][v]);
+      }
+    };
+    int64_t j = 0;
+    for (; j + 2 <= keys.count; j += 2) {
+      add(j, 0);
+      add(j + 1, 1);
     }
+    if (j < keys.count) add(j, 0);
 #pragma GCC unroll 16
-    for (int v = 0; v < kVectors; ++v) hn::StoreU(sum[v], d, output + v * FloatLanes());
+    for (int v = 0; v < kVectors; ++v) hn::StoreU(hn::Add(sum[0][v], sum[1][v]), d, output + v * FloatLanes());
     return;
   }
   std::fill_n(output, size, 0.0f);
   for (int64_t j = 0; j < keys.count; ++j) {
-    const float* value = keys.at(j) + shift;
+    const float* value = keys.at[j] + shift;
     const FloatVec weight = hn::Set(d, weights[j]);
     ForVectors(size, [&](auto access, int64_t i, int) ATTNKIT_BODY {
       access.Store(hn::MulAdd(weight, access.Load(value + i), access.Load(output + i)), output + i);
@@ -128,18 +171,16 @@ HWY_INLINE void MeanOfHeads(const float* scores, int64_t heads, int64_t count, f
   }
 }
 
-// One row; `scores` has room for the padded scores of each head.
-template <int kVectors, class Keys>
-void AttendRow(const StepAttention& a, int64_t row, const Keys& keys, float* scores) {
+// One row; `scores` has room for the padded scores of each head, and kPastScores.
+template <int kVectors>
+HWY_INLINE void AttendRow(const StepAttention& a, int64_t row, const Keys& keys, float* scores) {
   const int64_t width = a.heads * a.d_head, padded = Padded(keys.count);
   const float* query = a.query + row * a.query_row;
   float* output = a.output + row * width;
-  for (int64_t j = 0; j < keys.count; ++j) {
-    const float* key = keys.at(j);
-    for (int64_t h = 0; h < a.heads; ++h) {
-      scores[h * padded + j] = a.scale * Dot<kVectors>(query + h * a.d_head, key + h * a.d_head, a.d_head);
-    }
+  for (int64_t h = 0; h < a.heads; ++h) {
+    Scores<kVectors>(query + h * a.d_head, keys, h * a.d_head, a.d_head, a.scale, scores + h * padded);
   }
+  // Behind each other: the long chains of several heads run at once.
   for (int64_t h = 0; h < a.heads && keys.count > 0; ++h) SoftmaxOf(scores + h * padded, keys.count);
   for (int64_t h = 0; h < a.heads; ++h) {
     SumValues<kVectors>(keys, width + h * a.d_head, scores + h * padded, a.d_head, output + h * a.d_head);
@@ -155,9 +196,13 @@ template <int kVectors, class AllKeys>
 void AttendRows(const StepAttention& a, const AllKeys& keys, int64_t begin, int64_t end) {
   const int64_t size = 2 * a.heads * a.d_head;
   int64_t most = 1;
-  for (int64_t r = begin; r < end; ++r) most = std::max(most, KeysOf(keys, r, size).count);
-  Buffer<float> scores(a.heads * Padded(most));
-  for (int64_t r = begin; r < end; ++r) AttendRow<kVectors>(a, r, KeysOf(keys, r, size), scores.data());
+  for (int64_t r = begin; r < end; ++r) most = std::max(most, CountOf(keys, r));
+  Buffer<float> scores(a.heads * Padded(most) + kPastScores);
+  Buffer<const float*> found(most);
+  for (int64_t r = begin; r < end; ++r) {
+    FindKeys(keys, r, size, found.data());
+    AttendRow<kVectors>(a, r, {found.data(), CountOf(keys, r)}, scores.data());
+  }
 }
 
 // Heads of a few whole vectors keep their sums in registers.
