@@ -49,7 +49,7 @@ def translate(
     SIZE is tiny (4 + 4 layers of 128) or base (6 + 6 layers of 512, as OPUS-MT models are). Each contestant is a
     process of its own; runs go in turn. Every translation has --length tokens, so that all do the same work.
     """
-        for problem in peer_problems(against):
+    for problem in peer_problems(against):
         click.echo(problem, err=True)
     lines = synthetic_lines(sentences, SIZES[size].vocabulary)
     runs_of = []
