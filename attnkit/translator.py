@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
@@ -22,6 +23,7 @@ from attnkit.text.vocabulary import BOS, PAD, UNK
 if TYPE_CHECKING:
     from attnkit.decoding.defaults import DecodingDefaults
     from attnkit.decoding.search import Hypothesis
+    from attnkit.decoding.shortlist import Shortlist
     from attnkit.text.tokenizer import Tokenizer
 
 """Of the matrix products."""
@@ -173,6 +175,7 @@ class Translator:
         attention: bool = False,
         prefix: str | Sequence[str] | None = None,
         batch_tokens: int = 1024,
+        shortlist: Shortlist | None = None,
         **search: Unpack[SearchArguments],
     ) -> list[Result]:
         """One Result a line, in order. An empty line gives an empty Result, its attention of shape [0, 0].
@@ -182,14 +185,17 @@ class Translator:
         attention: also return the cross-attention; the text is the same with and without.
         prefix: what every translation starts with, or one such text for each line; an empty line stays empty.
         batch_tokens: about how many source tokens go through the model at once.
+        shortlist: leaves target tokens that a sentence can hardly need out of account; see attnkit.shortlists.
         beam=5, nbest=1, min_length=1, max_length=None, ...: see `DecodingOptions`.
         """
         if isinstance(lines, str):
             raise TypeError("[translate] expected a list of lines, got one string")
         lines = list(lines)
         window = max(1, len(lines))
-        arguments: Any = {"to": to, "attention": attention, "prefix": prefix, "batch_tokens": batch_tokens, **search}
-        return list(self.translate_stream(lines, window=window, **arguments))
+        arguments: Any = {"to": to, "attention": attention, "prefix": prefix, **search}
+        return list(
+            self.translate_stream(lines, batch_tokens=batch_tokens, shortlist=shortlist, window=window, **arguments)
+        )
 
     def translate_stream(
         self,
@@ -199,6 +205,7 @@ class Translator:
         attention: bool = False,
         prefix: str | Iterable[str] | None = None,
         batch_tokens: int = 1024,
+        shortlist: Shortlist | None = None,
         window: int = 2048,
         **search: Unpack[SearchArguments],
     ) -> Iterator[Result]:
@@ -216,7 +223,8 @@ class Translator:
         # A limit that the model does not allow is an error now, not after the first window.
         limit = self.model.max_target_length
         options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), None if limit is None else limit - 1)
-        return self._stream(lines, to, prefix, options, attention, batch_tokens, window)
+        decode = functools.partial(self._decode, options, attention, shortlist)
+        return self._stream(lines, to, prefix, decode, attention, batch_tokens, window)
 
     def _check_language(self, to: str | None) -> None:
         if to is not None and to not in self.languages:
@@ -228,7 +236,7 @@ class Translator:
         lines: Iterable[str],
         to: str | None,
         prefix: str | Iterable[str] | None,
-        options: DecodingOptions,
+        decode: Callable[[list[_Source], Stop], dict[int, Result]],
         attention: bool,
         batch_tokens: int,
         window: int,
@@ -238,7 +246,7 @@ class Translator:
             sources = [self._read(number, line, start, to) for number, (line, start) in chunk]
             results: dict[int, Result] = {}
             batches = list(_batches(sources, fair_share(sum(len(source.ids) for source in sources), batch_tokens)))
-            for written in run_batches(lambda batch, stop: self._decode(batch, options, attention, stop), batches):
+            for written in run_batches(decode, batches):
                 results.update(written)
             empty = Result("", 0.0, [], np.zeros((0, 0), np.float32) if attention else None, [])
             yield from (results.get(source.number, empty) for source in sources)
@@ -272,7 +280,14 @@ class Translator:
             )
         return line if own else add_tag(str(to), line)
 
-    def _decode(self, batch: list[_Source], options: DecodingOptions, attention: bool, stop: Stop) -> dict[int, Result]:
+    def _decode(
+        self,
+        options: DecodingOptions,
+        attention: bool,
+        shortlist: Shortlist | None,
+        batch: list[_Source],
+        stop: Stop,
+    ) -> dict[int, Result]:
         """The results of a batch by line."""
         import attnkit
         from attnkit.decoding.search import decode
@@ -289,6 +304,7 @@ class Translator:
                 prefixes=[source.prefix for source in batch],
                 suppress=self._suppress,
                 numbers=[source.number for source in batch],
+                shortlist=shortlist,
                 stop=stop,
             )
         return {source.number: self._write(source, hypotheses) for source, hypotheses in zip(batch, found, strict=True)}

@@ -25,6 +25,7 @@ COMMANDS = {
     "convert": "Make a model of a public checkpoint (OPUS-MT).",
     "evaluate": "Score a model's translations against a reference.",
     "explore": "Do an experiment on attention, and draw it.",
+    "shortlist": "Count which words can translate which, for speed.",
     "bench": "Measure speed on this machine, beside its peers.",
     "doctor": "Show what this machine can do.",
     "completion": "Print the completion script of a shell.",

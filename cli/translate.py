@@ -55,6 +55,12 @@ _NAMED_LINES = 5  # line numbers that a message lists
 )
 @precision_option
 @click.option(
+    "--shortlist",
+    type=FILE,
+    metavar="FILE|auto",
+    help="Only likely target tokens (attnkit shortlist); auto: the model's own list.",
+)
+@click.option(
     "--threads",
     type=click.IntRange(1),
     metavar="N",
@@ -75,6 +81,7 @@ def command(
     attention: str | None,
     precision: Any,
     threads: int | None,
+    shortlist: str | None,
     window: int | None,
     **arguments: Any,
 ) -> None:
@@ -84,7 +91,7 @@ def command(
     """
     search = chosen_search(arguments)
 
-    from attnkit import explain
+    from attnkit import explain, shortlists
     from attnkit.text.corpus import read_lines
 
     translator = load_for("translate", model, precision, threads)
@@ -92,12 +99,14 @@ def command(
     results = translator.translate_stream(
         lines,
         attention=attention is not None,
+        shortlist=None if shortlist is None else shortlists.find(shortlist, translator, model),
         window=window or (1 if input == "-" and sys.stdin.isatty() else 2048),
         **arguments,
         **search,
     )
     maps: list[AttentionMap] = []
-    cut: list[int] = []
+    cut = 0
+    named: list[int] = []  # of a stream without end, the first few
     with opened(output) as file, line_counter(output != "-") as advance:
         for number, result in enumerate(results, start=1):
             source = lines.take()
@@ -105,14 +114,15 @@ def command(
             if output == "-":
                 file.flush()  # for whoever waits at the other end of a pipe
             if result.truncated:
-                cut.append(number)
+                cut += 1
+                named += [number] if cut <= _NAMED_LINES else []
             if attention is not None and result.tokens:
                 maps.append(_map(number, result))
             advance()
     if attention is not None:
         report_drawings(explain.write(attention, maps), len(maps), "lines")
     if cut:
-        _warn_cut(cut)
+        _warn_cut(cut, named)
 
 
 def _text(number: int, result: Result, nbest: int) -> bytes:
@@ -141,9 +151,9 @@ def _map(number: int, result: Result) -> AttentionMap:
     return AttentionMap(result.source_tokens, result.tokens, result.attention, title=f"line {number}")
 
 
-def _warn_cut(numbers: list[int]) -> None:
-    named = ", ".join(map(str, numbers[:_NAMED_LINES])) + (", ..." if len(numbers) > _NAMED_LINES else "")
-    what = "1 translation is" if len(numbers) == 1 else f"{len(numbers):,} translations are"
+def _warn_cut(count: int, numbers: list[int]) -> None:
+    named = ", ".join(map(str, numbers)) + (", ..." if count > len(numbers) else "")
+    what = "1 translation is" if count == 1 else f"{count:,} translations are"
     click.echo(
         f"attnkit: {what} cut, of line {named}: the line or its translation is longer than the model or --max-length "
         "allows",

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from attnkit import _beam, _core
 from attnkit.decoding.options import DecodingOptions
 from attnkit.decoding.protocol import Floats, Ids, S, StepOutput, TextModel
+from attnkit.decoding.shortlist import Restriction, Shortlist
 from attnkit.decoding.workers import Stop, Stopped
 
 
@@ -47,6 +48,7 @@ def decode(
     prefixes: Sequence[Sequence[int]] | None = None,
     suppress: Sequence[int] = (),
     numbers: Sequence[int] | None = None,
+    shortlist: Shortlist | None = None,
     stop: Stop | None = None,
 ) -> list[list[Hypothesis]]:
     """The nbest hypotheses of each sentence of a packed batch, best first.
@@ -55,11 +57,12 @@ def decode(
     prefixes: for each sentence the tokens that its output must start with.
     suppress: tokens that are never written, such as padding and the start token.
     numbers: each sentence's number in the whole input, which its random numbers depend on; 0 to B - 1 by default.
+    shortlist: leaves each sentence the target tokens that its source can need, and makes no others.
     stop: set from another thread, ends the search at its next step, by the exception Stopped.
 
     Fewer than nbest hypotheses come back only where the constraints leave fewer. In fp32 and int8 a sentence's result
-    is the same, to the bit, whatever batch it is in. Raises ValueError for arguments that make no sense,
-    FloatingPointError where the model gives NaN.
+    is the same, to the bit, whatever batch it is in (with a shortlist, to rounding). Raises ValueError for arguments
+    that make no sense, FloatingPointError where the model gives NaN.
     """
     options = options or DecodingOptions()
     source_lengths = _check_source(source_ids, source_offsets)
@@ -82,7 +85,10 @@ def decode(
         options.rules == "transformers",
         options.renormalize,
     )
-    weights = _run(model, search, source_ids, source_offsets, options, streams, attention, stop or Stop())
+    restriction = None
+    if shortlist is not None:
+        restriction = _restrict(model, shortlist, source_ids, source_offsets, prefixes)
+    weights = _run(model, search, source_ids, source_offsets, options, streams, attention, restriction, stop or Stop())
     return [
         [
             Hypothesis(tokens, score, log_probability, _collect(weights, rows, source_length), cut)
@@ -100,6 +106,7 @@ def _run(
     options: DecodingOptions,
     streams: npt.NDArray[np.int64],
     attention: bool,
+    restriction: Restriction | None,
     stop: Stop,
 ) -> list[Floats] | None:
     """Runs the search to its end; returns the attention weights of every step, when wanted."""
@@ -116,7 +123,7 @@ def _run(
             _check_output(output, search.rows, model.vocabulary_size, attention)
         if output.attention is not None and attention:
             weights.append(output.attention)
-        values, indices, bad = _candidates(model, search, output, options, streams)
+        values, indices, bad = _candidates(model, search, output, options, streams, restriction)
         if bad >= 0:
             raise FloatingPointError(f"[decode] the model gave NaN for sentence {streams[bad]} at token {search.step}")
         parents = search.extend(values, indices)
@@ -133,17 +140,24 @@ def _candidates(
     output: StepOutput,
     options: DecodingOptions,
     streams: npt.NDArray[np.int64],
+    restriction: Restriction | None,
 ) -> tuple[Floats, Ids, int]:
     """The candidates of every row, values and indices [rows, k], and a sentence of NaN or -1."""
     k = min(search.candidates, model.vocabulary_size)
     if output.projection is not None and not options.sample:
-        values, indices, asked = _core.best_tokens(*output.projection, k, *search.ask(), None, None)
+        if restriction is None:
+            values, indices, asked = _core.best_tokens(*output.projection, k, *search.ask(), None, None)
+        else:
+            values, indices, asked = restriction.best(output.projection, k, search.ask(), search.row_sentences())
         return values, indices, search.settle(values, indices, asked)
-    bad = search.constrain(output.log_probs)
+    log_probs = output.log_probs
+    if restriction is not None:
+        log_probs = restriction.log_probs(log_probs, search.row_sentences())
+    bad = search.constrain(log_probs)
     if bad >= 0 or not options.sample:
-        return *_core.top_k(output.log_probs, k), bad
+        return *_core.top_k(log_probs, k), bad
     sampled = _beam.sample(
-        output.log_probs,
+        log_probs,
         streams[search.row_sentences()],
         search.step,
         options.seed,
@@ -162,6 +176,27 @@ def _collect(weights: list[Floats] | None, rows: Ids, source_length: int) -> Flo
     for step, row in enumerate(rows):
         collected[step] = weights[step][row, :source_length]
     return collected
+
+
+def _restrict(
+    model: TextModel[Any],
+    shortlist: Shortlist,
+    source_ids: Ids,
+    source_offsets: Ids,
+    prefixes: Sequence[Sequence[int]] | None,
+) -> Restriction | None:
+    if shortlist.target_size != model.vocabulary_size:
+        raise ValueError(
+            f"[shortlist] expected one for the model's {model.vocabulary_size} target tokens, "
+            f"got one for {shortlist.target_size}"
+        )
+    if len(source_offsets) < 2:
+        return None
+    if source_ids.max() >= len(shortlist.offsets) - 1:
+        raise ValueError(
+            f"[shortlist] expected one for a source token {source_ids.max()}, got one for {len(shortlist.offsets) - 1}"
+        )
+    return shortlist.restrict(source_ids, source_offsets, np.array([model.eos_id], np.int32), prefixes)
 
 
 def _check_source(ids: Ids, offsets: Ids) -> Ids:

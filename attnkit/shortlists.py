@@ -1,0 +1,60 @@
+"""Where a translator's vocabulary shortlist comes from: a file, its training data, or its own translations."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+
+from attnkit.decoding.protocol import Ids
+from attnkit.decoding.shortlist import Shortlist
+from attnkit.translator import Translator
+
+FILE = "shortlist.safetensors"  # in a model directory
+
+
+def build(translator: Translator, sources: Iterable[str], targets: Iterable[str], per_token: int = 50) -> Shortlist:
+    """From sentences and their translations: see `Shortlist.count`."""
+    source, target = translator.source_tokenizer, translator.target_tokenizer
+
+    def ids(tokens: list[int]) -> Ids:
+        return np.array(tokens, np.int32)
+
+    pairs = (
+        (ids([*source.encode(s.strip()), source.eos_id]), ids(target.encode(t.strip())))
+        for s, t in zip(sources, targets, strict=True)
+    )
+    return Shortlist.count(pairs, source.vocab_size, target.vocab_size, per_token)
+
+
+def find(name: str, translator: Translator, directory: str | os.PathLike[str]) -> Shortlist:
+    """Of a file, or with "auto" that of the model directory. Raises what `Shortlist.load` and `for_model` do."""
+    return for_model(translator, directory) if name == "auto" else Shortlist.load(name)
+
+
+def for_model(translator: Translator, directory: str | os.PathLike[str]) -> Shortlist:
+    """That of a model directory. Where it has none, one is counted in the model's training data, and kept there.
+
+    Raises ValueError where the directory does not say what the model was trained on, OSError where that is gone.
+    """
+    file = Path(directory) / FILE
+    if file.is_file():
+        return Shortlist.load(file)
+    recipe = Path(directory) / "training.toml"
+    if not recipe.is_file():
+        raise ValueError(
+            f"[shortlist] {directory}: expected {FILE}, or training.toml with the data to count in; "
+            "`attnkit shortlist` makes one from other text"
+        )
+    from attnkit.training import read_config
+    from attnkit.training.translate_config import TranslateConfig
+
+    config = read_config(recipe)
+    corpus = config.data.corpus("train") if isinstance(config, TranslateConfig) else None
+    if corpus is None:
+        raise ValueError(f"[shortlist] {recipe}: expected sentence pairs in data.train, got none")
+    shortlist = build(translator, corpus.sources, corpus.targets)
+    shortlist.save(file)
+    return shortlist

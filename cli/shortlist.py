@@ -1,0 +1,42 @@
+"""attnkit shortlist: which target tokens each source token can need, for faster translation."""
+
+from __future__ import annotations
+
+import click
+
+FILE = click.Path(allow_dash=True)
+
+
+@click.command("shortlist")
+@click.argument("model", type=click.Path())
+@click.option("--source", type=FILE, required=True, metavar="FILE", help="Text, a line a sentence; .gz too.")
+@click.option(
+    "--target", type=FILE, metavar="FILE", help="Its translation.", show_default="the model's own, by greedy search"
+)
+@click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Where to.", show_default="into MODEL")
+@click.option(
+    "--per-token", type=click.IntRange(1), default=50, metavar="N", help="Of each source token.", show_default=True
+)
+def command(model: str, source: str, target: str | None, output: str | None, per_token: int) -> None:
+    """Count which words of a translation go with which words of the source.
+
+    `attnkit translate --shortlist` then leaves all others out of account. In MODEL itself, `auto` finds the file.
+    """
+    from pathlib import Path
+
+    import attnkit
+    from attnkit import shortlists
+    from attnkit.text.corpus import read_lines
+
+    translator = attnkit.load(model)
+    sources = list(read_lines(source))
+    if target is None:
+        targets = [result.text for result in translator.translate(sources, beam=1)]
+    else:
+        targets = list(read_lines(target))
+    if len(targets) != len(sources):
+        raise click.UsageError(f"expected as many lines in both files, got {len(sources)} and {len(targets)}")
+    shortlist = shortlists.build(translator, sources, targets, per_token)
+    path = output or str(Path(model) / shortlists.FILE)
+    shortlist.save(path)
+    click.echo(f"{path}: {len(shortlist.ids):,} pairs of tokens, {len(shortlist.always)} tokens for all", err=True)
