@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,12 +15,10 @@ from attnkit.models.caption_lstm import Decoded, LSTMCaptionDecoder
 from attnkit.models.caption_transformer import TransformerCaptionDecoder
 from attnkit.models.captioner_config import CaptionerConfig, LSTMDecoderConfig
 from attnkit.models.cnn_config import CNNConfig
+from attnkit.models.reinforce import Reinforce
 from attnkit.models.transformer import LossOutput
 from attnkit.nn import init
 from attnkit.text.vocabulary import BOS, EOS, UNK
-
-# The running mean of the rewards of hard attention: b ← 0.9 b + 0.1 r (Xu et al., 2015, section 4.1).
-_BASELINE_MOMENTUM = 0.9
 
 
 class Regions(NamedTuple):
@@ -56,11 +55,10 @@ class Captioner(nn.Module):
         else:
             self.decoder = TransformerCaptionDecoder(config.decoder, vocab_size)
         self.output = nn.Linear(width, vocab_size)
-        hard = isinstance(config.decoder, LSTMDecoderConfig) and config.decoder.attention == "hard"
-        if hard:
-            self.register_buffer("baseline", tensor(np.zeros(1, dtype=np.float32)))
-
-    baseline: Tensor
+        self.reinforce = None
+        if isinstance(config.decoder, LSTMDecoderConfig) and config.decoder.attention == "hard":
+            # What a word is worth before anything is learnt: all are equally likely.
+            self.reinforce = Reinforce(entropy_bonus=config.decoder.entropy_bonus, baseline=-math.log(vocab_size))
 
     @property
     def attends(self) -> bool:
@@ -118,26 +116,11 @@ class Captioner(nn.Module):
         )
         if decoded.penalty is not None:
             loss = loss + decoded.penalty * (1.0 / tokens)
-        if decoded.choices is not None:
-            loss = loss + self._reinforce(decoded, batch)
+        if decoded.choice is not None and self.reinforce is not None:
+            with no_grad():
+                losses = ops.cross_entropy(self.output(decoded.hidden), batch.target_labels, reduction="none").numpy()
+            loss = loss + self.reinforce(decoded.choice, -losses, batch.target_offsets)
         return LossOutput(loss, nll_sum, tokens)
-
-    def _reinforce(self, decoded: Decoded, batch: Any) -> Tensor:
-        """What teaches hard attention to choose (Xu et al., 2015, section 4.1), per token: the log-probability of each
-        choice, weighted by how much better than usual the caption turned out, and the entropy of the choices."""
-        config = self.config.decoder
-        assert isinstance(config, LSTMDecoderConfig) and decoded.choices is not None
-        lengths = np.diff(batch.target_offsets)
-        with no_grad():
-            losses = ops.cross_entropy(self.output(decoded.hidden), batch.target_labels, reduction="none").numpy()
-        rewards = -np.add.reduceat(losses, batch.target_offsets[:-1])
-        baseline = self.baseline.numpy()
-        baseline[0] = baseline[0] or rewards.mean()  # the very first batch is as good as usual
-        better = np.repeat(rewards - baseline[0], lengths).astype(np.float32)
-        baseline[0] = _BASELINE_MOMENTUM * baseline[0] + (1 - _BASELINE_MOMENTUM) * rewards.mean()
-        chosen, entropy = decoded.choices
-        gain = (chosen * better).sum() * config.reinforce_weight + entropy.sum() * config.entropy_weight
-        return gain * (-1.0 / len(losses))
 
     # ----- Writing
 

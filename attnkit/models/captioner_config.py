@@ -41,10 +41,7 @@ class LSTMDecoderConfig(
     """Soft attention: how much every region is to be looked at, over all words about once (λ in equation 14 of Xu et
     al.; they use 1.0). It spreads attention out."""
 
-    reinforce_weight: Weight = 1.0
-    """Hard attention: how much the choices learn from the log-probability of the caption (λ_r)."""
-
-    entropy_weight: Weight = 0.01
+    entropy_bonus: Weight = 0.01
     """Hard attention: how much an undecided choice is rewarded, which keeps choices open (λ_e)."""
 
     max_length: Positive = 64
