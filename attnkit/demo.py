@@ -1,4 +1,5 @@
-"""A tour in two minutes, what `./dev demo` runs: train a translator, use it, measure it, and look at its attention.
+"""A tour in four minutes, what `./dev demo` runs: train a translator, use it, measure it, and look at its attention;
+then the same for a captioner of pictures (`attnkit.demo_captions`).
 
     python -m attnkit.demo [--fresh] [--folder runs/demo]
 
@@ -14,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import attnkit
-from attnkit import evaluation
+from attnkit import demo_captions, evaluation
 from attnkit.explain import AttentionMap, render_terminal, write_html, write_png
 from attnkit.text import en_it
 from attnkit.training import TranslateConfig, read_config, train_once
@@ -26,7 +27,7 @@ EXPECTED_BLEU = 95.0
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the demonstration. Returns the exit status: 0, or 1 when the translator is worse than it should be."""
+    """Runs the demonstration. Returns the exit status: 0, or 1 when a model is worse than it should be."""
     parser = argparse.ArgumentParser(prog="python -m attnkit.demo", description=__doc__.partition("\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("runs/demo"), help="where the model and pictures go")
     parser.add_argument("--fresh", action="store_true", help="train again, even if there is a model")
@@ -40,7 +41,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _show_attention(translator, test[0], options.folder)
     if bleu < EXPECTED_BLEU:
         print(f"demo: expected a BLEU of at least {EXPECTED_BLEU}, got {bleu:.1f}", file=sys.stderr)
-    return int(bleu < EXPECTED_BLEU)
+    describes = demo_captions.run(options.folder.with_name(options.folder.name + "-captions"), options.fresh)
+    return int(bleu < EXPECTED_BLEU or not describes)
 
 
 def _config() -> TranslateConfig:

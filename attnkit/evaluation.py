@@ -69,11 +69,12 @@ def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Chrf:
     return Chrf(score=result.score, signature=str(metric.get_signature()))
 
 
-def alignment_error(translator: Translator, pairs: Sequence[AlignedPair]) -> float:
+def alignment_error(translator: Translator, pairs: Sequence[AlignedPair], every_source: bool = False) -> float:
     """The alignment error rate, in [0, 1], of a translator of words on pairs whose links are known.
 
     The reference is forced on the model, so that every sentence has the words that its links are between; each of its
-    words is linked to the source word it attends to most. The end tokens take no part.
+    words is linked to the source word it attends to most; with `every_source`, each source word that has no link then
+    to the word that attends to it most. The end tokens take no part.
     """
     from attnkit.text.alignment import alignment_error_rate, hard_alignment
 
@@ -81,7 +82,8 @@ def alignment_error(translator: Translator, pairs: Sequence[AlignedPair]) -> flo
     links = []
     for pair, result in zip(pairs, translator.translate(sources, prefix=targets, attention=True, beam=1), strict=True):
         assert result.attention is not None  # it was asked for
-        links.append(hard_alignment(result.attention[: len(pair.target.split()), : len(pair.source.split())]))
+        weights = result.attention[: len(pair.target.split()), : len(pair.source.split())]
+        links.append(hard_alignment(weights, every_source))
     return alignment_error_rate(links, [pair.alignment for pair in pairs])
 
 

@@ -10,33 +10,43 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from attnkit._tensor import Precision
 
-# The task in config.json, and the class whose `from_directory` serves it.
+# The task in config.json and what the model reads, and the class whose `from_directory` serves it.
 _CLASSES = {
-    "translate": "attnkit.translator:Translator",
-    "classify": "attnkit.classifier:Classifier",
-    "language-model": "attnkit.generator:Generator",
+    ("translate", "text"): "attnkit.translator:Translator",
+    ("classify", "text"): "attnkit.classifier:Classifier",
+    ("classify", "images"): "attnkit.image_classifier:ImageClassifier",
+    ("caption", "images"): "attnkit.captioner:Captioner",
+    ("language-model", "text"): "attnkit.generator:Generator",
 }
 
 
 def load(path: str | os.PathLike[str], precision: Precision = "fp32", threads: int | None = None) -> Any:
     """The model of a directory that `attnkit train` wrote, ready for use; config.json says of which kind it is.
 
-    A translation model becomes a `Translator`, a classifier of texts a `Classifier`, a language model a `Generator`.
+    A translation model becomes a `Translator`, a classifier of texts a `Classifier`, one of images an
+    `ImageClassifier`, a captioner a `Captioner`, a language model a `Generator`.
 
-    precision: "fp32", "bf16" or "int8", of the matrix products (see `attnkit.precision`). threads: sets the number for the
-    whole process; None leaves it.
+    precision: "fp32", "bf16" or "int8", of the matrix products (see `attnkit.precision`). threads: sets the number for
+    the whole process; None leaves it.
     Raises FileNotFoundError where there is no model, ValueError for a broken one; the message names the file.
     """
     import attnkit
+    from attnkit._tensor import check_precision
     from attnkit.models import read_config
 
+    check_precision(precision)
     directory = Path(path)
     config = read_config(directory)
     task = config.get("task")
-    if not isinstance(task, str) or task not in _CLASSES:
-        expected = " or ".join(repr(name) for name in _CLASSES)
+    tasks = list(dict.fromkeys(name for name, _ in _CLASSES))
+    if task not in tasks:
+        expected = " or ".join(map(repr, tasks))
         raise ValueError(f"[load] {directory / 'config.json'}: expected the task {expected}, got {task!r}")
+    reads = config.get("reads", "text")
+    if not isinstance(reads, str) or (task, reads) not in _CLASSES:
+        expected = " or ".join(repr(what) for name, what in _CLASSES if name == task)
+        raise ValueError(f"[load] {directory / 'config.json'}: expected {expected} under reads, got {reads!r}")
     if threads is not None:
         attnkit.set_num_threads(threads)
-    module, _, name = _CLASSES[task].partition(":")
+    module, _, name = _CLASSES[task, reads].partition(":")
     return getattr(import_module(module), name).from_directory(directory, config, precision)

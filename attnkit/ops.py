@@ -53,6 +53,7 @@ __all__ = [
     "ragged_chain_marginals",
     "ragged_dots",
     "ragged_gaussian",
+    "ragged_key_sums",
     "ragged_pick",
     "ragged_softmax",
     "ragged_sums",
@@ -497,6 +498,11 @@ def ragged_sums(weights: Array, value: Array, query_offsets: ArrayLike, key_offs
     """Σ_j weights(i, j) · value_j for each query: flat weights, value [S, D] → [T, D]."""
     sums = _core.ragged_sums(_tensor(weights), _tensor(value), *_offsets(query_offsets, key_offsets))
     return _like(sums, weights, value)
+
+
+def ragged_key_sums(weights: Array, query_offsets: ArrayLike, key_offsets: ArrayLike) -> Any:
+    """Σ_i weights(i, j) for each key: flat weights → [S]."""
+    return _like(_core.ragged_key_sums(_tensor(weights), *_offsets(query_offsets, key_offsets)), weights)
 
 
 def ragged_gaussian(

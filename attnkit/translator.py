@@ -107,7 +107,8 @@ class _Source:
 class Translator:
     """A translation model with its tokenizers. Made by `attnkit.load`.
 
-    languages: those that it can write, where the corpus had several; none where it had one.
+    languages: those that it can write, where the corpus had several; none where it had one. A converted model may have
+    tags of languages and yet do without.
     """
 
     def __init__(
@@ -133,7 +134,8 @@ class Translator:
         self.max_source_length = max_source_length or limit
         self._defaults = defaults
         tagged = source_tokenizer if isinstance(source_tokenizer, TaggedTokenizer) else None
-        self.languages: tuple[str, ...] = tagged.languages if tagged else ()
+        self.languages: tuple[str, ...] = getattr(source_tokenizer, "languages", ())
+        self._needs_language = tagged is not None
         suppress = defaults.suppress if defaults else None
         if suppress is None:
             tags = tagged.ids.values() if tagged and tagged.inner is target_tokenizer else ()
@@ -268,7 +270,7 @@ class Translator:
 
     def _with_language(self, number: int, line: str, to: str | None) -> str:
         """The line with the tag of its language, where the model has several."""
-        if not self.languages or not line:
+        if not self.languages or not line or (to is None and not self._needs_language):
             return line
         own, _ = split_tag(line)
         if (own or to) not in self.languages:

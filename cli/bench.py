@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import platform
-import sys
-from datetime import date
-
 import click
-from rich.console import Console
 from rich.table import Table
 
 from attnkit.benchmark.runner import Measurement
 from attnkit.benchmark.train import MODELS
+
+from .bench_kernels import kernels
+from .bench_output import against_option, json_option, print_table, write_json
+from .bench_translate import translate
 
 
 @click.group("bench")
@@ -20,17 +18,13 @@ def command() -> None:
     """Measure speed on this machine, beside its peers."""
 
 
-def _peers(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
-    peers = tuple(peer.strip() for peer in value.split(",")) if value else ()
-    unknown = [peer for peer in peers if peer != "torch"]
-    if unknown:
-        raise click.BadParameter(f"expected torch, got {', '.join(unknown)}")
-    return peers
+command.add_command(kernels)
+command.add_command(translate)
 
 
 @command.command("train")
 @click.argument("model", type=click.Choice(list(MODELS)), default="transformer-tiny")
-@click.option("--against", metavar="PEERS", callback=_peers, help="torch: also run PyTorch's step, in turn with ours.")
+@against_option("torch", help="torch: also run PyTorch's step, in turn with ours.")
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), multiple=True, help="Only this one.  [default: both]")
 @click.option(
     "--data",
@@ -48,7 +42,7 @@ def _peers(context: click.Context, parameter: click.Parameter, value: str | None
 )
 @click.option("--runs", type=click.IntRange(1), default=7, show_default=True, help="Steps that are timed.")
 @click.option("--threads", type=click.IntRange(1), help="Threads of every contestant.  [default: all]")
-@click.option("--json", "json_file", type=click.Path(dir_okay=False), help="Also write every run here.")
+@json_option
 def train(
     model: str,
     against: tuple[str, ...],
@@ -80,7 +74,10 @@ def train(
     )
     _print(f"{model}, one training step", measurements)
     if json_file:
-        _write_json(json_file, model, measurements)
+        runs_of = [
+            {"name": m.name, "seconds": m.seconds, "units": m.units, "peak_bytes": m.peak_bytes} for m in measurements
+        ]
+        write_json(json_file, "train", {"model": model}, runs_of)
 
 
 def _print(title: str, measurements: list[Measurement]) -> None:
@@ -94,22 +91,4 @@ def _print(title: str, measurements: list[Measurement]) -> None:
         table.add_row(
             m.name, f"{m.median * 1e3:.1f}", f"{m.units_per_second:,.0f}", f"{m.peak_bytes / 1e6:,.0f}", *ratio
         )
-    Console(file=sys.stdout).print(table)
-
-
-def _write_json(path: str, model: str, measurements: list[Measurement]) -> None:
-    from attnkit import __version__, _core
-    from attnkit.files import atomic_write
-
-    runs = [{"name": m.name, "seconds": m.seconds, "units": m.units, "peak_bytes": m.peak_bytes} for m in measurements]
-    record = {
-        "bench": "train",
-        "model": model,
-        "date": date.today().isoformat(),
-        "attnkit": __version__,
-        "python": platform.python_version(),
-        "cpu": _core.cpu_info(),
-        "runs": runs,
-    }
-    with atomic_write(path, "w") as file:
-        file.write(json.dumps(record, indent=2) + "\n")
+    print_table(table)

@@ -14,14 +14,14 @@ from .precision_option import precision_option
 FILE = click.Path(allow_dash=True)  # shells complete it
 
 # What a classifier reads, and the module of this package whose `run` classifies that.
-_INPUTS = {"text": "classify_text"}
+_INPUTS = {"text": "classify_text", "images": "classify_images"}
 
 
 @click.command("classify")
 @click.argument("model", type=click.Path())
 @click.argument("inputs", nargs=-1, type=FILE, metavar="[INPUT]...")
 @click.option("-k", "--top", type=click.IntRange(1), default=1, metavar="N", help="Classes shown.", show_default=True)
-@click.option("--jsonl", is_flag=True, help="JSON lines: text, label, probability, top, truncated, unknown.")
+@click.option("--jsonl", is_flag=True, help="JSON lines: text or image, label, probability, top, ...")
 @click.option(
     "--attention",
     type=FILE,
@@ -44,17 +44,20 @@ _INPUTS = {"text": "classify_text"}
     help="Threads.",
     show_default="the cores that this process may use",
 )
-@click.option(
-    "--batch-tokens", type=click.IntRange(1), default=4096, metavar="N", help="Tokens at once.", show_default=True
-)
+@click.option("--batch-tokens", type=click.IntRange(1), metavar="N", help="Tokens at once.", show_default="4096")
 @click.option(
     "--window", type=click.IntRange(1), metavar="N", help="Texts read before any is written.", show_default="1024"
 )
 def command(model: str, inputs: tuple[str, ...], precision: Any, threads: int | None, **options: Any) -> None:
-    """Classify each line of text with the MODEL in a directory.
+    """Classify texts or images with the MODEL in a directory.
 
-    INPUT is a file with a text a line, .gz too; - or none is standard input. For each text comes a line with the class,
-    a tab and its probability, of the N likeliest classes. N lines in are N lines out; an empty line stays empty.
+    A model of texts: INPUT is a file with a text a line, .gz too; - or none is standard input. For each text comes a
+    line with the class, a tab and its probability, of the N likeliest classes. N lines in are N lines out; an empty
+    line stays empty.
+
+    A model of images: INPUT is an image, a pattern, a folder whose images are classified, or - for a list of these on
+    standard input. Each line begins with the image's name. One that cannot be read is named on standard error; the
+    others are classified all the same, and the exit status is 1.
     """
     classifier = load_for("classify", model, precision, threads)
     import_module(f".{_INPUTS[classifier.reads]}", __package__).run(classifier, inputs, **options)

@@ -28,7 +28,7 @@ def run(
     attention: str | None,
     highlight: bool | None,
     text_key: str | None,
-    batch_tokens: int,
+    batch_tokens: int | None,
     window: int | None,
 ) -> None:
     """Classifies the lines of the inputs and prints what `attnkit classify --help` says."""
@@ -42,7 +42,7 @@ def run(
         texts,
         top=top,
         attention=highlight or attention is not None,
-        batch_tokens=batch_tokens,
+        batch_tokens=batch_tokens or 4096,
         window=window or (1 if typed else 1024),
     )
     maps: list[DocumentMap] = []
@@ -55,7 +55,7 @@ def run(
                 sys.stdout.buffer.write(_highlighted(result).encode())
             sys.stdout.buffer.flush()  # for whoever waits at the other end of a pipe
             if attention is not None and result.label:
-                maps.append(_map(result, f"{number}: {text[:_TITLE]}{'…' if len(text) > _TITLE else ''}"))
+                maps.append(_map(result, f"{number}: {_shortened(text)}"))
             cut += result.truncated
             advance()
     if attention is not None:
@@ -74,6 +74,11 @@ def _texts(inputs: tuple[str, ...], text_key: str | None) -> Iterator[str]:
         else:
             for where, record in read_records(path):
                 yield string_field(record, text_key, where)
+
+
+def _shortened(text: str) -> str:
+    line = " ".join(text[: 2 * _TITLE].split())
+    return line if len(line) <= _TITLE and len(text) <= 2 * _TITLE else f"{line[:_TITLE]}…"
 
 
 def _line(result: Classification) -> bytes:

@@ -35,18 +35,18 @@ def _run(command: Callable[[], None]) -> int:
     except BrokenPipeError:
         return BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort) as error:
-        _say(str(error) or "interrupted")  # a command may say in the exception how to go on
+        say(str(error) or "interrupted")  # a command may say in the exception how to go on
         return INTERRUPTED
     except click.UsageError as error:
         _say_usage(error)
         return USAGE
     except click.ClickException as error:
-        _say(error.format_message())
+        say(error.format_message())
         return error.exit_code
     except Exception as error:
         if os.environ.get("ATTNKIT_TRACEBACK") == "1":
             raise
-        _say(describe(error))
+        say(describe(error))
         return FAILURE
 
 
@@ -80,10 +80,10 @@ def _say_usage(error: click.UsageError) -> None:
         click.echo(error.format_message(), err=True)
         return
     command = error.ctx.command_path if error.ctx else "attnkit"
-    _say(f"{error.format_message()} (see {command} --help)", command)
+    say(f"{error.format_message()} (see {command} --help)", command)
 
 
-def _say(message: str, command: str = "attnkit") -> None:
+def say(message: str, command: str = "attnkit") -> None:
     """One line: a message may quote a file's name or content, which must neither break it nor reach the terminal as
     control codes."""
     line = " ".join(f"{command}: {message}".split())

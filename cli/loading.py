@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 # The command that runs a model of each task, for the message to those who took another.
-_COMMANDS = {"translate": "translate", "classify": "classify", "language-model": "generate"}
+_COMMANDS = {"translate": "translate", "classify": "classify", "language-model": "generate", "caption": "caption"}
 
 
 def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:

@@ -19,7 +19,8 @@ from .completion import VARIABLE
 COMMANDS = {
     "train": "Train a model from a configuration file or a preset.",
     "translate": "Translate text, line by line, from a file or stdin.",
-    "classify": "Name the class of each text, and what decided.",
+    "classify": "Name the class of each text or image, and what decided.",
+    "caption": "Say in a sentence what each image shows.",
     "generate": "Write texts with a language model.",
     "convert": "Make a model of a public checkpoint (OPUS-MT).",
     "evaluate": "Score a model's translations against a reference.",

@@ -74,6 +74,11 @@ def sums(weights: Array64, value: Array64, qo: Offsets, ko: Offsets) -> Array64:
     return out
 
 
+def key_sums(weights: Array64, qo: Offsets, ko: Offsets) -> Array64:
+    parts = [weights[p].reshape(q.stop - q.start, k.stop - k.start).sum(axis=0) for q, k, p in blocks(qo, ko)]
+    return np.concatenate([np.zeros(0), *parts])
+
+
 def gaussian(weights: Array64, centres: Array64, sigma: float, qo: Offsets, ko: Offsets) -> Array64:
     def block(q: slice, k: slice, pairs: slice) -> Array64:
         j = np.arange(k.stop - k.start)

@@ -23,7 +23,7 @@ def conv2d(
     """Σ over the window and the group's channels of x · weight, plus bias; weight [O, KH, KW, C / groups]."""
     seen = windows(x, weight.shape[1:3], stride, padding)
     parts = zip(np.split(seen, groups, axis=-1), np.split(weight, groups, axis=0), strict=True)
-    return np.concatenate([np.einsum("bhwklc,oklc->bhwo", s, w) for s, w in parts], axis=-1) + bias
+    return np.concatenate([np.tensordot(s, w, axes=((3, 4, 5), (1, 2, 3))) for s, w in parts], axis=-1) + bias
 
 
 def max_pool2d(x: Array64, kernel: Pair, stride: Pair, padding: Pair) -> Array64:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from closeness import assert_close, numeric_gradients
@@ -63,7 +65,7 @@ def test_weights_sum_to_one_and_give_the_vector(kind: str) -> None:
     x = states()
     pooled, weights = layer(attnkit.tensor(x), OFFSETS, return_weights=True)
     np.testing.assert_array_equal(layer(attnkit.tensor(x), OFFSETS).numpy(), pooled.numpy())
-    for b, (begin, end) in enumerate(zip(OFFSETS[:-1], OFFSETS[1:], strict=True)):
+    for b, (begin, end) in enumerate(pairwise(OFFSETS)):
         own = weights.numpy()[begin:end].astype(np.float64)
         assert_close(own.sum(), float(end > begin), terms=20)
         assert_close(pooled.numpy()[b], own @ x[begin:end].astype(np.float64), terms=20)
@@ -82,6 +84,6 @@ def test_a_sequence_pools_to_the_same_bits_alone(isa: str) -> None:
     layer = nn.AttentionPooling(64, 48)
     x = states(64)
     together = layer(attnkit.tensor(x), OFFSETS).numpy()
-    for b, (begin, end) in enumerate(zip(OFFSETS[:-1], OFFSETS[1:], strict=True)):
+    for b, (begin, end) in enumerate(pairwise(OFFSETS)):
         alone = layer(attnkit.tensor(x[begin:end].copy()), np.array([0, end - begin], np.int32)).numpy()
         np.testing.assert_array_equal(alone[0], together[b])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -9,9 +10,12 @@ from pathlib import Path
 
 import pytest
 
+import attnkit
 from attnkit.benchmark import Contestant, measure
+from attnkit.benchmark.kernels import CASES, KERNELS, WORK, Case, Direction, KernelMeasurement
 from attnkit.benchmark.train import SentenceBatch, synthetic_pairs, typical_batch
 from attnkit.benchmark.train_worker import pack
+from attnkit.benchmark.translate import SIZES, TranslateMeasurement, synthetic_lines, write_model
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -59,6 +63,12 @@ def test_pytorch_runs_beside_us() -> None:
     [
         (["train", "no-such-model"], "no-such-model"),
         (["train", "--against", "tensorflow"], "expected torch, got tensorflow"),
+        (["translate", "--against", "torch"], "expected ctranslate2, got torch"),
+        (["translate", "huge"], "huge"),
+        (["translate", "--precision", "fp8"], "fp8"),
+        (["kernels", "--against", "ctranslate2"], "expected torch, got ctranslate2"),
+        (["kernels", "sorting"], "sorting"),
+        (["kernels", "--largest", "1"], "leaves none"),
         (["train", "--data", "no-such-file", "neither"], "no-such-file"),
     ],
 )
@@ -70,3 +80,135 @@ def test_bad_usage(arguments: list[str], message: str) -> None:
 def test_a_contestant_that_dies_is_named() -> None:
     with pytest.raises(RuntimeError, match="the process of nobody ended with status 1"):
         measure([Contestant("nobody", "attnkit.no_such_module")], runs=1)
+
+
+# ----- translate
+
+
+TINY_WORK = ("--sentences", "3", "--length", "4", "--batch", "2", "--runs", "1", "--beam", "2", "--precision", "fp32")
+
+
+def test_translation_is_timed(tmp_path: Path) -> None:
+    runs = tmp_path / "runs.json"
+    result = bench("translate", "tiny", *TINY_WORK, "--json", str(runs))
+    assert result.returncode == 0, result.stderr
+    assert "attnkit fp32" in result.stdout and "tokens/s" in result.stdout and "beam 2" in result.stdout
+    record = json.loads(runs.read_text("utf-8"))
+    assert (record["bench"], record["model"], record["sentences"]) == ("translate", "tiny", 3)
+    assert record["isa"] and record["versions"]["numpy"] and record["cpu"]["threads"] >= 1
+    (run,) = record["runs"]
+    assert (run["name"], run["beam"], run["tokens"]) == ("attnkit fp32", 2, 12)
+    assert len(run["latencies"]) == 3 and len(run["seconds"]) == 1 and min(run["latencies"] + run["seconds"]) > 0
+    assert min(run["cold_seconds"]) > min(run["load_seconds"]) > 0 and run["peak_bytes"] > 1e7
+
+
+def test_ctranslate2_runs_beside_us_and_writes_the_same(tmp_path: Path) -> None:
+    ctranslate2 = pytest.importorskip("ctranslate2")
+    result = bench("translate", *TINY_WORK, "--against", "ctranslate2", "--threads", "1")
+    assert result.returncode == 0, result.stderr
+    assert "ctranslate2 int8 1x1" in result.stdout and "ctranslate2 float32 1x1" in result.stdout
+    write_model(tmp_path / "attnkit", SIZES["tiny"])
+    subprocess.run([sys.executable, "-m", "attnkit.benchmark.ct2_model", str(tmp_path), "float32"], check=True)
+    lines = synthetic_lines(4, SIZES["tiny"].vocabulary)
+    ours = attnkit.load(tmp_path / "attnkit").translate(lines, beam=1, min_length=9, max_length=9)
+    translator = ctranslate2.Translator(str(tmp_path / "float32"), compute_type="float32", intra_threads=1)
+    theirs = translator.translate_batch(
+        [[*line.split(), "</s>"] for line in lines], beam_size=1, min_decoding_length=9, max_decoding_length=9
+    )
+    assert [result.tokens for result in ours] == [result.hypotheses[0] for result in theirs]
+
+
+def test_missing_peers_are_named_with_their_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    from attnkit.benchmark import kernels, train, translate
+
+    for module in (train, translate):
+        monkeypatch.setattr(module, "find_spec", lambda name: None)
+    assert "pip install ctranslate2" in translate.peer_problems(("ctranslate2",))[0]
+    assert "pip install torch" in kernels.peer_problems(("torch",))[0]
+    assert not translate.peer_problems(()) and not kernels.peer_problems(())
+
+
+def test_percentiles_and_medians() -> None:
+    found = TranslateMeasurement("attnkit", (2.0, 1.0, 4.0), 100, tuple(range(1, 102)), (0.1,), (0.2,), 7)
+    assert found.tokens_per_second == 50 and found.latency(50) == 51 and found.latency(99) == 100
+
+
+# ----- kernels
+
+
+def test_kernels_are_timed(tmp_path: Path) -> None:
+    runs = tmp_path / "runs.json"
+    arguments = (
+        "softmax",
+        "attention",
+        "--largest",
+        "600000",
+        "--runs",
+        "2",
+        "--precision",
+        "fp32",
+        "--json",
+        str(runs),
+    )
+    result = bench("kernels", *arguments)
+    assert result.returncode == 0, result.stderr
+    assert "roof: fp32" in result.stdout and "attention causal" in result.stdout and "256x4x16x32" in result.stdout
+    record = json.loads(runs.read_text("utf-8"))
+    assert record["bench"] == "kernels" and min(record["roofs"].values()) > 0
+    assert {run["kernel"] for run in record["runs"]} == {"attention"}  # no softmax is that small
+    assert {(run["direction"], run["variant"]) for run in record["runs"]} == {
+        ("forward", ""), ("both", ""), ("forward", "causal"), ("both", "causal"), ("forward", "weights"),
+    }  # fmt: skip
+    for run in record["runs"]:
+        assert len(run["seconds"]["attnkit"]) == 2 and min(run["seconds"]["attnkit"]) > 0
+
+
+def test_pytorch_kernels_run_beside_ours() -> None:
+    pytest.importorskip("torch")
+    result = bench("kernels", "attention", "--largest", "600000", "--runs", "1", "--against", "torch")
+    assert result.returncode == 0, result.stderr
+    assert "torch ms" in result.stdout and "times" in result.stdout
+
+
+@pytest.mark.parametrize("direction", ["forward", "both"])
+@pytest.mark.parametrize(
+    "case",
+    [
+        Case("matmul", (3, 4, 5), "bf16"),
+        Case("attention", (2, 2, 5, 4), variant="causal"),
+        Case("attention", (2, 2, 5, 4), variant="weights"),
+        Case("softmax", (3, 5)),
+        Case("layer_norm", (3, 5)),
+        Case("linear_cross_entropy", (6, 4, 5)),
+        Case("gru", (2, 3, 4)),
+        Case("lstm", (2, 3, 4)),
+        Case("conv2d", (2, 6, 3, 4, 3)),
+        Case("copy", (10,)),
+    ],
+    ids=str,
+)
+def test_every_kernel_can_be_called(case: Case, direction: Direction) -> None:
+    from attnkit.benchmark import kernels_attnkit
+
+    case = dataclasses.replace(case, direction=direction)
+    assert Case.from_line(case.to_line()) == case
+    call = getattr(kernels_attnkit, case.kernel)(case)
+    call()
+    call()  # gradients of the first are forgotten, so that a second one is the same work
+    assert WORK[case.kernel](*case.shape).of(direction) > 0
+
+
+def test_the_table_names_kernels_that_exist() -> None:
+    from attnkit.benchmark import kernels_attnkit
+
+    assert set(KERNELS) | {"copy"} == set(WORK)
+    assert all(callable(getattr(kernels_attnkit, name)) for name in WORK)
+    assert len(set(CASES)) == len(CASES)
+
+
+def test_rates_count_what_the_formula_asks_for() -> None:
+    product = KernelMeasurement(Case("matmul", (2, 3, 5)), {"attnkit": (1.0, 2.0, 4.0)}, 60.0)
+    assert product.rate("attnkit") == 2 * 30 / 2 and product.share_of_roof("attnkit") == 0.5
+    plain, causal = (KernelMeasurement(Case("attention", (1, 1, 3, 4), variant=v), {}, 1.0) for v in ("", "causal"))
+    assert plain.amount().forward == 2 * 2 * 9 * 4 and causal.amount().forward == 2 * 2 * 6 * 4
+    assert KernelMeasurement(Case("softmax", (4, 8)), {}, 1.0).amount().unit == "byte"

@@ -7,12 +7,11 @@ import json
 import os
 import pty
 import subprocess
-import sys
 import time
 from pathlib import Path
-from typing import Any
 
 import pytest
+from command_line import attnkit_run, command, complaint, output
 from untrained_model import MAX_LENGTH, write_untrained_model
 
 import attnkit
@@ -37,32 +36,6 @@ def results(model: str) -> list[Result]:
 @pytest.fixture(scope="module")
 def expected(results: list[Result]) -> list[str]:
     return [result.text for result in results]
-
-
-def command(*arguments: str | Path) -> list[str]:
-    return [sys.executable, "-m", "attnkit.cli.main", *map(str, arguments)]
-
-
-def attnkit_run(*arguments: str | Path, text: str | bytes = "", **options: Any) -> subprocess.CompletedProcess[bytes]:
-    data = text.encode() if isinstance(text, str) else text
-    options = {"stdout": subprocess.PIPE} | options
-    return subprocess.run(command(*arguments), input=data, stderr=subprocess.PIPE, timeout=60, **options)
-
-
-def output(*arguments: str | Path, text: str | bytes = "") -> str:
-    done = attnkit_run(*arguments, text=text)
-    assert done.returncode == 0, done.stderr.decode()
-    return done.stdout.decode()
-
-
-def complaint(*arguments: str | Path, text: str | bytes = "", status: int = 1, **options: Any) -> str:
-    """The one line on stderr of a run that must fail with `status` and leave stdout empty."""
-    done = attnkit_run(*arguments, text=text, **options)
-    message = done.stderr.decode()
-    assert done.returncode == status, message
-    assert not done.stdout
-    assert message.startswith("attnkit") and message.count("\n") == 1 and "internal error" not in message, message
-    return message
 
 
 # ----- Input and output

@@ -16,7 +16,7 @@ def demo(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=900, check=False)
 
 
-def test_the_demo_trains_translates_measures_and_draws(tmp_path: Path) -> None:
+def test_the_demo_trains_translates_captions_measures_and_draws(tmp_path: Path) -> None:
     first = demo(tmp_path / "demo")
     assert first.returncode == 0, first.stderr
     assert re.search(r"the cat is on the table +→ +il gatto è sul tavolo\n", first.stdout)
@@ -28,6 +28,14 @@ def test_the_demo_trains_translates_measures_and_draws(tmp_path: Path) -> None:
     for picture in ("attention.png", "learning-curve.png"):
         with Image.open(tmp_path / "demo" / picture) as image:
             assert image.width > 300 and len(image.getcolors(1 << 24) or ()) > 10
+
+    exact, pointing = (
+        re.search(rf"{name} +([0-9.]+) %", first.stdout) for name in ("exactly right", "pointing accuracy")
+    )
+    assert exact and float(exact[1]) >= 95.0 and pointing and float(pointing[1]) >= 90.0
+    assert " is " in (tmp_path / "demo-captions" / "attention.html").read_text("utf-8")
+    with Image.open(tmp_path / "demo-captions" / "attention.png") as image:
+        assert image.width > 300
 
     begin = time.monotonic()
     second = demo(tmp_path / "demo")

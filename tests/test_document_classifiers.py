@@ -1,7 +1,8 @@
-"""Models that classify documents: the formula, packed against one by one, weights, empty and huge documents, learning."""
+"""Models that classify documents: the formula, packed and one by one, weights, empty and huge documents, learning."""
 
 from __future__ import annotations
 
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -56,7 +57,7 @@ def documents_for(name: str, seed: int = 0) -> Documents:
     documents = random_documents(SHAPE, seed)
     if name == "han":
         return documents
-    return [[[BOS, *sum(document, [])]] if document else [] for document in documents]
+    return [[[BOS, *chain(*document)]] if document else [] for document in documents]
 
 
 def test_the_hierarchical_network_is_its_formula(isa: str, threads: int) -> None:
@@ -145,7 +146,7 @@ def test_weights_change_nothing_and_sum_to_one(name: str, threads: int) -> None:
     assert weights.words.shape == batch.ids.shape
     assert weights.sentences.shape == (len(batch.sentence_offsets) - 1,)
     for values, offsets in ((weights.words, batch.sentence_offsets), (weights.sentences, batch.document_offsets)):
-        for begin, end in zip(offsets[:-1], offsets[1:], strict=True):
+        for begin, end in pairwise(offsets):
             if end > begin:
                 assert_close(values[begin:end].sum(dtype=np.float64), 1.0, terms=30)
 
@@ -177,7 +178,7 @@ def test_it_learns_which_word_decides(name: str) -> None:
         sentence = document[random.integers(len(document))]
         sentence[random.integers(len(sentence))] = 4 + label
     if name != "han":
-        documents = [[[BOS, *sum(document, [])]] for document in documents]
+        documents = [[[BOS, *chain(*document)]] for document in documents]
     attnkit.manual_seed(3)
     config = SMALL_HAN if name == "han" else TransformerClassifierConfig(pooling=name, **SMALL_TRANSFORMER)  # type: ignore[arg-type]
     model, batch = build_model(config, V, CLASSES), batch_of(documents, labels)

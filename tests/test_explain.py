@@ -407,6 +407,18 @@ def test_learning_curve_draws_three_curves(tmp_path: Path) -> None:
         assert found.get(colour, 0) > 200, colour
 
 
+@pytest.mark.parametrize("key", ["accuracy", "validation_perplexity"])
+def test_learning_curve_draws_what_the_task_measures(tmp_path: Path, key: str) -> None:
+    rows = [{key if name == "bleu" else name: value for name, value in row.items()} for row in RUN]
+    pictures = []
+    for name, run in (("bleu", RUN), (key, rows)):
+        draw_learning_curve(metrics(tmp_path / "m.jsonl", run), tmp_path / f"{name}.png")
+        with Image.open(tmp_path / f"{name}.png") as image:
+            assert colours_of(image).get((20, 130, 100), 0) > 100
+            pictures.append(image.tobytes())
+    assert pictures[0] != pictures[1]  # by the title alone
+
+
 def test_learning_curve_passes_over_what_is_no_figure(tmp_path: Path) -> None:
     draw_learning_curve(metrics(tmp_path / "clean.jsonl", RUN), tmp_path / "clean.png")
     noise: list[dict[str, Any]] = [

@@ -180,6 +180,11 @@ def test_sinusoids_are_those_of_the_paper() -> None:
     grown = nn.SinusoidalPositions(8, length=4).table(50)
     np.testing.assert_array_equal(grown.numpy(), table)
     assert nn.sinusoids(3, 5).shape == (3, 5)
+    for width in (8, 5):  # the other layout holds the same numbers, all sines first
+        order = [*range(0, width, 2), *range(1, width, 2)]
+        np.testing.assert_array_equal(nn.sinusoids(50, width, halves=True), nn.sinusoids(50, width)[:, order])
+    halves = nn.SinusoidalPositions(8, length=4, halves=True).table(50)
+    np.testing.assert_array_equal(halves.numpy(), nn.sinusoids(50, 8, halves=True))
 
 
 # --- attention and Transformer layers against PyTorch's, sentence by sentence

@@ -244,6 +244,20 @@ def test_the_gradient_of_sums(isa: str) -> None:
     )
 
 
+def test_key_sums(isa: str, threads: int) -> None:
+    weights = numbers(PAIRS)
+    assert_close(ops.ragged_key_sums(weights, QO, KO), reference.key_sums(*doubles(weights), QO, KO), terms=9)
+
+
+def test_the_gradient_of_key_sums(isa: str) -> None:
+    check_gradients(
+        lambda w: ops.ragged_key_sums(w, QO, KO),
+        lambda w: reference.key_sums(w, QO, KO),
+        [numbers(PAIRS)],
+        terms=1,
+    )
+
+
 @pytest.mark.parametrize("width", WIDTHS)
 def test_unit_rows(width: int, isa: str, threads: int) -> None:
     x = numbers(7, width)

@@ -13,6 +13,13 @@ def test_hard_alignment_takes_the_most_attended_source_token() -> None:
     assert hard_alignment(weights) == [(0, 1), (1, 0), (2, 2)]
 
 
+def test_every_source_token_gets_a_link() -> None:
+    weights = np.array([[0.1, 0.5, 0.4, 0.0], [0.7, 0.1, 0.2, 0.0]])
+    assert hard_alignment(weights) == [(0, 1), (1, 0)]
+    assert hard_alignment(weights, every_source=True) == [(0, 1), (1, 0), (2, 0)]  # the last is attended by none
+    assert hard_alignment(np.zeros((3, 2)), every_source=True) == []
+
+
 def test_hard_alignment_of_nothing() -> None:
     assert hard_alignment(np.zeros((3, 0))) == []
     with pytest.raises(ValueError, match=r"\[hard_alignment\] expected weights of shape"):

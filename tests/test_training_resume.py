@@ -10,36 +10,16 @@ import subprocess
 import sys
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import pytest
 from safetensors import safe_open
 from training_fake import LineTask
-from training_runs import metrics, tiny
+from training_runs import LAST, content, tiny
 
 import attnkit
 from attnkit.training import CheckpointError, ConfigError, Interrupted, Trainer, TrainingConfig, encode_config, train
 from attnkit.training.checkpoint import CheckpointFolder
 from attnkit.training.progress import SilentReporter
-
-LAST = Path("checkpoints") / "last.safetensors"
-
-
-def content(folder: Path) -> dict[str, object]:
-    """Everything in a run's folder, but for times and pictures."""
-    files: dict[str, object] = {}
-    for path in sorted(folder.rglob("*")):
-        name = str(path.relative_to(folder))
-        if name == str(LAST):
-            state, weights, optimizer = CheckpointFolder(path.parent).load()
-            window = msgspec.structs.replace(state.window, seconds=0.0)
-            # metrics_bytes counts the digits of times; that it is right shows in metrics.jsonl.
-            files[name] = msgspec.structs.replace(state, seconds=0.0, metrics_bytes=0, window=window)
-            files |= {f"{name}/{key}": array.tobytes() for key, array in (weights | optimizer).items()}
-        elif path.is_file() and path.suffix not in (".jsonl", ".png"):
-            files[name] = path.read_bytes()
-    files["metrics.jsonl"] = metrics(folder)
-    return files
 
 
 @pytest.fixture(scope="module")

@@ -185,6 +185,20 @@ def test_the_random_state_continues_where_it_was() -> None:
     assert [model.loss(batch).loss.item() for _ in range(2)] == losses
 
 
+@pytest.mark.parametrize("option", ["attention_dropout", "activation_dropout"])
+def test_each_dropout_has_its_own_rate(option: str) -> None:
+    batch = batch_of(PAIRS)
+
+    def loss(**options: float) -> float:
+        attnkit.manual_seed(7)
+        model = small_model(**options)
+        return model.loss(batch).loss.item()
+
+    quiet = loss(attention_dropout=0.0, activation_dropout=0.0)
+    assert loss(**{"attention_dropout": 0.0, "activation_dropout": 0.0, option: 0.5}) != quiet
+    assert loss(dropout=0.0) == quiet  # a rate that is not given is that of `dropout`
+
+
 # --- cached against whole
 
 

@@ -18,8 +18,11 @@ from PIL import Image
 
 from attnkit.vision import (
     AugmentationConfig,
+    Captions,
+    Classes,
     ImageData,
     ImageDataConfig,
+    ImageFiles,
     ImageLoader,
     PixelArray,
     Preprocessing,
@@ -294,8 +297,6 @@ def test_mixup_blends_images_and_tells_the_labels() -> None:
 
 
 def test_a_broken_image_is_named_and_the_workers_are_at_work_ahead(tmp_path: Path) -> None:
-    from attnkit.vision import ImageFiles
-
     (tmp_path / "a.png").write_bytes(b"broken")
     with pytest.raises(ValueError, match=r"a\.png"):
         next(ImageLoader(ImageFiles([tmp_path / "a.png"]), Classes(np.zeros(1, np.int32)), PLAIN, 1))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from typing import Any
 
@@ -33,10 +34,11 @@ def doubles(*arrays: np.ndarray) -> list[np.ndarray]:
 # --- convolution: (B, H, W, C), outputs, kernel, stride, padding, groups
 
 CONVOLUTIONS = [
-    ((2, 8, 8, 64), 64, 3, 1, 1, 1),  # a product a row tap, over padded rows
+    ((2, 8, 8, 64), 64, 3, 1, 1, 1),  # over padded rows
     ((2, 9, 7, 32), 48, 3, 2, 1, 1),
     ((2, 12, 12, 64), 80, 3, 3, 0, 1),  # read in place
-    ((3, 8, 8, 3), 20, 3, 1, 1, 1),  # windows copied out
+    ((3, 8, 8, 3), 20, 3, 1, 1, 1),
+    ((3, 9, 8, 1), 20, (3, 2), 1, 1, 1),  # windows copied out
     ((2, 11, 13, 5), 7, (3, 2), (2, 3), (1, 0), 1),
     ((2, 8, 8, 64), 96, 1, 2, 0, 1),
     ((2, 5, 6, 7), 9, 1, 1, 0, 1),  # a linear layer
@@ -77,19 +79,18 @@ def test_conv2d(case: Any, isa: str, threads: int) -> None:
 
 @pytest.mark.parametrize("case", CONVOLUTIONS, ids=str)
 def test_the_gradients_of_conv2d_are_its_transposes(case: Any, isa: str, threads: int) -> None:
-    # Convolution is linear in x and in the weight, so <dy, conv(u)> = <dx, u> for every u decides the gradients.
+    # Convolution is linear in x and in the weight, so <dy, conv(u)> = <dx, u> for any u.
     x, weight, bias = arrays_of(case)
     leaves = [leaf(a) for a in (x, weight, bias)]
     out = ops.conv2d(*leaves, *case[3:])
     dy = numbers(*out.shape, seed=3)
     out.backward(dy)
-    for seed in range(3):
-        u, v = numbers(*x.shape, seed=seed + 10), numbers(*weight.shape, seed=seed + 20)
-        for got, direction, exact in (
-            (leaves[0].grad, u, conv_reference(case, *doubles(u, weight), 0.0)),
-            (leaves[1].grad, v, conv_reference(case, *doubles(x, v), 0.0)),
-        ):
-            assert_close((np.asarray(got, np.float64) * direction).sum(), (exact * dy).sum(), dy.size, scale=16.0)
+    u, v = numbers(*x.shape, seed=4), numbers(*weight.shape, seed=5)
+    for got, direction, exact in (
+        (leaves[0].grad, u, conv_reference(case, *doubles(u, weight), 0.0)),
+        (leaves[1].grad, v, conv_reference(case, *doubles(x, v), 0.0)),
+    ):
+        assert_close((np.asarray(got, np.float64) * direction).sum(), (exact * dy).sum(), dy.size, scale=16.0)
     assert_close(leaves[2].grad, dy.astype(np.float64).sum(axis=(0, 1, 2)), terms=dy.size)
 
 
@@ -150,7 +151,16 @@ def test_conv2d_in_bf16(case: Any, isa: str) -> None:
         assert_close(a.grad, b.grad.numpy(), terms=max(weight[0].size, 16), epsilon=BFLOAT16 / 2, scale=1.0)
 
 
-@pytest.mark.parametrize("case", CONVOLUTIONS[:4] + CONVOLUTIONS[11:17], ids=str)
+def test_int8_leaves_convolution_in_float32() -> None:
+    x, weight, bias = numbers(2, 6, 6, 8), numbers(5, 3, 3, 8, seed=1), numbers(5, seed=2)
+    full = ops.conv2d(x, weight, bias)
+    with attnkit.precision("int8"):
+        np.testing.assert_array_equal(ops.conv2d(x, weight, bias), full)
+        with pytest.raises(ValueError, match=re.escape("[precision] expected fp32 or bf16 where gradients are wanted")):
+            ops.conv2d(leaf(x), weight, bias)
+
+
+@pytest.mark.parametrize("case", CONVOLUTIONS[:5] + CONVOLUTIONS[12:18], ids=str)
 def test_conv2d_gives_the_same_bytes_for_any_number_of_threads(case: Any) -> None:
     def run(threads: int) -> list[np.ndarray]:
         _core.set_num_threads(threads)
@@ -244,18 +254,24 @@ def test_pooling(case: Any, isa: str, threads: int) -> None:
     assert_close(ops.avg_pool2d(x, *case[1:]), exact, terms=16)
 
 
+@functools.cache
+def pool_gradient(kind: str, case: Any) -> np.ndarray:
+    """By finite differences, for the upstream of the test below."""
+
+    def formula(x: np.ndarray) -> np.ndarray:
+        return getattr(reference, kind)(x, *pool_options(case))
+
+    x = numbers(*case[0])
+    return numeric_gradients(formula, [x], numbers(*formula(x).shape, seed=1))[0]
+
+
 @pytest.mark.parametrize("case", POOLS, ids=str)
 @pytest.mark.parametrize("kind", ["max_pool2d", "avg_pool2d"])
 def test_the_gradients_of_pooling(kind: str, case: Any, isa: str, threads: int) -> None:
     x = leaf(numbers(*case[0]))
     out = getattr(ops, kind)(x, *case[1:])
-    upstream = numbers(*out.shape, seed=1)
-    out.backward(upstream)
-
-    def formula(x: np.ndarray) -> np.ndarray:
-        return getattr(reference, kind)(x, *pool_options(case))
-
-    assert_close(x.grad, numeric_gradients(formula, [x.numpy()], upstream)[0], terms=9)
+    out.backward(numbers(*out.shape, seed=1))
+    assert_close(x.grad, pool_gradient(kind, case), terms=9)
 
 
 @pytest.mark.parametrize("case", POOLS, ids=str)

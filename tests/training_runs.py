@@ -6,7 +6,10 @@ import json
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from attnkit.training import RunConfig, read_config
+from attnkit.training.checkpoint import CheckpointFolder
 from attnkit.training.metrics import TIMES
 
 TINY = """
@@ -91,3 +94,23 @@ def metrics(folder: Path) -> list[dict[str, Any]]:
     """The lines of metrics.jsonl without the times, which no two runs share."""
     rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
     return [{key: value for key, value in row.items() if key not in TIMES} for row in rows]
+
+
+LAST = Path("checkpoints") / "last.safetensors"
+
+
+def content(folder: Path) -> dict[str, object]:
+    """Everything in a run's folder, but for times and pictures."""
+    files: dict[str, object] = {}
+    for path in sorted(folder.rglob("*")):
+        name = str(path.relative_to(folder))
+        if name == str(LAST):
+            state, weights, optimizer = CheckpointFolder(path.parent).load()
+            window = msgspec.structs.replace(state.window, seconds=0.0)
+            # metrics_bytes counts the digits of times; that it is right shows in metrics.jsonl.
+            files[name] = msgspec.structs.replace(state, seconds=0.0, metrics_bytes=0, window=window)
+            files |= {f"{name}/{key}": array.tobytes() for key, array in (weights | optimizer).items()}
+        elif path.is_file() and path.suffix not in (".jsonl", ".png"):
+            files[name] = path.read_bytes()
+    files["metrics.jsonl"] = metrics(folder)
+    return files

@@ -1,7 +1,7 @@
 """Runs contestants side by side and compares them.
 
-Every contestant is a process of its own that prepares its work, then answers each line "run" on its standard input with
-one JSON line. Runs go in turn (A B C A B C ...), so that a machine whose speed drifts is equally fast for all.
+Every contestant is a process of its own that prepares its work, then answers each line of its standard input, a
+request, by one JSON line. Runs go in turn (A B C A B C ...), so that a machine whose speed drifts is as fast for all.
 """
 
 from __future__ import annotations
@@ -51,8 +51,8 @@ class Measurement:
         return self.units / self.median
 
 
-class _Process:
-    """A contestant that is running."""
+class Process:
+    """A contestant that is running. ready: what it said when it was prepared."""
 
     def __init__(self, contestant: Contestant) -> None:
         self.name = contestant.name
@@ -65,14 +65,18 @@ class _Process:
             env={**os.environ, **contestant.environment},
         )
 
+        self.ready: dict[str, Any] = {}
+
     def prepare(self) -> None:
         """Waits until it says that it is ready."""
-        self._answer()
+        self.ready = self._answer()
 
-    def run(self) -> dict[str, Any]:
+    def run(self, request: str = "run") -> dict[str, Any]:
+        """Its answer to a request of one line, after a pause in which the others come to rest."""
         assert self._process.stdin is not None
+        time.sleep(PAUSE_SECONDS)
         with suppress(BrokenPipeError):  # the answer says how it ended
-            print("run", file=self._process.stdin, flush=True)
+            print(request, file=self._process.stdin, flush=True)
         return self._answer()
 
     def close(self) -> None:
@@ -96,11 +100,12 @@ class _Process:
 
 
 @contextmanager
-def _started(contestants: list[Contestant]) -> Iterator[list[_Process]]:
+def started(contestants: list[Contestant]) -> Iterator[list[Process]]:
+    """The contestants, prepared one after the other; they end with the context."""
     with ExitStack() as stack:
         processes = []
         for contestant in contestants:
-            process = _Process(contestant)
+            process = Process(contestant)
             stack.callback(process.close)
             process.prepare()
             processes.append(process)
@@ -112,29 +117,57 @@ def measure(
 ) -> list[Measurement]:
     """Runs every contestant `runs` times after `warmup` runs that do not count, in turn."""
     progress(f"preparing {', '.join(c.name for c in contestants)}")
-    with _started(contestants) as processes:
-        answers: list[list[dict[str, Any]]] = [[] for _ in processes]
-        for turn in range(warmup + runs):
-            progress(f"run {turn - warmup + 1} of {runs}" if turn >= warmup else "warming up")
-            for process, kept in zip(processes, answers, strict=True):
-                time.sleep(PAUSE_SECONDS)
-                answer = process.run()
-                if turn >= warmup:
-                    kept.append(answer)
+    with started(contestants) as processes:
+        answers = in_turn(processes, runs, warmup, progress)
     return [
         Measurement(c.name, tuple(a["seconds"] for a in kept), kept[-1]["units"], max(a["peak_bytes"] for a in kept))
         for c, kept in zip(contestants, answers, strict=True)
     ]
 
 
+def in_turn(
+    processes: list[Process],
+    runs: int,
+    warmup: int = 1,
+    progress: Callable[[str], None] = lambda message: None,
+    request: str = "run",
+) -> list[list[dict[str, Any]]]:
+    """The answers of each process to `runs` requests, after `warmup` requests that do not count."""
+    answers: list[list[dict[str, Any]]] = [[] for _ in processes]
+    for turn in range(warmup + runs):
+        progress(f"run {turn - warmup + 1} of {runs}" if turn >= warmup else "warming up")
+        for process, kept in zip(processes, answers, strict=True):
+            answer = process.run(request)
+            if turn >= warmup:
+                kept.append(answer)
+    return answers
+
+
 def serve(run: Callable[[], None], units: int) -> None:
     """The contestant's side: says that it is ready, then times one call for each line it reads."""
-    import resource
 
-    print(json.dumps({"ready": True}), flush=True)
-    for _ in sys.stdin:
+    def timed(request: str) -> dict[str, Any]:
         begin = time.perf_counter()
         run()
-        seconds = time.perf_counter() - begin
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-        print(json.dumps({"seconds": seconds, "units": units, "peak_bytes": peak}), flush=True)
+        return {"seconds": time.perf_counter() - begin, "units": units}
+
+    answer_requests(timed)
+
+
+def answer_requests(answer: Callable[[str], dict[str, Any]], **ready: Any) -> None:
+    """The contestant's side: says that it is ready, and what else is to be known, then answers each line it reads."""
+    print(json.dumps({"ready": True, **ready}), flush=True)
+    for line in sys.stdin:
+        found = answer(line.strip())
+        print(json.dumps({**found, "peak_bytes": peak_bytes()}), flush=True)
+
+
+def peak_bytes() -> int:
+    """The largest resident memory of this process. Linux starts ru_maxrss with that of the parent, VmHWM from zero."""
+    import resource
+
+    with suppress(OSError), open("/proc/self/status", encoding="ascii") as status:
+        for line in status:
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) * 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -8,16 +8,20 @@ from .document_map import DocumentMap
 from .document_terminal import render_document
 from .heatmap import write_png
 from .html_page import write_html
+from .image_map import ImageMap
+from .image_page import write_images_html
+from .image_strip import write_image_png
 from .json_file import write_json
 from .learning_curve import draw_learning_curve
 from .pieces import merge_pieces
 from .rollout import attention_rollout
 from .terminal import render_terminal
-from .write import check_suffix, write, write_documents
+from .write import check_suffix, write, write_documents, write_images
 
 __all__ = [
     "AttentionMap",
     "DocumentMap",
+    "ImageMap",
     "attention_rollout",
     "check_suffix",
     "draw_learning_curve",
@@ -27,6 +31,9 @@ __all__ = [
     "write",
     "write_documents",
     "write_html",
+    "write_image_png",
+    "write_images",
+    "write_images_html",
     "write_json",
     "write_png",
 ]

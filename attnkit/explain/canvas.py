@@ -16,6 +16,7 @@ from ..files import atomic_write
 from .colours import Colour
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
     from PIL.ImageFont import FreeTypeFont
 
 SCALE = 2  # device pixels for each unit of the drawing
@@ -75,6 +76,11 @@ class Canvas:
         ImageDraw.Draw(mask).text((side // 2, side // 2), text, fill=255, font=font, anchor="lm")
         mask = mask.rotate(45, resample=Image.Resampling.BICUBIC)
         self._image.paste(colour, (self._pixels(x) - side // 2, self._pixels(y) - side // 2), mask)
+
+    def picture(self, x: float, y: float, width: float, height: float, picture: Image) -> None:
+        """Another picture, stretched to this size."""
+        size = (self._pixels(width), self._pixels(height))
+        self._image.paste(picture.convert("RGB").resize(size), (self._pixels(x), self._pixels(y)))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         with atomic_write(path) as file:

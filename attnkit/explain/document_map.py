@@ -46,10 +46,16 @@ class DocumentMap:
         object.__setattr__(self, "sentence_weights", of_sentences)
 
     def word_strengths(self) -> list[Weights]:
-        """How strongly to mark each word, from 0 to 1 for the strongest of the document: √p_s · p_w of its sentence's
-        weight and its own, so that only important words of important sentences stand out (Yang et al., 2016, section
-        3.5)."""
-        strengths = [np.sqrt(p) * words for p, words in zip(self.sentence_weights, self.words, strict=True)]
+        """How strongly to mark each word, from 0 to 1 for the strongest of the document.
+
+        √p_s · p_w of its sentence's weight and its own, so that only important words of important sentences stand out
+        (Yang et al., 2016, section 3.5), where p_w counts from the even share 1/n: in a sentence of one word, or where
+        all count alike, attention has chosen nothing.
+        """
+        strengths = []
+        for p, words in zip(self.sentence_weights, self.words, strict=True):
+            excess = words - 1.0 / max(len(words), 1)
+            strengths.append(np.sqrt(p) * np.where(excess > 1e-6, excess, 0.0))
         largest = max((float(each.max(initial=0.0)) for each in strengths), default=0.0)
         return [each / largest if largest else each for each in strengths]
 

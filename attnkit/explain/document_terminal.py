@@ -56,7 +56,7 @@ def _words(tokens: Sequence[str], strengths: list[float], colour: bool) -> list[
         if gap or token == " " or not words:
             words.append([])
         if token.strip():
-            plain = token if colour or strength < 0.4 else f"[{token}]"
+            plain = token if colour or strength < 0.25 else f"[{token}]"
             words[-1].append((plain, _painted(plain, strength) if colour else plain))
     return [word for word in words if word]
 

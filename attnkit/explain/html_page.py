@@ -45,7 +45,7 @@ def _page(maps: Sequence[AttentionMap], title: str) -> str:
         "base-uri 'none'",
         "style": style,
         "script": script,
-        "data": _json_in_html(data),
+        "data": json_in_html(data),
     }
     # In one pass, so that a token that reads like a placeholder stays a token.
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], asset("page.html"))
@@ -73,7 +73,7 @@ def _sentence(tokens: Sequence[str]) -> str:
     return labels([text])[0] if text else ""
 
 
-def _json_in_html(data: object) -> str:
+def json_in_html(data: object) -> str:
     """JSON that stands safely in a <script>: no character of it can end the element or open a comment."""
     text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
     return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")

@@ -14,6 +14,10 @@ from .document_page import write_documents_html
 from .document_picture import write_document_png
 from .heatmap import write_png
 from .html_page import write_html
+from .image_json import write_images_json
+from .image_map import ImageMap
+from .image_page import write_images_html
+from .image_strip import write_image_png
 from .json_file import write_json
 
 M = TypeVar("M")
@@ -51,6 +55,15 @@ def write_documents(path: str | os.PathLike[str], documents: Sequence[DocumentMa
     if suffix == ".png":
         return _write_pictures(path, documents, write_document_png)
     (write_documents_html if suffix == ".html" else write_documents_json)(path, documents)
+    return [path]
+
+
+def write_images(path: str | os.PathLike[str], images: Sequence[ImageMap]) -> list[Path]:
+    """`write` for images with captions or classes."""
+    suffix, path = check_suffix(path), Path(path)
+    if suffix == ".png":
+        return _write_pictures(path, images, write_image_png)
+    (write_images_html if suffix == ".html" else write_images_json)(path, images)
     return [path]
 
 

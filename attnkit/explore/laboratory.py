@@ -32,7 +32,8 @@ class Laboratory:
         self.folder, self.note, self._steps = folder, note, steps
         self._common = [f"training.seed={seed}", "decoding.bleu=false", "training.final=last"]
         if steps is not None:
-            self._common += [f"training.max_steps={steps}", f"training.warmup_steps={max(1, steps // 7)}"]
+            rest = {"max_steps": steps, "warmup_steps": max(1, steps // 7), "log_every": max(1, steps // 20)}
+            self._common += [f"training.{key}={value}" for key, value in rest.items()]
 
     def train(self, name: str, preset: str, overrides: Sequence[str] = ()) -> Translator:
         """The translator that the preset with these overrides becomes."""

@@ -119,7 +119,7 @@ def _model(tensors: Tensors, marian: MarianConfig, config: TransformerConfig) ->
             parameter.copy_(np.concatenate(parts))
             used.update(layers[name])
         elif name in shared:
-            parameter.copy_(_read_same(tensors, shared[name], shape))
+            parameter.copy_(_read_first(tensors, shared[name], shape, same=marian.tie_word_embeddings))
             used.update(shared[name])
         else:
             parameter.copy_(_bias(tensors, shape))
@@ -144,21 +144,25 @@ def _layer_parts(config: TransformerConfig) -> dict[str, tuple[str, ...]]:
 
 def _shared_parts(marian: MarianConfig) -> dict[str, tuple[str, ...]]:
     """Our embeddings and output matrix, and the names that the same tensor can have."""
-    both = (_SHARED, _SOURCE, _TARGET)
-    source, target = (both, both) if marian.share_encoder_decoder_embeddings else ((_SOURCE,), (_TARGET,))
     if not marian.tie_word_embeddings:
-        return {"source_embedding.weight": source, "target_embedding.weight": target, "generator.weight": (_OUTPUT,)}
+        return {
+            "source_embedding.weight": (_SOURCE, _SHARED),
+            "target_embedding.weight": (_TARGET, _SHARED),
+            "generator.weight": (_OUTPUT,),
+        }
     if marian.share_encoder_decoder_embeddings:
-        return {"source_embedding.weight": (*both, _OUTPUT)}
-    return {"source_embedding.weight": source, "target_embedding.weight": (*target, _OUTPUT)}
+        return {"source_embedding.weight": (_SHARED, _SOURCE, _TARGET, _OUTPUT)}
+    return {"source_embedding.weight": (_SOURCE,), "target_embedding.weight": (_TARGET, _OUTPUT)}
 
 
-def _read_same(tensors: Tensors, names: tuple[str, ...], shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    """The tensor that has one or more of these names; a file may hold it several times."""
+def _read_first(
+    tensors: Tensors, names: tuple[str, ...], shape: tuple[int, ...], same: bool
+) -> npt.NDArray[np.float32]:
+    """The first of the names that is there. With `same` all of them are one tensor, held several times."""
     first, *others = [name for name in names if name in tensors] or [names[0]]
     array = tensors.read(first, shape)
     for other in others:
-        if not np.array_equal(array, tensors.read(other, shape)):
+        if same and not np.array_equal(array, tensors.read(other, shape)):
             raise ValueError(f"[convert] {tensors.folder}: expected {first} and {other} to be one, got two")
     return array
 

@@ -1,5 +1,6 @@
 """Models: one file each, its configuration beside it."""
 
+from attnkit.models.captioner_config import CaptionerConfig
 from attnkit.models.classification import ClassificationLoss, ImageBatch
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.decoder_only import DecoderOnly
@@ -16,6 +17,7 @@ from attnkit.models.vit_config import ViTConfig
 
 __all__ = [
     "CNNConfig",
+    "CaptionerConfig",
     "ClassificationLoss",
     "DecoderOnly",
     "DecoderOnlyConfig",

@@ -1,7 +1,7 @@
 """The LSTM that writes captions, with soft, hard or no attention to the regions of the image.
 
-Show and Tell (Vinyals et al., 2015) and Show, Attend and Tell (Xu et al., 2015) are one decoder here. At each step it has
-the state h before the word and the word's vector E y:
+Show and Tell (Vinyals et al., 2015) and Show, Attend and Tell (Xu et al., 2015) are one decoder here. At each step it
+has the state h before the word and the word's vector E y:
 
     z = Σ_i α_i a_i · sigmoid(f_β(h))         attention (h, a), gated by f_β: Xu et al., section 4.2.1
     h, c = LSTM([E y; z], h, c)               equations 1 to 3
@@ -10,7 +10,6 @@ the state h before the word and the word's vector E y:
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -20,45 +19,22 @@ from attnkit._core import Tensor
 from attnkit._tensor import tensor
 from attnkit.models.captioner_config import LSTMDecoderConfig
 from attnkit.models.sources import Sources
-from attnkit.nn.attention import Choice
+from attnkit.nn.recurrent import LSTMState
+from attnkit.nn.time_major import TimeMajor, sorted_offsets, tokens_of
 
 
 class Decoded(NamedTuple):
     """What a decoder makes of the captions of a batch.
 
     hidden: [T, width], ready for the output layer. weights: for each step the flat attention weights of the captions
-    that are that long. penalty: scalar, to be added to the summed loss of all tokens. choices: of hard attention, [T],
-    token by token as hidden. None where the decoder has none of it.
+    that are that long, longest first. penalty: scalar, to be added to the summed loss of all tokens. choice: of hard
+    attention, token by token as hidden. None where the decoder has none of it.
     """
 
     hidden: Tensor
     weights: list[Tensor] | None = None
     penalty: Tensor | None = None
-    choices: Choice | None = None
-
-
-class _Step(NamedTuple):
-    """Captions at one step: the tokens that they read, and which of the captions of the step before are still there.
-
-    tokens: rows of the packed ids. going_on: rows of the step before; None for all. queries: offsets of one query for
-    each caption of the batch that is still there.
-    """
-
-    tokens: np.ndarray
-    going_on: np.ndarray | None
-    queries: np.ndarray
-
-
-def _steps(offsets: np.ndarray) -> Iterator[_Step]:
-    """Word by word through packed captions: the shorter ones leave, and there is no padding."""
-    lengths = np.diff(offsets)
-    before = np.arange(len(lengths))
-    for step in range(int(lengths.max(initial=0))):
-        active = np.flatnonzero(lengths > step)
-        going_on = None if len(active) == len(before) else np.searchsorted(before, active).astype(np.int32)
-        queries = np.concatenate([[0], np.cumsum(lengths > step)]).astype(np.int32)
-        yield _Step((offsets[active] + step).astype(np.int32), going_on, queries)
-        before = active
+    choice: nn.Choice | None = None
 
 
 class LSTMCaptionDecoder(nn.Module):
@@ -88,17 +64,17 @@ class LSTMCaptionDecoder(nn.Module):
 
     def forward(self, memory: Tensor, offsets: np.ndarray, ids: np.ndarray, target_offsets: np.ndarray) -> Decoded:
         """ids int32 [T] and target_offsets [B + 1]: captions behind their start token."""
-        steps = list(_steps(target_offsets))
-        order = np.concatenate([step.tokens for step in steps])  # the tokens step by step
-        embedded = self.embedding(ids[order])
-        inputs = ops.split(self.cell.project(embedded), [len(step.tokens) for step in steps])
+        steps = TimeMajor(target_offsets)
+        memory, offsets = self._ordered(memory, offsets, steps.order)
+        embedded = self.embedding(ids)
         state, prepared = self._begin(memory, offsets)
         states, contexts, weights, choices = [], [], [], []
-        for step, projected in zip(steps, inputs, strict=True):
-            if step.going_on is not None:
-                state = _rows(state, step.going_on)
+        for step, projected in enumerate(steps.split(self.cell.project(embedded))):
+            rows = int(steps.active[step])
+            if rows < state[0].shape[0]:
+                state = (state[0][:rows], state[1][:rows])
             if prepared is not None:
-                attended = self.attention(state[0], prepared, step.queries)
+                attended = self.attention(state[0], prepared, steps.offsets(step))
                 context = attended.context * self.gate(state[0])
                 projected = projected + self.context_gates(context)
                 contexts.append(context)
@@ -106,14 +82,9 @@ class LSTMCaptionDecoder(nn.Module):
                 choices.append(attended.choice)
             state = self.cell.step(projected, state)
             states.append(state[0])
-        read = self._read(embedded, ops.concatenate(states), ops.concatenate(contexts) if contexts else None)
-        back = np.argsort(order).astype(np.int32)
-        return Decoded(
-            ops.gather_rows(self.dropout(read), back),
-            weights or None,
-            self._coverage(steps, offsets, weights),
-            _in_order(choices, back),
-        )
+        read = self._read(embedded, steps.join(states), steps.join(contexts) if contexts else None)
+        penalty = self._coverage(offsets, steps, weights)
+        return Decoded(self.dropout(read), weights or None, penalty, _joined(choices, steps))
 
     def start(self, memory: Tensor, offsets: np.ndarray) -> LSTMCaptionState:
         """A state of one row an image."""
@@ -135,7 +106,7 @@ class LSTMCaptionDecoder(nn.Module):
         state.lstm = self.cell.step(projected, state.lstm)
         return self._read(embedded, state.lstm[0], context), weights
 
-    def _begin(self, memory: Tensor, offsets: np.ndarray) -> tuple[nn.LSTMState, nn.Memory | None]:
+    def _begin(self, memory: Tensor, offsets: np.ndarray) -> tuple[LSTMState, nn.Memory | None]:
         mean = _means(memory, offsets)
         if self.attends:
             both = self.first_state(mean)
@@ -148,25 +119,30 @@ class LSTMCaptionDecoder(nn.Module):
         read = self.hidden(hidden)
         return read if context is None else read + embedded + self.context(context)
 
-    def _coverage(self, steps: list[_Step], offsets: np.ndarray, weights: list[Tensor]) -> Tensor | None:
+    def _ordered(self, memory: Tensor, offsets: np.ndarray, order: np.ndarray) -> tuple[Tensor, np.ndarray]:
+        """The images in another order."""
+        if np.array_equal(order, np.arange(len(order))):
+            return memory, offsets
+        return ops.gather_rows(memory, tokens_of(offsets, order)), sorted_offsets(offsets, order)
+
+    def _coverage(self, offsets: np.ndarray, steps: TimeMajor, weights: list[Tensor]) -> Tensor | None:
         """λ Σ_i (1 - Σ_t α_ti)² over the regions of all images: doubly stochastic attention."""
         if not (self.training and weights and self.config.coverage_penalty):
             return None
-        regions = np.arange(offsets[-1], dtype=np.int32)
-        # Flat weights name no region: sort them by the region that each is of, and add up its share.
-        looked_at = [np.repeat(np.diff(step.queries) > 0, np.diff(offsets)) for step in steps]
-        places = np.concatenate([regions[each] for each in looked_at])
-        sorted_weights = ops.gather_rows(ops.concatenate(weights).reshape(-1, 1), np.argsort(places, kind="stable"))
-        groups = np.concatenate([[0], np.cumsum(np.sum(looked_at, axis=0))])
+        # The weights of a step are those of the first images: sort all by the region that each is of, and add them up.
+        counts = [int(offsets[active]) for active in steps.active]
+        places = np.concatenate([np.arange(count, dtype=np.int32) for count in counts])
+        by_region = ops.gather_rows(ops.concatenate(weights).reshape(-1, 1), np.argsort(places, kind="stable"))
+        groups = np.concatenate([[0], np.cumsum(np.bincount(places, minlength=int(offsets[-1])))])
         ones = np.ones(len(places), dtype=np.float32)
-        missing = 1.0 - ops.ragged_sums(ones, sorted_weights, np.arange(len(groups)), groups)
+        missing = 1.0 - ops.ragged_sums(ones, by_region, np.arange(len(groups)), groups)
         return (missing * missing).sum() * self.config.coverage_penalty
 
 
 class LSTMCaptionState:
     """The captions that are being written: the LSTM's state by row, and by image what is attended to."""
 
-    def __init__(self, lstm: nn.LSTMState, memory: nn.Memory | None, sources: Sources) -> None:
+    def __init__(self, lstm: LSTMState, memory: nn.Memory | None, sources: Sources) -> None:
         self.lstm, self.memory, self.sources = lstm, memory, sources
 
     @property
@@ -182,7 +158,7 @@ class LSTMCaptionState:
             self.memory = nn.Memory(keys, values, self.sources.offsets)
 
 
-def _rows(state: nn.LSTMState, rows: np.ndarray) -> nn.LSTMState:
+def _rows(state: LSTMState, rows: np.ndarray) -> LSTMState:
     return ops.gather_rows(state[0], rows), ops.gather_rows(state[1], rows)
 
 
@@ -193,11 +169,10 @@ def _means(memory: Tensor, offsets: np.ndarray) -> Tensor:
     return ops.ragged_sums(weights, memory, np.arange(len(offsets)), offsets)
 
 
-def _in_order(choices: list[Choice | None], back: np.ndarray) -> Choice | None:
+def _joined(choices: list[nn.Choice | None], steps: TimeMajor) -> nn.Choice | None:
     """The choices of all steps, caption by caption."""
     made = [choice for choice in choices if choice is not None]
     if not made:
         return None
-    columns = (ops.concatenate([each[field] for each in made]).reshape(-1, 1) for field in range(2))
-    log_probability, entropy = (ops.gather_rows(column, back).reshape(-1) for column in columns)
-    return Choice(log_probability, entropy)
+    log_probability, entropy = (steps.join([each[field].reshape(-1, 1) for each in made]) for field in range(2))
+    return nn.Choice(log_probability.reshape(-1), entropy.reshape(-1))

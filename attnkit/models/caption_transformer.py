@@ -39,7 +39,8 @@ class TransformerCaptionDecoder(nn.Module):
 
     def start(self, memory: Tensor, offsets: np.ndarray) -> TransformerState:
         """A state of one row an image."""
-        return TransformerState(self.decoder.start(memory, np.asarray(offsets, dtype=np.int32)), self.decoder.fuse())
+        state = self.decoder.start(memory, np.asarray(offsets, dtype=np.int32))
+        return TransformerState(state, self.decoder.fuse())
 
     def step(
         self, state: TransformerState, ids: np.ndarray, attention: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,17 +15,15 @@ from attnkit.models.caption_lstm import Decoded, LSTMCaptionDecoder
 from attnkit.models.caption_transformer import TransformerCaptionDecoder
 from attnkit.models.captioner_config import CaptionerConfig, LSTMDecoderConfig
 from attnkit.models.cnn_config import CNNConfig
+from attnkit.models.reinforce import Reinforce
 from attnkit.models.transformer import LossOutput
 from attnkit.nn import init
-from attnkit.text.vocabulary import BOS, EOS
-
-# The running mean of the rewards of hard attention: b ← 0.9 b + 0.1 r (Xu et al., 2015, section 4.1).
-_BASELINE_MOMENTUM = 0.9
+from attnkit.text.vocabulary import BOS, EOS, UNK
 
 
 class Regions(NamedTuple):
-    """What a decoder sees of B images: memory [S, width], offsets int32 [B + 1], and the (rows, columns) that the regions
-    of each image form, row by row."""
+    """What a decoder sees of B images: memory [S, width], offsets int32 [B + 1], and the (rows, columns) that the
+    regions of each image form, row by row."""
 
     memory: Tensor
     offsets: np.ndarray
@@ -56,8 +55,10 @@ class Captioner(nn.Module):
         else:
             self.decoder = TransformerCaptionDecoder(config.decoder, vocab_size)
         self.output = nn.Linear(width, vocab_size)
-        hard = isinstance(config.decoder, LSTMDecoderConfig) and config.decoder.attention == "hard"
-        self.baseline = init.buffer((1,), 0.0) if hard else None
+        self.reinforce = None
+        if isinstance(config.decoder, LSTMDecoderConfig) and config.decoder.attention == "hard":
+            # What a word is worth before anything is learnt: all are equally likely.
+            self.reinforce = Reinforce(entropy_bonus=config.decoder.entropy_bonus, baseline=-math.log(vocab_size))
 
     @property
     def attends(self) -> bool:
@@ -87,13 +88,21 @@ class Captioner(nn.Module):
                 features, offsets, grid = self.encoder.encode(images)
         else:
             features, offsets, grid = self.encoder.encode(images)
-        places = np.tile(_places(*grid, self.config.decoder.width), (len(offsets) - 1, 1))
+        places = np.tile(_places(grid, self.config.decoder.width), (len(offsets) - 1, 1))
         return Regions(self.norm(self.projection(features)) + tensor(places), offsets, grid)
 
     def decode(self, batch: Any) -> Decoded:
         """Images and captions of a batch (see attnkit.vision.CaptionBatch) → what the output layer reads."""
         regions = self.encode(batch.images)
-        return self.decoder(regions.memory, regions.offsets, batch.target_input_ids, batch.target_offsets)
+        return self.decoder(regions.memory, regions.offsets, self._seen(batch.target_input_ids), batch.target_offsets)
+
+    def _seen(self, ids: np.ndarray) -> np.ndarray:
+        """The words before, some of them unknown in training."""
+        share = self.config.decoder.word_dropout
+        if not (self.training and share):
+            return ids
+        hidden = (init.generator().random(len(ids), dtype=np.float32) < share) & (ids != BOS)
+        return np.where(hidden, np.int32(UNK), ids)
 
     def forward(self, batch: Any) -> Tensor:
         """Logits [T, V] of a batch; for looking at, since training never needs them all at once."""
@@ -107,25 +116,11 @@ class Captioner(nn.Module):
         )
         if decoded.penalty is not None:
             loss = loss + decoded.penalty * (1.0 / tokens)
-        if decoded.choices is not None:
-            loss = loss + self._reinforce(decoded, batch)
+        if decoded.choice is not None and self.reinforce is not None:
+            with no_grad():
+                losses = ops.cross_entropy(self.output(decoded.hidden), batch.target_labels, reduction="none").numpy()
+            loss = loss + self.reinforce(decoded.choice, -losses, batch.target_offsets)
         return LossOutput(loss, nll_sum, tokens)
-
-    def _reinforce(self, decoded: Decoded, batch: Any) -> Tensor:
-        """What teaches hard attention to choose (Xu et al., 2015, section 4.1), per token: the log-probability of each
-        choice, weighted by how much better than usual the caption turned out, and the entropy of the choices."""
-        config = self.config.decoder
-        assert isinstance(config, LSTMDecoderConfig) and decoded.choices is not None and self.baseline is not None
-        lengths = np.diff(batch.target_offsets)
-        with no_grad():
-            losses = ops.cross_entropy(self.output(decoded.hidden), batch.target_labels, reduction="none").numpy()
-        rewards = -np.add.reduceat(losses, batch.target_offsets[:-1])
-        baseline = self.baseline.numpy()
-        better = np.repeat(rewards - baseline[0], lengths).astype(np.float32)
-        baseline[0] = _BASELINE_MOMENTUM * baseline[0] + (1 - _BASELINE_MOMENTUM) * rewards.mean()
-        chosen, entropy = decoded.choices
-        gain = (chosen * better).sum() * config.reinforce_weight + entropy.sum() * config.entropy_weight
-        return gain * (-1.0 / len(losses))
 
     # ----- Writing
 
@@ -180,7 +175,8 @@ def _make_encoder(config: CaptionerConfig) -> Any:
     return ViT(config.encoder, classes=0)
 
 
-def _places(rows: int, columns: int, width: int) -> np.ndarray:
+def _places(grid: tuple[int, int], width: int) -> np.ndarray:
     """Sinusoids of the row and of the column of each region, side by side: [rows · columns, width]."""
+    rows, columns = grid
     down, across = nn.sinusoids(rows, width - width // 2), nn.sinusoids(columns, width // 2)
     return np.concatenate([np.repeat(down, columns, axis=0), np.tile(across, (rows, 1))], axis=1)

@@ -17,7 +17,8 @@ Weight = Annotated[float, Meta(ge=0.0)]
 class LSTMDecoderConfig(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="lstm"
 ):
-    """An LSTM that writes captions: Show and Tell (Vinyals et al., 2015), or Show, Attend and Tell (Xu et al., 2015)."""
+    """An LSTM that writes captions: Show and Tell (Vinyals et al., 2015), or Show, Attend and Tell (Xu et al.,
+    2015)."""
 
     attention: Literal["none", "soft", "hard"] = "soft"
     """"none": the LSTM sees the mean of the regions once, before the first word; "soft": before each word it sees their
@@ -32,14 +33,15 @@ class LSTMDecoderConfig(
     dropout: Rate = 0.3
     """Of word vectors and of what the words are read from; in training only."""
 
+    word_dropout: Rate = 0.0
+    """The share of the words before that the decoder does not get to see in training (Bowman et al., 2016), so that it
+    learns to look at the image rather than to guess."""
+
     coverage_penalty: Weight = 0.0
-    """Soft attention: how much every region is to be looked at, over all words about once (λ in equation 14 of Xu et al.;
-    they use 1.0). It spreads attention out."""
+    """Soft attention: how much every region is to be looked at, over all words about once (λ in equation 14 of Xu et
+    al.; they use 1.0). It spreads attention out."""
 
-    reinforce_weight: Weight = 1.0
-    """Hard attention: how much the choices learn from the log-probability of the caption (λ_r)."""
-
-    entropy_weight: Weight = 0.01
+    entropy_bonus: Weight = 0.01
     """Hard attention: how much an undecided choice is rewarded, which keeps choices open (λ_e)."""
 
     max_length: Positive = 64
@@ -68,6 +70,10 @@ class TransformerDecoderConfig(
 
     attention_dropout: Rate = 0.0
     """Of attention weights."""
+
+    word_dropout: Rate = 0.0
+    """The share of the words before that the decoder does not get to see in training (Bowman et al., 2016), so that it
+    learns to look at the image rather than to guess."""
 
     max_length: Positive = 64
     """Longest caption that is written, in tokens, start token included."""

@@ -66,6 +66,11 @@ class CNN(nn.Module):
         """Of the features that `encode` gives."""
         return self.config.widths[-1]
 
+    @property
+    def attends(self) -> bool:
+        """Whether `attention` has something to show."""
+        return self.attentions is not None
+
     def encode(self, images: np.ndarray | Tensor) -> tuple[Tensor, np.ndarray, tuple[int, int]]:
         """→ features of the last stage [B · rows · columns, width], packed; offsets int32 [B + 1]; (rows, columns)."""
         last = self._maps(images)[-1]
@@ -138,6 +143,8 @@ def _stem(config: CNNConfig) -> nn.ModuleList:
     norm = nn.BatchNorm2d(width, activation="relu")
     if config.stem == "small":
         return nn.ModuleList([nn.Conv2d(config.channels, width, 3, padding=1, bias=False), norm])
+    if config.stem == "patch":
+        return nn.ModuleList([nn.Conv2d(config.channels, width, 4, 4, bias=False), norm])
     first = nn.Conv2d(config.channels, width, 7, 2, padding=3, bias=False)
     return nn.ModuleList([first, norm, nn.MaxPool2d(3, 2, padding=1)])
 

@@ -22,8 +22,9 @@ class CNNConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     channels: Positive = 3
     """Colours of a pixel: 3 for RGB, 1 for grey."""
 
-    stem: Literal["small", "large"] = "small"
-    """First layer: 3 x 3 for small images, or 7 x 7 of stride 2 and a pooling, which leaves a quarter, for photos."""
+    stem: Literal["small", "patch", "large"] = "small"
+    """First layer: 3 x 3 for small images; or one that leaves a quarter of rows and columns: patches of 4 x 4 (Liu et
+    al., 2022), which cost little and say best where something is, or for photos 7 x 7 of stride 2 and a pooling."""
 
     squeeze_excitation: bool = False
     """Gates on the channels of each block, decided by the whole image (Hu et al., 2018)."""

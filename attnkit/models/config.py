@@ -9,4 +9,5 @@ from msgspec import Meta
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
+NotNegativeFloat = Annotated[float, Meta(ge=0.0)]
 Rate = Annotated[float, Meta(ge=0.0, lt=1.0)]

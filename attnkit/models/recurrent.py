@@ -13,11 +13,18 @@ from attnkit import _core, nn, ops
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad, tensor
 from attnkit.decoding.protocol import Projection, StepOutput
-from attnkit.decoding.source_rows import SourceRows
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.recurrent_decoder import Decoded, DecoderState, RecurrentDecoder
-from attnkit.models.recurrent_encoder import IGNORED, Autoencoder, Encoded, LanguageModel, RecurrentEncoder
+from attnkit.models.recurrent_encoder import (
+    IGNORED,
+    Autoencoder,
+    Encoded,
+    LanguageModel,
+    RecurrentEncoder,
+    make_embedding,
+)
 from attnkit.models.reinforce import Reinforce
+from attnkit.models.sources import Sources
 from attnkit.models.transformer import LossOutput
 from attnkit.nn import init
 from attnkit.nn.time_major import sorted_offsets, tokens_of
@@ -41,9 +48,7 @@ class Recurrent(nn.Module):
         self.vocabulary_size = target_vocab_size
         self.encoder = RecurrentEncoder(config, source_vocab_size)
         shared = self.encoder.embedding.weight if config.tie_embeddings == "all" else None
-        self.target_embedding = nn.Embedding(
-            target_vocab_size, config.embedding_size, dropout=config.dropout, weight=shared
-        )
+        self.target_embedding = make_embedding(config, target_vocab_size, shared)
         self.decoder = RecurrentDecoder(config, self.encoder.layers if config.share_weights else None)
         self.dropout = nn.Dropout(config.dropout)
         readout = config.readout_size or config.embedding_size
@@ -110,6 +115,9 @@ class Recurrent(nn.Module):
         loss, nll_sum, tokens = _core.linear_cross_entropy(
             readout, self.output_weight, self.output_bias, ordered.target_labels, label_smoothing, IGNORED
         )
+        if self.training and decoded.looks is not None:
+            missed = 1.0 - decoded.looks
+            loss = loss + (missed * missed).sum() * (self.config.balance / tokens)
         if self.reinforce is not None and decoded.choice is not None:
             losses = self._word_losses(readout, ordered.target_labels)
             feeds_back = self.decoder.sequential
@@ -206,12 +214,12 @@ class RecurrentState:
     def __init__(self, hidden: DecoderState, memory: nn.Memory | None, source_offsets: np.ndarray) -> None:
         self.hidden = hidden
         self.memory = memory
-        self.sources = SourceRows(source_offsets)
+        self.sources = Sources(source_offsets)
         self.position = 0
 
     @property
     def rows(self) -> int:
-        return len(self.sources)
+        return len(self.sources.of_row)
 
     def select(self, rows: np.ndarray) -> None:
         """New row i is old row rows[i]. Sources that lose their last row are dropped."""

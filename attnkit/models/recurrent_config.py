@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from attnkit.models.config import NotNegative, Positive, Rate
+from attnkit.models.config import NotNegative, NotNegativeFloat, Positive, Rate
 
 EQUAL_WIDTHS = ("dot", "scaled-dot", "cosine")
 """The scores that compare a state and a source state of one width."""
@@ -66,6 +66,10 @@ class RecurrentConfig(
     coverage: bool = False
     """The additive and concat scores also read the sum of a source position's weights so far (Tu et al., 2016)."""
 
+    balance: NotNegativeFloat = 0.0
+    """Adds this times the sum over source positions of (1 - their weights over all steps)², a target token (Xu et al.,
+    2015, section 4.2.1): every source word is to be looked at once, which makes of attention an alignment."""
+
     window: Positive = 10
     """The D of local-m and local-p: they see the source positions from D before their centre to D behind it."""
 
@@ -118,8 +122,12 @@ class RecurrentConfig(
             )
 
     def _check_attention(self) -> None:
-        if self.score == "none" and (self.normaliser != "softmax" or self.coverage or self.input_feeding):
-            raise ValueError('score: expected one, got "none" with a normaliser, coverage or input_feeding')
+        if self.score == "none" and (
+            self.normaliser != "softmax" or self.coverage or self.input_feeding or self.balance
+        ):
+            raise ValueError('score: expected one, got "none" with a normaliser, coverage, input_feeding or balance')
+        if self.balance and self.normaliser == "hard" and self.hard_gradient == "reinforce":
+            raise ValueError("balance: expected 0 with weights that are sampled, since it needs their gradient")
         if self.score != "none" and self.context != "first-state":
             raise ValueError(f'context: expected "first-state" with attention, got "{self.context}"')
         if self.score == "location" and self.normaliser in ("local-m", "local-p"):

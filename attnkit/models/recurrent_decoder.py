@@ -54,10 +54,12 @@ class Step(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """readout [T, readout_size]: what each word of whole targets is predicted from; and what REINFORCE trains."""
+    """readout [T, readout_size]: what each word of whole targets is predicted from; what REINFORCE trains; and, where
+    the configuration wants a balance, looks [S]: the weights of each source token added up."""
 
     readout: Tensor
     choice: nn.Choice | None = None
+    looks: Tensor | None = None
 
 
 class RecurrentDecoder(nn.Module):
@@ -198,24 +200,29 @@ class RecurrentDecoder(nn.Module):
         return self._at_once(embedded, offsets, begun, memory)
 
     def _at_once(self, embedded: Tensor, offsets: np.ndarray, begun: DecoderState, memory: nn.Memory | None) -> Decoded:
-        inputs, context, choice = embedded, None, None
+        inputs, context, choice, looks = embedded, None, None, None
         if begun.feed is not None:
             sentence = np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets))
             context = ops.gather_rows(begun.feed, sentence)
             inputs = ops.concatenate([embedded, context], 1)
         hidden, _ = self.rnn(inputs, offsets, stacked(begun.layers))
         if self.attention is not None and memory is not None:
-            context, _, choice = self.attention(hidden, memory, offsets)
-        return Decoded(self.read_out(hidden, context, embedded), choice)
+            context, weights, choice = self.attention(hidden, memory, offsets)
+            if self.config.balance:
+                looks = ops.ragged_key_sums(weights, offsets, memory.offsets)
+        return Decoded(self.read_out(hidden, context, embedded), choice, looks)
 
     def _step_by_step(self, embedded: Tensor, offsets: np.ndarray, state: DecoderState, memory: nn.Memory) -> Decoded:
         order, steps, readouts = TimeMajor(offsets), [], []
+        looks = _zeros(memory.keys.shape[0]) if self.config.balance else None
         words = order.split(embedded) if self.config.input_feeding else []
         for t, projected in enumerate(order.split(self.project(embedded))):
             rows = projected.shape[0]
             state = state.first(rows, int(memory.offsets[rows]))
             step, state = self.step(projected, state, memory, order.offsets(t), t)
             steps.append(step)
+            if looks is not None:
+                looks = looks + ops.ragged_key_sums(step.weights, order.offsets(t), memory.offsets)
             if self.config.input_feeding:
                 readouts.append(self.read_out(step.hidden, step.context, words[t]))
                 state = state._replace(feed=readouts[-1])
@@ -226,7 +233,8 @@ class RecurrentDecoder(nn.Module):
             context = order.join([step.context for step in steps if step.context is not None])
             readout = self.read_out(hidden, context, embedded)
         choices = [step.choice for step in steps if step.choice is not None]
-        return Decoded(readout, nn.Choice(*(order.join(p) for p in zip(*choices, strict=True))) if choices else None)
+        choice = nn.Choice(*(order.join(part) for part in zip(*choices, strict=True))) if choices else None
+        return Decoded(readout, choice, looks)
 
 
 def _zeros(*shape: int) -> Tensor:

@@ -36,13 +36,19 @@ class Encoded(NamedTuple):
         return Encoded(self.states.detach(), last, self.summary.detach())
 
 
+def make_embedding(config: RecurrentConfig, vocabulary: int, weight: Tensor | None = None) -> nn.Embedding:
+    """Vectors of numbers around 1, whose matrix has the small ones that an output needs that shares it."""
+    width = config.embedding_size
+    return nn.Embedding(vocabulary, width, width**0.5, dropout=config.dropout, weight=weight)
+
+
 class RecurrentEncoder(nn.Module):
     """Embedding, and recurrent layers in one or both directions, or an LSTM network."""
 
     def __init__(self, config: RecurrentConfig, vocabulary: int) -> None:
         super().__init__()
         self.dropout = nn.Dropout(config.dropout)
-        self.embedding = nn.Embedding(vocabulary, config.embedding_size, dropout=config.dropout)
+        self.embedding = make_embedding(config, vocabulary)
         self.reverse = config.reverse_source
         size = config.encoder_size or config.hidden_size
         if config.encoder == "lstmn":

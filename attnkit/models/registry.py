@@ -8,6 +8,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any, NamedTuple
 
+from attnkit.models.captioner_config import CaptionerConfig
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
 from attnkit.models.han_config import HanConfig
@@ -24,6 +25,7 @@ ModelConfig = (
     | DecoderOnlyConfig
     | ViTConfig
     | CNNConfig
+    | CaptionerConfig
 )
 """Any model's configuration: the union, by `type`, of all."""
 
@@ -57,6 +59,7 @@ ENTRIES = (
     Entry(DecoderOnlyConfig, "attnkit.models.decoder_only:DecoderOnly", ("vocab_size",)),
     Entry(ViTConfig, "attnkit.models.vit:ViT", ("classes",)),
     Entry(CNNConfig, "attnkit.models.cnn:CNN", ("classes",)),
+    Entry(CaptionerConfig, "attnkit.models.captioner:Captioner", ("vocab_size",)),
 )
 
 _BY_CONFIG = {entry.config: entry for entry in ENTRIES}

@@ -20,14 +20,18 @@ class Sources:
         return np.searchsorted(self.of_row, np.arange(len(self.offsets))).astype(np.int32)
 
     def select(self, rows: np.ndarray) -> np.ndarray | None:
-        """New row i is old row rows[i]. → the rows of the memory that stay, or None where all do: sources that lose their
-        last row are dropped."""
+        """New row i is old row rows[i]. → the rows of the memory that stay, or None where all do: sources that lose
+        their last row are dropped."""
         kept, self.of_row = np.unique(self.of_row[rows], return_inverse=True)
         if len(kept) == len(self.offsets) - 1:
             return None
         begins, lengths = self.offsets[:-1][kept], np.diff(self.offsets)[kept]
         self.offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
         return np.repeat(begins - self.offsets[:-1], lengths) + np.arange(self.offsets[-1])
+
+    def pair_offsets(self) -> np.ndarray:
+        """Where the source tokens of each row lie in a flat array of pairs, [rows + 1]."""
+        return np.concatenate([[0], np.cumsum(np.diff(self.offsets)[self.of_row])])
 
     def spread(self, weights: np.ndarray) -> np.ndarray:
         """Flat weights, the [rows, length] block of each source after the other, as [rows, longest source]."""

@@ -53,6 +53,7 @@ class Transformer(nn.Module):
             norm=config.norm,
             activation=config.activation,
             attention_dropout=config.attention_dropout,
+            activation_dropout=config.activation_dropout,
         )
         self.encoder = nn.TransformerEncoder(config.encoder_layers, config.d_model, config.heads, config.ffn, **options)
         self.decoder_heads = config.decoder_heads or config.heads

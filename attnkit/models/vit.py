@@ -45,6 +45,11 @@ class ViT(nn.Module):
         """Of the features that `encode` gives."""
         return self.config.sizes[0]
 
+    @property
+    def attends(self) -> bool:
+        """Whether `attention` has something to show: always."""
+        return True
+
     def encode(self, images: np.ndarray | Tensor) -> tuple[Tensor, np.ndarray, Grid]:
         """→ features of the patches [B · rows · columns, width], packed; offsets int32 [B + 1]; (rows, columns)."""
         states, grid, _ = self._states(images)

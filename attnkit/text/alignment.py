@@ -35,11 +35,13 @@ def parse_pharaoh(line: str) -> tuple[Link, ...]:
     return tuple(links)
 
 
-def hard_alignment(weights: npt.ArrayLike) -> list[Link]:
+def hard_alignment(weights: npt.ArrayLike, every_source: bool = False) -> list[Link]:
     """The most attended source token of every target token, as sorted links.
 
     `weights` is `[target, source]`, one distribution over the source for each target token; of equal weights the first
-    wins. A row without any weight (a query that sees no key) gives no link.
+    wins. A row without any weight (a query that sees no key) gives no link. With `every_source`, a source token that
+    has no link then gets one to the target token that attends to it most: where several source words make one target
+    word, a link for each target word cannot be all.
     """
     matrix = np.asarray(weights)
     if matrix.ndim != 2:
@@ -48,7 +50,11 @@ def hard_alignment(weights: npt.ArrayLike) -> list[Link]:
         return []
     best = matrix.argmax(axis=1)
     attended = matrix[np.arange(len(matrix)), best] > 0
-    return sorted((int(best[target]), int(target)) for target in np.flatnonzero(attended))
+    links = {(int(best[target]), int(target)) for target in np.flatnonzero(attended)}
+    if every_source:
+        unlinked = sorted(set(np.flatnonzero(matrix.any(axis=0)).tolist()) - {source for source, _ in links})
+        links |= {(source, int(matrix[:, source].argmax())) for source in unlinked}
+    return sorted(links)
 
 
 def alignment_error_rate(

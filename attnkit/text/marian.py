@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from attnkit.files import atomic_write
+from attnkit.text.languages import languages_of
 from attnkit.text.sentencepiece_file import read_processor
 
 EOS_PIECE, UNK_PIECE, PAD_PIECE = "</s>", "<unk>", "<pad>"
@@ -64,6 +65,11 @@ class MarianTokenizer:
     @property
     def vocab_size(self) -> int:
         return len(self.vocabulary.pieces)
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Those that the vocabulary has a tag for."""
+        return languages_of(piece for piece in self.vocabulary.pieces if piece is not None)
 
     def encode(self, text: str) -> list[int]:
         return [self.vocabulary.ids.get(piece, self.unk_id) for piece in self._cut(text)]

@@ -1,5 +1,7 @@
 """Training: configurations, the trainer, checkpoints, and what a run reports."""
 
+from attnkit.training.caption_config import CaptionConfig
+from attnkit.training.classify_images_config import ClassifyImagesConfig
 from attnkit.training.classify_text_config import ClassifyTextConfig
 from attnkit.training.config import DecodingConfig, TrainingConfig
 from attnkit.training.config_file import encode_config, preset_names, read_config
@@ -11,7 +13,9 @@ from attnkit.training.trainer import Outcome, Trainer
 from attnkit.training.translate_config import TranslateConfig
 
 __all__ = [
+    "CaptionConfig",
     "CheckpointError",
+    "ClassifyImagesConfig",
     "ClassifyTextConfig",
     "ConfigError",
     "DecodingConfig",

@@ -83,9 +83,9 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     validate_unit: Literal["epochs", "steps"] = "epochs"
     """What validate_every counts."""
 
-    metric: Literal["loss", "bleu", "accuracy"] = "loss"
-    """What makes a validation the best: the lowest loss a token (a document), or the highest BLEU or accuracy, where
-    the task measures that."""
+    metric: Literal["loss", "bleu", "accuracy", "cider"] = "loss"
+    """What makes a validation the best: the lowest loss a token (a document, an image), or the highest BLEU, accuracy
+    or CIDEr, where the task measures that."""
 
     patience: NotNegative = 0
     """Stop after this many validations in a row without a new best; 0 never stops early."""

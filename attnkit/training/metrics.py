@@ -25,6 +25,7 @@ SCORES: Mapping[str, tuple[str, float]] = {
     "loss": ("validation_loss", -1.0),
     "bleu": ("bleu", 1.0),
     "accuracy": ("accuracy", 1.0),
+    "cider": ("cider", 1.0),
 }
 """What `training.metric` may be: the figure of a validation, and the sign that makes larger better."""
 

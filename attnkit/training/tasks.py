@@ -13,12 +13,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from attnkit.training.caption_config import CaptionConfig
+from attnkit.training.classify_images_config import ClassifyImagesConfig
 from attnkit.training.classify_text_config import ClassifyTextConfig
 from attnkit.training.language_model_config import LanguageModelConfig
 from attnkit.training.task import Task
 from attnkit.training.translate_config import TranslateConfig
 
-RunConfig = TranslateConfig | ClassifyTextConfig | LanguageModelConfig
+RunConfig = TranslateConfig | ClassifyTextConfig | LanguageModelConfig | ClassifyImagesConfig | CaptionConfig
 """Any configuration: the union of the tasks' own."""
 
 
@@ -33,6 +35,8 @@ ENTRIES = (
     Entry(TranslateConfig, "attnkit.training.translate:TranslateTask"),
     Entry(ClassifyTextConfig, "attnkit.training.classify_text:ClassifyTextTask"),
     Entry(LanguageModelConfig, "attnkit.training.language_model:LanguageModelTask"),
+    Entry(ClassifyImagesConfig, "attnkit.training.classify_images:ClassifyImagesTask"),
+    Entry(CaptionConfig, "attnkit.training.caption:CaptionTask"),
 )
 
 

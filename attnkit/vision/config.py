@@ -24,7 +24,7 @@ class ImageDataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Training scenes to draw."""
 
     builtin_held_out: Positive = 500
-    """Validation scenes, and as many test scenes; those have pairs of colour and shape that training has not."""
+    """Validation scenes, and as many test scenes, which put together what training scenes do not."""
 
     builtin_seed: Annotated[int, Meta(ge=0)] = 1
     """The draw."""

@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from PIL import Image
     from PIL.ImageFile import ImageFile
+
+    from attnkit.vision.preprocessing import Preprocessing
 
 MAX_PIXELS = 1 << 27
 """A file that unpacks to more is refused before it is unpacked: a few kilobytes can hold gigabytes of one colour."""
@@ -75,6 +77,17 @@ def to_image(array: npt.ArrayLike, channels: int = 3) -> Image.Image:
         raise ValueError(f"[image] expected at least one pixel, got {list(pixels.shape)}")
     flat = pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels
     return Image.fromarray(np.ascontiguousarray(flat)).convert("RGB" if channels == 3 else "L")
+
+
+def as_picture(image: Any, preprocessing: Preprocessing) -> Image.Image:
+    """The picture of a file's name, an array, or a Pillow image, in the channels of `preprocessing`."""
+    from PIL.Image import Image as Picture
+
+    if isinstance(image, Picture):
+        return _in_mode(image, "RGB" if preprocessing.channels == 3 else "L")
+    if isinstance(image, str | os.PathLike):
+        return preprocessing.read(Path(image))
+    return to_image(image, preprocessing.channels)
 
 
 class _ImageError(ValueError):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -69,3 +70,11 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         factor = 1.0 / (255.0 * np.asarray(self.deviation))
         shift = -np.asarray(self.mean) / np.asarray(self.deviation)
         return pixels * factor.astype(np.float32) + shift.astype(np.float32)
+
+
+def saved_preprocessing(config: Mapping[str, Any], directory: Path) -> Preprocessing:
+    """That of a model directory, from its config.json. Raises ValueError where it has none."""
+    try:
+        return msgspec.convert(config.get("image"), Preprocessing)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"[load] {directory / 'config.json'}: expected how images are prepared: {error}") from None

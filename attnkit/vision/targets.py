@@ -46,8 +46,8 @@ class Targets(Protocol):
 
 
 class Classes:
-    """The class of each image, int32 [N]. With `mixup` images and labels are blended in pairs (Zhang et al., 2018), by a
-    share drawn from Beta(mixup, mixup)."""
+    """The class of each image, int32 [N]. With `mixup` images and labels are blended in pairs (Zhang et al., 2018), by
+    a share drawn from Beta(mixup, mixup)."""
 
     def __init__(self, labels: Int32Array, mixup: float = 0.0) -> None:
         self._labels, self._mixup = labels, mixup

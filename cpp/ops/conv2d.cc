@@ -94,13 +94,14 @@ void Forward(const Conv2dShape& shape, const Tensor& x, const Tensor& weight, ke
     return;
   }
   std::vector<std::shared_ptr<const kernels::PackedMatrix>> packed;
-  std::vector<const kernels::PackedMatrix*> blocks;
-  for (const kernels::Conv2dWeightBlock& block : kernels::Conv2dWeightBlocks(shape, precision)) {
-    packed.push_back(
-        weight.storage().Packed(weight.offset() + block.offset, block.k, block.n, 1, shape.depth(), precision));
-    blocks.push_back(packed.back().get());
+  std::vector<const kernels::PackedMatrix*> weights;
+  const int64_t depth = shape.depth(), outputs = shape.group_outputs();
+  for (int64_t group = 0; group < shape.groups; ++group) {
+    const int64_t offset = weight.offset() + group * outputs * depth;
+    packed.push_back(weight.storage().Packed(offset, depth, outputs, 1, depth, precision));
+    weights.push_back(packed.back().get());
   }
-  kernels::Conv2dForward(shape, x.data(), blocks, precision, y, epilogue);
+  kernels::Conv2dForward(shape, x.data(), weights, precision, y, epilogue);
 }
 
 }  // namespace
@@ -111,8 +112,10 @@ Tensor Conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
     return Linear(x, Reshape(weight, {shape.out_channels, shape.channels}), bias, options.activation);
   }
   const Activation activation = options.activation;
-  const kernels::Precision precision = ActivationPrecision();
   const bool record = NeedsGrad({x, weight, bias});
+  const kernels::Precision wanted = WeightPrecision(record);
+  // int8 has rows of its own scale, which windows are not.
+  const kernels::Precision precision = wanted == kernels::Precision::kInt8 ? kernels::Precision::kFloat32 : wanted;
   Tensor y({shape.batch, shape.rows.outputs(), shape.columns.outputs(), shape.out_channels}), pre;
   kernels::Epilogue epilogue;
   epilogue.bias = bias ? bias.data() : nullptr;

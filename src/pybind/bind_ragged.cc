@@ -39,6 +39,12 @@ Tensor Sums(const Tensor& weights, const Tensor& value, const Int32Array& query_
   return ops::RaggedSums(weights, value, offsets);
 }
 
+Tensor KeySums(const Tensor& weights, const Int32Array& query_offsets, const Int32Array& key_offsets) {
+  const ops::RaggedOffsets offsets = ToOffsets(query_offsets, key_offsets);
+  py::gil_scoped_release release;
+  return ops::RaggedKeySums(weights, offsets);
+}
+
 Tensor Gaussian(const Tensor& weights, const Tensor& centres, float sigma, const Int32Array& query_offsets,
                 const Int32Array& key_offsets) {
   const ops::RaggedOffsets offsets = ToOffsets(query_offsets, key_offsets);
@@ -66,6 +72,7 @@ void BindRagged(py::module_& m) {
   m.def("ragged_additive", &Additive);
   m.def("ragged_softmax", &Softmax);
   m.def("ragged_sums", &Sums);
+  m.def("ragged_key_sums", &KeySums);
   m.def("ragged_gaussian", &Gaussian);
   m.def("ragged_chain_marginals", &ChainMarginals);
   m.def("ragged_pick", &Pick);

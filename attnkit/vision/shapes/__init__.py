@@ -3,10 +3,10 @@
 from attnkit.vision.shapes.dataset import data, scenes
 from attnkit.vision.shapes.drawing import coverage, draw
 from attnkit.vision.shapes.pointing import Pointing, measure_pointing
-from attnkit.vision.shapes.scene import HELD_OUT, Caption, Scene, Split, Thing, sample
+from attnkit.vision.shapes.scene import NOVEL, Caption, Scene, Split, Thing, sample, split_of
 
 __all__ = [
-    "HELD_OUT",
+    "NOVEL",
     "Caption",
     "Pointing",
     "Scene",
@@ -18,4 +18,5 @@ __all__ = [
     "measure_pointing",
     "sample",
     "scenes",
+    "split_of",
 ]

@@ -17,7 +17,7 @@ def scenes(split: Split, count: int, seed: int = 1) -> list[Scene]:
 
 
 def data(split: Split, count: int, seed: int = 1) -> ImageData:
-    """Those scenes as pictures [SIDE, SIDE, 3] with all captions that are true of each."""
+    """Those scenes as pictures [SIDE, SIDE, 3] with their captions."""
     drawn = scenes(split, count, seed)
-    captions = [tuple(caption.text for caption in scene.captions()) for scene in drawn]
+    captions = [(scene.caption().text,) for scene in drawn]
     return ImageData(PixelArray(np.stack([draw(scene) for scene in drawn])), captions=captions)

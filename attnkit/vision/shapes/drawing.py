@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import colorsys
 from collections.abc import Callable
 
 import numpy as np
@@ -12,7 +13,6 @@ from attnkit.vision.shapes.scene import COLOURS, SIDE, Scene, Thing
 Floats = npt.NDArray[np.float64]
 
 _ROWS, _COLUMNS = np.mgrid[0:SIDE, 0:SIDE] + 0.5
-_JITTER = 14.0  # how far a thing's colour may be from the plain one, of 255
 
 
 def draw(scene: Scene) -> npt.NDArray[np.uint8]:
@@ -20,16 +20,23 @@ def draw(scene: Scene) -> npt.NDArray[np.uint8]:
     random = np.random.Generator(np.random.Philox(key=scene.seed))
     picture = _GROUNDS[int(random.integers(len(_GROUNDS)))](random)
     for thing in scene.things:
-        colour = np.asarray(COLOURS[thing.colour]) + random.uniform(-_JITTER, _JITTER, 3)
+        colour = _colour(thing.colour, random)
         cover = coverage(thing)[:, :, None]
-        picture = picture * (1 - cover) + colour * cover
+        picture = picture + (colour - picture) * cover
     return np.clip(np.rint(picture), 0, 255).astype(np.uint8)
+
+
+def _colour(name: str, random: np.random.Generator) -> Floats:
+    """Some colour of that name, [3]: any of its hues, more or less strong and light."""
+    hue, saturation, value = random.uniform(*COLOURS[name]), random.uniform(0.65, 1.0), random.uniform(0.7, 1.0)
+    return 255.0 * np.asarray(colorsys.hsv_to_rgb(hue % 360 / 360, saturation, value))
 
 
 def coverage(thing: Thing) -> Floats:
     """The share of each pixel that the thing covers, [SIDE, SIDE]: its mask, from 0 to 1."""
-    # The signed distance to the outline, negative inside, in pixels; half a pixel on either side is blended.
-    return np.clip(0.5 - _DISTANCES[thing.shape](_COLUMNS - thing.x, _ROWS - thing.y, thing.radius), 0.0, 1.0)
+    # The signed distance to the edge, negative inside, in pixels; half a pixel on either side is blended.
+    distance = _DISTANCES[thing.shape](_COLUMNS - thing.x, _ROWS - thing.y, thing.radius)
+    return np.clip(0.5 - distance, 0.0, 1.0)
 
 
 # ----- Shapes: the distance from (x, y), measured from the centre, to the outline

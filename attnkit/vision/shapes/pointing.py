@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from attnkit.vision.shapes.scene import SIDE, Caption, Scene
+from attnkit.vision.shapes.scene import SIDE, Scene
 
 
 @dataclass(frozen=True, slots=True)
 class Pointing:
-    """Over all content words (size, colour, shape) of some captions:
+    """Over all content words (size, colour, shape) of the captions that are right:
 
     accuracy: how often the region with most attention touches the thing that the word names, in percent.
     mass: the share of attention in the regions that touch it, in percent.
@@ -30,22 +31,32 @@ class Pointing:
     words: int
 
 
-def measure_pointing(
-    scenes: Sequence[Scene], captions: Sequence[Caption], attention: Sequence[npt.NDArray[np.float32]]
-) -> Pointing:
-    """The pointing of captions that are true of their scenes, one each.
+class Described(Protocol):
+    """A caption with its attention: `attnkit.captioner.Caption`."""
 
-    attention: for each [words or more, rows, columns], over a grid that covers the picture. Raises ValueError where a
-    caption has more words than attention.
+    @property
+    def text(self) -> str: ...
+    @property
+    def attention(self) -> npt.NDArray[np.float32] | None: ...
+
+
+def measure_pointing(scenes: Sequence[Scene], captions: Sequence[Described]) -> Pointing:
+    """The pointing of captions, one for each scene, of which the right ones count.
+
+    Their tokens are words, and their attention, [words, rows, columns], is over a grid that covers the picture. Raises
+    ValueError for a right caption without attention for each of its words.
     """
     hits, masses, chances = [], [], []
-    for scene, caption, maps in zip(scenes, captions, attention, strict=True):
-        if len(maps) < len(caption.words):
-            raise ValueError(
-                f"[pointing] expected attention for {len(caption.words)} words, got {list(np.shape(maps))}"
-            )
+    for scene, described in zip(scenes, captions, strict=True):
+        caption = scene.caption()
+        if described.text != caption.text:
+            continue
+        maps = described.attention
+        if maps is None or maps.ndim != 3 or len(maps) != len(caption.words):
+            got = "none" if maps is None else list(maps.shape)
+            raise ValueError(f"[pointing] expected attention [{len(caption.words)}, rows, columns], got {got}")
         touched = [_touched(scene, index, maps.shape[1:]) for index in range(len(scene.things))]
-        for named, of_word in zip(caption.named, maps, strict=False):
+        for named, of_word in zip(caption.named, maps, strict=True):
             if named is not None:
                 region = touched[named]
                 hits.append(bool(region[np.unravel_index(of_word.argmax(), of_word.shape)]))

@@ -152,7 +152,7 @@ Grid ChooseGrid(const Kernel& kernel, int64_t m, int64_t n, int64_t k) {
   constexpr double kTaskFlops = 4e6;  // 20 us at 200 GFLOP/s
   constexpr int64_t kTasksPerThread = 4, kFewestPanels = 4, kFewestTiles = 4;
   const double most = 2.0 * m * n * k / kTaskFlops;
-  const int64_t threads = ThreadCount();
+  const int64_t threads = internal::InParallel() ? 1 : ThreadCount();
   const int64_t wanted = threads == 1 ? 1 : std::max<int64_t>(1, std::min<double>(kTasksPerThread * threads, most));
   Grid grid{std::max(CeilDiv(m, kTaskRows), std::min(wanted, CeilDiv(m, kMostRows))), 1};
   if (grid.row_blocks < wanted) {

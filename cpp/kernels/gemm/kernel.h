@@ -56,7 +56,8 @@ struct Block {
   int64_t row, rows, column, columns;
 };
 
-// C[rows, columns] = init + A · B over `depth` words. Panels of B lie panel_stride apart; all but the last are full.
+// C[rows, columns] = init + A · B over `runs` runs of `depth` words. Panels of B lie panel_stride apart; all but the
+// last are full. In a row of A a run begins run_stride words behind the one before; B goes on without a gap.
 struct TileCall {
   const float* a;
   int64_t a_row;
@@ -69,6 +70,7 @@ struct TileCall {
   int64_t init_row;
   int64_t rows, columns;
   Ahead* ahead;
+  int64_t runs = 1, run_stride = 0;
 };
 
 struct Kernel {

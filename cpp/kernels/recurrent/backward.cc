@@ -20,7 +20,8 @@ class BackwardWalk {
         hidden_(call.shape.hidden),
         width_(call.shape.gates() * call.shape.hidden),
         lstm_(call.shape.cell == RecurrentCell::kLstm),
-        dproduct_(group.count * width_),
+        dproduct_row_(width_ + kRowPadding),
+        dproduct_(group.count * dproduct_row_),
         dstate_(group.count * hidden_),
         dcell_(lstm_ ? group.count * hidden_ : 0) {}
 
@@ -30,7 +31,7 @@ class BackwardWalk {
     int64_t active = 0;
     for (int64_t step = group_.longest() - 1; step >= 0; --step) {
       while (active < group_.count && group_.sentences[active].length > step) ++active;
-      for (int64_t i = 0; i < active; ++i) Update(i, step);
+      Update(step, active);
       if (step > 0 || call_.dinitial_state) Multiply(active);
     }
     End(dstate_, call_.dinitial_state);
@@ -64,7 +65,16 @@ class BackwardWalk {
     return initial ? initial + StateOffset(i) : nullptr;
   }
 
-  void Update(int64_t i, int64_t step) {
+  void Update(int64_t step, int64_t rows) {
+    BackwardRow row = RowOf(0, step);
+    for (int64_t i = 0; i < rows; ++i) {
+      const BackwardRow next = i + 1 < rows ? RowOf(i + 1, step) : row;
+      gates_.backward(row, next);
+      row = next;
+    }
+  }
+
+  BackwardRow RowOf(int64_t i, int64_t step) {
     const int64_t place = Place(i, step);
     BackwardRow row;
     row.hidden = hidden_;
@@ -72,25 +82,29 @@ class BackwardWalk {
     row.previous = Previous(i, step);
     row.gates = call_.gates + place * width_;
     row.kept = call_.kept ? call_.kept + place * hidden_ : nullptr;
-    row.dproduct = dproduct_.data() + i * width_;
+    row.dproduct = dproduct_.data() + i * dproduct_row_;
     row.dstate = dstate_.data() + i * hidden_;
     row.dcell = dcell_.data() + i * hidden_;
-    gates_.backward(row);
+    return row;
   }
 
   // dstate = dproduct · weight, and for GRU what is there already: the state also reaches the next one directly.
   void Multiply(int64_t rows) {
     Epilogue epilogue;
     epilogue.accumulate = call_.shape.cell == RecurrentCell::kGru;
-    gemm::MultiplyInThread(dproduct_.data(), width_, rows, *call_.weight[group_.direction], dstate_.data(), hidden_,
-                           epilogue);
+    gemm::MultiplyInThread(dproduct_.data(), dproduct_row_, rows, *call_.weight[group_.direction], dstate_.data(),
+                           hidden_, epilogue);
   }
 
   const RecurrentBackwardCall& call_;
   const GateFunctions& gates_;
   const Group& group_;
+  // Rows of a power of two would all start in the same set of the first-level cache, which the product reads from.
+  static constexpr int64_t kRowPadding = 16;
+
   const int64_t hidden_, width_;
   const bool lstm_;
+  const int64_t dproduct_row_;
   Buffer<float> dproduct_, dstate_, dcell_;
 };
 

@@ -31,7 +31,7 @@ class ForwardWalk {
     for (int64_t step = 0; step < group_.longest(); ++step) {
       while (group_.sentences[active - 1].length <= step) --active;
       Multiply(step, active);
-      for (int64_t i = 0; i < active; ++i) Update(i, group_.token(i, step));
+      Update(step, active);
     }
     End(state_, call_.final_state);
     End(cell_, call_.final_cell);
@@ -72,8 +72,17 @@ class ForwardWalk {
     }
   }
 
-  void Update(int64_t i, int64_t token) {
-    const int64_t place = token * call_.shape.directions + group_.direction;
+  void Update(int64_t step, int64_t rows) {
+    ForwardRow row = RowOf(0, step);
+    for (int64_t i = 0; i < rows; ++i) {
+      const ForwardRow next = i + 1 < rows ? RowOf(i + 1, step) : row;
+      gates_.forward(row, next);
+      row = next;
+    }
+  }
+
+  ForwardRow RowOf(int64_t i, int64_t step) {
+    const int64_t place = group_.token(i, step) * call_.shape.directions + group_.direction;
     ForwardRow row;
     row.hidden = hidden_;
     row.projected = call_.projected + place * width_;
@@ -83,7 +92,7 @@ class ForwardWalk {
     row.output = call_.output + place * hidden_;
     row.gates = call_.gates ? call_.gates + place * width_ : nullptr;
     row.kept = call_.kept ? call_.kept + place * hidden_ : nullptr;
-    gates_.forward(row);
+    return row;
   }
 
   const RecurrentForwardCall& call_;

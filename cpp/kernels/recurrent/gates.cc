@@ -2,6 +2,7 @@
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/recurrent/gates.cc"
 #include "hwy/foreach_target.h"
+#include "hwy/cache_control.h"
 #include "hwy/highway.h"
 // After foreach_target.h:
 #include "kernels/dispatch.h"
@@ -21,6 +22,32 @@ HWY_INLINE FloatVec Tanh(FloatVec x) { return FastTanh(Floats(), x); }
 // dy times the derivative, given the function's value.
 HWY_INLINE FloatVec SigmoidGradient(FloatVec y, FloatVec dy) { return hn::Mul(dy, hn::NegMulAdd(y, y, y)); }
 HWY_INLINE FloatVec TanhGradient(FloatVec y, FloatVec dy) { return hn::Mul(dy, hn::NegMulAdd(y, y, One())); }
+
+// The line of a row to come that holds number i, when i is its first; also ahead of stores, which would wait for it.
+HWY_INLINE void Fetch(const float* row, int64_t i) {
+  constexpr int64_t kLine = 16;
+  if (row && i % kLine == 0) hwy::Prefetch(row + i);
+}
+
+template <int kGates>
+HWY_INLINE void FetchNext(const ForwardRow& next, int64_t i) {
+#pragma GCC unroll 4
+  for (int64_t gate = 0; gate < kGates; ++gate) {
+    Fetch(next.projected + gate * next.hidden, i);
+    if (next.gates) Fetch(next.gates + gate * next.hidden, i);
+  }
+  Fetch(next.output, i);
+  Fetch(next.kept, i);
+}
+
+template <int kGates>
+HWY_INLINE void FetchNext(const BackwardRow& next, int64_t i) {
+#pragma GCC unroll 4
+  for (int64_t gate = 0; gate < kGates; ++gate) Fetch(next.gates + gate * next.hidden, i);
+  Fetch(next.kept, i);
+  Fetch(next.doutput, i);
+  Fetch(next.previous, i);
+}
 
 template <class Access>
 HWY_INLINE FloatVec LoadOrZero(const Access& access, const float* from, int64_t i) {
@@ -47,8 +74,9 @@ HWY_INLINE void StoreBoth(const Access& access, FloatVec v, float* a, float* b, 
 }
 
 template <Activation kActivation>
-void RnnForward(const ForwardRow& row) {
-  ForVectors<1>(row.hidden, [=](auto access, int64_t i, int) ATTNKIT_BODY {
+void RnnForward(const ForwardRow& row, const ForwardRow& next) {
+  ForVectors<1>(row.hidden, [=, &next](auto access, int64_t i, int) ATTNKIT_BODY {
+    FetchNext<1>(next, i);
     const FloatVec pre = hn::Add(access.Load(row.projected + i), access.Load(row.product + i));
     const FloatVec state = Activate<kActivation>(Floats(), pre);
     StoreState(access, state, row, i);
@@ -57,8 +85,9 @@ void RnnForward(const ForwardRow& row) {
 }
 
 template <Activation kActivation>
-void RnnBackward(const BackwardRow& row) {
-  ForVectors<1>(row.hidden, [=](auto access, int64_t i, int) ATTNKIT_BODY {
+void RnnBackward(const BackwardRow& row, const BackwardRow& next) {
+  ForVectors<1>(row.hidden, [=, &next](auto access, int64_t i, int) ATTNKIT_BODY {
+    FetchNext<1>(next, i);
     const FloatVec y = access.Load(row.gates + i), dy = StateGradient(access, row, i);
     const FloatVec dpre =
         kActivation == Activation::kTanh ? TanhGradient(y, dy) : hn::IfThenElseZero(hn::Gt(y, hn::Zero(Floats())), dy);
@@ -66,9 +95,10 @@ void RnnBackward(const BackwardRow& row) {
   });
 }
 
-void LstmForward(const ForwardRow& row) {
+void LstmForward(const ForwardRow& row, const ForwardRow& next) {
   const int64_t h = row.hidden;
-  ForVectors<1>(h, [=](auto access, int64_t i, int) ATTNKIT_BODY {
+  ForVectors<1>(h, [=, &next](auto access, int64_t i, int) ATTNKIT_BODY {
+    FetchNext<4>(next, i);
     const auto pre = [&](int64_t gate) ATTNKIT_BODY {
       return hn::Add(access.Load(row.projected + gate * h + i), access.Load(row.product + gate * h + i));
     };
@@ -86,9 +116,10 @@ void LstmForward(const ForwardRow& row) {
   });
 }
 
-void LstmBackward(const BackwardRow& row) {
+void LstmBackward(const BackwardRow& row, const BackwardRow& next) {
   const int64_t h = row.hidden;
-  ForVectors<1>(h, [=](auto access, int64_t i, int) ATTNKIT_BODY {
+  ForVectors<1>(h, [=, &next](auto access, int64_t i, int) ATTNKIT_BODY {
+    FetchNext<4>(next, i);
     const FloatVec in = access.Load(row.gates + i), forget = access.Load(row.gates + h + i);
     const FloatVec candidate = access.Load(row.gates + 2 * h + i), out = access.Load(row.gates + 3 * h + i);
     const FloatVec bounded = Tanh(access.Load(row.kept + i)), dstate = StateGradient(access, row, i);
@@ -103,9 +134,10 @@ void LstmBackward(const BackwardRow& row) {
   });
 }
 
-void GruForward(const ForwardRow& row) {
+void GruForward(const ForwardRow& row, const ForwardRow& next) {
   const int64_t h = row.hidden;
-  ForVectors<1>(h, [=](auto access, int64_t i, int) ATTNKIT_BODY {
+  ForVectors<1>(h, [=, &next](auto access, int64_t i, int) ATTNKIT_BODY {
+    FetchNext<3>(next, i);
     const auto pre = [&](int64_t gate) ATTNKIT_BODY {
       return hn::Add(access.Load(row.projected + gate * h + i), access.Load(row.product + gate * h + i));
     };
@@ -121,9 +153,10 @@ void GruForward(const ForwardRow& row) {
   });
 }
 
-void GruBackward(const BackwardRow& row) {
+void GruBackward(const BackwardRow& row, const BackwardRow& next) {
   const int64_t h = row.hidden;
-  ForVectors<1>(h, [=](auto access, int64_t i, int) ATTNKIT_BODY {
+  ForVectors<1>(h, [=, &next](auto access, int64_t i, int) ATTNKIT_BODY {
+    FetchNext<3>(next, i);
     const FloatVec reset = access.Load(row.gates + i), update = access.Load(row.gates + h + i);
     const FloatVec candidate = access.Load(row.gates + 2 * h + i), product = access.Load(row.kept + i);
     const FloatVec dstate = StateGradient(access, row, i),

@@ -25,9 +25,11 @@ struct BackwardRow {
   float* dcell;         // [H] what reaches c' from later steps, becomes what reaches c (LSTM)
 };
 
+// `next` is the row that will be handed in after this one: its numbers are fetched into the caches meanwhile. They lie
+// in another sentence, where the hardware does not foresee them.
 struct GateFunctions {
-  void (*forward)(const ForwardRow& row);
-  void (*backward)(const BackwardRow& row);
+  void (*forward)(const ForwardRow& row, const ForwardRow& next);
+  void (*backward)(const BackwardRow& row, const BackwardRow& next);
 };
 
 GateFunctions GateFunctionsFor(RecurrentCell cell);  // for ActiveIsa()

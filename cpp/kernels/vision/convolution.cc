@@ -1,13 +1,13 @@
-// Convolution as matrix products over windows that are read where they lie.
+// Convolution as a matrix product over windows that are read where they lie.
 //
 // The numbers that one row tap contributes to an output are consecutive in a padded image row, and the next output's
-// begin a step further. So a padded copy of a few image rows serves as a matrix whose rows overlap, one product a row
-// tap, and nothing is copied once per tap. Windows of few numbers (a first layer's) are copied out instead, so that one
-// product takes all taps.
+// begin a step further. So a padded copy of a few image rows serves as a matrix whose rows overlap and jump from row
+// tap to row tap, and no number is copied once per tap. Only very thin windows are copied out.
 #include <algorithm>
 #include <memory>
 
 #include "attnkit/allocator.h"
+#include "attnkit/kernels/rows.h"
 #include "attnkit/kernels/vision.h"
 #include "attnkit/threads.h"
 #include "kernels/gemm/kernel.h"
@@ -18,39 +18,33 @@ namespace vision {
 namespace {
 
 using gemm::CeilDiv;
+using gemm::DepthWords;
 using gemm::Kernel;
 using gemm::RoundUp;
 
-constexpr int64_t kFewestRunNumbers = 64;     // of a row tap, for a product of its own
+constexpr int64_t kFewestRunNumbers = 3;      // of a row tap, to be worth the jump to the next
 constexpr int64_t kPanelsWords = 128 * 1024;  // words of the weight that stay in the L2 cache while outputs pass
 constexpr int64_t kSlack = 16;                // words that packing may write behind its end
 
-int64_t WordsOf(const Kernel& kernel, int64_t numbers) {
-  return RoundUp(CeilDiv(numbers, kernel.word), kernel.depth_unit);
-}
-
-// Does each row tap get a product of its own? Its words must then be whole, without padding.
+// Are windows read from padded rows, each row tap a run of whole words? Else they are copied out.
 bool HasRuns(const Kernel& kernel, const SlidingView& view) {
   return view.rows.taps > 0 && view.run() >= kFewestRunNumbers && view.channels % kernel.word == 0 &&
          view.run() % (kernel.word * kernel.depth_unit) == 0;
 }
 
-// y = epilogue(windows · weight). One packed matrix for each run, or one in all. Output (oy, ox) of image b lies at
-// b * y_image + oy * y_row + ox * y_pixel.
+// y = epilogue(windows · weight). Output (oy, ox) of image b lies at b * y_image + oy * y_row + ox * y_pixel.
 struct SlidingProduct {
   const Kernel& kernel;
   const SlidingView& view;
-  const PackedMatrix* const* weights;
-  bool runs;
-  int64_t n;
+  const PackedMatrix& weight;
   float* y;
   float* pre;  // values before the activation, laid out as y; may be null
   int64_t y_image, y_row, y_pixel;
   const float* bias;
   Activation activation;
 
-  int64_t taps() const { return runs ? view.rows.taps : 1; }
-  int64_t tap_words() const { return WordsOf(kernel, runs ? view.run() : view.depth()); }
+  bool has_runs = HasRuns(kernel, view);
+  int64_t runs = has_runs ? view.rows.taps : 1, words = DepthWords(kernel, view.depth());
 };
 
 // Output rows [begin, end) of one image, as rows of words: those of output (oy, ox) and tap t begin at
@@ -101,7 +95,7 @@ Operand PadRows(const Kernel& kernel, const SlidingView& view, const OutputRows&
 // Each output's window, copied out.
 Operand CopyWindows(const Kernel& kernel, const SlidingView& view, const OutputRows& out) {
   constexpr int64_t kPackedAtOnce = 64;
-  const int64_t width = view.columns.outputs, depth = view.depth(), words = WordsOf(kernel, depth);
+  const int64_t width = view.columns.outputs, depth = view.depth(), words = DepthWords(kernel, depth);
   const int64_t first = out.image * view.outputs() + out.begin * width, count = out.count() * width;
   const WindowColumns columns(view, 0, depth);
   Buffer<float> storage(count * words + kSlack);
@@ -119,7 +113,7 @@ Operand CopyWindows(const Kernel& kernel, const SlidingView& view, const OutputR
 }
 
 Operand ReadRows(const SlidingProduct& p, const OutputRows& out) {
-  if (!p.runs) return CopyWindows(p.kernel, p.view, out);
+  if (!p.has_runs) return CopyWindows(p.kernel, p.view, out);
   const bool lies_ready =
       p.kernel.reads_rows_in_place && p.view.consecutive() && p.view.rows.inside() && p.view.columns.inside();
   return lies_ready ? ReadInPlace(p.view, out) : PadRows(p.kernel, p.view, out);
@@ -130,24 +124,23 @@ void MultiplyTile(const SlidingProduct& p, const Operand& operand, const float* 
                   int64_t columns, int64_t y) {
   gemm::Ahead nothing;
   gemm::TileCall call;
-  float* c = (p.pre ? p.pre : p.y) + y + column;
+  call.a = a;
   call.a_row = operand.column;
-  call.depth = p.tap_words();
-  call.panel_stride = p.kernel.panel * call.depth;
-  call.c = c;
+  call.runs = p.runs;
+  call.run_stride = operand.tap;
+  call.depth = p.words / call.runs;
+  call.b = reinterpret_cast<const float*>(p.weight.data.data()) + column * p.words;
+  call.panel_stride = p.kernel.panel * p.words;
+  call.c = (p.pre ? p.pre : p.y) + y + column;
   call.c_row = p.y_pixel;
+  call.init = p.bias ? p.bias + column : nullptr;
+  call.init_row = 0;
   call.rows = count;
   call.columns = columns;
   call.ahead = &nothing;
-  for (int64_t t = 0; t < p.taps(); ++t) {
-    call.a = a + t * operand.tap;
-    call.b = reinterpret_cast<const float*>(p.weights[t]->data.data()) + column * call.depth;
-    call.init = t > 0 ? c : p.bias ? p.bias + column : nullptr;
-    call.init_row = t > 0 ? p.y_pixel : 0;
-    p.kernel.tile(call);
-  }
+  p.kernel.tile(call);
   if (p.activation != Activation::kNone || p.pre) {
-    gemm::ActivateBlock(p.activation, c, p.y + y + column, p.y_pixel, count, columns);
+    gemm::ActivateBlock(p.activation, call.c, p.y + y + column, p.y_pixel, count, columns);
   }
 }
 
@@ -156,7 +149,7 @@ void MultiplyRows(const SlidingProduct& p, const OutputRows& rows, const Operand
                   int64_t columns) {
   int64_t lines = rows.count(), length = p.view.columns.outputs;
   // Where the next output row follows the last output without a gap, all are one row, and no tile is left thin.
-  if (p.taps() == 1 && operand.row == length * operand.column && p.y_row == length * p.y_pixel) {
+  if (p.runs == 1 && operand.row == length * operand.column && p.y_row == length * p.y_pixel) {
     length *= lines;
     lines = 1;
   }
@@ -173,13 +166,13 @@ void MultiplyRows(const SlidingProduct& p, const OutputRows& rows, const Operand
 
 // One task. Groups of panels that fit the L2 cache go over all its outputs.
 void MultiplyParts(const SlidingProduct& p, const std::vector<OutputRows>& parts) {
-  const int64_t panel = p.kernel.panel, words = std::max<int64_t>(1, p.taps() * p.tap_words());
-  const int64_t group = std::max(panel, kPanelsWords / words / panel * panel);
+  const int64_t panel = p.kernel.panel, n = p.weight.n;
+  const int64_t group = std::max(panel, kPanelsWords / std::max<int64_t>(1, p.words) / panel * panel);
   std::vector<Operand> operands;
   for (const OutputRows& part : parts) operands.push_back(ReadRows(p, part));
   if (p.kernel.begin) p.kernel.begin();
-  for (int64_t column = 0, columns; column < p.n; column += columns) {
-    columns = std::min(group, p.n - column);
+  for (int64_t column = 0, columns; column < n; column += columns) {
+    columns = std::min(group, n - column);
     if (columns > panel) columns -= columns % panel;  // a narrower last panel goes alone
     for (size_t i = 0; i < parts.size(); ++i) MultiplyRows(p, parts[i], operands[i], column, columns);
   }
@@ -191,7 +184,8 @@ void MultiplyParts(const SlidingProduct& p, const std::vector<OutputRows>& parts
 int64_t TaskOutputs(const SlidingProduct& p, int64_t batch) {
   constexpr double kTaskFlops = 16e6;
   constexpr int64_t kFewest = 64, kMost = 1024, kTasksPerThread = 2;
-  const double flops = 2.0 * static_cast<double>(std::max<int64_t>(1, p.view.depth())) * static_cast<double>(p.n);
+  const double flops =
+      2.0 * static_cast<double>(std::max<int64_t>(1, p.view.depth())) * static_cast<double>(p.weight.n);
   const int64_t wanted = std::clamp(static_cast<int64_t>(kTaskFlops / flops), kFewest, kMost);
   return std::min(wanted, CeilDiv(batch * p.view.outputs(), kTasksPerThread * ThreadCount()));
 }
@@ -257,79 +251,97 @@ void InputGradientPhase(const Conv2dShape& s, int64_t group, int64_t row_phase, 
   const int64_t in = s.group_channels(), out = s.group_outputs();
   const SlidingView view{dy + group * out, s.out_channels, out, down.outputs, across.outputs};
   const Buffer<float> turned = TurnWeight(s, down, across, weight + group * out * s.depth());
-  const bool runs = HasRuns(kernel, view);
-  const int64_t blocks = runs ? view.rows.taps : 1, depth = runs ? view.run() : view.depth();
-  std::vector<PackedMatrix> packed;
-  for (int64_t i = 0; i < blocks; ++i) {
-    packed.push_back(PackMatrix(turned.data() + i * depth * in, depth, in, in, 1, precision));
-  }
-  std::vector<const PackedMatrix*> weights;
-  for (const PackedMatrix& matrix : packed) weights.push_back(&matrix);
+  const PackedMatrix packed = PackMatrix(turned.data(), view.depth(), in, in, 1, precision);
   const int64_t pixel = s.columns.stride * s.channels, row = s.rows.stride * s.columns.size * s.channels;
   float* corner = dx + (row_phase * s.columns.size + column_phase) * s.channels + group * in;
-  Multiply({kernel, view, weights.data(), runs, in, corner, nullptr, s.rows.size * s.columns.size * s.channels, row,
-            pixel, nullptr, Activation::kNone},
+  Multiply({kernel, view, packed, corner, nullptr, s.rows.size * s.columns.size * s.channels, row, pixel, nullptr,
+            Activation::kNone},
            s.batch);
 }
 
 // --- the gradient of the weight
 
-// A stretch of the matrix of windows, packed as the right-hand side of a product. Panels and pieces of depth are packed
-// by different threads.
-Buffer<float> PackWindows(const Kernel& kernel, const SlidingView& view, int64_t first, int64_t count) {
-  constexpr int64_t kPiece = 256;  // outputs
-  const int64_t n = view.depth(), panel = kernel.panel, words = WordsOf(kernel, count);
-  const int64_t pieces = CeilDiv(count, kPiece);
-  Buffer<float> packed(words * RoundUp(n, kernel.lanes));
-  ParallelFor(CeilDiv(n, panel) * pieces, 4, [&](int64_t begin, int64_t end) {
-    Buffer<float> copied(kernel.reads_rows_in_place ? 0 : kPiece * panel);
-    for (int64_t i = begin; i < end; ++i) {
-      const int64_t column = i / pieces * panel, columns = std::min(panel, n - column);
-      const int64_t width = std::min(panel, RoundUp(columns, kernel.lanes));
-      const int64_t row = i % pieces * kPiece, rows = std::min(kPiece, count - row), word = row / kernel.word;
-      float* to = packed.data() + column * words + word * width;
-      const WindowColumns windows(view, column, columns);
-      if (kernel.reads_rows_in_place) {  // float32: a panel is its rows
-        windows.Copy(first + row, rows, to, width);
-        for (int64_t r = 0; columns < width && r < rows; ++r) {
-          std::fill(to + r * width + columns, to + (r + 1) * width, 0.0f);
-        }
-      } else {
-        windows.Copy(first + row, rows, copied.data(), panel);
-        kernel.pack_b({copied.data(), panel, 1}, rows, WordsOf(kernel, rows), columns, width, to);
-      }
+// A stretch of the matrix of windows and a few of its columns, packed as the right-hand side of a product.
+void PackWindows(const Kernel& kernel, const SlidingView& view, int64_t first, int64_t count, int64_t column,
+                 int64_t columns, float* copied, float* packed) {
+  const int64_t words = DepthWords(kernel, count), panel = kernel.panel;
+  for (int64_t begin = 0; begin < columns; begin += panel) {
+    const int64_t taken = std::min(panel, columns - begin), width = std::min(panel, RoundUp(taken, kernel.lanes));
+    float* to = packed + begin * words;
+    const WindowColumns windows(view, column + begin, taken);
+    if (kernel.reads_rows_in_place) {  // float32: a panel is its rows
+      windows.Copy(first, count, to, width);
+      for (int64_t r = 0; taken < width && r < count; ++r)
+        std::fill(to + r * width + taken, to + (r + 1) * width, 0.0f);
+    } else {
+      windows.Copy(first, count, copied, panel);
+      kernel.pack_b({copied, panel, 1}, count, words, taken, width, to);
     }
+  }
+}
+
+// How the sum over all outputs is cut: into ranges of outputs, each with a sum of its own, and into columns. Depends on
+// the shape alone, so the order of the sums does not depend on the number of threads.
+struct SumGrid {
+  int64_t ranges, blocks, block;  // block: columns of a block, whole panels
+};
+
+SumGrid ChooseSumGrid(const Kernel& kernel, int64_t m, int64_t k, int64_t outputs) {
+  constexpr int64_t kTasks = 16, kFewestOutputs = 512, kMostNumbers = 4 << 20;  // numbers of all sums together
+  const int64_t most = std::min({kTasks, CeilDiv(outputs, kFewestOutputs), kMostNumbers / std::max<int64_t>(1, m * k)});
+  const int64_t ranges = std::max<int64_t>(1, most), panels = CeilDiv(k, kernel.panel);
+  const int64_t wanted = std::clamp<int64_t>(CeilDiv(kTasks, ranges), 1, panels);
+  const int64_t block = CeilDiv(panels, wanted) * kernel.panel;
+  return {ranges, CeilDiv(k, block), block};
+}
+
+// sum [m, columns] (rows k apart) = the part of outputs [first, end) in columns [column, column + columns) of the
+// gradient. The windows are packed a stretch at a time, which stays in the cache.
+void SumWindows(const Kernel& kernel, const SlidingView& view, const float* dy, int64_t dy_row, int64_t m,
+                int64_t first, int64_t end, int64_t column, int64_t columns, float* sum) {
+  constexpr int64_t kPackedNumbers = 96 * 1024, kUnit = 32, kMost = 512;
+  const int64_t padded = RoundUp(columns, kernel.lanes);
+  const int64_t stretch = std::clamp<int64_t>(kPackedNumbers / padded / kUnit * kUnit, kUnit, kMost);
+  Buffer<float> packed(DepthWords(kernel, stretch) * padded), copied(stretch * kernel.panel);
+  for (int64_t at = first; at < end; at += stretch) {
+    const int64_t count = std::min(stretch, end - at);
+    PackWindows(kernel, view, at, count, column, columns, copied.data(), packed.data());
+    Epilogue epilogue;
+    epilogue.accumulate = at > first;
+    gemm::MultiplyAll(kernel, {dy + at * dy_row, 1, dy_row}, packed.data(), m, columns, count, sum, view.depth(),
+                      epilogue);
+  }
+}
+
+// dweight [m, k] of one group, from dy whose pixels lie dy_row apart.
+void WeightGradient(const Kernel& kernel, const SlidingView& view, const float* dy, int64_t dy_row, int64_t m,
+                    int64_t outputs, float* dweight) {
+  const int64_t k = view.depth();
+  const SumGrid grid = ChooseSumGrid(kernel, m, k, outputs);
+  Buffer<float> sums(grid.ranges > 1 ? grid.ranges * m * k : 0);
+  ParallelFor(grid.ranges * grid.blocks, 1, [&](int64_t task, int64_t) {
+    const int64_t range = task / grid.blocks, column = task % grid.blocks * grid.block;
+    float* sum = grid.ranges > 1 ? sums.data() + range * m * k : dweight;
+    SumWindows(kernel, view, dy, dy_row, m, range * outputs / grid.ranges, (range + 1) * outputs / grid.ranges, column,
+               std::min(grid.block, k - column), sum + column);
   });
-  return packed;
+  if (grid.ranges > 1) ColumnSums(sums.data(), grid.ranges, m * k, m * k, false, dweight);
 }
 
 }  // namespace
 }  // namespace vision
 
-std::vector<Conv2dWeightBlock> Conv2dWeightBlocks(const Conv2dShape& s, Precision precision) {
-  const vision::SlidingView view = vision::InputOf(s, nullptr, 0);
-  const bool runs = vision::HasRuns(gemm::KernelFor(precision), view);
-  const int64_t parts = runs ? s.rows.kernel : 1, k = s.depth() / parts;
-  std::vector<Conv2dWeightBlock> blocks;
-  for (int64_t group = 0; group < s.groups; ++group) {
-    const int64_t offset = group * s.group_outputs() * s.depth();
-    for (int64_t part = 0; part < parts; ++part) blocks.push_back({offset + part * k, k, s.group_outputs()});
-  }
-  return blocks;
-}
-
-void Conv2dForward(const Conv2dShape& s, const float* x, const std::vector<const PackedMatrix*>& blocks,
+void Conv2dForward(const Conv2dShape& s, const float* x, const std::vector<const PackedMatrix*>& weights,
                    Precision precision, float* y, const Epilogue& epilogue) {
   const gemm::Kernel& kernel = gemm::KernelFor(precision);
   const int64_t row = s.columns.outputs() * s.out_channels, image = s.rows.outputs() * row;
-  const int64_t parts = static_cast<int64_t>(blocks.size()) / s.groups;
   for (int64_t group = 0; group < s.groups; ++group) {
     const vision::SlidingView view = vision::InputOf(s, x, group);
     const int64_t first = group * s.group_outputs();
-    vision::Multiply({kernel, view, blocks.data() + group * parts, vision::HasRuns(kernel, view), s.group_outputs(),
-                      y + first, epilogue.pre_activation ? epilogue.pre_activation + first : nullptr, image, row,
-                      s.out_channels, epilogue.bias ? epilogue.bias + first : nullptr, epilogue.activation},
-                     s.batch);
+    vision::Multiply(
+        {kernel, view, *weights[group], y + first, epilogue.pre_activation ? epilogue.pre_activation + first : nullptr,
+         image, row, s.out_channels, epilogue.bias ? epilogue.bias + first : nullptr, epilogue.activation},
+        s.batch);
   }
 }
 
@@ -344,21 +356,12 @@ void Conv2dInputGradient(const Conv2dShape& s, const float* dy, const float* wei
 }
 
 void Conv2dWeightGradient(const Conv2dShape& s, const float* x, const float* dy, Precision precision, float* dweight) {
-  constexpr int64_t kChunkNumbers = 1 << 20, kUnit = 512;  // the matrix of windows is packed 4 MB at a time
   const gemm::Kernel& kernel = gemm::KernelFor(precision);
-  const int64_t k = s.depth(), m = s.group_outputs(), total = s.pixels();
-  const int64_t chunk = std::max(kUnit, kChunkNumbers / k / kUnit * kUnit);
-  if (total == 0) std::fill_n(dweight, s.out_channels * k, 0.0f);
-  for (int64_t group = 0; group < s.groups; ++group) {
-    const vision::SlidingView view = vision::InputOf(s, x, group);
-    for (int64_t first = 0; first < total; first += chunk) {
-      const int64_t count = std::min(chunk, total - first);
-      const Buffer<float> windows = vision::PackWindows(kernel, view, first, count);
-      Epilogue epilogue;
-      epilogue.accumulate = first > 0;
-      gemm::MultiplyAll(kernel, {dy + first * s.out_channels + group * m, 1, s.out_channels}, windows.data(), m, k,
-                        count, dweight + group * m * k, k, epilogue);
-    }
+  const int64_t m = s.group_outputs();
+  if (s.pixels() == 0) std::fill_n(dweight, s.out_channels * s.depth(), 0.0f);
+  for (int64_t group = 0; group < s.groups && s.pixels() > 0; ++group) {
+    vision::WeightGradient(kernel, vision::InputOf(s, x, group), dy + group * m, s.out_channels, m, s.pixels(),
+                           dweight + group * m * s.depth());
   }
 }
 

@@ -42,6 +42,8 @@ class WindowColumns {
   struct Segment {
     int64_t tap, offset, length, column;
   };
+  void CopyLine(const Segment& segment, int64_t line, int64_t ox, int64_t count, float* to, int64_t to_row) const;
+
   const SlidingView& view_;
   std::vector<Segment> segments_;
 };

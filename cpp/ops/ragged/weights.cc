@@ -58,6 +58,22 @@ Tensor RaggedSums(const Tensor& weights, const Tensor& value, const RaggedOffset
   return out;
 }
 
+Tensor RaggedKeySums(const Tensor& weights, const RaggedOffsets& offsets) {
+  const RaggedLayout layout("ragged_key_sums", offsets, kAnyRows, kAnyRows);
+  layout.CheckPairs("ragged_key_sums", "weights", weights);
+  const Tensor ones = Tensor::Full({layout.shape().queries()}, 1.0f);
+  Tensor sums = Tensor::Zeros({layout.shape().keys()});
+  kernels::RaggedTransposedSums(layout.shape(), weights.data(), ones.data(), 1, sums.data());
+  if (NeedsGrad({weights})) {
+    Record("ragged_key_sums", {weights}, {&sums}, [layout, ones, shape = weights.shape()](std::vector<Tensor>& dy) {
+      Tensor dweights(shape);
+      kernels::RaggedDots(layout.shape(), ones.data(), dy[0].data(), 1, dweights.data());
+      return std::vector<Tensor>{dweights};
+    });
+  }
+  return sums;
+}
+
 Tensor RaggedGaussian(const Tensor& weights, const Tensor& centres, float sigma, const RaggedOffsets& offsets) {
   ATTNKIT_CHECK(centres.rank() == 1, "[ragged_gaussian] expected centres of shape [T], got ",
                 ToString(centres.shape()));

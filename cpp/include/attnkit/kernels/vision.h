@@ -34,15 +34,9 @@ struct Conv2dShape {
   bool depthwise() const { return groups == channels && groups == out_channels && groups > 1; }
 };
 
-// A part of the weight that Conv2dForward wants packed: the matrix of PackMatrix(weight + offset, k, n, 1, depth).
-struct Conv2dWeightBlock {
-  int64_t offset, k, n;
-};
-std::vector<Conv2dWeightBlock> Conv2dWeightBlocks(const Conv2dShape& shape, Precision precision);
-
-// y [batch, out rows, out columns, out_channels]; `blocks` are the packed Conv2dWeightBlocks in order. Not for
-// depthwise shapes.
-void Conv2dForward(const Conv2dShape& shape, const float* x, const std::vector<const PackedMatrix*>& blocks,
+// y [batch, out rows, out columns, out_channels]. `weights` are the filters of each group, packed: PackMatrix(filters,
+// depth, group_outputs, 1, depth). Not for depthwise shapes.
+void Conv2dForward(const Conv2dShape& shape, const float* x, const std::vector<const PackedMatrix*>& weights,
                    Precision precision, float* y, const Epilogue& epilogue);
 void Conv2dInputGradient(const Conv2dShape& shape, const float* dy, const float* weight, Precision precision,
                          float* dx);

@@ -23,6 +23,8 @@ Tensor RaggedAdditive(const Tensor& query, const Tensor& key, const Tensor& v, c
 Tensor RaggedSoftmax(const Tensor& scores, const Indices& begins, const Indices& ends, const RaggedOffsets& offsets);
 // weights flat, value [S, D] -> [T, D].
 Tensor RaggedSums(const Tensor& weights, const Tensor& value, const RaggedOffsets& offsets);
+// Each key's weights added up over the queries of its sentence: flat -> [S].
+Tensor RaggedKeySums(const Tensor& weights, const RaggedOffsets& offsets);
 // weights(i, j) exp(-(j - centres_i)^2 / (2 sigma^2)): centres [T].
 Tensor RaggedGaussian(const Tensor& weights, const Tensor& centres, float sigma, const RaggedOffsets& offsets);
 // Marginals of a chain of binary variables over each row of scores; transitions [2, 2].

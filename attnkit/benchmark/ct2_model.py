@@ -1,0 +1,92 @@
+"""The bench's model for CTranslate2: python -m attnkit.benchmark.ct2_model FOLDER COMPUTE_TYPE...
+
+FOLDER/attnkit becomes FOLDER/COMPUTE_TYPE, weight by weight, so that both libraries compute the same.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import ctranslate2
+import numpy as np
+
+from attnkit.models import load_model
+from attnkit.models.transformer_config import TransformerConfig
+from attnkit.nn.positions import sinusoids
+
+_ENCODER = {
+    "self_attention.linear_0": "attention.projection",
+    "self_attention.linear_1": "attention.output",
+    "self_attention.layer_norm": "attention_norm",
+}
+_DECODER = {
+    "self_attention.linear_0": "self_attention.projection",
+    "self_attention.linear_1": "self_attention.output",
+    "self_attention.layer_norm": "self_attention_norm",
+    "attention.linear_0": "cross_attention.query",
+    "attention.linear_1": "cross_attention.key_value",
+    "attention.linear_2": "cross_attention.output",
+    "attention.layer_norm": "cross_attention_norm",
+}
+_FEED_FORWARD = {
+    "ffn.linear_0": "feed_forward.up",
+    "ffn.linear_1": "feed_forward.down",
+    "ffn.layer_norm": "feed_forward_norm",
+}
+
+
+def main(folder_name: str, *compute_types: str) -> None:
+    folder = Path(folder_name)
+    model = load_model(folder / "attnkit")
+    for compute_type in compute_types:
+        spec = _spec(model.config, model.state_dict())
+        spec.validate()
+        spec.optimize(quantization=compute_type)
+        (folder / compute_type).mkdir()
+        spec.save(str(folder / compute_type))
+
+
+def _spec(config: TransformerConfig, weights: dict[str, np.ndarray]) -> Any:
+    spec = ctranslate2.specs.TransformerSpec.from_config(
+        (config.encoder_layers, config.decoder_layers),
+        config.heads,
+        pre_norm=False,
+        activation=ctranslate2.specs.Activation.SWISH,
+    )
+    for side, layers, names in (
+        (spec.encoder, "encoder", _ENCODER | _FEED_FORWARD),
+        (spec.decoder, "decoder", _DECODER | _FEED_FORWARD),
+    ):
+        for index, layer in enumerate(side.layer):
+            for theirs, ours in names.items():
+                _set(layer, theirs, weights, f"{layers}.layers.{index}.{ours}")
+        embeddings = side.embeddings[0] if layers == "encoder" else side.embeddings
+        embeddings.weight = weights["source_embedding.weight"]
+        side.scale_embeddings = np.dtype("float32").type(config.d_model**0.5)
+        side.position_encodings.encodings = sinusoids(config.max_length, config.d_model, halves=True)
+    spec.decoder.projection.weight = weights["source_embedding.weight"]
+    spec.decoder.projection.bias = weights["tied_output_bias"]
+    entries = ["<pad>", "<unk>", "<s>", "</s>", *(f"w{n}" for n in range(4, len(weights["source_embedding.weight"])))]
+    spec.register_source_vocabulary(entries)
+    spec.register_target_vocabulary(entries)
+    return spec
+
+
+def _set(layer: Any, theirs: str, weights: dict[str, np.ndarray], ours: str) -> None:
+    """Their part by the name of its place, such as attention.linear_0: linear is a list there."""
+    *path, last = theirs.split(".")
+    part = layer
+    for name in path:
+        part = getattr(part, name)
+    if last == "layer_norm":
+        part.layer_norm.gamma, part.layer_norm.beta = weights[f"{ours}.weight"], weights[f"{ours}.bias"]
+        return
+    kind, _, index = last.partition("_")
+    linear = getattr(part, last) if path[-1] == "ffn" else getattr(part, kind)[int(index)]
+    linear.weight, linear.bias = weights[f"{ours}.weight"], weights[f"{ours}.bias"]
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

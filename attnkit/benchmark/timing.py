@@ -1,0 +1,53 @@
+"""What the processes of `attnkit bench` do with a clock."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from attnkit.benchmark.kernels import Case
+
+
+def seconds_of(call: Callable[[], Any]) -> float:
+    begin = time.perf_counter()
+    call()
+    return time.perf_counter() - begin
+
+
+def throughput_and_latencies(translate: Callable[[list[str]], None], lines: list[str]) -> dict[str, Any]:
+    """Seconds for all lines at once, and of each of the first 16 alone."""
+    return {
+        "seconds": seconds_of(lambda: translate(lines)),
+        "latencies": [seconds_of(lambda line=line: translate([line])) for line in lines[:16]],  # type: ignore[misc]
+    }
+
+
+def repeated_seconds(
+    call: Callable[[], Any], min_seconds: float, clock: Callable[[], float] = time.perf_counter
+) -> float:
+    """Seconds of a call, the mean of as many as take `min_seconds`."""
+    count, begin = 0, clock()
+    while True:
+        call()
+        count += 1
+        elapsed = clock() - begin
+        if elapsed >= min_seconds:
+            return elapsed / count
+
+
+def serve_cases(make: Callable[[Case], Callable[[], Any]], min_seconds: float) -> None:
+    """Answers each request, a `Case`, with the seconds of a call. What was made for a case is kept until the next."""
+    from attnkit.benchmark.kernels import Case
+    from attnkit.benchmark.runner import answer_requests
+
+    last: list[Any] = ["", None]
+
+    def answer(line: str) -> dict[str, Any]:
+        if line != last[0]:
+            last[1] = None  # before the next one takes memory
+            last[:] = line, make(Case.from_line(line))
+        return {"seconds": repeated_seconds(last[1], min_seconds)}
+
+    answer_requests(answer)

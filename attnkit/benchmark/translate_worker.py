@@ -1,0 +1,42 @@
+"""attnkit's side of `attnkit bench translate`: python -m ... FOLDER PRECISION THREADS [once]."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import attnkit
+
+
+def main(folder_name: str, precision: Any, threads: str, mode: str = "serve") -> None:
+    folder = Path(folder_name)
+    begin = time.perf_counter()
+    translator = attnkit.load(folder / "attnkit", precision=precision, threads=int(threads))
+    load_seconds = time.perf_counter() - begin
+
+    from attnkit.benchmark.translate import read_work
+
+    work = read_work(folder)
+    search: Any = {"beam": work.beam, "min_length": work.length, "max_length": work.length}
+    batch_tokens = work.batch_tokens()
+
+    def translate(lines: list[str]) -> None:
+        results = translator.translate(lines, batch_tokens=batch_tokens, **search)
+        assert all(len(result.tokens) == work.length for result in results)
+
+    if mode == "once":
+        translate(work.lines[:1])
+        print(json.dumps({"load_seconds": load_seconds}))
+        return
+
+    from attnkit.benchmark.runner import answer_requests
+    from attnkit.benchmark.timing import throughput_and_latencies
+
+    answer_requests(lambda request: throughput_and_latencies(translate, work.lines), load_seconds=load_seconds)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,176 @@
+"""Captioning images with a model."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
+
+import numpy as np
+import numpy.typing as npt
+
+from attnkit._tensor import Precision, check_precision
+from attnkit.text.vocabulary import BOS, PAD, UNK
+from attnkit.translator import SearchArguments, decoding_options
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from attnkit.decoding.options import DecodingOptions
+    from attnkit.decoding.search import Hypothesis
+    from attnkit.models.captioner import Captioner as CaptionModel
+    from attnkit.text.tokenizer import Tokenizer
+    from attnkit.vision.preprocessing import Preprocessing
+
+ImageLike: TypeAlias = "str | os.PathLike[str] | Image | npt.NDArray[np.uint8]"
+"""A file, a Pillow image, or an array: uint8 [H, W], [H, W, 1] or [H, W, 3]."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Caption:
+    """One captioned image.
+
+    text: the caption.
+    score: the normalised log-probability that hypotheses are compared by.
+    tokens: the pieces of `text`, N of them.
+    attention: float32 [N, rows, columns] over the square that the model sees, where each token's numbers sum to one;
+        None unless asked for, and for a model that does not attend.
+    truncated: the caption reached max_length.
+    alternatives: the second to the nbest-th caption, best first, where nbest > 1.
+    """
+
+    text: str
+    score: float
+    tokens: list[str]
+    attention: npt.NDArray[np.float32] | None
+    truncated: bool = False
+    alternatives: tuple[Caption, ...] = ()
+
+
+class Captioner:
+    """A captioning model with its tokenizer and the way it wants images. Made by `attnkit.load`."""
+
+    reads = "images"
+    """What `caption` takes."""
+
+    def __init__(
+        self, model: CaptionModel, tokenizer: Tokenizer, preprocessing: Preprocessing, *, precision: Precision = "fp32"
+    ) -> None:
+        check_precision(precision)
+        self.model = model
+        self.tokenizer = tokenizer
+        self.preprocessing = preprocessing
+        self.precision: Precision = precision
+
+    @classmethod
+    def from_directory(cls, directory: Path, config: dict[str, Any], precision: Precision) -> Captioner:
+        """For `attnkit.load`: `config` is the directory's config.json. Raises FileNotFoundError or ValueError."""
+        from attnkit.models import load_model
+        from attnkit.text.tokenizer import TokenizerPair
+        from attnkit.vision.preprocessing import saved_preprocessing
+
+        if not isinstance(tokenizer := config.get("tokenizer"), dict):
+            raise ValueError(f"[load] {directory / 'config.json'}: expected a table under tokenizer, got {tokenizer!r}")
+        preprocessing = saved_preprocessing(config, directory)
+        text = TokenizerPair.load(directory, tokenizer).target
+        model = load_model(directory, precision)
+        if text.vocab_size != config["vocab_size"]:
+            raise ValueError(
+                f"[load] {directory}: expected a tokenizer of {config['vocab_size']} entries, as the model has, got "
+                f"{text.vocab_size}"
+            )
+        return cls(model, text, preprocessing, precision=precision)
+
+    def caption(
+        self,
+        images: Iterable[ImageLike],
+        *,
+        attention: bool = False,
+        batch_images: int = 32,
+        **search: Unpack[SearchArguments],
+    ) -> list[Caption]:
+        """One Caption an image, in order.
+
+        attention: also return where the model looked for each token; the text is the same with and without.
+        batch_images: how many images go through the model at once.
+        beam=5, nbest=1, min_length=1, max_length=None, ...: see `DecodingOptions`; lengths count tokens, and without
+        max_length a caption is as long as the model can make it.
+
+        Raises OSError or ValueError for a file that is no image, naming it.
+        """
+        if isinstance(images, str | os.PathLike | np.ndarray):
+            raise TypeError(f"[caption] expected a list of images, got one {type(images).__name__}")
+        return list(
+            self.caption_stream(map(self.read, images), attention=attention, batch_images=batch_images, **search)
+        )
+
+    def caption_stream(
+        self,
+        pictures: Iterable[Image],
+        *,
+        attention: bool = False,
+        batch_images: int = 32,
+        **search: Unpack[SearchArguments],
+    ) -> Iterator[Caption]:
+        """`caption` for any number of pictures, as `read` returns them: yields in their order while it takes them.
+
+        Arguments are checked at the call; errors of `pictures` itself pass through.
+        """
+        options = decoding_options(**search)
+        if batch_images < 1:
+            raise ValueError(f"[caption] expected batch_images >= 1, got {batch_images}")
+        # A limit that the model does not allow is an error now, not after the first batch.
+        options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), self.model.max_target_length - 1)
+        return self._stream(pictures, options, attention, batch_images)
+
+    def read(self, image: ImageLike) -> Image:
+        """The picture of a file or array, in the model's channels. Raises OSError or ValueError."""
+        from attnkit.vision.images import as_picture
+
+        return as_picture(image, self.preprocessing)
+
+    def _stream(
+        self, pictures: Iterable[Image], options: DecodingOptions, attention: bool, batch_images: int
+    ) -> Iterator[Caption]:
+        prepare = self.preprocessing
+        squares = enumerate(prepare.array(prepare.fitted(picture)) for picture in pictures)
+        while chunk := list(itertools.islice(squares, batch_images)):
+            images = np.stack([square for _, square in chunk])
+            yield from self._caption(images, [number for number, _ in chunk], options, attention)
+
+    def _caption(
+        self, images: npt.NDArray[np.float32], numbers: Sequence[int], options: DecodingOptions, attention: bool
+    ) -> Iterator[Caption]:
+        import attnkit
+        from attnkit.decoding.search import decode
+
+        with attnkit.no_grad(), attnkit.precision(self.precision):
+            regions = self.model.encode(images)
+            writer = self.model.writer(regions)
+            found = decode(
+                writer,
+                writer.source_ids,
+                writer.source_offsets,
+                options,
+                attention=attention and self.model.attends,
+                suppress=[PAD, UNK, BOS],  # they are no text
+                numbers=numbers,
+            )
+        for hypotheses in found:
+            results = [self._write(hypothesis, regions.grid) for hypothesis in hypotheses]
+            yield dataclasses.replace(results[0], alternatives=tuple(results[1:]))
+
+    def _write(self, hypothesis: Hypothesis, grid: tuple[int, int]) -> Caption:
+        ids = hypothesis.tokens.tolist()
+        maps = None if hypothesis.attention is None else hypothesis.attention.reshape(-1, *grid)
+        return Caption(
+            text=self.tokenizer.decode(ids),
+            score=hypothesis.score,
+            tokens=self.tokenizer.pieces(ids),
+            attention=maps,
+            truncated=hypothesis.cut,
+        )

@@ -1,0 +1,70 @@
+"""What every drawing of an image's attention starts from: the square that the model saw, words, and a map for each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import numpy.typing as npt
+
+from .attention_map import Weights
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+_DARK = 0.2  # of the light that is left where nothing was looked at
+
+
+@dataclass(frozen=True, eq=False)
+class ImageMap:
+    """An image, and where the model looked for each token.
+
+    `image` is the square that the model saw, in a size for people. `weights` is [tokens, rows, columns] over that
+    square, finite and not negative; it is kept as float32. `title` says which image it is, `caption` what the model
+    made of it. Errors: ValueError for weights of another shape, negative or not finite.
+    """
+
+    image: Image
+    tokens: Sequence[str]
+    weights: Weights
+    title: str = ""
+    caption: str = ""
+
+    def __post_init__(self) -> None:
+        tokens, weights = tuple(self.tokens), np.asarray(self.weights, dtype=np.float32)
+        if weights.ndim != 3 or len(weights) != len(tokens) or 0 in weights.shape[1:]:
+            expected = f"[{len(tokens)}, rows, columns]"
+            raise ValueError(f"[image_map] expected weights of shape {expected}, got {list(weights.shape)}")
+        if not np.isfinite(weights).all() or (weights < 0).any():
+            raise ValueError("[image_map] expected weights that are finite and not negative")
+        object.__setattr__(self, "image", self.image.convert("RGB"))
+        object.__setattr__(self, "tokens", tokens)
+        object.__setattr__(self, "weights", weights)
+
+    @property
+    def grid(self) -> tuple[int, int]:
+        """Rows and columns."""
+        return self.weights.shape[1], self.weights.shape[2]
+
+    def lit(self, token: int) -> Image:
+        """The image under the attention of a token: as it is where most of it lies, and dark where there is none.
+
+        Between the middles of the regions the light changes smoothly.
+        """
+        from PIL import Image
+
+        light = _smooth(self.weights[token], self.image.size)
+        top = float(light.max())
+        share = _DARK + (1 - _DARK) * (light / top if top > 0 else light)
+        pixels = np.asarray(self.image, dtype=np.float32) * share[:, :, None]
+        return Image.fromarray(np.rint(pixels).astype(np.uint8))
+
+
+def _smooth(weights: Weights, size: tuple[int, int]) -> npt.NDArray[np.float32]:
+    """Weights [rows, columns] over all pixels of a picture of that size, [height, width]."""
+    from PIL import Image
+
+    enlarged = Image.fromarray(weights).resize(size, Image.Resampling.BILINEAR)
+    return np.asarray(enlarged, dtype=np.float32)

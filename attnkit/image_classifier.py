@@ -1,0 +1,129 @@
+"""Classifying images with a model."""
+
+from __future__ import annotations
+
+import itertools
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from attnkit._tensor import Precision, check_precision
+from attnkit.captioner import ImageLike
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from attnkit.vision.preprocessing import Preprocessing
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ImageClassification:
+    """One classified image.
+
+    label: the likeliest class. probability: the model's for that class. top: the likeliest classes with their
+    probabilities, best first, as many as were asked for.
+    attention: where the model looked, float32 [rows, columns] over the square that it sees, summing to one; None unless
+    asked for, and for a model that has none to show.
+    """
+
+    label: str
+    probability: float
+    top: list[tuple[str, float]]
+    attention: npt.NDArray[np.float32] | None
+
+
+class ImageClassifier:
+    """A model that classifies images, with its labels and the way it wants images. Made by `attnkit.load`."""
+
+    reads = "images"
+    """What `classify` takes, for those who load any classifier."""
+
+    def __init__(
+        self, model: Any, labels: Sequence[str], preprocessing: Preprocessing, *, precision: Precision = "fp32"
+    ) -> None:
+        check_precision(precision)
+        self.model = model
+        self.labels = list(labels)
+        self.preprocessing = preprocessing
+        self.precision: Precision = precision
+
+    @classmethod
+    def from_directory(cls, directory: Path, config: dict[str, Any], precision: Precision) -> ImageClassifier:
+        """For `attnkit.load`: `config` is the directory's config.json. Raises FileNotFoundError or ValueError."""
+        from attnkit.models import load_model
+        from attnkit.vision.preprocessing import saved_preprocessing
+
+        labels = config.get("labels")
+        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+            raise ValueError(
+                f"[load] {directory / 'config.json'}: expected a list of strings under labels, got {labels!r}"
+            )
+        preprocessing = saved_preprocessing(config, directory)
+        model = load_model(directory, precision)
+        if len(labels) != config["classes"]:
+            raise ValueError(
+                f"[load] {directory}: expected {config['classes']} labels, as the model has classes, got {len(labels)}"
+            )
+        return cls(model, labels, preprocessing, precision=precision)
+
+    @property
+    def attends(self) -> bool:
+        """Whether the model has attention to show."""
+        return bool(self.model.attends)
+
+    def classify(
+        self, images: Iterable[ImageLike], *, top: int = 1, attention: bool = False, batch_images: int = 64
+    ) -> list[ImageClassification]:
+        """One ImageClassification an image, in order.
+
+        top: how many classes to return for each. attention: also return where the model looked; the classes are the
+        same with and without. batch_images: how many images go through the model at once.
+
+        Raises OSError or ValueError for a file that is no image, naming it.
+        """
+        if isinstance(images, str | os.PathLike | np.ndarray):
+            raise TypeError(f"[classify] expected a list of images, got one {type(images).__name__}")
+        pictures = map(self.read, images)
+        return list(self.classify_stream(pictures, top=top, attention=attention, batch_images=batch_images))
+
+    def classify_stream(
+        self, pictures: Iterable[Image], *, top: int = 1, attention: bool = False, batch_images: int = 64
+    ) -> Iterator[ImageClassification]:
+        """`classify` for any number of pictures, as `read` returns them: yields in their order while it takes them.
+
+        Arguments are checked at the call; errors of `pictures` itself pass through.
+        """
+        for name, value in (("top", top), ("batch_images", batch_images)):
+            if value < 1:
+                raise ValueError(f"[classify] expected {name} >= 1, got {value}")
+        return self._stream(pictures, top, attention and self.attends, batch_images)
+
+    def read(self, image: ImageLike) -> Image:
+        """The picture of a file or array, in the model's channels. Raises OSError or ValueError."""
+        from attnkit.vision.images import as_picture
+
+        return as_picture(image, self.preprocessing)
+
+    def _stream(
+        self, pictures: Iterable[Image], top: int, attention: bool, batch_images: int
+    ) -> Iterator[ImageClassification]:
+        prepare = self.preprocessing
+        squares = (prepare.array(prepare.fitted(picture)) for picture in pictures)
+        while chunk := list(itertools.islice(squares, batch_images)):
+            yield from self._classify(np.stack(chunk), top, attention)
+
+    def _classify(self, images: npt.NDArray[np.float32], top: int, attention: bool) -> Iterator[ImageClassification]:
+        import attnkit
+
+        with attnkit.precision(self.precision):
+            probabilities = self.model.predict(images).exp().numpy()
+            maps = self.model.attention(images) if attention else [None] * len(images)
+        for row, of_image in zip(probabilities, maps, strict=True):
+            best = np.argsort(-row, kind="stable")[:top]
+            found = [(self.labels[number], float(row[number])) for number in best]
+            yield ImageClassification(found[0][0], found[0][1], found, of_image)

@@ -1,0 +1,177 @@
+"""The task "caption": images with captions in, a captioner out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+import attnkit
+from attnkit import caption_metrics
+from attnkit.models import build_model, save_model
+from attnkit.models.captioner import Captioner as CaptionModel
+from attnkit.models.pretrained import load_encoder
+from attnkit.models.transformer import LossOutput
+from attnkit.text.tokenizer import Tokenizer
+from attnkit.text.vocabulary import BOS, EOS
+from attnkit.training.caption_config import CaptionConfig
+from attnkit.training.metrics import Figure
+from attnkit.training.task import Check
+from attnkit.training.text_tokenizer import make_tokenizer
+from attnkit.vision import shapes
+from attnkit.vision.data import ImageData, Pictures
+from attnkit.vision.loader import ImageLoader
+from attnkit.vision.targets import CaptionBatch, Captions
+
+Note = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _HeldOut:
+    """Images to measure on, with the captions that count as right; scenes where they are the built-in ones."""
+
+    pictures: Pictures
+    captions: Sequence[tuple[str, ...]]
+    scenes: list[shapes.Scene] | None
+
+
+class CaptionTask:
+    """Reads the data, learns or loads the tokenizer, and builds the model, its weights drawn from the seed."""
+
+    def __init__(self, config: CaptionConfig, folder: Path, note: Note, *, resumed: bool = False) -> None:
+        """A new run writes its tokenizer to `folder`, a resumed one reads it there.
+
+        Raises ValueError or OSError for data, or for a pretrained encoder, that is none.
+        """
+        self._config, self._note = config, note
+        seed = config.training.seed
+        train, validation = config.data.read_training(seed)
+        captions = _captions(train, "train")
+        note(f"training data: {train.describe()}")
+        lines = [line for of_image in captions for line in of_image]
+        self._tokenizers = make_tokenizer(lines, config.tokenizer, seed, folder, note, resumed)
+        self._validation = self._held_out(validation, "validation")
+        self._test = self._held_out(config.data.read("test"), "test")
+        attnkit.manual_seed(seed)
+        self.model: CaptionModel = build_model(config.model, self._tokenizer.vocab_size)
+        if config.pretrained.encoder:
+            load_encoder(self.model, Path(config.pretrained.encoder), config.image, frozen=config.pretrained.frozen)
+            how = "frozen" if config.pretrained.frozen else "to be trained on"
+            note(f"encoder: of {config.pretrained.encoder}, {how}")
+        self.batches = ImageLoader(
+            train.pictures,
+            self._targets(captions),
+            config.image,
+            config.training.batch_images,
+            augmentation=config.augmentation,
+            seed=seed,
+        )
+        count = sum(parameter.size for parameter in self.model.parameters())
+        note(f"model: {count:,} parameters; {config.training.precision}, {attnkit.get_num_threads()} thread(s)")
+
+    @property
+    def _tokenizer(self) -> Tokenizer:
+        return self._tokenizers.target
+
+    def _targets(self, captions: Sequence[tuple[str, ...]]) -> Captions:
+        """Captions as ids, each cut to what the decoder can write."""
+        longest = self.model.max_target_length - 1
+        ids = [[self._tokenizer.encode(line)[:longest] for line in of_image] for of_image in captions]
+        return Captions(ids, BOS, EOS)
+
+    def _held_out(self, data: ImageData | None, split: shapes.Split) -> _HeldOut | None:
+        if data is None:
+            return None
+        self._note(f"{split} data: {data.describe()}")
+        config = self._config.data
+        built_in = shapes.scenes(split, config.builtin_held_out, config.builtin_seed) if config.builtin else None
+        return _HeldOut(data.pictures, _captions(data, split), built_in)
+
+    def loss(self, batch: CaptionBatch) -> LossOutput:
+        """The label-smoothed loss of a batch, with what the decoder adds to it."""
+        return self.model.loss(batch, self._config.training.label_smoothing)
+
+    def validate(self, check: Check, final: bool = False) -> dict[str, Figure]:
+        """validation_loss a token, and unless they are switched off bleu1 to bleu4, bleu (the last of them) and cider;
+        for the built-in scenes also exact and pointing."""
+        if self._validation is None:
+            return {}
+        beam = self._config.decoding.beam if final else self._config.decoding.validation_beam
+        loss, figures = self._measure(self._validation, beam, check)
+        return {"validation_loss": loss, **figures}
+
+    def test(self, check: Check) -> dict[str, Figure]:
+        """The same, their names starting with `test_`."""
+        if self._test is None:
+            return {}
+        loss, figures = self._measure(self._test, self._config.decoding.beam, check)
+        return {"test_loss": loss, **{f"test_{name}": value for name, value in figures.items()}}
+
+    def _measure(self, data: _HeldOut, beam: int, check: Check) -> tuple[float, dict[str, Figure]]:
+        loss = self._mean_loss(data, check)
+        return loss, self._figures(data, beam, check) if self._config.decoding.metrics else {}
+
+    def _mean_loss(self, data: _HeldOut, check: Check) -> float:
+        """-log p a token of one caption of each image, without smoothing or dropout."""
+        nll, tokens = 0.0, 0
+        targets, batch_images = self._targets(data.captions), self._config.training.batch_images
+        for batch in ImageLoader(data.pictures, targets, self._config.image, batch_images, shuffle=False):
+            check()
+            output = self.model.loss(batch)
+            nll += output.nll_sum
+            tokens += output.tokens
+        return nll / tokens
+
+    def _figures(self, data: _HeldOut, beam: int, check: Check) -> dict[str, Figure]:
+        from attnkit.captioner import Captioner
+
+        config = self._config.decoding
+        captioner = Captioner(
+            self.model, self._tokenizer, self._config.image, precision=self._config.training.precision
+        )
+        pointing = data.scenes is not None and self.model.attends
+        prepare = self._config.image
+        pictures = (data.pictures.get(n, prepare.channels, prepare.size) for n in range(len(data.pictures)))
+        results = []
+        for result in captioner.caption_stream(
+            pictures,
+            attention=pointing,
+            batch_images=config.batch_images,
+            beam=beam,
+            length_penalty=config.length_penalty,
+            normalization=config.normalization,
+            min_length=config.min_length,
+            no_repeat_ngram=config.no_repeat_ngram,
+        ):
+            check()
+            results.append(result)
+        texts = [result.text for result in results]
+        scores = caption_metrics.bleu(texts, data.captions)
+        figures: dict[str, Figure] = {f"bleu{n}": score for n, score in enumerate(scores, start=1)}
+        figures |= {"bleu": scores[-1], "cider": caption_metrics.cider(texts, data.captions)}
+        if data.scenes is not None:
+            right = [text in of_image for text, of_image in zip(texts, data.captions, strict=True)]
+            figures["exact"] = 100.0 * sum(right) / len(right)
+        if pointing:
+            assert data.scenes is not None
+            figures["pointing"] = shapes.measure_pointing(data.scenes, results).accuracy
+        return figures
+
+    def save(self, folder: Path) -> None:
+        """config.json with how images are prepared, model.safetensors and the tokenizer's file."""
+        extra = {
+            "task": "caption",
+            "reads": "images",
+            "image": msgspec.to_builtins(self._config.image),
+            "tokenizer": self._tokenizers.to_config(),
+        }
+        save_model(self.model, folder, extra)
+        self._tokenizers.save(folder)
+
+
+def _captions(data: ImageData, split: str) -> Sequence[tuple[str, ...]]:
+    if data.captions is None:
+        raise ValueError(f"[train] expected images with captions in data.{split}, got none")
+    return data.captions

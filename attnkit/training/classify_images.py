@@ -1,0 +1,106 @@
+"""The task "classify" for images: labelled images in, a classifier out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+import attnkit
+from attnkit import evaluation, ops
+from attnkit.models import build_model, save_model
+from attnkit.models.classification import ClassificationLoss, ImageBatch
+from attnkit.training.classify_images_config import ClassifyImagesConfig
+from attnkit.training.metrics import Figure
+from attnkit.training.task import Check
+from attnkit.vision.data import ImageData
+from attnkit.vision.loader import ImageLoader
+from attnkit.vision.targets import Classes
+
+Note = Callable[[str], None]
+
+
+class ClassifyImagesTask:
+    """Reads the data and builds the model, its weights drawn from the seed."""
+
+    def __init__(self, config: ClassifyImagesConfig, folder: Path, note: Note, *, resumed: bool = False) -> None:
+        """Raises ValueError or OSError for data that is none."""
+        self._config, self._note = config, note
+        seed = config.training.seed
+        train, validation = config.data.read_training(seed)
+        if train.labels is None:
+            raise ValueError("[train] expected images with labels in data.train, got none")
+        self._classes = train.classes()
+        if len(self._classes) < 2:
+            raise ValueError(f"[train] expected at least 2 classes in data.train, got {len(self._classes)}")
+        note(f"training data: {train.describe()}")
+        self._validation = self._held_out(validation, "validation")
+        self._test = self._held_out(config.data.read("test"), "test")
+        attnkit.manual_seed(seed)
+        self.model: Any = build_model(config.model, len(self._classes))
+        labels = Classes(train.numbered(self._classes, "train"), config.augmentation.mixup)
+        self.batches = ImageLoader(
+            train.pictures,
+            labels,
+            config.image,
+            config.training.batch_images,
+            augmentation=config.augmentation,
+            seed=seed,
+        )
+        count = sum(parameter.size for parameter in self.model.parameters())
+        note(f"model: {count:,} parameters; {config.training.precision}, {attnkit.get_num_threads()} thread(s)")
+
+    def _held_out(self, data: ImageData | None, split: str) -> ImageData | None:
+        if data is not None:
+            if data.labels is None:
+                raise ValueError(f"[train] expected images with labels in data.{split}, got none")
+            data.numbered(self._classes, split)  # a class that training has not should show now
+            self._note(f"{split} data: {data.describe()}")
+        return data
+
+    def loss(self, batch: ImageBatch) -> ClassificationLoss:
+        """The label-smoothed loss of a batch."""
+        return self.model.loss(batch, self._config.training.label_smoothing)
+
+    def validate(self, check: Check, final: bool = False) -> dict[str, Figure]:
+        """validation_loss an image, accuracy and macro_f1, both in percent."""
+        if self._validation is None:
+            return {}
+        loss, figures = self._measure(self._validation, check)
+        return {"validation_loss": loss, **figures}
+
+    def test(self, check: Check) -> dict[str, Figure]:
+        """test_loss, test_accuracy and test_macro_f1."""
+        if self._test is None:
+            return {}
+        loss, figures = self._measure(self._test, check)
+        return {"test_loss": loss, **{f"test_{name}": value for name, value in figures.items()}}
+
+    def _measure(self, data: ImageData, check: Check) -> tuple[float, dict[str, Figure]]:
+        config = self._config
+        labels = data.numbered(self._classes, "validation")
+        nll, predicted = 0.0, np.empty(len(data), np.int32)
+        batch_images = config.training.batch_images
+        for batch in ImageLoader(data.pictures, Classes(labels), config.image, batch_images, shuffle=False):
+            check()
+            logits = self.model(batch.images).numpy()
+            nll += float(ops.cross_entropy(logits, labels[batch.indices], reduction="none").sum(dtype=np.float64))
+            predicted[batch.indices] = logits.argmax(axis=1)
+        figures: dict[str, Figure] = {
+            "accuracy": evaluation.accuracy(predicted, labels),
+            "macro_f1": evaluation.macro_f1(predicted, labels),
+        }
+        return nll / len(data), figures
+
+    def save(self, folder: Path) -> None:
+        """config.json with the classes and how images are prepared, and model.safetensors."""
+        extra = {
+            "task": "classify",
+            "reads": "images",
+            "labels": list(self._classes),
+            "image": msgspec.to_builtins(self._config.image),
+        }
+        save_model(self.model, folder, extra)

@@ -1,0 +1,45 @@
+"""The configuration of the task "classify" for images: [data], [image], [augmentation], [model], [training]."""
+
+from __future__ import annotations
+
+import msgspec
+
+from attnkit.models.cnn_config import CNNConfig
+from attnkit.models.vit_config import ViTConfig
+from attnkit.training.image_training_config import ImageTrainingConfig, check_validated
+from attnkit.vision.augmentation import AugmentationConfig
+from attnkit.vision.config import ImageDataConfig
+from attnkit.vision.preprocessing import Preprocessing
+
+
+class ClassifyImagesConfig(
+    msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="task", tag="classify"
+):
+    """A whole configuration with task = "classify" and a model that reads images."""
+
+    data: ImageDataConfig
+    """Images and their classes. Relative paths are taken from the current directory, not from the TOML file's."""
+
+    image: Preprocessing
+    """How every image is prepared."""
+
+    augmentation: AugmentationConfig = AugmentationConfig()
+    """What is done to training images."""
+
+    model: ViTConfig | CNNConfig
+    """What is trained; `type` says which model."""
+
+    training: ImageTrainingConfig
+    """How it is trained. Label smoothing spreads over the classes."""
+
+    def __post_init__(self) -> None:
+        check_encoder(self.model, self.image, "model")
+        check_validated(self.training, self.data.validated, ("loss", "accuracy"))
+
+
+def check_encoder(encoder: ViTConfig | CNNConfig, image: Preprocessing, key: str) -> None:
+    """Raises ValueError where a model does not fit the images that it is to read."""
+    if encoder.channels != image.channels:
+        raise ValueError(f"{key}.channels: expected those of image.channels, {image.channels}, got {encoder.channels}")
+    if isinstance(encoder, ViTConfig) and encoder.image_size != image.size:
+        raise ValueError(f"{key}.image_size: expected that of image.size, {image.size}, got {encoder.image_size}")

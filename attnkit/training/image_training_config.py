@@ -1,0 +1,47 @@
+"""[training] of the tasks that read images: batches are counted in images."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+from attnkit.training.config import Positive, TrainingConfig
+
+
+class ImageTrainingConfig(TrainingConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[training] for images: the keys are those of `TrainingConfig`, but for the size of a batch."""
+
+    batch_images: Positive = 64
+    """Images in a batch."""
+
+    batch_tokens: Literal[0] = 0
+    """Of text; for images say batch_images."""
+
+
+def check_validated(training: TrainingConfig, validated: bool, metrics: tuple[str, ...]) -> None:
+    """Raises ValueError, "key: what is wrong", where training asks for validation that the data does not allow, or for
+    a metric that the task does not measure."""
+    if not validated and (training.patience or training.final == "best"):
+        raise ValueError(
+            'data.validation: expected images, or a validation_share, which patience and final = "best" need '
+            '(or set training.patience = 0 and training.final = "last")'
+        )
+    if training.metric not in metrics:
+        expected = " or ".join(f'"{metric}"' for metric in metrics)
+        raise ValueError(f'training.metric: expected {expected} for this task, got "{training.metric}"')
+
+
+class PretrainedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[pretrained]: an encoder that has learnt something else before."""
+
+    encoder: str = ""
+    """A model directory whose model is of the encoder's type and sizes: a classifier of images, or a captioner; none:
+    the encoder starts anew."""
+
+    frozen: bool = False
+    """Leave the encoder as it is; false trains it on (fine-tuning)."""
+
+    def __post_init__(self) -> None:
+        if self.frozen and not self.encoder:
+            raise ValueError("encoder: expected a model directory for a frozen encoder, got none")

@@ -1,0 +1,73 @@
+"""What the benches share: the option for peers, tables on stdout, and runs as JSON."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+from collections.abc import Callable
+from datetime import date
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, TypeVar
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+F = TypeVar("F", bound=Callable[..., Any])
+WIDTH = 120  # of a table where stdout is no terminal
+
+# Of these the versions are kept with the runs.
+_PACKAGES = ("numpy", "torch", "ctranslate2")
+
+
+def against_option(*peers: str, help: str) -> Callable[[F], F]:
+    """--against, a list of peers by commas."""
+
+    def check(context: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...]:
+        given = tuple(peer.strip() for peer in value.split(",")) if value else ()
+        unknown = [peer for peer in given if peer not in peers]
+        if unknown:
+            raise click.BadParameter(f"expected {' or '.join(peers)}, got {', '.join(unknown)}")
+        return given
+
+    return click.option("--against", metavar="PEERS", callback=check, help=help)
+
+
+json_option: Callable[[Any], Any] = click.option(
+    "--json", "json_file", type=click.Path(dir_okay=False), help="Also write every run here."
+)
+
+
+def print_table(table: Table) -> None:
+    console = Console(file=sys.stdout)
+    if not sys.stdout.isatty():
+        console = Console(file=sys.stdout, width=WIDTH)
+    console.print(table)
+
+
+def write_json(path: str, bench: str, what: dict[str, Any], runs: list[dict[str, Any]]) -> None:
+    """Every run, with the machine and the versions that it was made by."""
+    from attnkit import __version__, _core
+    from attnkit.files import atomic_write
+
+    record = {
+        "bench": bench,
+        **what,
+        "date": date.today().isoformat(),
+        "attnkit": __version__,
+        "python": platform.python_version(),
+        "versions": {name: found for name in _PACKAGES if (found := _version(name)) is not None},
+        "isa": _core.active_isa(),
+        "cpu": _core.cpu_info(),
+        "runs": runs,
+    }
+    with atomic_write(path, "w") as file:
+        file.write(json.dumps(record, indent=2) + "\n")
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None

@@ -1,0 +1,90 @@
+"""`attnkit bench translate`: tokens a second, latency, memory, and the time to the first translation."""
+
+from __future__ import annotations
+
+import dataclasses
+import statistics
+
+import click
+from rich.table import Table
+
+from attnkit._tensor import PRECISIONS
+from attnkit.benchmark.translate import (
+    SIZES,
+    TranslateMeasurement,
+    Work,
+    bench_translate,
+    peer_problems,
+    synthetic_lines,
+)
+
+from .bench_output import against_option, json_option, print_table, write_json
+
+
+@click.command("translate")
+@click.argument("size", type=click.Choice(list(SIZES)), default="tiny")
+@against_option("ctranslate2", help="ctranslate2: also run CTranslate2 on the same weights, in turn with ours.")
+@click.option("--precision", type=click.Choice(PRECISIONS), multiple=True, help="Only this one.  [default: all]")
+@click.option("--beam", type=click.IntRange(1), multiple=True, default=(1, 4), show_default=True, help="Repeatable.")
+@click.option("--sentences", type=click.IntRange(1), default=64, show_default=True, help="Lines that are translated.")
+@click.option("--length", type=click.IntRange(1, 500), default=25, show_default=True, help="Tokens that each becomes.")
+@click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Lines at once.")
+@click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Times that each is timed.")
+@click.option("--threads", type=click.IntRange(1), help="Threads of every contestant.  [default: all]")
+@json_option
+def translate(
+    size: str,
+    against: tuple[str, ...],
+    precision: tuple[str, ...],
+    beam: tuple[int, ...],
+    sentences: int,
+    length: int,
+    batch: int,
+    runs: int,
+    threads: int | None,
+    json_file: str | None,
+) -> None:
+    """Translation with random weights: tokens per second, latency of single lines, memory, load time, cold start.
+
+    SIZE is tiny (4 + 4 layers of 128) or base (6 + 6 layers of 512, as OPUS-MT models are). Each contestant is a
+    process of its own; runs go in turn. Every translation has --length tokens, so that all do the same work.
+    """
+    for problem in peer_problems(against):
+        click.echo(problem, err=True)
+    lines = synthetic_lines(sentences, SIZES[size].vocabulary)
+    runs_of = []
+    for width in beam:
+        work = Work(lines, length, batch, width)
+        found = bench_translate(
+            size, work, precision or PRECISIONS, against, runs, threads, lambda message: click.echo(message, err=True)
+        )
+        _print(f"{size}, beam {width}, {sentences} lines in batches of {batch}, {length} tokens each", found)
+        runs_of += [{"beam": width, **dataclasses.asdict(each)} for each in found]
+    if json_file:
+        what = {"model": size, "sentences": sentences, "length": length, "batch": batch}
+        write_json(json_file, "translate", what, runs_of)
+
+
+def _print(title: str, measurements: list[TranslateMeasurement]) -> None:
+    """Each number beside the best peer's, in times: over 1 is better than the peer."""
+    peers = [m for m in measurements if not m.name.startswith("attnkit")]
+    table = Table(title=title)
+    headings = ["", "tokens/s", "p50 ms", "p99 ms", "load ms", "cold ms", "peak MB"]
+    ratios = ["× tokens/s", "× p50"] if peers else []
+    for heading in headings + ratios:
+        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
+    for m in measurements:
+        row = [
+            m.name,
+            f"{m.tokens_per_second:,.0f}",
+            f"{m.latency(50) * 1e3:.2f}",
+            f"{m.latency(99) * 1e3:.2f}",
+            f"{statistics.median(m.load_seconds) * 1e3:.0f}",
+            f"{statistics.median(m.cold_seconds) * 1e3:.0f}",
+            f"{m.peak_bytes / 1e6:,.0f}",
+        ]
+        if peers:
+            row.append(f"{m.tokens_per_second / max(peer.tokens_per_second for peer in peers):.2f}")
+            row.append(f"{min(peer.latency(50) for peer in peers) / m.latency(50):.2f}")
+        table.add_row(*row)
+    print_table(table)

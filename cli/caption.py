@@ -1,0 +1,130 @@
+"""attnkit caption: images in, a sentence for each out."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .image_inputs import ImageInputs
+from .line_counter import line_counter
+from .loading import load_for
+from .outputs import check_drawing, opened, report_drawings
+from .precision_option import precision_option
+from .search_options import chosen_search, search_options_for
+
+if TYPE_CHECKING:
+    from attnkit.captioner import Caption
+    from attnkit.explain import ImageMap
+
+FILE = click.Path(allow_dash=True)  # shells complete it
+
+
+@click.command("caption")
+@click.argument("model", type=click.Path())
+@click.argument("images", nargs=-1, required=True, type=FILE, metavar="IMAGE...")
+@click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    default="-",
+    metavar="FILE",
+    help="Written whole or not at all.",
+    show_default="standard output",
+)
+@click.option("--nbest", type=click.IntRange(1), metavar="N", help="N lines each: image, score, caption, by tabs.")
+@search_options_for(max_length="as far as the model goes")
+@click.option("--jsonl", is_flag=True, help="JSON lines: image, text, score, tokens, truncated.")
+@click.option(
+    "--attention",
+    type=FILE,
+    metavar="FILE",
+    callback=check_drawing,
+    help="Also draw the attention: .html, .png or .json.",
+)
+@precision_option
+@click.option(
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Threads.",
+    show_default="the cores that this process may use",
+)
+@click.option(
+    "--batch-images", type=click.IntRange(1), default=32, metavar="N", help="Images at once.", show_default=True
+)
+def command(
+    model: str,
+    images: tuple[str, ...],
+    output: str,
+    jsonl: bool,
+    attention: str | None,
+    precision: Any,
+    threads: int | None,
+    batch_images: int,
+    **arguments: Any,
+) -> None:
+    """Caption images with the MODEL in a directory.
+
+    IMAGE is a file, a pattern, a folder whose images are captioned, or - for a list of these on standard input. For
+    each image comes a line with its name, a tab and the caption. One that cannot be read is named on standard error;
+    the others are captioned all the same, and the exit status is 1.
+    """
+    search = chosen_search(arguments)
+
+    from attnkit.explain import write_images
+
+    captioner = load_for("caption", model, precision, threads)
+    if attention is not None and not captioner.model.attends:
+        raise click.UsageError("--attention: this model has no attention to show")
+    inputs = ImageInputs(images, captioner.read)
+    results = captioner.caption_stream(inputs, attention=attention is not None, batch_images=batch_images, **search)
+    maps: list[ImageMap] = []
+    with opened(output) as file, line_counter(output != "-") as advance:
+        for result in results:
+            name, picture = inputs.take()
+            file.write(_json(name, result) if jsonl else _lines(name, result, search.get("nbest", 1)))
+            if output == "-":
+                file.flush()  # for whoever waits at the other end of a pipe
+            if attention is not None:
+                maps.append(_map(captioner.preprocessing.fitted(picture, VIEW), name, result))
+            advance()
+    if attention is not None:
+        report_drawings(write_images(attention, maps), len(maps), "images")
+    inputs.finish()
+
+
+VIEW = 256
+"""Side of the square that people look at, in pixels."""
+
+
+def _lines(name: str, result: Caption, nbest: int) -> bytes:
+    if nbest == 1:
+        return _bytes(f"{name}\t{result.text}\n")
+    found = (result, *result.alternatives)
+    return b"".join(_bytes(f"{name}\t{each.score:.6f}\t{each.text}\n") for each in found)
+
+
+def _json(name: str, result: Caption) -> bytes:
+    import json
+
+    def plain(each: Caption) -> dict[str, Any]:
+        return {"text": each.text, "score": each.score, "tokens": each.tokens, "truncated": each.truncated}
+
+    record = {"image": name, **plain(result)}
+    if result.alternatives:
+        record["alternatives"] = [plain(each) for each in result.alternatives]
+    # json, unlike msgspec, has an escape for the names that are not text.
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _bytes(line: str) -> bytes:
+    return line.encode(sys.getfilesystemencoding(), "surrogateescape")
+
+
+def _map(square: Any, name: str, result: Caption) -> ImageMap:
+    from attnkit.explain import ImageMap
+
+    assert result.attention is not None
+    return ImageMap(square, result.tokens, result.attention, title=name, caption=result.text)

@@ -1,0 +1,79 @@
+"""`attnkit classify` for models that read images."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from .caption import VIEW
+from .image_inputs import ImageInputs
+from .line_counter import line_counter
+from .outputs import report_drawings
+
+if TYPE_CHECKING:
+    from attnkit.explain import ImageMap
+    from attnkit.image_classifier import ImageClassification, ImageClassifier
+
+
+def run(
+    classifier: ImageClassifier,
+    inputs: tuple[str, ...],
+    *,
+    top: int,
+    jsonl: bool,
+    attention: str | None,
+    **of_texts: Any,
+) -> None:
+    """Classifies the images of the inputs and prints what `attnkit classify --help` says.
+
+    Raises click.UsageError for options that are for texts, and where there is nothing to look at or to show.
+    """
+    from attnkit.explain import write_images
+
+    for name, value in of_texts.items():
+        if value is not None:
+            raise click.UsageError(f"--{name.replace('_', '-')} is for texts; this model reads images")
+    if not inputs:
+        raise click.UsageError("expected images: this model reads them, not text")
+    if attention is not None and not classifier.attends:
+        raise click.UsageError("--attention: this model has no attention to show")
+    images = ImageInputs(inputs, classifier.read)
+    results = classifier.classify_stream(images, top=top, attention=attention is not None)
+    maps: list[ImageMap] = []
+    with line_counter(not sys.stdout.isatty()) as advance:
+        for result in results:
+            name, picture = images.take()
+            sys.stdout.buffer.write(_json(name, result) if jsonl else _line(name, result))
+            sys.stdout.buffer.flush()  # for whoever waits at the other end of a pipe
+            if attention is not None:
+                maps.append(_map(classifier.preprocessing.fitted(picture, VIEW), name, result))
+            advance()
+    if attention is not None:
+        report_drawings(write_images(attention, maps), len(maps), "images")
+    images.finish()
+
+
+def _line(name: str, result: ImageClassification) -> bytes:
+    classes = "\t".join(f"{label}\t{probability:.4f}" for label, probability in result.top)
+    return f"{name}\t{classes}\n".encode(sys.getfilesystemencoding(), "surrogateescape")
+
+
+def _json(name: str, result: ImageClassification) -> bytes:
+    record = {
+        "image": name,
+        "label": result.label,
+        "probability": result.probability,
+        "top": [{"label": label, "probability": probability} for label, probability in result.top],
+    }
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
+
+
+def _map(square: Any, name: str, result: ImageClassification) -> ImageMap:
+    from attnkit.explain import ImageMap
+
+    assert result.attention is not None
+    label = f"{result.label} {100 * result.probability:.1f} %"
+    return ImageMap(square, [label], result.attention[None], title=name, caption=label)

@@ -1,0 +1,174 @@
+"""Attention to images made visible: maps, strips, data, and the page, which runs in a real browser."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pictures import gradient
+from PIL import Image
+from test_explain_browser import BROWSER, dump
+
+from attnkit.explain import ImageMap, write_image_png, write_images, write_images_html
+
+
+def one(words: int = 3, rows: int = 2, columns: int = 4, **options: str) -> ImageMap:
+    """Word i looks at region i."""
+    weights = np.zeros((words, rows * columns), np.float32)
+    weights[np.arange(words), np.arange(words)] = 1.0
+    tokens = [f"word{index}" for index in range(words)]
+    return ImageMap(gradient(80, 80), tokens, weights.reshape(words, rows, columns), **options)
+
+
+@pytest.mark.parametrize(
+    ("weights", "message"),
+    [
+        (np.zeros((2, 3, 3)), r"expected weights of shape \[3, rows, columns\], got \[2, 3, 3\]"),
+        (np.zeros((3, 9)), "expected weights of shape"),
+        (np.zeros((3, 0, 3)), "expected weights of shape"),
+        (np.full((3, 2, 2), -1.0), "finite and not negative"),
+        (np.full((3, 2, 2), np.nan), "finite and not negative"),
+    ],
+)
+def test_weights_that_are_none(weights: np.ndarray, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        ImageMap(gradient(), ["a", "b", "c"], weights)
+
+
+def test_light_falls_where_the_attention_is() -> None:
+    image = ImageMap(Image.new("L", (80, 80), 200), ["a", "b"], [[[1, 0], [0, 0]], [[0, 0], [0, 0]]])
+    lit, dark = np.asarray(image.lit(0)).astype(int), np.asarray(image.lit(1)).astype(int)
+    assert lit.shape == (80, 80, 3) and lit[5, 5, 0] == 200 and lit[75, 75, 0] == 40 and 40 < lit[40, 20, 0] < 200
+    assert (dark == 40).all()  # no attention anywhere
+
+
+@pytest.mark.parametrize("words", [0, 1, 3, 12])
+def test_a_strip_has_a_panel_for_each_word(tmp_path: Path, words: int) -> None:
+    image = one(words, 4, 4, title="photo.jpg", caption="some words")
+    write_image_png(tmp_path / "a.png", image)
+    with Image.open(tmp_path / "a.png") as strip:
+        pixels = np.asarray(strip.convert("RGB")).astype(int)
+    panel = np.asarray(image.image.resize((264, 264))).astype(int)
+    assert np.abs(pixels[148:412, 48:312] - panel).max() <= 2  # the image itself comes first
+    rows = -(-(words + 1) // 7)
+    assert pixels.shape[0] == pytest.approx(2 * (74 + rows * 156 + (rows - 1) * 12 + 12), abs=8)
+
+
+def test_files_by_their_suffix(tmp_path: Path) -> None:
+    images = [one(title="a.png", caption="word0 word1 word2"), one(1, title="b\udcff.png")]
+    assert write_images(tmp_path / "a.json", images) == [tmp_path / "a.json"]
+    document = json.loads((tmp_path / "a.json").read_text("utf-8", "surrogateescape"))
+    assert document["format"] == "attnkit.image-attention" and document["version"] == 1
+    first = document["images"][0]
+    assert (first["title"], first["tokens"]) == ("a.png", ["word0", "word1", "word2"])
+    assert np.array(first["weights"]).shape == (3, 2, 4) and first["weights"][1][0] == [0.0, 1.0, 0.0, 0.0]
+    assert [path.name for path in write_images(tmp_path / "a.png", images)] == ["a-1.png", "a-2.png"]
+    assert [path.name for path in write_images(tmp_path / "b.png", images[:1])] == ["b.png"]
+    assert write_images(tmp_path / "c.png", []) == []
+    assert write_images(tmp_path / "a.html", images) == [tmp_path / "a.html"]
+    with pytest.raises(ValueError, match=r"\.html, \.png or \.json"):
+        write_images(tmp_path / "a.gif", images)
+
+
+def test_the_page_asks_for_nothing_outside(tmp_path: Path) -> None:
+    write_images_html(tmp_path / "a.html", [one(title="</script><script>alert(1)</script>")])
+    page = (tmp_path / "a.html").read_text("utf-8")
+    assert "default-src 'none'" in page and "http" not in page.replace("http-equiv", "") and "alert(1)</" not in page
+    assert page.count("<script") == 2 and "data:image/" in page
+
+
+# ----- In the browser
+
+browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+
+HELPERS = """
+const $ = (selector) => document.querySelector(selector), $$ = (selector) => [...document.querySelectorAll(selector)];
+const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown",
+    {key, bubbles: true, cancelable: true}));
+const point = (node) => node.dispatchEvent(new MouseEvent("mouseover", {bubbles: true}));
+const active = () => $$(".word").map((word, i) => word.classList.contains("active") ? i : -1).filter((i) => i >= 0);
+const veil = (x, y) => $("canvas").getContext("2d").getImageData(640 * x, 640 * y, 1, 1).data[3];
+const readout = () => $(".readout").textContent;
+"""
+
+
+def in_page(folder: Path, images: list[ImageMap], script: str) -> object:
+    """What `script`, the body of a function run in the page, returns."""
+    import re
+    from html import unescape
+
+    page = folder / "page.html"
+    write_images_html(page, images, title="Test")
+    # The page's policy lets only its own script run, so the copy that is tested goes without it.
+    text, found = re.subn(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text("utf-8"))
+    assert found == 1
+    probe = (
+        "<pre id=result></pre><script>{let failure = null, result; " + HELPERS + "const run = () => {" + script + "};"
+        "try { result = run(); } catch (error) { failure = String(error); }"
+        "document.getElementById('result').textContent = JSON.stringify({result, failure}); }</script>"
+    )
+    page.write_text(text.replace("</body>", probe + "</body>"), "utf-8")
+    match = re.search(r'<pre id="result">(.*?)</pre>', dump(folder, page), re.DOTALL)
+    assert match is not None, "the page's script did not reach its end"
+    answer = json.loads(unescape(match[1]))
+    assert answer["failure"] is None, answer["failure"]
+    return answer["result"]
+
+
+@browser
+def test_the_page_runs_under_its_own_policy(tmp_path: Path) -> None:
+    write_images_html(tmp_path / "a.html", [one(title="photo.jpg"), one(1)])
+    dom = dump(tmp_path, tmp_path / "a.html")
+    assert dom.count('class="word"') == 4 and dom.count("<article") == 2 and ">photo.jpg</h2>" in dom
+
+
+@browser
+def test_pointing_at_a_word_shows_its_map_and_leaving_shows_the_image(tmp_path: Path) -> None:
+    before, lit, active, readout, after = in_page(
+        tmp_path,
+        [one()],
+        """
+        const before = [veil(0.375, 0.25), readout()];
+        point($$(".word")[1]);
+        const seen = [[veil(0.375, 0.25), veil(0.875, 0.75), veil(0.125, 0.25)], active(), readout()];
+        $(".words").dispatchEvent(new MouseEvent("mouseleave"));
+        return [before, ...seen, [veil(0.875, 0.75), readout(), active().length]];
+        """,
+    )  # type: ignore[misc]
+    assert before == [0, ""] and after == [0, "", 0]
+    assert lit[0] <= 45 and lit[1] >= 190 and lit[2] >= 120  # light in the middle of region 1 of 2 rows and 4 columns
+    assert active == [1] and readout == "word1 looks most at row 1 of 2, column 2 of 4: 1.00"
+
+
+@browser
+def test_the_keyboard_walks_the_words_and_escape_clears(tmp_path: Path) -> None:
+    places, stops, readout, cleared = in_page(
+        tmp_path,
+        [one()],
+        """
+        $(".word").focus();
+        const places = [active()];
+        for (const key of ["ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft", "Home", "End"]) {
+          press(key);
+          places.push(active());
+        }
+        const stops = $$('.word[tabindex="0"]').map((word) => word.textContent), text = readout();
+        press("Escape");
+        return [places, stops, text, [readout(), active().length]];
+        """,
+    )  # type: ignore[misc]
+    assert places == [[0], [1], [2], [2], [1], [0], [2]] and stops == ["word2"]
+    assert readout.startswith("word2 looks most at row 1 of 2, column 3") and cleared == ["", 0]
+
+
+@browser
+def test_hostile_words_are_only_text_and_an_empty_page_says_so(tmp_path: Path) -> None:
+    hostile = "<img src=x onerror=document.title='owned'>"
+    image = ImageMap(gradient(), [hostile], np.ones((1, 1, 1)), title=hostile, caption=hostile)
+    title, word, images = in_page(
+        tmp_path, [image], "return [document.title, $('.word').textContent, $$('img').length];"
+    )  # type: ignore[misc]
+    assert (title, word, images) == ("Test", hostile, 1)
+    assert in_page(tmp_path, [], "return $('#nothing').hidden;") is False
