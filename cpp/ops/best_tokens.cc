@@ -6,9 +6,9 @@ namespace attnkit::ops {
 namespace {
 
 void CheckAsked(const BestTokensOptions& o, int64_t rows, int64_t vocabulary) {
-  ATTNKIT_CHECK(o.asked_offsets.size() == rows + 1 && o.asked_offsets[0] == 0 &&
-                    o.asked_offsets[rows] == o.asked_ids.size(),
-                "[best_tokens] expected asked_offsets [", rows + 1, "] from 0 to ", o.asked_ids.size());
+  ATTNKIT_CHECK(
+      o.asked_offsets.size() == rows + 1 && o.asked_offsets[0] == 0 && o.asked_offsets[rows] == o.asked_ids.size(),
+      "[best_tokens] expected asked_offsets [", rows + 1, "] from 0 to ", o.asked_ids.size());
   for (int64_t r = 0; r < rows; ++r) {
     const int32_t begin = o.asked_offsets[r], end = o.asked_offsets[r + 1];
     ATTNKIT_CHECK(begin <= end && end <= o.asked_ids.size(), "[best_tokens] expected asked_offsets that rise");

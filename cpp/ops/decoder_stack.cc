@@ -24,7 +24,8 @@ class Stepper {
  public:
   Stepper(int64_t rows, int64_t width, int64_t widest, bool pre_norm)
       : rows_(rows), width_(width), pre_norm_(pre_norm) {
-    for (Buffer<float>* buffer : {&b_.stream, &b_.read, &b_.attended, &b_.result}) *buffer = Buffer<float>(rows * width);
+    for (Buffer<float>* buffer : {&b_.stream, &b_.read, &b_.attended, &b_.result})
+      *buffer = Buffer<float>(rows * width);
     b_.projected = Buffer<float>(rows * widest);
   }
 
@@ -83,10 +84,12 @@ DecoderStack::DecoderStack(std::vector<Layer> layers, Norm last_norm, bool pre_n
   for (Layer& layer : layers_) {
     const int64_t ffn = layer.up.weight.dim(0);
     widest_ = std::max(widest_, ffn);
-    const std::pair<Projection*, Shape> expected[] = {
-        {&layer.projection, {3 * width, width}}, {&layer.self_output, {width, width}},
-        {&layer.query, {width, width}},          {&layer.cross_output, {width, width}},
-        {&layer.up, {ffn, width}},               {&layer.down, {width, ffn}}};
+    const std::pair<Projection*, Shape> expected[] = {{&layer.projection, {3 * width, width}},
+                                                      {&layer.self_output, {width, width}},
+                                                      {&layer.query, {width, width}},
+                                                      {&layer.cross_output, {width, width}},
+                                                      {&layer.up, {ffn, width}},
+                                                      {&layer.down, {width, ffn}}};
     for (const auto& [projection, shape] : expected) {
       ATTNKIT_CHECK(projection->weight.shape() == shape, "[decoder_stack] expected a weight of shape ", ToString(shape),
                     ", got ", ToString(projection->weight.shape()));
@@ -109,9 +112,8 @@ void DecoderStack::CheckNorm(const Norm& norm, int64_t width) {
 
 Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights) const {
   const int64_t count = static_cast<int64_t>(layers_.size()), rows = state.rows(), width = state.width();
-  ATTNKIT_CHECK(state.layers() == count && layers_[0].query.packed->k == width,
-                "[decoder_step] expected a state of ", count, " layers of width ", layers_[0].query.packed->k, ", got ",
-                state.layers(), " of ", width);
+  ATTNKIT_CHECK(state.layers() == count && layers_[0].query.packed->k == width, "[decoder_step] expected a state of ",
+                count, " layers of width ", layers_[0].query.packed->k, ", got ", state.layers(), " of ", width);
   ATTNKIT_CHECK((x.shape() == Shape{rows, width}), "[decoder_step] expected x of shape [", rows, ", ", width, "], got ",
                 ToString(x.shape()));
   state.Advance();

@@ -22,8 +22,8 @@ DecoderStack::Norm ToNorm(const NormParts& parts) {
 DecoderStack::Layer ToLayer(const py::tuple& parts) {
   const auto projection = [&](int i) { return ToProjection(py::cast<WeightAndBias>(parts[i])); };
   const auto norm = [&](int i) { return ToNorm(py::cast<NormParts>(parts[i])); };
-  return {projection(0), projection(1), norm(2), projection(3), projection(4), norm(5),
-          projection(6), projection(7), norm(8)};
+  return {projection(0), projection(1), norm(2),       projection(3), projection(4),
+          norm(5),       projection(6), projection(7), norm(8)};
 }
 
 DecoderStack MakeStack(const std::vector<py::tuple>& layers, const std::optional<NormParts>& last_norm, bool pre_norm,

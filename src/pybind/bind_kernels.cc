@@ -37,8 +37,8 @@ FloatArray GemmAmxEmulated(const FloatArray& a, const FloatArray& b, const std::
   const MatrixView x = ViewOf(a, false), y = ViewOf(b, false);
   ATTNKIT_CHECK(x.columns == y.rows, "[gemm] expected b of ", x.columns, " rows, got ", y.rows);
   FloatArray c(std::vector<int64_t>{x.rows, y.columns});
-  auto* gemm =
-      ParsePrecision(precision) == kernels::Precision::kInt8 ? &kernels::GemmInt8AmxEmulated : &kernels::GemmAmxEmulated;
+  auto* gemm = ParsePrecision(precision) == kernels::Precision::kInt8 ? &kernels::GemmInt8AmxEmulated
+                                                                      : &kernels::GemmAmxEmulated;
   gemm(x.data, x.row_stride, x.column_stride, y.data, y.row_stride, y.column_stride, x.rows, y.columns, x.columns,
        c.mutable_data(), y.columns);
   return c;

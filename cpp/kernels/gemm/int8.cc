@@ -31,7 +31,8 @@ void PackColumns(const Int8Kernel& kernel, const MatrixView& b, int64_t k, int64
   Buffer<float> numbers(k);
   Buffer<int8_t> column(bytes);
   for (int64_t j = begin; j < end; ++j) {
-    const int64_t panel = j / kernel.panel * kernel.panel, width = std::min(kernel.panel, RoundUp(n, kernel.lanes) - panel);
+    const int64_t panel = j / kernel.panel * kernel.panel,
+                  width = std::min(kernel.panel, RoundUp(n, kernel.lanes) - panel);
     float scale = 0.0f;
     int32_t sum = 0;
     if (j < n) {
@@ -49,7 +50,8 @@ void PackColumns(const Int8Kernel& kernel, const MatrixView& b, int64_t k, int64
   }
 }
 
-// Tasks worth waking a thread for: a product of few rows takes as long as reading B does, one of many as its arithmetic.
+// Tasks worth waking a thread for: a product of few rows takes as long as reading B does, one of many as its
+// arithmetic.
 int64_t WorthwhileTasks(int64_t m, int64_t n, int64_t k) {
   constexpr double kTaskMultiplications = 3e6, kTaskBytes = 2e5;  // 20 us at 150 a nanosecond, and at 10 GB/s
   constexpr int64_t kTasksPerThread = 4;
@@ -134,9 +136,8 @@ PackedMatrix PackInt8(const Int8Kernel& kernel, const MatrixView& b, int64_t k, 
   packed.data = Buffer<uint8_t>(DepthWords(kernel, k) * padded * kWordBytes);
   packed.scales = Buffer<float>(padded);
   packed.compensation = Buffer<int32_t>(padded);
-  ParallelFor(padded, CeilDiv(kTaskNumbers, std::max<int64_t>(k, 1)), [&](int64_t begin, int64_t end) {
-    PackColumns(kernel, b, k, n, begin, end, packed);
-  });
+  ParallelFor(padded, CeilDiv(kTaskNumbers, std::max<int64_t>(k, 1)),
+              [&](int64_t begin, int64_t end) { PackColumns(kernel, b, k, n, begin, end, packed); });
   return packed;
 }
 

@@ -1,7 +1,7 @@
 // What the int8 driver (int8.cc) and its register kernels agree on.
 //
-// A word is four bytes of consecutive k. B lies in panels of [words, width] words as in kernel.h, quantised by column; A
-// is quantised by row for each product, rows of words. Sums are exact in 32 bits, so they may be taken in any order.
+// A word is four bytes of consecutive k. B lies in panels of [words, width] words as in kernel.h, quantised by column;
+// A is quantised by row for each product, rows of words. Sums are exact in 32 bits, so they may be taken in any order.
 //
 // The dot product of VNNI wants A unsigned: its bytes then hold q + 128, and a sum starts from the compensation of its
 // column, -128 times the sum of the column.

@@ -70,9 +70,9 @@ namespace attnkit::kernels::gemm {
 
 const Int8Kernel& Avx2Int8Kernel() {
   using Ops = avx2::Avx2Ops;
-  static constexpr Int8Kernel kKernel = {Ops::kRows, Ops::kVectors * Ops::kLanes, Ops::kLanes, Ops::kWordUnit,
-                                         false,      nullptr,                     0,           &avx2::Int8TileRow<Ops>,
-                                         nullptr,    nullptr};
+  static constexpr Int8Kernel kKernel = {
+      Ops::kRows, Ops::kVectors * Ops::kLanes, Ops::kLanes, Ops::kWordUnit, false, nullptr,
+      0,          &avx2::Int8TileRow<Ops>,     nullptr,     nullptr};
   return kKernel;
 }
 

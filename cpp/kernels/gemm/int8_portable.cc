@@ -12,8 +12,8 @@ namespace portable {
 const Int8Kernel& PortableInt8Kernel() {
   using Ops = PortableOps;
   static constexpr Int8Kernel kKernel = {
-      Ops::kRows, Ops::kVectors * Ops::kLanes, Ops::kLanes, Ops::kWordUnit, false, nullptr, 0,
-      &portable::Int8TileRow<Ops>, nullptr, nullptr};
+      Ops::kRows, Ops::kVectors * Ops::kLanes, Ops::kLanes, Ops::kWordUnit, false, nullptr,
+      0,          &portable::Int8TileRow<Ops>, nullptr,     nullptr};
   return kKernel;
 }
 

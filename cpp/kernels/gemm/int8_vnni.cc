@@ -19,8 +19,8 @@ namespace {
 
 template <class Ops>
 constexpr Int8Kernel MakeVnniKernel() {
-  return {Ops::kRows, Ops::kVectors * Ops::kLanes, Ops::kLanes, Ops::kWordUnit, true, nullptr, 0,
-          &vnni::Int8TileRow<Ops>, nullptr, nullptr};
+  return {Ops::kRows, Ops::kVectors * Ops::kLanes, Ops::kLanes, Ops::kWordUnit, true, nullptr,
+          0,          &vnni::Int8TileRow<Ops>,     nullptr,     nullptr};
 }
 
 }  // namespace

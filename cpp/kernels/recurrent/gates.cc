@@ -1,8 +1,8 @@
 // The gates of the units and their gradients, in one pass over a row.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/recurrent/gates.cc"
-#include "hwy/foreach_target.h"
 #include "hwy/cache_control.h"
+#include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 // After foreach_target.h:
 #include "kernels/dispatch.h"

@@ -45,8 +45,8 @@ struct AskedTokens {
   const uint8_t* excluded;
 };
 
-// Where not null: row r may only write the columns j with a non-zero allowed[groups[r] * V + j]. The others have no part
-// in the softmax.
+// Where not null: row r may only write the columns j with a non-zero allowed[groups[r] * V + j]. The others have no
+// part in the softmax.
 struct AllowedTokens {
   const uint8_t* allowed = nullptr;
   const int32_t* groups = nullptr;

@@ -1,5 +1,5 @@
-// Packed matrix product: C[M, N] = epilogue(A[M, K] · B[K, N]) in float32, with bf16 inputs and float32 accumulation, or
-// in 8-bit integers.
+// Packed matrix product: C[M, N] = epilogue(A[M, K] · B[K, N]) in float32, with bf16 inputs and float32 accumulation,
+// or in 8-bit integers.
 //
 // In float32 and bf16 every number of C is one chain of multiply-adds over k = 0 .. K-1 in rising order (in blocks of a
 // fixed size), the same for every M, so a row's result does not depend on the rows beside it. In int8 each column of B

@@ -1,5 +1,5 @@
-// A step of decoding: what the hypotheses remember, a whole stack of Transformer decoder layers in one call, and the best
-// tokens. Never recorded by the tape.
+// A step of decoding: what the hypotheses remember, a whole stack of Transformer decoder layers in one call, and the
+// best tokens. Never recorded by the tape.
 #pragma once
 
 #include <cstdint>
@@ -82,8 +82,8 @@ class DecoderStack {
     Norm feed_forward_norm;
   };
 
-  // pre_norm: x + sublayer(norm(x)), else norm(x + sublayer(x)). last_norm.weight may be undefined. Weights are taken as
-  // they are now, packed for the precision and the instruction set of now.
+  // pre_norm: x + sublayer(norm(x)), else norm(x + sublayer(x)). last_norm.weight may be undefined. Weights are taken
+  // as they are now, packed for the precision and the instruction set of now.
   DecoderStack(std::vector<Layer> layers, Norm last_norm, bool pre_norm, int64_t heads, kernels::Activation activation);
 
   // The next token of every row, x [rows, D] -> [rows, D]. weights as in MemoryAttention, of the last layer.
@@ -99,8 +99,8 @@ class DecoderStack {
   kernels::Activation activation_;
 };
 
-// The best numbers of log softmax(hidden · weight^T + bias), as kernels::BestTokens gives them: hidden [rows, D], weight
-// [V, D], bias [V] or undefined; values and indices [rows, k], asked_values as asked_ids.
+// The best numbers of log softmax(hidden · weight^T + bias), as kernels::BestTokens gives them: hidden [rows, D],
+// weight [V, D], bias [V] or undefined; values and indices [rows, k], asked_values as asked_ids.
 struct BestTokensOptions {
   int64_t k = 1;
   Indices asked_offsets, asked_ids;   // asked_ids rise within a row
