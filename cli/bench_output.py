@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import statistics
 import sys
 from collections.abc import Callable
 from datetime import date
@@ -13,6 +14,8 @@ from typing import Any, TypeVar
 import click
 from rich.console import Console
 from rich.table import Table
+
+from attnkit.benchmark.decoding import DecodingMeasurement
 
 F = TypeVar("F", bound=Callable[..., Any])
 WIDTH = 120  # of a table where stdout is no terminal
@@ -44,6 +47,31 @@ def print_table(table: Table) -> None:
     if not sys.stdout.isatty():
         console = Console(file=sys.stdout, width=WIDTH)
     console.print(table)
+
+
+def print_decoding(title: str, unit: str, measurements: list[DecodingMeasurement]) -> None:
+    """A row each, and beside it how many times as good as the best peer it is. `unit`: what is counted a second."""
+    peers = [m for m in measurements if not m.name.startswith("attnkit")]
+    table = Table(title=title)
+    headings = ["", f"{unit}/s", "p50 ms", "p99 ms", "load ms", "cold ms", "peak MB"]
+    ratios = [f"× {unit}/s", "× p50"] if peers else []
+    for heading in headings + ratios:
+        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
+    for m in measurements:
+        row = [
+            m.name,
+            f"{m.units_per_second:,.0f}",
+            f"{m.latency(50) * 1e3:.2f}",
+            f"{m.latency(99) * 1e3:.2f}",
+            f"{statistics.median(m.load_seconds) * 1e3:.0f}",
+            f"{statistics.median(m.cold_seconds) * 1e3:.0f}",
+            f"{m.peak_bytes / 1e6:,.0f}",
+        ]
+        if peers:
+            row.append(f"{m.units_per_second / max(peer.units_per_second for peer in peers):.2f}")
+            row.append(f"{min(peer.latency(50) for peer in peers) / m.latency(50):.2f}")
+        table.add_row(*row)
+    print_table(table)
 
 
 def write_json(path: str, bench: str, what: dict[str, Any], runs: list[dict[str, Any]]) -> None:

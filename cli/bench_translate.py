@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
-import statistics
 
 import click
-from rich.table import Table
 
 from attnkit._tensor import PRECISIONS
 from attnkit.benchmark.translate import (
     SIZES,
-    TranslateMeasurement,
     Work,
     bench_translate,
     peer_problems,
     synthetic_lines,
 )
 
-from .bench_output import against_option, json_option, print_table, write_json
+from .bench_output import against_option, json_option, print_decoding, write_json
 
 
 @click.command("translate")
@@ -58,33 +55,9 @@ def translate(
         found = bench_translate(
             size, work, precision or PRECISIONS, against, runs, threads, lambda message: click.echo(message, err=True)
         )
-        _print(f"{size}, beam {width}, {sentences} lines in batches of {batch}, {length} tokens each", found)
+        title = f"{size}, beam {width}, {sentences} lines in batches of {batch}, {length} tokens each"
+        print_decoding(title, "tokens", found)
         runs_of += [{"beam": width, **dataclasses.asdict(each)} for each in found]
     if json_file:
         what = {"model": size, "sentences": sentences, "length": length, "batch": batch}
         write_json(json_file, "translate", what, runs_of)
-
-
-def _print(title: str, measurements: list[TranslateMeasurement]) -> None:
-    """Each number beside the best peer's, in times: over 1 is better than the peer."""
-    peers = [m for m in measurements if not m.name.startswith("attnkit")]
-    table = Table(title=title)
-    headings = ["", "tokens/s", "p50 ms", "p99 ms", "load ms", "cold ms", "peak MB"]
-    ratios = ["× tokens/s", "× p50"] if peers else []
-    for heading in headings + ratios:
-        table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
-    for m in measurements:
-        row = [
-            m.name,
-            f"{m.tokens_per_second:,.0f}",
-            f"{m.latency(50) * 1e3:.2f}",
-            f"{m.latency(99) * 1e3:.2f}",
-            f"{statistics.median(m.load_seconds) * 1e3:.0f}",
-            f"{statistics.median(m.cold_seconds) * 1e3:.0f}",
-            f"{m.peak_bytes / 1e6:,.0f}",
-        ]
-        if peers:
-            row.append(f"{m.tokens_per_second / max(peer.tokens_per_second for peer in peers):.2f}")
-            row.append(f"{min(peer.latency(50) for peer in peers) / m.latency(50):.2f}")
-        table.add_row(*row)
-    print_table(table)

@@ -6,16 +6,31 @@ import dataclasses
 import json
 import subprocess
 import sys
+import tempfile
+from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 
 import attnkit
 from attnkit.benchmark import Contestant, measure
+from attnkit.benchmark.decoding import DecodingMeasurement
 from attnkit.benchmark.kernels import CASES, KERNELS, WORK, Case, Direction, KernelMeasurement
-from attnkit.benchmark.train import SentenceBatch, synthetic_pairs, typical_batch
-from attnkit.benchmark.train_worker import pack
-from attnkit.benchmark.translate import SIZES, TranslateMeasurement, synthetic_lines, write_model
+from attnkit.benchmark.train import bench_train
+from attnkit.benchmark.train_batches import (
+    document_arrays,
+    load_batch,
+    save_batch,
+    sentence_arrays,
+    synthetic_pairs,
+    units,
+)
+from attnkit.benchmark.train_models import MODELS
+from attnkit.benchmark.train_worker import make_batch
+from attnkit.benchmark.translate import SIZES, synthetic_lines, write_model
+from attnkit.models import build_model
 
 
 def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -23,20 +38,47 @@ def bench(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, encoding="utf-8", timeout=300, check=False)
 
 
-def test_a_batch_is_of_similar_lengths_and_within_its_limit(tmp_path: Path) -> None:
-    batch = typical_batch(synthetic_pairs(2000), 1024)
-    longest = max(map(len, batch.sources + batch.targets))
-    assert longest * len(batch.sources) <= 1024 < (longest + 8) * (len(batch.sources) + 8)
-    assert batch.target_tokens == sum(len(target) - 1 for target in batch.targets)
-    batch.save(tmp_path / "batch.npz")
-    assert SentenceBatch.load(str(tmp_path / "batch.npz")) == batch
+def test_a_batch_is_of_similar_lengths_and_within_its_limit() -> None:
+    arrays = sentence_arrays(synthetic_pairs(2000), 1024)
+    lengths = np.concatenate([arrays["source_lengths"], arrays["target_lengths"]])
+    sentences = len(arrays["target_lengths"])
+    assert lengths.max() * sentences <= 1024 < (lengths.max() + 8) * (sentences + 8)
+    assert units(MODELS["transformer-tiny"], arrays) == arrays["target_lengths"].sum() - sentences
 
 
-def test_a_packed_batch_holds_the_sentences(tmp_path: Path) -> None:
-    packed = pack(SentenceBatch([[5, 6, 3], [7, 3]], [[2, 8, 3], [2, 9, 10, 3]]))
+def test_a_packed_batch_holds_the_sentences() -> None:
+    packed = make_batch("sentences", sentence_arrays([([5, 6], [8]), ([7], [9, 10])], 100))
     assert packed.source_ids.tolist() == [5, 6, 3, 7, 3] and packed.source_offsets.tolist() == [0, 3, 5]
     assert packed.target_input_ids.tolist() == [2, 8, 2, 9, 10] and packed.target_labels.tolist() == [8, 3, 9, 10, 3]
     assert packed.target_offsets.tolist() == [0, 2, 5] and packed.tokens == 5 and packed.sentences == 2
+
+
+def test_a_document_batch_holds_the_documents() -> None:
+    arrays = document_arrays(600)
+    packed = make_batch("documents", arrays)
+    assert packed.sentence_offsets[-1] == len(packed.ids) and len(packed.labels) == units(MODELS["han"], arrays) == 3
+    assert packed.document_offsets.tolist() == [0, 10, 20, 30] and 300 < len(packed.ids) < 1200
+
+
+@pytest.mark.parametrize("model", [name for name in MODELS if name != "transformer-base"])
+def test_every_model_takes_a_step_as_its_peer_does(model: str) -> None:
+    """Also that the two are one model: they have the same weights, but for a bias here or there."""
+    against = ("torch",) if find_spec("torch") else ()
+    found = bench_train(model, ("fp32",), against, batch_tokens=128, batch_images=2, runs=1)
+    assert len({each.units for each in found}) == 1 and found[0].units > 0 and len(found) == 1 + len(against)
+    if against:
+        from attnkit.benchmark.torch_models import MAKERS
+
+        trained = MODELS[model]
+        theirs, *_ = MAKERS[model](trained, _arrays(model))
+        ours = sum(parameter.size for parameter in build_model(trained.config, *trained.sizes).parameters())
+        assert ours == pytest.approx(sum(each.numel() for each in theirs.parameters()), rel=0.005)
+
+
+def _arrays(model: str) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        save_batch(Path(folder) / "batch.npz", MODELS[model], 128, 2)
+        return load_batch(f"{folder}/batch.npz")
 
 
 def test_a_training_step_is_timed(tmp_path: Path) -> None:
@@ -70,6 +112,8 @@ def test_pytorch_runs_beside_us() -> None:
         (["kernels", "sorting"], "sorting"),
         (["kernels", "--largest", "1"], "leaves none"),
         (["train", "--data", "no-such-file", "neither"], "no-such-file"),
+        (["train", "vit-tiny", "--data", __file__, __file__], "expected a model that translates, got vit-tiny"),
+        (["caption", "resnet"], "resnet"),
     ],
 )
 def test_bad_usage(arguments: list[str], message: str) -> None:
@@ -97,7 +141,7 @@ def test_translation_is_timed(tmp_path: Path) -> None:
     assert (record["bench"], record["model"], record["sentences"]) == ("translate", "tiny", 3)
     assert record["isa"] and record["versions"]["numpy"] and record["cpu"]["threads"] >= 1
     (run,) = record["runs"]
-    assert (run["name"], run["beam"], run["tokens"]) == ("attnkit fp32", 2, 12)
+    assert (run["name"], run["beam"], run["units"]) == ("attnkit fp32", 2, 12)
     assert len(run["latencies"]) == 3 and len(run["seconds"]) == 1 and min(run["latencies"] + run["seconds"]) > 0
     assert min(run["cold_seconds"]) > min(run["load_seconds"]) > 0 and run["peak_bytes"] > 1e7
 
@@ -128,9 +172,22 @@ def test_missing_peers_are_named_with_their_command(monkeypatch: pytest.MonkeyPa
     assert not translate.peer_problems(()) and not kernels.peer_problems(())
 
 
+@pytest.mark.parametrize("model", ["show-attend-tell", "show-and-tell", "vit-transformer"])
+def test_captioning_is_timed(tmp_path: Path, model: str) -> None:
+    runs = tmp_path / "runs.json"
+    work = ("--images", "3", "--length", "4", "--batch", "2", "--runs", "1", "--beam", "2", "--precision", "int8")
+    result = bench("caption", model, *work, "--json", str(runs))
+    assert result.returncode == 0, result.stderr
+    assert "attnkit int8" in result.stdout and "images/s" in result.stdout and "p50 ms" in result.stdout
+    record = json.loads(runs.read_text("utf-8"))
+    (run,) = record["runs"]
+    assert (record["bench"], record["model"], run["beam"], run["units"]) == ("caption", model, 2, 3)
+    assert len(run["latencies"]) == 3 and min(run["cold_seconds"]) > min(run["load_seconds"]) > 0
+
+
 def test_percentiles_and_medians() -> None:
-    found = TranslateMeasurement("attnkit", (2.0, 1.0, 4.0), 100, tuple(range(1, 102)), (0.1,), (0.2,), 7)
-    assert found.tokens_per_second == 50 and found.latency(50) == 51 and found.latency(99) == 100
+    found = DecodingMeasurement("attnkit", (2.0, 1.0, 4.0), 100, tuple(range(1, 102)), (0.1,), (0.2,), 7)
+    assert found.units_per_second == 50 and found.latency(50) == 51 and found.latency(99) == 100
 
 
 # ----- kernels

@@ -16,11 +16,11 @@ def seconds_of(call: Callable[[], Any]) -> float:
     return time.perf_counter() - begin
 
 
-def throughput_and_latencies(translate: Callable[[list[str]], None], lines: list[str]) -> dict[str, Any]:
-    """Seconds for all lines at once, and of each of the first 16 alone."""
+def throughput_and_latencies(write: Callable[[list[Any]], None], inputs: list[Any]) -> dict[str, Any]:
+    """Seconds for all inputs at once, and of each of the first 16 alone."""
     return {
-        "seconds": seconds_of(lambda: translate(lines)),
-        "latencies": [seconds_of(lambda line=line: translate([line])) for line in lines[:16]],  # type: ignore[misc]
+        "seconds": seconds_of(lambda: write(inputs)),
+        "latencies": [seconds_of(lambda one=one: write([one])) for one in inputs[:16]],  # type: ignore[misc]
     }
 
 

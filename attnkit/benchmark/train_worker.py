@@ -3,42 +3,68 @@
 from __future__ import annotations
 
 import sys
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 import attnkit
 from attnkit.benchmark.runner import serve
-from attnkit.benchmark.train import MODELS, VOCAB_SIZE, SentenceBatch
+from attnkit.benchmark.train_batches import Arrays, load_batch, rows, units
+from attnkit.benchmark.train_models import MODELS, Inputs
 from attnkit.models import build_model
 from attnkit.optim import Adam, clip_scale, grad_norm
-from attnkit.text.batching import Batch
 
 
-def pack(batch: SentenceBatch) -> Batch:
-    def flat(rows: list[list[int]]) -> np.ndarray:
-        return np.concatenate([np.asarray(row, dtype=np.int32) for row in rows])
+def make_batch(inputs: Inputs, arrays: Arrays) -> Any:
+    """The arrays of a batch file as the models take them."""
+    if inputs == "images":
+        from attnkit.models.classification import ImageBatch
 
-    def offsets(rows: list[list[int]]) -> np.ndarray:
-        return np.cumsum([0, *map(len, rows)]).astype(np.int32)
+        return ImageBatch(arrays["images"], arrays["labels"])
+    if inputs == "documents":
+        from attnkit.text.document_batching import DocumentBatch
 
-    inputs, labels = [t[:-1] for t in batch.targets], [t[1:] for t in batch.targets]
+        word_offsets, sentence_offsets = (_offsets(arrays[f"{name}_lengths"]) for name in ("word", "sentence"))
+        labels = arrays["labels"]
+        return DocumentBatch(arrays["word"], word_offsets, sentence_offsets, labels, _indices(labels))
+
+    targets = rows(arrays, "target")
+    read = np.concatenate([target[:-1] for target in targets])
+    labels = np.concatenate([target[1:] for target in targets])
+    offsets = _offsets(arrays["target_lengths"] - 1)
+    if inputs == "captions":
+        from attnkit.vision.targets import CaptionBatch
+
+        return CaptionBatch(arrays["images"], read, labels, offsets, _indices(targets), len(labels))
+
+    from attnkit.text.batching import Batch
+
     return Batch(
-        source_ids=flat(batch.sources),
-        source_offsets=offsets(batch.sources),
-        target_input_ids=flat(inputs),
-        target_labels=flat(labels),
-        target_offsets=offsets(inputs),
-        indices=np.arange(len(labels), dtype=np.int32),
-        tokens=batch.target_tokens,
-        sentences=len(labels),
+        source_ids=arrays["source"],
+        source_offsets=_offsets(arrays["source_lengths"]),
+        target_input_ids=read,
+        target_labels=labels,
+        target_offsets=offsets,
+        indices=_indices(targets),
+        tokens=len(labels),
+        sentences=len(targets),
     )
+
+
+def _offsets(lengths: npt.NDArray[Any]) -> npt.NDArray[np.int32]:
+    return np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+
+
+def _indices(items: Any) -> npt.NDArray[np.int32]:
+    return np.arange(len(items), dtype=np.int32)
 
 
 def main(model_name: str, precision: str, batch_path: str, threads: str) -> None:
     attnkit.set_num_threads(int(threads))
-    sentences = SentenceBatch.load(batch_path)
-    batch = pack(sentences)
-    model = build_model(MODELS[model_name], VOCAB_SIZE, VOCAB_SIZE)
+    trained, arrays = MODELS[model_name], load_batch(batch_path)
+    batch = make_batch(trained.inputs, arrays)
+    model = build_model(trained.config, *trained.sizes)
     optimizer = Adam(model.parameters(), lr=1e-4)
     parameters = list(model.parameters())
 
@@ -48,7 +74,7 @@ def main(model_name: str, precision: str, batch_path: str, threads: str) -> None
         optimizer.step(clip_scale(grad_norm(parameters), 1.0))
         optimizer.zero_grad()
 
-    serve(step, sentences.target_tokens)
+    serve(step, units(trained, arrays))
 
 
 if __name__ == "__main__":

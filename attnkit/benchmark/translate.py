@@ -6,21 +6,19 @@ Every translation has exactly `length` tokens, so that all do the same work what
 from __future__ import annotations
 
 import json
-import os
-import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from attnkit.benchmark.runner import Contestant, in_turn, started
+from attnkit.benchmark.decoding import DecodingMeasurement, measure_decoding
+from attnkit.benchmark.runner import Contestant
 from attnkit.models.transformer_config import TransformerConfig
 
 
@@ -55,31 +53,6 @@ class Work:
         """What makes batches of about `batch` sentences; a source has a token a word and its end."""
         tokens = sum(len(line.split()) + 1 for line in self.lines)
         return -(-tokens * self.batch // len(self.lines))
-
-
-@dataclass(frozen=True)
-class TranslateMeasurement:
-    """The runs of one contestant.
-
-    seconds: of all lines, one number a run; tokens: that they write. latencies: of one line at a time, all runs
-    together. load_seconds: of the model, once the library is imported. cold_seconds: from the start of a process to its
-    first translation. peak_bytes: the largest resident memory.
-    """
-
-    name: str
-    seconds: tuple[float, ...]
-    tokens: int
-    latencies: tuple[float, ...]
-    load_seconds: tuple[float, ...]
-    cold_seconds: tuple[float, ...]
-    peak_bytes: int
-
-    @property
-    def tokens_per_second(self) -> float:
-        return self.tokens / statistics.median(self.seconds)
-
-    def latency(self, percent: int) -> float:
-        return float(np.percentile(self.latencies, percent))
 
 
 def synthetic_lines(count: int, vocabulary: int, seed: int = 1) -> list[str]:
@@ -145,7 +118,7 @@ def bench_translate(
     runs: int = 5,
     threads: int | None = None,
     progress: Callable[[str], None] = lambda message: None,
-) -> list[TranslateMeasurement]:
+) -> list[DecodingMeasurement]:
     """The same lines through the same weights: attnkit at each precision, and each peer."""
     from attnkit import get_num_threads
 
@@ -159,45 +132,7 @@ def bench_translate(
             command = [sys.executable, "-m", "attnkit.benchmark.ct2_model", str(folder), *_ct2_types(precisions)]
             subprocess.run(command, check=True)
         contestants = _contestants(folder, precisions, installed, threads or get_num_threads())
-        cold = _cold_starts(contestants, runs, progress)
-        progress(f"preparing {', '.join(each.name for each in contestants)}")
-        with started(contestants) as processes:
-            answers = in_turn(processes, runs, 1, progress)
-            loads = [process.ready["load_seconds"] for process in processes]
-    return [
-        TranslateMeasurement(
-            contestant.name,
-            tuple(answer["seconds"] for answer in kept),
-            len(work.lines) * work.length,
-            tuple(latency for answer in kept for latency in answer["latencies"]),
-            (load, *(start["load_seconds"] for start in starts)),
-            tuple(start["cold_seconds"] for start in starts),
-            max(answer["peak_bytes"] for answer in kept),
-        )
-        for contestant, kept, load, starts in zip(contestants, answers, loads, cold, strict=True)
-    ]
-
-
-def _cold_starts(
-    contestants: list[Contestant], runs: int, progress: Callable[[str], None]
-) -> list[list[dict[str, float]]]:
-    """From the start of a new process to its first translation, in turn; files are in the system's cache."""
-    starts: list[list[dict[str, float]]] = [[] for _ in contestants]
-    for turn in range(runs):
-        progress(f"cold start {turn + 1} of {runs}")
-        for contestant, kept in zip(contestants, starts, strict=True):
-            kept.append(_cold_start(contestant))
-    return starts
-
-
-def _cold_start(contestant: Contestant) -> dict[str, float]:
-    begin = time.perf_counter()
-    command = [sys.executable, "-m", contestant.module, *contestant.arguments, "once"]
-    done = subprocess.run(
-        command, stdout=subprocess.PIPE, text=True, env={**os.environ, **contestant.environment}, check=True
-    )
-    answer: dict[str, Any] = json.loads(done.stdout)
-    return {"load_seconds": answer["load_seconds"], "cold_seconds": time.perf_counter() - begin}
+        return measure_decoding(contestants, len(work.lines) * work.length, runs, progress)
 
 
 def read_work(folder: Path) -> Work:
