@@ -1,29 +1,20 @@
-"""The attention page in a real browser: a copy of the page with a script that uses it and writes down what it sees."""
+"""The attention page in a real browser."""
 
 from __future__ import annotations
 
-import json
-import re
-import shutil
-import subprocess
-from html import unescape
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from browser import BROWSER, dump, run_in_page
 
 from attnkit.explain import AttentionMap, write_html
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 
 HELPERS = """
-const $ = (selector) => document.querySelector(selector), $$ = (selector) => [...document.querySelectorAll(selector)];
 const text = (node) => node.textContent;
-const press = (key, options = {}) => document.activeElement.dispatchEvent(
-    new KeyboardEvent("keydown", {key, bubbles: true, cancelable: true, ...options}));
-const point = (node) => node.dispatchEvent(new MouseEvent("mouseover", {bubbles: true}));
 const here = () => [document.activeElement.closest(".row").id, text(document.activeElement.querySelector(".word"))];
 const values = (side) => $$(`#${side} .value`).map(text);
 """
@@ -54,40 +45,13 @@ def sentences() -> list[AttentionMap]:
 
 def in_browser(folder: Path, maps: list[AttentionMap], script: str) -> Any:
     """What `script`, the body of a function run in the page, returns."""
-    page = folder / "page.html"
-    write_html(page, maps, title="Test")
-    # The page's policy lets only its own script run, so the copy that is tested goes without it.
-    html, found = re.subn(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text(encoding="utf-8"))
-    assert found == 1
-    probe = (
-        "<pre id=result></pre><script>{"
-        "let failure = null; window.addEventListener('error', (event) => { failure = event.message; });"
-        + HELPERS
-        + "const run = () => {" + script + "};"
-        "let result; try { result = run(); } catch (error) { failure = String(error); }"
-        "document.getElementById('result').textContent = JSON.stringify({result, failure}); }</script>"
-    )  # fmt: skip
-    page.write_text(html.replace("</body>", probe + "</body>"), encoding="utf-8")
-    match = re.search(r'<pre id="result">(.*?)</pre>', dump(folder, page), re.DOTALL)
-    assert match is not None, "the page's script did not reach its end"
-    answer = json.loads(unescape(match[1]))
-    assert answer["failure"] is None, answer["failure"]
-    return answer["result"]
-
-
-def dump(folder: Path, page: Path) -> str:
-    """The page's DOM after its scripts have run."""
-    assert BROWSER is not None
-    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--window-size=1200,900"]
-    command = [BROWSER, *options, f"--user-data-dir={folder / 'profile'}", "--dump-dom", page.as_uri()]
-    result = subprocess.run(command, capture_output=True, timeout=120)
-    assert result.returncode == 0, result.stderr.decode(errors="replace")[-2000:]
-    return result.stdout.decode()
+    write_html(folder / "page.html", maps, title="Test")
+    return run_in_page(folder / "page.html", script, HELPERS)
 
 
 def test_the_page_runs_under_its_own_policy(tmp_path: Path) -> None:
     write_html(tmp_path / "a.html", sentences(), title="Test")
-    dom = dump(tmp_path, tmp_path / "a.html")
+    dom = dump(tmp_path / "a.html")
     assert dom.count('role="option"') == 6 and dom.count('role="gridcell"') == 9
     assert 'aria-label="gatto to cat: 0.80"' in dom
 

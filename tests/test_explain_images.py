@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from browser import BROWSER, dump, run_in_page
 from pictures import gradient
 from PIL import Image
-from test_explain_browser import BROWSER, dump
 
 from attnkit.explain import ImageMap, write_image_png, write_images, write_images_html
 
@@ -84,43 +85,22 @@ def test_the_page_asks_for_nothing_outside(tmp_path: Path) -> None:
 browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 
 HELPERS = """
-const $ = (selector) => document.querySelector(selector), $$ = (selector) => [...document.querySelectorAll(selector)];
-const press = (key) => document.activeElement.dispatchEvent(new KeyboardEvent("keydown",
-    {key, bubbles: true, cancelable: true}));
-const point = (node) => node.dispatchEvent(new MouseEvent("mouseover", {bubbles: true}));
 const active = () => $$(".word").map((word, i) => word.classList.contains("active") ? i : -1).filter((i) => i >= 0);
 const veil = (x, y) => $("canvas").getContext("2d").getImageData(640 * x, 640 * y, 1, 1).data[3];
 const readout = () => $(".readout").textContent;
 """
 
 
-def in_page(folder: Path, images: list[ImageMap], script: str) -> object:
+def in_page(folder: Path, images: list[ImageMap], script: str) -> Any:
     """What `script`, the body of a function run in the page, returns."""
-    import re
-    from html import unescape
-
-    page = folder / "page.html"
-    write_images_html(page, images, title="Test")
-    # The page's policy lets only its own script run, so the copy that is tested goes without it.
-    text, found = re.subn(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page.read_text("utf-8"))
-    assert found == 1
-    probe = (
-        "<pre id=result></pre><script>{let failure = null, result; " + HELPERS + "const run = () => {" + script + "};"
-        "try { result = run(); } catch (error) { failure = String(error); }"
-        "document.getElementById('result').textContent = JSON.stringify({result, failure}); }</script>"
-    )
-    page.write_text(text.replace("</body>", probe + "</body>"), "utf-8")
-    match = re.search(r'<pre id="result">(.*?)</pre>', dump(folder, page), re.DOTALL)
-    assert match is not None, "the page's script did not reach its end"
-    answer = json.loads(unescape(match[1]))
-    assert answer["failure"] is None, answer["failure"]
-    return answer["result"]
+    write_images_html(folder / "page.html", images, title="Test")
+    return run_in_page(folder / "page.html", script, HELPERS)
 
 
 @browser
 def test_the_page_runs_under_its_own_policy(tmp_path: Path) -> None:
     write_images_html(tmp_path / "a.html", [one(title="photo.jpg"), one(1)])
-    dom = dump(tmp_path, tmp_path / "a.html")
+    dom = dump(tmp_path / "a.html")
     assert dom.count('class="word"') == 4 and dom.count("<article") == 2 and ">photo.jpg</h2>" in dom
 
 
@@ -136,7 +116,7 @@ def test_pointing_at_a_word_shows_its_map_and_leaving_shows_the_image(tmp_path: 
         $(".words").dispatchEvent(new MouseEvent("mouseleave"));
         return [before, ...seen, [veil(0.875, 0.75), readout(), active().length]];
         """,
-    )  # type: ignore[misc]
+    )
     assert before == [0, ""] and after == [0, "", 0]
     assert lit[0] <= 45 and lit[1] >= 190 and lit[2] >= 120  # light in the middle of region 1 of 2 rows and 4 columns
     assert active == [1] and readout == "word1 looks most at row 1 of 2, column 2 of 4: 1.00"
@@ -158,7 +138,7 @@ def test_the_keyboard_walks_the_words_and_escape_clears(tmp_path: Path) -> None:
         press("Escape");
         return [places, stops, text, [readout(), active().length]];
         """,
-    )  # type: ignore[misc]
+    )
     assert places == [[0], [1], [2], [2], [1], [0], [2]] and stops == ["word2"]
     assert readout.startswith("word2 looks most at row 1 of 2, column 3") and cleared == ["", 0]
 
@@ -169,6 +149,6 @@ def test_hostile_words_are_only_text_and_an_empty_page_says_so(tmp_path: Path) -
     image = ImageMap(gradient(), [hostile], np.ones((1, 1, 1)), title=hostile, caption=hostile)
     title, word, images = in_page(
         tmp_path, [image], "return [document.title, $('.word').textContent, $$('img').length];"
-    )  # type: ignore[misc]
+    )
     assert (title, word, images) == ("Test", hostile, 1)
     assert in_page(tmp_path, [], "return $('#nothing').hidden;") is False
