@@ -26,6 +26,8 @@ Note = Callable[[str], None]
 class ClassifyImagesTask:
     """Reads the data and builds the model, its weights drawn from the seed."""
 
+    unit = "images"
+
     def __init__(self, config: ClassifyImagesConfig, folder: Path, note: Note, *, resumed: bool = False) -> None:
         """Raises ValueError or OSError for data that is none."""
         self._config, self._note = config, note
