@@ -60,6 +60,21 @@ def test_every_experiment_draws_and_counts(
         assert figures.get("gradient_noise", 1.0) > 0.0
 
 
+def test_alignment_takes_both_directions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from attnkit.explore import alignment, explore
+
+    monkeypatch.setattr(alignment, "VARIANTS", {"scaled dot": ["model.score=scaled-dot"]})
+    notes: list[str] = []
+    files = explore("alignment", tmp_path, notes.append, steps=2)
+    assert [file.name for file in files] == ["alignment.png", "numbers.json"]
+    assert notes == ["training scaled-dot-en-it", "training scaled-dot-it-en"]
+    numbers = json.loads(files[1].read_text())
+    rates = numbers["variants"]["scaled dot"]
+    assert rates.keys() == {"english_to_italian", "italian_to_english", "both"}
+    assert all(0.0 < rate <= 1.0 for rate in rates.values())
+    assert 0.05 < numbers["one_true_link_a_target_word"] < 0.07
+
+
 def test_unknown_experiments_are_refused() -> None:
     result = explore("telepathy")
     assert result.returncode == 2 and "expected an experiment (" in result.stderr and result.stderr.count("\n") == 1

@@ -183,6 +183,9 @@ def test_builtin_corpus_by_configuration() -> None:
     assert [len(split) for split in splits if split is not None] == [50, 10, 10]
     assert splits[2] is not None
     assert splits[2].targets[0] == "il gatto è sul tavolo"
+    back = msgspec.structs.replace(config, builtin="it-en").corpus("test")
+    assert back is not None
+    assert list(back) == [(target, source) for source, target in splits[2]]
 
 
 @pytest.mark.parametrize(

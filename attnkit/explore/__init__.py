@@ -11,6 +11,7 @@ from pathlib import Path
 EXPERIMENTS = {
     "fixed-context": "BLEU by sentence length, with attention and without",
     "scores": "the same translator under every score and normaliser",
+    "alignment": "which words belong together, as attention in one direction and in both says",
     "positions": "a Transformer with and without positional encoding, on shuffled words",
     "reversal": "the order of the source, where one vector holds it all",
     "hard-soft": "a sampled position against a weighted mean",

@@ -19,6 +19,12 @@ class AlignedPair:
     target: str
     alignment: tuple[Link, ...]
 
+    def reversed(self) -> AlignedPair:
+        """The same pair with the sentences' parts exchanged."""
+        return AlignedPair(
+            self.target, self.source, tuple(sorted((target, source) for source, target in self.alignment))
+        )
+
     def pharaoh(self) -> str:
         """The links in the Pharaoh format, `0-0 1-0 2-1`."""
         return " ".join(f"{source}-{target}" for source, target in self.alignment)

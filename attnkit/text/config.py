@@ -63,8 +63,8 @@ class TokenizerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 class DataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the sentence pairs come from: files, or the corpus that is built in."""
 
-    builtin: Literal["en-it"] | None = None
-    """The built-in English to Italian corpus instead of files."""
+    builtin: Literal["en-it", "it-en"] | None = None
+    """The built-in corpus, English to Italian or the other way round, instead of files."""
 
     builtin_train: Positive = 30_000
     """Training pairs to draw from the built-in corpus."""
@@ -113,7 +113,7 @@ class DataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
                 raise ValueError(f"{named[0]}: expected no files beside builtin = {self.builtin!r}")
             return
         if not self.train:
-            raise ValueError('train: expected files, or builtin = "en-it"')
+            raise ValueError('train: expected files, or builtin = "en-it" or "it-en"')
         need = 2 if self.format == "parallel" else 1
         for split, files in splits.items():
             if files and len(files) != need:
@@ -154,4 +154,6 @@ class DataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         # Each split is the same whether drawn alone or with the others.
         wanted = {name: size if name == split else 0 for name, size in sizes.items()}
         pairs = en_it.corpus(**wanted, seed=self.builtin_seed)[split]
+        if self.builtin == "it-en":
+            pairs = [pair.reversed() for pair in pairs]
         return ParallelCorpus.from_pairs((pair.source, pair.target) for pair in pairs)
