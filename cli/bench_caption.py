@@ -9,19 +9,15 @@ import click
 from attnkit._tensor import PRECISIONS
 from attnkit.benchmark.caption import IMAGE_SIZE, MODELS, CaptionWork, bench_caption
 
-from .bench_output import json_option, print_decoding, write_json
+from .bench_output import decoding_options, print_decoding, write_json
 
 
 @click.command("caption")
 @click.argument("model", type=click.Choice(list(MODELS)), default="show-attend-tell")
-@click.option("--precision", type=click.Choice(PRECISIONS), multiple=True, help="Only this one.  [default: all]")
-@click.option("--beam", type=click.IntRange(1), multiple=True, default=(1, 5), show_default=True, help="Repeatable.")
+@decoding_options
 @click.option("--images", type=click.IntRange(1), default=64, show_default=True, help="Images that are captioned.")
 @click.option("--length", type=click.IntRange(1, 60), default=12, show_default=True, help="Tokens of each caption.")
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Images at once.")
-@click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Times that each is timed.")
-@click.option("--threads", type=click.IntRange(1), help="Threads.  [default: all]")
-@json_option
 def caption(
     model: str,
     precision: tuple[str, ...],

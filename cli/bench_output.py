@@ -15,6 +15,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from attnkit._tensor import PRECISIONS
 from attnkit.benchmark.decoding import DecodingMeasurement
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -40,6 +41,23 @@ def against_option(*peers: str, help: str) -> Callable[[F], F]:
 json_option: Callable[[Any], Any] = click.option(
     "--json", "json_file", type=click.Path(dir_okay=False), help="Also write every run here."
 )
+
+
+def decoding_options(command: F) -> F:
+    """What the benches of decoding are asked alike."""
+    for option in (
+        json_option,
+        click.option("--threads", type=click.IntRange(1), help="Threads of every contestant.  [default: all]"),
+        click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Times that each is timed."),
+        click.option(
+            "--beam", type=click.IntRange(1), multiple=True, default=(1, 4), show_default=True, help="Repeatable."
+        ),
+        click.option(
+            "--precision", type=click.Choice(PRECISIONS), multiple=True, help="Only this one.  [default: all]"
+        ),
+    ):
+        command = option(command)
+    return command
 
 
 def print_table(table: Table) -> None:

@@ -15,20 +15,16 @@ from attnkit.benchmark.translate import (
     synthetic_lines,
 )
 
-from .bench_output import against_option, json_option, print_decoding, write_json
+from .bench_output import against_option, decoding_options, print_decoding, write_json
 
 
 @click.command("translate")
 @click.argument("size", type=click.Choice(list(SIZES)), default="tiny")
 @against_option("ctranslate2", help="ctranslate2: also run CTranslate2 on the same weights, in turn with ours.")
-@click.option("--precision", type=click.Choice(PRECISIONS), multiple=True, help="Only this one.  [default: all]")
-@click.option("--beam", type=click.IntRange(1), multiple=True, default=(1, 4), show_default=True, help="Repeatable.")
+@decoding_options
 @click.option("--sentences", type=click.IntRange(1), default=64, show_default=True, help="Lines that are translated.")
 @click.option("--length", type=click.IntRange(1, 500), default=25, show_default=True, help="Tokens that each becomes.")
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Lines at once.")
-@click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Times that each is timed.")
-@click.option("--threads", type=click.IntRange(1), help="Threads of every contestant.  [default: all]")
-@json_option
 def translate(
     size: str,
     against: tuple[str, ...],

@@ -10,47 +10,25 @@ import click
 from .image_inputs import ImageInputs
 from .line_counter import line_counter
 from .loading import load_for
-from .outputs import check_drawing, opened, report_drawings
-from .precision_option import precision_option
+from .outputs import opened, report_drawings
+from .run_options import FILE, attention_option, output_option, precision_option, threads_option
 from .search_options import chosen_search, search_options_for
 
 if TYPE_CHECKING:
     from attnkit.captioner import Caption
     from attnkit.explain import ImageMap
 
-FILE = click.Path(allow_dash=True)  # shells complete it
-
 
 @click.command("caption")
 @click.argument("model", type=click.Path())
 @click.argument("images", nargs=-1, required=True, type=FILE, metavar="IMAGE...")
-@click.option(
-    "-o",
-    "--output",
-    type=FILE,
-    default="-",
-    metavar="FILE",
-    help="Written whole or not at all.",
-    show_default="standard output",
-)
+@output_option
 @click.option("--nbest", type=click.IntRange(1), metavar="N", help="N lines each: image, score, caption, by tabs.")
 @search_options_for(max_length="as far as the model goes")
 @click.option("--jsonl", is_flag=True, help="JSON lines: image, text, score, tokens, truncated.")
-@click.option(
-    "--attention",
-    type=FILE,
-    metavar="FILE",
-    callback=check_drawing,
-    help="Also draw the attention: .html, .png or .json.",
-)
+@attention_option
 @precision_option
-@click.option(
-    "--threads",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Threads.",
-    show_default="the cores that this process may use",
-)
+@threads_option
 @click.option(
     "--batch-images", type=click.IntRange(1), default=32, metavar="N", help="Images at once.", show_default=True
 )

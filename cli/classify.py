@@ -8,10 +8,7 @@ from typing import Any
 import click
 
 from .loading import load_for
-from .outputs import check_drawing
-from .precision_option import precision_option
-
-FILE = click.Path(allow_dash=True)  # shells complete it
+from .run_options import FILE, attention_option, precision_option, threads_option
 
 # What a classifier reads, and the module of this package whose `run` classifies that.
 _INPUTS = {"text": "classify_text", "images": "classify_images"}
@@ -22,13 +19,7 @@ _INPUTS = {"text": "classify_text", "images": "classify_images"}
 @click.argument("inputs", nargs=-1, type=FILE, metavar="[INPUT]...")
 @click.option("-k", "--top", type=click.IntRange(1), default=1, metavar="N", help="Classes shown.", show_default=True)
 @click.option("--jsonl", is_flag=True, help="JSON lines: text or image, label, probability, top, ...")
-@click.option(
-    "--attention",
-    type=FILE,
-    metavar="FILE",
-    callback=check_drawing,
-    help="Also draw what decided: .html, .png or .json.",
-)
+@attention_option
 @click.option(
     "--highlight/--no-highlight",
     default=None,
@@ -37,13 +28,7 @@ _INPUTS = {"text": "classify_text", "images": "classify_images"}
 )
 @click.option("--text-key", metavar="KEY", help="The inputs are JSON lines, each text under KEY.")
 @precision_option
-@click.option(
-    "--threads",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Threads.",
-    show_default="the cores that this process may use",
-)
+@threads_option
 @click.option("--batch-tokens", type=click.IntRange(1), metavar="N", help="Tokens at once.", show_default="4096")
 @click.option(
     "--window", type=click.IntRange(1), metavar="N", help="Texts read before any is written.", show_default="1024"

@@ -10,13 +10,11 @@ import click
 
 from .line_counter import line_counter
 from .loading import load_for
-from .precision_option import precision_option
+from .run_options import FILE, precision_option, threads_option
 from .search_options import chosen_search, search_options
 
 if TYPE_CHECKING:
     from attnkit.translator import Result
-
-FILE = click.Path(allow_dash=True)  # shells complete it
 
 
 @click.command("evaluate")
@@ -39,13 +37,7 @@ FILE = click.Path(allow_dash=True)  # shells complete it
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @search_options
 @precision_option
-@click.option(
-    "--threads",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Threads.",
-    show_default="the cores that this process may use",
-)
+@threads_option
 @click.option(
     "--batch-tokens", type=click.IntRange(1), default=1024, metavar="N", help="Tokens at once.", show_default=True
 )

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from .run_options import threads_option
+
 
 def _list_experiments(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if not value or context.resilient_parsing:
@@ -22,7 +24,7 @@ def _list_experiments(context: click.Context, parameter: click.Parameter, value:
 @click.option("--out", type=click.Path(), metavar="DIR", help="Where figures and runs go.  [explore/NAME]")
 @click.option("--steps", type=click.IntRange(2), metavar="N", help="Train each model for N steps.  [the preset's]")
 @click.option("--seed", type=click.IntRange(0), default=1, metavar="N", help="[1]")
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="[the cores that this process may use]")
+@threads_option
 @click.option(
     "--list", is_flag=True, is_eager=True, expose_value=False, callback=_list_experiments, help="Name the experiments."
 )

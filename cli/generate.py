@@ -9,48 +9,26 @@ import click
 
 from .line_counter import line_counter
 from .loading import load_for
-from .outputs import Remembered, check_drawing, opened, report_drawings
-from .precision_option import precision_option
+from .outputs import Remembered, opened, report_drawings
+from .run_options import FILE, attention_option, output_option, precision_option, threads_option
 from .search_options import chosen_search, search_options_for
 
 if TYPE_CHECKING:
     from attnkit.explain import AttentionMap
     from attnkit.generator import Generation
 
-FILE = click.Path(allow_dash=True)  # shells complete it
-
 
 @click.command("generate")
 @click.argument("model", type=click.Path())
 @click.option("--prompt", "prompts", multiple=True, metavar="TEXT", help="What a text begins with; repeatable.")
 @click.option("-i", "--input", type=FILE, metavar="FILE", help="Prompts, one a line; .gz too, - is standard input.")
-@click.option(
-    "-o",
-    "--output",
-    type=FILE,
-    default="-",
-    metavar="FILE",
-    help="Written whole or not at all.",
-    show_default="standard output",
-)
+@output_option
 @click.option("--nbest", type=click.IntRange(1), metavar="N", help="N lines each: line number, score, text, by tabs.")
 @search_options_for(max_length="as far as the model goes")
 @click.option("--jsonl", is_flag=True, help="JSON lines: prompt, text, score, tokens, truncated.")
-@click.option(
-    "--attention",
-    type=FILE,
-    metavar="FILE",
-    callback=check_drawing,
-    help="Also draw the attention: .html, .png or .json.",
-)
+@attention_option
 @precision_option
-@click.option(
-    "--threads",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Threads.",
-    show_default="the cores that this process may use",
-)
+@threads_option
 @click.option(
     "--window", type=click.IntRange(1), metavar="N", help="Prompts read before any is written.", show_default="256"
 )

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import click
 
+from .run_options import threads_option
+
 
 def _list_presets(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if not value or context.resilient_parsing:
@@ -22,7 +24,7 @@ def _list_presets(context: click.Context, parameter: click.Parameter, value: boo
 @click.option("--out", type=click.Path(), metavar="DIR", help="Where the model goes.  [runs/NAME]")
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key; repeatable.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
-@click.option("--threads", type=click.IntRange(1), metavar="N", help="[the cores that this process may use]")
+@threads_option
 @click.option(
     "--list-presets", is_flag=True, is_eager=True, expose_value=False, callback=_list_presets, help="Name the presets."
 )

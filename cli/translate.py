@@ -9,15 +9,13 @@ import click
 
 from .line_counter import line_counter
 from .loading import load_for
-from .outputs import Remembered, check_drawing, opened, report_drawings
-from .precision_option import precision_option
+from .outputs import Remembered, opened, report_drawings
+from .run_options import FILE, attention_option, output_option, precision_option, threads_option
 from .search_options import chosen_search, search_options
 
 if TYPE_CHECKING:
     from attnkit.explain import AttentionMap
     from attnkit.translator import Result
-
-FILE = click.Path(allow_dash=True)  # shells complete it
 _NAMED_LINES = 5  # line numbers that a message lists
 
 
@@ -32,27 +30,13 @@ _NAMED_LINES = 5  # line numbers that a message lists
     help="Text, a line a sentence; .gz too.",
     show_default="standard input",
 )
-@click.option(
-    "-o",
-    "--output",
-    type=FILE,
-    default="-",
-    metavar="FILE",
-    help="Written whole or not at all.",
-    show_default="standard output",
-)
+@output_option
 @click.option("--nbest", type=click.IntRange(1), metavar="N", help="N lines each: line number, score, text, by tabs.")
 @search_options
 @click.option("--prefix", metavar="TEXT", help="What every translation starts with.")
 @click.option("--jsonl", is_flag=True, help="JSON lines: source, text, score, tokens, truncated, unknown.")
 @click.option("--to", metavar="LANGUAGE", help="Of the languages that the model writes, where it has several.")
-@click.option(
-    "--attention",
-    type=FILE,
-    metavar="FILE",
-    callback=check_drawing,
-    help="Also draw the attention: .html, .png or .json.",
-)
+@attention_option
 @precision_option
 @click.option(
     "--shortlist",
@@ -60,13 +44,7 @@ _NAMED_LINES = 5  # line numbers that a message lists
     metavar="FILE|auto",
     help="Only likely target tokens (attnkit shortlist); auto: the model's own list.",
 )
-@click.option(
-    "--threads",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Threads.",
-    show_default="the cores that this process may use",
-)
+@threads_option
 @click.option(
     "--batch-tokens", type=click.IntRange(1), default=1024, metavar="N", help="Tokens at once.", show_default=True
 )

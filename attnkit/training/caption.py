@@ -17,6 +17,7 @@ from attnkit.models.transformer import LossOutput
 from attnkit.text.tokenizer import Tokenizer
 from attnkit.text.vocabulary import BOS, EOS
 from attnkit.training.caption_config import CaptionConfig
+from attnkit.training.held_out_task import HeldOutTask
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
 from attnkit.training.text_tokenizer import make_tokenizer
@@ -37,7 +38,7 @@ class _HeldOut:
     scenes: list[shapes.Scene] | None
 
 
-class CaptionTask:
+class CaptionTask(HeldOutTask[_HeldOut]):
     """Reads the data, learns or loads the tokenizer, and builds the model, its weights drawn from the seed."""
 
     def __init__(self, config: CaptionConfig, folder: Path, note: Note, *, resumed: bool = False) -> None:
@@ -93,25 +94,12 @@ class CaptionTask:
         """The label-smoothed loss of a batch, with what the decoder adds to it."""
         return self.model.loss(batch, self._config.training.label_smoothing)
 
-    def validate(self, check: Check, final: bool = False) -> dict[str, Figure]:
-        """validation_loss a token, and unless they are switched off bleu1 to bleu4, bleu (the last of them) and cider;
-        for the built-in scenes also exact and pointing."""
-        if self._validation is None:
-            return {}
-        beam = self._config.decoding.beam if final else self._config.decoding.validation_beam
-        loss, figures = self._measure(self._validation, beam, check)
-        return {"validation_loss": loss, **figures}
-
-    def test(self, check: Check) -> dict[str, Figure]:
-        """The same, their names starting with `test_`."""
-        if self._test is None:
-            return {}
-        loss, figures = self._measure(self._test, self._config.decoding.beam, check)
-        return {"test_loss": loss, **{f"test_{name}": value for name, value in figures.items()}}
-
-    def _measure(self, data: _HeldOut, beam: int, check: Check) -> tuple[float, dict[str, Figure]]:
-        loss = self._mean_loss(data, check)
-        return loss, self._figures(data, beam, check) if self._config.decoding.metrics else {}
+    def _measure(self, data: _HeldOut, check: Check, final: bool) -> tuple[float, dict[str, Figure]]:
+        """A caption's -log p a token, and unless they are switched off bleu1 to bleu4, bleu (the last of them) and
+        cider; for the built-in scenes also exact and pointing."""
+        decoding = self._config.decoding
+        beam = decoding.beam if final else decoding.validation_beam
+        return self._mean_loss(data, check), self._figures(data, beam, check) if decoding.metrics else {}
 
     def _mean_loss(self, data: _HeldOut, check: Check) -> float:
         """-log p a token of one caption of each image, without smoothing or dropout."""

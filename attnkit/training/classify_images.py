@@ -10,10 +10,11 @@ import msgspec
 import numpy as np
 
 import attnkit
-from attnkit import evaluation, ops
+from attnkit import ops
 from attnkit.models import build_model, save_model
 from attnkit.models.classification import ClassificationLoss, ImageBatch
 from attnkit.training.classify_images_config import ClassifyImagesConfig
+from attnkit.training.held_out_task import HeldOutTask, classification_figures
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
 from attnkit.vision.data import ImageData
@@ -23,7 +24,7 @@ from attnkit.vision.targets import Classes
 Note = Callable[[str], None]
 
 
-class ClassifyImagesTask:
+class ClassifyImagesTask(HeldOutTask[ImageData]):
     """Reads the data and builds the model, its weights drawn from the seed."""
 
     unit = "images"
@@ -67,21 +68,7 @@ class ClassifyImagesTask:
         """The label-smoothed loss of a batch."""
         return self.model.loss(batch, self._config.training.label_smoothing)
 
-    def validate(self, check: Check, final: bool = False) -> dict[str, Figure]:
-        """validation_loss an image, accuracy and macro_f1, both in percent."""
-        if self._validation is None:
-            return {}
-        loss, figures = self._measure(self._validation, check)
-        return {"validation_loss": loss, **figures}
-
-    def test(self, check: Check) -> dict[str, Figure]:
-        """test_loss, test_accuracy and test_macro_f1."""
-        if self._test is None:
-            return {}
-        loss, figures = self._measure(self._test, check)
-        return {"test_loss": loss, **{f"test_{name}": value for name, value in figures.items()}}
-
-    def _measure(self, data: ImageData, check: Check) -> tuple[float, dict[str, Figure]]:
+    def _measure(self, data: ImageData, check: Check, final: bool) -> tuple[float, dict[str, Figure]]:
         config = self._config
         labels = data.numbered(self._classes, "validation")
         nll, predicted = 0.0, np.empty(len(data), np.int32)
@@ -91,11 +78,7 @@ class ClassifyImagesTask:
             logits = self.model(batch.images).numpy()
             nll += float(ops.cross_entropy(logits, labels[batch.indices], reduction="none").sum(dtype=np.float64))
             predicted[batch.indices] = logits.argmax(axis=1)
-        figures: dict[str, Figure] = {
-            "accuracy": evaluation.accuracy(predicted, labels),
-            "macro_f1": evaluation.macro_f1(predicted, labels),
-        }
-        return nll / len(data), figures
+        return nll / len(data), classification_figures(predicted, labels)
 
     def save(self, folder: Path) -> None:
         """config.json with the classes and how images are prepared, and model.safetensors."""

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import attnkit
-from attnkit import evaluation, ops
+from attnkit import ops
 from attnkit.models import build_model, save_model
 from attnkit.models.document_classifier import DocumentClassifier
 from attnkit.models.transformer import LossOutput
@@ -16,6 +16,7 @@ from attnkit.text.document_batching import DocumentBatch, DocumentIterator
 from attnkit.text.documents import DocumentReader, EncodedDocuments
 from attnkit.text.labelled import LabelledTexts
 from attnkit.training.classify_text_config import ClassifyTextConfig
+from attnkit.training.held_out_task import HeldOutTask, classification_figures
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
 from attnkit.training.text_tokenizer import make_tokenizer
@@ -23,7 +24,7 @@ from attnkit.training.text_tokenizer import make_tokenizer
 Note = Callable[[str], None]
 
 
-class ClassifyTextTask:
+class ClassifyTextTask(HeldOutTask[EncodedDocuments]):
     """Reads the data, learns or loads the tokenizer, and builds the model, its weights drawn from the seed."""
 
     unit = "documents"
@@ -85,33 +86,15 @@ class ClassifyTextTask:
         """The label-smoothed loss of a batch."""
         return self.model.loss(batch, self._config.training.label_smoothing)
 
-    def validate(self, check: Check, final: bool = False) -> dict[str, Figure]:
-        """validation_loss a document, accuracy and macro_f1, both in percent."""
-        if self._validation is None:
-            return {}
-        loss, figures = self._measure(self._validation, check)
-        return {"validation_loss": loss, **figures}
-
-    def test(self, check: Check) -> dict[str, Figure]:
-        """test_loss, test_accuracy and test_macro_f1."""
-        if self._test is None:
-            return {}
-        loss, figures = self._measure(self._test, check)
-        return {"test_loss": loss, **{f"test_{name}": value for name, value in figures.items()}}
-
-    def _measure(self, documents: EncodedDocuments, check: Check) -> tuple[float, dict[str, Figure]]:
+    def _measure(self, data: EncodedDocuments, check: Check, final: bool) -> tuple[float, dict[str, Figure]]:
         nll = 0.0
-        predicted = np.empty(len(documents), np.int32)
-        for batch in DocumentIterator(documents, self._config.training.batch_tokens, shuffle=False):
+        predicted = np.empty(len(data), np.int32)
+        for batch in DocumentIterator(data, self._config.training.batch_tokens, shuffle=False):
             check()
             logits = self.model(batch).numpy()
             nll += float(ops.cross_entropy(logits, batch.labels, reduction="none").sum(dtype=np.float64))
             predicted[batch.indices] = logits.argmax(axis=1)
-        figures: dict[str, Figure] = {
-            "accuracy": evaluation.accuracy(predicted, documents.labels),
-            "macro_f1": evaluation.macro_f1(predicted, documents.labels),
-        }
-        return nll / len(documents), figures
+        return nll / len(data), classification_figures(predicted, data.labels)
 
     def save(self, folder: Path) -> None:
         """config.json with the labels, model.safetensors and the tokenizer's file."""

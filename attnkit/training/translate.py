@@ -12,6 +12,7 @@ from attnkit.text.batching import Batch, BatchIterator
 from attnkit.text.languages import languages_of
 from attnkit.text.tokenizer import TokenizerPair
 from attnkit.text.vocabulary import BOS, EOS
+from attnkit.training.held_out_task import HeldOutTask
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
 from attnkit.training.translate_config import TranslateConfig
@@ -20,7 +21,7 @@ from attnkit.training.validation import HeldOut, mean_loss, translation_figures
 Note = Callable[[str], None]
 
 
-class TranslateTask:
+class TranslateTask(HeldOutTask[HeldOut]):
     """Reads the data, learns or loads the tokenizers, and builds the model, its weights drawn from the seed."""
 
     def __init__(self, config: TranslateConfig, folder: Path, note: Note, *, resumed: bool = False) -> None:
@@ -74,28 +75,15 @@ class TranslateTask:
         """The label-smoothed loss of a batch."""
         return self.model.loss(batch, self._config.training.label_smoothing)
 
-    def validate(self, check: Check, final: bool = False) -> dict[str, Figure]:
-        """validation_loss, and bleu and chrf unless they are switched off."""
-        if self._validation is None:
-            return {}
-        beam = self._config.decoding.beam if final else self._config.decoding.validation_beam
-        loss, figures = self._measure(self._validation, beam, check)
-        return {"validation_loss": loss, **figures}
-
-    def test(self, check: Check) -> dict[str, Figure]:
-        """test_loss, test_bleu and test_chrf."""
-        if self._test is None:
-            return {}
-        loss, figures = self._measure(self._test, self._config.decoding.beam, check)
-        return {"test_loss": loss, **{f"test_{name}": value for name, value in figures.items()}}
-
-    def _measure(self, pairs: HeldOut, beam: int, check: Check) -> tuple[float, Mapping[str, Figure]]:
+    def _measure(self, data: HeldOut, check: Check, final: bool) -> tuple[float, Mapping[str, Figure]]:
+        """BLEU and chrF, unless they are switched off."""
         config = self._config
-        loss = mean_loss(self.model, pairs, config.training.batch_tokens, check)
+        loss = mean_loss(self.model, data, config.training.batch_tokens, check)
         if not config.decoding.bleu:
             return loss, {}
+        beam = config.decoding.beam if final else config.decoding.validation_beam
         precision = config.training.precision
-        figures = translation_figures(self.model, pairs, self._tokenizers, config.decoding, precision, beam, check)
+        figures = translation_figures(self.model, data, self._tokenizers, config.decoding, precision, beam, check)
         if not self._signature_shown:
             self._note(f"BLEU as {figures['bleu_signature']}")
             self._signature_shown = True

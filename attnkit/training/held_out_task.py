@@ -1,0 +1,45 @@
+"""Validation and test of the tasks that measure both alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Generic, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from attnkit import evaluation
+from attnkit.training.metrics import Figure
+from attnkit.training.task import Check
+
+Data = TypeVar("Data")
+
+
+class HeldOutTask(Generic[Data]):
+    """A task that has one way to measure its model on data, `_measure`, for the validation data and for the test's."""
+
+    _validation: Data | None
+    _test: Data | None
+
+    def _measure(self, data: Data, check: Check, final: bool) -> tuple[float, Mapping[str, Figure]]:
+        """-log p of a label, and the other figures by name. final: after training, when time matters less."""
+        raise NotImplementedError
+
+    def validate(self, check: Check, final: bool = False) -> dict[str, Figure]:
+        """validation_loss and the figures of the task."""
+        if self._validation is None:
+            return {}
+        loss, figures = self._measure(self._validation, check, final)
+        return {"validation_loss": loss, **figures}
+
+    def test(self, check: Check) -> dict[str, Figure]:
+        """test_loss and the figures of the task, their names starting with `test_`."""
+        if self._test is None:
+            return {}
+        loss, figures = self._measure(self._test, check, final=True)
+        return {"test_loss": loss, **{f"test_{name}": value for name, value in figures.items()}}
+
+
+def classification_figures(predicted: npt.NDArray[np.int32], labels: npt.NDArray[np.int32]) -> dict[str, Figure]:
+    """accuracy and macro_f1, both in percent."""
+    return {"accuracy": evaluation.accuracy(predicted, labels), "macro_f1": evaluation.macro_f1(predicted, labels)}

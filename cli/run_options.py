@@ -1,0 +1,44 @@
+"""Options that are the same for every command that runs a model."""
+
+from __future__ import annotations
+
+import click
+
+from .outputs import check_drawing
+
+FILE = click.Path(allow_dash=True)  # shells complete it
+
+output_option = click.option(
+    "-o",
+    "--output",
+    type=FILE,
+    default="-",
+    metavar="FILE",
+    help="Written whole or not at all.",
+    show_default="standard output",
+)
+
+attention_option = click.option(
+    "--attention",
+    type=FILE,
+    metavar="FILE",
+    callback=check_drawing,
+    help="Also draw the attention: .html, .png or .json.",
+)
+
+# As attnkit.load takes them; to ask it would import the core before --help is shown.
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(["fp32", "bf16", "int8"]),
+    default="fp32",
+    help="Of the arithmetic; int8 is the fastest.",
+    show_default=True,
+)
+
+threads_option = click.option(
+    "--threads",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Threads.",
+    show_default="the cores that this process may use",
+)
