@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import struct
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from attnkit.models import (
     save_model,
     save_weights,
 )
+from attnkit.models.files import map_weights
 
 CONFIG = TransformerConfig(d_model=16, ffn=24, heads=2, encoder_layers=1, decoder_layers=1, tie_embeddings="decoder")
 
@@ -171,6 +173,23 @@ def test_half_precision_weights_become_float32(directory: Path) -> None:
     loaded = load_model(directory).state_dict()
     for name, array in state.items():
         np.testing.assert_array_equal(loaded[name], array.astype(np.float16).astype(np.float32))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/status")
+def test_the_memory_of_mapped_weights_can_be_given_back(tmp_path: Path) -> None:
+    def megabytes() -> int:
+        status = Path("/proc/self/status").read_text()
+        return int(re.search(r"RssFile:\s+(\d+)", status)[1]) // 1024  # type: ignore[index]
+
+    array = np.random.Generator(np.random.Philox(1)).random((64, 1 << 18), np.float32)
+    save_weights({"weight": array}, tmp_path / "model.safetensors")
+    before, weights = megabytes(), map_weights(tmp_path / "model.safetensors")
+    assert megabytes() - before < 8
+    np.testing.assert_array_equal(weights["weight"], array)
+    assert megabytes() - before >= 56
+    weights.drop_pages()
+    assert megabytes() - before < 8
+    np.testing.assert_array_equal(weights["weight"][::17], array[::17])  # and is read again when it is wanted
 
 
 # --- weights and configuration that do not fit each other

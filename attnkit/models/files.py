@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import mmap
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -59,7 +60,23 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
         raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
 
 
-def map_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+class MappedWeights(dict[str, np.ndarray]):
+    """Arrays that lie in a file, mapped privately."""
+
+    def __init__(self, arrays: Mapping[str, np.ndarray], mapping: mmap.mmap) -> None:
+        super().__init__(arrays)
+        self._mapping = mapping
+
+    def drop_pages(self) -> None:
+        """Gives back the memory of what has been read of the file; what is looked at again is read again.
+
+        Only for arrays that nobody has written to: that would be lost.
+        """
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def map_weights(path: str | os.PathLike[str]) -> MappedWeights:
     """`load_weights` without reading the file yet: float32 arrays lie in it, mapped privately, as long as they live.
 
     Pages come in when they are looked at, and the system can drop them again. Raises what `load_weights` does.
@@ -71,14 +88,17 @@ def map_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     try:
         with safe_open(path, framework="numpy") as file:  # checks the header against the size of the file
             names = list(file.keys())
-            mapped = np.memmap(path, np.uint8, mode="c")
+            with open(path, "rb") as opened:
+                mapping = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)
+            mapped = np.frombuffer(mapping, np.uint8)
             begin = 8 + int.from_bytes(mapped[:8].tobytes(), "little")
             header = json.loads(mapped[8:begin].tobytes())
             entries = {name: header[name] for name in names}
-            return {
+            arrays = {
                 name: _array_in(mapped[begin:], entry) if entry["dtype"] == "F32" else file.get_tensor(name)
                 for name, entry in entries.items()
             }
+            return MappedWeights(arrays, mapping)
     except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
 
@@ -142,7 +162,7 @@ def load_model(path: str | os.PathLike[str], precision: Precision | None = None)
         raise ValueError(f"{directory / WEIGHTS_FILE}: does not fit {CONFIG_FILE}: {error}") from error
     model.eval()
     if precision is not None:
-        model.pack(precision)
+        model.pack(precision, weights.drop_pages)  # the file and the packed weights never fill memory together
     return model
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -127,11 +127,16 @@ class Module:
         """The weights [N, K] that this module itself multiplies by, for packing them ahead."""
         yield from ()
 
-    def pack(self, precision: str) -> None:
-        """Packs the weights of this module and all below it for products in this precision, before they are needed."""
+    def pack(self, precision: str, packed: Callable[[], None] | None = None) -> None:
+        """Packs the weights of this module and all below it for products in this precision, before they are needed.
+
+        packed: called after each.
+        """
         for module in self.modules():
             for weight in module.matrices():
                 _core.pack(weight, precision)
+                if packed is not None:
+                    packed()
 
     def train(self, mode: bool = True) -> Module:
         """Switches dropout on (or off) in this module and all below it."""
