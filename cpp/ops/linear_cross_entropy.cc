@@ -13,9 +13,11 @@ namespace {
 // The logits of a block: large enough to feed the matmul, small enough for the last cache.
 constexpr int64_t kBlockBytes = int64_t{8} << 20;
 
-int64_t BlockRows(int64_t vocabulary) {
-  const int64_t rows = kBlockBytes / std::max<int64_t>(1, vocabulary * static_cast<int64_t>(sizeof(float)));
-  return std::clamp<int64_t>(rows / 32 * 32, 32, 1024);
+// Each block passes over the weight and its gradient, V x D, some four times, and over its own logits five times: with
+// fewer rows than D the former cost more than logits that leave the cache.
+int64_t BlockRows(int64_t vocabulary, int64_t width) {
+  const int64_t in_cache = kBlockBytes / std::max<int64_t>(1, vocabulary * static_cast<int64_t>(sizeof(float)));
+  return std::clamp<int64_t>(std::max(in_cache, width) / 32 * 32, 32, 1024);
 }
 
 int64_t CountLabels(const Indices& labels, int32_t ignore_index) {
@@ -65,7 +67,7 @@ LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& 
                                             const Indices& labels, const CrossEntropyOptions& options) {
   CheckShapes(hidden, weight, bias, labels);
   const int64_t tokens = hidden.dim(0), width = hidden.dim(1), vocabulary = weight.dim(0);
-  const int64_t block = BlockRows(vocabulary);
+  const int64_t block = BlockRows(vocabulary, width);
   const bool record = NeedsGrad({hidden, weight, bias});
   const kernels::Precision precision = WeightPrecision(record);
 
