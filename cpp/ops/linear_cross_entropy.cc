@@ -10,14 +10,17 @@
 namespace attnkit::ops {
 namespace {
 
-// The logits of a block: large enough to feed the matmul, small enough for the last cache.
-constexpr int64_t kBlockBytes = int64_t{8} << 20;
+// The logits of a block should stay in the last cache, and are never more memory than kMostBytes.
+constexpr int64_t kCachedBytes = int64_t{8} << 20, kMostBytes = int64_t{64} << 20;
 
 // Each block passes over the weight and its gradient, V x D, some four times, and over its own logits five times: with
-// fewer rows than D the former cost more than logits that leave the cache.
-int64_t BlockRows(int64_t vocabulary, int64_t width) {
-  const int64_t in_cache = kBlockBytes / std::max<int64_t>(1, vocabulary * static_cast<int64_t>(sizeof(float)));
-  return std::clamp<int64_t>(std::max(in_cache, width) / 32 * 32, 32, 1024);
+// fewer rows than D the former cost more than logits that leave the cache. Products in float32 take so long that both
+// hardly matter, and are the better the more rows they have.
+int64_t BlockRows(int64_t vocabulary, int64_t width, kernels::Precision precision) {
+  const int64_t row_bytes = std::max<int64_t>(1, vocabulary * static_cast<int64_t>(sizeof(float)));
+  const int64_t fewest = precision == kernels::Precision::kFloat32 ? std::max<int64_t>(width, 512) : width;
+  const int64_t rows = std::max(kCachedBytes / row_bytes, std::min(fewest, kMostBytes / row_bytes));
+  return std::clamp<int64_t>(rows / 32 * 32, 32, 1024);
 }
 
 int64_t CountLabels(const Indices& labels, int32_t ignore_index) {
@@ -67,9 +70,9 @@ LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& 
                                             const Indices& labels, const CrossEntropyOptions& options) {
   CheckShapes(hidden, weight, bias, labels);
   const int64_t tokens = hidden.dim(0), width = hidden.dim(1), vocabulary = weight.dim(0);
-  const int64_t block = BlockRows(vocabulary, width);
   const bool record = NeedsGrad({hidden, weight, bias});
   const kernels::Precision precision = WeightPrecision(record);
+  const int64_t block = BlockRows(vocabulary, width, precision);
 
   LinearCrossEntropyResult result;
   result.tokens = CountLabels(labels, options.ignore_index);
