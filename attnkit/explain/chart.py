@@ -45,12 +45,16 @@ class CurvePanel:
 
 @dataclass(frozen=True)
 class BarPanel:
-    """Horizontal bars, one a row, each with its figure."""
+    """Horizontal bars, one a row, each with its figure.
+
+    full: the figure of a bar of full length, the largest by default; panels that are to be compared share it.
+    """
 
     title: str
     rows: Sequence[tuple[str, float]]
     digits: int = 1
     colour: Colour = BLUE
+    full: float | None = None
 
 
 def draw_chart(path: str | os.PathLike[str], panels: Sequence[CurvePanel | BarPanel]) -> None:
@@ -145,10 +149,10 @@ def _draw_legend(canvas: Canvas, right: float, curves: list[Curve]) -> None:
 
 def _draw_bars(canvas: Canvas, left: float, panel: BarPanel) -> None:
     start, room = left + _BAR_LABEL, _PANEL_WIDTH - _BAR_LABEL - 60
-    top = max((value for _, value in panel.rows), default=0.0) or 1.0
+    top = panel.full or max((value for _, value in panel.rows), default=0.0) or 1.0
     for index, (name, value) in enumerate(panel.rows):
         y = _TOP + (index + 0.5) * _BAR_ROW
         canvas.text(start - 8, y, shorten(name, 12, _BAR_LABEL + 40), 12, TEXT, anchor="rm")
-        length = max(room * max(value, 0.0) / top, 1.0)
+        length = max(room * min(max(value, 0.0) / top, 1.0), 1.0)
         canvas.rectangle(start, y - 8, length, 16, panel.colour, 2)
         canvas.text(start + length + 6, y, f"{value:,.{panel.digits}f}", 11, QUIET)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from attnkit import evaluation
 from attnkit.explain.chart import BLUE, GREEN, GREY, BarPanel, draw_chart
+from attnkit.explain.colours import Colour
 from attnkit.explore.laboratory import Laboratory, held_out
 from attnkit.text.alignment import AlignedPair, alignment_error_rate
 
@@ -46,15 +47,18 @@ def run(laboratory: Laboratory) -> list[Path]:
         }
     path = laboratory.folder / "alignment.png"
 
-    def rows(figure: str) -> list[tuple[str, float]]:
-        return [(name, 100.0 * figures[figure]) for name, figures in numbers.items()]
+    worst = 100.0 * max(max(figures.values()) for figures in numbers.values())
+
+    def panel(title: str, figure: str, colour: Colour) -> BarPanel:
+        rows = [(name, 100.0 * figures[figure]) for name, figures in numbers.items()]
+        return BarPanel(title, rows, colour=colour, full=worst)
 
     draw_chart(
         path,
         [
-            BarPanel("Alignment error rate, English to Italian (%)", rows("english_to_italian"), colour=BLUE),
-            BarPanel("Italian to English (%)", rows("italian_to_english"), colour=GREY),
-            BarPanel("Both directions (%)", rows("both"), colour=GREEN),
+            panel("Alignment error rate, English to Italian (%)", "english_to_italian", BLUE),
+            panel("Italian to English (%)", "italian_to_english", GREY),
+            panel("Both directions (%)", "both", GREEN),
         ],
     )
     return [path, laboratory.save({"variants": numbers, "one_true_link_a_target_word": one_link_error(pairs)})]
