@@ -97,9 +97,8 @@ class CaptionTask(HeldOutTask[_HeldOut]):
     def _measure(self, data: _HeldOut, check: Check, final: bool) -> tuple[float, dict[str, Figure]]:
         """A caption's -log p a token, and unless they are switched off bleu1 to bleu4, bleu (the last of them) and
         cider; for the built-in scenes also exact and pointing."""
-        decoding = self._config.decoding
-        beam = decoding.beam if final else decoding.validation_beam
-        return self._mean_loss(data, check), self._figures(data, beam, check) if decoding.metrics else {}
+        loss = self._mean_loss(data, check)
+        return loss, self._figures(data, check, final) if self._config.decoding.metrics else {}
 
     def _mean_loss(self, data: _HeldOut, check: Check) -> float:
         """-log p a token of one caption of each image, without smoothing or dropout."""
@@ -112,7 +111,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
             tokens += output.tokens
         return nll / tokens
 
-    def _figures(self, data: _HeldOut, beam: int, check: Check) -> dict[str, Figure]:
+    def _figures(self, data: _HeldOut, check: Check, final: bool) -> dict[str, Figure]:
         from attnkit.captioner import Captioner
 
         config = self._config.decoding
@@ -127,11 +126,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
             pictures,
             attention=pointing,
             batch_images=config.batch_images,
-            beam=beam,
-            length_penalty=config.length_penalty,
-            normalization=config.normalization,
-            min_length=config.min_length,
-            no_repeat_ngram=config.no_repeat_ngram,
+            **config.search(final),
         ):
             check()
             results.append(result)

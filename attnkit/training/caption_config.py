@@ -3,45 +3,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
 import msgspec
-from msgspec import Meta
 
-from attnkit.decoding.options import Normalization
 from attnkit.models.captioner_config import CaptionerConfig
 from attnkit.text.config import TokenizerConfig
 from attnkit.training.classify_images_config import check_encoder
-from attnkit.training.config import NotNegative, Positive
+from attnkit.training.config import Positive, SearchConfig
 from attnkit.training.image_training_config import ImageTrainingConfig, PretrainedConfig, check_validated
 from attnkit.vision.augmentation import AugmentationConfig
 from attnkit.vision.config import ImageDataConfig
 from attnkit.vision.preprocessing import Preprocessing
 
 
-class CaptionDecodingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class CaptionDecodingConfig(SearchConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[decoding]: how validation and test images are captioned."""
 
     metrics: bool = True
     """Caption at every validation and measure BLEU and CIDEr; false validates by loss alone, which takes less time."""
-
-    validation_beam: Positive = 1
-    """Hypotheses followed for an image at the validations; 1 is greedy search."""
-
-    beam: Positive = 5
-    """The same for the test data, and for the validation data once training has ended."""
-
-    length_penalty: Annotated[float, Meta(ge=0.0)] = 1.0
-    """See `attnkit.DecodingOptions`: larger favours longer captions."""
-
-    normalization: Normalization = "average"
-    """What the length penalty means: "average" (the log-probability over length ** penalty) or "gnmt"."""
-
-    min_length: NotNegative = 1
-    """Captions have at least this many tokens."""
-
-    no_repeat_ngram: NotNegative = 0
-    """No n-gram of this size occurs twice in a caption; 0 for no rule."""
 
     batch_images: Positive = 64
     """Images that are captioned at once."""

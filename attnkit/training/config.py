@@ -7,13 +7,16 @@ strict: an unknown key, a wrong type or an impossible value is an error that nam
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from attnkit.decoding.options import Normalization
 from attnkit.evaluation import Tokenization
+
+if TYPE_CHECKING:
+    from attnkit.translator import SearchArguments
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
@@ -111,29 +114,43 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError(f"min_learning_rate: expected at most learning_rate, got {self.min_learning_rate}")
 
 
-class DecodingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[decoding]: how validation and test sentences are translated, and how BLEU is counted."""
-
-    bleu: bool = True
-    """Translate at every validation and measure BLEU; false validates by loss alone, which takes less time."""
+class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[decoding] of every task that writes text: the search for the outputs that are measured."""
 
     validation_beam: Positive = 1
-    """Hypotheses followed for a sentence at the validations; 1 is greedy search."""
+    """Hypotheses followed for an output at the validations; 1 is greedy search."""
 
     beam: Positive = 5
     """The same for the test data, and for the validation data once training has ended."""
 
     length_penalty: Annotated[float, Meta(ge=0.0)] = 1.0
-    """See `attnkit.DecodingOptions`: larger favours longer translations."""
+    """See `attnkit.DecodingOptions`: larger favours longer outputs."""
 
     normalization: Normalization = "average"
     """What the length penalty means: "average" (the log-probability over length ** penalty) or "gnmt"."""
 
     min_length: NotNegative = 1
-    """Translations have at least this many tokens."""
+    """Outputs have at least this many tokens."""
 
     no_repeat_ngram: NotNegative = 0
-    """No n-gram of this size occurs twice in a translation; 0 for no rule."""
+    """No n-gram of this size occurs twice in an output; 0 for no rule."""
+
+    def search(self, final: bool) -> SearchArguments:
+        """What `translate_stream` and its like take. final: after training, when a wider beam has time."""
+        return {
+            "beam": self.beam if final else self.validation_beam,
+            "length_penalty": self.length_penalty,
+            "normalization": self.normalization,
+            "min_length": self.min_length,
+            "no_repeat_ngram": self.no_repeat_ngram,
+        }
+
+
+class DecodingConfig(SearchConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[decoding]: how validation and test sentences are translated, and how BLEU is counted."""
+
+    bleu: bool = True
+    """Translate at every validation and measure BLEU; false validates by loss alone, which takes less time."""
 
     batch_tokens: Positive = 1024
     """About how many source tokens are translated at once."""

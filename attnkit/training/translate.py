@@ -81,9 +81,8 @@ class TranslateTask(HeldOutTask[HeldOut]):
         loss = mean_loss(self.model, data, config.training.batch_tokens, check)
         if not config.decoding.bleu:
             return loss, {}
-        beam = config.decoding.beam if final else config.decoding.validation_beam
         precision = config.training.precision
-        figures = translation_figures(self.model, data, self._tokenizers, config.decoding, precision, beam, check)
+        figures = translation_figures(self.model, data, self._tokenizers, config.decoding, precision, final, check)
         if not self._signature_shown:
             self._note(f"BLEU as {figures['bleu_signature']}")
             self._signature_shown = True

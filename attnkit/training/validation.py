@@ -53,7 +53,7 @@ def translation_figures(
     tokenizers: TokenizerPair,
     config: DecodingConfig,
     precision: Literal["fp32", "bf16"],
-    beam: int,
+    final: bool,
     check: Check,
 ) -> Mapping[str, Figure]:
     """bleu, chrf and bleu_signature of the model's translations."""
@@ -63,11 +63,7 @@ def translation_figures(
         pairs.text.sources,
         window=_WINDOW,
         batch_tokens=config.batch_tokens,
-        beam=beam,
-        length_penalty=config.length_penalty,
-        normalization=config.normalization,
-        min_length=config.min_length,
-        no_repeat_ngram=config.no_repeat_ngram,
+        **config.search(final),
     ):
         check()
         texts.append(result.text)
