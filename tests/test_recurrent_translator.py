@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +23,6 @@ from attnkit.models.recurrent_encoder import reversed_tokens
 from attnkit.models.reinforce import Reinforce, sums_to_the_end
 from attnkit.text import Batch
 from attnkit.text.vocabulary import BOS, EOS
-from attnkit.training import read_config, train
 
 V = 19
 SMALL: dict[str, Any] = dict(embedding_size=6, hidden_size=8, dropout=0.0, max_length=64)
@@ -544,98 +540,3 @@ def test_its_parts_are_layers_of_the_library() -> None:
     model = small_model(share_weights=True, score="dot", **LUONG, **ONE_WAY)
     assert isinstance(model.decoder.attention, nn.Attention)
     assert model.decoder.rnn is model.encoder.layers
-
-
-# --- the trainer and the commands
-
-
-EN_IT = """
-task = "translate"
-[data]
-builtin = "en-it"
-builtin_train = 120
-builtin_held_out = 12
-[tokenizer]
-kind = "word"
-[model]
-type = "recurrent"
-embedding_size = 8
-hidden_size = 12
-encoder_size = 6
-dropout = 0.1
-[training]
-max_steps = 8
-batch_tokens = 160
-learning_rate = 0.01
-warmup_steps = 4
-log_every = 2
-final = "last"
-[decoding]
-tokenize = "none"
-beam = 2
-"""
-
-
-def attnkit_run(*arguments: str | Path, text: str = "") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "attnkit.cli.main", *map(str, arguments)]
-    return subprocess.run(command, input=text, capture_output=True, text=True, timeout=120)
-
-
-def test_train_and_draw_by_the_commands(tmp_path: Path) -> None:
-    config, run, page = tmp_path / "run.toml", tmp_path / "run", tmp_path / "attention.html"
-    config.write_text(EN_IT)
-    overrides = [f"--set=model.{key}" for key in ("score=general", "attend=after", "normaliser=local-p", "window=3")]
-    done = attnkit_run("train", config, "--out", run, *overrides)
-    assert done.returncode == 0, done.stderr
-    done = attnkit_run(
-        "translate", run, "--attention", page, "--beam", "2", text="the cat sleeps\n\nthe dog sees you\n"
-    )
-    assert done.returncode == 0, done.stderr
-    assert len(done.stdout.splitlines()) == 3 and "<html" in page.read_text("utf-8")
-
-
-def test_attention_that_a_model_has_not_cannot_be_drawn(tmp_path: Path) -> None:
-    config, run = tmp_path / "run.toml", tmp_path / "run"
-    config.write_text(EN_IT)
-    done = attnkit_run("train", config, "--out", run, "--set=model.score=none", "--set=training.max_steps=2")
-    assert done.returncode == 0, done.stderr
-    assert attnkit_run("translate", run, text="the cat sleeps\n").returncode == 0
-    done = attnkit_run("translate", run, "--attention", tmp_path / "a.html", text="the cat sleeps\n")
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert 'expected a model with attention, got one trained with score = "none"' in done.stderr.splitlines()[-1]
-
-
-def test_a_combination_that_makes_no_sense_is_one_line(tmp_path: Path) -> None:
-    config = tmp_path / "run.toml"
-    config.write_text(EN_IT)
-    done = attnkit_run("train", config, "--set=model.score=location", "--set=model.normaliser=local-m")
-    assert done.returncode == 2 and len(done.stderr.strip().splitlines()) == 1
-    assert 'model.normaliser: expected "softmax" with score = "location", got "local-m"' in done.stderr
-
-
-@pytest.mark.parametrize(
-    "overrides",
-    [
-        ("model.normaliser=hard",),
-        ("model.encoder_pretraining=autoencoder", "model.pretraining_batches=5", "model.freeze_encoder=true"),
-    ],
-    ids=["hard", "pretraining"],
-)
-def test_a_run_goes_on_to_the_same_bytes(overrides: tuple[str, ...], tmp_path: Path) -> None:
-    """The baseline of REINFORCE and the count of pretraining batches are in the checkpoint."""
-    config = tmp_path / "run.toml"
-    config.write_text(EN_IT)
-    train(read_config(config, overrides), tmp_path / "whole", progress="none")
-    train(read_config(config, [*overrides, "training.max_steps=3"]), tmp_path / "parts", progress="none")
-    attnkit.manual_seed(31)
-    train(read_config(config, overrides), tmp_path / "parts", resume=True, progress="none")
-    weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "parts")]
-    assert weights[0] == weights[1]
-
-
-def test_every_key_is_explained() -> None:
-    """docs/attention.md names each key of the configuration with its default."""
-    text = (Path(__file__).parent.parent / "docs" / "attention.md").read_text("utf-8")
-    for field in msgspec.structs.fields(RecurrentConfig):
-        default = "—" if field.default is None else json.dumps(field.default)
-        assert f"| `{field.name}` | {default if default == '—' else f'`{default}`'} |" in text
