@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import html
 import os
-import re
 from collections.abc import Sequence
 
 from ..files import atomic_write
 from .document_map import DocumentMap, readable
-from .html_page import asset, content_hash
 from .pieces import labels
+from .standalone import standalone_page
 
 # Shades that the style sheet has a class for: the page's policy allows no style of an element's own.
 _STEPS = 20
@@ -32,15 +31,7 @@ def write_documents_html(
 
 def _page(documents: Sequence[DocumentMap], title: str) -> str:
     steps = "".join(f".s{step} {{ --share: {step / _STEPS:g}; }}\n" for step in range(_STEPS + 1))
-    style = asset("document.css") + steps
-    parts = {
-        "title": html.escape(labels([title])[0]),
-        "policy": f"default-src 'none'; style-src '{content_hash(style)}'; base-uri 'none'",
-        "style": style,
-        "documents": "\n".join(map(_article, documents)),
-    }
-    # In one pass, so that a token that reads like a placeholder stays a token.
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], asset("document.html"))
+    return standalone_page("document", title, style=steps, documents="\n".join(map(_article, documents)))
 
 
 def _article(document: DocumentMap) -> str:

@@ -5,21 +5,16 @@ The page itself lies beside this file (page.html, page.css, page.js); here the d
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import html
-import json
 import os
-import re
 import unicodedata
 from collections.abc import Sequence
-from importlib import resources
 
 import numpy as np
 
 from ..files import atomic_write
 from .attention_map import AttentionMap
 from .pieces import SPECIAL, WORD_START, labels
+from .standalone import standalone_page
 
 # The page carries each weight as a whole number of these units, which keeps the thousands of zeros one byte long.
 UNITS = 10_000
@@ -36,19 +31,8 @@ def write_html(path: str | os.PathLike[str], maps: Sequence[AttentionMap], *, ti
 
 
 def _page(maps: Sequence[AttentionMap], title: str) -> str:
-    style, script = asset("page.css"), asset("page.js")
     data = {"units": UNITS, "maps": [_plain(attention) for attention in maps]}
-    parts = {
-        "title": html.escape(labels([title])[0]),
-        # Only this very script and this style may run: a second guard should a token ever slip through the escapes.
-        "policy": f"default-src 'none'; script-src '{content_hash(script)}'; style-src '{content_hash(style)}'; "
-        "base-uri 'none'",
-        "style": style,
-        "script": script,
-        "data": json_in_html(data),
-    }
-    # In one pass, so that a token that reads like a placeholder stays a token.
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], asset("page.html"))
+    return standalone_page("page", title, data=data)
 
 
 def _plain(attention: AttentionMap) -> dict[str, object]:
@@ -73,21 +57,7 @@ def _sentence(tokens: Sequence[str]) -> str:
     return labels([text])[0] if text else ""
 
 
-def json_in_html(data: object) -> str:
-    """JSON that stands safely in a <script>: no character of it can end the element or open a comment."""
-    text = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return text.replace("&", "\\u0026").replace("<", "\\u003c").replace(">", "\\u003e")
-
-
 def _direction(tokens: Sequence[str]) -> str:
     """ "rtl" or "ltr", whichever most of the letters with a direction have."""
     kinds = [unicodedata.bidirectional(character) for token in tokens for character in token]
     return "rtl" if kinds.count("R") + kinds.count("AL") > kinds.count("L") else "ltr"
-
-
-def content_hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def asset(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")

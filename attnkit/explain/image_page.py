@@ -7,19 +7,18 @@ everything escaped.
 from __future__ import annotations
 
 import base64
-import html
 import io
 import os
-import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ..files import atomic_write
-from .html_page import UNITS, asset, content_hash, json_in_html
+from .html_page import UNITS
 from .image_map import ImageMap
 from .pieces import labels
+from .standalone import standalone_page
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,20 +34,8 @@ def write_images_html(
 
 
 def _page(images: Sequence[ImageMap], title: str) -> str:
-    style, script = asset("image_page.css"), asset("image_page.js")
-    policy = (
-        f"default-src 'none'; img-src data:; script-src '{content_hash(script)}'; "
-        f"style-src '{content_hash(style)}'; base-uri 'none'"
-    )
-    parts = {
-        "title": html.escape(labels([title])[0]),
-        "policy": policy,
-        "style": style,
-        "script": script,
-        "data": json_in_html({"units": UNITS, "images": [_plain(image) for image in images]}),
-    }
-    # In one pass, so that a token that reads like a placeholder stays a token.
-    return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], asset("image_page.html"))
+    data = {"units": UNITS, "images": [_plain(image) for image in images]}
+    return standalone_page("image_page", title, data=data, images=True)
 
 
 def _plain(image: ImageMap) -> dict[str, object]:
