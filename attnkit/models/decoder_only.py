@@ -12,6 +12,7 @@ from attnkit._core import Tensor
 from attnkit._tensor import no_grad, tensor
 from attnkit.decoding.protocol import Projection, StepOutput
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
+from attnkit.models.text_stack import make_text_stack
 from attnkit.models.transformer import LossOutput
 from attnkit.text.vocabulary import BOS, EOS
 
@@ -29,23 +30,7 @@ class DecoderOnly(nn.Module):
         super().__init__()
         self.config = config
         self.vocabulary_size = vocab_size
-        positions: nn.SinusoidalPositions | nn.LearnedPositions
-        if config.positions == "sinusoidal":
-            positions = nn.SinusoidalPositions(config.d_model)
-        else:
-            positions = nn.LearnedPositions(config.d_model, config.max_length)
-        self.embedding = nn.Embedding(vocab_size, config.d_model, config.d_model**0.5, positions, config.dropout)
-        self.layers = nn.TransformerEncoder(
-            config.layers,
-            config.d_model,
-            config.heads,
-            config.ffn,
-            dropout=config.dropout,
-            norm=config.norm,
-            activation=config.activation,
-            attention_dropout=config.attention_dropout,
-            activation_dropout=config.activation_dropout,
-        )
+        self.embedding, self.layers = make_text_stack(config, vocab_size)
         self.generator = None if config.tie_embeddings else nn.Linear(config.d_model, vocab_size)
 
     @property

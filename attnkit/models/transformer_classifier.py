@@ -9,6 +9,7 @@ import numpy as np
 from attnkit import nn, ops
 from attnkit._core import Tensor
 from attnkit.models.document_classifier import DocumentClassifier, DocumentWeights
+from attnkit.models.text_stack import make_text_stack
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
 
 
@@ -18,23 +19,7 @@ class TransformerClassifier(DocumentClassifier):
     def __init__(self, config: TransformerClassifierConfig, vocab_size: int, classes: int) -> None:
         super().__init__()
         self.config = config
-        positions: nn.SinusoidalPositions | nn.LearnedPositions
-        if config.positions == "sinusoidal":
-            positions = nn.SinusoidalPositions(config.d_model)
-        else:
-            positions = nn.LearnedPositions(config.d_model, config.max_length)
-        self.embedding = nn.Embedding(vocab_size, config.d_model, config.d_model**0.5, positions, config.dropout)
-        self.encoder = nn.TransformerEncoder(
-            config.layers,
-            config.d_model,
-            config.heads,
-            config.ffn,
-            dropout=config.dropout,
-            norm=config.norm,
-            activation=config.activation,
-            attention_dropout=config.attention_dropout,
-            activation_dropout=config.activation_dropout,
-        )
+        self.embedding, self.encoder = make_text_stack(config, vocab_size)
         self.pooling: nn.AttentionPooling | nn.MeanPooling | nn.FirstPooling
         if config.pooling == "attention":
             self.pooling = nn.AttentionPooling(config.d_model, config.d_model)
