@@ -10,7 +10,7 @@ import click
 
 from .line_counter import line_counter
 from .loading import load_for
-from .run_options import FILE, precision_option, threads_option
+from .run_options import FILE, precision_option, shortlist_option, threads_option
 from .search_options import chosen_search, search_options
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @search_options
 @precision_option
+@shortlist_option
 @threads_option
 @click.option(
     "--batch-tokens", type=click.IntRange(1), default=1024, metavar="N", help="Tokens at once.", show_default=True
@@ -50,6 +51,7 @@ def command(
     to: str | None,
     as_json: bool,
     precision: Any,
+    shortlist: str | None,
     threads: int | None,
     batch_tokens: int,
     **arguments: Any,
@@ -60,6 +62,7 @@ def command(
     """
     search = chosen_search(arguments)
 
+    from attnkit import shortlists
     from attnkit.evaluation import METRICS
     from attnkit.text.corpus import read_parallel
 
@@ -67,11 +70,12 @@ def command(
     if not pairs:
         raise ValueError(f"[evaluate] expected at least one line, got none in {source}")
     translator = load_for("translate", model, precision, threads)
+    restriction = None if shortlist is None else shortlists.find(shortlist, translator, model)
     start = time.perf_counter()
     results = []
     with line_counter(total=len(pairs)) as advance:
         for result in translator.translate_stream(
-            (line for line, _ in pairs), to=to, batch_tokens=batch_tokens, **search
+            (line for line, _ in pairs), to=to, batch_tokens=batch_tokens, shortlist=restriction, **search
         ):
             results.append(result)
             advance()

@@ -42,3 +42,10 @@ threads_option = click.option(
     help="Threads.",
     show_default="the cores that this process may use",
 )
+
+shortlist_option = click.option(
+    "--shortlist",
+    type=FILE,
+    metavar="FILE|auto",
+    help="Only likely target tokens (attnkit shortlist); auto: the model's own list.",
+)

@@ -10,7 +10,7 @@ import click
 from .line_counter import line_counter
 from .loading import load_for
 from .outputs import Remembered, opened, report_drawings
-from .run_options import FILE, attention_option, output_option, precision_option, threads_option
+from .run_options import FILE, attention_option, output_option, precision_option, shortlist_option, threads_option
 from .search_options import chosen_search, search_options
 
 if TYPE_CHECKING:
@@ -38,12 +38,7 @@ _NAMED_LINES = 5  # line numbers that a message lists
 @click.option("--to", metavar="LANGUAGE", help="Of the languages that the model writes, where it has several.")
 @attention_option
 @precision_option
-@click.option(
-    "--shortlist",
-    type=FILE,
-    metavar="FILE|auto",
-    help="Only likely target tokens (attnkit shortlist); auto: the model's own list.",
-)
+@shortlist_option
 @threads_option
 @click.option(
     "--batch-tokens", type=click.IntRange(1), default=1024, metavar="N", help="Tokens at once.", show_default=True

@@ -143,6 +143,11 @@ def test_from_the_command_line(tmp_path: Path) -> None:
         assert translated.returncode == 0 and len(translated.stdout.splitlines()) == 3
     words = set(run("translate", model, "--shortlist", "auto", text="the cat\na dog\n").stdout.split())
     assert words and words <= {"il", "gatto", "una", "cane"}
+    # The untrained model writes other words than these unless the list leaves it no choice.
+    both = ("--source", tmp_path / "en", "--reference", tmp_path / "it", "--metric", "chrf", "--max-length", "2")
+    free, listed = (run("evaluate", model, *both, *more) for more in ((), ("--shortlist", "auto")))
+    assert free.returncode == listed.returncode == 0
+    assert float(listed.stdout.split()[1]) > float(free.stdout.split()[1])
     uneven = run("shortlist", model, "--source", tmp_path / "en", "--target", model / "config.json")
     assert uneven.returncode == 2 and "expected as many lines in both files" in uneven.stderr
 
