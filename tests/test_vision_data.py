@@ -149,7 +149,7 @@ def test_idx_files_packed_or_not(tmp_path: Path) -> None:
         (b"\0\0\x08\x01\0\0", "expected between 1 and"),
         (b"\0\0\x08\x01" + struct.pack(">I", 0), "expected between 1 and"),
         (b"\0\0\x08\x01" + struct.pack(">I", 2**32 - 1), "expected 4,294,967,295 bytes behind the header, got 0"),
-        (gzip.compress(idx(np.zeros(100, np.uint8, mtime=0)))[:-9], "expected a whole gzip file"),
+        (gzip.compress(idx(np.zeros(100, np.uint8)), mtime=0)[:-9], "expected a whole gzip file"),
     ],
 )
 def test_idx_files_that_are_none(tmp_path: Path, data: bytes, message: str) -> None:
