@@ -365,7 +365,7 @@ except ValueError as error:
     assert "config.json" in str(error), error
     print("refused")
 """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=20)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert done.stdout == "refused\n", done.stderr[-1000:]
 
 
