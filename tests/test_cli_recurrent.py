@@ -8,20 +8,13 @@ from pathlib import Path
 import msgspec
 import pytest
 from command_line import complaint, output
+from training_runs import FEW_PAIRS
 
 import attnkit
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.training import read_config, train
 
-EN_IT = """
-task = "translate"
-[data]
-builtin = "en-it"
-builtin_train = 120
-builtin_held_out = 12
-[tokenizer]
-kind = "word"
-[model]
+EN_IT = f"""{FEW_PAIRS}[model]
 type = "recurrent"
 embedding_size = 8
 hidden_size = 12

@@ -12,7 +12,7 @@ from attnkit.training import RunConfig, read_config
 from attnkit.training.checkpoint import CheckpointFolder
 from attnkit.training.metrics import TIMES
 
-TINY = """
+FEW_PAIRS = """
 task = "translate"
 [data]
 builtin = "en-it"
@@ -20,7 +20,9 @@ builtin_train = 120
 builtin_held_out = 12
 [tokenizer]
 kind = "word"
-[model]
+"""
+
+TINY = f"""{FEW_PAIRS}[model]
 type = "transformer"
 d_model = 16
 ffn = 32

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
@@ -15,15 +16,15 @@ from attnkit.training.task import Check
 Data = TypeVar("Data")
 
 
-class HeldOutTask(Generic[Data]):
+class HeldOutTask(ABC, Generic[Data]):
     """A task that has one way to measure its model on data, `_measure`, for the validation data and for the test's."""
 
     _validation: Data | None
     _test: Data | None
 
+    @abstractmethod
     def _measure(self, data: Data, check: Check, final: bool) -> tuple[float, Mapping[str, Figure]]:
         """-log p of a label, and the other figures by name. final: after training, when time matters less."""
-        raise NotImplementedError
 
     def validate(self, check: Check, final: bool = False) -> dict[str, Figure]:
         """validation_loss and the figures of the task."""
