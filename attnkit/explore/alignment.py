@@ -1,8 +1,8 @@
 """What attention says about which words belong together: alignment error rates, of one direction and of both.
 
 An attention that gives each target word one source word cannot link two source words to one target word: even the true
-links, one kept for each target word, have an error rate of some 6 % from English to Italian. A second translator, of the
-other direction, sees those (Och & Ney, 2003, section 3.4).
+links, one kept for each target word, have an error rate of some 6 % from English to Italian. A second translator, of
+the other direction, sees those (Och & Ney, 2003, section 3.4).
 """
 
 from __future__ import annotations
