@@ -54,11 +54,16 @@ class Diagnosis:
             ("threads", str(self.threads)),
             ("affinity", f"{self.affinity_cpus} of {self.machine_cpus} CPUs"),
             ("cgroup quota", quota),
-            ("matmul fp32", f"{self.fp32_gflops:.0f} GFLOP/s"),
-            ("matmul bf16", f"{self.bf16_gflops:.0f} GFLOP/s ({ratio:.1f} x fp32)"),
+            ("matmul fp32", f"{_rounded(self.fp32_gflops)} GFLOP/s"),
+            ("matmul bf16", f"{_rounded(self.bf16_gflops)} GFLOP/s ({ratio:.1f} x fp32)"),
             ("precision", f"{self.precision_that_pays} pays here"),
             *((name, version) for name, version in self.versions.items()),
         ]
+
+
+def _rounded(speed: float) -> str:
+    """Whole numbers; a slow machine's two digits."""
+    return f"{speed:.0f}" if speed >= 10.0 else f"{speed:.2g}"
 
 
 def diagnose() -> Diagnosis:

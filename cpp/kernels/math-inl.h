@@ -29,22 +29,21 @@ HWY_INLINE V Polynomial(D d, V x, float c0, Rest... rest) {
   return hn::MulAdd(Polynomial(d, x, rest...), x, hn::Set(d, c0));
 }
 
-// Bounds that let NaN through. The minimum of x86 returns its second operand when either is NaN, that of ARM returns
-// NaN.
+// Bounds that let NaN through, as x86's minimum of a bound and NaN does; other minima may return the bound.
 template <class D, class V>
 HWY_INLINE V AtMost(D d, V x, float bound) {
-#if HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
-  return hn::IfThenElse(hn::Gt(x, hn::Set(d, bound)), hn::Set(d, bound), x);
-#else
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_EMU128 && HWY_TARGET != HWY_SCALAR
   return hn::Min(hn::Set(d, bound), x);
+#else
+  return hn::IfThenElse(hn::Gt(x, hn::Set(d, bound)), hn::Set(d, bound), x);
 #endif
 }
 template <class D, class V>
 HWY_INLINE V AtLeast(D d, V x, float bound) {
-#if HWY_TARGET == HWY_EMU128 || HWY_TARGET == HWY_SCALAR
-  return hn::IfThenElse(hn::Lt(x, hn::Set(d, bound)), hn::Set(d, bound), x);
-#else
+#if HWY_ARCH_X86 && HWY_TARGET != HWY_EMU128 && HWY_TARGET != HWY_SCALAR
   return hn::Max(hn::Set(d, bound), x);
+#else
+  return hn::IfThenElse(hn::Lt(x, hn::Set(d, bound)), hn::Set(d, bound), x);
 #endif
 }
 
