@@ -34,6 +34,8 @@ def scores(
         return ragged.dots(query, memory, qo, ko) / np.sqrt(query.shape[1])
     if name == "general":
         return ragged.dots(query, memory @ p["key.weight"].T, qo, ko)
+    if name == "scaled-general":
+        return ragged.dots(query, memory @ p["key.weight"].T, qo, ko) / np.sqrt(query.shape[1])
     if name == "location":
         return ragged.by_sentence(qo, ko, lambda q, k, _: query[q] @ p["weight"][: k.stop - k.start].T)
     cosines = ragged.dots(ragged.unit_rows(query), ragged.unit_rows(memory), qo, ko)

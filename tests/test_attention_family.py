@@ -24,6 +24,7 @@ SCORES: dict[str, Callable[[], nn.Score]] = {
     "dot": lambda: nn.DotScore(SIZE, SIZE),
     "scaled-dot": lambda: nn.ScaledDotScore(SIZE, SIZE),
     "general": lambda: nn.GeneralScore(SIZE, SIZE),
+    "scaled-general": lambda: nn.ScaledGeneralScore(SIZE, SIZE),
     "location": lambda: nn.LocationScore(SIZE, 12),
     "cosine": lambda: nn.CosineScore(SIZE, SIZE),
 }

@@ -10,7 +10,8 @@ from attnkit.explore.laboratory import Laboratory, bleu, held_out
 
 # Score and normaliser; the state after the cell attends, as in Luong et al. (2015), so that all see the same.
 VARIANTS = [
-    *((score, "softmax") for score in ("additive", "concat", "dot", "scaled-dot", "general", "cosine", "location")),
+    *((score, "softmax") for score in ("additive", "concat", "dot", "scaled-dot", "general", "scaled-general")),
+    *((score, "softmax") for score in ("cosine", "location")),
     *(("general", normaliser) for normaliser in ("local-m", "local-p", "structured", "hard")),
 ]
 

@@ -47,7 +47,9 @@ class RecurrentConfig(
     share_weights: bool = False
     """Encoder and decoder are one recurrent network (each with its embeddings)."""
 
-    score: Literal["additive", "dot", "scaled-dot", "general", "concat", "location", "cosine", "none"] = "additive"
+    score: Literal[
+        "additive", "concat", "dot", "scaled-dot", "general", "scaled-general", "location", "cosine", "none"
+    ] = "additive"
     """How decoder states and source states are compared; "none": no attention, the source is one fixed vector."""
 
     normaliser: Literal["softmax", "local-m", "local-p", "hard", "structured"] = "softmax"

@@ -249,6 +249,7 @@ def _make_attention(config: RecurrentConfig) -> nn.Attention:
         "dot": lambda: nn.DotScore(query, memory),
         "scaled-dot": lambda: nn.ScaledDotScore(query, memory),
         "general": lambda: nn.GeneralScore(query, memory),
+        "scaled-general": lambda: nn.ScaledGeneralScore(query, memory),
         "location": lambda: nn.LocationScore(query, config.max_length),
         "cosine": lambda: nn.CosineScore(query, memory),
     }

@@ -14,6 +14,7 @@ from attnkit.nn.attention.scores import (
     GeneralScore,
     LocationScore,
     ScaledDotScore,
+    ScaledGeneralScore,
     Score,
 )
 from attnkit.nn.attention.structured import StructuredNormaliser
@@ -37,6 +38,7 @@ __all__ = [
     "Normaliser",
     "Rows",
     "ScaledDotScore",
+    "ScaledGeneralScore",
     "Score",
     "SoftmaxNormaliser",
     "StructuredNormaliser",

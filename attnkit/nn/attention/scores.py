@@ -162,6 +162,23 @@ class GeneralScore(Score):
         return ops.ragged_dots(query, keys, query_offsets, key_offsets)
 
 
+class ScaledGeneralScore(GeneralScore):
+    """hᵀ W s / √width: the general score, divided as the scaled dot product is (Vaswani et al., 2017, section 3.2.1).
+
+    W stands between two vectors, so that a step of Adam on all of its numbers moves a score the further the wider they
+    are: without the divisor the softmax of wide states is one-hot before it has learned where to look.
+    """
+
+    name = "scaled-general"
+
+    def __init__(self, query_size: int, memory_size: int) -> None:
+        super().__init__(query_size, memory_size)
+        self.scale = 1.0 / math.sqrt(query_size)
+
+    def keys(self, memory: Tensor, offsets: np.ndarray) -> Tensor:
+        return self.key(memory) * self.scale
+
+
 class LocationScore(Score):
     """Row j of W h for source position j (Luong et al., 2015, equation 8): what the source says there is not read.
 
