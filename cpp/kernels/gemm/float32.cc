@@ -15,15 +15,9 @@
 HWY_BEFORE_NAMESPACE();
 namespace attnkit::kernels::gemm::HWY_NAMESPACE {
 
-// 32 registers hold 8 x 3 vectors of C, 16 hold 6 x 2, with room for the vectors of B and a broadcast.
 struct FloatOps {
   using Vector = HWY_NAMESPACE::Vector;
   static constexpr int kLanes = HWY_NAMESPACE::kLanes;
-#if (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3) || HWY_ARCH_ARM_A64
-  static constexpr int kRows = 8, kVectors = 3;
-#else
-  static constexpr int kRows = 6, kVectors = 2;
-#endif
 
   static HWY_INLINE Vector Zero() { return hn::Zero(FloatTag()); }
   static HWY_INLINE Vector Load(const float* from) { return hn::LoadU(FloatTag(), from); }
@@ -51,6 +45,21 @@ struct FloatOps {
 #endif
   }
 };
+
+// 32 registers hold 8 x 3 or 6 x 4 vectors of C, 16 hold 6 x 2, with room for the vectors of B and a broadcast.
+#if (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3) || HWY_ARCH_ARM_A64
+struct TallOps : FloatOps {
+  static constexpr int kRows = 8, kVectors = 3;
+};
+struct WideOps : FloatOps {
+  static constexpr int kRows = 6, kVectors = 4;
+};
+#else
+struct TallOps : FloatOps {
+  static constexpr int kRows = 6, kVectors = 2;
+};
+using WideOps = TallOps;
+#endif
 
 #include "kernels/gemm/tile.inc"
 
@@ -104,25 +113,31 @@ void PackB(const MatrixView& b, int64_t depth, int64_t, int64_t columns, int64_t
   if (kRound) RoundRow(to, depth * width);
 }
 
-template <bool kRound>
+template <class Ops, bool kRound>
 const Kernel& MakeKernel() {
-  static constexpr Kernel kKernel = {FloatOps::kRows,
-                                     FloatOps::kVectors * kLanes,
-                                     kLanes,
-                                     1,
-                                     kVectorDepthBlock,
-                                     1,
-                                     !kRound,
-                                     &TileRow<FloatOps>,
-                                     &PackA<kRound>,
-                                     &PackB<kRound>,
-                                     nullptr,
-                                     nullptr};
+  static constexpr Kernel kKernel = {
+      Ops::kRows,     Ops::kVectors * kLanes, kLanes,  1,      kVectorDepthBlock, 1, !kRound, &TileRow<Ops>,
+      &PackA<kRound>, &PackB<kRound>,         nullptr, nullptr};
   return kKernel;
 }
 
-const Kernel& MakeFloat32Kernel() { return MakeKernel<false>(); }
-const Kernel& MakeRoundedKernel() { return MakeKernel<true>(); }
+// Whether the columns behind the last full panel fill one vector alone. Each multiply-add of such a tile waits for the
+// one before.
+template <class Ops>
+bool LeavesOneVector(int64_t columns) {
+  const int64_t left = columns % (Ops::kVectors * kLanes);
+  return left > 0 && left <= kLanes;
+}
+
+template <bool kRound>
+const Kernel& ChooseKernel(int64_t columns) {
+  constexpr int64_t kTallPanel = TallOps::kVectors * kLanes;
+  const bool wide = columns > kTallPanel && LeavesOneVector<TallOps>(columns) && !LeavesOneVector<WideOps>(columns);
+  return wide ? MakeKernel<WideOps, kRound>() : MakeKernel<TallOps, kRound>();
+}
+
+const Kernel& ChooseFloat32Kernel(int64_t columns) { return ChooseKernel<false>(columns); }
+const Kernel& ChooseRoundedKernel(int64_t columns) { return ChooseKernel<true>(columns); }
 
 }  // namespace attnkit::kernels::gemm::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -130,14 +145,14 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace attnkit::kernels::gemm {
 
-const Kernel& Float32Kernel() {
-  auto* kernel = ATTNKIT_DISPATCH(MakeFloat32Kernel);
-  return kernel();
+const Kernel& Float32Kernel(int64_t columns) {
+  auto* choose = ATTNKIT_DISPATCH(ChooseFloat32Kernel);
+  return choose(columns);
 }
 
-const Kernel& RoundedKernel() {
-  auto* kernel = ATTNKIT_DISPATCH(MakeRoundedKernel);
-  return kernel();
+const Kernel& RoundedKernel(int64_t columns) {
+  auto* choose = ATTNKIT_DISPATCH(ChooseRoundedKernel);
+  return choose(columns);
 }
 
 }  // namespace attnkit::kernels::gemm

@@ -207,7 +207,7 @@ void MultiplyInThread(const float* a, int64_t a_row, int64_t m, const PackedMatr
     const QuantizedRows rows = QuantizeRows(int8, Int8KernelFor(), {a, a_row, 1}, m, b.k);
     return MultiplyInt8Block(int8, rows, b, {0, m, 0, b.n}, c, c_row, epilogue);
   }
-  const Kernel& kernel = KernelFor(b.precision);
+  const Kernel& kernel = KernelFor(b.precision, b.n);
   const float* packed = reinterpret_cast<const float*>(b.data.data());
   const Product product{kernel, {a, a_row, 1}, packed, b.n, b.k, DepthWords(kernel, b.k), c, c_row, epilogue};
   MultiplyBlock(product, {0, m, 0, b.n});
@@ -219,7 +219,7 @@ PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride
                         Precision precision) {
   const gemm::MatrixView view{b, row_stride, column_stride};
   if (precision == Precision::kInt8) return gemm::PackInt8(gemm::Int8KernelFor(), view, k, n);
-  const gemm::Kernel& kernel = gemm::KernelFor(precision);
+  const gemm::Kernel& kernel = gemm::KernelFor(precision, n);
   PackedMatrix packed;
   packed.k = k;
   packed.n = n;
@@ -242,7 +242,7 @@ void Gemm(const float* a, int64_t a_row_stride, int64_t a_column_stride, int64_t
     gemm::MultiplyInt8(gemm::Int8KernelFor(), {a, a_row_stride, a_column_stride}, m, b, c, c_row_stride, epilogue);
     return;
   }
-  gemm::MultiplyAll(gemm::KernelFor(b.precision), {a, a_row_stride, a_column_stride},
+  gemm::MultiplyAll(gemm::KernelFor(b.precision, b.n), {a, a_row_stride, a_column_stride},
                     reinterpret_cast<const float*>(b.data.data()), m, b.n, b.k, c, c_row_stride, epilogue);
 }
 

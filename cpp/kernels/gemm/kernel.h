@@ -93,21 +93,22 @@ struct Kernel {
   void (*end)();
 };
 
-const Kernel& Float32Kernel();  // for ActiveIsa()
-const Kernel& RoundedKernel();  // for ActiveIsa(): bf16 inputs multiplied as float32
+// For ActiveIsa() and so many columns of B.
+const Kernel& Float32Kernel(int64_t columns);
+const Kernel& RoundedKernel(int64_t columns);  // bf16 inputs multiplied as float32
 #if defined(__x86_64__)
 const Kernel& Avx512Bf16Kernel();
 const Kernel& AmxKernel();
 #endif
 
-// Of float32 and bf16; int8 has its own (int8.h).
-inline const Kernel& KernelFor(Precision precision) {
-  if (precision == Precision::kFloat32) return Float32Kernel();
+// Of float32 and bf16; int8 has its own (int8.h). `columns` are those that B was packed with: panels differ in width.
+inline const Kernel& KernelFor(Precision precision, int64_t columns) {
+  if (precision == Precision::kFloat32) return Float32Kernel(columns);
 #if defined(__x86_64__)
   if (HasAmx()) return AmxKernel();
   if (HasAvx512Bf16()) return Avx512Bf16Kernel();
 #endif
-  return RoundedKernel();
+  return RoundedKernel(columns);
 }
 
 // Words of a row of A or a column of B of k numbers.

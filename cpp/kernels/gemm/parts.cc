@@ -21,7 +21,7 @@ void ProductParts::Multiply(const Block& block, float* c, int64_t c_row) const {
   epilogue.bias = bias_;
   if (int8_) return MultiplyInt8Block(*int8_, quantized_, b_, block, c, c_row, epilogue);
   if (bias_) epilogue.bias = bias_ + block.column;
-  const Kernel& kernel = KernelFor(b_.precision);
+  const Kernel& kernel = KernelFor(b_.precision, b_.n);
   const float* panels = reinterpret_cast<const float*>(b_.data.data()) + block.column * DepthWords(kernel, b_.k);
   MultiplyAll(kernel, {a_ + block.row * b_.k, b_.k, 1}, panels, block.rows, block.columns, b_.k, c, c_row, epilogue);
 }

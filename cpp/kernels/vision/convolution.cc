@@ -246,9 +246,9 @@ Buffer<float> TurnWeight(const Conv2dShape& s, const Phase& down, const Phase& a
 // The inputs of one phase and one group.
 void InputGradientPhase(const Conv2dShape& s, int64_t group, int64_t row_phase, int64_t column_phase, const float* dy,
                         const float* weight, Precision precision, float* dx) {
-  const Kernel& kernel = gemm::KernelFor(precision);
   const Phase down = PhaseOf(s.rows, row_phase), across = PhaseOf(s.columns, column_phase);
   const int64_t in = s.group_channels(), out = s.group_outputs();
+  const Kernel& kernel = gemm::KernelFor(precision, in);
   const SlidingView view{dy + group * out, s.out_channels, out, down.outputs, across.outputs};
   const Buffer<float> turned = TurnWeight(s, down, across, weight + group * out * s.depth());
   const PackedMatrix packed = PackMatrix(turned.data(), view.depth(), in, in, 1, precision);
@@ -333,7 +333,7 @@ void WeightGradient(const Kernel& kernel, const SlidingView& view, const float* 
 
 void Conv2dForward(const Conv2dShape& s, const float* x, const std::vector<const PackedMatrix*>& weights,
                    Precision precision, float* y, const Epilogue& epilogue) {
-  const gemm::Kernel& kernel = gemm::KernelFor(precision);
+  const gemm::Kernel& kernel = gemm::KernelFor(precision, s.group_outputs());
   const int64_t row = s.columns.outputs() * s.out_channels, image = s.rows.outputs() * row;
   for (int64_t group = 0; group < s.groups; ++group) {
     const vision::SlidingView view = vision::InputOf(s, x, group);
@@ -356,7 +356,7 @@ void Conv2dInputGradient(const Conv2dShape& s, const float* dy, const float* wei
 }
 
 void Conv2dWeightGradient(const Conv2dShape& s, const float* x, const float* dy, Precision precision, float* dweight) {
-  const gemm::Kernel& kernel = gemm::KernelFor(precision);
+  const gemm::Kernel& kernel = gemm::KernelFor(precision, s.depth());
   const int64_t m = s.group_outputs();
   if (s.pixels() == 0) std::fill_n(dweight, s.out_channels * s.depth(), 0.0f);
   for (int64_t group = 0; group < s.groups && s.pixels() > 0; ++group) {
