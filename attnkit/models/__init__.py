@@ -8,8 +8,9 @@ from attnkit.models.decoder_only_config import DecoderOnlyConfig
 from attnkit.models.files import load_model, load_weights, read_config, save_model, save_weights
 from attnkit.models.han import HierarchicalAttention
 from attnkit.models.han_config import HanConfig
+from attnkit.models.output import LossOutput
 from attnkit.models.registry import ModelConfig, build_model
-from attnkit.models.transformer import LossOutput, Transformer
+from attnkit.models.transformer import Transformer
 from attnkit.models.transformer_classifier import TransformerClassifier
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
 from attnkit.models.transformer_config import TransformerConfig

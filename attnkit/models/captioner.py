@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from attnkit import _core, nn, ops
+from attnkit import nn, ops
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad, tensor
 from attnkit.decoding.protocol import Ids, Projection, StepOutput
@@ -15,8 +15,8 @@ from attnkit.models.caption_lstm import Decoded, LSTMCaptionDecoder
 from attnkit.models.caption_transformer import TransformerCaptionDecoder
 from attnkit.models.captioner_config import CaptionerConfig, LSTMDecoderConfig
 from attnkit.models.cnn_config import CNNConfig
+from attnkit.models.output import LossOutput, label_loss
 from attnkit.models.reinforce import Reinforce
-from attnkit.models.transformer import LossOutput
 from attnkit.nn import init
 from attnkit.text.vocabulary import BOS, EOS, UNK
 
@@ -111,8 +111,8 @@ class Captioner(nn.Module):
     def loss(self, batch: Any, label_smoothing: float = 0.0) -> LossOutput:
         """The mean cross-entropy per token, with what the decoder adds to it."""
         decoded = self.decode(batch)
-        loss, nll_sum, tokens = _core.linear_cross_entropy(
-            decoded.hidden, self.output.weight, self.output.bias, batch.target_labels, label_smoothing, -100
+        loss, nll_sum, tokens = label_loss(
+            decoded.hidden, self.output.weight, self.output.bias, batch.target_labels, label_smoothing
         )
         if decoded.penalty is not None:
             loss = loss + decoded.penalty * (1.0 / tokens)

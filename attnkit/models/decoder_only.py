@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
-from attnkit import _core, nn, ops
+from attnkit import _core, nn
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad, tensor
-from attnkit.decoding.protocol import Projection, StepOutput
+from attnkit.decoding.protocol import StepOutput
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
+from attnkit.models.output import LossOutput, WritesText
 from attnkit.models.text_stack import make_text_stack
-from attnkit.models.transformer import LossOutput
-from attnkit.text.vocabulary import BOS, EOS
 
 
-class DecoderOnly(nn.Module):
+class DecoderOnly(WritesText):
     """Predicts each token of a text from those before it. Everything is packed: ids int32 [T], offsets int32 [B + 1].
 
     For decoding, a text has no source: `start` looks only at how many texts there are, and a prompt is a forced prefix.
     """
-
-    bos_id = BOS
-    eos_id = EOS
 
     def __init__(self, config: DecoderOnlyConfig, vocab_size: int) -> None:
         super().__init__()
@@ -34,21 +29,8 @@ class DecoderOnly(nn.Module):
         self.generator = None if config.tie_embeddings else nn.Linear(config.d_model, vocab_size)
 
     @property
-    def max_target_length(self) -> int:
-        """In tokens, bos included."""
-        return self.config.max_length
-
-    def matrices(self) -> Iterator[Tensor]:
-        yield self.output_weight
-
-    @property
-    def output_weight(self) -> Tensor:
-        """[V, d_model]."""
-        return self.embedding.weight if self.generator is None else self.generator.weight
-
-    @property
-    def output_bias(self) -> Tensor | None:
-        return None if self.generator is None else self.generator.bias
+    def tied_weight(self) -> Tensor:
+        return self.embedding.weight
 
     def states(self, ids: np.ndarray, offsets: np.ndarray, return_weights: bool = False) -> Any:
         """Texts, each beginning with bos → [T, d_model], and with return_weights the flat attention of each layer."""
@@ -58,15 +40,12 @@ class DecoderOnly(nn.Module):
     def forward(self, batch: Any) -> Tensor:
         """Logits [T, V] of a batch; for looking at, since training never needs them all at once."""
         hidden = self.states(batch.target_input_ids, batch.target_offsets)
-        return ops.linear(hidden, self.output_weight, self.output_bias)
+        return self.logits(hidden)
 
     def loss(self, batch: Any, label_smoothing: float = 0.0) -> LossOutput:
         """The loss of the targets of a batch (see attnkit.text.Batch); it has no sources."""
         hidden = self.states(batch.target_input_ids, batch.target_offsets)
-        loss, nll_sum, tokens = _core.linear_cross_entropy(
-            hidden, self.output_weight, self.output_bias, batch.target_labels, label_smoothing, -100
-        )
-        return LossOutput(loss, nll_sum, tokens)
+        return self.word_loss(hidden, batch.target_labels, label_smoothing)
 
     def attention(self, ids: np.ndarray) -> np.ndarray:
         """How much each token of one text, bos first, looked at itself and those before it: [T, T], of the last layer,
@@ -90,7 +69,7 @@ class DecoderOnly(nn.Module):
         with no_grad():
             x = self.embedding.at(ids, state.decoder.position)
             hidden = self.layers.step(x, state.decoder)
-        return StepOutput(projection=Projection(hidden, self.output_weight, self.output_bias))
+        return StepOutput(projection=self.projection(hidden))
 
 
 class DecoderOnlyState:

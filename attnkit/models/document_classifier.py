@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from attnkit import _core, nn
-from attnkit.models.transformer import LossOutput
+from attnkit import nn
+from attnkit.models.output import LossOutput, label_loss
 
 
 class DocumentWeights(NamedTuple):
@@ -38,7 +38,4 @@ class DocumentClassifier(nn.Module):
     def loss(self, batch: Any, label_smoothing: float = 0.0) -> LossOutput:
         """The mean cross-entropy of the labels of a batch."""
         vectors = self.represent(batch)
-        loss, nll_sum, count = _core.linear_cross_entropy(
-            vectors, self.output.weight, self.output.bias, batch.labels, label_smoothing, -100
-        )
-        return LossOutput(loss, nll_sum, count)
+        return label_loss(vectors, self.output.weight, self.output.bias, batch.labels, label_smoothing)

@@ -4,19 +4,18 @@ al., 2014; Cho et al., 2014): training, scoring and a step of decoding, defined 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from attnkit import _core, nn, ops
+from attnkit import nn, ops
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad, tensor
-from attnkit.decoding.protocol import Projection, StepOutput
+from attnkit.decoding.protocol import StepOutput
+from attnkit.models.output import LossOutput, WritesText
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.recurrent_decoder import Decoded, DecoderState, RecurrentDecoder
 from attnkit.models.recurrent_encoder import (
-    IGNORED,
     Autoencoder,
     Encoded,
     LanguageModel,
@@ -25,17 +24,12 @@ from attnkit.models.recurrent_encoder import (
 )
 from attnkit.models.reinforce import Reinforce
 from attnkit.models.sources import Sources
-from attnkit.models.transformer import LossOutput
 from attnkit.nn import init
 from attnkit.nn.time_major import sorted_offsets, tokens_of
-from attnkit.text.vocabulary import BOS, EOS
 
 
-class Recurrent(nn.Module):
+class Recurrent(WritesText):
     """Encoder and decoder with their embeddings. Everything is packed: ids int32 [T], offsets int32 [B + 1]."""
-
-    bos_id = BOS
-    eos_id = EOS
 
     def __init__(self, config: RecurrentConfig, source_vocab_size: int, target_vocab_size: int) -> None:
         super().__init__()
@@ -72,21 +66,8 @@ class Recurrent(nn.Module):
         return self.config.max_length
 
     @property
-    def max_target_length(self) -> int:
-        """In tokens, bos included."""
-        return self.config.max_length
-
-    def matrices(self) -> Iterator[Tensor]:
-        yield self.output_weight
-
-    @property
-    def output_weight(self) -> Tensor:
-        """[V, readout_size]."""
-        return self.target_embedding.weight if self.generator is None else self.generator.weight
-
-    @property
-    def output_bias(self) -> Tensor | None:
-        return None if self.generator is None else self.generator.bias
+    def tied_weight(self) -> Tensor:
+        return self.target_embedding.weight
 
     def encode(self, source_ids: np.ndarray, source_offsets: np.ndarray) -> Encoded:
         """The states of the sources; outside the tape where the encoder is frozen."""
@@ -102,7 +83,7 @@ class Recurrent(nn.Module):
     def forward(self, batch: Any) -> Tensor:
         """Logits [T, V] of a batch; for looking at, since training never needs them all at once."""
         ordered = Sorted.of(batch)
-        logits = ops.linear(self.decode(ordered).readout, self.output_weight, self.output_bias)
+        logits = self.logits(self.decode(ordered).readout)
         return ops.gather_rows(logits, np.argsort(ordered.tokens).astype(np.int32))
 
     def loss(self, batch: Any, label_smoothing: float = 0.1) -> LossOutput:
@@ -112,9 +93,7 @@ class Recurrent(nn.Module):
         ordered = Sorted.of(batch)
         decoded = self.decode(ordered)
         readout = self.dropout(decoded.readout)
-        loss, nll_sum, tokens = _core.linear_cross_entropy(
-            readout, self.output_weight, self.output_bias, ordered.target_labels, label_smoothing, IGNORED
-        )
+        loss, nll_sum, tokens = self.word_loss(readout, ordered.target_labels, label_smoothing)
         if self.training and decoded.looks is not None:
             missed = 1.0 - decoded.looks
             loss = loss + (missed * missed).sum() * (self.config.balance / tokens)
@@ -129,7 +108,7 @@ class Recurrent(nn.Module):
         block, losses = 512, []
         with no_grad():
             for begin in range(0, len(labels), block):
-                logits = ops.linear(readout[begin : begin + block], self.output_weight, self.output_bias)
+                logits = self.logits(readout[begin : begin + block])
                 losses.append(ops.cross_entropy(logits, labels[begin : begin + block], reduction="none").numpy())
         return np.concatenate(losses)
 
@@ -158,7 +137,7 @@ class Recurrent(nn.Module):
         weights = step.weights if attention else None
         return StepOutput(
             attention=None if weights is None else state.sources.spread(weights.numpy()),
-            projection=Projection(readout, self.output_weight, self.output_bias),
+            projection=self.projection(readout),
         )
 
 

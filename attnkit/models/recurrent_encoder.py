@@ -6,17 +6,16 @@ from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 
-from attnkit import _core, nn, ops
+from attnkit import nn, ops
 from attnkit._core import Tensor
+from attnkit.models.output import IGNORED, LossOutput, label_loss
 from attnkit.models.recurrent_config import RecurrentConfig
-from attnkit.models.transformer import LossOutput
 from attnkit.text.vocabulary import BOS
 
 CellState: TypeAlias = tuple[Tensor, ...]
 """A layer's state [B, H]: (h,), and (h, c) of LSTM."""
 
 LAYERS: dict[str, Any] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
-IGNORED = -100
 
 
 class Encoded(NamedTuple):
@@ -100,8 +99,7 @@ class LanguageModel(nn.Module):
         labels = np.append(ids[1:], IGNORED).astype(np.int32)
         labels[offsets[1:] - 1] = IGNORED
         states = encoder.read(ids, offsets).states
-        loss = _core.linear_cross_entropy(states, self.output.weight, self.output.bias, labels, smoothing, IGNORED)
-        return LossOutput(*loss)
+        return label_loss(states, self.output.weight, self.output.bias, labels, smoothing)
 
 
 class Autoencoder(nn.Module):
@@ -121,8 +119,7 @@ class Autoencoder(nn.Module):
         inputs = np.concatenate([[BOS], ids[:-1]]).astype(np.int32)
         inputs[offsets[:-1]] = BOS
         states, _ = self.layers(encoder.embedding(inputs), offsets, stacked(encoded.last))
-        loss = _core.linear_cross_entropy(states, self.output.weight, self.output.bias, ids, smoothing, IGNORED)
-        return LossOutput(*loss)
+        return label_loss(states, self.output.weight, self.output.bias, ids, smoothing)
 
 
 def stacked(states: list[CellState]) -> Any:

@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from attnkit import _core, nn, ops
+from attnkit import _core, nn
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad
-from attnkit.decoding.protocol import Projection, StepOutput
+from attnkit.decoding.protocol import StepOutput
+from attnkit.models.output import LossOutput, WritesText
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.nn import init
 
 
-class LossOutput(NamedTuple):
-    """What a batch cost.
-
-    loss: scalar Tensor, the mean label-smoothed cross-entropy per target token. nll_sum: the summed -log p of the
-    labels, without smoothing. tokens: how many labels.
-    """
-
-    loss: Tensor
-    nll_sum: float
-    tokens: int
-
-
-class Transformer(nn.Module):
+class Transformer(WritesText):
     """Encoder and decoder with their embeddings. Everything is packed: ids int32 [T], offsets int32 [B + 1]."""
 
     def __init__(self, config: TransformerConfig, source_vocab_size: int, target_vocab_size: int) -> None:
@@ -82,21 +70,12 @@ class Transformer(nn.Module):
         return self.config.max_length
 
     @property
-    def max_target_length(self) -> int:
-        """In tokens, bos included."""
-        return self.config.max_length
-
-    def matrices(self) -> Iterator[Tensor]:
-        yield self.output_weight
+    def tied_weight(self) -> Tensor:
+        return self.target_embedding.weight
 
     @property
-    def output_weight(self) -> Tensor:
-        """[V, d_model]."""
-        return self.target_embedding.weight if self.generator is None else self.generator.weight
-
-    @property
-    def output_bias(self) -> Tensor | None:
-        return self.tied_output_bias if self.generator is None else self.generator.bias
+    def tied_bias(self) -> Tensor | None:
+        return self.tied_output_bias
 
     def encode(self, source_ids: np.ndarray, source_offsets: np.ndarray) -> Tensor:
         """→ [S, d_model]."""
@@ -118,16 +97,13 @@ class Transformer(nn.Module):
         """Logits [T, V] of a batch; for looking at, since training never needs them all at once."""
         memory = self.encode(batch.source_ids, batch.source_offsets)
         hidden = self.decode(batch.target_input_ids, batch.target_offsets, memory, batch.source_offsets)
-        return ops.linear(hidden, self.output_weight, self.output_bias)
+        return self.logits(hidden)
 
     def loss(self, batch: Any, label_smoothing: float = 0.1) -> LossOutput:
         """The loss of a batch (see attnkit.text.Batch)."""
         memory = self.encode(batch.source_ids, batch.source_offsets)
         hidden = self.decode(batch.target_input_ids, batch.target_offsets, memory, batch.source_offsets)
-        loss, nll_sum, tokens = _core.linear_cross_entropy(
-            hidden, self.output_weight, self.output_bias, batch.target_labels, label_smoothing, -100
-        )
-        return LossOutput(loss, nll_sum, tokens)
+        return self.word_loss(hidden, batch.target_labels, label_smoothing)
 
     def start(self, source_ids: np.ndarray, source_offsets: np.ndarray) -> TransformerState:
         """Reads sources for decoding: a state of one row a sentence."""
@@ -143,7 +119,7 @@ class Transformer(nn.Module):
             hidden, weights = self.decoder.step(x, state.decoder, state.fused, attention)
         return StepOutput(
             attention=None if weights is None else weights.numpy(),
-            projection=Projection(hidden, self.output_weight, self.output_bias),
+            projection=self.projection(hidden),
         )
 
 

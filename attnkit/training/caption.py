@@ -12,8 +12,8 @@ import attnkit
 from attnkit import caption_metrics
 from attnkit.models import build_model, save_model
 from attnkit.models.captioner import Captioner as CaptionModel
+from attnkit.models.output import LossOutput
 from attnkit.models.pretrained import load_encoder
-from attnkit.models.transformer import LossOutput
 from attnkit.text.tokenizer import Tokenizer
 from attnkit.text.vocabulary import BOS, EOS
 from attnkit.training.caption_config import CaptionConfig

@@ -11,7 +11,7 @@ import attnkit
 from attnkit import ops
 from attnkit.models import build_model, save_model
 from attnkit.models.document_classifier import DocumentClassifier
-from attnkit.models.transformer import LossOutput
+from attnkit.models.output import LossOutput
 from attnkit.text.document_batching import DocumentBatch, DocumentIterator
 from attnkit.text.documents import DocumentReader, EncodedDocuments
 from attnkit.text.labelled import LabelledTexts

@@ -9,7 +9,7 @@ from pathlib import Path
 import attnkit
 from attnkit.models import build_model, save_model
 from attnkit.models.decoder_only import DecoderOnly
-from attnkit.models.transformer import LossOutput
+from attnkit.models.output import LossOutput
 from attnkit.text.batching import Batch, BatchIterator
 from attnkit.text.corpus import EncodedCorpus
 from attnkit.text.lines import encode_lines, read_texts

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import attnkit
 from attnkit.models import build_model, save_model
-from attnkit.models.transformer import LossOutput, Transformer
+from attnkit.models.output import LossOutput
+from attnkit.models.transformer import Transformer
 from attnkit.text.batching import Batch, BatchIterator
 from attnkit.text.languages import languages_of
 from attnkit.text.tokenizer import TokenizerPair
