@@ -248,8 +248,9 @@ def test_it_says_which_images_it_takes(shape: tuple[int, ...], message: str) -> 
 # --- the same bytes, and learning
 
 
-def test_an_image_has_the_same_logits_in_every_batch(isa: str) -> None:
-    model = small_model().eval()
+@pytest.mark.parametrize("stem", ["patch", "convolution"])
+def test_an_image_has_the_same_logits_in_every_batch(isa: str, stem: str) -> None:
+    model = small_model(stem=stem).eval()
     images = numbers(7, 12, 12, 3)
     together = model(images).numpy().copy()
     for index in range(7):
@@ -284,9 +285,9 @@ def test_training_gives_the_same_bytes_for_any_number_of_threads() -> None:
         np.testing.assert_array_equal(array, several.state_dict()[name])
 
 
-@pytest.mark.parametrize("pooling", ["token", "mean"])
-def test_it_learns_a_few_images_by_heart(pooling: str) -> None:
-    model, losses = train(_core.get_num_threads(), 60, pooling=pooling)
+@pytest.mark.parametrize("options", [{"pooling": "token"}, {"pooling": "mean"}, {"stem": "convolution"}], ids=str)
+def test_it_learns_a_few_images_by_heart(options: dict[str, str]) -> None:
+    model, losses = train(_core.get_num_threads(), 60, **options)
     assert losses[-1] < 0.02 < losses[0]
     predicted = model.eval().predict(numbers(24, 12, 12, 3)).numpy()
     assert_close(np.exp(predicted).sum(axis=1), np.ones(24), terms=8)
@@ -305,14 +306,17 @@ def test_sizes_have_names_and_single_numbers_may_differ() -> None:
 def test_a_configuration_that_cannot_be() -> None:
     with pytest.raises(ValueError, match="patch_size: expected a divisor of image_size = 12, got 5"):
         ViTConfig(image_size=12, patch_size=5)
+    with pytest.raises(ValueError, match='patch_size: expected a power of two with stem = "convolution", got 6'):
+        ViTConfig(image_size=12, patch_size=6, stem="convolution")
     with pytest.raises(ValueError, match="heads: expected a divisor of d_model = 192, got 5"):
         ViTConfig(heads=5)
     with pytest.raises(msgspec.ValidationError, match="unknown field `depth`"):
         msgspec.convert({"type": "vit", "depth": 3}, ViTConfig)
 
 
-def test_saved_and_loaded(tmp_path: Path) -> None:
-    model = small_model().eval()
+@pytest.mark.parametrize("stem", ["patch", "convolution"])
+def test_saved_and_loaded(tmp_path: Path, stem: str) -> None:
+    model = small_model(stem=stem).eval()
     save_model(model, tmp_path)
     loaded = load_model(tmp_path)
     assert isinstance(loaded, ViT) and loaded.config == model.config and not loaded.training

@@ -30,7 +30,8 @@ class ViT(nn.Module):
         self.config = config
         d_model, layers, heads, ffn = config.sizes
         side = config.image_size // config.patch_size
-        self.patches = nn.PatchEmbedding(config.patch_size, d_model, config.channels)
+        stem = nn.PatchEmbedding if config.stem == "patch" else nn.ConvolutionalStem
+        self.patches = stem(config.patch_size, d_model, config.channels)
         self.positions = nn.GridPositions(d_model, side, side, config.interpolation)
         self.class_token = init.normal((1, d_model), 0.02) if config.pooling == "token" else None
         self.dropout = nn.Dropout(config.dropout)

@@ -25,7 +25,7 @@ from attnkit.nn.attention import (
     StructuredNormaliser,
 )
 from attnkit.nn.attention_pooling import AttentionPooling, FirstPooling, MeanPooling
-from attnkit.nn.convolution import Conv2d, PatchEmbedding
+from attnkit.nn.convolution import Conv2d
 from attnkit.nn.dropout import Dropout
 from attnkit.nn.embedding import Embedding
 from attnkit.nn.feature_attention import FeatureAttention
@@ -33,6 +33,7 @@ from attnkit.nn.linear import Linear
 from attnkit.nn.lstmn import LSTMN
 from attnkit.nn.module import Module, ModuleList
 from attnkit.nn.normalisation import BatchNorm2d, LayerNorm
+from attnkit.nn.patches import ConvolutionalStem, PatchEmbedding
 from attnkit.nn.pooling import AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from attnkit.nn.positions import (
     GridPositions,
@@ -67,6 +68,7 @@ __all__ = [
     "Choice",
     "ConcatScore",
     "Conv2d",
+    "ConvolutionalStem",
     "CosineScore",
     "DotScore",
     "Dropout",

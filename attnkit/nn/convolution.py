@@ -1,4 +1,4 @@
-"""Convolution, and the cut of an image into patches. Images are [B, H, W, C]: a pixel is a row of channels."""
+"""Convolution. Images are [B, H, W, C]: a pixel is a row of channels."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import math
 from attnkit import ops
 from attnkit._core import Tensor
 from attnkit.nn import init
-from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module
 
 
@@ -54,22 +53,3 @@ class Conv2d(Module):
             f"{channels * self.groups}, {out_channels}, kernel_size=({rows}, {columns}), stride={self.stride}, "
             f"padding={self.padding}, groups={self.groups}, bias={self.bias is not None}, activation={self.activation}"
         )
-
-
-class PatchEmbedding(Module):
-    """Every patch as a vector, one matrix product for all (Dosovitskiy et al., 2021, eq. 1).
-
-    images [B, H, W, channels] → [B · H/P · W/P, d_model], patches row by row, packed image after image. H and W are
-    multiples of patch_size.
-    """
-
-    def __init__(self, patch_size: int, d_model: int, channels: int = 3) -> None:
-        super().__init__()
-        self.patch_size = patch_size
-        self.projection = Linear(patch_size * patch_size * channels, d_model)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.projection(ops.patches(images, self.patch_size))
-
-    def extra_repr(self) -> str:
-        return f"patch_size={self.patch_size}"
