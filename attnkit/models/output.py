@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -35,7 +36,7 @@ def label_loss(
     return LossOutput(*_core.linear_cross_entropy(hidden, weight, bias, labels, label_smoothing, IGNORED))
 
 
-class WritesText(nn.Module):
+class WritesText(nn.Module, ABC):
     """A model whose `generator`, or where it has none the embedding of the words that it writes, is its output layer
     (Press and Wolf, 2017)."""
 
@@ -51,12 +52,13 @@ class WritesText(nn.Module):
         return int(self.config.max_length)
 
     @property
+    @abstractmethod
     def tied_weight(self) -> Tensor:
         """[V, width], of the embedding."""
-        raise NotImplementedError
 
     @property
     def tied_bias(self) -> Tensor | None:
+        """[V], added to the words' scores where the embedding is the output layer."""
         return None
 
     @property
@@ -80,4 +82,5 @@ class WritesText(nn.Module):
         return Projection(hidden, self.output_weight, self.output_bias)
 
     def word_loss(self, hidden: Tensor, labels: np.ndarray, label_smoothing: float) -> LossOutput:
+        """What `labels` int32 [T] cost behind `hidden` [T, width]."""
         return label_loss(hidden, self.output_weight, self.output_bias, labels, label_smoothing)
