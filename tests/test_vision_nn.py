@@ -61,24 +61,26 @@ def test_patch_embedding_is_a_convolution_of_the_stride_of_its_kernel() -> None:
     assert_close(layer(attnkit.tensor(images)), expected.permute(0, 2, 3, 1).reshape(-1, 24), terms=48)
 
 
+@pytest.mark.parametrize("pooling", [False, True])
 @pytest.mark.parametrize("training", [True, False])
-def test_convolutional_stem_against_pytorch(training: bool) -> None:
+def test_convolutional_stem_against_pytorch(training: bool, pooling: bool) -> None:
     torch = pytest.importorskip("torch")
-    layer = nn.ConvolutionalStem(4, 24, channels=3)
+    layer = nn.ConvolutionalStem(4, 24, channels=3, pooling=pooling)
     randomise(layer)
     layer.train(training)
+    stride, halving = (1, torch.nn.MaxPool2d(3, 2, 1)) if pooling else (2, torch.nn.Identity())
     theirs = torch.nn.Sequential(
-        torch.nn.Conv2d(3, 12, 3, 2, 1, bias=False), torch.nn.BatchNorm2d(12), torch.nn.ReLU(),
-        torch.nn.Conv2d(12, 24, 3, 2, 1, bias=False), torch.nn.BatchNorm2d(24), torch.nn.ReLU(),
+        torch.nn.Conv2d(3, 12, 3, stride, 1, bias=False), torch.nn.BatchNorm2d(12), torch.nn.ReLU(), halving,
+        torch.nn.Conv2d(12, 24, 3, stride, 1, bias=False), torch.nn.BatchNorm2d(24), torch.nn.ReLU(), halving,
         torch.nn.Conv2d(24, 24, 1),
     ).train(training)  # fmt: skip
     with torch.no_grad():
         for i, (convolution, norm) in enumerate(zip(layer.convolutions, layer.norms, strict=True)):
-            theirs[3 * i].weight.copy_(torch.tensor(convolution.weight.numpy()).permute(0, 3, 1, 2))
-            theirs[3 * i + 1].weight.copy_(torch.tensor(norm.weight.numpy()))
-            theirs[3 * i + 1].bias.copy_(torch.tensor(norm.bias.numpy()))
-        theirs[6].weight.copy_(torch.tensor(layer.projection.weight.numpy())[:, :, None, None])
-        theirs[6].bias.copy_(torch.tensor(np.asarray(layer.projection.bias)))
+            theirs[4 * i].weight.copy_(torch.tensor(convolution.weight.numpy()).permute(0, 3, 1, 2))
+            theirs[4 * i + 1].weight.copy_(torch.tensor(norm.weight.numpy()))
+            theirs[4 * i + 1].bias.copy_(torch.tensor(norm.bias.numpy()))
+        theirs[8].weight.copy_(torch.tensor(layer.projection.weight.numpy())[:, :, None, None])
+        theirs[8].bias.copy_(torch.tensor(np.asarray(layer.projection.bias)))
     images = numbers(2, 8, 12, 3)
     x, tx = leaf(images), torch.tensor(images).permute(0, 3, 1, 2).requires_grad_()
     tokens, expected = layer(x), theirs(tx).permute(0, 2, 3, 1).reshape(-1, 24)

@@ -248,7 +248,7 @@ def test_it_says_which_images_it_takes(shape: tuple[int, ...], message: str) -> 
 # --- the same bytes, and learning
 
 
-@pytest.mark.parametrize("stem", ["patch", "convolution"])
+@pytest.mark.parametrize("stem", ["patch", "convolution", "convolution-pooling"])
 def test_an_image_has_the_same_logits_in_every_batch(isa: str, stem: str) -> None:
     model = small_model(stem=stem).eval()
     images = numbers(7, 12, 12, 3)
@@ -285,7 +285,11 @@ def test_training_gives_the_same_bytes_for_any_number_of_threads() -> None:
         np.testing.assert_array_equal(array, several.state_dict()[name])
 
 
-@pytest.mark.parametrize("options", [{"pooling": "token"}, {"pooling": "mean"}, {"stem": "convolution"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{"pooling": "token"}, {"pooling": "mean"}, {"stem": "convolution"}, {"stem": "convolution-pooling"}],
+    ids=str,
+)
 def test_it_learns_a_few_images_by_heart(options: dict[str, str]) -> None:
     model, losses = train(_core.get_num_threads(), 60, **options)
     assert losses[-1] < 0.02 < losses[0]
@@ -314,7 +318,7 @@ def test_a_configuration_that_cannot_be() -> None:
         msgspec.convert({"type": "vit", "depth": 3}, ViTConfig)
 
 
-@pytest.mark.parametrize("stem", ["patch", "convolution"])
+@pytest.mark.parametrize("stem", ["patch", "convolution", "convolution-pooling"])
 def test_saved_and_loaded(tmp_path: Path, stem: str) -> None:
     model = small_model(stem=stem).eval()
     save_model(model, tmp_path)

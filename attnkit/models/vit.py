@@ -30,8 +30,7 @@ class ViT(nn.Module):
         self.config = config
         d_model, layers, heads, ffn = config.sizes
         side = config.image_size // config.patch_size
-        stem = nn.PatchEmbedding if config.stem == "patch" else nn.ConvolutionalStem
-        self.patches = stem(config.patch_size, d_model, config.channels)
+        self.patches = _stem(config, d_model)
         self.positions = nn.GridPositions(d_model, side, side, config.interpolation)
         self.class_token = init.normal((1, d_model), 0.02) if config.pooling == "token" else None
         self.dropout = nn.Dropout(config.dropout)
@@ -127,3 +126,10 @@ class ViT(nn.Module):
         pooled = states[:, 0] if self.class_token is not None else states.mean(axis=1)
         logits: Tensor = self.head(pooled)
         return logits
+
+
+def _stem(config: ViTConfig, d_model: int) -> nn.PatchEmbedding | nn.ConvolutionalStem:
+    if config.stem == "patch":
+        return nn.PatchEmbedding(config.patch_size, d_model, config.channels)
+    pooling = config.stem == "convolution-pooling"
+    return nn.ConvolutionalStem(config.patch_size, d_model, config.channels, pooling)

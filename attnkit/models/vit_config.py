@@ -24,10 +24,10 @@ class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     patch_size: Positive = 16
     """Rows and columns of a patch; an image must be whole patches."""
 
-    stem: Literal["patch", "convolution"] = "patch"
+    stem: Literal["patch", "convolution", "convolution-pooling"] = "patch"
     """What makes tokens of pixels: one matrix for each patch by itself; or convolutions of 3 x 3 that halve rows and
-    columns until a patch is a token (Xiao et al., 2021), which see across the edges of patches and learn from fewer
-    images. patch_size is then a power of two."""
+    columns until a patch is a token, which see across the edges of patches and learn from fewer images. They halve by a
+    stride of 2 (Xiao et al., 2021) or by max pooling (Hassani et al., 2021). patch_size is then a power of two."""
 
     channels: Positive = 3
     """Colours of a pixel: 3 for RGB, 1 for grey."""
@@ -62,8 +62,8 @@ class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     def __post_init__(self) -> None:
         if self.image_size % self.patch_size:
             raise ValueError(f"patch_size: expected a divisor of image_size = {self.image_size}, got {self.patch_size}")
-        if self.stem == "convolution" and (self.patch_size < 2 or self.patch_size.bit_count() != 1):
-            raise ValueError(f'patch_size: expected a power of two with stem = "convolution", got {self.patch_size}')
+        if self.stem != "patch" and (self.patch_size < 2 or self.patch_size.bit_count() != 1):
+            raise ValueError(f'patch_size: expected a power of two with stem = "{self.stem}", got {self.patch_size}')
         d_model, _, heads, _ = self.sizes
         if d_model % heads:
             raise ValueError(f"heads: expected a divisor of d_model = {d_model}, got {heads}")
