@@ -47,8 +47,9 @@ def test_stopped_after_any_step(tmp_path: Path, steps: int, unbroken: dict[str, 
         ("training.accumulate=2",),
         ("training.final=best", "training.validate_unit=steps", "training.validate_every=2"),
         ("training.optimizer=adamw", "training.weight_decay=0.1", "training.precision=bf16"),
+        ("training.optimizer=muon", "training.weight_decay=0.1"),
     ],
-    ids=["accumulate", "best", "adamw bf16"],
+    ids=["accumulate", "best", "adamw bf16", "muon"],
 )
 def test_stopped_with_other_options(tmp_path: Path, overrides: tuple[str, ...]) -> None:
     overrides = (*overrides, "decoding.bleu=false")

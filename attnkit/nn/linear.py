@@ -13,7 +13,7 @@ from attnkit.nn.module import Module
 class Linear(Module):
     """y = activation(x · weightᵀ + bias): x [..., in_features] → [..., out_features].
 
-    `blocks` says how many matrices lie on top of each other in the weight, for its first values.
+    `blocks` says how many matrices lie on top of each other in the weight, for its first values and for Muon.
     """
 
     def __init__(
@@ -22,7 +22,7 @@ class Linear(Module):
         super().__init__()
         self.weight = init.xavier_uniform((out_features, in_features), blocks)
         self.bias = init.constant((out_features,), 0.0) if bias else None
-        self.activation = activation
+        self.activation, self.blocks = activation, blocks
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.linear(x, self.weight, self.bias, self.activation)

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 import attnkit
-from attnkit.optim import Adam, AdamW, clip_scale, grad_norm
+from attnkit.nn.module import Module
+from attnkit.optim import Adam, AdamW, Muon, clip_scale, grad_norm
 from attnkit.optim.schedules import Schedule, constant, cosine, inverse_sqrt
 from attnkit.training.checkpoint import CheckpointFolder
 from attnkit.training.config import TrainingConfig
@@ -46,10 +47,12 @@ def make_schedule(config: TrainingConfig) -> Schedule:
     return inverse_sqrt(peak, warmup, low) if config.schedule == "inverse-sqrt" else constant(peak, warmup)
 
 
-def make_optimizer(config: TrainingConfig, parameters: list[attnkit.Tensor]) -> Adam:
-    """Adam or AdamW over the parameters, before its first step."""
-    kind = AdamW if config.optimizer == "adamw" else Adam
-    return kind(parameters, config.learning_rate, config.betas, config.eps, config.weight_decay)
+def make_optimizer(config: TrainingConfig, model: Module) -> Adam | Muon:
+    """The optimizer of the model's parameters, before its first step."""
+    options = (config.learning_rate, config.betas, config.eps, config.weight_decay)
+    if config.optimizer == "muon":
+        return Muon(model, *options)
+    return (AdamW if config.optimizer == "adamw" else Adam)(model.parameters(), *options)
 
 
 class Trainer:
@@ -63,7 +66,7 @@ class Trainer:
         self._task, self._config, self._folder, self._reporter = task, config, folder, reporter
         self._checkpoints = CheckpointFolder(folder / CHECKPOINTS)
         self._parameters = list(task.model.parameters())
-        self._optimizer = make_optimizer(config, self._parameters)
+        self._optimizer = make_optimizer(config, task.model)
         self._schedule = make_schedule(config)
         self._state = State(batches=task.batches.state_dict())
         self._saved_step = -1
