@@ -88,7 +88,7 @@ def test_nobody_works_after_the_iterator_is_closed() -> None:
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert len(begun) < 50
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("attnkit")]
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("attnkit-decoding")]
 
 
 def test_a_search_that_is_stopped(model: str) -> None:

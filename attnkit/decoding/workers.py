@@ -43,7 +43,7 @@ def run_batches(decode: Callable[[T, Stop], R], batches: Sequence[T]) -> Iterato
     if workers <= 1:
         yield from (decode(batch, stop) for batch in batches)
         return
-    pool = ThreadPoolExecutor(workers, "attnkit", _core.limit_threads_here, (threads // workers,))
+    pool = ThreadPoolExecutor(workers, "attnkit-decoding", _core.limit_threads_here, (threads // workers,))
     try:
         for future in [pool.submit(decode, batch, stop) for batch in batches]:
             yield future.result()
