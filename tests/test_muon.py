@@ -102,6 +102,31 @@ def test_the_others_are_adamws() -> None:
     assert not any(name.endswith(("up.weight", "down.weight", "projection.weight")) for name in same)
 
 
+@pytest.mark.parametrize("name", ["generator", "head", "output"])
+def test_layers_that_give_words_or_classes_are_not_hidden(name: str) -> None:
+    """Wherever they are: a captioner's and a document classifier's are called output."""
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.inner = nn.Linear(3, 3)
+            setattr(self.inner, name, nn.Linear(3, 2))
+            self.twice = self.inner
+
+    model = Outer()
+    assert [id(weight) for weight, _ in hidden_matrices(model)] == [id(model.inner.weight)]
+
+
+def test_the_output_projection_of_an_attention_is_hidden() -> None:
+    attention = nn.MultiHeadAttention(8, 2)
+    assert id(attention.output.weight) in {id(weight) for weight, _ in hidden_matrices(attention)}
+
+
+def test_groups_of_a_convolution_are_matrices_of_their_own() -> None:
+    [(_, blocks)] = hidden_matrices(nn.Conv2d(4, 8, 3, groups=2))
+    assert blocks == 2
+
+
 def test_the_head_of_a_classifier_is_not_hidden() -> None:
     model = ViT(ViTConfig(image_size=8, patch_size=4, channels=1, d_model=8, layers=1, heads=2, ffn=16), classes=3)
     hidden = {id(weight) for weight, _ in hidden_matrices(model)}

@@ -59,11 +59,7 @@ class Adam:
         """Copies the arrays in. Raises ValueError when one is missing or has another shape."""
         for index, moments in enumerate(self._moments):
             for number, moment in enumerate(moments, start=1):
-                name = f"moment{number}.{index}"
-                if name not in state or state[name].shape != moment.shape:
-                    got = list(state[name].shape) if name in state else "nothing"
-                    raise ValueError(f"[optim] expected {name} of shape {list(moment.shape)}, got {got}")
-                moment[...] = state[name]
+                restore(moment, f"moment{number}.{index}", state)
         self.steps = int(state["steps"])
 
 
@@ -71,6 +67,14 @@ class AdamW(Adam):
     """Adam with decoupled weight decay: w ← w - lr · (m̂ / (√v̂ + eps) + weight_decay · w)."""
 
     decoupled = True
+
+
+def restore(moment: np.ndarray, name: str, state: Mapping[str, Any]) -> None:
+    """Copies an array of an optimizer's state in. Raises ValueError when it is missing or has another shape."""
+    if name not in state or state[name].shape != moment.shape:
+        got = list(state[name].shape) if name in state else "nothing"
+        raise ValueError(f"[optim] expected {name} of shape {list(moment.shape)}, got {got}")
+    moment[...] = state[name]
 
 
 def grad_norm(params: Iterable[Tensor]) -> float:

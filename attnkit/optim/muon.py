@@ -10,22 +10,32 @@ import numpy.typing as npt
 
 from attnkit import _core, nn
 from attnkit._core import Tensor
-from attnkit.optim.adam import AdamW
+from attnkit.optim.adam import AdamW, restore
 
 Floats = npt.NDArray[np.float32]
 
 _ROUNDS = 5
 _COEFFICIENTS = 3.4445, -4.7750, 2.0315  # of Jordan et al.: singular values end between 0.7 and 1.2, soon
 _RMS = 0.2  # of the numbers of a step before the learning rate: about Adam's (Liu et al., 2025, eq. 4)
-_NOT_HIDDEN = ("generator", "head")
+_LAST_LAYERS = ("generator", "head", "output")  # what models call the layers that give words or classes
 
 
 def hidden_matrices(model: nn.Module) -> list[tuple[Tensor, int]]:
-    """The weights of linear layers and convolutions of `model` but those of its last layer, and of how many matrices on
-    top of each other each consists."""
-    last = {id(getattr(model, name).weight) for name in _NOT_HIDDEN if getattr(model, name, None) is not None}
-    layers = [module for module in model.modules() if isinstance(module, nn.Linear | nn.Conv2d)]
-    return [(layer.weight, getattr(layer, "blocks", 1)) for layer in layers if id(layer.weight) not in last]
+    """The weights of linear layers and convolutions of `model` but those that give words or classes, and of how many
+    matrices on top of each other each consists."""
+    last = {id(weight) for module in model.modules() for weight in _last_weights(module)}
+    hidden = {}
+    for module in model.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d) and id(module.weight) not in last:
+            hidden[id(module.weight)] = module.weight, module.blocks if isinstance(module, nn.Linear) else module.groups
+    return list(hidden.values())
+
+
+def _last_weights(module: nn.Module) -> list[Tensor]:
+    if isinstance(module, nn.MultiHeadAttention):  # its output goes to the next layer
+        return []
+    layers = (getattr(module, name, None) for name in _LAST_LAYERS)
+    return [layer.weight for layer in layers if isinstance(layer, nn.Linear)]
 
 
 def orthogonalise(matrix: Floats) -> Floats:
@@ -96,8 +106,4 @@ class Muon:
         """Copies the arrays in. Raises ValueError when one is missing or has another shape."""
         self._others.load_state_dict(state)
         for index, momentum in enumerate(self._momenta):
-            name = f"momentum.{index}"
-            if name not in state or state[name].shape != momentum.shape:
-                got = list(state[name].shape) if name in state else "nothing"
-                raise ValueError(f"[optim] expected {name} of shape {list(momentum.shape)}, got {got}")
-            momentum[...] = state[name]
+            restore(momentum, f"momentum.{index}", state)

@@ -49,7 +49,7 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     optimizer: Literal["adam", "adamw", "muon"] = "adam"
     """"adamw" decouples the weight decay from the gradient. "muon" moves hidden matrices by orthogonal steps (Jordan et
-    al., 2024) and the rest by AdamW, and learns in fewer steps."""
+    al., 2024) and the rest by AdamW, and often learns in fewer steps."""
 
     learning_rate: Annotated[float, Meta(gt=0.0)] = 0.001
     """The peak, which is reached at the end of the warm-up."""
