@@ -389,6 +389,17 @@ def adam_step(
     gradient_scale: float,
     /,
 ) -> None: ...
+def muon_step(
+    parameters: list[Tensor],
+    gradients: list[Tensor],
+    momenta: list[Floats],
+    matrices: list[int],
+    learning_rate: float,
+    momentum: float,
+    weight_decay: float,
+    gradient_scale: float,
+) -> None: ...
+def orthogonalise(matrix: Floats) -> Floats: ...
 def sum_of_squares(tensors: Sequence[Tensor], /) -> float: ...
 def all_finite(x: Tensor, /) -> bool: ...
 

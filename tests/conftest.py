@@ -29,8 +29,10 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
 
 @pytest.fixture(autouse=True)
 def _clean_state() -> Iterator[None]:
-    """No test leaves its seed, precision or tape switch to the next."""
+    """No test leaves its seed, precision, threads or tape switch to the next."""
+    threads = _core.get_num_threads()
     _core.manual_seed(1234)
     yield
+    _core.set_num_threads(threads)
     _core.set_precision("fp32")
     _core.set_grad_enabled(True)

@@ -10,11 +10,12 @@ from closeness import assert_close
 
 import attnkit
 from attnkit import nn, optim
+from attnkit._core import orthogonalise
 from attnkit.models.transformer import Transformer
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.models.vit import ViT
 from attnkit.models.vit_config import ViTConfig
-from attnkit.optim.muon import hidden_matrices, orthogonalise
+from attnkit.optim.muon import hidden_matrices
 
 
 def numbers(*shape: int, seed: int = 0) -> np.ndarray:
@@ -79,6 +80,19 @@ def test_convolutions_too() -> None:
     optimizer.step()
     step = orthogonalise(gradient.reshape(8, 27)).reshape(layer.weight.shape)
     assert_close(layer.weight, start - 0.5 * 0.2 * 27**0.5 * step, terms=40)
+
+
+def test_any_number_of_threads_makes_the_same_step() -> None:
+    moved = []
+    for threads in 1, 3:
+        attnkit.set_num_threads(threads)
+        attnkit.manual_seed(3)
+        layers = nn.ModuleList([nn.Linear(40, 96, blocks=3), nn.Linear(300, 200), nn.Conv2d(8, 16, 3)])
+        gradients(layers, 0)
+        optim.Muon(layers, lr=0.5).step()
+        moved.append([p.numpy().copy() for p in layers.parameters()])
+    for one, three in zip(*moved, strict=True):
+        np.testing.assert_array_equal(one, three)
 
 
 def test_the_others_are_adamws() -> None:

@@ -6,17 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from attnkit import _core, nn
 from attnkit._core import Tensor
 from attnkit.optim.adam import AdamW, restore
 
-Floats = npt.NDArray[np.float32]
-
-_ROUNDS = 5
-_COEFFICIENTS = 3.4445, -4.7750, 2.0315  # of Jordan et al.: singular values end between 0.7 and 1.2, soon
-_RMS = 0.2  # of the numbers of a step before the learning rate: about Adam's (Liu et al., 2025, eq. 4)
 _LAST_LAYERS = ("generator", "head", "output")  # what models call the layers that give words or classes
 
 
@@ -38,21 +32,10 @@ def _last_weights(module: nn.Module) -> list[Tensor]:
     return [layer.weight for layer in layers if isinstance(layer, nn.Linear)]
 
 
-def orthogonalise(matrix: Floats) -> Floats:
-    """About U Vᵀ of matrix = U S Vᵀ, float32 [m, n], by five rounds of a polynomial of odd degree in it."""
-    a, b, c = _COEFFICIENTS
-    wide = matrix if matrix.shape[0] <= matrix.shape[1] else np.ascontiguousarray(matrix.T)
-    x = wide / (np.sqrt(np.square(wide).sum()) + 1e-7)  # not BLAS's norm, which depends on its threads
-    for _ in range(_ROUNDS):
-        gram = _core.gemm(x, x, trans_b=True)
-        x = a * x + _core.gemm(b * gram + c * _core.gemm(gram, gram), x)
-    return x if matrix.shape[0] <= matrix.shape[1] else x.T
-
-
 class Muon:
-    """m ← μm + g; w ← w - lr · (0.2 √max(rows, columns) · orthogonalise(g + μm) + weight_decay · w) for the hidden
-    matrices of a model (`hidden_matrices`), AdamW for its other parameters, with the same learning rate (Liu et al.,
-    2025)."""
+    """m ← μm + g; w ← w - lr · (0.2 √max(rows, columns) · U Vᵀ + weight_decay · w), where U S Vᵀ = g + μm, for the
+    hidden matrices of a model (`hidden_matrices`); AdamW for its other parameters, with the same learning rate (Liu et
+    al., 2025). U Vᵀ is found by five rounds of a polynomial, about: its singular values are between 0.7 and 1.2."""
 
     def __init__(
         self,
@@ -79,19 +62,13 @@ class Muon:
         """Updates every parameter that has a gradient, which is multiplied by `gradient_scale` first."""
         self._others.lr = self.lr
         self._others.step(gradient_scale)
-        for (weight, blocks), momentum in zip(self._hidden, self._momenta, strict=True):
-            if weight.grad is not None:
-                gradient = weight.grad.numpy() * np.float32(gradient_scale)
-                momentum *= self.momentum
-                momentum += gradient
-                self._move(weight, gradient + self.momentum * momentum, blocks)
-
-    def _move(self, weight: Tensor, direction: Floats, blocks: int) -> None:
-        parts = direction.reshape(blocks, weight.shape[0] // blocks, -1)
-        scale = _RMS * max(parts.shape[1:]) ** 0.5
-        step = np.stack([orthogonalise(part) for part in parts]).reshape(weight.shape)
-        moved: Floats = (1 - self.lr * self.weight_decay) * weight.numpy() - self.lr * scale * step
-        weight.copy_(moved)
+        moving = [i for i, (weight, _) in enumerate(self._hidden) if weight.grad is not None]
+        weights, matrices = [self._hidden[i][0] for i in moving], [self._hidden[i][1] for i in moving]
+        gradients = [weight.grad for weight in weights if weight.grad is not None]
+        momenta = [self._momenta[i] for i in moving]
+        _core.muon_step(
+            weights, gradients, momenta, matrices, self.lr, self.momentum, self.weight_decay, gradient_scale
+        )
 
     def zero_grad(self) -> None:
         for weight, _ in self._hidden:

@@ -1,6 +1,7 @@
 // Kernels without the tape: the optimizer step, selection, and what tests and benchmarks look at.
 #include "attnkit/kernels/elementwise.h"
 #include "attnkit/kernels/gemm.h"
+#include "attnkit/kernels/optimizer.h"
 #include "attnkit/kernels/rows.h"
 #include "casts.h"
 #include "kernels/gemm/amx.h"
@@ -75,6 +76,38 @@ void AdamStep(Tensor& parameter, const Tensor& gradient, FloatArray& moment1, Fl
   parameter.storage().Touch();
 }
 
+// Of each parameter: how many matrices it consists of, its gradient and its momentum.
+void MuonStep(std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients, std::vector<FloatArray>& momenta,
+              const std::vector<int64_t>& matrices, float learning_rate, float momentum, float weight_decay,
+              float gradient_scale) {
+  const size_t count = parameters.size();
+  ATTNKIT_CHECK(gradients.size() == count && momenta.size() == count && matrices.size() == count, "[muon] expected ",
+                count, " gradients, momenta and numbers of matrices");
+  std::vector<kernels::MuonWeight> weights;
+  for (size_t i = 0; i < count; ++i) {
+    const int64_t size = parameters[i].size(), lines = parameters[i].shape()[0], parts = matrices[i];
+    ATTNKIT_CHECK(size > 0 && parts > 0 && lines % parts == 0, "[muon] expected rows in ", parts, " equal parts, got ",
+                  ToString(parameters[i].shape()));
+    ATTNKIT_CHECK(gradients[i].size() == size && momenta[i].size() == size, "[muon] expected ", size,
+                  " numbers in the gradient and the momentum");
+    weights.push_back(
+        {gradients[i].data(), parameters[i].data(), momenta[i].mutable_data(), parts, lines / parts, size / lines});
+  }
+  py::gil_scoped_release release;
+  kernels::MuonStep({learning_rate, momentum, weight_decay, gradient_scale}, weights);
+  for (Tensor& parameter : parameters) parameter.storage().Touch();
+}
+
+FloatArray Orthogonalise(const FloatArray& matrix) {
+  ATTNKIT_CHECK(matrix.ndim() == 2, "[muon] expected a matrix, got shape ", ToString(ShapeOf(matrix)));
+  FloatArray result(ShapeOf(matrix));
+  float* to = result.mutable_data();
+  py::gil_scoped_release release;
+  std::copy_n(matrix.data(), matrix.size(), to);
+  kernels::Orthogonalise(to, matrix.shape(0), matrix.shape(1));
+  return result;
+}
+
 double SumOfSquares(const std::vector<Tensor>& tensors) {
   double sum = 0;
   for (const Tensor& tensor : tensors) sum += kernels::SumOfSquares(tensor.data(), tensor.size());
@@ -90,6 +123,8 @@ void BindKernels(py::module_& m) {
   m.def("gemm_amx_emulated", &GemmAmxEmulated, py::arg("a"), py::arg("b"), py::arg("precision") = "bf16");
   m.def("top_k", &TopK, py::arg("x"), py::arg("k"));
   m.def("adam_step", &AdamStep);
+  m.def("muon_step", &MuonStep);
+  m.def("orthogonalise", &Orthogonalise, py::arg("matrix"));
   m.def("sum_of_squares", &SumOfSquares, Unlocked());
   m.def(
       "all_finite", [](const Tensor& x) { return kernels::AllFinite(x.data(), x.size()); }, Unlocked());

@@ -34,14 +34,4 @@ void Dropout(const float* x, int64_t size, float p, PhiloxKey key, float* out);
 // out = residual + dropout(x)
 void AddDropout(const float* residual, const float* x, int64_t size, float p, PhiloxKey key, float* out);
 
-// Adam (Kingma & Ba, 2015) and AdamW (Loshchilov & Hutter, 2019) over one parameter; step counts from 1. The gradient
-// is multiplied by gradient_scale first (clipping). decoupled: AdamW's weight decay, else L2 added to the gradient.
-struct AdamOptions {
-  float learning_rate = 1e-3f, beta1 = 0.9f, beta2 = 0.999f, eps = 1e-8f, weight_decay = 0.0f, gradient_scale = 1.0f;
-  bool decoupled = true;
-  int64_t step = 1;
-};
-void AdamStep(const AdamOptions& options, const float* gradient, int64_t size, float* parameter, float* moment1,
-              float* moment2);
-
 }  // namespace attnkit::kernels

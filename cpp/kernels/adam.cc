@@ -1,13 +1,13 @@
 // Adam (Kingma & Ba, 2015) and AdamW (Loshchilov & Hutter, 2019) in one pass over a parameter.
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/optimizer.cc"
+#define HWY_TARGET_INCLUDE "kernels/adam.cc"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 // After foreach_target.h:
 #include <cmath>
 
 #include "attnkit/check.h"
-#include "attnkit/kernels/elementwise.h"
+#include "attnkit/kernels/optimizer.h"
 #include "attnkit/threads.h"
 #include "kernels/dispatch.h"
 #include "kernels/grain.h"
