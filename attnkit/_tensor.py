@@ -51,9 +51,7 @@ def tensor(array: ArrayLike, requires_grad: bool = False) -> Tensor:
     A writable C-contiguous float32 NumPy array is shared, not copied; anything else is converted into a new one.
     """
     converted = float_array(array)
-    if converted is array and not converted.flags.writeable:
-        converted = converted.copy()
-    return _core.from_array(converted, requires_grad)
+    return _core.from_array(converted if converted.flags.writeable else converted.copy(), requires_grad)
 
 
 def from_dlpack(source: Any) -> Tensor:

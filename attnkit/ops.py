@@ -9,8 +9,9 @@ ValueError: `[op] expected ..., got ...`.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import Any, SupportsIndex, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -80,8 +81,12 @@ def _optional(x: Array | None) -> Tensor | None:
 
 
 def _like(result: Tensor, *inputs: Array | None) -> Any:
-    """`result` as it is when a Tensor was among the inputs, else as a NumPy array."""
-    return result if any(isinstance(x, Tensor) for x in inputs) else result.numpy()
+    """`result` as it is when a Tensor was among the inputs, else as a NumPy array of its own."""
+    if any(isinstance(x, Tensor) for x in inputs):
+        return result
+    array = result.numpy()
+    borrowed = any(isinstance(x, np.ndarray) and np.may_share_memory(array, x) for x in inputs)
+    return array.copy() if borrowed else array
 
 
 def softmax(x: Array, axis: int = -1) -> Any:
@@ -267,8 +272,12 @@ def attention(
     to the bit. A query that sees no key gives zeros.
     """
     bool_mask = None
-    if mask is not None and not isinstance(mask, Tensor) and np.asarray(mask).dtype == np.bool_:
-        bool_mask, mask = np.ascontiguousarray(mask), None
+    if mask is not None and not isinstance(mask, Tensor):
+        mask = np.asarray(mask)
+        if mask.dtype.kind not in "bf":  # added to the scores, the zeros and ones of integers would hide nothing
+            raise ValueError(f"[attention] expected a mask of bool or float, got {mask.dtype}")
+        if mask.dtype == np.bool_:
+            bool_mask, mask = np.ascontiguousarray(mask), None
     output, weights = _core.attention(
         _tensor(q), _tensor(k), _tensor(v), _optional(mask), bool_mask, causal, window, query_offset, scale, softcap,
         dropout, return_weights,
@@ -557,12 +566,13 @@ def write_rows(buffer: Tensor, rows: ArrayLike, x: Array) -> Tensor:
 # --- images: [B, H, W, C], so that a pixel is a row
 
 
-def _pair(value: int | tuple[int, int], what: str) -> tuple[int, int]:
+def _pair(value: SupportsIndex | Sequence[SupportsIndex], what: str) -> tuple[int, int]:
     """(rows, columns) from one number for both, or two."""
-    pair = (value, value) if isinstance(value, int) else value
-    if not isinstance(pair, tuple) or len(pair) != 2 or not all(isinstance(number, int) for number in pair):
-        raise ValueError(f"[{what}] expected one whole number or two, got {value}")
-    return pair
+    try:
+        rows, columns = (operator.index(number) for number in np.broadcast_to(np.asarray(value), 2))
+        return rows, columns
+    except (TypeError, ValueError):
+        raise ValueError(f"[{what}] expected one whole number or two, got {value}") from None
 
 
 def conv2d(

@@ -405,6 +405,14 @@ def test_against_pytorch(size: tuple[int, ...], kind: str, isa: str) -> None:
         assert_close(gradient(x), y.grad.numpy(), terms=max(n, m), scale=1.0)
 
 
+@pytest.mark.parametrize("far", [1 << 40, (1 << 63) - 1])
+def test_a_window_without_an_end_in_sight(far: int) -> None:
+    q, k, v = numbers(1, 1, 5, 8), numbers(1, 1, 6, 8, seed=1), numbers(1, 1, 6, 8, seed=2)
+    for window, open_window in ((3, far), (3, -1)), ((far, 2), (-1, 2)), ((far, far), (-1, -1)):
+        expected = ops.attention(q, k, v, window=open_window)
+        np.testing.assert_array_equal(ops.attention(q, k, v, window=window), expected)
+
+
 # --- bad input
 
 
@@ -418,6 +426,13 @@ def test_against_pytorch(size: tuple[int, ...], kind: str, isa: str) -> None:
         (((1, 1, 5, 8), (1, 1, 5, 8), (1, 1, 5, 8)), {"dropout": 1.5}, r"\[attention\] expected dropout"),
         (((1, 1, 5, 8), (1, 1, 5, 8), (1, 1, 5, 8)), {"softcap": -1.0}, r"\[attention\] expected softcap"),
         (((1, 1, 5, 8), (1, 1, 5, 8), (1, 1, 5, 8)), {"mask": np.ones((5, 4), bool)}, r"\[attention\] expected mask"),
+        (
+            ((1, 1, 5, 8), (1, 1, 5, 8), (1, 1, 5, 8)),
+            {"mask": np.ones((5, 5), int)},
+            "bool or float, got int64",
+        ),
+        (((1, 1, 5, 8), (1, 1, 5, 8), (1, 1, 5, 8)), {"window": (1, -2)}, "numbers from -1, got 1 and -2"),
+        (((1, 1, 5, 8), (1, 1, 5, 8), (1, 1, 5, 8)), {"query_offset": 2**62}, "query_offset within"),
         (
             ((1, 1, 5, 8), (1, 1, 5, 8), (1, 1, 5, 8)),
             {"mask": np.ones((2, 1, 5, 5), bool)},

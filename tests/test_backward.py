@@ -50,6 +50,56 @@ def test_the_embedding_gradient_does_not_write_into_one_that_the_user_holds() ->
     np.testing.assert_array_equal(weight.grad, np.add(before, [[1, 1], [0, 0], [0, 0], [0, 0]]))
 
 
+def test_backward_does_not_write_into_arrays_of_the_user() -> None:
+    """Whose memory a tensor only borrows, however few hold the tensor."""
+    held = np.zeros((3, 2), np.float32)
+    weight = attnkit.tensor(np.ones((3, 2)), requires_grad=True)
+    weight.grad = attnkit.tensor(held)
+    attnkit.ops.embedding([0, 1], weight).sum().backward()
+    assert not held.any() and weight.grad.numpy()[:2].all()
+
+    buffer = np.full((2, 4), 3.0, np.float32)
+
+    class Constant(attnkit.Function):
+        @staticmethod
+        def forward(ctx, x):  # type: ignore[no-untyped-def]
+            return x * 1.0
+
+        @staticmethod
+        def backward(ctx, dy):  # type: ignore[no-untyped-def]
+            return attnkit.tensor(buffer)
+
+    x = attnkit.tensor(np.ones((2, 3)), requires_grad=True)
+    hidden = attnkit.ops.linear(x, attnkit.tensor(-np.ones((4, 3))), activation="relu")
+    Constant.apply(hidden).sum().backward()
+    leaf = attnkit.tensor(np.ones((2, 4)), requires_grad=True)
+    Constant.apply(leaf).sum().backward()
+    leaf.grad.numpy()[:] = 7.0
+    assert (buffer == 3.0).all()
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        lambda x, ids: attnkit.ops.gather_rows(x, ids),
+        lambda x, ids: attnkit.ops.embedding(ids, x),
+        lambda x, ids: attnkit.ops.cross_entropy(x, ids),
+    ],
+    ids=["gather_rows", "embedding", "cross_entropy"],
+)
+def test_indices_that_change_after_the_forward_pass_change_nothing(op: Callable[..., attnkit.Tensor]) -> None:
+    """A buffer for batches may be filled again before backward."""
+    gradients = []
+    for later in 1, 2**30:
+        ids = np.ones(4, np.int32)
+        x = attnkit.tensor(numbers(4, 4), requires_grad=True)
+        y = op(x, ids)
+        ids[:] = later
+        y.sum().backward()
+        gradients.append(x.grad.numpy())
+    np.testing.assert_array_equal(*gradients)
+
+
 def test_two_leaves_never_share_a_gradient() -> None:
     x, y = (attnkit.tensor(numbers(3, seed=s), requires_grad=True) for s in (1, 2))
     upstream = attnkit.tensor(np.ones(3, np.float32))
@@ -173,15 +223,29 @@ def test_a_graph_that_is_dropped_is_freed() -> None:
     assert _core.memory_stats()["bytes_in_use"] == before
 
 
+def plus_one(y: attnkit.Tensor) -> attnkit.Tensor:
+    return y + 1.0
+
+
+def attended(y: attnkit.Tensor) -> attnkit.Tensor:
+    """Of ops whose backward functions hold their inputs."""
+    one, offsets = np.ones((1, 1), np.float32), np.array([0, 1], np.int32)
+    scores = attnkit.ops.ragged_dots(y.reshape(1, 1), one, offsets, offsets)
+    return attnkit.ops.ragged_sums(scores, one, offsets, offsets).reshape(1)
+
+
 @pytest.mark.parametrize("differentiate", [True, False])
-def test_a_long_chain_does_not_overflow_the_stack(differentiate: bool) -> None:
+@pytest.mark.parametrize(("link", "count"), [(plus_one, 100_000), (attended, 5_000)])
+def test_a_long_chain_does_not_overflow_the_stack(
+    link: Callable[[attnkit.Tensor], attnkit.Tensor], count: int, differentiate: bool
+) -> None:
     outcome = []
 
     def build() -> None:
         x = attnkit.tensor(np.ones(1, np.float32), requires_grad=True)
         y = x
-        for _ in range(100_000):
-            y = y + 1.0
+        for _ in range(count):
+            y = link(y)
         if differentiate:
             y.backward()
         outcome.append((y.item(), x.grad))
@@ -195,7 +259,7 @@ def test_a_long_chain_does_not_overflow_the_stack(differentiate: bool) -> None:
     finally:
         threading.stack_size(before)
     ((value, grad),) = outcome
-    assert value == 100_001.0
+    assert value == (count + 1.0 if link is plus_one else 1.0)
     assert (grad is not None and grad.item() == 1.0) if differentiate else grad is None
 
 

@@ -100,6 +100,22 @@ def test_a_source_of_no_token_gives_zeros() -> None:
     assert not np.array(result)[0].any() and not np.array(weights)[0].any() and np.array(result)[1].any()
 
 
+def test_a_step_after_a_selection_needs_place_for_it() -> None:
+    state = _core.DecoderState([attnkit.tensor(numbers(3, 16, seed=0))], np.array([0, 3], np.int32))
+    state.advance()
+    state.select(np.zeros(5, np.int32))
+    with pytest.raises(ValueError, match="advanced after its last selection"):
+        _core.cached_attention(attnkit.tensor(numbers(5, 24, seed=1)), state, 0, 2)
+
+
+@pytest.mark.parametrize("heads", [0, -1, 3])
+def test_a_stack_whose_heads_do_not_divide_its_width(heads: int) -> None:
+    whole = stack()
+    whole.layers[0].self_attention.heads = heads
+    with pytest.raises(ValueError, match=rf"a divisor of D as heads, got \[32, 32\] and {heads}"):
+        whole.fuse()
+
+
 def test_errors() -> None:
     keys = attnkit.tensor(numbers(4, 16, seed=0))
     offsets = np.array([0, 4], np.int32)

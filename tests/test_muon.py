@@ -9,7 +9,7 @@ import pytest
 from closeness import assert_close
 
 import attnkit
-from attnkit import nn, optim
+from attnkit import _core, nn, optim
 from attnkit._core import orthogonalise
 from attnkit.models.transformer import Transformer
 from attnkit.models.transformer_config import TransformerConfig
@@ -93,6 +93,23 @@ def test_any_number_of_threads_makes_the_same_step() -> None:
         moved.append([p.numpy().copy() for p in layers.parameters()])
     for one, three in zip(*moved, strict=True):
         np.testing.assert_array_equal(one, three)
+
+
+def test_parameters_and_moments_that_cannot_be_moved_are_refused() -> None:
+    weight, gradient = _core.parameter(numbers(4, 2)), attnkit.tensor(numbers(4, 2))
+    point, frozen = _core.parameter(np.float32(1)), _core.from_array(np.broadcast_to(np.float32(1), (4, 2)).copy())
+    momentum = np.zeros((4, 2), np.float32)
+    for parameter, matrices in (point, 1), (weight, 0), (weight, 3):
+        with pytest.raises(ValueError, match="equal parts"):
+            _core.muon_step([parameter], [gradient], [momentum], [matrices], 0.1, 0.9, 0.0, 1.0)
+    strided = np.zeros((4, 4), np.float32)[:, ::2]
+    with pytest.raises(TypeError):
+        _core.muon_step([weight], [gradient], [strided], [1], 0.1, 0.9, 0.0, 1.0)
+    with pytest.raises(TypeError):
+        _core.adam_step(weight, gradient, momentum, strided, 1, 0.1, 0.9, 0.9, 1e-8, 0.0, True, 1.0)
+    momentum.flags.writeable = False
+    with pytest.raises(ValueError, match="not writeable"):
+        _core.muon_step([frozen], [gradient], [momentum], [1], 0.1, 0.9, 0.0, 1.0)
 
 
 def test_the_others_are_adamws() -> None:

@@ -12,7 +12,7 @@ import reference_recurrent
 from closeness import BFLOAT16, assert_close, numeric_gradients
 
 import attnkit
-from attnkit import nn, ops
+from attnkit import _core, nn, ops
 
 UNITS = ["tanh", "relu", "gru", "lstm"]
 DIRECTIONS = ["forward", "backward", "both"]
@@ -304,6 +304,16 @@ def test_inputs_that_do_not_fit_are_named(change: dict[str, Any], message: str) 
     ops.gru(**fitting)
     with pytest.raises(ValueError, match=re.escape(message)):
         ops.gru(**{**fitting, **change})
+
+
+@pytest.mark.parametrize(("unit", "width"), [("gru", 12), ("tanh", 4)])
+def test_a_cell_is_for_an_lstm_alone(unit: str, width: int) -> None:
+    projected, weight, state = (attnkit.tensor(numbers(*s)) for s in ((1, width), (width, 4), (1, 4)))
+    with pytest.raises(ValueError, match="expected a cell for an LSTM alone"):
+        _core.recurrent_step(unit, projected, weight, None, state, state)
+    cell = attnkit.tensor(numbers(1, 1, 4))
+    with pytest.raises(ValueError, match="expected a cell for an LSTM alone"):
+        _core.recurrent(unit, projected, np.array([0, 1], np.int32), weight, None, None, cell, "forward")
 
 
 def test_cells_and_layers_name_what_does_not_fit() -> None:

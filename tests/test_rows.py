@@ -150,6 +150,16 @@ def test_softmax_does_not_depend_on_threads(isa: str) -> None:
     with_threads(run)
 
 
+@pytest.mark.parametrize("name", SOFTMAXES)
+@pytest.mark.parametrize("columns", [100, 128])
+def test_a_short_row_is_the_same_in_any_batch(name: str, columns: int, isa: str) -> None:
+    """Whatever way its numbers take to memory."""
+    op, few = SOFTMAXES[name][0], numbers(64, columns)
+    many = np.tile(few, (1500, 1))
+    assert many.nbytes > 36e6
+    np.testing.assert_array_equal(op(many)[-64:], op(few))
+
+
 def test_outputs_larger_than_the_cache(isa: str) -> None:
     """They are written past it, in whole vectors between unaligned ends: the same numbers as in pieces that are not."""
     x, upstream = numbers(2900, 2901), numbers(2900, 2901, seed=1)
@@ -329,6 +339,14 @@ def test_labels_outside_the_vocabulary_are_refused(label: int) -> None:
         ops.cross_entropy(numbers(2, 5), np.array([0, label], np.int32))
 
 
+@pytest.mark.parametrize("smoothing", [-0.5, 1.5, float("nan")])
+def test_label_smoothing_is_a_share(smoothing: float) -> None:
+    with pytest.raises(ValueError, match=r"expected label_smoothing in \[0, 1\]"):
+        ops.cross_entropy(numbers(2, 3), [0, 1], label_smoothing=smoothing)
+    with pytest.raises(ValueError, match=r"expected label_smoothing in \[0, 1\]"):
+        ops.linear_cross_entropy(numbers(2, 3), numbers(4, 3), [0, 1], label_smoothing=smoothing)
+
+
 def test_an_unknown_reduction_is_refused() -> None:
     with pytest.raises(ValueError, match=r'expected "mean", "sum" or "none", got "max"'):
         ops.cross_entropy(numbers(2, 5), np.array([0, 1], np.int32), reduction="max")
@@ -372,6 +390,13 @@ def test_the_embedding_gradient_is_that_of_pytorch() -> None:
     ops.embedding(ids, ours).backward(upstream)
     torch.nn.functional.embedding(torch.tensor(ids, dtype=torch.int64), theirs).backward(torch.tensor(upstream))
     assert_close(gradient(ours), theirs.grad.numpy(), terms=64)
+
+
+def test_a_frozen_table_gets_no_gradient() -> None:
+    weight, positions = attnkit.tensor(numbers(5, 3)), leaf(numbers(4, 3))
+    ops.embedding([1, 2], weight, position_weight=positions, position_ids=[0, 1]).sum().backward()
+    assert weight.grad is None
+    np.testing.assert_array_equal(gradient(positions), np.repeat([1.0, 0.0], 2)[:, None] * np.ones(3))
 
 
 def test_the_embedding_gradient_does_not_depend_on_threads(isa: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -12,6 +13,7 @@ import pytest
 from closeness import assert_close, numeric_gradients
 
 import attnkit
+from attnkit import _core
 
 
 def numbers(*shape: int, seed: int = 0, low: float = -1.0, high: float = 1.0) -> np.ndarray:
@@ -66,14 +68,73 @@ def test_other_arrays_are_converted_into_a_copy(array: np.ndarray) -> None:
     assert x.numpy().flags.aligned and x.numpy().flags.c_contiguous
 
 
-def test_a_read_only_array_is_never_written() -> None:
-    array = numbers(4)
+class Labelled(np.ndarray):
+    """NumPy makes a plain array of a subclass, over the same memory."""
+
+
+@pytest.mark.parametrize("kind", [np.ndarray, Labelled])
+def test_a_read_only_array_is_never_written(kind: type[np.ndarray]) -> None:
+    array = numbers(4).view(kind)
     array.flags.writeable = False
     before = array.copy()
     x = attnkit.tensor(array)
     x.numpy()[:] = 9.0
     np.testing.assert_array_equal(array, before)
+    borrowed = _core.from_array(np.asarray(array))
+    assert not borrowed.numpy().flags.writeable
+    for write in (
+        lambda: borrowed.copy_(np.zeros(4, np.float32)),
+        lambda: attnkit.ops.write_rows(borrowed, [0], attnkit.tensor(np.zeros(1))),
+        lambda: attnkit.ops.batch_norm(numbers(2, 4), numbers(4), numbers(4), borrowed, borrowed, training=True),
+    ):
+        with pytest.raises(ValueError, match="expected memory that may be written, got a read-only array"):
+            write()
+    np.testing.assert_array_equal(array, before)
     np.testing.assert_array_equal(attnkit.ops.relu(array), np.maximum(before, 0))
+
+
+@pytest.mark.parametrize(
+    "op",
+    [
+        lambda x: attnkit.ops.dropout(x, 0.0),
+        lambda x: attnkit.ops.split(x, [1, 3])[1],
+        lambda x: attnkit.ops.add_dropout_layer_norm(None, x)[0],
+    ],
+    ids=["dropout", "split", "add_dropout_layer_norm"],
+)
+def test_a_result_is_not_the_callers_array(op: Callable[[np.ndarray], np.ndarray]) -> None:
+    x = numbers(4, 5)
+    before = x.copy()
+    y = op(x)
+    y *= 5.0
+    np.testing.assert_array_equal(x, before)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda: attnkit.ops.matmul(np.zeros((2**31, 0), np.float32), np.zeros((0, 2**31), np.float32)),
+        lambda: attnkit.ops.linear(np.zeros((2**31, 0), np.float32), np.zeros((2**31, 0), np.float32)),
+        lambda: _core.empty_parameter([2**62]),
+    ],
+    ids=["matmul", "linear", "parameter"],
+)
+def test_more_numbers_than_any_memory(call: Callable[[], Any]) -> None:
+    with pytest.raises(MemoryError):
+        call()
+
+
+def test_a_weight_written_while_it_is_packed_is_packed_again() -> None:
+    weight = attnkit.tensor(np.ones((2048, 2048), np.float32))
+    weight = _core.parameter(weight.numpy())
+    zeros = np.zeros((2048, 2048), np.float32)
+    for _ in range(3):
+        weight.copy_(zeros + 1.0)
+        packing = threading.Thread(target=_core.pack, args=(weight, "fp32"))
+        packing.start()
+        weight.copy_(zeros)
+        packing.join()
+        assert not attnkit.ops.linear(np.ones((1, 2048), np.float32), weight).numpy().any()
 
 
 def test_a_read_only_view_cannot_be_written() -> None:

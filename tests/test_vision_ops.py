@@ -219,7 +219,8 @@ def test_an_empty_batch() -> None:
         ((1, 4, 4, 3), (5, 3, 3), {}, "[conv2d] expected weight of shape [O, KH, KW, C / groups], got [5, 3, 3]"),
         ((1, 4, 4, 3), (5, 3, 3, 2), {}, "[conv2d] expected weight of shape [5, 3, 3, 3], got [5, 3, 3, 2]"),
         ((1, 4, 4, 3), (5, 3, 3, 3), {"groups": 2}, "multiples of groups = 2, got 3 and 5"),
-        ((1, 2, 4, 3), (5, 3, 3, 3), {}, "[conv2d] expected at least 3 rows with padding, got 2"),
+        ((1, 2, 4, 3), (5, 3, 3, 3), {}, "[conv2d] expected a kernel of at most 2, the image with padding, got 3"),
+        ((1, 4, 4, 3), (5, 3, 3, 3), {"padding": 2**63 - 1}, "all below 2^31, got 3, 1 and 9223372036854775807"),
         ((1, 4, 4, 3), (5, 3, 3, 3), {"stride": 0}, "[conv2d] expected a kernel and stride of at least 1"),
         ((1, 4, 4, 3), (5, 3, 3, 3), {"stride": (1, 2, 3)}, "[conv2d] expected one whole number or two, got (1, 2, 3)"),
         ((1, 4, 4, 3), (5, 3, 3, 3), {"bias": numbers(4)}, "[conv2d] expected bias of shape [5], got [4]"),
@@ -295,12 +296,24 @@ def test_a_nan_is_the_maximum() -> None:
     assert np.isnan(ops.max_pool2d(x, 2)[0, 0, 0]).tolist() == [False, True, False]
 
 
+def test_pooling_an_image_without_pixels_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected images of at least one pixel"):
+        ops.max_pool2d(numbers(1, 0, 8, 3), 2, padding=1)
+
+
+@pytest.mark.parametrize("size", [2, np.int64(2), [2, 2], np.array([2, 2])], ids=str)
+def test_a_size_is_any_whole_number_or_two(size: Any) -> None:
+    assert ops.max_pool2d(numbers(1, 4, 4, 2), size).shape == (1, 2, 2, 2)
+
+
 @pytest.mark.parametrize(
     ("kind", "kernel", "options", "message"),
     [
         ("max_pool2d", 3, {"padding": 2}, "[max_pool2d] expected padding of at most half the kernel 3, got 2"),
         ("avg_pool2d", 5, {}, "[avg_pool2d] expected a kernel of at most 4, the image with padding, got 5"),
-        ("avg_pool2d", 0, {}, "[avg_pool2d] expected a kernel and stride of at least 1, got 0 and 0"),
+        ("avg_pool2d", 0, {}, "[avg_pool2d] expected a kernel and stride of at least 1 and padding of at least 0"),
+        ("max_pool2d", 2, {"padding": 2**63 - 1}, "all below 2^31, got 2, 2 and 9223372036854775807"),
+        ("max_pool2d", 2**30, {"padding": 2**29}, "[max_pool2d] expected a kernel of at most 16777216 pixels"),
         ("max_pool2d", 2, {"stride": 0.5}, "[max_pool2d] expected one whole number or two, got 0.5"),
     ],
 )

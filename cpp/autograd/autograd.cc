@@ -148,12 +148,14 @@ Node::Node(const char* name, std::vector<Tensor> inputs, std::vector<Shape> outp
 // loop.
 Node::~Node() {
   std::vector<Tensor> chain = std::move(inputs_);
+  backward_ = nullptr;  // it may hold the same inputs, which then are not the last
   while (!chain.empty()) {
     Tensor tensor = std::move(chain.back());
     chain.pop_back();
     if (!tensor || tensor.impl_.use_count() > 1 || !tensor.impl_->node || tensor.impl_->node.use_count() > 1) continue;
-    std::vector<Tensor> inputs = std::move(tensor.impl_->node->inputs_);
-    for (Tensor& input : inputs) chain.push_back(std::move(input));
+    Node& node = *tensor.impl_->node;
+    for (Tensor& input : node.inputs_) chain.push_back(std::move(input));
+    node.Release();
   }
 }
 

@@ -25,27 +25,33 @@ std::string ToString(const Shape& shape) {
   return text + "]";
 }
 
-Storage::Storage(int64_t size) : data_(static_cast<float*>(Allocate(size * sizeof(float)))), size_(size) {}
+Storage::Storage(int64_t size) : data_(AllocateArray<float>(size)), size_(size) {}
 
-Storage::Storage(float* data, int64_t size, std::function<void()> release, bool constant)
-    : data_(data), size_(size), release_(std::move(release)), exposed_(!constant) {}
+Storage::Storage(float* data, int64_t size, Loan loan)
+    : data_(data), size_(size), loan_(std::move(loan)), exposed_(!loan_.constant) {}
 
 Storage::~Storage() {
-  if (release_) {
-    release_();
+  if (borrowed()) {
+    loan_.release();
   } else {
     Free(data_, size_ * sizeof(float));
   }
 }
 
+void Storage::RequireWritable(const char* op) const {
+  ATTNKIT_CHECK(writable(), "[", op, "] expected memory that may be written, got a read-only array");
+}
+
 void Storage::Touch() {
   std::lock_guard<std::mutex> lock(mutex_);
+  ++writes_;
   packed_.clear();
 }
 
 void Storage::Expose() {
   std::lock_guard<std::mutex> lock(mutex_);
   exposed_ = true;
+  ++writes_;
   packed_.clear();
 }
 
@@ -60,15 +66,17 @@ std::shared_ptr<const kernels::PackedMatrix> Storage::Packed(int64_t offset, int
                                                              int64_t column_stride, kernels::Precision precision) {
   const PackKey key{
       offset, k, n, row_stride, column_stride, static_cast<int>(precision), static_cast<int>(ActiveIsa())};
+  uint64_t writes_before;
   {
     std::lock_guard<std::mutex> lock(mutex_);
     const auto found = packed_.find(key);
     if (found != packed_.end()) return found->second;
+    writes_before = writes_;
   }
   auto packed = std::make_shared<const kernels::PackedMatrix>(
       kernels::PackMatrix(data_ + offset, k, n, row_stride, column_stride, precision));
   std::lock_guard<std::mutex> lock(mutex_);
-  if (!exposed_) packed_.emplace(key, packed);
+  if (!exposed_ && writes_ == writes_before) packed_.emplace(key, packed);
   return packed;
 }
 
@@ -86,12 +94,12 @@ Tensor Tensor::Full(Shape shape, float value) {
 
 Tensor Tensor::Zeros(Shape shape) { return Full(std::move(shape), 0.0f); }
 
-Tensor Tensor::Borrow(float* data, Shape shape, std::function<void()> release) {
+Tensor Tensor::Borrow(float* data, Shape shape, Loan loan) {
   Tensor tensor;
   tensor.impl_ = std::make_shared<Impl>();
   tensor.impl_->size = SizeOf(shape);
   tensor.impl_->shape = std::move(shape);
-  tensor.impl_->storage = std::make_shared<Storage>(data, tensor.impl_->size, std::move(release));
+  tensor.impl_->storage = std::make_shared<Storage>(data, tensor.impl_->size, std::move(loan));
   return tensor;
 }
 
@@ -116,12 +124,14 @@ Tensor Tensor::Clone() const {
 }
 
 void Tensor::CopyFrom(const float* source) {
+  storage().RequireWritable("copy_");
   std::memcpy(data(), source, size() * sizeof(float));
   storage().Touch();
 }
 
-void Tensor::Adopt(float* data, std::function<void()> release) {
-  impl_->storage = std::make_shared<Storage>(data, size(), std::move(release), true);
+void Tensor::Adopt(float* data, Loan loan) {
+  loan.constant = true;
+  impl_->storage = std::make_shared<Storage>(data, size(), std::move(loan));
   impl_->offset = 0;
 }
 

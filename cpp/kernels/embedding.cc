@@ -111,9 +111,9 @@ void EmbeddingForward(const int32_t* ids, int64_t tokens, const float* weight, i
 void EmbeddingBackward(const int32_t* ids, const float* dout, int64_t tokens, int64_t vocabulary, int64_t width,
                        float scale, const int32_t* position_ids, int64_t max_positions, float p, PhiloxKey key,
                        float* dweight, float* dpositions) {
-  CheckIds("ids", ids, tokens, vocabulary);
+  if (dweight) CheckIds("ids", ids, tokens, vocabulary);
   if (dpositions) CheckIds("position ids", position_ids, tokens, max_positions);
-  Scatter(ids, dout, tokens, width, scale, p, key, dweight);
+  if (dweight) Scatter(ids, dout, tokens, width, scale, p, key, dweight);
   if (dpositions) Scatter(position_ids, dout, tokens, width, 1.0f, p, key, dpositions);
 }
 

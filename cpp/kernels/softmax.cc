@@ -30,9 +30,9 @@ HWY_INLINE FloatVec Fold(const FloatVec* v, int count, const Combine& combine) {
 }
 
 // y = softmax(x), or x - maximum if kLog; sums[r] = sum over c of e^(x - maximum), 1 for a row of -inf. The first
-// kVectors - 1 vectors of a row are whole; `last` says what there is of the last one.
-template <bool kLog, int kVectors, class Last>
-void SmallRows(const float* x, int64_t rows, int64_t columns, Last last, float* sums, float* y) {
+// kVectors - 1 vectors of a row are whole, `each`; `last` says what there is of the last one.
+template <bool kLog, int kVectors, class Each, class Last>
+void SmallRows(const float* x, int64_t rows, int64_t columns, Each each, Last last, float* sums, float* y) {
   const Floats d;
   const int64_t lanes = FloatLanes(), rest = (kVectors - 1) * lanes;
   const FloatVec zero = hn::Zero(d), one = hn::Set(d, 1.0f);
@@ -61,21 +61,24 @@ void SmallRows(const float* x, int64_t rows, int64_t columns, Last last, float* 
       for (int i = 0; i < kVectors; ++i) v[i] = hn::Mul(e[i], factor);
     }
 #pragma GCC unroll 8
-    for (int i = 0; i < kVectors - 1; ++i) hn::StoreU(v[i], d, y + i * lanes);
+    for (int i = 0; i < kVectors - 1; ++i) each.Store(v[i], y + i * lanes);
     last.Store(v[kVectors - 1], y + rest);
   }
 }
 
 template <bool kLog, int kVectors = kSmall>
-HWY_INLINE void RunSmallRows(const float* x, int64_t rows, int64_t columns, float* sums, float* y) {
+HWY_INLINE void RunSmallRows(const float* x, int64_t rows, int64_t columns, bool stream, float* sums, float* y) {
   const int64_t lanes = FloatLanes();
   if constexpr (kVectors > 1) {
-    if (columns <= (kVectors - 1) * lanes) return RunSmallRows<kLog, kVectors - 1>(x, rows, columns, sums, y);
+    if (columns <= (kVectors - 1) * lanes) return RunSmallRows<kLog, kVectors - 1>(x, rows, columns, stream, sums, y);
   }
-  if (columns % lanes == 0) {
-    SmallRows<kLog, kVectors>(x, rows, columns, Whole(), sums, y);
+  const bool aligned = reinterpret_cast<uintptr_t>(y) % (lanes * sizeof(float)) == 0;
+  if (columns % lanes != 0) {
+    SmallRows<kLog, kVectors>(x, rows, columns, Whole(), Partial{columns % lanes}, sums, y);
+  } else if (stream && aligned) {
+    SmallRows<kLog, kVectors>(x, rows, columns, Streamed(), Streamed(), sums, y);
   } else {
-    SmallRows<kLog, kVectors>(x, rows, columns, Partial{columns % lanes}, sums, y);
+    SmallRows<kLog, kVectors>(x, rows, columns, Whole(), Whole(), sums, y);
   }
 }
 
@@ -88,7 +91,7 @@ void SmallLogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y
   float sums[kTogether];
   for (int64_t begin = 0; begin < rows; begin += kTogether) {
     const int64_t count = std::min(kTogether, rows - begin);
-    RunSmallRows<true>(x + begin * columns, count, columns, sums, y + begin * columns);
+    RunSmallRows<true>(x + begin * columns, count, columns, false, sums, y + begin * columns);
     ForVectors<1>(count, [&](auto access, int64_t i, int)
                              ATTNKIT_BODY { access.Store(FastLog(d, access.Load(sums + i)), sums + i); });
     for (int64_t r = 0; r < count; ++r) {
@@ -103,7 +106,11 @@ void SmallLogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y
 // y[r, c] = e^x[r, c] / sum over c of e^x[r, c]. When the output is streamed, exponentials wait in a buffer that stays
 // in the cache, else in y.
 void SoftmaxRows(const float* x, int64_t rows, int64_t columns, bool stream, float* y) {
-  if (!stream && AreSmall(columns)) return RunSmallRows<false>(x, rows, columns, nullptr, y);
+  if (AreSmall(columns)) {
+    RunSmallRows<false>(x, rows, columns, stream, nullptr, y);
+    if (stream) hwy::FlushStream();
+    return;
+  }
   Buffer<float> waiting(stream ? columns : 0);
   ExpRow row(columns);
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
@@ -141,7 +148,7 @@ void SoftmaxBackwardRows(const float* y, const float* dy, int64_t rows, int64_t 
 
 // y = x - logsumexp(x)
 void LogSoftmaxRows(const float* x, int64_t rows, int64_t columns, bool stream, float* y) {
-  if (!stream && AreSmall(columns)) return SmallLogSoftmaxRows(x, rows, columns, y);
+  if (AreSmall(columns)) return SmallLogSoftmaxRows(x, rows, columns, y);
   const Floats d;
   ExpRow row(columns);
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cmath>
 
 #include "attnkit/check.h"
@@ -47,12 +48,19 @@ void ApplyOptions(const AttentionOptions& options, AttentionShape& shape) {
   ATTNKIT_CHECK(options.dropout >= 0.0f && options.dropout < 1.0f, "[attention] expected dropout in [0, 1), got ",
                 options.dropout);
   ATTNKIT_CHECK(options.softcap >= 0.0f, "[attention] expected softcap >= 0, got ", options.softcap);
+  ATTNKIT_CHECK(options.window_left >= -1 && options.window_right >= -1,
+                "[attention] expected a window of two numbers from -1, got ", options.window_left, " and ",
+                options.window_right);
+  // Further than this there is no key to see; sums of positions stay in range.
+  constexpr int64_t kFar = int64_t{1} << 60;
+  ATTNKIT_CHECK(options.query_offset >= -kFar && options.query_offset <= kFar,
+                "[attention] expected query_offset within 2^60 of 0, got ", options.query_offset);
   shape.scale =
       options.scale ? *options.scale : 1.0f / std::sqrt(static_cast<float>(std::max<int64_t>(1, shape.d_head)));
   shape.softcap = options.softcap;
   shape.causal = options.causal;
-  shape.window_left = options.window_left;
-  shape.window_right = options.window_right;
+  shape.window_left = std::min(options.window_left, 2 * kFar);
+  shape.window_right = std::min(options.window_right, 2 * kFar);
   shape.query_offset = options.query_offset;
   shape.dropout = options.dropout;
   if (options.dropout > 0.0f) shape.dropout_key = NextPhiloxKey();

@@ -58,6 +58,10 @@ Tensor BatchNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, 
                 ToString(x.shape()), ", got ", ToString(residual.shape()));
   ATTNKIT_CHECK(!options.training || rows > 1, "[batch_norm] expected more than one row to train on, got ", rows);
 
+  if (options.training) {
+    running_mean.storage().RequireWritable("batch_norm");
+    running_variance.storage().RequireWritable("batch_norm");
+  }
   Tensor mean = options.training ? Tensor({columns}) : running_mean.Clone(), variance = running_variance.Detach();
   if (options.training) {
     variance = Tensor({columns});

@@ -1,6 +1,7 @@
 #include "attnkit/check.h"
 #include "attnkit/kernels/rows.h"
 #include "attnkit/ops/vision.h"
+#include "ops/window.h"
 
 namespace attnkit::ops {
 namespace {
@@ -50,14 +51,6 @@ std::vector<Tensor> Conv2dBackward(const Saved& s, std::vector<Tensor>& dy) {
   return {dx, dweight, dbias};
 }
 
-void CheckAxis(const char* name, const kernels::WindowAxis& axis) {
-  ATTNKIT_CHECK(axis.kernel >= 1 && axis.stride >= 1 && axis.padding >= 0,
-                "[conv2d] expected a kernel and stride of at least 1 and padding of at least 0, got ", axis.kernel,
-                ", ", axis.stride, " and ", axis.padding);
-  ATTNKIT_CHECK(axis.size + 2 * axis.padding >= axis.kernel, "[conv2d] expected at least ", axis.kernel, " ", name,
-                " with padding, got ", axis.size + 2 * axis.padding);
-}
-
 Conv2dShape CheckShape(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& o) {
   ATTNKIT_CHECK(x.rank() == 4, "[conv2d] expected x of shape [B, H, W, C], got ", ToString(x.shape()));
   ATTNKIT_CHECK(weight.rank() == 4, "[conv2d] expected weight of shape [O, KH, KW, C / groups], got ",
@@ -76,8 +69,8 @@ Conv2dShape CheckShape(const Tensor& x, const Tensor& weight, const Tensor& bias
                 s.rows.kernel, ", ", s.columns.kernel, ", ", s.group_channels(), "], got ", ToString(weight.shape()));
   ATTNKIT_CHECK(!bias || bias.shape() == Shape{s.out_channels}, "[conv2d] expected bias of shape [", s.out_channels,
                 "], got ", ToString(bias.shape()));
-  CheckAxis("rows", s.rows);
-  CheckAxis("columns", s.columns);
+  CheckWindow("conv2d", s.rows);
+  CheckWindow("conv2d", s.columns);
   return s;
 }
 

@@ -4,9 +4,15 @@
 
 namespace attnkit::ops {
 
+void CrossEntropyOptions::Check(const char* op) const {
+  ATTNKIT_CHECK(label_smoothing >= 0.0f && label_smoothing <= 1.0f, "[", op,
+                "] expected label_smoothing in [0, 1], got ", label_smoothing);
+}
+
 Tensor CrossEntropy(const Tensor& logits, const Indices& labels, const CrossEntropyOptions& options) {
   ATTNKIT_CHECK(logits.rank() == 2 && labels.size() == logits.dim(0), "[cross_entropy] expected logits of shape [",
                 labels.size(), ", V], got ", ToString(logits.shape()));
+  options.Check("cross_entropy");
   const int64_t rows = logits.dim(0), columns = logits.dim(1);
   const bool record = NeedsGrad({logits});
   Tensor losses({rows}), gradient = record ? Tensor(logits.shape()) : Tensor();

@@ -79,10 +79,14 @@ DecoderStack::DecoderStack(std::vector<Layer> layers, Norm last_norm, bool pre_n
       heads_(heads),
       activation_(activation) {
   ATTNKIT_CHECK(!layers_.empty(), "[decoder_stack] expected at least one layer, got none");
-  const int64_t width = layers_[0].self_output.weight.dim(0);
+  const Tensor& first = layers_[0].self_output.weight;
+  const int64_t width = first.rank() == 2 ? first.dim(0) : 0;
+  ATTNKIT_CHECK(width > 0 && heads > 0 && width % heads == 0,
+                "[decoder_stack] expected weights of shape [D, D] and a divisor of D as heads, got ",
+                ToString(first.shape()), " and ", heads);
   widest_ = 3 * width;
   for (Layer& layer : layers_) {
-    const int64_t ffn = layer.up.weight.dim(0);
+    const int64_t ffn = layer.up.weight.rank() == 2 ? layer.up.weight.dim(0) : 0;
     widest_ = std::max(widest_, ffn);
     const std::pair<Projection*, Shape> expected[] = {{&layer.projection, {3 * width, width}},
                                                       {&layer.self_output, {width, width}},

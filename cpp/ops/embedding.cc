@@ -30,10 +30,11 @@ Tensor Embedding(const Indices& ids, const Tensor& weight, float scale, const Te
                             out.data());
   if (NeedsGrad({weight, positions})) {
     Record("embedding", {weight, positions}, {&out}, [=](std::vector<Tensor>& dy) {
-      Tensor dweight = GradientTarget(weight);
+      Tensor dweight = weight.requires_grad() ? GradientTarget(weight) : Tensor();
       Tensor dpositions = positions.requires_grad() ? GradientTarget(positions) : Tensor();
       kernels::EmbeddingBackward(ids.data(), dy[0].data(), tokens, vocabulary, width, scale, position_ids.data(),
-                                 max_positions, dropout, key, dweight.data(), dpositions ? dpositions.data() : nullptr);
+                                 max_positions, dropout, key, dweight ? dweight.data() : nullptr,
+                                 dpositions ? dpositions.data() : nullptr);
       return std::vector<Tensor>{weight.is_leaf() ? Tensor() : dweight,
                                  dpositions && !positions.is_leaf() ? dpositions : Tensor()};
     });

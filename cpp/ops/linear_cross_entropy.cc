@@ -69,6 +69,7 @@ void CheckShapes(const Tensor& hidden, const Tensor& weight, const Tensor& bias,
 LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& weight, const Tensor& bias,
                                             const Indices& labels, const CrossEntropyOptions& options) {
   CheckShapes(hidden, weight, bias, labels);
+  options.Check("linear_cross_entropy");
   const int64_t tokens = hidden.dim(0), width = hidden.dim(1), vocabulary = weight.dim(0);
   const bool record = NeedsGrad({hidden, weight, bias});
   const kernels::Precision precision = WeightPrecision(record);

@@ -1,5 +1,6 @@
 #include "attnkit/check.h"
 #include "attnkit/ops/vision.h"
+#include "ops/window.h"
 
 namespace attnkit::ops {
 namespace {
@@ -14,14 +15,15 @@ PoolShape CheckShape(const char* op, const Tensor& x, const PoolOptions& o) {
                         {x.dim(2), o.kernel[1], o.stride[1], o.padding[1]},
                         x.dim(3)};
   for (const WindowAxis& axis : {shape.rows, shape.columns}) {
-    ATTNKIT_CHECK(axis.kernel >= 1 && axis.stride >= 1, "[", op, "] expected a kernel and stride of at least 1, got ",
-                  axis.kernel, " and ", axis.stride);
+    CheckWindow(op, axis);
     // So that no window is empty.
-    ATTNKIT_CHECK(axis.padding >= 0 && 2 * axis.padding <= axis.kernel, "[", op,
-                  "] expected padding of at most half the kernel ", axis.kernel, ", got ", axis.padding);
-    ATTNKIT_CHECK(axis.size + 2 * axis.padding >= axis.kernel, "[", op, "] expected a kernel of at most ",
-                  axis.size + 2 * axis.padding, ", the image with padding, got ", axis.kernel);
+    ATTNKIT_CHECK(axis.size >= 1, "[", op, "] expected images of at least one pixel, got ", ToString(x.shape()));
+    ATTNKIT_CHECK(2 * axis.padding <= axis.kernel, "[", op, "] expected padding of at most half the kernel ",
+                  axis.kernel, ", got ", axis.padding);
   }
+  constexpr int64_t kMostTaps = 1 << 24;  // a maximum keeps its tap as a float
+  ATTNKIT_CHECK(shape.rows.kernel <= kMostTaps / shape.columns.kernel, "[", op, "] expected a kernel of at most ",
+                kMostTaps, " pixels, got ", shape.rows.kernel, " x ", shape.columns.kernel);
   return shape;
 }
 

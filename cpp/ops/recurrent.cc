@@ -161,6 +161,7 @@ RecurrentShape CheckedShape(const std::string& op, RecurrentCell unit, int64_t d
                 "] expected projected of shape [T, ", weight.dim(0), "], got ", ToString(projected.shape()));
   ATTNKIT_CHECK(!bias || bias.shape() == Shape{weight.dim(0)}, "[", op, "] expected bias of shape [", weight.dim(0),
                 "], got ", ToString(bias.shape()));
+  ATTNKIT_CHECK(unit == RecurrentCell::kLstm || !inputs.cell, "[", op, "] expected a cell for an LSTM alone");
   RecurrentShape shape;
   shape.cell = unit;
   shape.hidden = weight.dim(1);

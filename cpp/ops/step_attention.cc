@@ -58,7 +58,7 @@ void AttendToSources(const float* query, const DecoderState& state, int64_t laye
 
 Tensor CachedAttention(const Tensor& projected, DecoderState& state, int64_t layer, int64_t heads) {
   Check("cached_attention", projected, 3 * state.width(), state, layer, heads);
-  ATTNKIT_CHECK(state.position() > 0, "[cached_attention] expected a state that was advanced, got an empty one");
+  ATTNKIT_CHECK(state.is_advanced(), "[cached_attention] expected a state that was advanced after its last selection");
   Tensor output({state.rows(), state.width()});
   AttendToHistory(projected.data(), state, layer, heads, output.data());
   return output;

@@ -70,6 +70,7 @@ void AdamStep(Tensor& parameter, const Tensor& gradient, FloatArray& moment1, Fl
   options.learning_rate = learning_rate, options.beta1 = beta1, options.beta2 = beta2, options.eps = eps;
   options.weight_decay = weight_decay, options.decoupled = decoupled, options.gradient_scale = gradient_scale,
   options.step = step;
+  parameter.storage().RequireWritable("adam");
   float *m = moment1.mutable_data(), *v = moment2.mutable_data();
   py::gil_scoped_release release;
   kernels::AdamStep(options, gradient.data(), size, parameter.data(), m, v);
@@ -85,9 +86,11 @@ void MuonStep(std::vector<Tensor>& parameters, const std::vector<Tensor>& gradie
                 count, " gradients, momenta and numbers of matrices");
   std::vector<kernels::MuonWeight> weights;
   for (size_t i = 0; i < count; ++i) {
-    const int64_t size = parameters[i].size(), lines = parameters[i].shape()[0], parts = matrices[i];
-    ATTNKIT_CHECK(size > 0 && parts > 0 && lines % parts == 0, "[muon] expected rows in ", parts, " equal parts, got ",
-                  ToString(parameters[i].shape()));
+    parameters[i].storage().RequireWritable("muon");
+    const int64_t size = parameters[i].size(), parts = matrices[i];
+    const int64_t lines = parameters[i].rank() ? parameters[i].dim(0) : 0;
+    ATTNKIT_CHECK(lines > 0 && size > 0 && parts > 0 && lines % parts == 0, "[muon] expected rows in ", parts,
+                  " equal parts, got ", ToString(parameters[i].shape()));
     ATTNKIT_CHECK(gradients[i].size() == size && momenta[i].size() == size, "[muon] expected ", size,
                   " numbers in the gradient and the momentum");
     weights.push_back(
@@ -122,8 +125,13 @@ void BindKernels(py::module_& m) {
         py::arg("trans_b") = false);
   m.def("gemm_amx_emulated", &GemmAmxEmulated, py::arg("a"), py::arg("b"), py::arg("precision") = "bf16");
   m.def("top_k", &TopK, py::arg("x"), py::arg("k"));
-  m.def("adam_step", &AdamStep);
-  m.def("muon_step", &MuonStep);
+  // Without conversion: of a copy of the moments nobody would see what became of it.
+  m.def("adam_step", &AdamStep, py::arg("parameter"), py::arg("gradient"), py::arg("moment1").noconvert(),
+        py::arg("moment2").noconvert(), py::arg("step"), py::arg("learning_rate"), py::arg("beta1"), py::arg("beta2"),
+        py::arg("eps"), py::arg("weight_decay"), py::arg("decoupled"), py::arg("gradient_scale"));
+  m.def("muon_step", &MuonStep, py::arg("parameters"), py::arg("gradients"), py::arg("momenta").noconvert(),
+        py::arg("matrices"), py::arg("learning_rate"), py::arg("momentum"), py::arg("weight_decay"),
+        py::arg("gradient_scale"));
   m.def("orthogonalise", &Orthogonalise, py::arg("matrix"));
   m.def("sum_of_squares", &SumOfSquares, Unlocked());
   m.def(

@@ -129,7 +129,11 @@ void BindOps(py::module_& m) {
   m.def("matmul", &ops::MatMul, Unlocked());
   m.def("linear", &Linear, Unlocked());
   m.def("concatenate", &ops::Concatenate, Unlocked());
-  m.def("gather_rows", [](const Tensor& x, const Int32Array& rows) { return ops::GatherRows(x, ToIndices(rows)); });
+  m.def("gather_rows", [](const Tensor& x, const Int32Array& rows) {
+    const ops::Indices indices = ToIndices(rows);
+    py::gil_scoped_release release;
+    return ops::GatherRows(x, indices);
+  });
   m.def("embedding", &Embedding);
   m.def("cross_entropy", &CrossEntropy);
   m.def("linear_cross_entropy", &LinearCrossEntropy);

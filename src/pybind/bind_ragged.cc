@@ -78,7 +78,9 @@ void BindRagged(py::module_& m) {
   m.def("ragged_pick", &Pick);
   m.def("split", &ops::Split, py::call_guard<py::gil_scoped_release>());
   m.def("write_rows", [](const Tensor& buffer, const Int32Array& rows, const Tensor& x) {
-    return ops::WriteRows(buffer, ToIndices(rows), x);
+    const ops::Indices indices = ToIndices(rows);
+    py::gil_scoped_release release;
+    return ops::WriteRows(buffer, indices, x);
   });
   m.def("unit_rows", &ops::UnitRows, py::call_guard<py::gil_scoped_release>());
 }

@@ -6,6 +6,8 @@
 namespace attnkit::python {
 namespace {
 
+using Unlocked = py::call_guard<py::gil_scoped_release>;
+
 Tensor FromArray(const FloatArray& array, bool requires_grad) {
   Tensor tensor = BorrowArray(array);
   tensor.set_requires_grad(requires_grad);
@@ -45,8 +47,7 @@ void CopyInto(Tensor& tensor, const FloatArray& array) {
 void AdoptArray(Tensor& tensor, const FloatArray& array) {
   ATTNKIT_CHECK(ShapeOf(array) == tensor.shape(), "[adopt_] expected shape ", ToString(tensor.shape()), ", got ",
                 ToString(ShapeOf(array)));
-  auto owner = Keep(array);
-  tensor.Adopt(const_cast<float*>(array.data()), [owner]() mutable { owner.reset(); });
+  tensor.Adopt(const_cast<float*>(array.data()), LoanOf(array));
 }
 
 void Pack(const Tensor& weight, const std::string& precision) {
@@ -137,7 +138,7 @@ void BindUnary(Class& c) {
       {"sigmoid", Unary::kSigmoid}, {"relu", Unary::kRelu}, {"gelu", Unary::kGelu}, {"silu", Unary::kSilu}};
   for (const auto& [name, op] : unary) {
     c.def(
-        name, [op = op](const Tensor& x) { return ops::Apply(op, x); }, py::call_guard<py::gil_scoped_release>());
+        name, [op = op](const Tensor& x) { return ops::Apply(op, x); }, Unlocked());
   }
 }
 
@@ -145,16 +146,27 @@ void BindUnary(Class& c) {
 template <typename Class, typename Op>
 void BindOperator(Class& c, const char* name, const char* reflected, const Op& op) {
   c.def(
-      name, [op](const Tensor& x, const Tensor& y) { return op(x, y); }, py::is_operator(),
-      py::call_guard<py::gil_scoped_release>());
+      name, [op](const Tensor& x, const Tensor& y) { return op(x, y); }, py::is_operator(), Unlocked());
   c.def(
-      name, [op](const Tensor& x, const py::array& y) { return op(x, BorrowConverted(y)); }, py::is_operator());
+      name,
+      [op](const Tensor& x, const py::array& array) {
+        const Tensor y = BorrowConverted(array);
+        py::gil_scoped_release release;
+        return op(x, y);
+      },
+      py::is_operator());
   c.def(
-      name, [op](const Tensor& x, float y) { return op(x, Tensor::Full({}, y)); }, py::is_operator());
+      name, [op](const Tensor& x, float y) { return op(x, Tensor::Full({}, y)); }, py::is_operator(), Unlocked());
   c.def(
-      reflected, [op](const Tensor& x, const py::array& y) { return op(BorrowConverted(y), x); }, py::is_operator());
+      reflected,
+      [op](const Tensor& x, const py::array& array) {
+        const Tensor y = BorrowConverted(array);
+        py::gil_scoped_release release;
+        return op(y, x);
+      },
+      py::is_operator());
   c.def(
-      reflected, [op](const Tensor& x, float y) { return op(Tensor::Full({}, y), x); }, py::is_operator());
+      reflected, [op](const Tensor& x, float y) { return op(Tensor::Full({}, y), x); }, py::is_operator(), Unlocked());
 }
 
 template <typename Class>
@@ -164,8 +176,9 @@ void BindArithmetic(Class& c) {
   BindOperator(c, "__mul__", "__rmul__", ops::Multiply);
   BindOperator(c, "__truediv__", "__rtruediv__", ops::Divide);
   BindOperator(c, "__matmul__", "__rmatmul__", ops::MatMul);
-  c.def("__neg__", [](const Tensor& x) { return ops::ScaleShift(x, -1.0f, 0.0f); });
-  c.def("__pow__", &Raise, py::is_operator());
+  c.def(
+      "__neg__", [](const Tensor& x) { return ops::ScaleShift(x, -1.0f, 0.0f); }, Unlocked());
+  c.def("__pow__", &Raise, py::is_operator(), Unlocked());
 }
 
 template <typename Class>
@@ -174,14 +187,16 @@ void BindShapes(Class& c) {
     const bool packed = sizes.size() == 1 && !py::isinstance<py::int_>(sizes[0]);
     return ops::Reshape(x, packed ? py::cast<Shape>(sizes[0]) : py::cast<Shape>(sizes));
   });
-  c.def("transpose", &SwapAxes, py::arg("axis0"), py::arg("axis1"));
-  c.def("permute", [](const Tensor& x, const py::args& axes) {
-    const bool packed = axes.size() == 1 && !py::isinstance<py::int_>(axes[0]);
-    return ops::Permute(x, packed ? py::cast<Shape>(axes[0]) : py::cast<Shape>(axes));
+  c.def("transpose", &SwapAxes, py::arg("axis0"), py::arg("axis1"), Unlocked());
+  c.def("permute", [](const Tensor& x, const py::args& args) {
+    const bool packed = args.size() == 1 && !py::isinstance<py::int_>(args[0]);
+    const Shape axes = packed ? py::cast<Shape>(args[0]) : py::cast<Shape>(args);
+    py::gil_scoped_release release;
+    return ops::Permute(x, axes);
   });
   c.def("__getitem__", &Index);
-  c.def("sum", &SumOver, py::arg("axis") = py::none(), py::arg("keepdims") = false);
-  c.def("mean", &MeanOver, py::arg("axis") = py::none(), py::arg("keepdims") = false);
+  c.def("sum", &SumOver, py::arg("axis") = py::none(), py::arg("keepdims") = false, Unlocked());
+  c.def("mean", &MeanOver, py::arg("axis") = py::none(), py::arg("keepdims") = false, Unlocked());
 }
 
 template <typename Class>
@@ -194,7 +209,7 @@ void BindGradients(Class& c) {
   c.def("zero_grad", [](Tensor& x) { x.set_grad(Tensor()); });
   c.def(
       "backward", [](const Tensor& x, const std::optional<Tensor>& gradient) { Backward(x, OrUndefined(gradient)); },
-      py::arg("gradient") = py::none(), py::call_guard<py::gil_scoped_release>());
+      py::arg("gradient") = py::none(), Unlocked());
   c.def(
       "backward",
       [](const Tensor& x, const py::array& gradient) {

@@ -30,14 +30,20 @@ inline std::shared_ptr<py::object> Keep(py::object object) {
 
 inline Shape ShapeOf(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
 
-// A tensor over the array's memory, which must be C-contiguous float32.
-inline Tensor BorrowArray(const FloatArray& array) {
+// The array's memory for as long as it is needed.
+inline Loan LoanOf(const FloatArray& array) {
   auto owner = Keep(array);
-  return Tensor::Borrow(const_cast<float*>(array.data()), ShapeOf(array), [owner]() mutable { owner.reset(); });
+  return {[owner]() mutable { owner.reset(); }, array.writeable()};
 }
 
-// A NumPy view of the tensor's memory.
+// A tensor over the array's memory, which must be C-contiguous float32.
+inline Tensor BorrowArray(const FloatArray& array) {
+  return Tensor::Borrow(const_cast<float*>(array.data()), ShapeOf(array), LoanOf(array));
+}
+
+// A NumPy view of the tensor's memory, to be written if that is asked for and possible.
 inline FloatArray ArrayView(const Tensor& tensor, bool writable) {
+  writable = writable && tensor.storage().writable();
   if (writable) tensor.storage().Expose();
   py::capsule owner(new Tensor(tensor), [](void* kept) { delete static_cast<Tensor*>(kept); });
   FloatArray array(tensor.shape(), tensor.data(), owner);
@@ -45,7 +51,10 @@ inline FloatArray ArrayView(const Tensor& tensor, bool writable) {
   return array;
 }
 
-inline ops::Indices ToIndices(const Int32Array& array) { return {Keep(array), array.data(), array.size()}; }
+// Copied: they are checked once, and backward reads them after the caller may have written others there.
+inline ops::Indices ToIndices(const Int32Array& array) {
+  return ops::Indices(std::vector<int32_t>(array.data(), array.data() + array.size()));
+}
 inline ops::Indices ToIndices(const std::optional<Int32Array>& array) {
   return array ? ToIndices(*array) : ops::Indices();
 }

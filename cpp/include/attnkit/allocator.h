@@ -4,6 +4,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <new>
 #include <utility>
 
 namespace attnkit {
@@ -11,6 +12,13 @@ namespace attnkit {
 // Throws std::bad_alloc. Contents are undefined.
 void* Allocate(size_t bytes);
 void Free(void* block, size_t bytes) noexcept;
+// Room for `count` of T, where count * sizeof(T) may not fit: throws std::bad_alloc.
+template <typename T>
+T* AllocateArray(int64_t count) {
+  constexpr int64_t kMost = (int64_t{1} << 46) / sizeof(T);
+  if (count < 0 || count > kMost) throw std::bad_alloc();
+  return static_cast<T*>(Allocate(count * sizeof(T)));
+}
 // Gives the cached blocks back to the system.
 void TrimCache();
 
@@ -27,8 +35,7 @@ template <typename T>
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(int64_t size)
-      : size_(size), data_(size > 0 ? static_cast<T*>(Allocate(size * sizeof(T))) : nullptr) {}
+  explicit Buffer(int64_t size) : size_(size), data_(size ? AllocateArray<T>(size) : nullptr) {}
   Buffer(Buffer&& other) noexcept : size_(std::exchange(other.size_, 0)), data_(std::exchange(other.data_, nullptr)) {}
   Buffer& operator=(Buffer&& other) noexcept {
     std::swap(size_, other.size_);

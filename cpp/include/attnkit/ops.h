@@ -21,18 +21,15 @@ namespace attnkit::ops {
 class Indices {
  public:
   Indices() = default;
-  Indices(std::shared_ptr<const void> owner, const int32_t* data, int64_t size)
-      : owner_(std::move(owner)), data_(data), size_(size) {}
-  explicit Indices(const std::vector<int32_t>& values);
-  const int32_t* data() const { return data_; }
-  int64_t size() const { return size_; }
-  int32_t operator[](int64_t i) const { return data_[i]; }
-  explicit operator bool() const { return data_ != nullptr; }
+  explicit Indices(std::vector<int32_t> values)
+      : values_(std::make_shared<const std::vector<int32_t>>(std::move(values))) {}
+  const int32_t* data() const { return values_ ? values_->data() : nullptr; }
+  int64_t size() const { return values_ ? static_cast<int64_t>(values_->size()) : 0; }
+  int32_t operator[](int64_t i) const { return (*values_)[i]; }
+  explicit operator bool() const { return values_ != nullptr; }
 
  private:
-  std::shared_ptr<const void> owner_;
-  const int32_t* data_ = nullptr;
-  int64_t size_ = 0;
+  std::shared_ptr<const std::vector<int32_t>> values_;
 };
 
 // --- arithmetic, with NumPy's broadcasting
@@ -78,6 +75,7 @@ Tensor Embedding(const Indices& ids, const Tensor& weight, float scale, const Te
 struct CrossEntropyOptions {
   float label_smoothing = 0.0f;
   int32_t ignore_index = -100;
+  void Check(const char* op) const;  // throws std::invalid_argument
 };
 Tensor CrossEntropy(const Tensor& logits, const Indices& labels, const CrossEntropyOptions& options);
 // The mean over the rows that count of the cross-entropy of hidden · weight^T + bias, without ever holding the logits

@@ -21,21 +21,30 @@ std::string ToString(const Shape& shape);  // "[2, 8, 64]"
 
 class Node;
 
-// The memory of one or more tensors: from the caching allocator, or borrowed from elsewhere (NumPy, DLPack) with an
-// owner that is released at the end.
+// Memory from elsewhere (NumPy, DLPack): how it is given back, and what may happen to it until then.
+struct Loan {
+  std::function<void()> release;
+  bool writable = true;   // false: it may lie in pages that cannot be written, or under an object that never changes
+  bool constant = false;  // nobody else will write there, so packed copies may be kept
+};
+
+// The memory of one or more tensors: from the caching allocator, or borrowed.
 class Storage {
  public:
   explicit Storage(int64_t size);
-  // `constant`: nobody else will write there, so packed copies may be kept.
-  Storage(float* data, int64_t size, std::function<void()> release, bool constant = false);
+  Storage(float* data, int64_t size, Loan loan);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
   float* data() { return data_; }
   int64_t size() const { return size_; }
+  bool borrowed() const { return static_cast<bool>(loan_.release); }
+  bool writable() const { return loan_.writable; }
 
-  // Must follow every write in place: packed copies are then made anew.
+  // Must precede every write in place of memory that a caller chose; throws std::invalid_argument.
+  void RequireWritable(const char* op) const;
+  // Must follow it: packed copies are then made anew.
   void Touch();
   // Somebody outside can write here without telling: packed copies are never kept from now on.
   void Expose();
@@ -53,9 +62,10 @@ class Storage {
 
   float* data_ = nullptr;
   int64_t size_ = 0;
-  std::function<void()> release_;
+  Loan loan_;
   std::mutex mutex_;
   bool exposed_ = false;
+  uint64_t writes_ = 0;  // so that what was packed during a write is not kept
   std::map<PackKey, std::shared_ptr<const kernels::PackedMatrix>> packed_;
 };
 
@@ -66,7 +76,7 @@ class Tensor {
   explicit Tensor(Shape shape);  // uninitialised
   static Tensor Zeros(Shape shape);
   static Tensor Full(Shape shape, float value);
-  static Tensor Borrow(float* data, Shape shape, std::function<void()> release);
+  static Tensor Borrow(float* data, Shape shape, Loan loan);
 
   explicit operator bool() const { return impl_ != nullptr; }
   const Shape& shape() const { return impl_->shape; }
@@ -87,7 +97,7 @@ class Tensor {
   Tensor Clone() const;
   void CopyFrom(const float* source);
   // This tensor is that memory from now on, which nobody else will write; tensors that shared its old memory keep it.
-  void Adopt(float* data, std::function<void()> release);
+  void Adopt(float* data, Loan loan);
 
   bool requires_grad() const { return impl_ && (impl_->requires_grad || impl_->node); }
   bool is_leaf() const { return !impl_->node; }
@@ -100,8 +110,10 @@ class Tensor {
   // This matrix [k, n] (or its transpose) packed as a right-hand side.
   std::shared_ptr<const kernels::PackedMatrix> Packed(bool transpose, kernels::Precision precision) const;
 
-  // Does nobody else hold this memory?
-  bool IsSoleOwner() const { return impl_.use_count() == 1 && impl_->storage.use_count() == 1; }
+  // Does nobody else hold this memory? Borrowed memory somebody always does.
+  bool IsSoleOwner() const {
+    return impl_.use_count() == 1 && impl_->storage.use_count() == 1 && !impl_->storage->borrowed();
+  }
   bool SameAs(const Tensor& other) const { return impl_ == other.impl_; }
 
  private:

@@ -2,6 +2,7 @@
 // over, in either direction.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -20,7 +21,8 @@ class Meetings {
   static Meetings OfOutputs(const WindowAxis& axis) {
     Meetings all(axis.outputs(), axis.size);
     for (int64_t o = 0; o < axis.outputs(); ++o) {
-      for (int64_t t = 0; t < axis.kernel; ++t) all.AddIfInside({o * axis.stride + t - axis.padding, t});
+      const int64_t first = o * axis.stride - axis.padding, end = std::min(axis.kernel, axis.size - first);
+      for (int64_t t = std::max<int64_t>(0, -first); t < end; ++t) all.AddIfInside({first + t, t});
       all.NextTarget();
     }
     return all;

@@ -57,6 +57,7 @@ Tensor WriteRows(const Tensor& buffer, const Indices& rows, const Tensor& x) {
   shape[0] = rows.size();
   ATTNKIT_CHECK(x.shape() == shape, "[write_rows] expected x of shape ", ToString(shape), ", got ",
                 ToString(x.shape()));
+  buffer.storage().RequireWritable("write_rows");
   const int64_t row = RowSize(buffer);
   Tensor out = buffer.Detach();
   for (int64_t i = 0; i < rows.size(); ++i) {

@@ -39,7 +39,7 @@ void CrossEntropy(const float* x, const int32_t* labels, int64_t rows, int64_t c
 void EmbeddingForward(const int32_t* ids, int64_t tokens, const float* weight, int64_t vocabulary, int64_t width,
                       float scale, const float* positions, const int32_t* position_ids, int64_t max_positions, float p,
                       PhiloxKey key, float* out);
-// dweight [vocabulary, width] is ADDED to: += scale * dropout(dout). dpositions likewise, may be null.
+// dweight [vocabulary, width] is ADDED to: += scale * dropout(dout). dpositions likewise. Either may be null.
 void EmbeddingBackward(const int32_t* ids, const float* dout, int64_t tokens, int64_t vocabulary, int64_t width,
                        float scale, const int32_t* position_ids, int64_t max_positions, float p, PhiloxKey key,
                        float* dweight, float* dpositions);

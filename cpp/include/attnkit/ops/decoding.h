@@ -28,6 +28,8 @@ class DecoderState {
 
   // Makes place for the next token of every row.
   void Advance();
+  // Is there place for a token of every row, as it is now?
+  bool is_advanced() const { return !blocks_.empty() && blocks_.back().rows == rows(); }
   // New row i is old row rows[i].
   void Select(const Indices& rows);
 
