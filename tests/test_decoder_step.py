@@ -122,7 +122,7 @@ def test_errors() -> None:
     state = _core.DecoderState([keys], offsets)
     query = attnkit.tensor(numbers(1, 24, seed=1))
     for call, message in (
-        (lambda: _core.DecoderState([keys], np.array([0, 3], np.int32)), r"offsets up to S, got \[4, 16\] and 3"),
+        (lambda: _core.DecoderState([keys], np.array([0, 3], np.int32)), r"expected offsets from 0 to 4, got 0 to 3"),
         (lambda: _core.cached_attention(query, state, 0, 2), r"expected a state that was advanced"),
         (
             lambda: _core.memory_attention(query, state, 0, 2, False),

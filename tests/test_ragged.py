@@ -379,8 +379,8 @@ def test_arguments_that_do_not_fit() -> None:
         lambda: ops.ragged_dots(query, key, QO, [*KO, S]),
     )
     expect(
-        "[ragged_dots] expected key_offsets that never fall, got 28 before 0",
-        lambda: ops.ragged_dots(query, key, [0, 16, 16], [0, 28, 0]),
+        "[ragged_dots] expected key_offsets that never fall, got 30 before 28",
+        lambda: ops.ragged_dots(query, key, [0, 16, 16], [0, 30, 28]),
     )
     expect("[ragged_additive] expected v of shape [4], got [3]", lambda: ops.ragged_additive(query, key, v[:3], QO, KO))
     expect(

@@ -467,5 +467,5 @@ def test_add_scaled_sequences(isa: str, threads: int) -> None:
     assert_close(leaves[1].grad, upstream.astype(np.float64) * factors)
     with pytest.raises(ValueError, match=re.escape("expected a number for each of 3 sequences, got 2")):
         ops.add_scaled_sequences(residual, x, offsets, scale[:2])
-    with pytest.raises(ValueError, match=re.escape("expected offsets that rise from 0 to 9")):
+    with pytest.raises(ValueError, match=re.escape("expected offsets from 0 to 9")):
         ops.add_scaled_sequences(residual, x, [0, 4, 4, 8], scale)

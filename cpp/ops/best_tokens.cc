@@ -1,17 +1,17 @@
 #include "attnkit/check.h"
 #include "attnkit/kernels/decoding.h"
 #include "attnkit/ops/decoding.h"
+#include "ops/offsets.h"
 
 namespace attnkit::ops {
 namespace {
 
 void CheckAsked(const BestTokensOptions& o, int64_t rows, int64_t vocabulary) {
-  ATTNKIT_CHECK(
-      o.asked_offsets.size() == rows + 1 && o.asked_offsets[0] == 0 && o.asked_offsets[rows] == o.asked_ids.size(),
-      "[best_tokens] expected asked_offsets [", rows + 1, "] from 0 to ", o.asked_ids.size());
+  ATTNKIT_CHECK(o.asked_offsets.size() == rows + 1, "[best_tokens] expected ", rows + 1, " asked_offsets, got ",
+                o.asked_offsets.size());
+  CheckOffsets("best_tokens", "asked_offsets", o.asked_offsets, o.asked_ids.size());
   for (int64_t r = 0; r < rows; ++r) {
     const int32_t begin = o.asked_offsets[r], end = o.asked_offsets[r + 1];
-    ATTNKIT_CHECK(begin <= end && end <= o.asked_ids.size(), "[best_tokens] expected asked_offsets that rise");
     for (int32_t i = begin; i < end; ++i) {
       const int32_t lowest = i == begin ? 0 : o.asked_ids[i - 1];
       ATTNKIT_CHECK(o.asked_ids[i] >= lowest && o.asked_ids[i] < vocabulary,

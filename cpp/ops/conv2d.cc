@@ -1,6 +1,7 @@
 #include "attnkit/check.h"
 #include "attnkit/kernels/rows.h"
 #include "attnkit/ops/vision.h"
+#include "ops/fused_activation.h"
 #include "ops/window.h"
 
 namespace attnkit::ops {
@@ -8,8 +9,6 @@ namespace {
 
 using kernels::Activation;
 using kernels::Conv2dShape;
-
-bool NeedsInput(Activation activation) { return activation == Activation::kGelu || activation == Activation::kSilu; }
 
 struct Saved {
   Tensor x, weight, pre, post;
@@ -20,13 +19,7 @@ struct Saved {
 };
 
 std::vector<Tensor> Conv2dBackward(const Saved& s, std::vector<Tensor>& dy) {
-  Tensor dpre = dy[0];
-  if (s.activation != Activation::kNone) {
-    dy[0] = Tensor();
-    if (!dpre.IsSoleOwner()) dpre = dpre.Clone();
-    kernels::ActivationBackward(s.activation, s.pre ? s.pre.data() : nullptr, s.post ? s.post.data() : nullptr,
-                                dpre.size(), dpre.data());
-  }
+  const Tensor dpre = ActivationGradient(s.activation, s.pre, s.post, dy);
   Tensor dx, dweight, dbias;
   if (s.need_x) {
     dx = Tensor(s.x.shape());

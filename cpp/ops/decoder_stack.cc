@@ -5,6 +5,7 @@
 #include "attnkit/kernels/elementwise.h"
 #include "attnkit/kernels/rows.h"
 #include "attnkit/ops/decoding.h"
+#include "ops/optional.h"
 #include "ops/step_attention.h"
 
 namespace attnkit::ops {
@@ -12,8 +13,6 @@ namespace {
 
 using Norm = DecoderStack::Norm;
 using Projection = DecoderStack::Projection;
-
-float* DataOrNull(const Tensor& x) { return x ? x.data() : nullptr; }
 
 // The buffers of a step, for all layers.
 struct Scratch {

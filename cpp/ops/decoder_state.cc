@@ -3,23 +3,20 @@
 
 #include "attnkit/check.h"
 #include "attnkit/ops/decoding.h"
+#include "ops/offsets.h"
 
 namespace attnkit::ops {
 
 DecoderState::DecoderState(std::vector<Tensor> key_values, Indices offsets)
     : key_values_(std::move(key_values)), offsets_(std::move(offsets)) {
-  ATTNKIT_CHECK(!key_values_.empty() && offsets_.size() >= 1 && offsets_[0] == 0,
-                "[decoder_state] expected keys and values of at least one layer, and offsets from 0");
+  ATTNKIT_CHECK(!key_values_.empty(), "[decoder_state] expected keys and values of at least one layer");
   const Shape shape = key_values_[0].shape();
-  ATTNKIT_CHECK(shape.size() == 2 && shape[1] % 2 == 0 && offsets_[offsets_.size() - 1] == shape[0],
-                "[decoder_state] expected keys and values [S, 2 D] and offsets up to S, got ", ToString(shape), " and ",
-                offsets_[offsets_.size() - 1]);
+  ATTNKIT_CHECK(shape.size() == 2 && shape[1] % 2 == 0, "[decoder_state] expected keys and values [S, 2 D], got ",
+                ToString(shape));
+  CheckOffsets("decoder_state", "offsets", offsets_, shape[0]);
   for (const Tensor& layer : key_values_) {
     ATTNKIT_CHECK(layer.shape() == shape, "[decoder_state] expected keys and values of shape ", ToString(shape),
                   " in every layer, got ", ToString(layer.shape()));
-  }
-  for (int64_t b = 1; b < offsets_.size(); ++b) {
-    ATTNKIT_CHECK(offsets_[b] >= offsets_[b - 1], "[decoder_state] expected offsets that rise");
   }
   width_ = shape[1] / 2;
   source_of_.resize(offsets_.size() - 1);

@@ -4,6 +4,7 @@
 #include "attnkit/check.h"
 #include "attnkit/ops/vision.h"
 #include "attnkit/threads.h"
+#include "ops/offsets.h"
 
 namespace attnkit::ops {
 namespace {
@@ -52,9 +53,7 @@ Tensor AddScaledSequences(const Tensor& residual, const Tensor& x, const Indices
   ATTNKIT_CHECK(offsets.size() == static_cast<int64_t>(scale.size()) + 1,
                 "[add_scaled_sequences] expected a number for each of ", offsets.size() - 1, " sequences, got ",
                 scale.size());
-  bool rising = offsets[0] == 0 && offsets[offsets.size() - 1] == x.dim(0);
-  for (int64_t b = 0; b + 1 < offsets.size(); ++b) rising = rising && offsets[b] <= offsets[b + 1];
-  ATTNKIT_CHECK(rising, "[add_scaled_sequences] expected offsets that rise from 0 to ", x.dim(0));
+  CheckOffsets("add_scaled_sequences", "offsets", offsets, x.dim(0));
   const int64_t columns = x.dim(0) ? x.size() / x.dim(0) : 0;
   Tensor out(x.shape());
   ScaleSequences(residual.data(), x.data(), offsets, scale, columns, out.data());

@@ -1,6 +1,7 @@
 #include "attnkit/check.h"
 #include "attnkit/kernels/rows.h"
 #include "attnkit/ops.h"
+#include "ops/optional.h"
 
 namespace attnkit::ops {
 namespace {
@@ -11,8 +12,6 @@ struct Saved {
   PhiloxKey key;
   bool need_x, need_residual, need_weight, need_bias;
 };
-
-float* DataOrNull(const Tensor& x) { return x ? x.data() : nullptr; }
 
 std::vector<Tensor> LayerNormBackward(const Saved& s, std::vector<Tensor>& gradients) {
   const Tensor dsum = gradients[0], dnormed = gradients[1] ? gradients[1] : Tensor::Zeros(s.sum.shape());

@@ -1,14 +1,12 @@
 #include "attnkit/check.h"
 #include "attnkit/kernels/rows.h"
 #include "attnkit/ops.h"
+#include "ops/fused_activation.h"
 
 namespace attnkit::ops {
 namespace {
 
 using kernels::Activation;
-
-// GELU and SiLU are not functions of their own result: backward needs what they read.
-bool NeedsInput(Activation activation) { return activation == Activation::kGelu || activation == Activation::kSilu; }
 
 struct Saved {
   Tensor x, weight, pre, post;
@@ -18,13 +16,7 @@ struct Saved {
 };
 
 std::vector<Tensor> LinearBackward(const Saved& s, std::vector<Tensor>& dy) {
-  Tensor dpre = dy[0];
-  if (s.activation != Activation::kNone) {
-    dy[0] = Tensor();
-    if (!dpre.IsSoleOwner()) dpre = dpre.Clone();
-    kernels::ActivationBackward(s.activation, s.pre ? s.pre.data() : nullptr, s.post ? s.post.data() : nullptr,
-                                dpre.size(), dpre.data());
-  }
+  const Tensor dpre = ActivationGradient(s.activation, s.pre, s.post, dy);
   const int64_t rows = s.x.rows(), in = s.weight.dim(1), out = s.weight.dim(0);
   Tensor dx, dweight, dbias;
   if (s.need_x) {

@@ -7,6 +7,7 @@
 #include "attnkit/check.h"
 #include "attnkit/kernels/rows.h"
 #include "ops/offsets.h"
+#include "ops/optional.h"
 
 namespace attnkit::ops {
 namespace {
@@ -18,8 +19,6 @@ using PackedPair = std::array<std::shared_ptr<const kernels::PackedMatrix>, 2>;
 const char* NameOf(RecurrentCell unit) {
   return unit == RecurrentCell::kLstm ? "lstm" : unit == RecurrentCell::kGru ? "gru" : "rnn";
 }
-
-float* DataOf(const Tensor& tensor) { return tensor ? tensor.data() : nullptr; }
 
 struct Inputs {
   Tensor projected, weight, bias, state, cell;  // bias, state and cell may be undefined
@@ -100,10 +99,11 @@ std::vector<Tensor> RecurrentBackward(const Saved& s, const Upstream& dy) {
   kernels::RecurrentBackwardCall call;
   call.shape = shape;
   call.weight = {packed[0].get(), packed[1].get()};
-  call.initial_state = DataOf(s.state), call.initial_cell = DataOf(s.cell), call.output = s.output.data();
-  call.doutput = DataOf(dy.output), call.dfinal_state = DataOf(dy.state), call.dfinal_cell = DataOf(dy.cell);
-  call.gates = s.gates.data(), call.kept = DataOf(s.kept);
-  call.dinitial_state = DataOf(dstate), call.dinitial_cell = DataOf(dcell);
+  call.initial_state = DataOrNull(s.state), call.initial_cell = DataOrNull(s.cell), call.output = s.output.data();
+  call.doutput = DataOrNull(dy.output), call.dfinal_state = DataOrNull(dy.state),
+  call.dfinal_cell = DataOrNull(dy.cell);
+  call.gates = s.gates.data(), call.kept = DataOrNull(s.kept);
+  call.dinitial_state = DataOrNull(dstate), call.dinitial_cell = DataOrNull(dcell);
   kernels::RecurrentBackward(call);
 
   const ParameterGradient dweight(s.weight, s.step), dbias(s.bias, s.step);
@@ -113,7 +113,7 @@ std::vector<Tensor> RecurrentBackward(const Saved& s, const Upstream& dy) {
       Tensor previous = s.state;
       if (!s.step) {
         previous = Tensor({shape.tokens(), shape.hidden});
-        kernels::PreviousStates(shape, d, s.output.data(), DataOf(s.state), previous.data());
+        kernels::PreviousStates(shape, d, s.output.data(), DataOrNull(s.state), previous.data());
       }
       WeightGradient(s, d, previous.data(), dweight.in_place, dweight.target.data() + d * width * shape.hidden);
     }
@@ -145,9 +145,11 @@ void RecurrentForward(Saved& s, const Inputs& inputs, bool record, RecurrentResu
   call.shape = shape;
   call.projected = inputs.projected.data();
   call.weight = {packed[0].get(), packed[1].get()};
-  call.bias = DataOf(inputs.bias), call.initial_state = DataOf(inputs.state), call.initial_cell = DataOf(inputs.cell);
-  call.output = result.output.data(), call.final_state = DataOf(result.state), call.final_cell = DataOf(result.cell);
-  call.gates = DataOf(s.gates), call.kept = DataOf(s.kept);
+  call.bias = DataOrNull(inputs.bias), call.initial_state = DataOrNull(inputs.state),
+  call.initial_cell = DataOrNull(inputs.cell);
+  call.output = result.output.data(), call.final_state = DataOrNull(result.state),
+  call.final_cell = DataOrNull(result.cell);
+  call.gates = DataOrNull(s.gates), call.kept = DataOrNull(s.kept);
   kernels::RecurrentForward(call);
 }
 

@@ -1,24 +1,9 @@
 #include "ops/ragged/layout.h"
 
 #include "attnkit/check.h"
+#include "ops/offsets.h"
 
 namespace attnkit::ops {
-namespace {
-
-void CheckOffsets(const char* op, const char* what, const Indices& offsets, int64_t rows) {
-  const int64_t size = offsets.size();
-  ATTNKIT_CHECK(size >= 1 && offsets[0] == 0, "[", op, "] expected ", what, " that start at 0, got ",
-                size ? offsets[0] : -1);
-  for (int64_t i = 1; i < size; ++i) {
-    ATTNKIT_CHECK(offsets[i - 1] <= offsets[i], "[", op, "] expected ", what, " that never fall, got ", offsets[i - 1],
-                  " before ", offsets[i]);
-  }
-  ATTNKIT_CHECK(rows < 0 || offsets[size - 1] == rows, "[", op, "] expected ", what, " from 0 to ", rows, ", got 0 to ",
-                offsets[size - 1]);
-}
-
-}  // namespace
-
 RaggedLayout::RaggedLayout(const char* op, const RaggedOffsets& offsets, int64_t queries, int64_t keys)
     : offsets_(offsets) {
   CheckOffsets(op, "query_offsets", offsets.query, queries);

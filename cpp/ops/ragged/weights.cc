@@ -1,11 +1,10 @@
 // What turns scores into weights, and weights into a sum of values.
 #include "attnkit/check.h"
+#include "ops/offsets.h"
 #include "ops/ragged/layout.h"
 
 namespace attnkit::ops {
 namespace {
-
-constexpr int64_t kAnyRows = -1;
 
 void CheckWindow(const Indices& begins, const Indices& ends, int64_t queries) {
   ATTNKIT_CHECK(bool(begins) == bool(ends), "[ragged_softmax] expected begins and ends together");
