@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
+import os
 import threading
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,16 @@ from training_runs import COPY_LINES, copy_task, metrics, tiny
 import attnkit
 from attnkit.models import load_weights
 from attnkit.optim.schedules import constant, cosine, inverse_sqrt
-from attnkit.training import NonFiniteError, RunExistsError, Trainer, TrainingConfig, encode_config, read_config, train
+from attnkit.training import (
+    NonFiniteError,
+    RunExistsError,
+    Trainer,
+    TrainingConfig,
+    encode_config,
+    read_config,
+    train,
+    train_once,
+)
 from attnkit.training.checkpoint import CheckpointFolder
 from attnkit.training.progress import SilentReporter
 
@@ -89,9 +100,6 @@ def test_a_used_folder_is_refused(learnt: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_belongs_to_one_process(tmp_path: Path) -> None:
-    import fcntl
-    import os
-
     (tmp_path / "run").mkdir()
     descriptor = os.open(tmp_path / "run", os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -100,6 +108,25 @@ def test_a_folder_belongs_to_one_process(tmp_path: Path) -> None:
             train(tiny(tmp_path), tmp_path / "run", progress="none")
     finally:
         os.close(descriptor)
+
+
+def test_training_once_leaves_the_runs_of_others_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    own, other = (tiny(tmp_path, f"training.max_steps={steps}", "decoding.bleu=false") for steps in (1, 2))
+    assert train_once(own, folder, progress="none") and not train_once(own, folder, progress="none")
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    with pytest.raises(RunExistsError, match="got another; choose a new folder"):
+        train_once(other, folder, progress="none")
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(RunExistsError, match="another process"):
+            train_once(other, folder, fresh=True, progress="none")
+        assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    finally:
+        os.close(descriptor)
+    assert train_once(other, folder, fresh=True, progress="none") and metrics(folder)[-1]["step"] == 2
 
 
 def model_bytes(folder: Path, name: str, *overrides: str) -> bytes:

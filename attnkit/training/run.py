@@ -44,8 +44,10 @@ def train(
     if resume:
         _check_same(config, path)
     else:
-        _make_new(path)
+        _make_folder(path)
     with _alone(path), make_reporter(progress) as reporter:
+        if not resume:
+            _check_new(path)
         for leftover in path.glob(_LEFTOVERS):
             leftover.unlink()
         with atomic_write(path / CONFIG_FILE, "w") as file:
@@ -58,17 +60,30 @@ def train_once(
 ) -> bool:
     """`train`, unless `folder` holds the finished run of this very configuration; returns whether it trained.
 
-    An unfinished run of it is resumed; with `fresh`, and for another configuration, the old run is deleted first.
+    An unfinished run of it is resumed. Raises RunExistsError for another configuration's run, which stays as it is;
+    with `fresh` whatever run is there is deleted first.
     """
     path = Path(folder)
     file = path / CONFIG_FILE
-    same = not fresh and file.is_file() and file.read_text("utf-8") == encode_config(config)
+    if fresh and file.is_file():
+        _empty(path)
+    same = file.is_file() and file.read_text("utf-8") == encode_config(config)
     if same and _is_finished(path):
         return False
     if file.is_file() and not same:
-        shutil.rmtree(path)
+        raise RunExistsError(f"{path}: expected no run or one of this configuration, got another; choose a new folder")
     train(config, path, resume=same, progress=progress)
     return True
+
+
+def _empty(folder: Path) -> None:
+    """Deletes what is in the folder, unless another process is training there."""
+    with _alone(folder):
+        for entry in folder.iterdir():
+            if entry.is_dir() and not entry.is_symlink():
+                shutil.rmtree(entry)
+            else:
+                entry.unlink()
 
 
 def _is_finished(folder: Path) -> bool:
@@ -90,17 +105,21 @@ def _make_trainer(config: RunConfig, folder: Path, resume: bool, reporter: Repor
     return trainer
 
 
-def _make_new(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise RunExistsError(f"{folder}: expected a folder, got a file; choose another by --out") from None
+
+
+def _check_new(folder: Path) -> None:
     if (folder / CONFIG_FILE).exists():
         raise RunExistsError(
             f"{folder}: expected a new folder, got one with a run in it; go on with it by --resume, or choose another "
             "by --out"
         )
-    if folder.exists() and not folder.is_dir():
-        raise RunExistsError(f"{folder}: expected a folder, got a file; choose another by --out")
-    if folder.exists() and set(folder.iterdir()) - set(folder.glob(_LEFTOVERS)):
+    if set(folder.iterdir()) - set(folder.glob(_LEFTOVERS)):
         raise RunExistsError(f"{folder}: expected a new or empty folder, got one with files; choose another by --out")
-    folder.mkdir(parents=True, exist_ok=True)
 
 
 def _check_same(config: RunConfig, folder: Path) -> None:
