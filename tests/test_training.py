@@ -110,6 +110,35 @@ def test_a_folder_belongs_to_one_process(tmp_path: Path) -> None:
         os.close(descriptor)
 
 
+def test_a_run_that_failed_at_its_start_may_begin_anew(tmp_path: Path) -> None:
+    """A tokenizer is learnt and written before the validation data turns out to be missing."""
+    path, run = copy_task(tmp_path), tmp_path / "run"
+    few = ["training.max_steps=2", "training.schedule=constant", "decoding.bleu=false"]
+    with pytest.raises(FileNotFoundError):
+        train(read_config(path, [*few, 'data.validation=["nowhere", "nowhere"]']), run, progress="none")
+    assert (run / "vocab.txt").exists()
+    (run / "notes.txt").write_text("mine")
+    with pytest.raises(RunExistsError):
+        train(read_config(path, few), run, progress="none")
+    (run / "notes.txt").unlink()
+    assert (
+        train(
+            read_config(path, [*few, "tokenizer.joint=false", "model.tie_embeddings=none"]), run, progress="none"
+        ).step
+        == 2
+    )
+    assert (run / "source.vocab.txt").exists() and not (run / "vocab.txt").exists()
+
+
+def test_a_configuration_that_somebody_wrote_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    file = copy_task(tmp_path).rename(tmp_path / "run" / "training.toml")
+    before = file.read_text()
+    with pytest.raises(RunExistsError, match="with a run in it"):
+        train(read_config(file), tmp_path / "run", progress="none")
+    assert file.read_text() == before
+
+
 def test_training_once_leaves_the_runs_of_others_alone(tmp_path: Path) -> None:
     folder = tmp_path / "run"
     own, other = (tiny(tmp_path, f"training.max_steps={steps}", "decoding.bleu=false") for steps in (1, 2))

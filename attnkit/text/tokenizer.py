@@ -257,6 +257,12 @@ def _file_name(name: str, sentencepiece: bool) -> str:
     return "vocab.txt" if name == "tokenizer" else f"{name}.vocab.txt"
 
 
+TOKENIZER_FILES = tuple(
+    _file_name(name, sentencepiece) for name in ("tokenizer", "source", "target") for sentencepiece in (True, False)
+)
+"""Every name that `TokenizerPair.save` gives to a file."""
+
+
 class _Saved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The tokenizer's part of a model's config.json."""
 
