@@ -48,6 +48,7 @@ def test_defaults_fill_what_is_not_said(file: Path) -> None:
         ("training.schedule=cosine", "training.max_steps: expected more than warmup_steps"),
         ("training.min_learning_rate=1", "training.min_learning_rate: expected at most learning_rate"),
         ("model.heads=7", "model.heads: expected a divisor"),
+        ("model.max_length=256", "data.max_length: expected less than model.max_length = 256"),
         ("model.type=perceptron", "model.type: invalid value 'perceptron'"),
         ("model.widht=3", "model.widht: unknown key"),
         ("data.builtin=xx-yy", "data.builtin: invalid enum value 'xx-yy'"),

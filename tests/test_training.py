@@ -7,6 +7,7 @@ import json
 import math
 import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -206,6 +207,39 @@ def test_it_says_what_it_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert said.out == ""
     assert "too long)" in said.err and "step 2  epoch 2  loss" in said.err and "tokens/s" in said.err
     assert "BLEU as nrefs:1" in said.err and "test_bleu" in said.err
+
+
+LONG = ["model.max_length=10", "data.max_length=9", "training.max_steps=2", "training.schedule=constant"]
+RECURRENT = 'type = "recurrent"\nscore = "location"\nembedding_size = 16\nhidden_size = 16\n'
+
+
+@pytest.mark.parametrize("kind", ["learned", "location"])
+def test_pairs_that_the_model_cannot_read(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are measured as far as that goes, and do not end the run."""
+    path = copy_task(tmp_path)
+    for name, line in {"source": "a b c", "target": "A B C"}.items():
+        (tmp_path / f"long.{name}").write_text(f"{line}\n{' '.join([line] * 4)}\n")
+    if kind == "location":
+        head, rest = path.read_text().split("[model]\n")
+        path.write_text(f"{head}[model]\n{RECURRENT}[training]\n{rest.split('[training]')[1]}")
+    options = [*LONG, *(["model.positions=learned"] if kind == "learned" else [])]
+    options.append(f'data.test=["{tmp_path}/long.source", "{tmp_path}/long.target"]')
+    outcome = train(read_config(path, options), tmp_path / "run", progress="plain")
+    assert "test data: too long for the model, which reads 9 tokens: 1;" in capsys.readouterr().err
+    assert outcome.figures["test_loss"] > 0 and outcome.figures["test_bleu"] >= 0
+    (tmp_path / "long.source").write_text(f"{'a ' * 12}\n" * 2)
+    with pytest.raises(ValueError, match=r"of at most 9 tokens, .* in data\.test, got none"):
+        train(read_config(path, options), tmp_path / "other", progress="none")
+
+
+def test_the_model_is_saved_before_it_is_tested(tmp_path: Path) -> None:
+    class Broken(LineTask):
+        def test(self, check: Callable[[], None]) -> dict[str, Any]:
+            raise ValueError("no test today")
+
+    with pytest.raises(ValueError, match="no test today"):
+        run_line(Broken(), tmp_path, max_steps=2, final="last")
+    assert weights_after(tmp_path).any()
 
 
 def test_data_with_nothing_in_it(tmp_path: Path) -> None:

@@ -37,6 +37,11 @@ class TranslateConfig(
     def __post_init__(self) -> None:
         if isinstance(self.model, TransformerConfig) and (self.model.bos_id, self.model.eos_id) != (BOS, EOS):
             raise ValueError(f"model.bos_id, model.eos_id: expected {BOS} and {EOS}, as the tokenizers have them")
+        if self.data.max_length >= self.model.max_length:
+            raise ValueError(
+                f"data.max_length: expected less than model.max_length = {self.model.max_length}, which counts the "
+                f"start or end token, got {self.data.max_length}"
+            )
         validated = bool(self.data.builtin or self.data.validation)
         if not validated and (self.training.patience or self.training.final == "best"):
             raise ValueError(
