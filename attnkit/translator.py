@@ -17,6 +17,7 @@ from attnkit._tensor import Precision, check_precision
 from attnkit.decoding.options import DecodingOptions, Normalization, Rules
 from attnkit.decoding.protocol import S, TextModel
 from attnkit.decoding.workers import Stop, fair_share, run_batches
+from attnkit.text.corpus import one_line
 from attnkit.text.languages import TaggedTokenizer, add_tag, split_tag, tag_of
 from attnkit.text.vocabulary import BOS, PAD, UNK
 
@@ -254,7 +255,7 @@ class Translator:
     def _read(self, number: int, line: str, prefix: str, to: str | None) -> _Source:
         if not isinstance(line, str):
             raise TypeError(f"[translate] expected text in line {number + 1}, got {type(line).__name__}")
-        line = self._with_language(number, line.strip(), to)  # stripped as in training
+        line = self._with_language(number, one_line(line.strip()), to)  # as in training
         ids = self.source_tokenizer.encode(line)
         unknown = self.source_tokenizer.unknown(line) if self.source_tokenizer.unk_id in ids else []
         longest = self.max_source_length - 1
@@ -263,7 +264,7 @@ class Translator:
             number=number,
             ids=kept,
             pieces=self.source_tokenizer.pieces(kept),
-            prefix=self.target_tokenizer.encode(prefix.strip()),
+            prefix=self.target_tokenizer.encode(one_line(prefix.strip())),
             truncated=len(ids) > longest,
             unknown=unknown,
         )

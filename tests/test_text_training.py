@@ -166,7 +166,9 @@ def test_folders_and_html(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["bpe", "unigram", "char", "word"])
 def test_every_tokenizer(tmp_path: Path, kind: str) -> None:
     options = (f"tokenizer.kind={kind}", "tokenizer.vocab_size=40", "training.max_steps=2")
-    folder = run(classify_toml(tmp_path), tmp_path / "model", *options)
+    toml = classify_toml(tmp_path)
+    write_jsonl(tmp_path / "train.jsonl", [(text.replace(" ", "\n"), label) for text, label in reviews(60)])
+    folder = run(toml, tmp_path / "model", *options)
     result = attnkit.load(folder).classify(["the film was good."], attention=True)[0]
     assert result.label in ("neg", "pos") and sum(map(len, result.sentences)) >= 4
 
