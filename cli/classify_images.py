@@ -11,7 +11,7 @@ import click
 from .caption import VIEW
 from .image_inputs import ImageInputs
 from .line_counter import line_counter
-from .outputs import report_drawings
+from .outputs import line_of, report_drawings
 
 if TYPE_CHECKING:
     from attnkit.explain import ImageMap
@@ -57,8 +57,7 @@ def run(
 
 
 def _line(name: str, result: ImageClassification) -> bytes:
-    classes = "\t".join(f"{label}\t{probability:.4f}" for label, probability in result.top)
-    return f"{name}\t{classes}\n".encode(sys.getfilesystemencoding(), "surrogateescape")
+    return line_of(name, *(field for label, probability in result.top for field in (label, f"{probability:.4f}")))
 
 
 def _json(name: str, result: ImageClassification) -> bytes:

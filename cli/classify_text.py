@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .line_counter import line_counter
-from .outputs import Remembered, report_drawings
+from .outputs import Remembered, line_of, report_drawings
 
 if TYPE_CHECKING:
     from attnkit.classifier import Classification, Classifier
@@ -82,7 +82,7 @@ def _shortened(text: str) -> str:
 
 
 def _line(result: Classification) -> bytes:
-    return ("\t".join(f"{label}\t{probability:.4f}" for label, probability in result.top) + "\n").encode()
+    return line_of(*(field for label, probability in result.top for field in (label, f"{probability:.4f}")))
 
 
 def _json(text: str, result: Classification) -> bytes:

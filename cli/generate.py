@@ -9,7 +9,7 @@ import click
 
 from .line_counter import line_counter
 from .loading import load_for
-from .outputs import Remembered, opened, report_drawings
+from .outputs import Remembered, line_of, opened, report_drawings
 from .run_options import FILE, attention_option, output_option, precision_option, threads_option
 from .search_options import chosen_search, search_options_for
 
@@ -80,9 +80,9 @@ def command(
 
 def _text(number: int, result: Generation, nbest: int) -> bytes:
     if nbest == 1:
-        return f"{result.text}\n".encode()
+        return line_of(result.text)
     found = (result, *result.alternatives)
-    return "".join(f"{number}\t{each.score:.6f}\t{each.text}\n" for each in found).encode()
+    return b"".join(line_of(str(number), f"{each.score:.6f}", each.text) for each in found)
 
 
 def _json(prompt: str, result: Generation) -> bytes:

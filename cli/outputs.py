@@ -28,6 +28,14 @@ class Remembered:
         return self._waiting.popleft()
 
 
+def line_of(*fields: str) -> bytes:
+    """Fields by tabs. A line end inside one, which a file's name, a label or a text may have, becomes a space: what is
+    written for an input stays one line. A name that is no text keeps its bytes."""
+    from attnkit.text.corpus import one_line
+
+    return ("\t".join(map(one_line, fields)) + "\n").encode("utf-8", "surrogateescape")
+
+
 @contextlib.contextmanager
 def opened(output: str) -> Iterator[BinaryIO]:
     """A file that is written whole or not at all, or standard output for `-`."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,14 @@ def test_a_line_for_each_text_of_files_and_stdin(classifier: Path, tmp_path: Pat
     two = output("classify", classifier, "-k", "2", tmp_path / "text").splitlines()
     assert [line.split("\t")[:2] for line in two if line] == [line.split("\t") for line in expected if line]
     assert {line.count("\t") for line in two if line} == {3}
+
+
+def test_a_line_end_in_a_label_does_not_end_a_line(classifier: Path, tmp_path: Path) -> None:
+    shutil.copytree(classifier, tmp_path / "model")
+    file = tmp_path / "model" / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "labels": ["n\neg", "p\r\nos"]}))
+    assert output("classify", tmp_path / "model", text="good\n").startswith("p os\t")
+    assert json.loads(output("classify", tmp_path / "model", "--jsonl", text="good\n"))["label"] == "p\r\nos"
 
 
 def test_json_lines_in_and_out(classifier: Path, tmp_path: Path) -> None:

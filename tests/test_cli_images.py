@@ -135,6 +135,15 @@ def test_names_that_are_not_text(folder: Path, reds: list[Path], tmp_path: Path)
     assert done.returncode == 0 and json.loads(done.stdout)["image"] == str(strange)
 
 
+def test_a_name_with_a_line_end_stays_in_its_line(folder: Path, reds: list[Path], tmp_path: Path) -> None:
+    strange = tmp_path / "a\nb\r.png"
+    strange.write_bytes(reds[0].read_bytes())
+    for arguments in (("caption", folder / "captioner"), ("classify", folder / "classifier")):
+        assert output(*arguments, strange).startswith(f"{tmp_path}/a b .png\t")
+        assert json.loads(output(*arguments, strange, "--jsonl"))["image"] == str(strange)
+    assert output("caption", folder / "captioner", strange, "--nbest", "2").count(f"{tmp_path}/a b .png\t") == 2
+
+
 # ----- Classes
 
 

@@ -137,6 +137,18 @@ def test_nbest_lines(model: str, expected: list[str]) -> None:
     ]
 
 
+def test_a_line_end_in_a_token_does_not_end_a_line(model: str, tmp_path: Path) -> None:
+    for file in Path(model).iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    vocabulary = tmp_path / "target.vocab.txt"
+    special, words = vocabulary.read_bytes()[:22], vocabulary.read_bytes()[22:]
+    vocabulary.write_bytes(special + words.replace(b"\n", b"\rx\n"))
+    for more in ((), ("--nbest", "2")):
+        written = attnkit_run("translate", tmp_path, *more, text="the cat\n").stdout
+        assert b"\r" not in written and b" x" in written
+    assert "\rx" in json.loads(output("translate", tmp_path, "--jsonl", text="the cat\n"))["text"]
+
+
 def test_cut_lines_are_counted(model: str) -> None:
     done = attnkit_run("translate", model, text="the cat\n" + "the cat " * 20 + "\n")
     assert done.returncode == 0 and done.stdout.count(b"\n") == 2
