@@ -159,7 +159,7 @@ def test_encoders_that_do_not_fit(tmp_path: Path) -> None:
     [
         ("training.batch_tokens=64", "training.batch_tokens: invalid enum value 64"),
         ("training.metric=accuracy", 'training.metric: expected "loss" or "bleu" or "cider"'),
-        ("decoding.metrics=false training.metric=cider", 'training.metric: expected "loss" for this task'),
+        ("decoding.metrics=false training.metric=cider", 'training.metric: expected "loss", all that is measured here'),
         ("augmentation.mixup=0.2", "augmentation.mixup: expected 0 for captions"),
         ("tokenizer.joint=false", "tokenizer.joint: expected true"),
         ("pretrained.frozen=true", "pretrained.encoder: expected a model directory for a frozen encoder"),

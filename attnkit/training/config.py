@@ -115,6 +115,19 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError(f"min_learning_rate: expected at most learning_rate, got {self.min_learning_rate}")
 
 
+def check_validated(training: TrainingConfig, validated: bool, data: str, metrics: tuple[str, ...]) -> None:
+    """Raises ValueError, "key: what is wrong", where training asks for validation that the data does not allow, or for
+    a metric that the task does not measure. data: what would make it `validated`."""
+    if not validated and (training.patience or training.final == "best"):
+        raise ValueError(
+            f'data.validation: expected {data}, which patience and final = "best" need '
+            '(or set training.patience = 0 and training.final = "last")'
+        )
+    if training.metric not in metrics:
+        expected = " or ".join(f'"{metric}"' for metric in metrics)
+        raise ValueError(f'training.metric: expected {expected}, all that is measured here, got "{training.metric}"')
+
+
 class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[decoding] of every task that writes text: the search for the outputs that are measured."""
 

@@ -8,7 +8,7 @@ from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.text.config import DataConfig, TokenizerConfig
 from attnkit.text.vocabulary import BOS, EOS
-from attnkit.training.config import DecodingConfig, TrainingConfig
+from attnkit.training.config import DecodingConfig, TrainingConfig, check_validated
 
 TranslationModelConfig = TransformerConfig | RecurrentConfig
 """The models that translate; `type` chooses."""
@@ -42,13 +42,5 @@ class TranslateConfig(
                 f"data.max_length: expected less than model.max_length = {self.model.max_length}, which counts the "
                 f"start or end token, got {self.data.max_length}"
             )
-        validated = bool(self.data.builtin or self.data.validation)
-        if not validated and (self.training.patience or self.training.final == "best"):
-            raise ValueError(
-                'data.validation: expected files, which patience and final = "best" need '
-                '(or set training.patience = 0 and training.final = "last")'
-            )
-        if self.training.metric == "accuracy":
-            raise ValueError('training.metric: expected "loss" or "bleu" for translation, got "accuracy"')
-        if self.training.metric == "bleu" and not self.decoding.bleu:
-            raise ValueError('training.metric: expected "loss" with decoding.bleu = false, got "bleu"')
+        metrics = ("loss", "bleu") if self.decoding.bleu else ("loss",)
+        check_validated(self.training, bool(self.data.builtin or self.data.validation), "files", metrics)
