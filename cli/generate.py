@@ -10,7 +10,7 @@ import click
 from .line_counter import line_counter
 from .loading import load_for
 from .outputs import Remembered, line_of, opened, report_drawings
-from .run_options import FILE, attention_option, output_option, precision_option, threads_option
+from .run_options import FILE, attention_option, check_text, output_option, precision_option, threads_option
 from .search_options import chosen_search, search_options_for
 
 if TYPE_CHECKING:
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
 @click.command("generate")
 @click.argument("model", type=click.Path())
-@click.option("--prompt", "prompts", multiple=True, metavar="TEXT", help="What a text begins with; repeatable.")
+@click.option(
+    "--prompt",
+    "prompts",
+    multiple=True,
+    metavar="TEXT",
+    callback=check_text,
+    help="What a text begins with; repeatable.",
+)
 @click.option("-i", "--input", type=FILE, metavar="FILE", help="Prompts, one a line; .gz too, - is standard input.")
 @output_option
 @click.option("--nbest", type=click.IntRange(1), metavar="N", help="N lines each: line number, score, text, by tabs.")

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-FILE = click.Path(allow_dash=True)
+from .loading import load_for
+from .run_options import FILE
 
 
 @click.command("shortlist")
@@ -24,11 +25,10 @@ def command(model: str, source: str, target: str | None, output: str | None, per
     """
     from pathlib import Path
 
-    import attnkit
     from attnkit import shortlists
     from attnkit.text.corpus import read_lines
 
-    translator = attnkit.load(model)
+    translator = load_for("translate", model, "fp32", None)
     sources = list(read_lines(source))
     if target is None:
         targets = [result.text for result in translator.translate(sources, beam=1)]
@@ -37,6 +37,8 @@ def command(model: str, source: str, target: str | None, output: str | None, per
     if len(targets) != len(sources):
         raise click.UsageError(f"expected as many lines in both files, got {len(sources)} and {len(targets)}")
     shortlist = shortlists.build(translator, sources, targets, per_token)
+    if not len(shortlist.ids):
+        raise ValueError(f"[shortlist] expected sentences and their translations, got none in {source}")
     path = output or str(Path(model) / shortlists.FILE)
     shortlist.save(path)
     click.echo(f"{path}: {len(shortlist.ids):,} pairs of tokens, {len(shortlist.always)} tokens for all", err=True)

@@ -10,7 +10,15 @@ import click
 from .line_counter import line_counter
 from .loading import load_for
 from .outputs import Remembered, line_of, opened, report_drawings
-from .run_options import FILE, attention_option, output_option, precision_option, shortlist_option, threads_option
+from .run_options import (
+    FILE,
+    attention_option,
+    check_text,
+    output_option,
+    precision_option,
+    shortlist_option,
+    threads_option,
+)
 from .search_options import chosen_search, search_options
 
 if TYPE_CHECKING:
@@ -33,7 +41,7 @@ _NAMED_LINES = 5  # line numbers that a message lists
 @output_option
 @click.option("--nbest", type=click.IntRange(1), metavar="N", help="N lines each: line number, score, text, by tabs.")
 @search_options
-@click.option("--prefix", metavar="TEXT", help="What every translation starts with.")
+@click.option("--prefix", metavar="TEXT", callback=check_text, help="What every translation starts with.")
 @click.option("--jsonl", is_flag=True, help="JSON lines: source, text, score, tokens, truncated, unknown.")
 @click.option("--to", metavar="LANGUAGE", help="Of the languages that the model writes, where it has several.")
 @attention_option

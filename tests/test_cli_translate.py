@@ -242,6 +242,19 @@ def test_a_length_beyond_the_model(model: str) -> None:
     assert f"max_length <= {MAX_LENGTH - 1}" in message
 
 
+def test_a_prefix_that_is_no_text(model: str) -> None:
+    assert "expected UTF-8 text" in complaint(
+        "translate", model, "--prefix", b"\xff".decode(errors="surrogateescape"), status=2
+    )
+
+
+@pytest.mark.parametrize("task", [["translate"], {}, None])
+def test_a_task_that_is_none(model: str, tmp_path: Path, task: object) -> None:
+    config = json.loads((Path(model) / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "task": task}))
+    assert "config.json: expected the task 'translate' or" in complaint("translate", tmp_path, text=TEXT)
+
+
 def test_what_is_no_model(model: str, tmp_path: Path) -> None:
     assert "nowhere" in complaint("translate", tmp_path / "nowhere", text=TEXT)
     assert "config.json" in complaint("translate", tmp_path, text=TEXT)

@@ -148,6 +148,14 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     free, listed = (run("evaluate", model, *both, *more) for more in ((), ("--shortlist", "auto")))
     assert free.returncode == listed.returncode == 0
     assert float(listed.stdout.split()[1]) > float(free.stdout.split()[1])
+    (tmp_path / "none").write_text("\n\n")
+    empty = run("shortlist", model, "--source", tmp_path / "none")
+    assert empty.returncode == 1 and "expected sentences and their translations, got none in" in empty.stderr
+    config = (model / "config.json").read_text()
+    (model / "config.json").write_text(config.replace('"task": "translate"', '"task": "classify"'))
+    other = run("shortlist", model, "--source", tmp_path / "en")
+    assert other.returncode == 1 and "which attnkit classify runs" in other.stderr
+    (model / "config.json").write_text(config)
     uneven = run("shortlist", model, "--source", tmp_path / "en", "--target", model / "config.json")
     assert uneven.returncode == 2 and "expected as many lines in both files" in uneven.stderr
 

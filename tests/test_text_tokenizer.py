@@ -235,6 +235,15 @@ def test_vocabulary_files_round_trip(tmp_path_factory: pytest.TempPathFactory, t
     ]
 
 
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_what_is_no_text_is_refused(kind: str) -> None:
+    config = TokenizerConfig(kind=kind, vocab_size=11)
+    tokenizer = TokenizerPair.train(["a b c d e"], ["b"], config).source
+    for method in (tokenizer.encode, tokenizer.unknown):
+        with pytest.raises(ValueError, match=r"expected Unicode text, got the lone surrogate U\+D800 at position 1"):
+            method("a\ud800")
+
+
 def test_importing_and_words_leave_sentencepiece_alone() -> None:
     code = (
         "import sys, attnkit.text.tokenizer as t, attnkit.text.config as c\n"
