@@ -18,6 +18,8 @@ from rich.table import Table
 from attnkit._tensor import PRECISIONS
 from attnkit.benchmark.decoding import DecodingMeasurement
 
+from .run_options import THREADS
+
 F = TypeVar("F", bound=Callable[..., Any])
 WIDTH = 120  # of a table where stdout is no terminal
 
@@ -47,7 +49,7 @@ def decoding_options(command: F) -> F:
     """What the benches of decoding are asked alike."""
     for option in (
         json_option,
-        click.option("--threads", type=click.IntRange(1), help="Threads of every contestant.  [default: all]"),
+        click.option("--threads", type=THREADS, help="Threads of every contestant.  [default: all]"),
         click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Times that each is timed."),
         click.option(
             "--beam", type=click.IntRange(1), multiple=True, default=(1, 4), show_default=True, help="Repeatable."

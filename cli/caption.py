@@ -11,7 +11,7 @@ from .line_counter import line_counter
 from .loading import load_for
 from .outputs import line_of, opened, report_drawings
 from .run_options import FILE, attention_option, output_option, precision_option, threads_option
-from .search_options import chosen_search, search_options_for
+from .search_options import checked_search, chosen_search, search_options_for
 
 if TYPE_CHECKING:
     from attnkit.captioner import Caption
@@ -56,7 +56,8 @@ def command(
     if attention is not None and not captioner.model.attends:
         raise click.UsageError("--attention: this model has no attention to show")
     inputs = ImageInputs(images, captioner.read)
-    results = captioner.caption_stream(inputs, attention=attention is not None, batch_images=batch_images, **search)
+    with checked_search():
+        results = captioner.caption_stream(inputs, attention=attention is not None, batch_images=batch_images, **search)
     maps: list[ImageMap] = []
     with opened(output) as file, line_counter(output != "-") as advance:
         for result in results:

@@ -11,7 +11,7 @@ import click
 from .line_counter import line_counter
 from .loading import load_for
 from .run_options import FILE, precision_option, shortlist_option, threads_option
-from .search_options import chosen_search, search_options
+from .search_options import checked_search, chosen_search, search_options
 
 if TYPE_CHECKING:
     from attnkit.translator import Result
@@ -71,12 +71,13 @@ def command(
         raise ValueError(f"[evaluate] expected at least one line, got none in {source}")
     translator = load_for("translate", model, precision, threads)
     restriction = None if shortlist is None else shortlists.find(shortlist, translator, model)
+    lines = (line for line, _ in pairs)
+    with checked_search():
+        stream = translator.translate_stream(lines, to=to, batch_tokens=batch_tokens, shortlist=restriction, **search)
     start = time.perf_counter()
     results = []
     with line_counter(total=len(pairs)) as advance:
-        for result in translator.translate_stream(
-            (line for line, _ in pairs), to=to, batch_tokens=batch_tokens, shortlist=restriction, **search
-        ):
+        for result in stream:
             results.append(result)
             advance()
     report = _report(results, [line for _, line in pairs], metrics or METRICS, tokenize, time.perf_counter() - start)

@@ -11,7 +11,7 @@ from .line_counter import line_counter
 from .loading import load_for
 from .outputs import Remembered, line_of, opened, report_drawings
 from .run_options import FILE, attention_option, check_text, output_option, precision_option, threads_option
-from .search_options import chosen_search, search_options_for
+from .search_options import checked_search, chosen_search, search_options_for
 
 if TYPE_CHECKING:
     from attnkit.explain import AttentionMap
@@ -65,12 +65,13 @@ def command(
 
     generator = load_for("language-model", model, precision, threads)
     lines = Remembered((prompts or ("",)) if input is None else read_lines(input))
-    results = generator.generate_stream(
-        lines,
-        attention=attention is not None,
-        window=window or (1 if input == "-" and sys.stdin.isatty() else 256),
-        **search,
-    )
+    with checked_search():
+        results = generator.generate_stream(
+            lines,
+            attention=attention is not None,
+            window=window or (1 if input == "-" and sys.stdin.isatty() else 256),
+            **search,
+        )
     maps: list[AttentionMap] = []
     with opened(output) as file, line_counter(output != "-") as advance:
         for number, result in enumerate(results, start=1):

@@ -48,9 +48,11 @@ precision_option = click.option(
     show_default=True,
 )
 
+THREADS = click.IntRange(1, 1024)  # what the core takes
+
 threads_option = click.option(
     "--threads",
-    type=click.IntRange(1),
+    type=THREADS,
     metavar="N",
     help="Threads.",
     show_default="the cores that this process may use",

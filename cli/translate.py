@@ -19,7 +19,7 @@ from .run_options import (
     shortlist_option,
     threads_option,
 )
-from .search_options import chosen_search, search_options
+from .search_options import checked_search, chosen_search, search_options
 
 if TYPE_CHECKING:
     from attnkit.explain import AttentionMap
@@ -77,14 +77,16 @@ def command(
 
     translator = load_for("translate", model, precision, threads)
     lines = Remembered(read_lines(input))
-    results = translator.translate_stream(
-        lines,
-        attention=attention is not None,
-        shortlist=None if shortlist is None else shortlists.find(shortlist, translator, model),
-        window=window or (1 if input == "-" and sys.stdin.isatty() else 2048),
-        **arguments,
-        **search,
-    )
+    restriction = None if shortlist is None else shortlists.find(shortlist, translator, model)
+    with checked_search():
+        results = translator.translate_stream(
+            lines,
+            attention=attention is not None,
+            shortlist=restriction,
+            window=window or (1 if input == "-" and sys.stdin.isatty() else 2048),
+            **arguments,
+            **search,
+        )
     maps: list[AttentionMap] = []
     cut = 0
     named: list[int] = []  # of a stream without end, the first few

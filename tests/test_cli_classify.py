@@ -182,4 +182,5 @@ def test_bad_usage_is_refused(classifier: Path, writer: Path) -> None:
     assert "expected --prompt or --input, got both" in complaint(
         "generate", writer, "--prompt", "a", "-i", "-", status=2
     )
+    assert "max_length <= 23" in complaint("generate", writer, "--max-length", "900", status=2)
     assert "expected nbest <= beam" in complaint("generate", writer, "--beam", "2", "--nbest", "3", status=2)

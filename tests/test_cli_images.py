@@ -121,7 +121,7 @@ def test_bad_usage(folder: Path, reds: list[Path]) -> None:
     assert "Missing argument" in complaint("caption", model, status=2)
     assert ".html, .png or .json" in complaint("caption", model, reds[0], "--attention", "a.gif", status=2)
     assert "expected nbest <= beam" in complaint("caption", model, reds[0], "--nbest", "9", status=2)
-    assert "max_length" in complaint("caption", model, reds[0], "--max-length", "900")
+    assert "max_length" in complaint("caption", model, reds[0], "--max-length", "900", status=2)
     assert "no such directory" in complaint("caption", folder / "none", reds[0])
     assert "attnkit classify runs" in complaint("caption", folder / "classifier", reds[0])
 

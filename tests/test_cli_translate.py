@@ -221,6 +221,10 @@ def test_bf16_runs(model: str) -> None:
     [
         ("--beam", "0"),
         ("--beam", "two"),
+        ("--beam", "1000000"),
+        ("--threads", "5000"),
+        ("--max-length", str(MAX_LENGTH)),
+        ("--to", "de"),
         ("--nbest", "6"),
         ("--sample", "--beam", "4"),
         ("--temperature", "0.5"),
@@ -237,9 +241,23 @@ def test_bad_usage(model: str, arguments: tuple[str, ...]) -> None:
     assert "--help" in complaint("translate", model, *arguments, text=TEXT, status=2)
 
 
-def test_a_length_beyond_the_model(model: str) -> None:
-    message = complaint("translate", model, "--max-length", str(MAX_LENGTH), text=TEXT)
-    assert f"max_length <= {MAX_LENGTH - 1}" in message
+def test_options_go_with_the_defaults_of_a_model(model: str, tmp_path: Path) -> None:
+    for file in Path(model).iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+
+    def defaults(**own: int) -> None:
+        config = json.loads((Path(model) / "config.json").read_text())
+        (tmp_path / "config.json").write_text(json.dumps({**config, "decoding": own}))
+
+    defaults(beam=1, min_length=10)
+    for arguments, message in (
+        (("--nbest", "3"), "got nbest 3 and beam 1"),
+        (("--max-length", "5"), "expected min_length <= max_length, got 10 and 5"),
+    ):
+        assert message in complaint("translate", tmp_path, *arguments, text=TEXT, status=2)
+    defaults(beam=8)
+    assert len(output("translate", tmp_path, "--nbest", "6", text="the cat\n").splitlines()) == 6
+    assert "the model's own, or 5" in output("translate", "--help")
 
 
 def test_a_prefix_that_is_no_text(model: str) -> None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from attnkit.decoding.options import Normalization
+from attnkit.decoding.options import MAX_BEAM, Normalization
 from attnkit.evaluation import Tokenization
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
+Beam = Annotated[int, Meta(ge=1, le=MAX_BEAM)]
 Share = Annotated[float, Meta(ge=0.0, lt=1.0)]
 
 
@@ -131,10 +132,10 @@ def check_validated(training: TrainingConfig, validated: bool, data: str, metric
 class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[decoding] of every task that writes text: the search for the outputs that are measured."""
 
-    validation_beam: Positive = 1
+    validation_beam: Beam = 1
     """Hypotheses followed for an output at the validations; 1 is greedy search."""
 
-    beam: Positive = 5
+    beam: Beam = 5
     """The same for the test data, and for the validation data once training has ended."""
 
     length_penalty: Annotated[float, Meta(ge=0.0)] = 1.0
