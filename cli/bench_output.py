@@ -18,6 +18,7 @@ from rich.table import Table
 from attnkit._tensor import PRECISIONS
 from attnkit.benchmark.decoding import DecodingMeasurement
 
+from .outputs import check_output
 from .run_options import THREADS
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -41,7 +42,7 @@ def against_option(*peers: str, help: str) -> Callable[[F], F]:
 
 
 json_option: Callable[[Any], Any] = click.option(
-    "--json", "json_file", type=click.Path(dir_okay=False), help="Also write every run here."
+    "--json", "json_file", type=click.Path(dir_okay=False), callback=check_output, help="Also write every run here."
 )
 
 

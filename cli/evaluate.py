@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import errors
 from .line_counter import line_counter
 from .loading import load_for
 from .run_options import FILE, precision_option, shortlist_option, threads_option
@@ -70,7 +71,7 @@ def command(
     if not pairs:
         raise ValueError(f"[evaluate] expected at least one line, got none in {source}")
     translator = load_for("translate", model, precision, threads)
-    restriction = None if shortlist is None else shortlists.find(shortlist, translator, model)
+    restriction = None if shortlist is None else shortlists.find(shortlist, translator, model, errors.say)
     lines = (line for line, _ in pairs)
     with checked_search():
         stream = translator.translate_stream(lines, to=to, batch_tokens=batch_tokens, shortlist=restriction, **search)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .loading import load_for
+from .outputs import check_output
 from .run_options import FILE
 
 
@@ -14,7 +15,15 @@ from .run_options import FILE
 @click.option(
     "--target", type=FILE, metavar="FILE", help="Its translation.", show_default="the model's own, by greedy search"
 )
-@click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Where to.", show_default="into MODEL")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(),
+    callback=check_output,
+    metavar="FILE",
+    help="Where to.",
+    show_default="into MODEL",
+)
 @click.option(
     "--per-token", type=click.IntRange(1), default=50, metavar="N", help="Of each source token.", show_default=True
 )
@@ -26,9 +35,12 @@ def command(model: str, source: str, target: str | None, output: str | None, per
     from pathlib import Path
 
     from attnkit import shortlists
+    from attnkit.files import check_writable
     from attnkit.text.corpus import read_lines
 
     translator = load_for("translate", model, "fp32", None)
+    path = output or str(Path(model) / shortlists.FILE)
+    check_writable(path)
     sources = list(read_lines(source))
     if target is None:
         targets = [result.text for result in translator.translate(sources, beam=1)]
@@ -39,6 +51,5 @@ def command(model: str, source: str, target: str | None, output: str | None, per
     shortlist = shortlists.build(translator, sources, targets, per_token)
     if not len(shortlist.ids):
         raise ValueError(f"[shortlist] expected sentences and their translations, got none in {source}")
-    path = output or str(Path(model) / shortlists.FILE)
     shortlist.save(path)
     click.echo(f"{path}: {len(shortlist.ids):,} pairs of tokens, {len(shortlist.always)} tokens for all", err=True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import errors
 from .line_counter import line_counter
 from .loading import load_for
 from .outputs import Remembered, line_of, opened, report_drawings
@@ -77,7 +78,7 @@ def command(
 
     translator = load_for("translate", model, precision, threads)
     lines = Remembered(read_lines(input))
-    restriction = None if shortlist is None else shortlists.find(shortlist, translator, model)
+    restriction = None if shortlist is None else shortlists.find(shortlist, translator, model, errors.say)
     with checked_search():
         results = translator.translate_stream(
             lines,

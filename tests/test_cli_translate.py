@@ -310,7 +310,19 @@ def test_a_full_disk(model: str) -> None:
     assert "/dev/full: No space left" in complaint("translate", model, "-o", "/dev/full", text=TEXT)
 
 
+def test_only_empty_lines_have_nothing_to_draw(model: str, tmp_path: Path) -> None:
+    done = attnkit_run("translate", model, "--attention", tmp_path / "a.png", text="\n\n")
+    assert done.returncode == 0 and b"attention of 0 lines: nothing to draw" in done.stderr
+
+
 def test_a_folder_that_does_not_exist(model: str, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nofolder" / "out.json"
+    for arguments in (
+        ("translate", model, "--attention", nowhere),
+        ("shortlist", model, "--source", tmp_path / "none", "-o", nowhere),
+        ("bench", "translate", "--json", nowhere),
+    ):
+        assert complaint(*arguments, text=TEXT) == f"attnkit: {nowhere}: No such file or directory\n"
     assert "nofolder" in complaint("translate", model, "-o", tmp_path / "nofolder" / "out", text=TEXT)
 
 
