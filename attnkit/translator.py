@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from attnkit.decoding.shortlist import Shortlist
     from attnkit.text.tokenizer import Tokenizer
 
-"""Of the matrix products."""
-
 # A model without a limit of its own (sinusoidal positions) still reads no more than this of one line: attention costs
 # the square of the length, and a file without line ends would take all memory.
 LONGEST_SOURCE = 1024
@@ -192,6 +190,8 @@ class Translator:
         if isinstance(lines, str):
             raise TypeError("[translate] expected a list of lines, got one string")
         lines = list(lines)
+        if prefix is not None and not isinstance(prefix, str) and len(prefix) != len(lines):
+            raise ValueError(f"[translate] expected a prefix for each of {len(lines)} lines, got {len(prefix)}")
         window = max(1, len(lines))
         arguments: Any = {"to": to, "attention": attention, "prefix": prefix, **search}
         return list(
@@ -329,8 +329,12 @@ class Translator:
 
 def _with_prefixes(lines: Iterable[str], prefix: str | Iterable[str] | None) -> Iterator[tuple[str, str]]:
     if prefix is None or isinstance(prefix, str):
-        return zip(lines, itertools.repeat(prefix or ""))
-    return zip(lines, prefix, strict=True)
+        yield from zip(lines, itertools.repeat(prefix or ""))
+        return
+    for line, start in itertools.zip_longest(lines, prefix):
+        if line is None or start is None:
+            raise ValueError(f"[translate] expected a prefix for each line, got {'fewer' if start is None else 'more'}")
+        yield line, start
 
 
 def _batches(sources: list[_Source], batch_tokens: int) -> Iterator[list[_Source]]:

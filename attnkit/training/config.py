@@ -139,7 +139,7 @@ class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The same for the test data, and for the validation data once training has ended."""
 
     length_penalty: Annotated[float, Meta(ge=0.0)] = 1.0
-    """See `attnkit.DecodingOptions`: larger favours longer outputs."""
+    """See `attnkit.decoding.DecodingOptions`: larger favours longer outputs."""
 
     normalization: Normalization = "average"
     """What the length penalty means: "average" (the log-probability over length ** penalty) or "gnmt"."""
