@@ -67,6 +67,18 @@ def test_a_line_for_each_text_of_files_and_stdin(classifier: Path, tmp_path: Pat
     assert {line.count("\t") for line in two if line} == {3}
 
 
+def test_an_output_file_is_written_whole_or_not_at_all(classifier: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    assert on_a_terminal("classify", classifier, "-o", target, text=TEXT) == ""
+    assert target.read_text() == output("classify", classifier, text=TEXT)
+    assert (
+        output("classify", classifier, "-o", target, "--highlight", text=TEXT) == "" and "[good]" in target.read_text()
+    )
+    before = target.read_bytes()
+    complaint("classify", classifier, "-o", target, "--window", "1", text=b"good\n\xff\n")
+    assert target.read_bytes() == before
+
+
 def test_a_line_end_in_a_label_does_not_end_a_line(classifier: Path, tmp_path: Path) -> None:
     shutil.copytree(classifier, tmp_path / "model")
     file = tmp_path / "model" / "config.json"

@@ -147,11 +147,15 @@ def test_a_name_with_a_line_end_stays_in_its_line(folder: Path, reds: list[Path]
 # ----- Classes
 
 
-def test_classes_with_probabilities(folder: Path, reds: list[Path], classes: list[ImageClassification]) -> None:
+def test_classes_with_probabilities(
+    folder: Path, reds: list[Path], classes: list[ImageClassification], tmp_path: Path
+) -> None:
     lines = output("classify", folder / "classifier", folder / "pictures" / "red", "--top", "2").splitlines()
     expected = [f"{path}\t" + "\t".join(f"{label}\t{p:.4f}" for label, p in each.top)
                 for path, each in zip(reds, classes, strict=True)]  # fmt: skip
     assert lines == expected
+    assert output("classify", folder / "classifier", *reds, "-k", "2", "-o", tmp_path / "out") == ""
+    assert (tmp_path / "out").read_text().splitlines() == lines
     row = json.loads(output("classify", folder / "classifier", reds[0], "--jsonl", "--top", "2"))
     assert row["label"] == classes[0].label and row["probability"] == pytest.approx(classes[0].probability)
     assert [each["label"] for each in row["top"]] == [label for label, _ in classes[0].top]
