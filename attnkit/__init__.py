@@ -21,26 +21,32 @@ from attnkit._core import (
 from attnkit._tensor import Function, from_dlpack, no_grad, precision, tensor
 
 if TYPE_CHECKING:
-    from attnkit import decoding, explain, interop, models, nn, ops, optim, text, training
+    from attnkit import decoding, explain, interop, models, nn, ops, optim, text, training, vision
+    from attnkit.captioner import Captioner
     from attnkit.classifier import Classifier
     from attnkit.generator import Generator
+    from attnkit.image_classifier import ImageClassifier
     from attnkit.loading import load
     from attnkit.translator import Translator
 
 __version__ = "0.1.0"
 
-_MODULES = ("decoding", "explain", "interop", "models", "nn", "ops", "optim", "text", "training")
+_MODULES = ("decoding", "explain", "interop", "models", "nn", "ops", "optim", "text", "training", "vision")
 _LAZY = {
+    "Captioner": "attnkit.captioner",
     "Classifier": "attnkit.classifier",
     "Generator": "attnkit.generator",
+    "ImageClassifier": "attnkit.image_classifier",
     "Translator": "attnkit.translator",
     "load": "attnkit.loading",
 }
 
 __all__ = [
+    "Captioner",
     "Classifier",
     "Function",
     "Generator",
+    "ImageClassifier",
     "Tensor",
     "Translator",
     "decoding",
@@ -62,6 +68,7 @@ __all__ = [
     "tensor",
     "text",
     "training",
+    "vision",
 ]
 
 

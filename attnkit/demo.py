@@ -18,7 +18,7 @@ import attnkit
 from attnkit import demo_captions, evaluation
 from attnkit.explain import AttentionMap, render_terminal, write_html, write_png
 from attnkit.text import en_it
-from attnkit.training import TranslateConfig, read_config, train_once
+from attnkit.training import RunExistsError, TranslateConfig, read_config, train_once
 from attnkit.training.trainer import CURVE_FILE
 from attnkit.translator import Translator
 
@@ -29,8 +29,10 @@ EXPECTED_BLEU = 95.0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the demonstration. Returns the exit status: 0, or 1 when a model is worse than it should be."""
     parser = argparse.ArgumentParser(prog="python -m attnkit.demo", description=__doc__.partition("\n")[0])
-    parser.add_argument("--folder", type=Path, default=Path("runs/demo"), help="where the model and pictures go")
-    parser.add_argument("--fresh", action="store_true", help="train again, even if there is a model")
+    parser.add_argument(
+        "--folder", type=Path, default=Path("runs/demo"), help="where the model goes (the captioner beside it)"
+    )
+    parser.add_argument("--fresh", action="store_true", help="delete both folders and train again")
     options = parser.parse_args(arguments)
 
     _train(options.folder, options.fresh)
@@ -106,6 +108,9 @@ def _title(text: str) -> None:
 if __name__ == "__main__":
     try:
         sys.exit(main())
+    except RunExistsError as error:
+        print(f"demo: {error} (by --folder, or --fresh deletes what is there)", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt as stop:
         print(f"\ndemo: {stop or 'interrupted'}", file=sys.stderr)
         sys.exit(130)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import secrets
 import stat
@@ -27,6 +28,21 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Any:
     if mode not in ("w", "wb"):
         raise ValueError(f'[atomic_write] expected mode "w" or "wb", got {mode!r}')
     return _writing(os.path.realpath(os.fspath(path)), mode)
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raises the OSError that `atomic_write` would, for callers who want to know before the work starts: the folder is
+    there and takes files, and `path` is no folder itself."""
+    target = os.path.realpath(os.fspath(path))
+    existing = _mode_of(target)
+    if existing is not None and not stat.S_ISREG(existing):
+        reason = errno.EISDIR if stat.S_ISDIR(existing) else 0
+    elif not os.path.isdir(folder := os.path.dirname(target)):
+        reason = errno.ENOENT
+    else:
+        reason = 0 if os.access(folder, os.W_OK | os.X_OK) else errno.EACCES
+    if reason:
+        raise OSError(reason, os.strerror(reason), os.fspath(path))
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,7 @@ from attnkit.decoding.protocol import Ids
 from attnkit.decoding.shortlist import Shortlist
 from attnkit.translator import Translator
 
+Note = Callable[[str], None]
 FILE = "shortlist.safetensors"  # in a model directory
 
 
@@ -29,13 +30,16 @@ def build(translator: Translator, sources: Iterable[str], targets: Iterable[str]
     return Shortlist.count(pairs, source.vocab_size, target.vocab_size, per_token)
 
 
-def find(name: str, translator: Translator, directory: str | os.PathLike[str]) -> Shortlist:
+def find(
+    name: str, translator: Translator, directory: str | os.PathLike[str], note: Note = lambda text: None
+) -> Shortlist:
     """Of a file, or with "auto" that of the model directory. Raises what `Shortlist.load` and `for_model` do."""
-    return for_model(translator, directory) if name == "auto" else Shortlist.load(name)
+    return for_model(translator, directory, note) if name == "auto" else Shortlist.load(name)
 
 
-def for_model(translator: Translator, directory: str | os.PathLike[str]) -> Shortlist:
-    """That of a model directory. Where it has none, one is counted in the model's training data, and kept there.
+def for_model(translator: Translator, directory: str | os.PathLike[str], note: Note = lambda text: None) -> Shortlist:
+    """That of a model directory. Where it has none, one is counted in the model's training data, and kept there; `note`
+    is told where it cannot be kept.
 
     Raises ValueError where the directory does not say what the model was trained on, OSError where that is gone.
     """
@@ -56,5 +60,8 @@ def for_model(translator: Translator, directory: str | os.PathLike[str]) -> Shor
     if corpus is None:
         raise ValueError(f"[shortlist] {recipe}: expected sentence pairs in data.train, got none")
     shortlist = build(translator, corpus.sources, corpus.targets)
-    shortlist.save(file)
+    try:
+        shortlist.save(file)
+    except OSError as error:
+        note(f"the shortlist is not kept, and is counted anew each time: {file}: {error.strerror}")
     return shortlist

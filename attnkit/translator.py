@@ -17,6 +17,7 @@ from attnkit._tensor import Precision, check_precision
 from attnkit.decoding.options import DecodingOptions, Normalization, Rules
 from attnkit.decoding.protocol import S, TextModel
 from attnkit.decoding.workers import Stop, fair_share, run_batches
+from attnkit.text.corpus import one_line
 from attnkit.text.languages import TaggedTokenizer, add_tag, split_tag, tag_of
 from attnkit.text.vocabulary import BOS, PAD, UNK
 
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
     from attnkit.decoding.search import Hypothesis
     from attnkit.decoding.shortlist import Shortlist
     from attnkit.text.tokenizer import Tokenizer
-
-"""Of the matrix products."""
 
 # A model without a limit of its own (sinusoidal positions) still reads no more than this of one line: attention costs
 # the square of the length, and a file without line ends would take all memory.
@@ -191,6 +190,8 @@ class Translator:
         if isinstance(lines, str):
             raise TypeError("[translate] expected a list of lines, got one string")
         lines = list(lines)
+        if prefix is not None and not isinstance(prefix, str) and len(prefix) != len(lines):
+            raise ValueError(f"[translate] expected a prefix for each of {len(lines)} lines, got {len(prefix)}")
         window = max(1, len(lines))
         arguments: Any = {"to": to, "attention": attention, "prefix": prefix, **search}
         return list(
@@ -254,7 +255,7 @@ class Translator:
     def _read(self, number: int, line: str, prefix: str, to: str | None) -> _Source:
         if not isinstance(line, str):
             raise TypeError(f"[translate] expected text in line {number + 1}, got {type(line).__name__}")
-        line = self._with_language(number, line.strip(), to)  # stripped as in training
+        line = self._with_language(number, one_line(line.strip()), to)  # as in training
         ids = self.source_tokenizer.encode(line)
         unknown = self.source_tokenizer.unknown(line) if self.source_tokenizer.unk_id in ids else []
         longest = self.max_source_length - 1
@@ -263,7 +264,7 @@ class Translator:
             number=number,
             ids=kept,
             pieces=self.source_tokenizer.pieces(kept),
-            prefix=self.target_tokenizer.encode(prefix.strip()),
+            prefix=self.target_tokenizer.encode(one_line(prefix.strip())),
             truncated=len(ids) > longest,
             unknown=unknown,
         )
@@ -328,8 +329,12 @@ class Translator:
 
 def _with_prefixes(lines: Iterable[str], prefix: str | Iterable[str] | None) -> Iterator[tuple[str, str]]:
     if prefix is None or isinstance(prefix, str):
-        return zip(lines, itertools.repeat(prefix or ""))
-    return zip(lines, prefix, strict=True)
+        yield from zip(lines, itertools.repeat(prefix or ""))
+        return
+    for line, start in itertools.zip_longest(lines, prefix):
+        if line is None or start is None:
+            raise ValueError(f"[translate] expected a prefix for each line, got {'fewer' if start is None else 'more'}")
+        yield line, start
 
 
 def _batches(sources: list[_Source], batch_tokens: int) -> Iterator[list[_Source]]:

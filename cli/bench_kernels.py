@@ -10,6 +10,7 @@ from rich.table import Table
 from attnkit.benchmark.kernels import CASES, KERNELS, KernelMeasurement, bench_kernels, peer_problems
 
 from .bench_output import against_option, json_option, print_table, write_json
+from .run_options import THREADS
 
 
 @click.command("kernels")
@@ -18,7 +19,7 @@ from .bench_output import against_option, json_option, print_table, write_json
 @click.option("--precision", type=click.Choice(["fp32", "bf16"]), multiple=True, help="Only this one.  [default: both]")
 @click.option("--largest", type=click.IntRange(1), help="Only shapes of at most this many numbers.")
 @click.option("--runs", type=click.IntRange(1), default=7, show_default=True, help="Times that each is timed.")
-@click.option("--threads", type=click.IntRange(1), help="Threads of every contestant.  [default: all]")
+@click.option("--threads", type=THREADS, help="Threads of every contestant.  [default: all]")
 @json_option
 def kernels(
     names: tuple[str, ...],

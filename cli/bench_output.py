@@ -18,6 +18,9 @@ from rich.table import Table
 from attnkit._tensor import PRECISIONS
 from attnkit.benchmark.decoding import DecodingMeasurement
 
+from .outputs import check_output
+from .run_options import THREADS
+
 F = TypeVar("F", bound=Callable[..., Any])
 WIDTH = 120  # of a table where stdout is no terminal
 
@@ -39,7 +42,7 @@ def against_option(*peers: str, help: str) -> Callable[[F], F]:
 
 
 json_option: Callable[[Any], Any] = click.option(
-    "--json", "json_file", type=click.Path(dir_okay=False), help="Also write every run here."
+    "--json", "json_file", type=click.Path(dir_okay=False), callback=check_output, help="Also write every run here."
 )
 
 
@@ -47,7 +50,7 @@ def decoding_options(command: F) -> F:
     """What the benches of decoding are asked alike."""
     for option in (
         json_option,
-        click.option("--threads", type=click.IntRange(1), help="Threads of every contestant.  [default: all]"),
+        click.option("--threads", type=THREADS, help="Threads of every contestant.  [default: all]"),
         click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Times that each is timed."),
         click.option(
             "--beam", type=click.IntRange(1), multiple=True, default=(1, 4), show_default=True, help="Repeatable."

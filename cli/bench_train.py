@@ -9,6 +9,7 @@ from attnkit.benchmark.runner import Measurement
 from attnkit.benchmark.train_models import MODELS
 
 from .bench_output import against_option, json_option, print_table, write_json
+from .run_options import THREADS
 
 
 @click.command("train")
@@ -31,7 +32,7 @@ from .bench_output import against_option, json_option, print_table, write_json
 )
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Images of a batch.")
 @click.option("--runs", type=click.IntRange(1), default=7, show_default=True, help="Steps that are timed.")
-@click.option("--threads", type=click.IntRange(1), help="Threads of every contestant.  [default: all]")
+@click.option("--threads", type=THREADS, help="Threads of every contestant.  [default: all]")
 @json_option
 def train(
     model: str,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,9 +9,9 @@ import click
 from .image_inputs import ImageInputs
 from .line_counter import line_counter
 from .loading import load_for
-from .outputs import opened, report_drawings
+from .outputs import line_of, opened, report_drawings
 from .run_options import FILE, attention_option, output_option, precision_option, threads_option
-from .search_options import chosen_search, search_options_for
+from .search_options import checked_search, chosen_search, search_options_for
 
 if TYPE_CHECKING:
     from attnkit.captioner import Caption
@@ -57,7 +56,8 @@ def command(
     if attention is not None and not captioner.model.attends:
         raise click.UsageError("--attention: this model has no attention to show")
     inputs = ImageInputs(images, captioner.read)
-    results = captioner.caption_stream(inputs, attention=attention is not None, batch_images=batch_images, **search)
+    with checked_search():
+        results = captioner.caption_stream(inputs, attention=attention is not None, batch_images=batch_images, **search)
     maps: list[ImageMap] = []
     with opened(output) as file, line_counter(output != "-") as advance:
         for result in results:
@@ -79,9 +79,9 @@ VIEW = 256
 
 def _lines(name: str, result: Caption, nbest: int) -> bytes:
     if nbest == 1:
-        return _bytes(f"{name}\t{result.text}\n")
+        return line_of(name, result.text)
     found = (result, *result.alternatives)
-    return b"".join(_bytes(f"{name}\t{each.score:.6f}\t{each.text}\n") for each in found)
+    return b"".join(line_of(name, f"{each.score:.6f}", each.text) for each in found)
 
 
 def _json(name: str, result: Caption) -> bytes:
@@ -95,10 +95,6 @@ def _json(name: str, result: Caption) -> bytes:
         record["alternatives"] = [plain(each) for each in result.alternatives]
     # json, unlike msgspec, has an escape for the names that are not text.
     return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
-
-
-def _bytes(line: str) -> bytes:
-    return line.encode(sys.getfilesystemencoding(), "surrogateescape")
 
 
 def _map(square: Any, name: str, result: Caption) -> ImageMap:

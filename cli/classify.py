@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from .loading import load_for
-from .run_options import FILE, attention_option, precision_option, threads_option
+from .run_options import FILE, attention_option, output_option, precision_option, threads_option
 
 # What a classifier reads, and the module of this package whose `run` classifies that.
 _INPUTS = {"text": "classify_text", "images": "classify_images"}
@@ -17,6 +17,7 @@ _INPUTS = {"text": "classify_text", "images": "classify_images"}
 @click.command("classify")
 @click.argument("model", type=click.Path())
 @click.argument("inputs", nargs=-1, type=FILE, metavar="[INPUT]...")
+@output_option
 @click.option("-k", "--top", type=click.IntRange(1), default=1, metavar="N", help="Classes shown.", show_default=True)
 @click.option("--jsonl", is_flag=True, help="JSON lines: text or image, label, probability, top, ...")
 @attention_option

@@ -11,7 +11,7 @@ import click
 from .caption import VIEW
 from .image_inputs import ImageInputs
 from .line_counter import line_counter
-from .outputs import report_drawings
+from .outputs import line_of, opened, report_drawings
 
 if TYPE_CHECKING:
     from attnkit.explain import ImageMap
@@ -22,12 +22,13 @@ def run(
     classifier: ImageClassifier,
     inputs: tuple[str, ...],
     *,
+    output: str,
     top: int,
     jsonl: bool,
     attention: str | None,
     **of_texts: Any,
 ) -> None:
-    """Classifies the images of the inputs and prints what `attnkit classify --help` says.
+    """Classifies the images of the inputs and writes what `attnkit classify --help` says.
 
     Raises click.UsageError for options that are for texts, and where there is nothing to look at or to show.
     """
@@ -43,11 +44,12 @@ def run(
     images = ImageInputs(inputs, classifier.read)
     results = classifier.classify_stream(images, top=top, attention=attention is not None)
     maps: list[ImageMap] = []
-    with line_counter(not sys.stdout.isatty()) as advance:
+    with opened(output) as file, line_counter(output != "-" or not sys.stdout.isatty()) as advance:
         for result in results:
             name, picture = images.take()
-            sys.stdout.buffer.write(_json(name, result) if jsonl else _line(name, result))
-            sys.stdout.buffer.flush()  # for whoever waits at the other end of a pipe
+            file.write(_json(name, result) if jsonl else _line(name, result))
+            if output == "-":
+                file.flush()  # for whoever waits at the other end of a pipe
             if attention is not None:
                 maps.append(_map(classifier.preprocessing.fitted(picture, VIEW), name, result))
             advance()
@@ -57,8 +59,7 @@ def run(
 
 
 def _line(name: str, result: ImageClassification) -> bytes:
-    classes = "\t".join(f"{label}\t{probability:.4f}" for label, probability in result.top)
-    return f"{name}\t{classes}\n".encode(sys.getfilesystemencoding(), "surrogateescape")
+    return line_of(name, *(field for label, probability in result.top for field in (label, f"{probability:.4f}")))
 
 
 def _json(name: str, result: ImageClassification) -> bytes:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from .line_counter import line_counter
-from .outputs import Remembered, report_drawings
+from .outputs import Remembered, line_of, opened, report_drawings
 
 if TYPE_CHECKING:
     from attnkit.classifier import Classification, Classifier
@@ -23,6 +23,7 @@ def run(
     classifier: Classifier,
     inputs: tuple[str, ...],
     *,
+    output: str,
     top: int,
     jsonl: bool,
     attention: str | None,
@@ -31,12 +32,13 @@ def run(
     batch_tokens: int | None,
     window: int | None,
 ) -> None:
-    """Classifies the lines of the inputs and prints what `attnkit classify --help` says."""
+    """Classifies the lines of the inputs and writes what `attnkit classify --help` says."""
     from attnkit.explain import write_documents
 
     inputs = inputs or ("-",)
     typed = "-" in inputs and sys.stdin.isatty()
-    highlight = not jsonl and (sys.stdout.isatty() if highlight is None else highlight)
+    seen = output == "-" and sys.stdout.isatty()
+    highlight = not jsonl and (seen if highlight is None else highlight)
     texts = Remembered(_texts(inputs, text_key))
     results = classifier.classify_stream(
         texts,
@@ -47,13 +49,14 @@ def run(
     )
     maps: list[DocumentMap] = []
     cut = 0
-    with line_counter(not sys.stdout.isatty()) as advance:
+    with opened(output) as file, line_counter(not seen) as advance:
         for number, result in enumerate(results, start=1):
             text = texts.take()
-            sys.stdout.buffer.write(_json(text, result) if jsonl else _line(result))
+            file.write(_json(text, result) if jsonl else _line(result))
             if highlight and result.label:
-                sys.stdout.buffer.write(_highlighted(result).encode())
-            sys.stdout.buffer.flush()  # for whoever waits at the other end of a pipe
+                file.write(_highlighted(result, colour=seen).encode())
+            if output == "-":
+                file.flush()  # for whoever waits at the other end of a pipe
             if attention is not None and result.label:
                 maps.append(_map(result, f"{number}: {_shortened(text)}"))
             cut += result.truncated
@@ -82,7 +85,7 @@ def _shortened(text: str) -> str:
 
 
 def _line(result: Classification) -> bytes:
-    return ("\t".join(f"{label}\t{probability:.4f}" for label, probability in result.top) + "\n").encode()
+    return line_of(*(field for label, probability in result.top for field in (label, f"{probability:.4f}")))
 
 
 def _json(text: str, result: Classification) -> bytes:
@@ -99,11 +102,11 @@ def _json(text: str, result: Classification) -> bytes:
     return msgspec.json.encode(record) + b"\n"
 
 
-def _highlighted(result: Classification) -> str:
+def _highlighted(result: Classification, colour: bool) -> str:
     from attnkit.explain import render_document
 
     width = max(20, min(100, shutil.get_terminal_size().columns))
-    return render_document(_map(result, "", with_classes=False), colour=sys.stdout.isatty(), width=width) + "\n"
+    return render_document(_map(result, "", with_classes=False), colour=colour, width=width) + "\n"
 
 
 def _map(result: Classification, title: str, with_classes: bool = True) -> DocumentMap:

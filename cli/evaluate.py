@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import errors
 from .line_counter import line_counter
 from .loading import load_for
 from .run_options import FILE, precision_option, shortlist_option, threads_option
-from .search_options import chosen_search, search_options
+from .search_options import checked_search, chosen_search, search_options
 
 if TYPE_CHECKING:
     from attnkit.translator import Result
@@ -70,13 +71,14 @@ def command(
     if not pairs:
         raise ValueError(f"[evaluate] expected at least one line, got none in {source}")
     translator = load_for("translate", model, precision, threads)
-    restriction = None if shortlist is None else shortlists.find(shortlist, translator, model)
+    restriction = None if shortlist is None else shortlists.find(shortlist, translator, model, errors.say)
+    lines = (line for line, _ in pairs)
+    with checked_search():
+        stream = translator.translate_stream(lines, to=to, batch_tokens=batch_tokens, shortlist=restriction, **search)
     start = time.perf_counter()
     results = []
     with line_counter(total=len(pairs)) as advance:
-        for result in translator.translate_stream(
-            (line for line, _ in pairs), to=to, batch_tokens=batch_tokens, shortlist=restriction, **search
-        ):
+        for result in stream:
             results.append(result)
             advance()
     report = _report(results, [line for _, line in pairs], metrics or METRICS, tokenize, time.perf_counter() - start)

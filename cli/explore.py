@@ -39,12 +39,17 @@ def command(name: str, out: str | None, steps: int | None, seed: int, threads: i
     """
     import attnkit
     from attnkit.explore import EXPERIMENTS, explore
+    from attnkit.training import RunExistsError
 
     if name not in EXPERIMENTS:
         raise click.UsageError(f"expected an experiment ({', '.join(EXPERIMENTS)}), got {name!r}")
     if threads is not None:
         attnkit.set_num_threads(threads)
-    for file in explore(name, Path(out or Path("explore") / name), _note, steps=steps, seed=seed):
+    try:
+        files = explore(name, Path(out or Path("explore") / name), _note, steps=steps, seed=seed)
+    except RunExistsError as error:
+        raise click.UsageError(f"{error}, by --out") from None
+    for file in files:
         click.echo(file)
 
 

@@ -9,9 +9,9 @@ import click
 
 from .line_counter import line_counter
 from .loading import load_for
-from .outputs import Remembered, opened, report_drawings
-from .run_options import FILE, attention_option, output_option, precision_option, threads_option
-from .search_options import chosen_search, search_options_for
+from .outputs import Remembered, line_of, opened, report_drawings
+from .run_options import FILE, attention_option, check_text, output_option, precision_option, threads_option
+from .search_options import checked_search, chosen_search, search_options_for
 
 if TYPE_CHECKING:
     from attnkit.explain import AttentionMap
@@ -20,7 +20,14 @@ if TYPE_CHECKING:
 
 @click.command("generate")
 @click.argument("model", type=click.Path())
-@click.option("--prompt", "prompts", multiple=True, metavar="TEXT", help="What a text begins with; repeatable.")
+@click.option(
+    "--prompt",
+    "prompts",
+    multiple=True,
+    metavar="TEXT",
+    callback=check_text,
+    help="What a text begins with; repeatable.",
+)
 @click.option("-i", "--input", type=FILE, metavar="FILE", help="Prompts, one a line; .gz too, - is standard input.")
 @output_option
 @click.option("--nbest", type=click.IntRange(1), metavar="N", help="N lines each: line number, score, text, by tabs.")
@@ -58,12 +65,13 @@ def command(
 
     generator = load_for("language-model", model, precision, threads)
     lines = Remembered((prompts or ("",)) if input is None else read_lines(input))
-    results = generator.generate_stream(
-        lines,
-        attention=attention is not None,
-        window=window or (1 if input == "-" and sys.stdin.isatty() else 256),
-        **search,
-    )
+    with checked_search():
+        results = generator.generate_stream(
+            lines,
+            attention=attention is not None,
+            window=window or (1 if input == "-" and sys.stdin.isatty() else 256),
+            **search,
+        )
     maps: list[AttentionMap] = []
     with opened(output) as file, line_counter(output != "-") as advance:
         for number, result in enumerate(results, start=1):
@@ -80,9 +88,9 @@ def command(
 
 def _text(number: int, result: Generation, nbest: int) -> bytes:
     if nbest == 1:
-        return f"{result.text}\n".encode()
+        return line_of(result.text)
     found = (result, *result.alternatives)
-    return "".join(f"{number}\t{each.score:.6f}\t{each.text}\n" for each in found).encode()
+    return b"".join(line_of(str(number), f"{each.score:.6f}", each.text) for each in found)
 
 
 def _json(prompt: str, result: Generation) -> bytes:

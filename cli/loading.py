@@ -15,7 +15,7 @@ def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:
     from attnkit.models import read_config
 
     found = read_config(Path(model)).get("task")
-    if found != task and found in _COMMANDS:
+    if isinstance(found, str) and found != task and found in _COMMANDS:
         other = _COMMANDS[found]
         raise ValueError(
             f"{model}: expected a model of the task {task!r}, got one of {found!r}, which attnkit {other} runs"

@@ -28,6 +28,14 @@ class Remembered:
         return self._waiting.popleft()
 
 
+def line_of(*fields: str) -> bytes:
+    """Fields by tabs. A line end inside one, which a file's name, a label or a text may have, becomes a space: what is
+    written for an input stays one line. A name that is no text keeps its bytes."""
+    from attnkit.text.corpus import one_line
+
+    return ("\t".join(map(one_line, fields)) + "\n").encode("utf-8", "surrogateescape")
+
+
 @contextlib.contextmanager
 def opened(output: str) -> Iterator[BinaryIO]:
     """A file that is written whole or not at all, or standard output for `-`."""
@@ -40,8 +48,17 @@ def opened(output: str) -> Iterator[BinaryIO]:
         yield file
 
 
+def check_output(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """A callback of options that name a file to write: one that cannot be is an error before the work, not after it."""
+    from attnkit.files import check_writable
+
+    if value is not None and not context.resilient_parsing:
+        check_writable(value)
+    return value
+
+
 def check_drawing(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
-    """A callback of --attention: refuses a kind of file that cannot be drawn before the work starts."""
+    """A callback of --attention: `check_output`, which also refuses a kind of file that cannot be drawn."""
     from attnkit.explain.write import check_suffix
 
     if value is None or context.resilient_parsing:
@@ -50,10 +67,12 @@ def check_drawing(context: click.Context, parameter: click.Parameter, value: str
         check_suffix(value)
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--attention") from None
-    return value
+    return check_output(context, parameter, value)
 
 
 def report_drawings(written: list[Path], count: int, what: str) -> None:
     """Says where the attention of `count` lines (or texts) went."""
+    if not written:
+        click.echo(f"attention of {count} {what}: nothing to draw, no file is written", err=True)
     for path in written:
         click.echo(f"attention of {count} {what}: {path}" if count != 1 else f"attention: {path}", err=True)

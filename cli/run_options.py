@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from .outputs import check_drawing
+
+
+def check_text(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    """A callback of options that take text: refuses bytes that are none."""
+    for text in (value,) if isinstance(value, str) else value or ():
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            raise click.BadParameter("expected UTF-8 text") from None
+    return value
+
 
 FILE = click.Path(allow_dash=True)  # shells complete it
 
@@ -35,9 +48,11 @@ precision_option = click.option(
     show_default=True,
 )
 
+THREADS = click.IntRange(1, 1024)  # what the core takes
+
 threads_option = click.option(
     "--threads",
-    type=click.IntRange(1),
+    type=THREADS,
     metavar="N",
     help="Threads.",
     show_default="the cores that this process may use",

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import click
 
-FILE = click.Path(allow_dash=True)
+from .loading import load_for
+from .outputs import check_output
+from .run_options import FILE
 
 
 @click.command("shortlist")
@@ -13,7 +15,15 @@ FILE = click.Path(allow_dash=True)
 @click.option(
     "--target", type=FILE, metavar="FILE", help="Its translation.", show_default="the model's own, by greedy search"
 )
-@click.option("-o", "--output", type=click.Path(), metavar="FILE", help="Where to.", show_default="into MODEL")
+@click.option(
+    "-o",
+    "--output",
+    type=click.Path(),
+    callback=check_output,
+    metavar="FILE",
+    help="Where to.",
+    show_default="into MODEL",
+)
 @click.option(
     "--per-token", type=click.IntRange(1), default=50, metavar="N", help="Of each source token.", show_default=True
 )
@@ -24,11 +34,13 @@ def command(model: str, source: str, target: str | None, output: str | None, per
     """
     from pathlib import Path
 
-    import attnkit
     from attnkit import shortlists
+    from attnkit.files import check_writable
     from attnkit.text.corpus import read_lines
 
-    translator = attnkit.load(model)
+    translator = load_for("translate", model, "fp32", None)
+    path = output or str(Path(model) / shortlists.FILE)
+    check_writable(path)
     sources = list(read_lines(source))
     if target is None:
         targets = [result.text for result in translator.translate(sources, beam=1)]
@@ -37,6 +49,7 @@ def command(model: str, source: str, target: str | None, output: str | None, per
     if len(targets) != len(sources):
         raise click.UsageError(f"expected as many lines in both files, got {len(sources)} and {len(targets)}")
     shortlist = shortlists.build(translator, sources, targets, per_token)
-    path = output or str(Path(model) / shortlists.FILE)
+    if not len(shortlist.ids):
+        raise ValueError(f"[shortlist] expected sentences and their translations, got none in {source}")
     shortlist.save(path)
     click.echo(f"{path}: {len(shortlist.ids):,} pairs of tokens, {len(shortlist.always)} tokens for all", err=True)

@@ -7,11 +7,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import errors
 from .line_counter import line_counter
 from .loading import load_for
-from .outputs import Remembered, opened, report_drawings
-from .run_options import FILE, attention_option, output_option, precision_option, shortlist_option, threads_option
-from .search_options import chosen_search, search_options
+from .outputs import Remembered, line_of, opened, report_drawings
+from .run_options import (
+    FILE,
+    attention_option,
+    check_text,
+    output_option,
+    precision_option,
+    shortlist_option,
+    threads_option,
+)
+from .search_options import checked_search, chosen_search, search_options
 
 if TYPE_CHECKING:
     from attnkit.explain import AttentionMap
@@ -33,7 +42,7 @@ _NAMED_LINES = 5  # line numbers that a message lists
 @output_option
 @click.option("--nbest", type=click.IntRange(1), metavar="N", help="N lines each: line number, score, text, by tabs.")
 @search_options
-@click.option("--prefix", metavar="TEXT", help="What every translation starts with.")
+@click.option("--prefix", metavar="TEXT", callback=check_text, help="What every translation starts with.")
 @click.option("--jsonl", is_flag=True, help="JSON lines: source, text, score, tokens, truncated, unknown.")
 @click.option("--to", metavar="LANGUAGE", help="Of the languages that the model writes, where it has several.")
 @attention_option
@@ -69,14 +78,16 @@ def command(
 
     translator = load_for("translate", model, precision, threads)
     lines = Remembered(read_lines(input))
-    results = translator.translate_stream(
-        lines,
-        attention=attention is not None,
-        shortlist=None if shortlist is None else shortlists.find(shortlist, translator, model),
-        window=window or (1 if input == "-" and sys.stdin.isatty() else 2048),
-        **arguments,
-        **search,
-    )
+    restriction = None if shortlist is None else shortlists.find(shortlist, translator, model, errors.say)
+    with checked_search():
+        results = translator.translate_stream(
+            lines,
+            attention=attention is not None,
+            shortlist=restriction,
+            window=window or (1 if input == "-" and sys.stdin.isatty() else 2048),
+            **arguments,
+            **search,
+        )
     maps: list[AttentionMap] = []
     cut = 0
     named: list[int] = []  # of a stream without end, the first few
@@ -100,9 +111,9 @@ def command(
 
 def _text(number: int, result: Result, nbest: int) -> bytes:
     if nbest == 1:
-        return f"{result.text}\n".encode()
+        return line_of(result.text)
     found = (result, *result.alternatives)
-    return "".join(f"{number}\t{each.score:.6f}\t{each.text}\n" for each in found).encode()
+    return b"".join(line_of(str(number), f"{each.score:.6f}", each.text) for each in found)
 
 
 def _json(source: str, result: Result) -> bytes:

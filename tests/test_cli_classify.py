@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,26 @@ def test_a_line_for_each_text_of_files_and_stdin(classifier: Path, tmp_path: Pat
     two = output("classify", classifier, "-k", "2", tmp_path / "text").splitlines()
     assert [line.split("\t")[:2] for line in two if line] == [line.split("\t") for line in expected if line]
     assert {line.count("\t") for line in two if line} == {3}
+
+
+def test_an_output_file_is_written_whole_or_not_at_all(classifier: Path, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    assert on_a_terminal("classify", classifier, "-o", target, text=TEXT) == ""
+    assert target.read_text() == output("classify", classifier, text=TEXT)
+    assert (
+        output("classify", classifier, "-o", target, "--highlight", text=TEXT) == "" and "[good]" in target.read_text()
+    )
+    before = target.read_bytes()
+    complaint("classify", classifier, "-o", target, "--window", "1", text=b"good\n\xff\n")
+    assert target.read_bytes() == before
+
+
+def test_a_line_end_in_a_label_does_not_end_a_line(classifier: Path, tmp_path: Path) -> None:
+    shutil.copytree(classifier, tmp_path / "model")
+    file = tmp_path / "model" / "config.json"
+    file.write_text(json.dumps({**json.loads(file.read_text()), "labels": ["n\neg", "p\r\nos"]}))
+    assert output("classify", tmp_path / "model", text="good\n").startswith("p os\t")
+    assert json.loads(output("classify", tmp_path / "model", "--jsonl", text="good\n"))["label"] == "p\r\nos"
 
 
 def test_json_lines_in_and_out(classifier: Path, tmp_path: Path) -> None:
@@ -173,4 +194,5 @@ def test_bad_usage_is_refused(classifier: Path, writer: Path) -> None:
     assert "expected --prompt or --input, got both" in complaint(
         "generate", writer, "--prompt", "a", "-i", "-", status=2
     )
+    assert "max_length <= 23" in complaint("generate", writer, "--max-length", "900", status=2)
     assert "expected nbest <= beam" in complaint("generate", writer, "--beam", "2", "--nbest", "3", status=2)

@@ -69,6 +69,8 @@ def test_convert_then_translate(checkpoint: Path, tmp_path: Path) -> None:
     assert done.returncode == 0 and not done.stdout and "2 + 2 layers of width 16" in done.stderr
     names = {"config.json", "model.safetensors", "source.spm", "target.spm", "vocab.json"}
     assert {file.name for file in target.iterdir()} == names
+    with pytest.raises(ValueError, match=r"expected Unicode text, got the lone surrogate U\+D800 at position 1"):
+        attnkit.load(target).translate(["a\ud800"])
     lines = run("translate", target, text="the dog\n\n>>ita<< a red house\n")
     assert lines.returncode == 0 and lines.stdout.count("\n") == 3 and lines.stdout.split("\n")[1] == ""
     records = {

@@ -121,7 +121,7 @@ def test_bad_usage(folder: Path, reds: list[Path]) -> None:
     assert "Missing argument" in complaint("caption", model, status=2)
     assert ".html, .png or .json" in complaint("caption", model, reds[0], "--attention", "a.gif", status=2)
     assert "expected nbest <= beam" in complaint("caption", model, reds[0], "--nbest", "9", status=2)
-    assert "max_length" in complaint("caption", model, reds[0], "--max-length", "900")
+    assert "max_length" in complaint("caption", model, reds[0], "--max-length", "900", status=2)
     assert "no such directory" in complaint("caption", folder / "none", reds[0])
     assert "attnkit classify runs" in complaint("caption", folder / "classifier", reds[0])
 
@@ -135,14 +135,27 @@ def test_names_that_are_not_text(folder: Path, reds: list[Path], tmp_path: Path)
     assert done.returncode == 0 and json.loads(done.stdout)["image"] == str(strange)
 
 
+def test_a_name_with_a_line_end_stays_in_its_line(folder: Path, reds: list[Path], tmp_path: Path) -> None:
+    strange = tmp_path / "a\nb\r.png"
+    strange.write_bytes(reds[0].read_bytes())
+    for arguments in (("caption", folder / "captioner"), ("classify", folder / "classifier")):
+        assert output(*arguments, strange).startswith(f"{tmp_path}/a b .png\t")
+        assert json.loads(output(*arguments, strange, "--jsonl"))["image"] == str(strange)
+    assert output("caption", folder / "captioner", strange, "--nbest", "2").count(f"{tmp_path}/a b .png\t") == 2
+
+
 # ----- Classes
 
 
-def test_classes_with_probabilities(folder: Path, reds: list[Path], classes: list[ImageClassification]) -> None:
+def test_classes_with_probabilities(
+    folder: Path, reds: list[Path], classes: list[ImageClassification], tmp_path: Path
+) -> None:
     lines = output("classify", folder / "classifier", folder / "pictures" / "red", "--top", "2").splitlines()
     expected = [f"{path}\t" + "\t".join(f"{label}\t{p:.4f}" for label, p in each.top)
                 for path, each in zip(reds, classes, strict=True)]  # fmt: skip
     assert lines == expected
+    assert output("classify", folder / "classifier", *reds, "-k", "2", "-o", tmp_path / "out") == ""
+    assert (tmp_path / "out").read_text().splitlines() == lines
     row = json.loads(output("classify", folder / "classifier", reds[0], "--jsonl", "--top", "2"))
     assert row["label"] == classes[0].label and row["probability"] == pytest.approx(classes[0].probability)
     assert [each["label"] for each in row["top"]] == [label for label, _ in classes[0].top]

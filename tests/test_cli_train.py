@@ -78,6 +78,8 @@ def test_a_bad_override(config: Path) -> None:
 
 def test_no_such_configuration(tmp_path: Path) -> None:
     assert "expected a TOML file or a preset" in complaint(2, "no-such", cwd=tmp_path)
+    for folder in (".", ""):
+        assert "expected a TOML file or a preset, got a folder" in complaint(2, folder, cwd=tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -137,6 +137,18 @@ def test_nbest_lines(model: str, expected: list[str]) -> None:
     ]
 
 
+def test_a_line_end_in_a_token_does_not_end_a_line(model: str, tmp_path: Path) -> None:
+    for file in Path(model).iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    vocabulary = tmp_path / "target.vocab.txt"
+    special, words = vocabulary.read_bytes()[:22], vocabulary.read_bytes()[22:]
+    vocabulary.write_bytes(special + words.replace(b"\n", b"\rx\n"))
+    for more in ((), ("--nbest", "2")):
+        written = attnkit_run("translate", tmp_path, *more, text="the cat\n").stdout
+        assert b"\r" not in written and b" x" in written
+    assert "\rx" in json.loads(output("translate", tmp_path, "--jsonl", text="the cat\n"))["text"]
+
+
 def test_cut_lines_are_counted(model: str) -> None:
     done = attnkit_run("translate", model, text="the cat\n" + "the cat " * 20 + "\n")
     assert done.returncode == 0 and done.stdout.count(b"\n") == 2
@@ -209,6 +221,10 @@ def test_bf16_runs(model: str) -> None:
     [
         ("--beam", "0"),
         ("--beam", "two"),
+        ("--beam", "1000000"),
+        ("--threads", "5000"),
+        ("--max-length", str(MAX_LENGTH)),
+        ("--to", "de"),
         ("--nbest", "6"),
         ("--sample", "--beam", "4"),
         ("--temperature", "0.5"),
@@ -225,9 +241,36 @@ def test_bad_usage(model: str, arguments: tuple[str, ...]) -> None:
     assert "--help" in complaint("translate", model, *arguments, text=TEXT, status=2)
 
 
-def test_a_length_beyond_the_model(model: str) -> None:
-    message = complaint("translate", model, "--max-length", str(MAX_LENGTH), text=TEXT)
-    assert f"max_length <= {MAX_LENGTH - 1}" in message
+def test_options_go_with_the_defaults_of_a_model(model: str, tmp_path: Path) -> None:
+    for file in Path(model).iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+
+    def defaults(**own: int) -> None:
+        config = json.loads((Path(model) / "config.json").read_text())
+        (tmp_path / "config.json").write_text(json.dumps({**config, "decoding": own}))
+
+    defaults(beam=1, min_length=10)
+    for arguments, message in (
+        (("--nbest", "3"), "got nbest 3 and beam 1"),
+        (("--max-length", "5"), "expected min_length <= max_length, got 10 and 5"),
+    ):
+        assert message in complaint("translate", tmp_path, *arguments, text=TEXT, status=2)
+    defaults(beam=8)
+    assert len(output("translate", tmp_path, "--nbest", "6", text="the cat\n").splitlines()) == 6
+    assert "the model's own, or 5" in output("translate", "--help")
+
+
+def test_a_prefix_that_is_no_text(model: str) -> None:
+    assert "expected UTF-8 text" in complaint(
+        "translate", model, "--prefix", b"\xff".decode(errors="surrogateescape"), status=2
+    )
+
+
+@pytest.mark.parametrize("task", [["translate"], {}, None])
+def test_a_task_that_is_none(model: str, tmp_path: Path, task: object) -> None:
+    config = json.loads((Path(model) / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps({**config, "task": task}))
+    assert "config.json: expected the task 'translate' or" in complaint("translate", tmp_path, text=TEXT)
 
 
 def test_what_is_no_model(model: str, tmp_path: Path) -> None:
@@ -267,7 +310,19 @@ def test_a_full_disk(model: str) -> None:
     assert "/dev/full: No space left" in complaint("translate", model, "-o", "/dev/full", text=TEXT)
 
 
+def test_only_empty_lines_have_nothing_to_draw(model: str, tmp_path: Path) -> None:
+    done = attnkit_run("translate", model, "--attention", tmp_path / "a.png", text="\n\n")
+    assert done.returncode == 0 and b"attention of 0 lines: nothing to draw" in done.stderr
+
+
 def test_a_folder_that_does_not_exist(model: str, tmp_path: Path) -> None:
+    nowhere = tmp_path / "nofolder" / "out.json"
+    for arguments in (
+        ("translate", model, "--attention", nowhere),
+        ("shortlist", model, "--source", tmp_path / "none", "-o", nowhere),
+        ("bench", "translate", "--json", nowhere),
+    ):
+        assert complaint(*arguments, text=TEXT) == f"attnkit: {nowhere}: No such file or directory\n"
     assert "nofolder" in complaint("translate", model, "-o", tmp_path / "nofolder" / "out", text=TEXT)
 
 

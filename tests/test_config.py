@@ -48,6 +48,9 @@ def test_defaults_fill_what_is_not_said(file: Path) -> None:
         ("training.schedule=cosine", "training.max_steps: expected more than warmup_steps"),
         ("training.min_learning_rate=1", "training.min_learning_rate: expected at most learning_rate"),
         ("model.heads=7", "model.heads: expected a divisor"),
+        ("model.max_length=256", "data.max_length: expected less than model.max_length = 256"),
+        ("training.metric=cider", 'training.metric: expected "loss" or "bleu", all that is measured here, got "cider"'),
+        ("training.metric=accuracy", 'training.metric: expected "loss" or "bleu"'),
         ("model.type=perceptron", "model.type: invalid value 'perceptron'"),
         ("model.widht=3", "model.widht: unknown key"),
         ("data.builtin=xx-yy", "data.builtin: invalid enum value 'xx-yy'"),
@@ -66,6 +69,11 @@ def test_a_missing_section_is_named(file: Path) -> None:
     file.write_text('task = "translate"\n[data]\nbuiltin = "en-it"\n[training]\nmax_steps = 1\n')
     with pytest.raises(ConfigError, match="model: expected a value, got nothing"):
         read_config(file)
+
+
+def test_what_is_not_measured_is_no_metric(file: Path) -> None:
+    with pytest.raises(ConfigError, match='expected "loss", all that is measured here, got "bleu"'):
+        read_config(file, ["training.metric=bleu", "decoding.bleu=false"])
 
 
 def test_validation_data_is_needed_for_the_best_weights(file: Path) -> None:

@@ -446,6 +446,7 @@ def test_every_sampling_option_changes_the_result(change: dict[str, Any]) -> Non
         ({"beam": 0}, "beam >= 1, got 0"),
         ({"nbest": 6}, "nbest <= beam, got nbest 6 and beam 5"),
         ({"min_length": -1}, "min_length >= 0"),
+        ({"beam": 1025}, "beam <= 1024"),
         ({"max_length": 0}, "max_length >= 1"),
         ({"min_length": 5, "max_length": 4}, "min_length <= max_length"),
         ({"length_penalty": -0.1}, "length_penalty >= 0"),

@@ -32,6 +32,8 @@ def test_positions_writes_its_figures_and_keeps_its_runs(tmp_path: Path) -> None
     assert numbers["variants"]["none"]["same_translation"] == 100.0
     again = explore("positions", "--out", tmp_path, "--steps", 2)
     assert again.returncode == 0 and "training data" not in again.stderr
+    other = explore("positions", "--out", tmp_path, "--steps", 3)
+    assert other.returncode == 2 and "choose a new folder, by --out" in other.stderr
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from attnkit.files import atomic_write
+from attnkit.files import atomic_write, check_writable
 
 
 def test_writes_bytes_and_text_and_leaves_nothing_else(tmp_path: Path) -> None:
@@ -146,3 +146,17 @@ def test_a_name_as_long_as_the_file_system_takes(tmp_path: Path) -> None:
 def test_another_mode_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r'\[atomic_write\] expected mode "w" or "wb", got'):
         atomic_write(tmp_path / "a", "a")  # type: ignore[call-overload]
+
+
+def test_whether_a_file_can_be_written_is_known_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "old").write_text("old")
+    for path in (tmp_path / "new", tmp_path / "old", Path(os.devnull)):
+        check_writable(path)
+    for path, error in ((tmp_path, IsADirectoryError), (tmp_path / "no" / "x", FileNotFoundError)):
+        with pytest.raises(error) as raised:
+            check_writable(path)
+        assert raised.value.filename == str(path)
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(PermissionError):
+        check_writable(tmp_path / "new")
+    assert [path.name for path in tmp_path.iterdir()] == ["old"]

@@ -151,6 +151,27 @@ def test_encoders_that_do_not_fit(tmp_path: Path) -> None:
     assert "no such directory" in message(f"pretrained.encoder={tmp_path / 'none'}")
 
 
+def test_captions_that_the_decoder_cannot_write(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are left out, not cut: what is learnt ends where the caption does."""
+    path = caption_task(tmp_path)
+    listed = tmp_path / "pictures" / "list.jsonl"
+    lines = [json.loads(line) for line in listed.read_text().splitlines()]
+    for line in lines[:3]:
+        line["caption"] = [line["caption"], "all " * 9] if line is lines[0] else "all " * 10
+    listed.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    short = [*FEW, "model.decoder.max_length=8", "training.max_steps=3", "decoding.metrics=false"]
+    task = made(read_config(path, short), tmp_path)
+    batches = [next(task.batches), next(task.batches)]
+    assert sum(len(batch.images) for batch in batches) == 14 and sum(batch.tokens for batch in batches) < 14 * 5
+    outcome = train(read_config(path, short), tmp_path / "run", progress="plain")
+    said = capsys.readouterr().err
+    for what in ("training data", "loss of the validation data"):
+        assert f"{what}: 3 captions left out, which have more than model.decoder's 7 tokens" in said
+    assert outcome.figures["final_validation_loss"] > 0
+    with pytest.raises(ValueError, match=r"expected captions of at most 1 tokens in data\.train, got none"):
+        made(read_config(path, [*short, "model.decoder.max_length=2"]), tmp_path)
+
+
 # ----- Configurations
 
 
@@ -159,7 +180,7 @@ def test_encoders_that_do_not_fit(tmp_path: Path) -> None:
     [
         ("training.batch_tokens=64", "training.batch_tokens: invalid enum value 64"),
         ("training.metric=accuracy", 'training.metric: expected "loss" or "bleu" or "cider"'),
-        ("decoding.metrics=false training.metric=cider", 'training.metric: expected "loss" for this task'),
+        ("decoding.metrics=false training.metric=cider", 'training.metric: expected "loss", all that is measured here'),
         ("augmentation.mixup=0.2", "augmentation.mixup: expected 0 for captions"),
         ("tokenizer.joint=false", "tokenizer.joint: expected true"),
         ("pretrained.frozen=true", "pretrained.encoder: expected a model directory for a frozen encoder"),

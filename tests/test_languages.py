@@ -196,7 +196,7 @@ def test_other_languages_are_refused(polyglot: Path, tmp_path: Path) -> None:
 
 def test_the_commands_take_it(polyglot: Path, tmp_path: Path) -> None:
     assert output("translate", polyglot, "--to", "de", text="the dog\n\n>>pt-BR<< the dog\n") == "der Hund\n\no cão\n"
-    assert "among de, pt-BR, got 'fr'" in complaint("translate", polyglot, "--to", "fr", text="the dog\n")
+    assert "among de, pt-BR, got 'fr'" in complaint("translate", polyglot, "--to", "fr", text="the dog\n", status=2)
     (tmp_path / "source").write_text("the dog\nthe house red\n")
     (tmp_path / "reference").write_text("der Hund\nder Haus rot\n")
     files = ("--source", tmp_path / "source", "--reference", tmp_path / "reference")

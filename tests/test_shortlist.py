@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import sys
 from pathlib import Path
@@ -148,11 +149,19 @@ def test_from_the_command_line(tmp_path: Path) -> None:
     free, listed = (run("evaluate", model, *both, *more) for more in ((), ("--shortlist", "auto")))
     assert free.returncode == listed.returncode == 0
     assert float(listed.stdout.split()[1]) > float(free.stdout.split()[1])
+    (tmp_path / "none").write_text("\n\n")
+    empty = run("shortlist", model, "--source", tmp_path / "none")
+    assert empty.returncode == 1 and "expected sentences and their translations, got none in" in empty.stderr
+    config = (model / "config.json").read_text()
+    (model / "config.json").write_text(config.replace('"task": "translate"', '"task": "classify"'))
+    other = run("shortlist", model, "--source", tmp_path / "en")
+    assert other.returncode == 1 and "which attnkit classify runs" in other.stderr
+    (model / "config.json").write_text(config)
     uneven = run("shortlist", model, "--source", tmp_path / "en", "--target", model / "config.json")
     assert uneven.returncode == 2 and "expected as many lines in both files" in uneven.stderr
 
 
-def test_from_the_training_data(tmp_path: Path) -> None:
+def test_from_the_training_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write_untrained_model(tmp_path)
     (tmp_path / "en").write_text("".join(f"{word}\n" for word in ENGLISH))
     (tmp_path / "it").write_text("".join(f"{word}\n" for word in ITALIAN))
@@ -163,6 +172,16 @@ def test_from_the_training_data(tmp_path: Path) -> None:
     translator = attnkit.load(tmp_path)
     shortlist = shortlists.find("auto", translator, tmp_path)
     assert (tmp_path / shortlists.FILE).is_file() and shortlist.target_size == VOCABULARY_SIZE
+    (tmp_path / shortlists.FILE).unlink()
+    notes: list[str] = []
+
+    def full(self: Shortlist, path: Path) -> None:
+        raise OSError(errno.EROFS, "Read-only file system", str(path))
+
+    monkeypatch.setattr(Shortlist, "save", full)
+    again = shortlists.find("auto", translator, tmp_path, notes.append)
+    np.testing.assert_array_equal(again.ids, shortlist.ids)
+    assert len(notes) == 1 and notes[0].endswith(f"{tmp_path / shortlists.FILE}: Read-only file system")
     cat = translator.source_tokenizer.encode("cat")[0]
     begin, end = shortlist.offsets[cat : cat + 2]
     assert shortlist.ids[begin:end].tolist() == translator.target_tokenizer.encode("gatto")

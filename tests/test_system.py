@@ -296,7 +296,7 @@ assert "translate" in text.getvalue()
 def test_the_names_of_the_package() -> None:
     for name in attnkit.__all__:
         assert getattr(attnkit, name) is not None, name
-    assert set(dir(attnkit)) >= {"load", "ops", "nn", "tensor"}
+    assert set(dir(attnkit)) >= {"load", "ops", "nn", "tensor", "vision", "Captioner", "ImageClassifier"}
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = attnkit.nothing
 

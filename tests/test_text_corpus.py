@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 
 from attnkit.text.config import DataConfig, TokenizerConfig
 from attnkit.text.corpus import EncodedCorpus, ParallelCorpus, flatten, read_lines, read_parallel
+from attnkit.text.tokenizer import TokenizerPair
 
 PAIRS = [("the cat", "il gatto"), ("the house", "la casa"), ("è", "ü\u2028x")]
 
@@ -111,6 +113,15 @@ def test_bad_json_lines(tmp_path: Path, line: bytes, message: str) -> None:
         ParallelCorpus.read(name, format="jsonl")
 
 
+def test_a_line_end_in_json_is_a_space(tmp_path: Path) -> None:
+    """A vocabulary of characters that had one could not be read again."""
+    (name,) = files(tmp_path, {"a.jsonl": json.dumps({"source": "a\nb\r\nc", "target": "A\rB"}).encode()})
+    corpus = ParallelCorpus.read(name, format="jsonl")
+    assert list(corpus) == [("a b c", "A B")]
+    TokenizerPair.train(corpus.sources, corpus.targets, TokenizerConfig(kind="char")).save(tmp_path)
+    assert " " in TokenizerPair.load(tmp_path, {"kind": "char", "joint": True, "lowercase": False}).source.pieces([4])
+
+
 @pytest.mark.parametrize("line", [b"one", b"one\ttwo\tthree"])
 def test_bad_tsv(tmp_path: Path, line: bytes) -> None:
     (name,) = files(tmp_path, {"a.tsv": line})
@@ -169,8 +180,8 @@ def test_inconsistent_offsets_are_refused() -> None:
 
 
 def test_data_configuration_reads_every_split(tmp_path: Path) -> None:
-    files(tmp_path, {"a.en": b"one\n", "a.it": b"uno\n"})
-    config = msgspec.convert({"train": ["a.en", "a.it"], "max_length": 9}, DataConfig).relative_to(tmp_path)
+    names = files(tmp_path, {"a.en": b"one\n", "a.it": b"uno\n"})
+    config = msgspec.convert({"train": names, "max_length": 9}, DataConfig)
     train = config.corpus("train")
     assert train is not None
     assert list(train) == [("one", "uno")]

@@ -111,6 +111,7 @@ def test_a_share_is_held_out_by_the_seed() -> None:
     again, other = texts.hold_out(0.2, seed=3)[1], texts.hold_out(0.2, seed=4)[1]
     assert again.texts == held_out.texts != other.texts
     assert len(texts.hold_out(0.001, seed=1)[1]) == 1
+    assert len(texts.hold_out(0.999, seed=1)[0]) == 1  # something is left to learn from
 
 
 # --- text

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from attnkit.text import en_it
@@ -210,7 +210,7 @@ def test_characters_round_trip_exactly(lines: list[str]) -> None:
         assert tokenizer.decode(tokenizer.encode(line)) == line
 
 
-@given(st.lists(LINES, min_size=1))
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"])), min_size=1))
 def test_words_round_trip_but_for_white_space(lines: list[str]) -> None:
     words = [word for line in lines for word in line.split()]
     tokenizer = WordTokenizer(Vocabulary.build(words, 10_000))
@@ -219,15 +219,29 @@ def test_words_round_trip_but_for_white_space(lines: list[str]) -> None:
             assert tokenizer.decode(tokenizer.encode(line)) == " ".join(line.split())
 
 
-@given(st.sets(st.text(st.characters(exclude_characters="\n", exclude_categories=["Cs"]), min_size=1)))
+@given(st.sets(st.text(st.characters(exclude_categories=["Cs"]))))
+@example({"a\nb"})
 def test_vocabulary_files_round_trip(tmp_path_factory: pytest.TempPathFactory, tokens: set[str]) -> None:
     path = tmp_path_factory.mktemp("vocabulary") / "vocab.txt"
+    if any(not token or "\n" in token for token in tokens):
+        with pytest.raises(ValueError, match="expected tokens of one line"):
+            Vocabulary.build(tokens, 10_000)
+        return
     vocabulary = Vocabulary.build(tokens, 10_000)
     vocabulary.save(path)
     loaded = Vocabulary.load(path)
     assert [loaded.token(number) for number in range(len(loaded))] == [
         vocabulary.token(number) for number in range(len(vocabulary))
     ]
+
+
+@pytest.mark.parametrize("kind", ["bpe", "unigram"])
+def test_what_is_no_text_is_refused(kind: str) -> None:
+    config = TokenizerConfig(kind=kind, vocab_size=11)
+    tokenizer = TokenizerPair.train(["a b c d e"], ["b"], config).source
+    for method in (tokenizer.encode, tokenizer.unknown):
+        with pytest.raises(ValueError, match=r"expected Unicode text, got the lone surrogate U\+D800 at position 1"):
+            method("a\ud800")
 
 
 def test_importing_and_words_leave_sentencepiece_alone() -> None:

@@ -166,7 +166,9 @@ def test_folders_and_html(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", ["bpe", "unigram", "char", "word"])
 def test_every_tokenizer(tmp_path: Path, kind: str) -> None:
     options = (f"tokenizer.kind={kind}", "tokenizer.vocab_size=40", "training.max_steps=2")
-    folder = run(classify_toml(tmp_path), tmp_path / "model", *options)
+    toml = classify_toml(tmp_path)
+    write_jsonl(tmp_path / "train.jsonl", [(text.replace(" ", "\n"), label) for text, label in reviews(60)])
+    folder = run(toml, tmp_path / "model", *options)
     result = attnkit.load(folder).classify(["the film was good."], attention=True)[0]
     assert result.label in ("neg", "pos") and sum(map(len, result.sentences)) >= 4
 
@@ -178,7 +180,10 @@ def test_every_tokenizer(tmp_path: Path, kind: str) -> None:
         ("data.validation_share=0.0", "data.validation: expected texts, or a validation_share"),
         ("data.validation=x", "data.validation_share: expected 0 beside validation texts"),
         ("data.validation_share=1.0", "data.validation_share: expected float < 1.0"),
-        ("training.metric=bleu", 'training.metric: expected "loss" or "accuracy" for classification, got "bleu"'),
+        (
+            "training.metric=bleu",
+            'training.metric: expected "loss" or "accuracy", all that is measured here, got "bleu"',
+        ),
         ("data.trian=x", "data.trian: unknown key (did you mean train?)"),
         ("model.type=transformer", "model.type: invalid value 'transformer'"),
         ("model.max_length=0", "model.max_length: expected int >= 1"),
@@ -297,7 +302,7 @@ def test_bad_requests_are_refused(writer: Path) -> None:
     ("override", "message"),
     [
         ("tokenizer.joint=false", "tokenizer.joint: expected true, since a language model has one text, got false"),
-        ("training.metric=accuracy", 'training.metric: expected "loss" for a language model, got "accuracy"'),
+        ("training.metric=accuracy", 'training.metric: expected "loss", all that is measured here, got "accuracy"'),
         ("data.max_length=24", "data.max_length: expected less than model.max_length = 24"),
         ("data.train=[]", "data.train: expected array of length >= 1"),
         ("data.validation=[]", "data.validation: expected files"),

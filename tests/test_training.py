@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import math
+import os
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +19,16 @@ from training_runs import COPY_LINES, copy_task, metrics, tiny
 import attnkit
 from attnkit.models import load_weights
 from attnkit.optim.schedules import constant, cosine, inverse_sqrt
-from attnkit.training import NonFiniteError, RunExistsError, Trainer, TrainingConfig, encode_config, read_config, train
+from attnkit.training import (
+    NonFiniteError,
+    RunExistsError,
+    Trainer,
+    TrainingConfig,
+    encode_config,
+    read_config,
+    train,
+    train_once,
+)
 from attnkit.training.checkpoint import CheckpointFolder
 from attnkit.training.progress import SilentReporter
 
@@ -89,9 +101,6 @@ def test_a_used_folder_is_refused(learnt: Path, tmp_path: Path) -> None:
 
 
 def test_a_folder_belongs_to_one_process(tmp_path: Path) -> None:
-    import fcntl
-    import os
-
     (tmp_path / "run").mkdir()
     descriptor = os.open(tmp_path / "run", os.O_RDONLY)
     fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -100,6 +109,54 @@ def test_a_folder_belongs_to_one_process(tmp_path: Path) -> None:
             train(tiny(tmp_path), tmp_path / "run", progress="none")
     finally:
         os.close(descriptor)
+
+
+def test_a_run_that_failed_at_its_start_may_begin_anew(tmp_path: Path) -> None:
+    """A tokenizer is learnt and written before the validation data turns out to be missing."""
+    path, run = copy_task(tmp_path), tmp_path / "run"
+    few = ["training.max_steps=2", "training.schedule=constant", "decoding.bleu=false"]
+    with pytest.raises(FileNotFoundError):
+        train(read_config(path, [*few, 'data.validation=["nowhere", "nowhere"]']), run, progress="none")
+    assert (run / "vocab.txt").exists()
+    (run / "notes.txt").write_text("mine")
+    with pytest.raises(RunExistsError):
+        train(read_config(path, few), run, progress="none")
+    (run / "notes.txt").unlink()
+    assert (
+        train(
+            read_config(path, [*few, "tokenizer.joint=false", "model.tie_embeddings=none"]), run, progress="none"
+        ).step
+        == 2
+    )
+    assert (run / "source.vocab.txt").exists() and not (run / "vocab.txt").exists()
+
+
+def test_a_configuration_that_somebody_wrote_is_no_run(tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    file = copy_task(tmp_path).rename(tmp_path / "run" / "training.toml")
+    before = file.read_text()
+    with pytest.raises(RunExistsError, match="with a run in it"):
+        train(read_config(file), tmp_path / "run", progress="none")
+    assert file.read_text() == before
+
+
+def test_training_once_leaves_the_runs_of_others_alone(tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    own, other = (tiny(tmp_path, f"training.max_steps={steps}", "decoding.bleu=false") for steps in (1, 2))
+    assert train_once(own, folder, progress="none") and not train_once(own, folder, progress="none")
+    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    with pytest.raises(RunExistsError, match="got another; choose a new folder"):
+        train_once(other, folder, progress="none")
+    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    descriptor = os.open(folder, os.O_RDONLY)
+    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        with pytest.raises(RunExistsError, match="another process"):
+            train_once(other, folder, fresh=True, progress="none")
+        assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    finally:
+        os.close(descriptor)
+    assert train_once(other, folder, fresh=True, progress="none") and metrics(folder)[-1]["step"] == 2
 
 
 def model_bytes(folder: Path, name: str, *overrides: str) -> bytes:
@@ -150,6 +207,39 @@ def test_it_says_what_it_left_out(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert said.out == ""
     assert "too long)" in said.err and "step 2  epoch 2  loss" in said.err and "tokens/s" in said.err
     assert "BLEU as nrefs:1" in said.err and "test_bleu" in said.err
+
+
+LONG = ["model.max_length=10", "data.max_length=9", "training.max_steps=2", "training.schedule=constant"]
+RECURRENT = 'type = "recurrent"\nscore = "location"\nembedding_size = 16\nhidden_size = 16\n'
+
+
+@pytest.mark.parametrize("kind", ["learned", "location"])
+def test_pairs_that_the_model_cannot_read(tmp_path: Path, kind: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """They are measured as far as that goes, and do not end the run."""
+    path = copy_task(tmp_path)
+    for name, line in {"source": "a b c", "target": "A B C"}.items():
+        (tmp_path / f"long.{name}").write_text(f"{line}\n{' '.join([line] * 4)}\n")
+    if kind == "location":
+        head, rest = path.read_text().split("[model]\n")
+        path.write_text(f"{head}[model]\n{RECURRENT}[training]\n{rest.split('[training]')[1]}")
+    options = [*LONG, *(["model.positions=learned"] if kind == "learned" else [])]
+    options.append(f'data.test=["{tmp_path}/long.source", "{tmp_path}/long.target"]')
+    outcome = train(read_config(path, options), tmp_path / "run", progress="plain")
+    assert "test data: too long for the model, which reads 9 tokens: 1;" in capsys.readouterr().err
+    assert outcome.figures["test_loss"] > 0 and outcome.figures["test_bleu"] >= 0
+    (tmp_path / "long.source").write_text(f"{'a ' * 12}\n" * 2)
+    with pytest.raises(ValueError, match=r"of at most 9 tokens, .* in data\.test, got none"):
+        train(read_config(path, options), tmp_path / "other", progress="none")
+
+
+def test_the_model_is_saved_before_it_is_tested(tmp_path: Path) -> None:
+    class Broken(LineTask):
+        def test(self, check: Callable[[], None]) -> dict[str, Any]:
+            raise ValueError("no test today")
+
+    with pytest.raises(ValueError, match="no test today"):
+        run_line(Broken(), tmp_path, max_steps=2, final="last")
+    assert weights_after(tmp_path).any()
 
 
 def test_data_with_nothing_in_it(tmp_path: Path) -> None:

@@ -166,8 +166,11 @@ def test_prefixes(translator: Translator) -> None:
     lines = ["the cat", "", "the dog"]
     assert texts(translator.translate(lines, prefix="casa")) == ["casa gatto", "", "casa cane"]
     assert texts(translator.translate(lines, prefix=["casa", "x", ""])) == ["casa gatto", "", "il cane"]
-    with pytest.raises(ValueError, match="shorter"):
+    with pytest.raises(ValueError, match="expected a prefix for each of 3 lines, got 1"):
         translator.translate(lines, prefix=["casa"])
+    for prefixes, got in ((["casa"], "fewer"), (["casa"] * 4, "more")):
+        with pytest.raises(ValueError, match=f"expected a prefix for each line, got {got}"):
+            list(translator.translate_stream(lines, prefix=prefixes))
 
 
 def test_max_source_length_can_be_lowered(translator: Translator, model: DictionaryModel) -> None:

@@ -13,12 +13,15 @@ from attnkit.decoding.protocol import Ids
 Normalization = Literal["average", "gnmt"]
 Rules = Literal["attnkit", "transformers"]
 
+MAX_BEAM = 1024
+"""Far beyond what helps a search, and yet what a computer can follow."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecodingOptions:
     """How text is searched for. Lengths count target tokens, without the end token.
 
-    beam: hypotheses followed for a sentence; 1 is greedy search.
+    beam: hypotheses followed for a sentence, at most 1024; 1 is greedy search.
     nbest: hypotheses returned for a sentence, best first; at most `beam`.
     min_length, max_length: `max_length=None` allows 2 n + 10 tokens for a source of n, as far as the model can go.
     length_penalty, normalization: a hypothesis of log-probability s and length L (its end token counted) scores
@@ -69,6 +72,8 @@ class DecodingOptions:
         at_least = {"beam": 1, "nbest": 1, "min_length": 0, "no_repeat_ngram": 0, "top_k": 0, "seed": 0}
         for name, low in at_least.items():
             _check_integer(name, getattr(self, name), low)
+        if self.beam > MAX_BEAM:
+            raise ValueError(f"[decode] expected beam <= {MAX_BEAM}, got {self.beam}")
         if self.max_length is not None:
             _check_integer("max_length", self.max_length, 1)
         if self.seed >= 2**64:

@@ -145,3 +145,11 @@ class TokenBatches(Generic[B]):
 def permutation(random: np.random.Philox, count: int) -> Int64Array:
     """A random order from the raw bits, which NumPy keeps the same for ever; Generator.permutation may change."""
     return np.argsort(random.random_raw(count), kind="stable").astype(np.int64)
+
+
+def held_out(count: int, share: float, seed: int) -> tuple[list[int], list[int]]:
+    """(the rest, the held-out ones) of `count` numbers: about `share` of them drawn by the seed, in order. With two or
+    more, each part has one."""
+    order = permutation(np.random.Philox(key=seed), count)
+    size = min(max(1, round(share * count)), count - 1)
+    return sorted(order[size:].tolist()), sorted(order[:size].tolist())

@@ -5,7 +5,6 @@ Decoded strictly by msgspec: an unknown key, a wrong type or an impossible value
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
@@ -118,16 +117,6 @@ class DataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         for split, files in splits.items():
             if files and len(files) != need:
                 raise ValueError(f"{split}: expected {need} file(s) for format {self.format!r}, got {len(files)}")
-
-    def relative_to(self, folder: Path) -> DataConfig:
-        """The same with relative paths taken from `folder`, the one of the configuration file."""
-
-        def located(files: tuple[str, ...]) -> tuple[str, ...]:
-            return tuple(file if file == "-" else str(folder / file) for file in files)
-
-        return msgspec.structs.replace(
-            self, train=located(self.train), validation=located(self.validation), test=located(self.test)
-        )
 
     def corpus(self, split: Split) -> ParallelCorpus | None:
         """Reads or generates one split; None when it is not configured. Errors are those of `ParallelCorpus.read`."""

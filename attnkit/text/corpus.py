@@ -61,6 +61,11 @@ def _bad_byte(error: UnicodeDecodeError) -> str:
     return f"byte 0x{error.object[error.start]:02x} at column {error.start + 1}"
 
 
+def one_line(text: str) -> str:
+    """The text with a space for each line end in it, as JSON and Python strings can have them."""
+    return text.replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
+
+
 # ----- Pairs
 
 Pair = tuple[str, str]
@@ -107,13 +112,14 @@ def _tagged(language: str, source: str, where: str) -> str:
 def read_jsonl(
     path: Path, source_key: str = "source", target_key: str = "target", language_key: str | None = None
 ) -> Iterator[Pair]:
-    """One JSON object a line with two strings under the given keys; other keys and blank lines are ignored.
+    """One JSON object a line with two strings under the given keys; other keys and blank lines are ignored. A line end
+    in a string becomes a space, for a model writes lines.
 
     With a `language_key`, the tag of the language under it is put before the source. Raises ValueError naming file and
     line for anything else.
     """
     for where, record in read_records(path):
-        source, target = string_field(record, source_key, where), string_field(record, target_key, where)
+        source, target = (one_line(string_field(record, key, where)) for key in (source_key, target_key))
         yield (
             source if language_key is None else _tagged(string_field(record, language_key, where), source, where),
             target,

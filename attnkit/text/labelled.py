@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-
-from attnkit.text.batch_order import permutation
+from attnkit.text.batch_order import held_out
 from attnkit.text.corpus import read_lines, read_records, string_field
 
 Example = tuple[str, str]
@@ -89,16 +87,13 @@ class LabelledTexts:
         return tuple(sorted(set(self.labels)))
 
     def hold_out(self, share: float, seed: int) -> tuple[LabelledTexts, LabelledTexts]:
-        """(the rest, the held-out ones): about `share` of the texts, at least one, drawn at random by the seed. Both
-        keep the order."""
-        count = max(1, round(share * len(self)))
-        drawn = set(permutation(np.random.Philox(key=seed), len(self))[:count].tolist())
-        rest, held_out = LabelledTexts(empty=self.empty), LabelledTexts()
-        for number, (text, label) in enumerate(zip(self.texts, self.labels, strict=True)):
-            part = held_out if number in drawn else rest
-            part.texts.append(text)
-            part.labels.append(label)
-        return rest, held_out
+        """(the rest, the held-out ones): about `share` of the texts, drawn at random by the seed. Both keep the order,
+        and each has a text."""
+        rest, held = held_out(len(self), share, seed)
+        return self._chosen(rest, self.empty), self._chosen(held)
+
+    def _chosen(self, numbers: Sequence[int], empty: int = 0) -> LabelledTexts:
+        return LabelledTexts([self.texts[n] for n in numbers], [self.labels[n] for n in numbers], empty)
 
     def describe(self) -> str:
         """`25,000 documents (neg 12,500, pos 12,500), 3 empty ones left out`."""

@@ -10,7 +10,7 @@ import msgspec
 
 from attnkit.files import atomic_write
 from attnkit.text.languages import languages_of
-from attnkit.text.sentencepiece_file import read_processor
+from attnkit.text.sentencepiece_file import checked_text, read_processor
 
 EOS_PIECE, UNK_PIECE, PAD_PIECE = "</s>", "<unk>", "<pad>"
 _SILENT = {EOS_PIECE, UNK_PIECE, PAD_PIECE}  # no text comes of them
@@ -93,7 +93,7 @@ class MarianTokenizer:
 
     def _cut(self, text: str) -> list[str]:
         tag, text = _split_tag(text)
-        pieces: list[str] = self._processor.encode(text, out_type=str)
+        pieces: list[str] = self._processor.encode(checked_text(text), out_type=str)
         return [*tag, *pieces]
 
     def _checked(self, ids: Sequence[int]) -> list[str | None]:

@@ -8,6 +8,16 @@ if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor
 
 
+def checked_text(text: str) -> str:
+    """The text itself. Raises ValueError where SentencePiece could not read it."""
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        got = f"the lone surrogate U+{ord(text[error.start]):04X} at position {error.start}"
+        raise ValueError(f"[tokenizer] expected Unicode text, got {got}") from None
+    return text
+
+
 def read_processor(model: bytes, name: str) -> SentencePieceProcessor:
     """The processor of a model file's content. Raises ValueError, naming it as `name`, when it is not one."""
     from sentencepiece import SentencePieceProcessor

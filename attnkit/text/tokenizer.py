@@ -17,7 +17,7 @@ from attnkit.files import atomic_write
 from attnkit.text.config import TokenizerConfig, TokenizerKind
 from attnkit.text.languages import TaggedTokenizer, split_tag, tag_of
 from attnkit.text.marian import MarianTokenizer, load_marian_pair
-from attnkit.text.sentencepiece_file import read_processor
+from attnkit.text.sentencepiece_file import checked_text, read_processor
 from attnkit.text.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Vocabulary
 
 if TYPE_CHECKING:
@@ -176,7 +176,7 @@ class SentencePieceTokenizer:
             file.write(self._processor.serialized_model_proto())
 
     def _prepare(self, text: str) -> str:
-        return text.lower() if self._lowercase else text
+        return checked_text(text.lower() if self._lowercase else text)
 
     def _checked(self, ids: Sequence[int]) -> list[int]:
         numbers = [int(number) for number in ids]
@@ -255,6 +255,12 @@ def _file_name(name: str, sentencepiece: bool) -> str:
     if sentencepiece:
         return f"{name}.spm"
     return "vocab.txt" if name == "tokenizer" else f"{name}.vocab.txt"
+
+
+TOKENIZER_FILES = tuple(
+    _file_name(name, sentencepiece) for name in ("tokenizer", "source", "target") for sentencepiece in (True, False)
+)
+"""Every name that `TokenizerPair.save` gives to a file."""
 
 
 class _Saved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -21,11 +21,14 @@ class Vocabulary:
     """
 
     def __init__(self, tokens: Sequence[str], reserved: Sequence[str] = ()) -> None:
-        """`tokens` in the order of their ids, without the special ones. Raises ValueError for a repeated one."""
+        """`tokens` in the order of their ids, without the special ones. Raises ValueError for a repeated one, and for
+        one that a file of a token a line cannot hold."""
         own = (*SPECIAL_TOKENS, *reserved)
         self._tokens = (*own, *tokens)
         self._ids = {token: number for number, token in enumerate(tokens, start=len(own))}
         self.reserved_ids = {token: number for number, token in enumerate(reserved, start=len(SPECIAL_TOKENS))}
+        if (bad := next((token for token in self._tokens if not token or "\n" in token), None)) is not None:
+            raise ValueError(f"[vocabulary] expected tokens of one line, got {bad!r}")
         if len(set(self._tokens)) != len(self._tokens):
             repeated = next(token for token, count in Counter(self._tokens).items() if count > 1)
             raise ValueError(f"[vocabulary] expected distinct tokens, got {repeated!r} twice")

@@ -31,10 +31,12 @@ Note = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class _HeldOut:
-    """Images to measure on, with the captions that count as right; scenes where they are the built-in ones."""
+    """Images to measure on, with the captions that count as right; those of the loss, which the decoder can write, with
+    their images; scenes where they are the built-in ones."""
 
     pictures: Pictures
     captions: Sequence[tuple[str, ...]]
+    written: tuple[Pictures, Captions]
     scenes: list[shapes.Scene] | None
 
 
@@ -53,6 +55,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
         note(f"training data: {train.describe()}")
         lines = [line for of_image in captions for line in of_image]
         self._tokenizers = make_tokenizer(lines, config.tokenizer, seed, folder, note, resumed)
+        pictures, targets = self._written(train, "training data", "train")
         self._validation = self._held_out(validation, "validation")
         self._test = self._held_out(config.data.read("test"), "test")
         attnkit.manual_seed(seed)
@@ -62,8 +65,8 @@ class CaptionTask(HeldOutTask[_HeldOut]):
             how = "frozen" if config.pretrained.frozen else "to be trained on"
             note(f"encoder: of {config.pretrained.encoder}, {how}")
         self.batches = ImageLoader(
-            train.pictures,
-            self._targets(captions),
+            pictures,
+            targets,
             config.image,
             config.training.batch_images,
             augmentation=config.augmentation,
@@ -76,11 +79,19 @@ class CaptionTask(HeldOutTask[_HeldOut]):
     def _tokenizer(self) -> Tokenizer:
         return self._tokenizers.target
 
-    def _targets(self, captions: Sequence[tuple[str, ...]]) -> Captions:
-        """Captions as ids, each cut to what the decoder can write."""
-        longest = self.model.max_target_length - 1
-        ids = [[self._tokenizer.encode(line)[:longest] for line in of_image] for of_image in captions]
-        return Captions(ids, BOS, EOS)
+    def _written(self, data: ImageData, what: str, split: str) -> tuple[Pictures, Captions]:
+        """The images with captions that the decoder can write, and these as ids; the log counts the others. Cut ones
+        would teach it to stop in the middle."""
+        captions, longest = _captions(data, split), self._config.model.decoder.max_length - 1
+        ids = [
+            [tokens for tokens in map(self._tokenizer.encode, lines) if len(tokens) <= longest] for lines in captions
+        ]
+        if left_out := sum(map(len, captions)) - sum(map(len, ids)):
+            self._note(f"{what}: {left_out:,} captions left out, which have more than model.decoder's {longest} tokens")
+        chosen = [number for number, of_image in enumerate(ids) if of_image]
+        if not chosen:
+            raise ValueError(f"[train] expected captions of at most {longest} tokens in data.{split}, got none")
+        return data.chosen(chosen).pictures, Captions([ids[number] for number in chosen], BOS, EOS)
 
     def _held_out(self, data: ImageData | None, split: shapes.Split) -> _HeldOut | None:
         if data is None:
@@ -88,7 +99,8 @@ class CaptionTask(HeldOutTask[_HeldOut]):
         self._note(f"{split} data: {data.describe()}")
         config = self._config.data
         built_in = shapes.scenes(split, config.builtin_held_out, config.builtin_seed) if config.builtin else None
-        return _HeldOut(data.pictures, _captions(data, split), built_in)
+        written = self._written(data, f"loss of the {split} data", split)
+        return _HeldOut(data.pictures, _captions(data, split), written, built_in)
 
     def loss(self, batch: CaptionBatch) -> LossOutput:
         """The label-smoothed loss of a batch, with what the decoder adds to it."""
@@ -103,8 +115,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
     def _mean_loss(self, data: _HeldOut, check: Check) -> float:
         """-log p a token of one caption of each image, without smoothing or dropout."""
         nll, tokens = 0.0, 0
-        targets, batch_images = self._targets(data.captions), self._config.training.batch_images
-        for batch in ImageLoader(data.pictures, targets, self._config.image, batch_images, shuffle=False):
+        for batch in ImageLoader(*data.written, self._config.image, self._config.training.batch_images, shuffle=False):
             check()
             output = self.model.loss(batch)
             nll += output.nll_sum

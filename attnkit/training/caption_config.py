@@ -8,8 +8,8 @@ import msgspec
 from attnkit.models.captioner_config import CaptionerConfig
 from attnkit.text.config import TokenizerConfig
 from attnkit.training.classify_images_config import check_encoder
-from attnkit.training.config import Positive, SearchConfig
-from attnkit.training.image_training_config import ImageTrainingConfig, PretrainedConfig, check_validated
+from attnkit.training.config import Positive, SearchConfig, check_validated
+from attnkit.training.image_training_config import ImageTrainingConfig, PretrainedConfig
 from attnkit.vision.augmentation import AugmentationConfig
 from attnkit.vision.config import ImageDataConfig
 from attnkit.vision.preprocessing import Preprocessing
@@ -57,7 +57,7 @@ class CaptionConfig(
     def __post_init__(self) -> None:
         check_encoder(self.model.encoder, self.image, "model.encoder")
         metrics = ("loss", "bleu", "cider") if self.decoding.metrics else ("loss",)
-        check_validated(self.training, self.data.validated, metrics)
+        check_validated(self.training, self.data.validated, "images, or a validation_share", metrics)
         if self.augmentation.mixup:
             raise ValueError("augmentation.mixup: expected 0 for captions, which cannot be blended")
         if not self.tokenizer.joint:

@@ -6,7 +6,8 @@ import msgspec
 
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.vit_config import ViTConfig
-from attnkit.training.image_training_config import ImageTrainingConfig, check_validated
+from attnkit.training.config import check_validated
+from attnkit.training.image_training_config import ImageTrainingConfig
 from attnkit.vision.augmentation import AugmentationConfig
 from attnkit.vision.config import ImageDataConfig
 from attnkit.vision.preprocessing import Preprocessing
@@ -34,7 +35,7 @@ class ClassifyImagesConfig(
 
     def __post_init__(self) -> None:
         check_encoder(self.model, self.image, "model")
-        check_validated(self.training, self.data.validated, ("loss", "accuracy"))
+        check_validated(self.training, self.data.validated, "images, or a validation_share", ("loss", "accuracy"))
 
 
 def check_encoder(encoder: ViTConfig | CNNConfig, image: Preprocessing, key: str) -> None:

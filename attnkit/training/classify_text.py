@@ -38,7 +38,8 @@ class ClassifyTextTask(HeldOutTask[EncodedDocuments]):
         seed = config.training.seed
         train, validation = self._read_training()
         note(f"training data: {train.describe()}")
-        self._tokenizers = make_tokenizer(train.texts, config.tokenizer, seed, folder, note, resumed)
+        texts = (" ".join(text.split()) for text in train.texts)  # as `DocumentReader` reads them
+        self._tokenizers = make_tokenizer(texts, config.tokenizer, seed, folder, note, resumed)
         self._reader = DocumentReader(self._tokenizers.source, config.model.layout, config.data.html)
         documents = self._encode(train, "train")
         note(f"training data: {documents.report}")

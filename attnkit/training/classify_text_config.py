@@ -8,7 +8,7 @@ from attnkit.models.han_config import HanConfig
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
 from attnkit.text.config import TokenizerConfig
 from attnkit.text.labelled_config import LabelledDataConfig
-from attnkit.training.config import TrainingConfig
+from attnkit.training.config import TrainingConfig, check_validated
 
 TextClassifierConfig = TransformerClassifierConfig | HanConfig
 """The models that classify texts; `type` chooses."""
@@ -34,12 +34,4 @@ class ClassifyTextConfig(
     def __post_init__(self) -> None:
         if not self.tokenizer.joint:
             raise ValueError("tokenizer.joint: expected true, since a document has one text, got false")
-        if not self.data.validated and (self.training.patience or self.training.final == "best"):
-            raise ValueError(
-                'data.validation: expected texts, or a validation_share, which patience and final = "best" need '
-                '(or set training.patience = 0 and training.final = "last")'
-            )
-        if self.training.metric not in ("loss", "accuracy"):
-            raise ValueError(
-                f'training.metric: expected "loss" or "accuracy" for classification, got "{self.training.metric}"'
-            )
+        check_validated(self.training, self.data.validated, "texts, or a validation_share", ("loss", "accuracy"))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from attnkit.decoding.options import Normalization
+from attnkit.decoding.options import MAX_BEAM, Normalization
 from attnkit.evaluation import Tokenization
 
 if TYPE_CHECKING:
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
+Beam = Annotated[int, Meta(ge=1, le=MAX_BEAM)]
 Share = Annotated[float, Meta(ge=0.0, lt=1.0)]
 
 
@@ -115,17 +116,30 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             raise ValueError(f"min_learning_rate: expected at most learning_rate, got {self.min_learning_rate}")
 
 
+def check_validated(training: TrainingConfig, validated: bool, data: str, metrics: tuple[str, ...]) -> None:
+    """Raises ValueError, "key: what is wrong", where training asks for validation that the data does not allow, or for
+    a metric that the task does not measure. data: what would make it `validated`."""
+    if not validated and (training.patience or training.final == "best"):
+        raise ValueError(
+            f'data.validation: expected {data}, which patience and final = "best" need '
+            '(or set training.patience = 0 and training.final = "last")'
+        )
+    if training.metric not in metrics:
+        expected = " or ".join(f'"{metric}"' for metric in metrics)
+        raise ValueError(f'training.metric: expected {expected}, all that is measured here, got "{training.metric}"')
+
+
 class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[decoding] of every task that writes text: the search for the outputs that are measured."""
 
-    validation_beam: Positive = 1
+    validation_beam: Beam = 1
     """Hypotheses followed for an output at the validations; 1 is greedy search."""
 
-    beam: Positive = 5
+    beam: Beam = 5
     """The same for the test data, and for the validation data once training has ended."""
 
     length_penalty: Annotated[float, Meta(ge=0.0)] = 1.0
-    """See `attnkit.DecodingOptions`: larger favours longer outputs."""
+    """See `attnkit.decoding.DecodingOptions`: larger favours longer outputs."""
 
     normalization: Normalization = "average"
     """What the length penalty means: "average" (the log-probability over length ** penalty) or "gnmt"."""

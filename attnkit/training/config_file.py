@@ -84,6 +84,8 @@ def _read(source: str | Path) -> tuple[str, str]:
         raise ConfigError(
             f"{source}: expected a TOML file or a preset ({', '.join(preset_names())}), but there is neither"
         )
+    if path.is_dir():
+        raise ConfigError(f"{path}: expected a TOML file or a preset, got a folder (that of a run has a training.toml)")
     try:
         return str(source), path.read_text(encoding="utf-8")
     except UnicodeDecodeError as error:

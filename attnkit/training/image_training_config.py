@@ -19,19 +19,6 @@ class ImageTrainingConfig(TrainingConfig, frozen=True, kw_only=True, forbid_unkn
     """Of text; for images say batch_images."""
 
 
-def check_validated(training: TrainingConfig, validated: bool, metrics: tuple[str, ...]) -> None:
-    """Raises ValueError, "key: what is wrong", where training asks for validation that the data does not allow, or for
-    a metric that the task does not measure."""
-    if not validated and (training.patience or training.final == "best"):
-        raise ValueError(
-            'data.validation: expected images, or a validation_share, which patience and final = "best" need '
-            '(or set training.patience = 0 and training.final = "last")'
-        )
-    if training.metric not in metrics:
-        expected = " or ".join(f'"{metric}"' for metric in metrics)
-        raise ValueError(f'training.metric: expected {expected} for this task, got "{training.metric}"')
-
-
 class PretrainedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[pretrained]: an encoder that has learnt something else before."""
 

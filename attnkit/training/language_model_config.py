@@ -7,7 +7,7 @@ import msgspec
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
 from attnkit.text.config import TokenizerConfig
 from attnkit.text.lines_config import LinesDataConfig
-from attnkit.training.config import TrainingConfig
+from attnkit.training.config import TrainingConfig, check_validated
 
 
 class LanguageModelConfig(
@@ -30,13 +30,7 @@ class LanguageModelConfig(
     def __post_init__(self) -> None:
         if not self.tokenizer.joint:
             raise ValueError("tokenizer.joint: expected true, since a language model has one text, got false")
-        if not self.data.validation and (self.training.patience or self.training.final == "best"):
-            raise ValueError(
-                'data.validation: expected files, which patience and final = "best" need '
-                '(or set training.patience = 0 and training.final = "last")'
-            )
-        if self.training.metric != "loss":
-            raise ValueError(f'training.metric: expected "loss" for a language model, got "{self.training.metric}"')
+        check_validated(self.training, bool(self.data.validation), "files", ("loss",))
         if self.data.max_length >= self.model.max_length:
             raise ValueError(
                 f"data.max_length: expected less than model.max_length = {self.model.max_length}, which counts the "

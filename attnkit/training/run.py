@@ -10,17 +10,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from attnkit.files import atomic_write
+from attnkit.text.tokenizer import TOKENIZER_FILES
 from attnkit.training.checkpoint import CheckpointFolder
 from attnkit.training.config_file import encode_config, flatten, read_config
 from attnkit.training.errors import ConfigError, RunExistsError
 from attnkit.training.progress import Mode, Reporter, make_reporter
 from attnkit.training.tasks import RunConfig, make_task
-from attnkit.training.trainer import CHECKPOINTS, METRICS_FILE, Outcome, Trainer
+from attnkit.training.trainer import CHECKPOINTS, CURVE_FILE, METRICS_FILE, Outcome, Trainer
 
 CONFIG_FILE = "training.toml"
 
 # Unfinished files (`attnkit.files.atomic_write`) of a process that was killed.
 _LEFTOVERS = ".attnkit-*.tmp"
+
+# What a run writes before its first checkpoint.
+_EARLY_FILES = frozenset({CONFIG_FILE, METRICS_FILE, CURVE_FILE, CHECKPOINTS, *TOKENIZER_FILES})
 
 # What may change from one part of a run to the next: when it ends, and how often it is saved, but no weight on the way.
 _MAY_CHANGE = frozenset(
@@ -36,7 +40,8 @@ def train(
     resume: go on with the run in `folder`, to the same bytes as if it had never stopped; of its configuration only the
     limits may differ. progress: a live bar, plain lines, or nothing on stderr; "auto" looks whether it is a terminal.
 
-    Raises RunExistsError for a folder that is not empty (without resume), ConfigError for one that holds no such run
+    Raises RunExistsError for a folder that is not empty (without resume; a run that ended before its first checkpoint
+    does not count), ConfigError for one that holds no such run
     (with it), CheckpointError for a damaged checkpoint, NonFiniteError for a NaN, and Interrupted, a KeyboardInterrupt
     whose message says how to go on, after Ctrl-C or SIGTERM.
     """
@@ -44,8 +49,10 @@ def train(
     if resume:
         _check_same(config, path)
     else:
-        _make_new(path)
+        _make_folder(path)
     with _alone(path), make_reporter(progress) as reporter:
+        if not resume:
+            _make_new(path, reporter)
         for leftover in path.glob(_LEFTOVERS):
             leftover.unlink()
         with atomic_write(path / CONFIG_FILE, "w") as file:
@@ -58,17 +65,29 @@ def train_once(
 ) -> bool:
     """`train`, unless `folder` holds the finished run of this very configuration; returns whether it trained.
 
-    An unfinished run of it is resumed; with `fresh`, and for another configuration, the old run is deleted first.
+    An unfinished run of it is resumed. Raises RunExistsError for another configuration's run, which stays as it is;
+    with `fresh` whatever run is there is deleted first.
     """
     path = Path(folder)
     file = path / CONFIG_FILE
-    same = not fresh and file.is_file() and file.read_text("utf-8") == encode_config(config)
+    if fresh and file.is_file():
+        with _alone(path):
+            _empty(path)
+    same = file.is_file() and file.read_text("utf-8") == encode_config(config)
     if same and _is_finished(path):
         return False
     if file.is_file() and not same:
-        shutil.rmtree(path)
+        raise RunExistsError(f"{path}: expected no run or one of this configuration, got another; choose a new folder")
     train(config, path, resume=same, progress=progress)
     return True
+
+
+def _empty(folder: Path) -> None:
+    for entry in folder.iterdir():
+        if entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry)
+        else:
+            entry.unlink()
 
 
 def _is_finished(folder: Path) -> bool:
@@ -90,17 +109,36 @@ def _make_trainer(config: RunConfig, folder: Path, resume: bool, reporter: Repor
     return trainer
 
 
-def _make_new(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise RunExistsError(f"{folder}: expected a folder, got a file; choose another by --out") from None
+
+
+def _make_new(folder: Path, reporter: Reporter) -> None:
+    if _saved_nothing(folder):
+        reporter.note("a run here ended before its first checkpoint: starting anew")
+        _empty(folder)
     if (folder / CONFIG_FILE).exists():
         raise RunExistsError(
             f"{folder}: expected a new folder, got one with a run in it; go on with it by --resume, or choose another "
             "by --out"
         )
-    if folder.exists() and not folder.is_dir():
-        raise RunExistsError(f"{folder}: expected a folder, got a file; choose another by --out")
-    if folder.exists() and set(folder.iterdir()) - set(folder.glob(_LEFTOVERS)):
+    if set(folder.iterdir()) - set(folder.glob(_LEFTOVERS)):
         raise RunExistsError(f"{folder}: expected a new or empty folder, got one with files; choose another by --out")
-    folder.mkdir(parents=True, exist_ok=True)
+
+
+def _saved_nothing(folder: Path) -> bool:
+    """Whether all that is there is the start of a run, as it is left when data cannot be read."""
+    file = folder / CONFIG_FILE
+    left = {entry.name for entry in set(folder.iterdir()) - set(folder.glob(_LEFTOVERS))}
+    if not file.is_file() or left - _EARLY_FILES or CheckpointFolder(folder / CHECKPOINTS).exists():
+        return False
+    try:
+        return file.read_text("utf-8") == encode_config(read_config(file))  # not one that somebody wrote
+    except ValueError:
+        return False
 
 
 def _check_same(config: RunConfig, folder: Path) -> None:

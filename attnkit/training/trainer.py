@@ -334,7 +334,7 @@ class Trainer:
         self._saved_step = state.step
 
     def _finish(self, reason: str) -> Outcome:
-        """Chooses the final weights, measures them and writes the model.
+        """Chooses the final weights, writes the model and measures it.
 
         The last checkpoint is saved before and stays as it is, so that a run with a raised limit goes on from there as
         if it had never stopped; what is measured here is no part of its history.
@@ -342,9 +342,9 @@ class Trainer:
         figures = self._closing_validation()
         steps, weights = self._final_weights(figures)
         self._task.model.load_state_dict(weights)
+        self._task.save(self._folder)  # before what may fail: the model is there, whatever its figures
         final = self._measure("validation", self._task.validate, final=True)
         row = {f"final_{name}": value for name, value in final.items()} | self._measure("test", self._task.test)
-        self._task.save(self._folder)
         chosen = {"final": self._config.final, "final_steps": steps}
         self._metrics.write({"step": self._state.step, **chosen, **row, "seconds": self._tick()})
         self._draw_curve()

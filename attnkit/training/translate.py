@@ -60,7 +60,14 @@ class TranslateTask(HeldOutTask[HeldOut]):
         if text is None:
             return None
         self._note(f"{split} data: {text.report}")
-        return HeldOut.prepare(text, self._tokenizers, split)
+        longest = self._config.model.max_length - 1
+        held_out = HeldOut.prepare(text, self._tokenizers, split, longest)
+        if count := held_out.encoded.report.too_long:
+            self._note(
+                f"{split} data: too long for the model, which reads {longest} tokens: {count:,}; the loss leaves them "
+                "out, BLEU and chrF count what is written of them"
+            )
+        return held_out
 
     def _describe(self) -> None:
         sizes = {self._tokenizers.source.vocab_size, self._tokenizers.target.vocab_size}

@@ -8,7 +8,7 @@ from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.text.config import DataConfig, TokenizerConfig
 from attnkit.text.vocabulary import BOS, EOS
-from attnkit.training.config import DecodingConfig, TrainingConfig
+from attnkit.training.config import DecodingConfig, TrainingConfig, check_validated
 
 TranslationModelConfig = TransformerConfig | RecurrentConfig
 """The models that translate; `type` chooses."""
@@ -37,13 +37,10 @@ class TranslateConfig(
     def __post_init__(self) -> None:
         if isinstance(self.model, TransformerConfig) and (self.model.bos_id, self.model.eos_id) != (BOS, EOS):
             raise ValueError(f"model.bos_id, model.eos_id: expected {BOS} and {EOS}, as the tokenizers have them")
-        validated = bool(self.data.builtin or self.data.validation)
-        if not validated and (self.training.patience or self.training.final == "best"):
+        if self.data.max_length >= self.model.max_length:
             raise ValueError(
-                'data.validation: expected files, which patience and final = "best" need '
-                '(or set training.patience = 0 and training.final = "last")'
+                f"data.max_length: expected less than model.max_length = {self.model.max_length}, which counts the "
+                f"start or end token, got {self.data.max_length}"
             )
-        if self.training.metric == "accuracy":
-            raise ValueError('training.metric: expected "loss" or "bleu" for translation, got "accuracy"')
-        if self.training.metric == "bleu" and not self.decoding.bleu:
-            raise ValueError('training.metric: expected "loss" with decoding.bleu = false, got "bleu"')
+        metrics = ("loss", "bleu") if self.decoding.bleu else ("loss",)
+        check_validated(self.training, bool(self.data.builtin or self.data.validation), "files", metrics)

@@ -23,17 +23,19 @@ _WINDOW = 512
 
 @dataclass(frozen=True, slots=True)
 class HeldOut:
-    """Sentence pairs to measure on, as text and as ids. No pair is left out for its length."""
+    """Sentence pairs to measure on: all of them as text, and as ids those that the model can read."""
 
     text: ParallelCorpus
     encoded: EncodedCorpus
 
     @classmethod
-    def prepare(cls, text: ParallelCorpus, tokenizers: TokenizerPair, split: str) -> HeldOut:
-        """Encodes the pairs. Raises ValueError when there is none."""
-        if not len(text):
-            raise ValueError(f"[train] expected sentence pairs in data.{split}, got none")
-        return cls(text, text.encode(tokenizers.source.encode, tokenizers.target.encode))
+    def prepare(cls, text: ParallelCorpus, tokenizers: TokenizerPair, split: str, max_length: int) -> HeldOut:
+        """Encodes the pairs of at most `max_length` tokens on either side. Raises ValueError when there is none."""
+        encoded = text.encode(tokenizers.source.encode, tokenizers.target.encode, max_length)
+        if not len(encoded):
+            limit = f" of at most {max_length} tokens, which the model can read," if len(text) else ""
+            raise ValueError(f"[train] expected sentence pairs{limit} in data.{split}, got none")
+        return cls(text, encoded)
 
 
 def mean_loss(model: Transformer, pairs: HeldOut, batch_tokens: int, check: Check) -> float:

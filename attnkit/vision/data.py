@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from attnkit.text.batch_order import held_out
 from attnkit.vision.images import read_image, to_image
 
 if TYPE_CHECKING:
@@ -121,10 +122,7 @@ class ImageData:
 
     def hold_out(self, share: float, seed: int) -> tuple[ImageData, ImageData]:
         """The data without a share of it, and that share, drawn at random; both keep the order. Each has a picture."""
-        order = np.argsort(np.random.Philox(key=seed).random_raw(len(self)), kind="stable")
-        count = min(max(1, round(share * len(self))), len(self) - 1)
-        held = sorted(order[:count].tolist())
-        rest = sorted(order[count:].tolist())
+        rest, held = held_out(len(self), share, seed)
         return self.chosen(rest), self.chosen(held)
 
     def describe(self) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attnkit.text.corpus import read_lines
+from attnkit.text.corpus import read_lines, read_records
 from attnkit.vision.data import ImageData, ImageFiles
 
 
@@ -31,7 +30,8 @@ def read_list(path: Path, images: Path, keys: Keys) -> ImageData:
 
     Raises OSError for a file that cannot be read, ValueError, naming file and line, for one that is none.
     """
-    rows = _csv_rows(path) if path.name.removesuffix(".gz").endswith((".csv", ".txt")) else _json_rows(path)
+    rows: Iterator[tuple[str, Mapping[str, Any]]]
+    rows = _csv_rows(path) if path.name.removesuffix(".gz").endswith((".csv", ".txt")) else read_records(path)
     captions: dict[str, list[str]] = {}
     labels: dict[str, str] = {}
     for where, row in rows:
@@ -40,7 +40,7 @@ def read_list(path: Path, images: Path, keys: Keys) -> ImageData:
         if keys.label in row:
             label = _text(row, keys.label, where)
             if labels.setdefault(name, label) != label:
-                raise ValueError(f"[data] {where}: expected one label an image, got {labels[name]!r} and {label!r}")
+                raise ValueError(f"{where}: expected one label an image, got {labels[name]!r} and {label!r}")
     if not captions:
         raise ValueError(f"[data] {path}: expected images, got none")
     files = [images / name for name in captions]
@@ -58,33 +58,22 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
     lines = (line + "\n" for line in read_lines(str(path)))  # a quoted caption may go over several
     try:
         for number, row in enumerate(csv.DictReader(lines, strict=True), start=2):
+            where = f"[data] {path}, row {number}"
             if None in row or None in row.values():
-                raise ValueError(f"[data] {path}, row {number}: expected as many values as the first line has names")
-            yield f"{path}, row {number}", row
+                raise ValueError(f"{where}: expected as many values as the first line has names")
+            yield where, row
     except csv.Error as error:
         raise ValueError(f"[data] {path}: expected CSV: {error}") from None
 
 
-def _json_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    for number, line in enumerate(read_lines(str(path)), start=1):
-        where = f"{path}, line {number}"
-        try:
-            row = json.loads(line)
-        except (ValueError, RecursionError):
-            raise ValueError(f"[data] {where}: expected a JSON object, got {line[:40]!r}") from None
-        if not isinstance(row, dict):
-            raise ValueError(f"[data] {where}: expected a JSON object, got {line[:40]!r}")
-        yield where, row
-
-
 def _text(row: Mapping[str, Any], key: str, where: str) -> str:
     if key not in row:
-        raise ValueError(f"[data] {where}: expected the key {key!r}, got {', '.join(map(repr, row)) or 'none'}")
+        raise ValueError(f"{where}: expected the key {key!r}, got {', '.join(map(repr, row)) or 'none'}")
     value = row[key]
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"[data] {where}: expected text under {key!r}, got {value!r}")
+        raise ValueError(f"{where}: expected text under {key!r}, got {value!r}")
     return value.strip()
 
 
@@ -94,7 +83,7 @@ def _captions(row: Mapping[str, Any], key: str, where: str) -> list[str]:
     value = row[key]
     lines = value if isinstance(value, list) else [value]
     if not lines or not all(isinstance(line, str) and line.strip() for line in lines):
-        raise ValueError(f"[data] {where}: expected a caption or a list of them under {key!r}, got {value!r}")
+        raise ValueError(f"{where}: expected a caption or a list of them under {key!r}, got {value!r}")
     return [" ".join(line.split()) for line in lines]
 
 
