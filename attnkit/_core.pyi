@@ -76,6 +76,10 @@ class Tensor:
         know of a write; ask for a read-only one where that will do.
         """
 
+    @property
+    def is_borrowed(self) -> bool:
+        """True where the memory is that of an array given to the core."""
+
     def item(self) -> float:
         """The number of a tensor that has one. ValueError otherwise."""
 

@@ -84,9 +84,7 @@ def _like(result: Tensor, *inputs: Array | None) -> Any:
     """`result` as it is when a Tensor was among the inputs, else as a NumPy array of its own."""
     if any(isinstance(x, Tensor) for x in inputs):
         return result
-    array = result.numpy()
-    borrowed = any(isinstance(x, np.ndarray) and np.may_share_memory(array, x) for x in inputs)
-    return array.copy() if borrowed else array
+    return result.numpy().copy() if result.is_borrowed else result.numpy()
 
 
 def softmax(x: Array, axis: int = -1) -> Any:

@@ -145,28 +145,20 @@ void BindUnary(Class& c) {
 // tensor op tensor, tensor op number, tensor op array, and the same reflected.
 template <typename Class, typename Op>
 void BindOperator(Class& c, const char* name, const char* reflected, const Op& op) {
+  const auto unlocked = [op](const Tensor& a, const Tensor& b) {
+    py::gil_scoped_release release;
+    return op(a, b);
+  };
+  c.def(name, unlocked, py::is_operator());
   c.def(
-      name, [op](const Tensor& x, const Tensor& y) { return op(x, y); }, py::is_operator(), Unlocked());
+      name, [=](const Tensor& x, const py::array& y) { return unlocked(x, BorrowConverted(y)); }, py::is_operator());
   c.def(
-      name,
-      [op](const Tensor& x, const py::array& array) {
-        const Tensor y = BorrowConverted(array);
-        py::gil_scoped_release release;
-        return op(x, y);
-      },
+      name, [=](const Tensor& x, float y) { return unlocked(x, Tensor::Full({}, y)); }, py::is_operator());
+  c.def(
+      reflected, [=](const Tensor& x, const py::array& y) { return unlocked(BorrowConverted(y), x); },
       py::is_operator());
   c.def(
-      name, [op](const Tensor& x, float y) { return op(x, Tensor::Full({}, y)); }, py::is_operator(), Unlocked());
-  c.def(
-      reflected,
-      [op](const Tensor& x, const py::array& array) {
-        const Tensor y = BorrowConverted(array);
-        py::gil_scoped_release release;
-        return op(y, x);
-      },
-      py::is_operator());
-  c.def(
-      reflected, [op](const Tensor& x, float y) { return op(Tensor::Full({}, y), x); }, py::is_operator(), Unlocked());
+      reflected, [=](const Tensor& x, float y) { return unlocked(Tensor::Full({}, y), x); }, py::is_operator());
 }
 
 template <typename Class>
@@ -235,6 +227,7 @@ void BindArray(Class& c) {
   c.def("__bool__", [](const Tensor& x) { return Item(x) != 0.0f; });
   c.def("item", &Item);
   c.def("numpy", &ArrayView, py::arg("writable") = true);
+  c.def_property_readonly("is_borrowed", [](const Tensor& x) { return x.storage().borrowed(); });
   c.def("copy_", &CopyInto, py::arg("array"));
   c.def("adopt_", &AdoptArray, py::arg("array"));
   c.def(
