@@ -6,6 +6,7 @@ import os
 import re
 import subprocess
 import sys
+import textwrap
 import tomllib
 from pathlib import Path
 
@@ -58,6 +59,20 @@ def test_an_example_configuration_is_a_valid_one(file: Path) -> None:
     model = msgspec.json.decode(msgspec.json.encode(config.model))
     for key, value in tomllib.loads(file.read_text("utf-8"))["model"].items():
         assert value.items() <= model[key].items() if isinstance(value, dict) else model[key] == value
+
+
+GUIDES = sorted((EXAMPLES.parent / "docs").glob("*.md"))
+
+
+@pytest.mark.parametrize("guide", GUIDES, ids=lambda file: file.stem)
+def test_a_configuration_in_a_guide_is_a_valid_one(guide: Path, tmp_path: Path) -> None:
+    from attnkit.training import read_config
+
+    # An indented block that begins with the task, up to the next line of prose.
+    for block in re.findall(r"^    task = .*\n(?:(?:    .*)?\n)*", guide.read_text("utf-8"), re.MULTILINE):
+        file = tmp_path / "guide.toml"
+        file.write_text(textwrap.dedent(block))
+        assert read_config(file).training.max_steps or read_config(file).training.max_epochs
 
 
 @pytest.mark.parametrize("name", sorted(file.name for file in EXAMPLES.glob("*.py")))

@@ -84,6 +84,10 @@ class TokenBatches(Generic[B]):
         self._index += 1
         return self._gather(self._order[start:end])
 
+    def _begin(self, epoch: int) -> None:
+        """Called before an epoch is ordered; examples of which it changes the lengths set `_source_lengths` and
+        `_target_lengths` anew."""
+
     def _gather(self, chosen: Int64Array) -> B:
         """The batch of these examples, in this order."""
         raise NotImplementedError(f"[batching] expected a _gather method in {type(self).__name__}")
@@ -122,6 +126,7 @@ class TokenBatches(Generic[B]):
         """Orders the examples of the current epoch and cuts them into batches."""
         if self._planned == self._epoch:
             return
+        self._begin(self._epoch)
         count = len(self._target_lengths)
         if self._shuffle:
             random = np.random.Philox(key=np.array([self._seed, self._epoch], dtype=np.uint64))

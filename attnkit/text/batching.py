@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,6 +37,9 @@ class BatchIterator(TokenBatches[Batch]):
 
     A language model has no sources: in a corpus whose sources are all empty, with `source_eos=False`, so are those of a
     batch.
+
+    `resample(epoch)` gives the same sentences as other ids, as BPE-dropout does; without it every epoch has those of
+    `corpus`.
     """
 
     def __init__(
@@ -50,10 +54,10 @@ class BatchIterator(TokenBatches[Batch]):
         bucket_size: int = 8192,
         max_sentences: int = 1 << 30,
         source_eos: bool = True,
+        resample: Callable[[int], EncodedCorpus] | None = None,
     ) -> None:
         super().__init__(
-            np.diff(corpus.source_offsets).astype(np.int32) + np.int32(source_eos),
-            np.diff(corpus.target_offsets).astype(np.int32) + np.int32(1),
+            *_lengths(corpus, source_eos),
             {
                 "sentences": len(corpus),
                 "source_tokens": int(corpus.source_offsets[-1]),
@@ -65,8 +69,13 @@ class BatchIterator(TokenBatches[Batch]):
             bucket_size,
             max_sentences,
         )
-        self._corpus = corpus
+        self._corpus, self._resample = corpus, resample
         self._bos, self._eos, self._source_eos = bos, eos, eos if source_eos else -1
+
+    def _begin(self, epoch: int) -> None:
+        if self._resample is not None:
+            self._corpus = self._resample(epoch)
+            self._source_lengths, self._target_lengths = _lengths(self._corpus, self._source_eos >= 0)
 
     def _gather(self, chosen: Int64Array) -> Batch:
         corpus = self._corpus
@@ -83,3 +92,11 @@ class BatchIterator(TokenBatches[Batch]):
             tokens=len(labels),
             sentences=len(chosen),
         )
+
+
+def _lengths(corpus: EncodedCorpus, source_eos: bool) -> tuple[Int32Array, Int32Array]:
+    """What each pair costs: the tokens of its source and its target, with those at their ends."""
+    return (
+        np.diff(corpus.source_offsets).astype(np.int32) + np.int32(source_eos),
+        np.diff(corpus.target_offsets).astype(np.int32) + np.int32(1),
+    )

@@ -7,7 +7,7 @@ entry of the vocabulary of it, never its letters. Elsewhere in a text the same l
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -67,12 +67,16 @@ class TaggedTokenizer:
 
     def encode(self, text: str) -> list[int]:
         """A tag alone, like an empty text, has no ids. Raises ValueError for the tag of another language."""
+        return self.encode_by(text, self.inner.encode)
+
+    def encode_by(self, text: str, encode: Callable[[str], list[int]]) -> list[int]:
+        """The same with another encoder of what follows the tag."""
         language, rest = split_tag(text)
         if language is None:
-            return self.inner.encode(text)
+            return encode(text)
         if language not in self.ids:
             raise ValueError(f"[tokenizer] expected a language among {', '.join(self.ids)}, got {language}")
-        ids = self.inner.encode(rest)
+        ids = encode(rest)
         return [self.ids[language], *ids] if ids else []
 
     def decode(self, ids: Sequence[int]) -> str:

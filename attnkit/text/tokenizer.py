@@ -155,6 +155,13 @@ class SentencePieceTokenizer:
         ids: list[int] = self._processor.encode(self._prepare(text))
         return ids
 
+    def sample(self, text: str, dropout: float) -> list[int]:
+        """The ids of a line of text, each merge of a BPE model left out with this probability. The random numbers are
+        SentencePiece's of this thread."""
+        prepared = self._prepare(text)
+        ids: list[int] = self._processor.encode(prepared, enable_sampling=True, alpha=dropout, nbest_size=-1)
+        return ids
+
     def decode(self, ids: Sequence[int]) -> str:
         return str(self._processor.decode(self._checked(ids)))
 

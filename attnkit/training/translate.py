@@ -10,6 +10,7 @@ from attnkit.models import build_model, save_model
 from attnkit.models.output import LossOutput
 from attnkit.models.transformer import Transformer
 from attnkit.text.batching import Batch, BatchIterator
+from attnkit.text.bpe_dropout import BpeDropout
 from attnkit.text.languages import languages_of
 from attnkit.text.tokenizer import TokenizerPair
 from attnkit.text.vocabulary import BOS, EOS
@@ -51,7 +52,11 @@ class TranslateTask(HeldOutTask[HeldOut]):
         self._test = self._held_out("test")
         attnkit.manual_seed(seed)
         self.model: Transformer = build_model(config.model, source.vocab_size, target.vocab_size)
-        self.batches = BatchIterator(train, config.training.batch_tokens, bos=BOS, eos=EOS, seed=seed)
+        dropout, longest = config.tokenizer.bpe_dropout, config.data.max_length
+        resample = BpeDropout(text, self._tokenizers, dropout, longest, seed) if dropout else None
+        self.batches = BatchIterator(
+            train, config.training.batch_tokens, bos=BOS, eos=EOS, seed=seed, resample=resample
+        )
         self._signature_shown = False
         self._describe()
 

@@ -1,0 +1,68 @@
+"""BPE-dropout (Provilkov, Emelianenko and Voita, 2020): while a model learns, merges are left out at random, so that it
+sees a word cut in other ways each epoch and learns what its parts are."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+
+from attnkit.text.corpus import EncodedCorpus, ParallelCorpus
+from attnkit.text.languages import TaggedTokenizer
+from attnkit.text.tokenizer import SentencePieceTokenizer, Tokenizer, TokenizerPair
+
+_seeding = threading.Lock()
+
+
+class BpeDropout:
+    """The pairs of a corpus as ids, cut anew for each epoch; the same seed and epoch give the same ids."""
+
+    def __init__(
+        self, text: ParallelCorpus, tokenizers: TokenizerPair, dropout: float, max_length: int, seed: int = 1
+    ) -> None:
+        """`dropout`: the probability in (0, 1) that a merge is left out; SentencePiece does not try it again.
+
+        The pairs are those that `text.encode` keeps with `max_length`; a sentence that would be longer than that is
+        encoded without dropout. Raises ValueError for tokenizers without merges.
+        """
+        self._dropout, self._max_length, self._seed = dropout, max_length, seed
+        source, target = tokenizers.source, tokenizers.target
+        self._source, self._target = self._cutting(source), self._cutting(target)
+        self._text = ParallelCorpus.from_pairs(
+            (one, other)
+            for one, other in text
+            if self._fits(len(source.encode(one))) and self._fits(len(target.encode(other)))
+        )
+
+    def __call__(self, epoch: int) -> EncodedCorpus:
+        """The corpus of an epoch, counted from 0."""
+        random = np.random.Philox(key=np.array([self._seed, epoch], dtype=np.uint64))
+        # SentencePiece's generator is a thread's own, and takes the seed that is set when the thread first draws.
+        with _seeding, ThreadPoolExecutor(max_workers=1) as new_thread:
+            _set_seed(int(random.random_raw()) & 0x7FFF_FFFF)
+            return new_thread.submit(self._text.encode, self._source, self._target).result()
+
+    def _fits(self, length: int) -> bool:
+        return 0 < length <= self._max_length
+
+    def _cutting(self, tokenizer: Tokenizer) -> Callable[[str], list[int]]:
+        inner = tokenizer.inner if isinstance(tokenizer, TaggedTokenizer) else tokenizer
+        if not isinstance(inner, SentencePieceTokenizer):
+            raise ValueError(f"[bpe_dropout] expected tokenizers of BPE, got {type(inner).__name__}")
+
+        def sample(text: str) -> list[int]:
+            return inner.sample(text, self._dropout)
+
+        def cut(text: str) -> list[int]:
+            ids = tokenizer.encode_by(text, sample) if isinstance(tokenizer, TaggedTokenizer) else sample(text)
+            return ids if self._fits(len(ids)) else tokenizer.encode(text)
+
+        return cut
+
+
+def _set_seed(seed: int) -> None:
+    import sentencepiece
+
+    sentencepiece.set_random_generator_seed(seed)
