@@ -191,6 +191,19 @@ def test_flip_and_shift_are_what_they_say() -> None:
     assert set(np.unique(moved)) <= {128, 255} and (moved == 128).any()
 
 
+def test_a_shift_moves_whole_pixels_each_way() -> None:
+    plain = augmented(gradient(16, 16)).astype(int)
+    padded = np.pad(plain, ((20, 20), (20, 20), (0, 0)), constant_values=128)
+    windows = {(x, y): padded[20 + y : 36 + y, 20 + x : 36 + x] for x in range(-20, 21) for y in range(-20, 21)}
+    seen = set()
+    for seed in range(200):
+        moved = augmented(gradient(16, 16), seed, shift=2)
+        seen |= {by for by, window in windows.items() if np.array_equal(window, moved)}
+    assert seen == {(x, y) for x in range(-2, 3) for y in range(-2, 3)}
+    far = [augmented(gradient(16, 16), seed, shift=40) for seed in range(30)]  # past the square: nothing is left
+    assert any((each == 128).all() for each in far) and not all((each == 128).all() for each in far)
+
+
 @pytest.mark.parametrize("name", list(_OPERATIONS))
 @pytest.mark.parametrize("mode", ["RGB", "L"])
 def test_operations(name: str, mode: str) -> None:

@@ -12,9 +12,11 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import msgspec
+import numpy as np
 from msgspec import Meta
 
-from attnkit.vision.preprocessing import Preprocessing
+from attnkit.vision.images import to_image
+from attnkit.vision.preprocessing import Pixels, Preprocessing
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -56,21 +58,20 @@ class Augmenter:
         middle = round(255 * sum(preprocessing.mean) / len(preprocessing.mean))
         self._blank = min(max(middle, 0), 255)  # becomes about zero in the model's input
 
-    def __call__(self, picture: Image.Image, draw: random.Random) -> Image.Image:
-        """The square to train on."""
-        config = self._config
-        square = self._cropped(picture, draw) if config.crop < 1.0 else self._preprocessing.fitted(picture)
+    def __call__(self, picture: Image.Image, draw: random.Random) -> Pixels:
+        """The square to train on, uint8 [size, size, channels]."""
+        config, prepare = self._config, self._preprocessing
+        pixels = prepare.pixels(self._cropped(picture, draw) if config.crop < 1.0 else prepare.fitted(picture))
         if config.shift:
             across, down = (draw.randint(-config.shift, config.shift) for _ in range(2))
-            square = self.moved(square, (1, 0, across, 0, 1, down))
+            pixels = self._shifted(pixels, across, down)
         if config.flip and draw.random() < 0.5:
-            square = _flip(square)
-        for _ in range(config.operations):
-            name = draw.choice(tuple(_OPERATIONS))
-            square = _OPERATIONS[name](self, square, draw.choice((-1, 1)) * config.magnitude / 10)
+            pixels = pixels[:, ::-1]
+        if config.operations:
+            pixels = self._operated(pixels, draw)
         if config.erase and draw.random() < config.erase:
-            square = self._erased(square, draw)
-        return square
+            pixels = self._erased(pixels, draw)
+        return pixels
 
     def _cropped(self, picture: Image.Image, draw: random.Random) -> Image.Image:
         """A rectangle with sides in a proportion from 3 : 4 to 4 : 3 (Szegedy et al., 2015)."""
@@ -85,6 +86,20 @@ class Augmenter:
         box = (left, top, left + wide, top + high)
         return picture.resize((size, size), Resampling.BICUBIC, box, reducing_gap=3.0)
 
+    def _shifted(self, pixels: Pixels, across: int, down: int) -> Pixels:
+        """Each pixel (x, y) from (x + across, y + down); what lies outside is blank."""
+        shifted = np.full_like(pixels, self._blank)
+        (rows, from_rows), (columns, from_columns) = (_overlap(len(pixels), by) for by in (down, across))
+        shifted[rows, columns] = pixels[from_rows, from_columns]
+        return shifted
+
+    def _operated(self, pixels: Pixels, draw: random.Random) -> Pixels:
+        square = to_image(pixels, self._preprocessing.channels)
+        for _ in range(self._config.operations):
+            name = draw.choice(tuple(_OPERATIONS))
+            square = _OPERATIONS[name](self, square, draw.choice((-1, 1)) * self._config.magnitude / 10)
+        return self._preprocessing.pixels(square)
+
     def moved(self, square: Image.Image, matrix: tuple[float, ...]) -> Image.Image:
         """Each pixel (x, y) from (a x + b y + c, d x + e y + f); what lies outside is blank."""
         from PIL.Image import Resampling, Transform
@@ -92,19 +107,18 @@ class Augmenter:
         blank = self._blank if square.mode == "L" else (self._blank,) * 3
         return square.transform(square.size, Transform.AFFINE, matrix, Resampling.BILINEAR, fillcolor=blank)
 
-    def _erased(self, square: Image.Image, draw: random.Random) -> Image.Image:
-        side = square.width
+    def _erased(self, pixels: Pixels, draw: random.Random) -> Pixels:
+        side = len(pixels)
         wide, high = (max(1, round(side * draw.uniform(0.15, 0.45))) for _ in range(2))
         left, top = draw.randint(0, side - wide), draw.randint(0, side - high)
-        square = square.copy()
-        square.paste(self._blank if square.mode == "L" else (self._blank,) * 3, (left, top, left + wide, top + high))
-        return square
+        erased = pixels.copy()
+        erased[top : top + high, left : left + wide] = self._blank
+        return erased
 
 
-def _flip(square: Image.Image) -> Image.Image:
-    from PIL.Image import Transpose
-
-    return square.transpose(Transpose.FLIP_LEFT_RIGHT)
+def _overlap(size: int, shift: int) -> tuple[slice, slice]:
+    """Of a side that is shifted: which of its pixels come from inside, and where from."""
+    return slice(max(0, -shift), max(0, size - shift)), slice(max(0, shift), max(0, size + shift))
 
 
 # ----- RandAugment's operations: strength from -1 to 1, of which some take the size alone

@@ -76,7 +76,8 @@ def to_image(array: npt.ArrayLike, channels: int = 3) -> Image.Image:
     if 0 in pixels.shape:
         raise ValueError(f"[image] expected at least one pixel, got {list(pixels.shape)}")
     flat = pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels
-    return Image.fromarray(np.ascontiguousarray(flat)).convert("RGB" if channels == 3 else "L")
+    picture, mode = Image.fromarray(np.ascontiguousarray(flat)), "RGB" if channels == 3 else "L"
+    return picture if picture.mode == mode else picture.convert(mode)
 
 
 def as_picture(image: Any, preprocessing: Preprocessing) -> Image.Image:

@@ -13,7 +13,7 @@ import numpy.typing as npt
 from attnkit.models.classification import ImageBatch
 from attnkit.vision.augmentation import AugmentationConfig, Augmenter
 from attnkit.vision.data import Pictures
-from attnkit.vision.preprocessing import Preprocessing
+from attnkit.vision.preprocessing import Pixels, Preprocessing
 from attnkit.vision.targets import CaptionBatch, Targets
 
 Batch = ImageBatch | CaptionBatch
@@ -141,13 +141,12 @@ class ImageLoader:
     # ----- One batch, by one worker
 
     def _make(self, chosen: Int64Array, epoch: int) -> Batch:
-        images = np.stack([self._image(int(index), epoch) for index in chosen])
+        images = self._preprocessing.numbers(np.stack([self._pixels(int(index), epoch) for index in chosen]))
         return self._targets.batch(images, chosen.astype(np.int32), epoch, self._seed)
 
-    def _image(self, index: int, epoch: int) -> npt.NDArray[np.float32]:
+    def _pixels(self, index: int, epoch: int) -> Pixels:
         prepare = self._preprocessing
         picture = self._pictures.get(index, prepare.channels, prepare.size)
         if self._augmenter is None:
-            return prepare.array(prepare.fitted(picture))
-        draw = random.Random(f"augment {self._seed} {epoch} {index}")
-        return prepare.array(self._augmenter(picture, draw))
+            return prepare.pixels(prepare.fitted(picture))
+        return self._augmenter(picture, random.Random(f"augment {self._seed} {epoch} {index}"))
