@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from pathlib import Path
 
 import click
@@ -43,6 +44,8 @@ def command(config: str, out: str | None, overrides: tuple[str, ...], resume: bo
     from attnkit.training import ConfigError, Interrupted, RunExistsError, read_config, train
 
     source, folder = _locate(config, out)
+    # Where workers prepare images in Python, the step waits up to this long each time it wants the interpreter back.
+    sys.setswitchinterval(0.0005)
     if threads is not None:
         attnkit.set_num_threads(threads)
     try:
