@@ -12,8 +12,8 @@ namespace attnkit::kernels {
 namespace gemm {
 namespace {
 
-// Rows of A that are read at a time. They pass through the L2 cache twice, as they are and packed, beside the panels of
-// B. Rows that are contiguous are taken by size; of transposed ones (columns contiguous) long stretches are wanted.
+// Rows of A that are packed at a time. They pass through the L2 cache twice, as they are and packed, beside the panels
+// of B. Rows that are contiguous are taken by size; of transposed ones (columns contiguous) long stretches are wanted.
 constexpr int64_t kFewestRows = 32, kMostRows = 128, kPieceNumbers = 32 * 1024;
 constexpr int64_t kTaskRows = 512;            // most rows of C in a task
 constexpr int64_t kPanelsWords = 128 * 1024;  // words of B that stay in the L2 cache while rows of A pass
@@ -29,10 +29,11 @@ struct Product {
   const Epilogue& epilogue;
 };
 
-// A block of depth: `words` words from `first` on, with A's rows of words, a_row apart.
+// A block of depth: `words` words from `first` on, with A's rows of words, a_row apart, packed or as they are.
 struct DepthBlock {
   const float* a;
   int64_t a_row, first, words;
+  bool in_place;
   Ahead* ahead;
 };
 
@@ -73,6 +74,12 @@ void MultiplyDepth(const Product& p, const Block& block, const DepthBlock& depth
       const int64_t r = tile * block.rows / tiles, rows = (tile + 1) * block.rows / tiles - r;
       DepthBlock tile_depth = depth;
       tile_depth.a += r * depth.a_row;
+      Ahead next_tile;
+      if (depth.in_place) {
+        const int64_t next_rows = tile + 1 < tiles ? (tile + 2) * block.rows / tiles - (r + rows) : 0;
+        if (next_rows > 0) next_tile = Ahead(tile_depth.a + rows * depth.a_row, next_rows, depth.words, depth.a_row);
+        tile_depth.ahead = &next_tile;
+      }
       MultiplyRows(p, {block.row + r, rows, column, columns}, tile_depth);
     }
   }
@@ -98,10 +105,12 @@ Ahead AheadOf(const Product& p, const Piece& piece) {
   return {};
 }
 
-// The pieces of a task, depth by depth, so that a block of B serves all rows.
+// The pieces of a task, depth by depth, so that a block of B serves all rows. Rows that are read in place are one
+// piece: the panels of B then stay in the L2 cache while all of them pass.
 class Pieces {
  public:
-  Pieces(const Product& p, const Block& block) : p_(p), block_(block) {
+  Pieces(const Product& p, const Block& block, bool in_place) : p_(p), block_(block) {
+    if (in_place) return;
     const int64_t depth = std::clamp<int64_t>(p.k, 1, p.kernel.depth_block * p.kernel.word);
     const int64_t by_size = std::clamp(kPieceNumbers / depth, kFewestRows, kMostRows);
     parts_ = CeilDiv(block.rows, p.a.column_stride == 1 ? by_size : kMostRows);
@@ -117,7 +126,7 @@ class Pieces {
  private:
   const Product& p_;
   const Block& block_;
-  int64_t parts_;
+  int64_t parts_ = 1;
 };
 
 // One task.
@@ -127,16 +136,16 @@ void MultiplyBlock(const Product& p, const Block& block) {
   const int64_t packed_row = std::min(kernel.depth_block, p.words) + kRowPadding;
   Buffer<float> packed(in_place ? 0 : std::min(block.rows, kMostRows) * packed_row);
   if (kernel.begin) kernel.begin();
-  const Pieces pieces(p, block);
+  const Pieces pieces(p, block, in_place);
   for (int64_t i = 0; i < pieces.count(); ++i) {
     const Piece piece = pieces.at(i);
     const MatrixView a = ViewOf(p, piece);
     Ahead ahead;
-    if (i + 1 < pieces.count()) ahead = AheadOf(p, pieces.at(i + 1));
+    if (!in_place && i + 1 < pieces.count()) ahead = AheadOf(p, pieces.at(i + 1));
     if (!in_place) kernel.pack_a(a, piece.rows, DepthOf(p, piece), piece.words, packed.data(), packed_row);
-    MultiplyDepth(
-        p, {piece.row, piece.rows, block.column, block.columns},
-        {in_place ? a.data : packed.data(), in_place ? a.row_stride : packed_row, piece.first, piece.words, &ahead});
+    MultiplyDepth(p, {piece.row, piece.rows, block.column, block.columns},
+                  {in_place ? a.data : packed.data(), in_place ? a.row_stride : packed_row, piece.first, piece.words,
+                   in_place, &ahead});
   }
   if (kernel.end) kernel.end();
 }
