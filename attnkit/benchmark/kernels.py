@@ -163,8 +163,9 @@ def _cases() -> Iterator[Case]:
             yield Case("linear_cross_entropy", shape, precision, "both")
     for kernel, shapes in (("gru", _RECURRENT), ("lstm", _RECURRENT), ("conv2d", _CONV2D)):
         for shape in shapes:
-            for direction in directions:
-                yield Case(kernel, shape, direction=direction)
+            for precision in ("fp32", "bf16"):
+                for direction in directions:
+                    yield Case(kernel, shape, precision, direction)
 
 
 CASES = tuple(_cases())

@@ -18,9 +18,12 @@ from attnkit.benchmark.kernels import Case
 Call = Callable[[], Any]
 
 
+def _dtype(case: Case) -> torch.dtype:
+    return torch.bfloat16 if case.precision == "bf16" else torch.float32
+
+
 def _random(case: Case, *shape: int, scale: float = 1.0) -> torch.Tensor:
-    tensor = torch.randn(shape) * scale
-    return tensor.to(torch.bfloat16) if case.precision == "bf16" else tensor
+    return (torch.randn(shape) * scale).to(_dtype(case))
 
 
 def _run(case: Case, operation: Callable[..., torch.Tensor], *inputs: torch.Tensor) -> Call:
@@ -92,7 +95,7 @@ def lstm(case: Case) -> Call:
 
 def _recurrent(case: Case, kind: Any) -> Call:
     batch, tokens, width = case.shape
-    layer = kind(width, width, batch_first=True)
+    layer = kind(width, width, batch_first=True, dtype=_dtype(case))
     run = _run(case, lambda x: layer(x)[0], _random(case, batch, tokens, width))
 
     def call() -> None:
