@@ -178,7 +178,7 @@ def test_captions_that_the_decoder_cannot_write(tmp_path: Path, capsys: pytest.C
 @pytest.mark.parametrize(
     ("override", "message"),
     [
-        ("training.batch_tokens=64", "training.batch_tokens: invalid enum value 64"),
+        ("training.batch_tokens=64", "training.batch_tokens: invalid value 64; expected 0"),
         ("training.metric=accuracy", 'training.metric: expected "loss" or "bleu" or "cider"'),
         ("decoding.metrics=false training.metric=cider", 'training.metric: expected "loss", all that is measured here'),
         ("augmentation.mixup=0.2", "augmentation.mixup: expected 0 for captions"),

@@ -131,6 +131,9 @@ def _explain(message: str, config: Any) -> str:
         return f"{_join(path, missing[1])}: expected a value, got nothing"
     if own := re.match(r"([a-z_.]+): (.*)", text, re.DOTALL):  # raised by a __post_init__
         return f"{_join(path, own[1])}: {own[2]}"
+    if unlisted := re.match(r"Invalid enum value (.*)", text, re.DOTALL):
+        choices = " or ".join(repr(choice) for choice in _choices(config, path))
+        return f"{path}: invalid value {unlisted[1]}; expected {choices}"
     return f"{path or 'the file'}: {text[:1].lower()}{text[1:]}"
 
 
@@ -140,11 +143,27 @@ def _join(path: str, key: str) -> str:
 
 def _keys(config: Any, path: str) -> list[str]:
     """The keys that the table at `path` may have."""
+    return [field.encode_name for one in _types(config, path) for field in getattr(one, "fields", ())]
+
+
+def _choices(config: Any, path: str) -> list[Any]:
+    """The values that are listed for the key at `path`."""
+    return list(dict.fromkeys(value for one in _types(config, path) for value in getattr(one, "values", ())))
+
+
+def _types(config: Any, path: str) -> list[Any]:
+    """What may stand at `path`, as msgspec describes it: the members of unions one by one."""
+    types = _members(msgspec.inspect.type_info(config))
     for part in path.split(".") if path else ():
-        config = next(field.type for field in msgspec.structs.fields(config) if field.name == part)
-    types = msgspec.inspect.multi_type_info([config])[0]
-    options = types.types if isinstance(types, msgspec.inspect.UnionType) else (types,)
-    return [field.encode_name for one in options for field in getattr(one, "fields", ())]
+        fields = [field for one in types for field in getattr(one, "fields", ()) if field.encode_name == part]
+        types = [member for field in fields for member in _members(field.type)]
+    return types
+
+
+def _members(kind: Any) -> list[Any]:
+    if isinstance(kind, msgspec.inspect.Metadata):
+        return _members(kind.type)
+    return list(kind.types) if isinstance(kind, msgspec.inspect.UnionType) else [kind]
 
 
 # ----- Writing
