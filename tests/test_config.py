@@ -51,7 +51,7 @@ def test_defaults_fill_what_is_not_said(file: Path) -> None:
         ("model.max_length=256", "data.max_length: expected less than model.max_length = 256"),
         ("training.metric=cider", 'training.metric: expected "loss" or "bleu", all that is measured here, got "cider"'),
         ("training.metric=accuracy", 'training.metric: expected "loss" or "bleu"'),
-        (
+        ("model.tie_embeddings=no", "model.tie_embeddings: invalid value 'no'; expected 'all' or 'decoder' or 'none'"),
             "training.schedule=step",
             "training.schedule: invalid value 'step'; expected 'constant' or 'cosine' or 'inverse-sqrt'",
         ),
