@@ -145,6 +145,17 @@ def test_first_values_depend_on_the_seed_alone() -> None:
 # --- small layers
 
 
+@pytest.mark.parametrize("cross", [False, True])
+def test_attention_begins_as_parts_of_one_matrix(cross: bool) -> None:
+    layer = nn.MultiHeadAttention(64, 4, cross=cross)
+    parts = [layer.query, layer.key_value] if cross else [layer.projection]
+    for weight, bound in [
+        *((part.weight, (6 / 256) ** 0.5) for part in parts),
+        (layer.output.weight, (6 / 128) ** 0.5),
+    ]:
+        assert 0.99 * bound < np.abs(weight.numpy()).max() <= bound
+
+
 def test_dropout_only_in_training() -> None:
     layer = nn.Dropout(0.25)
     x = attnkit.tensor(np.ones((100, 100), np.float32))

@@ -66,6 +66,6 @@ def normal(shape: tuple[int, ...], deviation: float) -> Tensor:
     return _core.parameter(generator().standard_normal(shape, dtype=np.float32) * np.float32(deviation))
 
 
-def xavier_uniform(shape: tuple[int, int], blocks: int = 1) -> Tensor:
-    """Glorot and Bengio (2010): a bound of √(6 / (in + out)). `blocks` square matrices may lie on top of each other."""
-    return uniform(shape, math.sqrt(6.0 / (shape[0] / blocks + shape[1])))
+def xavier_uniform(shape: tuple[int, int], fan_out: int | None = None) -> Tensor:
+    """Glorot and Bengio (2010): a bound of √(6 / (in + out)), for a weight [out, in] or that of another fan_out."""
+    return uniform(shape, math.sqrt(6.0 / ((fan_out or shape[0]) + shape[1])))

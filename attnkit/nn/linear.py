@@ -13,14 +13,21 @@ from attnkit.nn.module import Module
 class Linear(Module):
     """y = activation(x · weightᵀ + bias): x [..., in_features] → [..., out_features].
 
-    `blocks` says how many matrices lie on top of each other in the weight, for its first values and for Muon.
+    `blocks` says how many matrices lie on top of each other in the weight, for Muon; `fan_out`, how many outputs its
+    first values are drawn for, where they are part of a larger matrix.
     """
 
     def __init__(
-        self, in_features: int, out_features: int, bias: bool = True, activation: str | None = None, blocks: int = 1
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        activation: str | None = None,
+        blocks: int = 1,
+        fan_out: int | None = None,
     ) -> None:
         super().__init__()
-        self.weight = init.xavier_uniform((out_features, in_features), blocks)
+        self.weight = init.xavier_uniform((out_features, in_features), fan_out)
         self.bias = init.constant((out_features,), 0.0) if bias else None
         self.activation, self.blocks = activation, blocks
 

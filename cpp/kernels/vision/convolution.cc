@@ -182,7 +182,7 @@ void MultiplyParts(const SlidingProduct& p, const std::vector<OutputRows>& parts
 // How many outputs a task gets: enough to be worth a thread and to share the weight, few enough for every thread to
 // have some.
 int64_t TaskOutputs(const SlidingProduct& p, int64_t batch) {
-  constexpr double kTaskFlops = 16e6;
+  constexpr double kTaskFlops = 64e6;
   constexpr int64_t kFewest = 64, kMost = 1024, kTasksPerThread = 2;
   const double flops =
       2.0 * static_cast<double>(std::max<int64_t>(1, p.view.depth())) * static_cast<double>(p.weight.n);
