@@ -181,7 +181,7 @@ def test_attention_is_drawn(model: str, tmp_path: Path) -> None:
     "arguments",
     [
         ("--beam", "1"),
-        ("--min-length", "8"),
+        ("--min-length", "9"),
         ("--max-length", "2"),
         ("--length-penalty", "0"),
         ("--normalization", "gnmt", "--length-penalty", "0.1"),
