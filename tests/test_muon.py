@@ -31,14 +31,24 @@ def gradients(layer: nn.Module, seed: int) -> list[np.ndarray]:
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (5, 40), (40, 5), (1, 7), (128, 256)])
-def test_all_singular_values_end_near_one(shape: tuple[int, int]) -> None:
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_all_singular_values_end_near_one(shape: tuple[int, int], precision: str) -> None:
     u, _, v = np.linalg.svd(numbers(*shape), full_matrices=False)
     values = np.linspace(1.0, 0.1, min(shape))
-    result = orthogonalise((u * values @ v).astype(np.float32) * 1000)
+    with attnkit.precision(precision):
+        result = orthogonalise((u * values @ v).astype(np.float32) * 1000)
     assert result.shape == shape
     found = np.diag(u.T @ result @ v.T)  # in the directions of the matrix
     assert found.min() > 0.6 and found.max() < 1.25
     assert np.linalg.norm(result) ** 2 == pytest.approx((found**2).sum(), rel=1e-3)  # and in no others
+
+
+def test_products_have_the_precision_of_the_training() -> None:
+    matrix = numbers(24, 40)
+    exact = orthogonalise(matrix)
+    with attnkit.precision("bf16"):
+        rounded = orthogonalise(matrix)
+    assert 1e-4 < np.abs(rounded - exact).max() < 0.05
 
 
 def test_no_gradient_is_no_step() -> None:

@@ -20,8 +20,9 @@ constexpr float kRms = 0.2f;  // of a step's numbers before the learning rate: a
 // Room for one matrix [rows, columns] and the polynomial in it, of the smaller side.
 class Scratch {
  public:
-  Scratch(int64_t rows, int64_t columns)
-      : rows_(rows),
+  Scratch(int64_t rows, int64_t columns, Precision precision)
+      : precision_(precision),
+        rows_(rows),
         columns_(columns),
         side_(std::min(rows, columns)),
         next_(rows * columns),
@@ -43,19 +44,20 @@ class Scratch {
   }
 
  private:
-  static void Multiply(const float* a, int64_t a_row, int64_t a_column, const float* b, int64_t b_row, int64_t b_column,
-                       int64_t m, int64_t n, int64_t k, Buffer<float>& c) {
-    Gemm(a, a_row, a_column, b, b_row, b_column, m, n, k, Precision::kFloat32, c.data(), n);
+  void Multiply(const float* a, int64_t a_row, int64_t a_column, const float* b, int64_t b_row, int64_t b_column,
+                int64_t m, int64_t n, int64_t k, Buffer<float>& c) const {
+    Gemm(a, a_row, a_column, b, b_row, b_column, m, n, k, precision_, c.data(), n);
   }
 
+  Precision precision_;
   int64_t rows_, columns_, side_;
   Buffer<float> next_, gram_, polynomial_;
 };
 
-void Orthogonalise(Buffer<float>& x, int64_t rows, int64_t columns) {
+void Orthogonalise(Buffer<float>& x, int64_t rows, int64_t columns, Precision precision) {
   const float inverse = 1.0f / (static_cast<float>(std::sqrt(SumOfSquares(x.data(), x.size()))) + 1e-7f);
   for (float& value : x) value *= inverse;
-  Scratch scratch(rows, columns);
+  Scratch scratch(rows, columns, precision);
   for (int round = 0; round < kRounds; ++round) scratch.Round(x);
 }
 
@@ -69,7 +71,7 @@ void MoveMatrix(const MuonOptions& options, const MuonWeight& weight, int64_t in
     momentum[i] = options.momentum * momentum[i] + g;
     direction[i] = g + options.momentum * momentum[i];
   }
-  Orthogonalise(direction, weight.rows, weight.columns);
+  Orthogonalise(direction, weight.rows, weight.columns, options.precision);
   const float decay = 1.0f - options.learning_rate * options.weight_decay;
   const float rate =
       options.learning_rate * kRms * std::sqrt(static_cast<float>(std::max(weight.rows, weight.columns)));
@@ -87,10 +89,10 @@ void MuonStep(const MuonOptions& options, const std::vector<MuonWeight>& weights
   });
 }
 
-void Orthogonalise(float* matrix, int64_t rows, int64_t columns) {
+void Orthogonalise(float* matrix, int64_t rows, int64_t columns, Precision precision) {
   Buffer<float> x(rows * columns);
   std::copy_n(matrix, x.size(), x.data());
-  Orthogonalise(x, rows, columns);
+  Orthogonalise(x, rows, columns, precision);
   std::copy_n(x.data(), x.size(), matrix);
 }
 

@@ -97,7 +97,7 @@ void MuonStep(std::vector<Tensor>& parameters, const std::vector<Tensor>& gradie
         {gradients[i].data(), parameters[i].data(), momenta[i].mutable_data(), parts, lines / parts, size / lines});
   }
   py::gil_scoped_release release;
-  kernels::MuonStep({learning_rate, momentum, weight_decay, gradient_scale}, weights);
+  kernels::MuonStep({learning_rate, momentum, weight_decay, gradient_scale, ActivationPrecision()}, weights);
   for (Tensor& parameter : parameters) parameter.storage().Touch();
 }
 
@@ -107,7 +107,7 @@ FloatArray Orthogonalise(const FloatArray& matrix) {
   float* to = result.mutable_data();
   py::gil_scoped_release release;
   std::copy_n(matrix.data(), matrix.size(), to);
-  kernels::Orthogonalise(to, matrix.shape(0), matrix.shape(1));
+  kernels::Orthogonalise(to, matrix.shape(0), matrix.shape(1), ActivationPrecision());
   return result;
 }
 

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "attnkit/kernels/gemm.h"
+
 namespace attnkit::kernels {
 
 // Adam (Kingma & Ba, 2015) and AdamW (Loshchilov & Hutter, 2019) over one parameter; step counts from 1. The gradient
@@ -25,13 +27,15 @@ struct MuonWeight {
 
 // m = momentum * m + g; w = (1 - learning_rate * weight_decay) * w - learning_rate * 0.2 * sqrt(max(rows, columns)) *
 // Orthogonalise(g + momentum * m) for every matrix (Liu et al., 2025, eq. 4), where g = gradient_scale * gradient.
+// precision: of the products that orthogonalise; Jordan et al. make them in bf16, all else stays float32.
 struct MuonOptions {
   float learning_rate = 1e-3f, momentum = 0.95f, weight_decay = 0.0f, gradient_scale = 1.0f;
+  Precision precision = Precision::kFloat32;
 };
 void MuonStep(const MuonOptions& options, const std::vector<MuonWeight>& weights);
 
 // About U V' of matrix = U S V', [rows, columns], in place: every singular value that is not close to nothing ends
 // between 0.7 and 1.2.
-void Orthogonalise(float* matrix, int64_t rows, int64_t columns);
+void Orthogonalise(float* matrix, int64_t rows, int64_t columns, Precision precision = Precision::kFloat32);
 
 }  // namespace attnkit::kernels
