@@ -211,7 +211,7 @@ def bench_kernels(
     against: tuple[str, ...] = (),
     runs: int = 7,
     threads: int | None = None,
-    min_seconds: float = 0.02,
+    min_seconds: float = 0.05,
     progress: Callable[[str], None] = lambda message: None,
 ) -> tuple[list[KernelMeasurement], dict[str, float]]:
     """Every case by attnkit and each peer, in turn, and the roofs: flop/s of fp32 and bf16 products, byte/s of a copy.

@@ -40,7 +40,8 @@ def repeated_seconds(
 def serve_cases(make: Callable[[Case], Callable[[], Any]], min_seconds: float) -> None:
     """Answers each request, a `Case`, with the seconds of a call. What was made for a case is kept until the next.
 
-    A first call is not timed: meanwhile the other contestants had the caches, and the threads went to sleep.
+    The first calls, as long again, are not timed: meanwhile the other contestants had the caches, and the threads
+    went to sleep; Linux may wake them on one core, and takes some milliseconds to spread them.
     """
     from attnkit.benchmark.kernels import Case
     from attnkit.benchmark.runner import answer_requests
@@ -51,7 +52,7 @@ def serve_cases(make: Callable[[Case], Callable[[], Any]], min_seconds: float) -
         if line != last[0]:
             last[1] = None  # before the next one takes memory
             last[:] = line, make(Case.from_line(line))
-        last[1]()
+        repeated_seconds(last[1], min_seconds)
         return {"seconds": repeated_seconds(last[1], min_seconds)}
 
     answer_requests(answer)
