@@ -142,7 +142,11 @@ def test_conv2d_in_bf16(case: Any, isa: str) -> None:
         out = ops.conv2d(*leaves, *case[3:])
     exact = conv_reference(case, *doubles(x, weight, bias))
     assert_close(out, exact, terms=weight[0].size, epsilon=BFLOAT16 / 4, scale=1.0)
-    assert np.abs(out.numpy() - exact).max() > 1e-4
+    in_pairs, windows = isa in ("avx512_bf16", "amx"), weight.shape[1:3] != (1, 1)
+    if in_pairs and windows and weight.shape[-1] % 2:  # which pairs do not fill: float32 is faster
+        np.testing.assert_array_equal(out, ops.conv2d(x, weight, bias, *case[3:]))
+    else:
+        assert np.abs(out.numpy() - exact).max() > 1e-4
     upstream = numbers(*out.shape, seed=3)
     out.backward(upstream)  # keeps the precision of its forward
     full = [leaf(a) for a in (x, weight, bias)]

@@ -73,12 +73,13 @@ bool IsLinear(const Conv2dShape& s) {
          s.rows.padding == 0 && s.columns.padding == 0;
 }
 
-void Forward(const Conv2dShape& shape, const Tensor& x, const Tensor& weight, kernels::Precision precision,
+void Forward(const Conv2dShape& shape, const Tensor& x, const Tensor& weight, kernels::Precision wanted,
              const kernels::Epilogue& epilogue, float* y) {
   if (shape.depthwise()) {
     kernels::DepthwiseForward(shape, x.data(), weight.data(), epilogue, y);
     return;
   }
+  const kernels::Precision precision = kernels::Conv2dForwardPrecision(shape, wanted);
   std::vector<std::shared_ptr<const kernels::PackedMatrix>> packed;
   std::vector<const kernels::PackedMatrix*> weights;
   const int64_t depth = shape.depth(), outputs = shape.group_outputs();

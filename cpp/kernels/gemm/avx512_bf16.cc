@@ -16,7 +16,7 @@ namespace avx512_bf16 {
 
 struct Bf16Ops {
   using Vector = __m512;
-  static constexpr int kLanes = 16, kRows = 8, kVectors = 3;
+  static constexpr int kLanes = 16;
 
   static HWY_INLINE Vector Zero() { return _mm512_setzero_ps(); }
   static HWY_INLINE Vector Load(const float* from) { return _mm512_loadu_ps(from); }
@@ -30,7 +30,23 @@ struct Bf16Ops {
   static HWY_INLINE void StoreTail(Vector v, float* to, int64_t n) { _mm512_mask_storeu_ps(to, FirstLanes(n), v); }
 };
 
+// Of 32 registers, with room for the vectors of B and a broadcast.
+struct TallOps : Bf16Ops {
+  static constexpr int kRows = 8, kVectors = 3;
+};
+struct WideOps : Bf16Ops {
+  static constexpr int kRows = 6, kVectors = 4;
+};
+
 #include "kernels/gemm/tile.inc"
+
+template <class Ops>
+const Kernel& MakeKernel() {
+  static constexpr Kernel kKernel = {
+      Ops::kRows, Ops::kVectors * Ops::kLanes, Ops::kLanes, 1,           kVectorDepthBlock, 2,
+      false,      &TileRow<Ops>,               &PackWordsA, &PackWordsB, nullptr,           nullptr};
+  return kKernel;
+}
 
 }  // namespace avx512_bf16
 }  // namespace attnkit::kernels::gemm
@@ -38,12 +54,9 @@ HWY_POP_ATTRIBUTES
 
 namespace attnkit::kernels::gemm {
 
-const Kernel& Avx512Bf16Kernel() {
-  using Ops = avx512_bf16::Bf16Ops;
-  static constexpr Kernel kKernel = {
-      Ops::kRows, Ops::kVectors * Ops::kLanes, Ops::kLanes, 1,           kVectorDepthBlock, 2,
-      false,      &avx512_bf16::TileRow<Ops>,  &PackWordsA, &PackWordsB, nullptr,           nullptr};
-  return kKernel;
+const Kernel& Avx512Bf16Kernel(int64_t columns) {
+  using namespace avx512_bf16;
+  return SuitsWide<TallOps, WideOps>(columns) ? MakeKernel<WideOps>() : MakeKernel<TallOps>();
 }
 
 }  // namespace attnkit::kernels::gemm

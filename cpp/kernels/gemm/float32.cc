@@ -121,19 +121,9 @@ const Kernel& MakeKernel() {
   return kKernel;
 }
 
-// Whether the columns behind the last full panel fill one vector alone. Each multiply-add of such a tile waits for the
-// one before.
-template <class Ops>
-bool LeavesOneVector(int64_t columns) {
-  const int64_t left = columns % (Ops::kVectors * kLanes);
-  return left > 0 && left <= kLanes;
-}
-
 template <bool kRound>
 const Kernel& ChooseKernel(int64_t columns) {
-  constexpr int64_t kTallPanel = TallOps::kVectors * kLanes;
-  const bool wide = columns > kTallPanel && LeavesOneVector<TallOps>(columns) && !LeavesOneVector<WideOps>(columns);
-  return wide ? MakeKernel<WideOps, kRound>() : MakeKernel<TallOps, kRound>();
+  return SuitsWide<TallOps, WideOps>(columns) ? MakeKernel<WideOps, kRound>() : MakeKernel<TallOps, kRound>();
 }
 
 const Kernel& ChooseFloat32Kernel(int64_t columns) { return ChooseKernel<false>(columns); }

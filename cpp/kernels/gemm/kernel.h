@@ -97,7 +97,7 @@ struct Kernel {
 const Kernel& Float32Kernel(int64_t columns);
 const Kernel& RoundedKernel(int64_t columns);  // bf16 inputs multiplied as float32
 #if defined(__x86_64__)
-const Kernel& Avx512Bf16Kernel();
+const Kernel& Avx512Bf16Kernel(int64_t columns);
 const Kernel& AmxKernel();
 #endif
 
@@ -106,7 +106,7 @@ inline const Kernel& KernelFor(Precision precision, int64_t columns) {
   if (precision == Precision::kFloat32) return Float32Kernel(columns);
 #if defined(__x86_64__)
   if (HasAmx()) return AmxKernel();
-  if (HasAvx512Bf16()) return Avx512Bf16Kernel();
+  if (HasAvx512Bf16()) return Avx512Bf16Kernel(columns);
 #endif
   return RoundedKernel(columns);
 }

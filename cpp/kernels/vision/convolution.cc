@@ -261,6 +261,28 @@ void InputGradientPhase(const Conv2dShape& s, int64_t group, int64_t row_phase, 
 
 // --- the gradient of the weight
 
+// Columns of the windows of outputs [first, first + count) as one panel of words: packed from where they lie, and at
+// the edges of images by way of a copy.
+void PackPanel(const Kernel& kernel, const WindowColumns& windows, int64_t first, int64_t count, int64_t columns,
+               int64_t width, float* copied, float* to) {
+  const int64_t words = DepthWords(kernel, count), copied_row = kernel.panel;
+  for (int64_t at = 0; at < count;) {
+    int64_t rows = windows.consecutive() ? std::min(kernel.word, count - at) : count;
+    gemm::MatrixView from{copied, copied_row, 1};
+    const WindowColumns::Stretch stretch =
+        windows.consecutive() ? windows.InPlace(first + at, count - at) : WindowColumns::Stretch{nullptr, 0, 0};
+    if (stretch.rows >= rows) {
+      rows = stretch.rows == count - at ? stretch.rows : stretch.rows / kernel.word * kernel.word;
+      from = {stretch.data, stretch.step, 1};
+    } else {
+      windows.Copy(first + at, rows, copied, copied_row);
+    }
+    const int64_t word = at / kernel.word, end = at + rows == count ? words : word + rows / kernel.word;
+    kernel.pack_b(from, rows, end - word, columns, width, to + word * width);
+    at += rows;
+  }
+}
+
 // A stretch of the matrix of windows and a few of its columns, packed as the right-hand side of a product.
 void PackWindows(const Kernel& kernel, const SlidingView& view, int64_t first, int64_t count, int64_t column,
                  int64_t columns, float* copied, float* packed) {
@@ -274,8 +296,7 @@ void PackWindows(const Kernel& kernel, const SlidingView& view, int64_t first, i
       for (int64_t r = 0; taken < width && r < count; ++r)
         std::fill(to + r * width + taken, to + (r + 1) * width, 0.0f);
     } else {
-      windows.Copy(first, count, copied, panel);
-      kernel.pack_b({copied, panel, 1}, count, words, taken, width, to);
+      PackPanel(kernel, windows, first, count, taken, width, copied, to);
     }
   }
 }
@@ -330,6 +351,11 @@ void WeightGradient(const Kernel& kernel, const SlidingView& view, const float* 
 
 }  // namespace
 }  // namespace vision
+
+Precision Conv2dForwardPrecision(const Conv2dShape& s, Precision wanted) {
+  const bool splits_words = s.group_channels() % gemm::KernelFor(wanted, s.group_outputs()).word != 0;
+  return splits_words ? Precision::kFloat32 : wanted;
+}
 
 void Conv2dForward(const Conv2dShape& s, const float* x, const std::vector<const PackedMatrix*>& weights,
                    Precision precision, float* y, const Epilogue& epilogue) {

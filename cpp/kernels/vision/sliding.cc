@@ -39,6 +39,16 @@ void WindowColumns::Copy(int64_t row, int64_t rows, float* to, int64_t to_row) c
   }
 }
 
+WindowColumns::Stretch WindowColumns::InPlace(int64_t row, int64_t rows) const {
+  const Reach &down = view_.rows, &across = view_.columns;
+  const Segment& s = segments_[0];
+  const int64_t line = row / across.outputs, ox = row % across.outputs, size = across.size * view_.pixel;
+  const int64_t iy = down.begin(line % down.outputs) + s.tap, at = across.begin(ox) * view_.pixel + s.offset;
+  if (iy < 0 || iy >= down.size || at < 0 || at + s.length > size) return {nullptr, 0, 0};
+  const int64_t step = across.step * view_.pixel, inside = (size - s.length - at) / step + 1;
+  return {view_.image(line / down.outputs) + iy * size + at, std::min({rows, across.outputs - ox, inside}), step};
+}
+
 // One segment of `count` outputs side by side in output row `line`, which counts through all images.
 void WindowColumns::CopyLine(const Segment& s, int64_t line, int64_t ox, int64_t count, float* to,
                              int64_t to_row) const {

@@ -37,6 +37,16 @@ class WindowColumns {
   // Rows [row, row + rows) of the matrix, which are the outputs of all images in order, to rows of `to`.
   void Copy(int64_t row, int64_t rows, float* to, int64_t to_row) const;
 
+  // Rows of the matrix that lie in one image row, `step` numbers apart.
+  struct Stretch {
+    const float* data;
+    int64_t rows, step;
+  };
+  // Are the columns of a row of the matrix consecutive in memory?
+  bool consecutive() const { return segments_.size() == 1; }
+  // If they are: the rows from `row` on, at most `rows`; none where `row` reads what is outside of its image.
+  Stretch InPlace(int64_t row, int64_t rows) const;
+
  private:
   // Numbers that lie together in one image row, `offset` behind the first pixel of the window.
   struct Segment {

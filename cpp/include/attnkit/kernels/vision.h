@@ -34,6 +34,9 @@ struct Conv2dShape {
   bool depthwise() const { return groups == channels && groups == out_channels && groups > 1; }
 };
 
+// What Conv2dForward had better multiply in where `wanted` is asked for: windows of an odd number of channels are no
+// words of bf16 and would have to be copied out; float32 reads them where they lie.
+Precision Conv2dForwardPrecision(const Conv2dShape& shape, Precision wanted);
 // y [batch, out rows, out columns, out_channels]. `weights` are the filters of each group, packed: PackMatrix(filters,
 // depth, group_outputs, 1, depth). Not for depthwise shapes.
 void Conv2dForward(const Conv2dShape& shape, const float* x, const std::vector<const PackedMatrix*>& weights,
