@@ -96,6 +96,11 @@ class BackwardWorker {
     for (int64_t count = piece.count; count > 0;) {
       const int64_t groups = call_.dquery_parts ? KeyGroups(SequenceAt(shape_, b).keys) : 1;
       for (; count > 0 && task < shape_.kv_heads * groups; ++task, --count) {
+        if (task + 1 < shape_.kv_heads * groups) {
+          Prefetch(b, (task + 1) / groups);
+        } else if (count > 1 && b + 1 < shape_.batch) {
+          Prefetch(b + 1, 0);
+        }
         StartTask(b, task / groups);
         if (call_.dquery_parts) {
           RunGroup(task % groups);
@@ -155,6 +160,23 @@ class BackwardWorker {
       const Rows output = OutputOf(call_.output, h), doutput = OutputOf(call_.doutput, h);
       for (int64_t i = 0; i < sequence_.queries; ++i) Delta(h)[i] = Dot(output[i], doutput[i], shape_.d_value);
     }
+  }
+
+  HWY_INLINE void Prefetch(int64_t b, int64_t kv_head) const {
+    const AttentionShape& s = shape_;
+    const Sequence sequence = SequenceAt(s, b);
+    const auto at = [&](auto* data, const HeadsLayout& layout, const int32_t* offsets, int64_t h) {
+      return HeadRows(data, layout, offsets, b, h);
+    };
+    const int64_t head = kv_head * group_, queries = sequence.queries, keys = sequence.keys;
+    PrefetchRows<0>(at(call_.output, s.output, s.query_offsets, head), s.output.row_stride, queries, s.d_value);
+    PrefetchRows<0>(at(call_.doutput, s.output, s.query_offsets, head), s.output.row_stride, queries, s.d_value);
+    PrefetchRows<0>(at(call_.key, s.key, s.key_offsets, kv_head), s.key.row_stride, keys, s.d_head);
+    PrefetchRows<0>(at(call_.value, s.value, s.key_offsets, kv_head), s.value.row_stride, keys, s.d_value);
+    PrefetchRows<0>(at(call_.query, s.query, s.query_offsets, head), s.query.row_stride, queries, s.d_head);
+    PrefetchRows<1>(at(call_.dkey, s.key, s.key_offsets, kv_head), s.key.row_stride, keys, s.d_head);
+    PrefetchRows<1>(at(call_.dvalue, s.value, s.key_offsets, kv_head), s.value.row_stride, keys, s.d_value);
+    PrefetchRows<1>(at(call_.dquery, s.query, s.query_offsets, head), s.query.row_stride, queries, s.d_head);
   }
 
   // Groups one after the other, each summed apart and then added: to the bit what separate tasks give.

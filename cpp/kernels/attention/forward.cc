@@ -69,8 +69,10 @@ class ForwardWorker {
     Task task = TaskAt(piece.sequence, piece.task);
     for (int64_t count = piece.count; count > 0; --count) {
       sequence_ = task.sequence;
+      const Task next = count > 1 ? TaskAfter(task) : task;
+      if (count > 1 && next.row_block == 0) Prefetch(next);
       RunTask(task);
-      if (count > 1) task = TaskAfter(task);
+      task = next;
     }
   }
 
@@ -101,6 +103,18 @@ class ForwardWorker {
     int64_t b = task.b + 1;
     while (SequenceAt(shape_, b).queries == 0) ++b;
     return FirstTask(b);
+  }
+
+  HWY_INLINE void Prefetch(const Task& task) const {
+    const AttentionShape& s = shape_;
+    const int64_t head = task.kv_head * (s.heads / s.kv_heads);
+    const auto at = [&](auto* data, const HeadsLayout& layout, const int32_t* offsets, int64_t h) {
+      return HeadRows(data, layout, offsets, task.b, h);
+    };
+    PrefetchRows<0>(at(call_.key, s.key, s.key_offsets, task.kv_head), s.key.row_stride, task.sequence.keys, s.d_head);
+    PrefetchRows<0>(at(call_.query, s.query, s.query_offsets, head), s.query.row_stride, task.sequence.queries, s.d_head);
+    PrefetchRows<0>(at(call_.value, s.value, s.key_offsets, task.kv_head), s.value.row_stride, task.sequence.keys, s.d_value);
+    PrefetchRows<1>(at(call_.output, s.output, s.query_offsets, head), s.output.row_stride, task.sequence.queries, s.d_value);
   }
 
   // One head of one sequence: what the steps below share.

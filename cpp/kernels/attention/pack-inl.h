@@ -102,6 +102,18 @@ inline void PackTransposed(const float* rows, int64_t stride, int64_t count, int
   }
 }
 
+// Asks for the rows that the next task reads or writes: those of a head in a packed batch lie far apart, which the
+// hardware does not foresee. Of long sequences it would be too much at once, and matters less. Always inline: GCC takes
+// a call of what only prefetches for one without effect, and drops it.
+template <int kWrites>
+HWY_INLINE void PrefetchRows(const float* rows, int64_t stride, int64_t count, int64_t columns) {
+  constexpr int64_t kMostRows = 64, kLineNumbers = 16;
+  if (count > kMostRows || stride == columns) return;
+  for (int64_t r = 0; r < count; ++r) {
+    for (int64_t n = 0; n < columns; n += kLineNumbers) __builtin_prefetch(rows + r * stride + n, kWrites);
+  }
+}
+
 // Rows as the right side of RowsProduct.
 struct RowsView {
   const float* data;
