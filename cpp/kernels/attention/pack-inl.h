@@ -107,7 +107,7 @@ inline void PackTransposed(const float* rows, int64_t stride, int64_t count, int
 // a call of what only prefetches for one without effect, and drops it.
 template <int kWrites>
 HWY_INLINE void PrefetchRows(const float* rows, int64_t stride, int64_t count, int64_t columns) {
-  constexpr int64_t kMostRows = 64, kLineNumbers = 16;
+  constexpr int64_t kMostRows = 128, kLineNumbers = 16;
   if (count > kMostRows || stride == columns) return;
   for (int64_t r = 0; r < count; ++r) {
     for (int64_t n = 0; n < columns; n += kLineNumbers) __builtin_prefetch(rows + r * stride + n, kWrites);
