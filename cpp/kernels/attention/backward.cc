@@ -165,18 +165,15 @@ class BackwardWorker {
   HWY_INLINE void Prefetch(int64_t b, int64_t kv_head) const {
     const AttentionShape& s = shape_;
     const Sequence sequence = SequenceAt(s, b);
-    const auto at = [&](auto* data, const HeadsLayout& layout, const int32_t* offsets, int64_t h) {
-      return HeadRows(data, layout, offsets, b, h);
-    };
     const int64_t head = kv_head * group_, queries = sequence.queries, keys = sequence.keys;
-    PrefetchRows<0>(at(call_.output, s.output, s.query_offsets, head), s.output.row_stride, queries, s.d_value);
-    PrefetchRows<0>(at(call_.doutput, s.output, s.query_offsets, head), s.output.row_stride, queries, s.d_value);
-    PrefetchRows<0>(at(call_.key, s.key, s.key_offsets, kv_head), s.key.row_stride, keys, s.d_head);
-    PrefetchRows<0>(at(call_.value, s.value, s.key_offsets, kv_head), s.value.row_stride, keys, s.d_value);
-    PrefetchRows<0>(at(call_.query, s.query, s.query_offsets, head), s.query.row_stride, queries, s.d_head);
-    PrefetchRows<1>(at(call_.dkey, s.key, s.key_offsets, kv_head), s.key.row_stride, keys, s.d_head);
-    PrefetchRows<1>(at(call_.dvalue, s.value, s.key_offsets, kv_head), s.value.row_stride, keys, s.d_value);
-    PrefetchRows<1>(at(call_.dquery, s.query, s.query_offsets, head), s.query.row_stride, queries, s.d_head);
+    PrefetchHead<0>(call_.output, s.output, s.query_offsets, b, head, queries, s.d_value);
+    PrefetchHead<0>(call_.doutput, s.output, s.query_offsets, b, head, queries, s.d_value);
+    PrefetchHead<0>(call_.key, s.key, s.key_offsets, b, kv_head, keys, s.d_head);
+    PrefetchHead<0>(call_.value, s.value, s.key_offsets, b, kv_head, keys, s.d_value);
+    PrefetchHead<0>(call_.query, s.query, s.query_offsets, b, head, queries, s.d_head);
+    PrefetchHead<1>(call_.dkey, s.key, s.key_offsets, b, kv_head, keys, s.d_head);
+    PrefetchHead<1>(call_.dvalue, s.value, s.key_offsets, b, kv_head, keys, s.d_value);
+    PrefetchHead<1>(call_.dquery, s.query, s.query_offsets, b, head, queries, s.d_head);
   }
 
   // Groups one after the other, each summed apart and then added: to the bit what separate tasks give.

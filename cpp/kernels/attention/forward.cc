@@ -107,14 +107,12 @@ class ForwardWorker {
 
   HWY_INLINE void Prefetch(const Task& task) const {
     const AttentionShape& s = shape_;
-    const int64_t head = task.kv_head * (s.heads / s.kv_heads);
-    const auto at = [&](auto* data, const HeadsLayout& layout, const int32_t* offsets, int64_t h) {
-      return HeadRows(data, layout, offsets, task.b, h);
-    };
-    PrefetchRows<0>(at(call_.key, s.key, s.key_offsets, task.kv_head), s.key.row_stride, task.sequence.keys, s.d_head);
-    PrefetchRows<0>(at(call_.query, s.query, s.query_offsets, head), s.query.row_stride, task.sequence.queries, s.d_head);
-    PrefetchRows<0>(at(call_.value, s.value, s.key_offsets, task.kv_head), s.value.row_stride, task.sequence.keys, s.d_value);
-    PrefetchRows<1>(at(call_.output, s.output, s.query_offsets, head), s.output.row_stride, task.sequence.queries, s.d_value);
+    const int64_t b = task.b, kv_head = task.kv_head, head = kv_head * (s.heads / s.kv_heads);
+    const int64_t queries = task.sequence.queries, keys = task.sequence.keys;
+    PrefetchHead<0>(call_.key, s.key, s.key_offsets, b, kv_head, keys, s.d_head);
+    PrefetchHead<0>(call_.query, s.query, s.query_offsets, b, head, queries, s.d_head);
+    PrefetchHead<0>(call_.value, s.value, s.key_offsets, b, kv_head, keys, s.d_value);
+    PrefetchHead<1>(call_.output, s.output, s.query_offsets, b, head, queries, s.d_value);
   }
 
   // One head of one sequence: what the steps below share.

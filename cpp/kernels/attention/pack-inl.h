@@ -102,15 +102,17 @@ inline void PackTransposed(const float* rows, int64_t stride, int64_t count, int
   }
 }
 
-// Asks for the rows that the next task reads or writes: those of a head in a packed batch lie far apart, which the
+// Asks for `count` rows of a head that the next task reads or writes: in a packed batch they lie far apart, which the
 // hardware does not foresee. Of long sequences it would be too much at once, and matters less. Always inline: GCC takes
 // a call of what only prefetches for one without effect, and drops it.
 template <int kWrites>
-HWY_INLINE void PrefetchRows(const float* rows, int64_t stride, int64_t count, int64_t columns) {
+HWY_INLINE void PrefetchHead(const float* data, const HeadsLayout& layout, const int32_t* offsets, int64_t b, int64_t h,
+                             int64_t count, int64_t columns) {
   constexpr int64_t kMostRows = 128, kLineNumbers = 16;
-  if (count > kMostRows || stride == columns) return;
+  if (count > kMostRows || layout.row_stride == columns) return;
+  const float* rows = HeadRows(data, layout, offsets, b, h);
   for (int64_t r = 0; r < count; ++r) {
-    for (int64_t n = 0; n < columns; n += kLineNumbers) __builtin_prefetch(rows + r * stride + n, kWrites);
+    for (int64_t n = 0; n < columns; n += kLineNumbers) __builtin_prefetch(rows + r * layout.row_stride + n, kWrites);
   }
 }
 

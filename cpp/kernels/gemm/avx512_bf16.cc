@@ -42,9 +42,18 @@ struct WideOps : Bf16Ops {
 
 template <class Ops>
 const Kernel& MakeKernel() {
-  static constexpr Kernel kKernel = {
-      Ops::kRows, Ops::kVectors * Ops::kLanes, Ops::kLanes, 1,           kVectorDepthBlock, 2,
-      false,      &TileRow<Ops>,               &PackWordsA, &PackWordsB, nullptr,           nullptr};
+  static constexpr Kernel kKernel = {Ops::kRows,
+                                     Ops::kVectors * Ops::kLanes,
+                                     Ops::kLanes,
+                                     1,
+                                     kVectorDepthBlock,
+                                     2,
+                                     false,
+                                     &TileRow<Ops>,
+                                     &PackWordsA,
+                                     &PackWordsB,
+                                     nullptr,
+                                     nullptr};
   return kKernel;
 }
 
