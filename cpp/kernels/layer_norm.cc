@@ -208,7 +208,7 @@ void AddDropoutLayerNormForward(const float* x, const float* residual, const flo
   const LayerNormForwardArguments arguments = {
       x, residual, weight, bias, columns, eps, p, key, WorthStreaming(rows, columns), sum, y, mean, rstd};
   auto* kernel = ATTNKIT_DISPATCH(LayerNormForwardRows);
-  ParallelFor(rows, RowGrain(columns), [&](int64_t begin, int64_t end) { kernel(arguments, begin, end); });
+  ParallelFor(rows, StreamGrain(rows, columns), [&](int64_t begin, int64_t end) { kernel(arguments, begin, end); });
 }
 
 void AddDropoutLayerNormBackward(const float* dy, const float* dsum_in, const float* sum, const float* weight,

@@ -33,6 +33,12 @@ class ExpRow {
   // x itself if kTotal.
   template <bool kStore, bool kTotal = false>
   HWY_INLINE void Run(const float* x, float* to) {
+    Run<kStore, kTotal>(x, to, [](int64_t) ATTNKIT_BODY {});
+  }
+
+  // The same, with other work between the blocks: after_block(b).
+  template <bool kStore, bool kTotal, class AfterBlock>
+  HWY_INLINE void Run(const float* x, float* to, const AfterBlock& after_block) {
     total_ = 0.0f;
     for (int64_t b = 0; b < blocks_; ++b) {
       const int64_t first = b * block_, count = std::min(block_, columns_ - first);
@@ -41,6 +47,7 @@ class ExpRow {
       shift_[b] = maximum == -std::numeric_limits<float>::infinity() ? 0.0f : maximum;
       sum_[b] = SumExp<kStore>(x + first, count, shift_[b], to + first);
       maximum_ = b == 0 || maximum > maximum_ ? maximum : maximum_;
+      after_block(b);
     }
     if (blocks_ == 1) {
       factor_[0] = 1.0f;
@@ -56,14 +63,16 @@ class ExpRow {
 
   // to[c] = e^(x[c] - maximum) * scale + offset, from what Run stored. A row of -inf has only the offset.
   HWY_INLINE void Finish(const float* stored, float scale, float offset, bool stream, float* to) const {
+    for (int64_t b = 0; b < blocks_; ++b) FinishBlock(b, stored, scale, offset, stream, to);
+  }
+
+  HWY_INLINE void FinishBlock(int64_t b, const float* stored, float scale, float offset, bool stream, float* to) const {
     const Floats d;
-    for (int64_t b = 0; b < blocks_; ++b) {
-      const int64_t first = b * block_, count = std::min(block_, columns_ - first);
-      const FloatVec factor = hn::Set(d, factor_[b] * scale), shift = hn::Set(d, offset);
-      ForStoredVectors(stream, to + first, count, [=](auto access, int64_t i, int) ATTNKIT_BODY {
-        access.Store(hn::MulAdd(access.Load(stored + first + i), factor, shift), to + first + i);
-      });
-    }
+    const int64_t first = b * block_, count = std::min(block_, columns_ - first);
+    const FloatVec factor = hn::Set(d, factor_[b] * scale), shift = hn::Set(d, offset);
+    ForStoredVectors(stream, to + first, count, [=](auto access, int64_t i, int) ATTNKIT_BODY {
+      access.Store(hn::MulAdd(access.Load(stored + first + i), factor, shift), to + first + i);
+    });
   }
 
  private:

@@ -103,22 +103,39 @@ void SmallLogSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y
   }
 }
 
-// y[r, c] = e^x[r, c] / sum over c of e^x[r, c]. When the output is streamed, exponentials wait in a buffer that stays
-// in the cache, else in y.
+HWY_INLINE float SoftmaxScale(const ExpRow& row) { return row.sum() == 0.0f ? 0.0f : 1.0f / row.sum(); }
+
+// The same past the caches: the exponentials of a row wait in one of two buffers, and are stored block by block between
+// those of the next row, so that the arithmetic of one does not wait for the memory of the other.
+void StreamedSoftmaxRows(const float* x, int64_t rows, int64_t columns, float* y) {
+  Buffer<float> waiting(2 * columns);
+  ExpRow row[2] = {ExpRow(columns), ExpRow(columns)};
+  for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
+    const ExpRow& last = row[(r + 1) % 2];
+    const float* stored = waiting.data() + (r + 1) % 2 * columns;
+    const float scale = r > 0 ? SoftmaxScale(last) : 0.0f;
+    row[r % 2].Run<true, false>(x, waiting.data() + r % 2 * columns, [&](int64_t b) ATTNKIT_BODY {
+      if (r > 0) last.FinishBlock(b, stored, scale, 0.0f, true, y - columns);
+    });
+  }
+  const ExpRow& last = row[(rows + 1) % 2];
+  last.Finish(waiting.data() + (rows + 1) % 2 * columns, SoftmaxScale(last), 0.0f, true, y - columns);
+  hwy::FlushStream();
+}
+
+// y[r, c] = e^x[r, c] / sum over c of e^x[r, c]
 void SoftmaxRows(const float* x, int64_t rows, int64_t columns, bool stream, float* y) {
   if (AreSmall(columns)) {
     RunSmallRows<false>(x, rows, columns, stream, nullptr, y);
     if (stream) hwy::FlushStream();
     return;
   }
-  Buffer<float> waiting(stream ? columns : 0);
+  if (stream) return StreamedSoftmaxRows(x, rows, columns, y);
   ExpRow row(columns);
   for (int64_t r = 0; r < rows; ++r, x += columns, y += columns) {
-    float* stored = stream ? waiting.data() : y;
-    row.Run<true>(x, stored);
-    row.Finish(stored, row.sum() == 0.0f ? 0.0f : 1.0f / row.sum(), 0.0f, stream, y);
+    row.Run<true>(x, y);
+    row.Finish(y, SoftmaxScale(row), 0.0f, false, y);
   }
-  if (stream) hwy::FlushStream();
 }
 
 // Behind the first pass over a row all is in the cache: the time to fetch the next row.
@@ -190,14 +207,14 @@ using BackwardRows = void(const float*, const float*, int64_t, int64_t, bool, fl
 
 void RunForward(ForwardRows* kernel, const float* x, int64_t rows, int64_t columns, float* y) {
   const bool stream = WorthStreaming(rows, columns);
-  ParallelFor(rows, RowGrain(columns), [=](int64_t begin, int64_t end) {
+  ParallelFor(rows, StreamGrain(rows, columns), [=](int64_t begin, int64_t end) {
     kernel(x + begin * columns, end - begin, columns, stream, y + begin * columns);
   });
 }
 
 void RunBackward(BackwardRows* kernel, const float* y, const float* dy, int64_t rows, int64_t columns, float* dx) {
   const bool stream = WorthStreaming(rows, columns);
-  ParallelFor(rows, RowGrain(columns), [=](int64_t begin, int64_t end) {
+  ParallelFor(rows, StreamGrain(rows, columns), [=](int64_t begin, int64_t end) {
     const int64_t offset = begin * columns;
     kernel(y + offset, dy + offset, end - begin, columns, stream, dx + offset);
   });
