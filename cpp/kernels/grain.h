@@ -13,8 +13,8 @@ inline int64_t RowGrain(int64_t columns) {
   return std::max<int64_t>(1, kGrainElements / std::max<int64_t>(1, columns));
 }
 
-// The same for kernels that fetch ahead: of a large array a piece has a megabyte, since at its end a thread fetches rows
-// that are another's.
+// The same for kernels that fetch ahead: of a large array a piece has a megabyte, since at its end a thread fetches
+// rows that are another's.
 inline int64_t StreamGrain(int64_t rows, int64_t columns) {
   constexpr int64_t kPieces = 64, kMostElements = 256 * 1024;
   return std::max(RowGrain(columns), std::min(rows / kPieces, kMostElements / std::max<int64_t>(1, columns)));
