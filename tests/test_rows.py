@@ -164,9 +164,11 @@ def test_outputs_larger_than_the_cache(isa: str) -> None:
     """They are written past it, in whole vectors between unaligned ends: the same numbers as in pieces that are not."""
     x, upstream = numbers(2900, 2901), numbers(2900, 2901, seed=1)
     pieces = [slice(0, 1000), slice(1000, 2900)]
+    masked = x.copy()
+    masked[[0, 5, 6, -1]] = -np.inf  # rows that are stored beside their neighbours
 
     def softmax(rows: slice) -> list[np.ndarray]:
-        t = leaf(x[rows])
+        t = leaf(masked[rows])
         out = ops.softmax(t)
         out.backward(upstream[rows])
         return [out.numpy(), gradient(t)]

@@ -35,7 +35,9 @@ def _last_weights(module: nn.Module) -> list[Tensor]:
 class Muon:
     """m ← μm + g; w ← w - lr · (0.2 √max(rows, columns) · U Vᵀ + weight_decay · w), where U S Vᵀ = g + μm, for the
     hidden matrices of a model (`hidden_matrices`); AdamW for its other parameters, with the same learning rate (Liu et
-    al., 2025). U Vᵀ is found by five rounds of a polynomial, about: its singular values are between 0.7 and 1.2."""
+    al., 2025). U Vᵀ is found by five rounds of a polynomial, about: its singular values are between 0.7 and 1.2. The
+    products of these rounds have the precision that is in force (`attnkit.precision`), as Jordan et al.'s have bf16's.
+    """
 
     def __init__(
         self,

@@ -131,8 +131,9 @@ namespace {
 
 constexpr int64_t kChunkRows = 32;  // rows of logits that stay in the L2 cache
 
-// Tasks worth waking a thread for. The step of a small model comes to this product every 50 us with threads that sleep,
-// and takes longer to wake one than to read a megabyte or two. Numbers of fewer bytes are multiplied faster, too.
+// Tasks worth waking a thread for: larger ones than those of products that follow each other (gemm/int8.cc). The step
+// of a small model comes to this one every 50 us with threads that sleep, and takes longer to wake one than to read a
+// megabyte or two. Numbers of fewer bytes are multiplied faster, too.
 int64_t WorthwhileTasks(int64_t rows, const PackedMatrix& weight) {
   constexpr double kTaskBytes = 2e6, kTaskRowBytes = 12e6;  // 50 us at 40 GB/s, and at 240 bytes a nanosecond
   const double bytes = weight.data.size();

@@ -265,21 +265,19 @@ void InputGradientPhase(const Conv2dShape& s, int64_t group, int64_t row_phase, 
 // the edges of images by way of a copy.
 void PackPanel(const Kernel& kernel, const WindowColumns& windows, int64_t first, int64_t count, int64_t columns,
                int64_t width, float* copied, float* to) {
-  const int64_t words = DepthWords(kernel, count), copied_row = kernel.panel;
-  for (int64_t at = 0; at < count;) {
-    int64_t rows = windows.consecutive() ? std::min(kernel.word, count - at) : count;
-    gemm::MatrixView from{copied, copied_row, 1};
-    const WindowColumns::Stretch stretch =
-        windows.consecutive() ? windows.InPlace(first + at, count - at) : WindowColumns::Stretch{nullptr, 0, 0};
-    if (stretch.rows >= rows) {
-      rows = stretch.rows == count - at ? stretch.rows : stretch.rows / kernel.word * kernel.word;
-      from = {stretch.data, stretch.step, 1};
-    } else {
-      windows.Copy(first + at, rows, copied, copied_row);
+  const int64_t words = DepthWords(kernel, count);
+  for (int64_t at = 0, rows; at < count; at += rows) {
+    const int64_t left = count - at;
+    const WindowColumns::Stretch inside = windows.InPlace(first + at, left);
+    gemm::MatrixView from{inside.data, inside.step, 1};
+    rows = inside.rows == left ? left : inside.rows / kernel.word * kernel.word;  // whole words
+    if (rows == 0) {
+      rows = windows.consecutive() ? std::min(kernel.word, left) : left;
+      windows.Copy(first + at, rows, copied, kernel.panel);
+      from = {copied, kernel.panel, 1};
     }
-    const int64_t word = at / kernel.word, end = at + rows == count ? words : word + rows / kernel.word;
+    const int64_t word = at / kernel.word, end = rows == left ? words : word + rows / kernel.word;
     kernel.pack_b(from, rows, end - word, columns, width, to + word * width);
-    at += rows;
   }
 }
 

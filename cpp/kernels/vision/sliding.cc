@@ -40,6 +40,7 @@ void WindowColumns::Copy(int64_t row, int64_t rows, float* to, int64_t to_row) c
 }
 
 WindowColumns::Stretch WindowColumns::InPlace(int64_t row, int64_t rows) const {
+  if (!consecutive()) return {nullptr, 0, 0};
   const Reach &down = view_.rows, &across = view_.columns;
   const Segment& s = segments_[0];
   const int64_t line = row / across.outputs, ox = row % across.outputs, size = across.size * view_.pixel;

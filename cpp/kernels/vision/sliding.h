@@ -44,7 +44,8 @@ class WindowColumns {
   };
   // Are the columns of a row of the matrix consecutive in memory?
   bool consecutive() const { return segments_.size() == 1; }
-  // If they are: the rows from `row` on, at most `rows`; none where `row` reads what is outside of its image.
+  // The rows from `row` on, at most `rows`, that lie so; none where the columns are not consecutive or `row` reads what
+  // is outside of its image.
   Stretch InPlace(int64_t row, int64_t rows) const;
 
  private:
