@@ -23,7 +23,7 @@ from attnkit.models import (
     save_model,
     save_weights,
 )
-from attnkit.models.files import map_weights
+from attnkit.weights import map_weights
 
 CONFIG = TransformerConfig(d_model=16, ffn=24, heads=2, encoder_layers=1, decoder_layers=1, tie_embeddings="decoder")
 

@@ -85,7 +85,7 @@ class Shortlist:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes safetensors, atomically."""
-        from attnkit.models.files import save_weights
+        from attnkit.weights import save_weights
 
         size = np.array([self.target_size], np.int32)
         save_weights(dict(zip(_NAMES, (self.offsets, self.ids, self.always, size), strict=True)), path)
@@ -93,7 +93,7 @@ class Shortlist:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Shortlist:
         """Raises FileNotFoundError, or ValueError for a file that is none."""
-        from attnkit.models.files import load_weights
+        from attnkit.weights import load_weights
 
         if not Path(path).is_file():
             raise FileNotFoundError(f"{path}: no such file; `attnkit shortlist` makes one")

@@ -5,7 +5,7 @@ from attnkit.models.classification import ClassificationLoss, ImageBatch
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.decoder_only import DecoderOnly
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
-from attnkit.models.files import load_model, load_weights, read_config, save_model, save_weights
+from attnkit.models.files import load_model, read_config, save_model
 from attnkit.models.han import HierarchicalAttention
 from attnkit.models.han_config import HanConfig
 from attnkit.models.output import LossOutput
@@ -15,6 +15,7 @@ from attnkit.models.transformer_classifier import TransformerClassifier
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.models.vit_config import ViTConfig
+from attnkit.weights import load_weights, save_weights
 
 __all__ = [
     "CNNConfig",

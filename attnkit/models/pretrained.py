@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from attnkit.models.captioner import Captioner
-from attnkit.models.files import CONFIG_FILE, load_model, read_config
+from attnkit.models.files import load_model, read_config
 from attnkit.models.vit import ViT
+from attnkit.weights import CONFIG_FILE
 
 if TYPE_CHECKING:
     from attnkit.vision.preprocessing import Preprocessing
