@@ -11,7 +11,7 @@ import click
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(as_json: bool) -> None:
     """Show the CPU, its instruction sets, threads, the precision that pays, and versions."""
-    from attnkit.diagnosis import diagnose
+    from attnkit.doctor import diagnose
 
     found = diagnose()
     if as_json:
