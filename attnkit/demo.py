@@ -15,8 +15,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import attnkit
-from attnkit import demo_captions, evaluation
+from attnkit import demo_captions
 from attnkit.explain import AttentionMap, render_terminal, write_html, write_png
+from attnkit.metrics import text as text_metrics
+from attnkit.tasks.translate.alignment import alignment_error
 from attnkit.text import en_it
 from attnkit.training import RunExistsError, TranslateConfig, read_config, train_once
 from attnkit.training.trainer import CURVE_FILE
@@ -79,8 +81,8 @@ def _measure(translator: Translator, pairs: Sequence[en_it.AlignedPair]) -> floa
     start = time.perf_counter()
     texts = [result.text for result in translator.translate(sources)]
     seconds = time.perf_counter() - start
-    bleu = evaluation.bleu(texts, targets, "none")
-    error = evaluation.alignment_error(translator, pairs)
+    bleu = text_metrics.bleu(texts, targets, "none")
+    error = alignment_error(translator, pairs)
     print(f"  BLEU                  {bleu.score:.1f}   ({bleu.signature})")
     print(f"  alignment error rate  {error:.3f}   (attention against the true word links)")
     print(f"  translated in {seconds:.1f} seconds")

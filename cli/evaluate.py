@@ -64,7 +64,7 @@ def command(
     search = chosen_search(arguments)
 
     from attnkit import shortlists
-    from attnkit.evaluation import METRICS
+    from attnkit.metrics.text import METRICS
     from attnkit.text.corpus import read_parallel
 
     pairs = list(read_parallel(source, reference))
@@ -88,14 +88,14 @@ def command(
 def _report(
     results: list[Result], references: list[str], metrics: tuple[str, ...], tokenize: Any, seconds: float
 ) -> dict[str, Any]:
-    from attnkit import evaluation
+    from attnkit.metrics import text as text_metrics
 
     texts = [result.text for result in results]
     report: dict[str, Any] = {}
     if "bleu" in metrics:
-        report["bleu"] = dataclasses.asdict(evaluation.bleu(texts, references, tokenize))
+        report["bleu"] = dataclasses.asdict(text_metrics.bleu(texts, references, tokenize))
     if "chrf" in metrics:
-        report["chrf"] = dataclasses.asdict(evaluation.chrf(texts, references))
+        report["chrf"] = dataclasses.asdict(text_metrics.chrf(texts, references))
     return report | {
         "sentences": len(results),
         "truncated": sum(result.truncated for result in results),

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from attnkit import caption_metrics
+from attnkit.metrics import captions as caption_metrics
 
 REFERENCES = [
     ("A dog runs on the beach .", "A brown dog is running.", "the dog runs"),

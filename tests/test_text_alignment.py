@@ -7,7 +7,9 @@ from typing import cast
 import numpy as np
 import pytest
 
-from attnkit import Translator, evaluation
+from attnkit import Translator
+from attnkit.tasks.translate import alignment
+from attnkit.tasks.translate.alignment import alignment_error
 from attnkit.text.alignment import AlignedPair, alignment_error_rate, hard_alignment, parse_pharaoh
 
 
@@ -51,10 +53,10 @@ def test_error_rate_needs_the_same_sentences() -> None:
 def test_both_directions_link_what_one_cannot(monkeypatch: pytest.MonkeyPatch) -> None:
     pair = AlignedPair("on the table", "sul tavolo", ((0, 0), (1, 0), (2, 1)))
     forced = {"sul tavolo": np.eye(3)[[0, 2]], "on the table": np.eye(2)[[0, 0, 1]]}
-    monkeypatch.setattr(evaluation, "forced_attention", lambda _, pairs: [forced[pair.target] for pair in pairs])
+    monkeypatch.setattr(alignment, "forced_attention", lambda _, pairs: [forced[pair.target] for pair in pairs])
     there, back = cast(Translator, "en-it"), cast(Translator, "it-en")
-    assert evaluation.alignment_error(there, [pair]) == pytest.approx(1 - (2 + 2) / (2 + 3))
-    assert evaluation.alignment_error(there, [pair], back) == 0.0
+    assert alignment_error(there, [pair]) == pytest.approx(1 - (2 + 2) / (2 + 3))
+    assert alignment_error(there, [pair], back) == 0.0
 
 
 def test_pharaoh_round_trip() -> None:

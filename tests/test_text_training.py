@@ -13,7 +13,8 @@ from text_runs import BAD, GOOD, LINES, MODELS, classify_toml, language_model_to
 from training_runs import content, metrics
 
 import attnkit
-from attnkit import Classifier, Generator, evaluation
+from attnkit import Classifier, Generator
+from attnkit.metrics.classes import accuracy, macro_f1
 from attnkit.models import DecoderOnlyConfig, build_model
 from attnkit.training import ConfigError, encode_config, read_config, train
 
@@ -217,12 +218,12 @@ def test_data_that_does_not_fit_is_refused(tmp_path: Path) -> None:
 
 def test_accuracy_and_f1() -> None:
     predicted, expected = np.array([0, 0, 1, 1, 2]), np.array([0, 1, 1, 1, 0])
-    assert evaluation.accuracy(predicted, expected) == pytest.approx(60.0)
+    assert accuracy(predicted, expected) == pytest.approx(60.0)
     # Class 0: 1 right of 2 predicted and 2 expected; 1: 2 right of 2 and 3; 2: never right.
-    assert evaluation.macro_f1(predicted, expected) == pytest.approx(100 * (1 / 2 + 4 / 5 + 0) / 3)
-    assert evaluation.macro_f1(expected, expected) == 100.0
+    assert macro_f1(predicted, expected) == pytest.approx(100 * (1 / 2 + 4 / 5 + 0) / 3)
+    assert macro_f1(expected, expected) == 100.0
     with pytest.raises(ValueError, match="expected one reference for each"):
-        evaluation.accuracy(predicted, expected[:3])
+        accuracy(predicted, expected[:3])
 
 
 # --- language models

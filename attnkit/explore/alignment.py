@@ -10,10 +10,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from attnkit import evaluation
 from attnkit.explain.chart import BLUE, GREEN, GREY, BarPanel, draw_chart
 from attnkit.explain.colours import Colour
 from attnkit.explore.laboratory import Laboratory, held_out
+from attnkit.tasks.translate.alignment import alignment_error
 from attnkit.text.alignment import AlignedPair, alignment_error_rate
 
 # Each source word is to be looked at about once, which brings weights near to links (docs/attention.md, "balance").
@@ -41,9 +41,9 @@ def run(laboratory: Laboratory) -> list[Path]:
             for builtin in ("en-it", "it-en")
         )
         numbers[name] = {
-            "english_to_italian": evaluation.alignment_error(there, pairs),
-            "italian_to_english": evaluation.alignment_error(back, back_pairs),
-            "both": evaluation.alignment_error(there, pairs, back),
+            "english_to_italian": alignment_error(there, pairs),
+            "italian_to_english": alignment_error(back, back_pairs),
+            "both": alignment_error(there, pairs, back),
         }
     path = laboratory.folder / "alignment.png"
 

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from attnkit import evaluation
 from attnkit.explain.chart import BLUE, GREEN, GREY, BarPanel, draw_chart
 from attnkit.explore.laboratory import Laboratory, bleu, held_out
+from attnkit.tasks.translate.alignment import alignment_error
 from attnkit.training.task import Task
 
 VARIANTS = {
@@ -32,7 +32,7 @@ def run(laboratory: Laboratory) -> list[Path]:
         translator = laboratory.train(run_name, "en-it-recurrent", ["model.dropout=0.0", *overrides])
         numbers[name] = {
             "bleu": bleu(translator, pairs),
-            "alignment_error_rate": evaluation.alignment_error(translator, pairs),
+            "alignment_error_rate": alignment_error(translator, pairs),
             "gradient_noise": gradient_noise(laboratory.task(run_name), _BATCHES),
         }
     path = laboratory.folder / "hard-soft.png"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import attnkit
-from attnkit import evaluation
 from attnkit.files import atomic_write
+from attnkit.metrics import text as text_metrics
 from attnkit.models import load_weights
 from attnkit.text import en_it
 from attnkit.text.alignment import AlignedPair
@@ -81,7 +81,7 @@ def held_out(count: int = 500) -> list[AlignedPair]:
 def bleu(translator: Translator, pairs: Sequence[AlignedPair], sources: Sequence[str] | None = None) -> float:
     """BLEU of greedy translations, from other `sources` where given."""
     results = translator.translate(sources or [pair.source for pair in pairs], beam=1)
-    return evaluation.bleu([result.text for result in results], [pair.target for pair in pairs], "none").score
+    return text_metrics.bleu([result.text for result in results], [pair.target for pair in pairs], "none").score
 
 
 def by_length(pairs: Sequence[AlignedPair], edges: Sequence[int]) -> dict[str, list[AlignedPair]]:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attnkit import evaluation
 from attnkit.explain.chart import BLUE, GREEN, GREY, BarPanel, draw_chart
 from attnkit.explore.laboratory import Laboratory, bleu, held_out
+from attnkit.tasks.translate.alignment import alignment_error
 
 # Score and normaliser; the state after the cell attends, as in Luong et al. (2015), so that all see the same.
 VARIANTS = [
@@ -27,7 +27,7 @@ def run(laboratory: Laboratory) -> list[Path]:
         translator = laboratory.train(run_name, "en-it-recurrent", overrides)
         numbers[name] = {
             "bleu": bleu(translator, pairs),
-            "alignment_error_rate": evaluation.alignment_error(translator, pairs),
+            "alignment_error_rate": alignment_error(translator, pairs),
             "tokens_per_second": laboratory.tokens_per_second(run_name),
         }
     path = laboratory.folder / "scores.png"

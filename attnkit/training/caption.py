@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 import attnkit
-from attnkit import caption_metrics
+from attnkit.metrics import captions as caption_metrics
 from attnkit.models import build_model, save_model
 from attnkit.models.captioner import Captioner as CaptionModel
 from attnkit.models.output import LossOutput

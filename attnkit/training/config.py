@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Meta
 
 from attnkit.decoding.options import MAX_BEAM, Normalization
-from attnkit.evaluation import Tokenization
+from attnkit.metrics.text import Tokenization
 
 if TYPE_CHECKING:
     from attnkit.translator import SearchArguments

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from attnkit import evaluation
+from attnkit.metrics.classes import accuracy, macro_f1
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
 
@@ -43,4 +43,4 @@ class HeldOutTask(ABC, Generic[Data]):
 
 def classification_figures(predicted: npt.NDArray[np.int32], labels: npt.NDArray[np.int32]) -> dict[str, Figure]:
     """accuracy and macro_f1, both in percent."""
-    return {"accuracy": evaluation.accuracy(predicted, labels), "macro_f1": evaluation.macro_f1(predicted, labels)}
+    return {"accuracy": accuracy(predicted, labels), "macro_f1": macro_f1(predicted, labels)}

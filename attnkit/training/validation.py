@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from attnkit import evaluation
+from attnkit.metrics import text as text_metrics
 from attnkit.models import Transformer
 from attnkit.text.batching import BatchIterator
 from attnkit.text.corpus import EncodedCorpus, ParallelCorpus
@@ -69,6 +69,6 @@ def translation_figures(
     ):
         check()
         texts.append(result.text)
-    bleu = evaluation.bleu(texts, pairs.text.targets, config.tokenize)
-    chrf = evaluation.chrf(texts, pairs.text.targets)
+    bleu = text_metrics.bleu(texts, pairs.text.targets, config.tokenize)
+    chrf = text_metrics.chrf(texts, pairs.text.targets)
     return {"bleu": bleu.score, "chrf": chrf.score, "bleu_signature": bleu.signature}

@@ -1,0 +1,1 @@
+"""Figures of quality, from outputs and references alone: of translations, captions and classes."""

@@ -1,0 +1,62 @@
+"""BLEU and chrF of translations, by sacrebleu, so that they can be compared with published ones (Post, 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from attnkit.metrics.lengths import check_lengths
+
+Metric = Literal["bleu", "chrf"]
+Tokenization = Literal["13a", "none", "intl", "char"]
+METRICS: tuple[Metric, ...] = ("bleu", "chrf")
+TOKENIZATIONS: tuple[Tokenization, ...] = ("13a", "none", "intl", "char")
+
+
+@dataclass(frozen=True, slots=True)
+class Bleu:
+    """Corpus BLEU in percent (Papineni et al., 2002) with its parts; lengths are in the metric's tokens."""
+
+    score: float
+    precisions: tuple[float, ...]
+    brevity_penalty: float
+    hypothesis_length: int
+    reference_length: int
+    signature: str
+
+
+@dataclass(frozen=True, slots=True)
+class Chrf:
+    """Corpus chrF2 in percent (Popović, 2015)."""
+
+    score: float
+    signature: str
+
+
+def bleu(hypotheses: Sequence[str], references: Sequence[str], tokenize: Tokenization = "13a") -> Bleu:
+    """BLEU against one reference a sentence. `tokenize="none"` is for text that is tokenised already."""
+    from sacrebleu.metrics.bleu import BLEU
+
+    check_lengths("bleu", hypotheses, references)
+    # `force` only keeps sacrebleu from warning that the text looks tokenised, which "none" has said already.
+    metric = BLEU(tokenize=tokenize, force=tokenize == "none")
+    result = metric.corpus_score(list(hypotheses), [list(references)])
+    return Bleu(
+        score=result.score,
+        precisions=tuple(result.precisions),
+        brevity_penalty=result.bp,
+        hypothesis_length=result.sys_len,
+        reference_length=result.ref_len,
+        signature=str(metric.get_signature()),
+    )
+
+
+def chrf(hypotheses: Sequence[str], references: Sequence[str]) -> Chrf:
+    """chrF2 against one reference a sentence."""
+    from sacrebleu.metrics.chrf import CHRF
+
+    check_lengths("chrf", hypotheses, references)
+    metric = CHRF()
+    result = metric.corpus_score(list(hypotheses), [list(references)])
+    return Chrf(score=result.score, signature=str(metric.get_signature()))

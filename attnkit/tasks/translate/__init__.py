@@ -1,0 +1,1 @@
+"""The task "translate": sentence pairs in, translations out."""
