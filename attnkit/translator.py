@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 
 from attnkit._tensor import Precision, check_precision
+from attnkit.data.lines import one_line
 from attnkit.decoding.options import DecodingOptions, Normalization, Rules
 from attnkit.decoding.protocol import S, TextModel
 from attnkit.decoding.workers import Stop, fair_share, run_batches
-from attnkit.text.corpus import one_line
 from attnkit.text.languages import TaggedTokenizer, add_tag, split_tag, tag_of
 from attnkit.text.vocabulary import BOS, PAD, UNK
 

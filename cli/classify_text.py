@@ -69,7 +69,7 @@ def run(
 
 
 def _texts(inputs: tuple[str, ...], text_key: str | None) -> Iterator[str]:
-    from attnkit.text.corpus import read_lines, read_records, string_field
+    from attnkit.data.lines import read_lines, read_records, string_field
 
     for path in inputs:
         if text_key is None:

@@ -61,7 +61,7 @@ def command(
         raise click.UsageError("expected --prompt or --input, got both")
 
     from attnkit import explain
-    from attnkit.text.corpus import read_lines
+    from attnkit.data.lines import read_lines
 
     generator = load_for("language-model", model, precision, threads)
     lines = Remembered((prompts or ("",)) if input is None else read_lines(input))

@@ -31,7 +31,7 @@ class Remembered:
 def line_of(*fields: str) -> bytes:
     """Fields by tabs. A line end inside one, which a file's name, a label or a text may have, becomes a space: what is
     written for an input stays one line. A name that is no text keeps its bytes."""
-    from attnkit.text.corpus import one_line
+    from attnkit.data.lines import one_line
 
     return ("\t".join(map(one_line, fields)) + "\n").encode("utf-8", "surrogateescape")
 

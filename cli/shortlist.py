@@ -35,8 +35,8 @@ def command(model: str, source: str, target: str | None, output: str | None, per
     from pathlib import Path
 
     from attnkit import shortlists
+    from attnkit.data.lines import read_lines
     from attnkit.files import check_writable
-    from attnkit.text.corpus import read_lines
 
     translator = load_for("translate", model, "fp32", None)
     path = output or str(Path(model) / shortlists.FILE)

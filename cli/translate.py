@@ -74,7 +74,7 @@ def command(
     search = chosen_search(arguments)
 
     from attnkit import explain, shortlists
-    from attnkit.text.corpus import read_lines
+    from attnkit.data.lines import read_lines
 
     translator = load_for("translate", model, precision, threads)
     lines = Remembered(read_lines(input))

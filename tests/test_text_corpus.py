@@ -15,8 +15,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from attnkit.data.lines import read_lines
 from attnkit.text.config import DataConfig, TokenizerConfig
-from attnkit.text.corpus import EncodedCorpus, ParallelCorpus, flatten, read_lines, read_parallel
+from attnkit.text.corpus import EncodedCorpus, ParallelCorpus, flatten, read_parallel
 from attnkit.text.tokenizer import TokenizerPair
 
 PAIRS = [("the cat", "il gatto"), ("the house", "la casa"), ("è", "ü\u2028x")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ import numpy as np
 
 import attnkit
 from attnkit import nn
+from attnkit.data.order import Epochs
 from attnkit.models import save_weights
 
 
@@ -27,10 +28,11 @@ class Loss(NamedTuple):
     tokens: int
 
 
-class Batches:
+class Batches(Epochs[Batch]):
     """Batches of the given sizes, in the same order in every epoch."""
 
     def __init__(self, sizes: tuple[int, ...]) -> None:
+        super().__init__("fake", seed=1)
         random = np.random.default_rng(3)
         ends = np.cumsum(sizes)
         inputs = random.standard_normal((int(ends[-1]), 2)).astype(np.float32)
@@ -39,26 +41,15 @@ class Batches:
             Batch(inputs[end - size : end], outputs[end - size : end], np.arange(end - size, end, dtype=np.int32), size)
             for size, end in zip(sizes, ends, strict=True)
         ]
-        self.epoch = self.index = 0
 
     def __len__(self) -> int:
         return len(self.all)
 
-    def __iter__(self) -> Iterator[Batch]:
-        return self
+    def _batch(self, index: int) -> Batch:
+        return self.all[index]
 
-    def __next__(self) -> Batch:
-        if self.index == len(self.all):
-            self.epoch, self.index = self.epoch + 1, 0
-            raise StopIteration
-        self.index += 1
-        return self.all[self.index - 1]
-
-    def state_dict(self) -> dict[str, int]:
-        return {"epoch": self.epoch, "index": self.index}
-
-    def load_state_dict(self, state: Mapping[str, int]) -> None:
-        self.epoch, self.index = state["epoch"], state["index"]
+    def _settings(self) -> dict[str, int]:
+        return {}
 
 
 @dataclass

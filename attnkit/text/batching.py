@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from attnkit._batching import pack
-from attnkit.text.batch_order import Int32Array, Int64Array, TokenBatches
+from attnkit.data.order import Int32Array, Int64Array
+from attnkit.text.batch_order import TokenBatches
 from attnkit.text.corpus import EncodedCorpus
 
 

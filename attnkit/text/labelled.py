@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from attnkit.text.batch_order import held_out
-from attnkit.text.corpus import read_lines, read_records, string_field
+from attnkit.data.lines import read_lines, read_records, string_field
+from attnkit.data.order import held_out
 
 Example = tuple[str, str]
 """A text and its label."""

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from attnkit.text.corpus import CorpusReport, EncodedCorpus, flatten, read_lines
+from attnkit.data.lines import read_lines
+from attnkit.text.corpus import CorpusReport, EncodedCorpus, flatten
 from attnkit.text.tokenizer import Tokenizer
 
 

@@ -162,7 +162,7 @@ class Trainer:
         self._optimizer.lr = self._schedule(state.step + 1)
         self._optimizer.step(clip_scale(norm, config.clip_norm) if config.clip_norm else 1.0)
         self._optimizer.zero_grad()
-        self._turn_epoch()
+        self._task.batches.turn()  # as soon as an epoch is used up, so that a position has one way to be written
         state.step += 1
         state.tokens += tokens
         window.steps += 1
@@ -179,12 +179,6 @@ class Trainer:
                 break
             batches.append(next(data))
         return batches
-
-    def _turn_epoch(self) -> None:
-        """Goes on to the next epoch as soon as one is used up, so that a position has one way to be written."""
-        data = self._task.batches
-        if data.index >= len(data):
-            next(data, None)
 
     def _report_step(self) -> None:
         window, state = self._state.window, self._state

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from attnkit.text.batch_order import held_out
+from attnkit.data.order import held_out
 from attnkit.vision.images import read_image, to_image
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from attnkit.text.corpus import read_lines, read_records
+from attnkit.data.lines import read_lines, read_records
 from attnkit.vision.data import ImageData, ImageFiles
 
 

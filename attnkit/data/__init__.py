@@ -1,0 +1,1 @@
+"""What text and images have in common as data: lines of files, and the order of examples."""

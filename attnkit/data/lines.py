@@ -1,0 +1,83 @@
+"""Lines and records of files: UTF-8, gzip, standard input, JSON lines; errors that name file and line."""
+
+from __future__ import annotations
+
+import contextlib
+import gzip
+import os
+import sys
+import zlib
+from collections.abc import Iterator, Mapping
+from typing import Any, BinaryIO, cast
+
+Path = str | os.PathLike[str]
+STDIN = "-"
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
+    if os.fspath(path) == STDIN:
+        yield sys.stdin.buffer
+        return
+    with open(path, "rb") as raw:
+        if not os.fspath(path).endswith(".gz"):
+            yield raw
+            return
+        with gzip.GzipFile(fileobj=raw) as unpacked:
+            yield cast(BinaryIO, unpacked)
+
+
+def read_lines(path: Path) -> Iterator[str]:
+    """The lines of a UTF-8 file without their ends; `-` is standard input, and a name in .gz is unpacked.
+
+    Only LF and CR LF end a line, so that the count agrees with other tools. A byte order mark at the start is dropped.
+    Raises OSError when the file cannot be read, ValueError naming file and line when it is not UTF-8 or not gzip.
+    """
+    name = "standard input" if os.fspath(path) == STDIN else os.fspath(path)
+    number = 0
+    try:
+        with _opened(path) as stream:
+            for number, line in enumerate(stream, start=1):
+                text = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+                yield text.removeprefix("\ufeff") if number == 1 else text
+    except UnicodeDecodeError as error:
+        raise ValueError(f"[corpus] {name}, line {number}: expected UTF-8, got {_bad_byte(error)}") from None
+    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ValueError(f"[corpus] {name}, after line {number}: expected a whole gzip file: {error}") from None
+
+
+def _bad_byte(error: UnicodeDecodeError) -> str:
+    return f"byte 0x{error.object[error.start]:02x} at column {error.start + 1}"
+
+
+def one_line(text: str) -> str:
+    """The text with a space for each line end in it, as JSON and Python strings can have them."""
+    return text.replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
+
+
+def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(where, record) for the JSON object of each line; blank lines are ignored. `where` names file and line, to begin
+    a message with. Raises ValueError for a line that is no JSON object."""
+    import msgspec
+
+    decode = msgspec.json.Decoder().decode
+    for number, line in enumerate(read_lines(path), start=1):
+        if not line.strip():
+            continue
+        where = f"[corpus] {os.fspath(path)}, line {number}"
+        try:
+            record = decode(line)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise ValueError(f"{where}: expected a JSON object: {error}") from None
+        if not isinstance(record, dict):
+            raise ValueError(f"{where}: expected a JSON object, got {type(record).__name__}")
+        yield where, record
+
+
+def string_field(record: Mapping[str, Any], key: str, where: str) -> str:
+    """The string under a key. Raises ValueError, which begins with `where`, for anything else."""
+    value = record.get(key)
+    if not isinstance(value, str):
+        got = "nothing" if value is None else type(value).__name__
+        raise ValueError(f"{where}: expected a string under {key!r}, got {got}")
+    return value
