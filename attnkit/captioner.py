@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attnkit._tensor import Precision, check_precision
-from attnkit.text.vocabulary import BOS, PAD, UNK
+from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
 from attnkit.translator import SearchArguments, decoding_options
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from attnkit.decoding.options import DecodingOptions
     from attnkit.decoding.search import Hypothesis
     from attnkit.models.captioner import Captioner as CaptionModel
-    from attnkit.text.tokenizer import Tokenizer
+    from attnkit.text.tokenizers.base import Tokenizer
     from attnkit.vision.preprocessing import Preprocessing
 
 ImageLike: TypeAlias = "str | os.PathLike[str] | Image | npt.NDArray[np.uint8]"
@@ -70,7 +70,7 @@ class Captioner:
     def from_directory(cls, directory: Path, config: dict[str, Any], precision: Precision) -> Captioner:
         """For `attnkit.load`: `config` is the directory's config.json. Raises FileNotFoundError or ValueError."""
         from attnkit.models import load_model
-        from attnkit.text.tokenizer import TokenizerPair
+        from attnkit.text.tokenizers.pair import TokenizerPair
         from attnkit.vision.preprocessing import saved_preprocessing
 
         if not isinstance(tokenizer := config.get("tokenizer"), dict):

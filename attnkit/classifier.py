@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attnkit._tensor import Precision, check_precision
-from attnkit.text.vocabulary import UNK
+from attnkit.text.tokenizers.vocabulary import UNK
 
 if TYPE_CHECKING:
     from attnkit.models.document_classifier import DocumentClassifier, DocumentWeights
@@ -85,7 +85,7 @@ class Classifier:
         """For `attnkit.load`: `config` is the directory's config.json. Raises FileNotFoundError or ValueError."""
         from attnkit.models import load_model
         from attnkit.text.documents import DocumentReader
-        from attnkit.text.tokenizer import TokenizerPair
+        from attnkit.text.tokenizers.pair import TokenizerPair
 
         where = f"[load] {directory / 'config.json'}"
         if not isinstance(tokenizer := config.get("tokenizer"), dict):

@@ -15,13 +15,13 @@ import numpy.typing as npt
 from attnkit._tensor import Precision, check_precision
 from attnkit.decoding.options import DecodingOptions
 from attnkit.decoding.workers import Stop, fair_share, run_batches
-from attnkit.text.vocabulary import BOS, EOS, PAD, UNK
+from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, UNK
 from attnkit.translator import SearchArguments, decoding_options
 
 if TYPE_CHECKING:
     from attnkit.decoding.search import Hypothesis
     from attnkit.models.decoder_only import DecoderOnly
-    from attnkit.text.tokenizer import Tokenizer
+    from attnkit.text.tokenizers.base import Tokenizer
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,7 +67,7 @@ class Generator:
     def from_directory(cls, directory: Path, config: dict[str, Any], precision: Precision) -> Generator:
         """For `attnkit.load`: `config` is the directory's config.json. Raises FileNotFoundError or ValueError."""
         from attnkit.models import load_model
-        from attnkit.text.tokenizer import TokenizerPair
+        from attnkit.text.tokenizers.pair import TokenizerPair
 
         if not isinstance(tokenizer := config.get("tokenizer"), dict):
             raise ValueError(f"[load] {directory / 'config.json'}: expected a table under tokenizer, got {tokenizer!r}")

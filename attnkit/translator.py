@@ -18,14 +18,15 @@ from attnkit.data.lines import one_line
 from attnkit.decoding.options import DecodingOptions, Normalization, Rules
 from attnkit.decoding.protocol import S, TextModel
 from attnkit.decoding.workers import Stop, fair_share, run_batches
-from attnkit.text.languages import TaggedTokenizer, add_tag, split_tag, tag_of
-from attnkit.text.vocabulary import BOS, PAD, UNK
+from attnkit.text.languages import add_tag, split_tag, tag_of
+from attnkit.text.tokenizers.tagged import TaggedTokenizer
+from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
 
 if TYPE_CHECKING:
     from attnkit.decoding.defaults import DecodingDefaults
     from attnkit.decoding.search import Hypothesis
     from attnkit.decoding.shortlist import Shortlist
-    from attnkit.text.tokenizer import Tokenizer
+    from attnkit.text.tokenizers.base import Tokenizer
 
 # A model without a limit of its own (sinusoidal positions) still reads no more than this of one line: attention costs
 # the square of the length, and a file without line ends would take all memory.
@@ -148,7 +149,7 @@ class Translator:
 
         from attnkit.decoding.defaults import DecodingDefaults
         from attnkit.models import load_model
-        from attnkit.text.tokenizer import TokenizerPair
+        from attnkit.text.tokenizers.pair import TokenizerPair
 
         try:
             defaults = msgspec.convert(config.get("decoding", {}), DecodingDefaults)

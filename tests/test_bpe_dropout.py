@@ -11,10 +11,10 @@ from training_runs import content, tiny
 import attnkit
 from attnkit.text import en_it
 from attnkit.text.bpe_dropout import BpeDropout
-from attnkit.text.config import TokenizerConfig
 from attnkit.text.corpus import EncodedCorpus, ParallelCorpus
 from attnkit.text.languages import add_tag
-from attnkit.text.tokenizer import TokenizerPair
+from attnkit.text.tokenizers.config import TokenizerConfig
+from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.training import ConfigError, read_config, train
 
 PAIRS = ParallelCorpus.from_pairs(

@@ -16,7 +16,7 @@ from attnkit.decoding import DecodingOptions, decode
 from attnkit.models import DecoderOnly, DecoderOnlyConfig, build_model
 from attnkit.text import Batch, BatchIterator, EncodedCorpus
 from attnkit.text.corpus import flatten
-from attnkit.text.vocabulary import BOS, EOS
+from attnkit.text.tokenizers.vocabulary import BOS, EOS
 
 V = 17
 SMALL: dict[str, Any] = dict(d_model=16, ffn=24, heads=2, layers=2, dropout=0.0, max_length=48)

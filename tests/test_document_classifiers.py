@@ -16,7 +16,7 @@ from attnkit import optim
 from attnkit.models import HanConfig, TransformerClassifierConfig, build_model
 from attnkit.models.document_classifier import DocumentClassifier
 from attnkit.text.document_batching import DocumentBatch
-from attnkit.text.vocabulary import BOS
+from attnkit.text.tokenizers.vocabulary import BOS
 
 V, CLASSES = 23, 3
 Documents = list[list[list[int]]]

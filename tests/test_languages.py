@@ -14,7 +14,7 @@ import attnkit
 from attnkit.text import ParallelCorpus, TokenizerConfig, TokenizerPair, en_it
 from attnkit.text.config import DataConfig
 from attnkit.text.languages import add_tag, languages_of, split_tag
-from attnkit.text.vocabulary import UNK
+from attnkit.text.tokenizers.vocabulary import UNK
 from attnkit.training import ConfigError, read_config, train
 
 # The same source in two languages.

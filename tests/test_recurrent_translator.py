@@ -22,7 +22,7 @@ from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.recurrent_encoder import reversed_tokens
 from attnkit.models.reinforce import Reinforce, sums_to_the_end
 from attnkit.text import Batch
-from attnkit.text.vocabulary import BOS, EOS
+from attnkit.text.tokenizers.vocabulary import BOS, EOS
 
 V = 19
 SMALL: dict[str, Any] = dict(embedding_size=6, hidden_size=8, dropout=0.0, max_length=64)

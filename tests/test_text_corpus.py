@@ -16,9 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from attnkit.data.lines import read_lines
-from attnkit.text.config import DataConfig, TokenizerConfig
+from attnkit.text.config import DataConfig
 from attnkit.text.corpus import EncodedCorpus, ParallelCorpus, flatten, read_parallel
-from attnkit.text.tokenizer import TokenizerPair
+from attnkit.text.tokenizers.config import TokenizerConfig
+from attnkit.text.tokenizers.pair import TokenizerPair
 
 PAIRS = [("the cat", "il gatto"), ("the house", "la casa"), ("è", "ü\u2028x")]
 

@@ -17,8 +17,8 @@ from attnkit.text.documents import Document, DocumentReader, EncodedDocuments, L
 from attnkit.text.html import text_of_html
 from attnkit.text.labelled import LabelledTexts
 from attnkit.text.sentences import split_sentences
-from attnkit.text.tokenizer import TokenizerConfig, TokenizerPair
-from attnkit.text.vocabulary import BOS, UNK
+from attnkit.text.tokenizers.pair import TokenizerConfig, TokenizerPair
+from attnkit.text.tokenizers.vocabulary import BOS, UNK
 
 WORDS = WordTokenizer(Vocabulary(["a", "b", "c", "a.", "b."]))
 EXAMPLES = [("a fine film", "pos"), ("dull\nand long", "neg"), ("   ", "neg"), ("weak", "neg")]

@@ -13,9 +13,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from attnkit.text import en_it
-from attnkit.text.config import TokenizerConfig
-from attnkit.text.tokenizer import CharTokenizer, SentencePieceTokenizer, TokenizerPair, WordTokenizer
-from attnkit.text.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Vocabulary
+from attnkit.text.tokenizers.config import TokenizerConfig
+from attnkit.text.tokenizers.pair import TokenizerPair
+from attnkit.text.tokenizers.sentencepiece import SentencePieceTokenizer
+from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK, Vocabulary
+from attnkit.text.tokenizers.words import CharTokenizer, WordTokenizer
 
 PAIRS = en_it.corpus(train=2000, validation=0, test=0)["train"]
 SOURCES, TARGETS = [pair.source for pair in PAIRS], [pair.target for pair in PAIRS]
@@ -246,7 +248,7 @@ def test_what_is_no_text_is_refused(kind: str) -> None:
 
 def test_importing_and_words_leave_sentencepiece_alone() -> None:
     code = (
-        "import sys, attnkit.text.tokenizer as t, attnkit.text.config as c\n"
+        "import sys, attnkit.text.tokenizers.pair as t, attnkit.text.config as c\n"
         "t.TokenizerPair.train(['a'], ['b'], c.TokenizerConfig(kind='word'))\n"
         "assert 'sentencepiece' not in sys.modules"
     )
@@ -255,7 +257,7 @@ def test_importing_and_words_leave_sentencepiece_alone() -> None:
 
 def test_training_is_silent() -> None:
     code = (
-        "import attnkit.text.tokenizer as t, attnkit.text.config as c\n"
+        "import attnkit.text.tokenizers.pair as t, attnkit.text.config as c\n"
         "t.TokenizerPair.train(['a b c d e'], ['b'], c.TokenizerConfig(kind='bpe', vocab_size=12))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)

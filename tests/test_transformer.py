@@ -16,7 +16,7 @@ from attnkit import _core, ops, optim
 from attnkit.decoding import DecodingOptions, decode
 from attnkit.models import Transformer, TransformerConfig, build_model
 from attnkit.text import Batch
-from attnkit.text.vocabulary import BOS, EOS
+from attnkit.text.tokenizers.vocabulary import BOS, EOS
 
 V = 19
 SMALL: dict[str, Any] = dict(

@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import attnkit
-from attnkit.text.tokenizer import TokenizerPair, WordTokenizer
-from attnkit.text.vocabulary import Vocabulary
+from attnkit.text.tokenizers.pair import TokenizerPair
+from attnkit.text.tokenizers.vocabulary import Vocabulary
+from attnkit.text.tokenizers.words import WordTokenizer
 
 ENGLISH = ["the", "cat", "dog", "sees", "a", "house", "is", "on", "table", "red"]
 ITALIAN = ["il", "gatto", "cane", "vede", "una", "casa", "è", "sul", "tavolo", "rosso"]

@@ -66,8 +66,9 @@ def write_model(folder: Path, size: Size) -> None:
     """A model directory with random weights. Words w4, w5, ... are its vocabulary."""
     import attnkit
     from attnkit.models import build_model, save_model
-    from attnkit.text.tokenizer import TokenizerPair, WordTokenizer
-    from attnkit.text.vocabulary import Vocabulary
+    from attnkit.text.tokenizers.pair import TokenizerPair
+    from attnkit.text.tokenizers.vocabulary import Vocabulary
+    from attnkit.text.tokenizers.words import WordTokenizer
 
     attnkit.manual_seed(0)
     tokenizer = WordTokenizer(Vocabulary([f"w{number}" for number in range(4, size.vocabulary)]))

@@ -22,8 +22,8 @@ from attnkit.models import build_model, save_model
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.nn.init import InitLimitError, skip_init
 from attnkit.nn.positions import sinusoids
-from attnkit.text.marian import EOS_PIECE, PAD_PIECE, UNK_PIECE, MarianTokenizer, MarianVocabulary
-from attnkit.text.tokenizer import TokenizerPair
+from attnkit.text.tokenizers.marian import EOS_PIECE, PAD_PIECE, UNK_PIECE, MarianTokenizer, MarianVocabulary
+from attnkit.text.tokenizers.pair import TokenizerPair
 
 # Our layers, and theirs whose matrices lie on top of each other in ours.
 _ENCODER_LAYER = {

@@ -18,7 +18,7 @@ from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.output import LossOutput, label_loss
 from attnkit.models.reinforce import Reinforce
 from attnkit.nn import init
-from attnkit.text.vocabulary import BOS, EOS, UNK
+from attnkit.text.tokenizers.vocabulary import BOS, EOS, UNK
 
 
 class Regions(NamedTuple):

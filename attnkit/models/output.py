@@ -11,7 +11,7 @@ import numpy as np
 from attnkit import _core, nn, ops
 from attnkit._core import Tensor
 from attnkit.decoding.protocol import Projection
-from attnkit.text.vocabulary import BOS, EOS
+from attnkit.text.tokenizers.vocabulary import BOS, EOS
 
 IGNORED = -100  # a label that costs nothing
 

@@ -10,7 +10,7 @@ from attnkit import nn, ops
 from attnkit._core import Tensor
 from attnkit.models.output import IGNORED, LossOutput, label_loss
 from attnkit.models.recurrent_config import RecurrentConfig
-from attnkit.text.vocabulary import BOS
+from attnkit.text.tokenizers.vocabulary import BOS
 
 CellState: TypeAlias = tuple[Tensor, ...]
 """A layer's state [B, H]: (h,), and (h, c) of LSTM."""

@@ -7,7 +7,7 @@ from typing import Literal
 from attnkit.models.config import Positive
 from attnkit.models.text_stack import TextStackConfig
 from attnkit.text.documents import Layout
-from attnkit.text.vocabulary import BOS
+from attnkit.text.tokenizers.vocabulary import BOS
 
 
 class TransformerClassifierConfig(

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from attnkit.models.config import NotNegative, Positive, Rate
-from attnkit.text.vocabulary import BOS, EOS
+from attnkit.text.tokenizers.vocabulary import BOS, EOS
 
 
 class TransformerConfig(

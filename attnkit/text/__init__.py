@@ -2,10 +2,14 @@
 
 from attnkit.text.alignment import AlignedPair, alignment_error_rate, hard_alignment, parse_pharaoh
 from attnkit.text.batching import Batch, BatchIterator
-from attnkit.text.config import DataConfig, TokenizerConfig
+from attnkit.text.config import DataConfig
 from attnkit.text.corpus import EncodedCorpus, ParallelCorpus
-from attnkit.text.tokenizer import CharTokenizer, SentencePieceTokenizer, Tokenizer, TokenizerPair, WordTokenizer
-from attnkit.text.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from attnkit.text.tokenizers.base import Tokenizer
+from attnkit.text.tokenizers.config import TokenizerConfig
+from attnkit.text.tokenizers.pair import TokenizerPair
+from attnkit.text.tokenizers.sentencepiece import SentencePieceTokenizer
+from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from attnkit.text.tokenizers.words import CharTokenizer, WordTokenizer
 
 __all__ = [
     "BOS",

@@ -10,8 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from attnkit.text.corpus import EncodedCorpus, ParallelCorpus
-from attnkit.text.languages import TaggedTokenizer
-from attnkit.text.tokenizer import SentencePieceTokenizer, Tokenizer, TokenizerPair
+from attnkit.text.tokenizers.base import Tokenizer
+from attnkit.text.tokenizers.pair import TokenizerPair
+from attnkit.text.tokenizers.sentencepiece import SentencePieceTokenizer
+from attnkit.text.tokenizers.tagged import TaggedTokenizer
 
 _seeding = threading.Lock()
 

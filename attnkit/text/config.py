@@ -12,51 +12,8 @@ from msgspec import Meta
 
 from attnkit.text.corpus import ParallelCorpus
 
-TokenizerKind = Literal["bpe", "unigram", "word", "wordpunct", "char"]
 Split = Literal["train", "validation", "test"]
 Positive = Annotated[int, Meta(ge=1)]
-
-
-class TokenizerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """How text becomes ids."""
-
-    kind: TokenizerKind = "bpe"
-    """"bpe" or "unigram" (SentencePiece), "word" (split at white space), "wordpunct" (words and punctuation marks, each
-    a token), or "char"."""
-
-    vocab_size: Annotated[int, Meta(ge=5)] = 8000
-    """Entries of a vocabulary, the four special ones included. Words and characters may come to fewer."""
-
-    joint: bool = True
-    """One vocabulary for both languages, which tied embeddings need; false for one each."""
-
-    lowercase: bool = False
-    """Lower-case everything first; the model then writes lower case."""
-
-    normalization: Literal["nmt_nfkc", "nfkc", "identity"] = "nmt_nfkc"
-    """SentencePiece's normalisation of Unicode. "identity" keeps the text as it is."""
-
-    character_coverage: Annotated[float, Meta(gt=0.0, le=1.0)] = 1.0
-    """The share of all characters that SentencePiece must cover; under 1 for writing with very many of them."""
-
-    byte_fallback: bool = False
-    """SentencePiece spells characters it does not know as UTF-8 bytes: nothing is unknown, for 256 entries."""
-
-    min_frequency: Positive = 1
-    """Words or characters seen less often than this are unknown."""
-
-    training_sentences: Positive = 2_000_000
-    """SentencePiece learns from at most this many lines, drawn at random."""
-
-    models: tuple[str, ...] = ()
-    """Ready SentencePiece model files instead of training: one file for a joint vocabulary, or source and target."""
-
-    def __post_init__(self) -> None:
-        if self.models and self.kind not in ("bpe", "unigram"):
-            raise ValueError(f"models: expected none for the kind {self.kind!r}")
-        if self.models and len(self.models) != (1 if self.joint else 2):
-            need = "1 file for a joint vocabulary" if self.joint else "2 files, source and target"
-            raise ValueError(f"models: expected {need}, got {len(self.models)}")
 
 
 class DataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

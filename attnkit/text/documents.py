@@ -16,7 +16,7 @@ import numpy.typing as npt
 from attnkit.text.corpus import flatten
 from attnkit.text.html import text_of_html
 from attnkit.text.sentences import split_sentences
-from attnkit.text.tokenizer import Tokenizer
+from attnkit.text.tokenizers.base import Tokenizer
 
 
 @dataclass(frozen=True, slots=True)

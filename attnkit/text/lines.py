@@ -8,7 +8,7 @@ import numpy as np
 
 from attnkit.data.lines import read_lines
 from attnkit.text.corpus import CorpusReport, EncodedCorpus, flatten
-from attnkit.text.tokenizer import Tokenizer
+from attnkit.text.tokenizers.base import Tokenizer
 
 
 def read_texts(files: Iterable[str]) -> list[str]:

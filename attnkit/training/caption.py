@@ -14,8 +14,8 @@ from attnkit.models import build_model, save_model
 from attnkit.models.captioner import Captioner as CaptionModel
 from attnkit.models.output import LossOutput
 from attnkit.models.pretrained import load_encoder
-from attnkit.text.tokenizer import Tokenizer
-from attnkit.text.vocabulary import BOS, EOS
+from attnkit.text.tokenizers.base import Tokenizer
+from attnkit.text.tokenizers.vocabulary import BOS, EOS
 from attnkit.training.caption_config import CaptionConfig
 from attnkit.training.held_out_task import HeldOutTask
 from attnkit.training.metrics import Figure

@@ -6,7 +6,7 @@ from __future__ import annotations
 import msgspec
 
 from attnkit.models.captioner_config import CaptionerConfig
-from attnkit.text.config import TokenizerConfig
+from attnkit.text.tokenizers.config import TokenizerConfig
 from attnkit.training.classify_images_config import check_encoder
 from attnkit.training.config import Positive, SearchConfig, check_validated
 from attnkit.training.image_training_config import ImageTrainingConfig, PretrainedConfig

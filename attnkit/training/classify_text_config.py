@@ -6,8 +6,8 @@ import msgspec
 
 from attnkit.models.han_config import HanConfig
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
-from attnkit.text.config import TokenizerConfig
 from attnkit.text.labelled_config import LabelledDataConfig
+from attnkit.text.tokenizers.config import TokenizerConfig
 from attnkit.training.config import TrainingConfig, check_validated
 
 TextClassifierConfig = TransformerClassifierConfig | HanConfig

@@ -13,7 +13,7 @@ from attnkit.models.output import LossOutput
 from attnkit.text.batching import Batch, BatchIterator
 from attnkit.text.corpus import EncodedCorpus
 from attnkit.text.lines import encode_lines, read_texts
-from attnkit.text.vocabulary import BOS, EOS
+from attnkit.text.tokenizers.vocabulary import BOS, EOS
 from attnkit.training.language_model_config import LanguageModelConfig
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check

@@ -5,8 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
-from attnkit.text.config import TokenizerConfig
 from attnkit.text.lines_config import LinesDataConfig
+from attnkit.text.tokenizers.config import TokenizerConfig
 from attnkit.training.config import TrainingConfig, check_validated
 
 

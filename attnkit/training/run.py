@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from attnkit.files import atomic_write
-from attnkit.text.tokenizer import TOKENIZER_FILES
+from attnkit.text.tokenizers.pair import TOKENIZER_FILES
 from attnkit.training.checkpoint import CheckpointFolder
 from attnkit.training.config_file import encode_config, flatten, read_config
 from attnkit.training.errors import ConfigError, RunExistsError

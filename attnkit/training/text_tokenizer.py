@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from attnkit.text.config import TokenizerConfig
-from attnkit.text.tokenizer import TokenizerPair
+from attnkit.text.tokenizers.config import TokenizerConfig
+from attnkit.text.tokenizers.pair import TokenizerPair
 
 
 def make_tokenizer(

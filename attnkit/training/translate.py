@@ -12,8 +12,8 @@ from attnkit.models.transformer import Transformer
 from attnkit.text.batching import Batch, BatchIterator
 from attnkit.text.bpe_dropout import BpeDropout
 from attnkit.text.languages import languages_of
-from attnkit.text.tokenizer import TokenizerPair
-from attnkit.text.vocabulary import BOS, EOS
+from attnkit.text.tokenizers.pair import TokenizerPair
+from attnkit.text.tokenizers.vocabulary import BOS, EOS
 from attnkit.training.held_out_task import HeldOutTask
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check

@@ -6,8 +6,9 @@ import msgspec
 
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.transformer_config import TransformerConfig
-from attnkit.text.config import DataConfig, TokenizerConfig
-from attnkit.text.vocabulary import BOS, EOS
+from attnkit.text.config import DataConfig
+from attnkit.text.tokenizers.config import TokenizerConfig
+from attnkit.text.tokenizers.vocabulary import BOS, EOS
 from attnkit.training.config import DecodingConfig, Share, TrainingConfig, check_validated
 
 TranslationModelConfig = TransformerConfig | RecurrentConfig

@@ -10,8 +10,8 @@ from attnkit.metrics import text as text_metrics
 from attnkit.models import Transformer
 from attnkit.text.batching import BatchIterator
 from attnkit.text.corpus import EncodedCorpus, ParallelCorpus
-from attnkit.text.tokenizer import TokenizerPair
-from attnkit.text.vocabulary import BOS, EOS
+from attnkit.text.tokenizers.pair import TokenizerPair
+from attnkit.text.tokenizers.vocabulary import BOS, EOS
 from attnkit.training.config import DecodingConfig
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check

@@ -10,7 +10,7 @@ import msgspec
 
 from attnkit.files import atomic_write
 from attnkit.text.languages import languages_of
-from attnkit.text.sentencepiece_file import checked_text, read_processor
+from attnkit.text.tokenizers.sentencepiece_file import checked_text, read_processor
 
 EOS_PIECE, UNK_PIECE, PAD_PIECE = "</s>", "<unk>", "<pad>"
 _SILENT = {EOS_PIECE, UNK_PIECE, PAD_PIECE}  # no text comes of them
