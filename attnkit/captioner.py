@@ -14,8 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from attnkit._tensor import Precision, check_precision
+from attnkit.decoding.options import SearchArguments, decoding_options
 from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
-from attnkit.translator import SearchArguments, decoding_options
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -129,7 +129,7 @@ class Captioner:
 
     def read(self, image: ImageLike) -> Image:
         """The picture of a file or array, in the model's channels. Raises OSError or ValueError."""
-        from attnkit.vision.images import as_picture
+        from attnkit.vision.preprocessing import as_picture
 
         return as_picture(image, self.preprocessing)
 

@@ -13,10 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from attnkit._tensor import Precision, check_precision
-from attnkit.decoding.options import DecodingOptions
+from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, UNK
-from attnkit.translator import SearchArguments, decoding_options
 
 if TYPE_CHECKING:
     from attnkit.decoding.search import Hypothesis

@@ -105,7 +105,7 @@ class ImageClassifier:
 
     def read(self, image: ImageLike) -> Image:
         """The picture of a file or array, in the model's channels. Raises OSError or ValueError."""
-        from attnkit.vision.images import as_picture
+        from attnkit.vision.preprocessing import as_picture
 
         return as_picture(image, self.preprocessing)
 

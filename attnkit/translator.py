@@ -8,14 +8,14 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Unpack
 
 import numpy as np
 import numpy.typing as npt
 
 from attnkit._tensor import Precision, check_precision
 from attnkit.data.lines import one_line
-from attnkit.decoding.options import DecodingOptions, Normalization, Rules
+from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
 from attnkit.decoding.protocol import S, TextModel
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.text.languages import add_tag, split_tag, tag_of
@@ -40,32 +40,6 @@ class TranslationModel(TextModel[S], Protocol[S]):
     def max_source_length(self) -> int | None:
         """The positions of the encoder, that of the end token included; None for no limit."""
         ...
-
-
-class SearchArguments(TypedDict, total=False):
-    """The keyword arguments of `translate` that choose the search; `DecodingOptions` explains them."""
-
-    beam: int
-    nbest: int
-    min_length: int
-    max_length: int | None
-    length_penalty: float
-    normalization: Normalization
-    rules: Rules
-    renormalize: bool
-    no_repeat_ngram: int
-    sample: bool
-    temperature: float
-    top_k: int
-    top_p: float
-    seed: int
-
-
-def decoding_options(**search: Unpack[SearchArguments]) -> DecodingOptions:
-    """`DecodingOptions` with a beam of 5, or of 1 where `sample` is set. Raises ValueError for nonsense."""
-    if search.get("sample"):
-        search.setdefault("beam", 1)
-    return DecodingOptions(**search)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -97,7 +97,7 @@ def test_a_search_that_is_stopped(model: str) -> None:
     stop.requested = True
     source = translator._read(0, "the cat", "", None)
     with pytest.raises(Stopped):
-        translator._decode(attnkit.translator.decoding_options(), False, None, [source], stop)  # type: ignore[attr-defined]
+        translator._decode(attnkit.decoding.options.decoding_options(), False, None, [source], stop)  # type: ignore[attr-defined]
 
 
 def test_shares_are_fair() -> None:

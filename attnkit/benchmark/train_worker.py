@@ -19,7 +19,7 @@ from attnkit.optim import Adam, clip_scale, grad_norm
 def make_batch(inputs: Inputs, arrays: Arrays) -> Any:
     """The arrays of a batch file as the models take them."""
     if inputs == "images":
-        from attnkit.models.classification import ImageBatch
+        from attnkit.vision.targets import ImageBatch
 
         return ImageBatch(arrays["images"], arrays["labels"])
     if inputs == "documents":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypedDict, Unpack
 
 import numpy as np
 
@@ -121,3 +121,29 @@ def _check_integer(name: str, value: object, low: int) -> None:
         raise ValueError(f"[decode] expected {name} >= {low}, got {value}")
     if value >= 2**31 and name != "seed":
         raise ValueError(f"[decode] expected {name} below 2**31, got {value}")
+
+
+class SearchArguments(TypedDict, total=False):
+    """The keyword arguments of `translate` that choose the search; `DecodingOptions` explains them."""
+
+    beam: int
+    nbest: int
+    min_length: int
+    max_length: int | None
+    length_penalty: float
+    normalization: Normalization
+    rules: Rules
+    renormalize: bool
+    no_repeat_ngram: int
+    sample: bool
+    temperature: float
+    top_k: int
+    top_p: float
+    seed: int
+
+
+def decoding_options(**search: Unpack[SearchArguments]) -> DecodingOptions:
+    """`DecodingOptions` with a beam of 5, or of 1 where `sample` is set. Raises ValueError for nonsense."""
+    if search.get("sample"):
+        search.setdefault("beam", 1)
+    return DecodingOptions(**search)

@@ -1,7 +1,7 @@
 """Models: one file each, its configuration beside it."""
 
 from attnkit.models.captioner_config import CaptionerConfig
-from attnkit.models.classification import ClassificationLoss, ImageBatch
+from attnkit.models.classification import ClassificationLoss
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.decoder_only import DecoderOnly
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
@@ -15,6 +15,7 @@ from attnkit.models.transformer_classifier import TransformerClassifier
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.models.vit_config import ViTConfig
+from attnkit.vision.targets import ImageBatch
 from attnkit.weights import load_weights, save_weights
 
 __all__ = [

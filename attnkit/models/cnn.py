@@ -7,8 +7,9 @@ import numpy as np
 from attnkit import nn, ops
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad, tensor
-from attnkit.models.classification import ClassificationLoss, ImageBatch, classification_loss
+from attnkit.models.classification import ClassificationLoss, classification_loss
 from attnkit.models.cnn_config import CNNConfig
+from attnkit.vision.targets import ImageBatch
 
 
 class ResidualBlock(nn.Module):

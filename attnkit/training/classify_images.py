@@ -12,14 +12,14 @@ import numpy as np
 import attnkit
 from attnkit import ops
 from attnkit.models import build_model, save_model
-from attnkit.models.classification import ClassificationLoss, ImageBatch
+from attnkit.models.classification import ClassificationLoss
 from attnkit.training.classify_images_config import ClassifyImagesConfig
 from attnkit.training.held_out_task import HeldOutTask, classification_figures
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
 from attnkit.vision.data import ImageData
 from attnkit.vision.loader import ImageLoader
-from attnkit.vision.targets import Classes
+from attnkit.vision.targets import Classes, ImageBatch
 
 Note = Callable[[str], None]
 

@@ -16,7 +16,7 @@ from attnkit.decoding.options import MAX_BEAM, Normalization
 from attnkit.metrics.text import Tokenization
 
 if TYPE_CHECKING:
-    from attnkit.translator import SearchArguments
+    from attnkit.decoding.options import SearchArguments
 
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]

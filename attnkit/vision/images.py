@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from PIL import Image
     from PIL.ImageFile import ImageFile
 
-    from attnkit.vision.preprocessing import Preprocessing
 
 MAX_PIXELS = 1 << 27
 """A file that unpacks to more is refused before it is unpacked: a few kilobytes can hold gigabytes of one colour."""
@@ -58,7 +57,7 @@ def read_image(path: str | os.PathLike[str], channels: int = 3, at_least: int = 
             if at_least:
                 opened.draft("RGB", (at_least, at_least))
             opened.load()
-            return _upright(_in_mode(opened, "RGB" if channels == 3 else "L"), opened)
+            return _upright(in_mode(opened, "RGB" if channels == 3 else "L"), opened)
         except _ImageError:
             raise
         except Exception as error:  # decoders let all kinds of exceptions through
@@ -78,17 +77,6 @@ def to_image(array: npt.ArrayLike, channels: int = 3) -> Image.Image:
     flat = pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels
     picture, mode = Image.fromarray(np.ascontiguousarray(flat)), "RGB" if channels == 3 else "L"
     return picture if picture.mode == mode else picture.convert(mode)
-
-
-def as_picture(image: Any, preprocessing: Preprocessing) -> Image.Image:
-    """The picture of a file's name, an array, or a Pillow image, in the channels of `preprocessing`."""
-    from PIL.Image import Image as Picture
-
-    if isinstance(image, Picture):
-        return _in_mode(image, "RGB" if preprocessing.channels == 3 else "L")
-    if isinstance(image, str | os.PathLike):
-        return preprocessing.read(Path(image))
-    return to_image(image, preprocessing.channels)
 
 
 class _ImageError(ValueError):
@@ -140,7 +128,7 @@ def _check(image: ImageFile, path: Path) -> None:
         raise _ImageError(f"[image] {path}: expected 8 or 16 bits a pixel, got floating-point numbers")
 
 
-def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+def in_mode(image: Image.Image, mode: str) -> Image.Image:
     from PIL import Image
 
     if image.mode.startswith("I"):  # 16 bits, in one of Pillow's several modes for them

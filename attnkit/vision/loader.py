@@ -9,11 +9,10 @@ from concurrent.futures import Future, ThreadPoolExecutor
 import numpy as np
 
 from attnkit.data.order import Epochs, Int64Array, epoch_order
-from attnkit.models.classification import ImageBatch
 from attnkit.vision.augmentation import AugmentationConfig, Augmenter
 from attnkit.vision.data import Pictures
 from attnkit.vision.preprocessing import Pixels, Preprocessing
-from attnkit.vision.targets import CaptionBatch, Targets
+from attnkit.vision.targets import CaptionBatch, ImageBatch, Targets
 
 Batch = ImageBatch | CaptionBatch
 

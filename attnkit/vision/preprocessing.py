@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -10,11 +12,9 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
-from attnkit.vision.images import read_image
+from attnkit.vision.images import in_mode, read_image, to_image
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from PIL import Image
 
 Floats = npt.NDArray[np.float32]
@@ -89,3 +89,14 @@ def saved_preprocessing(config: Mapping[str, Any], directory: Path) -> Preproces
         return msgspec.convert(config.get("image"), Preprocessing)
     except msgspec.ValidationError as error:
         raise ValueError(f"[load] {directory / 'config.json'}: expected how images are prepared: {error}") from None
+
+
+def as_picture(image: Any, preprocessing: Preprocessing) -> Image.Image:
+    """The picture of a file's name, an array, or a Pillow image, in the channels of `preprocessing`."""
+    from PIL.Image import Image as Picture
+
+    if isinstance(image, Picture):
+        return in_mode(image, "RGB" if preprocessing.channels == 3 else "L")
+    if isinstance(image, str | os.PathLike):
+        return preprocessing.read(Path(image))
+    return to_image(image, preprocessing.channels)

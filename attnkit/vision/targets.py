@@ -11,10 +11,29 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from attnkit.models.classification import ImageBatch
-
 Int32Array = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class ImageBatch:
+    """Images with what they show.
+
+    images: float32 [B, H, W, C]. labels: classes, int32 [B], or a distribution over them, float32 [B, classes]. After
+    mixup (Zhang et al., 2018) `other_labels` [B] are the second classes and `share` [B], between 0 and 1, says how much
+    of an image is the first. indices: which examples of the data these are.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    other_labels: np.ndarray | None = None
+    share: np.ndarray | None = None
+    indices: np.ndarray | None = None
+
+    @property
+    def tokens(self) -> int:
+        """How many images."""
+        return len(self.images)
 
 
 @dataclass(frozen=True, slots=True)
