@@ -19,26 +19,26 @@ from attnkit._core import (
     set_random_state,
 )
 from attnkit._tensor import Function, from_dlpack, no_grad, precision, tensor
+from attnkit._version import __version__
 
 if TYPE_CHECKING:
     from attnkit import decoding, explain, interop, models, nn, ops, optim, text, training, vision
-    from attnkit.captioner import Captioner
-    from attnkit.classifier import Classifier
-    from attnkit.generator import Generator
-    from attnkit.image_classifier import ImageClassifier
-    from attnkit.loading import load
-    from attnkit.translator import Translator
+    from attnkit.tasks.caption.captioner import Captioner
+    from attnkit.tasks.classify_images.classifier import ImageClassifier
+    from attnkit.tasks.classify_text.classifier import Classifier
+    from attnkit.tasks.language_model.generator import Generator
+    from attnkit.tasks.load import load
+    from attnkit.tasks.translate.translator import Translator
 
-__version__ = "0.1.0"
 
 _MODULES = ("decoding", "explain", "interop", "models", "nn", "ops", "optim", "text", "training", "vision")
 _LAZY = {
-    "Captioner": "attnkit.captioner",
-    "Classifier": "attnkit.classifier",
-    "Generator": "attnkit.generator",
-    "ImageClassifier": "attnkit.image_classifier",
-    "Translator": "attnkit.translator",
-    "load": "attnkit.loading",
+    "Captioner": "attnkit.tasks.caption.captioner",
+    "Classifier": "attnkit.tasks.classify_text.classifier",
+    "Generator": "attnkit.tasks.language_model.generator",
+    "ImageClassifier": "attnkit.tasks.classify_images.classifier",
+    "Translator": "attnkit.tasks.translate.translator",
+    "load": "attnkit.tasks.load",
 }
 
 __all__ = [
@@ -49,6 +49,7 @@ __all__ = [
     "ImageClassifier",
     "Tensor",
     "Translator",
+    "__version__",
     "decoding",
     "explain",
     "from_dlpack",

@@ -19,10 +19,10 @@ from attnkit import demo_captions
 from attnkit.explain import AttentionMap, render_terminal, write_html, write_png
 from attnkit.metrics import text as text_metrics
 from attnkit.tasks.translate.alignment import alignment_error
+from attnkit.tasks.translate.translator import Translator
 from attnkit.text import en_it
 from attnkit.training import RunExistsError, TranslateConfig, read_config, train_once
 from attnkit.training.trainer import CURVE_FILE
-from attnkit.translator import Translator
 
 PRESET = "en-it"
 EXPECTED_BLEU = 95.0

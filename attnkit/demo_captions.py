@@ -10,8 +10,8 @@ from pathlib import Path
 from PIL import Image
 
 import attnkit
-from attnkit.captioner import Caption, Captioner
 from attnkit.explain import ImageMap, write_image_png, write_images_html
+from attnkit.tasks.caption.captioner import Caption, Captioner
 from attnkit.training import CaptionConfig, read_config, train_once
 from attnkit.vision import shapes
 

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-import attnkit
 from attnkit import _core
+from attnkit._version import __version__
 
 _SIDE = 512  # of the square matrices that are multiplied: within the caches, large enough to show the units' speed
 _REPEATS = 8
@@ -82,7 +82,7 @@ def diagnose() -> Diagnosis:
         fp32_gflops=fp32,
         bf16_gflops=bf16,
         versions={
-            "attnkit": attnkit.__version__,
+            "attnkit": __version__,
             "Python": platform.python_version(),
             "NumPy": np.__version__,
             "system": platform.platform(),

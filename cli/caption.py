@@ -14,8 +14,8 @@ from .run_options import FILE, attention_option, output_option, precision_option
 from .search_options import checked_search, chosen_search, search_options_for
 
 if TYPE_CHECKING:
-    from attnkit.captioner import Caption
     from attnkit.explain import ImageMap
+    from attnkit.tasks.caption.captioner import Caption
 
 
 @click.command("caption")

@@ -15,7 +15,7 @@ from .outputs import line_of, opened, report_drawings
 
 if TYPE_CHECKING:
     from attnkit.explain import ImageMap
-    from attnkit.image_classifier import ImageClassification, ImageClassifier
+    from attnkit.tasks.classify_images.classifier import ImageClassification, ImageClassifier
 
 
 def run(

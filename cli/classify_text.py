@@ -13,8 +13,8 @@ from .line_counter import line_counter
 from .outputs import Remembered, line_of, opened, report_drawings
 
 if TYPE_CHECKING:
-    from attnkit.classifier import Classification, Classifier
     from attnkit.explain import DocumentMap
+    from attnkit.tasks.classify_text.classifier import Classification, Classifier
 
 _TITLE = 80  # characters of a text that name it
 

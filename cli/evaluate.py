@@ -15,7 +15,7 @@ from .run_options import FILE, precision_option, shortlist_option, threads_optio
 from .search_options import checked_search, chosen_search, search_options
 
 if TYPE_CHECKING:
-    from attnkit.translator import Result
+    from attnkit.tasks.translate.translator import Result
 
 
 @click.command("evaluate")
@@ -63,8 +63,8 @@ def command(
     """
     search = chosen_search(arguments)
 
-    from attnkit import shortlists
     from attnkit.metrics.text import METRICS
+    from attnkit.tasks.translate import shortlist_source as shortlists
     from attnkit.text.corpus import read_parallel
 
     pairs = list(read_parallel(source, reference))

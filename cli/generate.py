@@ -15,7 +15,7 @@ from .search_options import checked_search, chosen_search, search_options_for
 
 if TYPE_CHECKING:
     from attnkit.explain import AttentionMap
-    from attnkit.generator import Generation
+    from attnkit.tasks.language_model.generator import Generation
 
 
 @click.command("generate")

@@ -34,9 +34,9 @@ def command(model: str, source: str, target: str | None, output: str | None, per
     """
     from pathlib import Path
 
-    from attnkit import shortlists
     from attnkit.data.lines import read_lines
     from attnkit.files import check_writable
+    from attnkit.tasks.translate import shortlist_source as shortlists
 
     translator = load_for("translate", model, "fp32", None)
     path = output or str(Path(model) / shortlists.FILE)

@@ -14,7 +14,7 @@ from .run_options import threads_option
 def _list_presets(context: click.Context, parameter: click.Parameter, value: bool) -> None:
     if not value or context.resilient_parsing:
         return
-    from attnkit.training.config_file import preset_names
+    from attnkit.tasks.config_file import preset_names
 
     click.echo("\n".join(preset_names()))
     context.exit()

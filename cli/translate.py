@@ -24,7 +24,7 @@ from .search_options import checked_search, chosen_search, search_options
 
 if TYPE_CHECKING:
     from attnkit.explain import AttentionMap
-    from attnkit.translator import Result
+    from attnkit.tasks.translate.translator import Result
 _NAMED_LINES = 5  # line numbers that a message lists
 
 
@@ -73,8 +73,9 @@ def command(
     """
     search = chosen_search(arguments)
 
-    from attnkit import explain, shortlists
+    from attnkit import explain
     from attnkit.data.lines import read_lines
+    from attnkit.tasks.translate import shortlist_source as shortlists
 
     translator = load_for("translate", model, precision, threads)
     lines = Remembered(read_lines(input))

@@ -15,8 +15,8 @@ from test_cli_translate import attnkit_run, complaint, output
 from training_images import caption_task, classify_task, write_pictures
 
 import attnkit
-from attnkit.captioner import Caption
-from attnkit.image_classifier import ImageClassification
+from attnkit.tasks.caption.captioner import Caption
+from attnkit.tasks.classify_images.classifier import ImageClassification
 from attnkit.training import read_config, train
 
 

@@ -15,7 +15,7 @@ from command_line import attnkit_run, command, complaint, output
 from untrained_model import MAX_LENGTH, write_untrained_model
 
 import attnkit
-from attnkit.translator import Result
+from attnkit.tasks.translate.translator import Result
 
 LINES = ["the cat is on the table", "", "a red house", "the dog sees a cat", "   ", "table"]
 TEXT = "".join(f"{line}\n" for line in LINES)

@@ -141,7 +141,7 @@ def test_awkward_strings_survive_being_written(file: Path, tmp_path: Path) -> No
     text = MINIMAL.replace('builtin = "en-it"', "train = []")
     table = tomllib.loads(text)
     table["data"] = {"train": names[:2], "validation": [names[2], ""]}
-    from attnkit.training.config_file import decode_config
+    from attnkit.tasks.config_file import decode_config
 
     config = decode_config(table, "here")
     path = tmp_path / "written.toml"

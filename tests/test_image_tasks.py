@@ -12,8 +12,8 @@ from test_training_resume import content
 from training_images import CNN, TRANSFORMER, VIT, caption_task, classify_task
 
 import attnkit
+from attnkit.tasks.registry import make_task
 from attnkit.training import ConfigError, RunConfig, encode_config, read_config, train
-from attnkit.training.tasks import make_task
 
 FEW = ("training.max_steps=8", "training.warmup_steps=2", "training.validate_every=4", "training.final=last")
 

@@ -14,9 +14,9 @@ from test_best_tokens import ProjectionModel
 from untrained_model import ENGLISH, ITALIAN, VOCABULARY_SIZE, write_untrained_model
 
 import attnkit
-from attnkit import shortlists
 from attnkit.decoding import DecodingOptions, decode
 from attnkit.decoding.shortlist import Shortlist
+from attnkit.tasks.translate import shortlist_source as shortlists
 
 
 def ids(*tokens: int) -> Any:

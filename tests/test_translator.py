@@ -16,9 +16,9 @@ from untrained_model import ENGLISH, ITALIAN, write_untrained_model
 
 import attnkit
 from attnkit.decoding import StepOutput
+from attnkit.tasks.translate.translator import LONGEST_SOURCE, Result, Translator
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, Vocabulary
 from attnkit.text.tokenizers.words import WordTokenizer
-from attnkit.translator import LONGEST_SOURCE, Result, Translator
 
 
 class DictionaryState:

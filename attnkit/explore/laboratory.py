@@ -11,12 +11,12 @@ import attnkit
 from attnkit.files import atomic_write
 from attnkit.metrics import text as text_metrics
 from attnkit.models import load_weights
+from attnkit.tasks.registry import make_task
+from attnkit.tasks.translate.translator import Translator
 from attnkit.text import en_it
 from attnkit.text.alignment import AlignedPair
 from attnkit.training import read_config, train_once
 from attnkit.training.task import Task
-from attnkit.training.tasks import make_task
-from attnkit.translator import Translator
 
 Note = Callable[[str], None]
 

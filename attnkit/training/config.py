@@ -1,26 +1,19 @@
 """The sections of a training configuration that several tasks share, every key explained where it is defined.
 
-Each task's whole configuration is in `<task>_config.py`, and `attnkit.training.tasks` lists the tasks. Decoding is
+Each task's whole configuration is in `<task>_config.py`, and `attnkit.tasks.registry` lists the tasks. Decoding is
 strict: an unknown key, a wrong type or an impossible value is an error that names the key (see
-`attnkit.training.config_file`).
+`attnkit.tasks.config_file`).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from attnkit.decoding.options import MAX_BEAM, Normalization
-from attnkit.metrics.text import Tokenization
-
-if TYPE_CHECKING:
-    from attnkit.decoding.options import SearchArguments
-
 Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
-Beam = Annotated[int, Meta(ge=1, le=MAX_BEAM)]
 Share = Annotated[float, Meta(ge=0.0, lt=1.0)]
 
 
@@ -114,61 +107,3 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
             )
         if self.min_learning_rate > self.learning_rate:
             raise ValueError(f"min_learning_rate: expected at most learning_rate, got {self.min_learning_rate}")
-
-
-def check_validated(training: TrainingConfig, validated: bool, data: str, metrics: tuple[str, ...]) -> None:
-    """Raises ValueError, "key: what is wrong", where training asks for validation that the data does not allow, or for
-    a metric that the task does not measure. data: what would make it `validated`."""
-    if not validated and (training.patience or training.final == "best"):
-        raise ValueError(
-            f'data.validation: expected {data}, which patience and final = "best" need '
-            '(or set training.patience = 0 and training.final = "last")'
-        )
-    if training.metric not in metrics:
-        expected = " or ".join(f'"{metric}"' for metric in metrics)
-        raise ValueError(f'training.metric: expected {expected}, all that is measured here, got "{training.metric}"')
-
-
-class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[decoding] of every task that writes text: the search for the outputs that are measured."""
-
-    validation_beam: Beam = 1
-    """Hypotheses followed for an output at the validations; 1 is greedy search."""
-
-    beam: Beam = 5
-    """The same for the test data, and for the validation data once training has ended."""
-
-    length_penalty: Annotated[float, Meta(ge=0.0)] = 1.0
-    """See `attnkit.decoding.DecodingOptions`: larger favours longer outputs."""
-
-    normalization: Normalization = "average"
-    """What the length penalty means: "average" (the log-probability over length ** penalty) or "gnmt"."""
-
-    min_length: NotNegative = 1
-    """Outputs have at least this many tokens."""
-
-    no_repeat_ngram: NotNegative = 0
-    """No n-gram of this size occurs twice in an output; 0 for no rule."""
-
-    def search(self, final: bool) -> SearchArguments:
-        """What `translate_stream` and its like take. final: after training, when a wider beam has time."""
-        return {
-            "beam": self.beam if final else self.validation_beam,
-            "length_penalty": self.length_penalty,
-            "normalization": self.normalization,
-            "min_length": self.min_length,
-            "no_repeat_ngram": self.no_repeat_ngram,
-        }
-
-
-class DecodingConfig(SearchConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[decoding]: how validation and test sentences are translated, and how BLEU is counted."""
-
-    bleu: bool = True
-    """Translate at every validation and measure BLEU; false validates by loss alone, which takes less time."""
-
-    batch_tokens: Positive = 1024
-    """About how many source tokens are translated at once."""
-
-    tokenize: Tokenization = "13a"
-    """sacrebleu's tokenisation; "none" for text that is tokenised already."""

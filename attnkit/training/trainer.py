@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-import attnkit
+from attnkit import _core, _tensor
 from attnkit.nn.module import Module
 from attnkit.optim import Adam, AdamW, Muon, clip_scale, grad_norm
 from attnkit.optim.schedules import Schedule, constant, cosine, inverse_sqrt
@@ -84,7 +84,7 @@ class Trainer:
             self._task.batches.load_state_dict(state.batches)
         except ValueError as error:
             raise CheckpointError(f"{self._checkpoints.last}: does not fit this run: {error}") from None
-        attnkit.set_random_state(state.random)
+        _core.set_random_state(state.random)
         self._state, self._saved_step = state, state.step
         return state.step
 
@@ -96,7 +96,7 @@ class Trainer:
         self._metrics = MetricsFile(self._folder / METRICS_FILE, keep=self._state.metrics_bytes)
         self._clock = time.perf_counter()
         try:
-            with self._interruption, attnkit.precision(self._config.precision):
+            with self._interruption, _tensor.precision(self._config.precision):
                 return self._run()
         finally:
             self._metrics.close()
@@ -288,14 +288,14 @@ class Trainer:
 
     @contextmanager
     def _evaluating(self) -> Iterator[None]:
-        random = attnkit.random_state()
+        random = _core.random_state()
         self._task.model.eval()
         try:
-            with attnkit.no_grad():
+            with _tensor.no_grad():
                 yield
         finally:
             self._task.model.train()
-            attnkit.set_random_state(random)
+            _core.set_random_state(random)
 
     def _write_validation(self, figures: Mapping[str, Figure], best: bool) -> None:
         if not figures:
@@ -319,7 +319,7 @@ class Trainer:
         state = self._state
         self._tick()
         state.batches = self._task.batches.state_dict()
-        state.random = attnkit.random_state()
+        state.random = _core.random_state()
         # Before the checkpoint, which counts on these bytes.
         state.metrics_bytes = self._metrics.sync()
         optimizer = self._optimizer.state_dict()

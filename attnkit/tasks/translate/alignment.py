@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from attnkit.tasks.translate.translator import Translator
     from attnkit.text.alignment import AlignedPair
-    from attnkit.translator import Translator
 import numpy as np
 import numpy.typing as npt
 

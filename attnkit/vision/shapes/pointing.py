@@ -32,7 +32,7 @@ class Pointing:
 
 
 class Described(Protocol):
-    """A caption with its attention: `attnkit.captioner.Caption`."""
+    """A caption with its attention: `attnkit.tasks.caption.captioner.Caption`."""
 
     @property
     def text(self) -> str: ...

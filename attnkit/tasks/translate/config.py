@@ -6,10 +6,12 @@ import msgspec
 
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.transformer_config import TransformerConfig
+from attnkit.tasks.shared.checks import check_validated
+from attnkit.tasks.shared.search_config import DecodingConfig
 from attnkit.text.config import DataConfig
 from attnkit.text.tokenizers.config import TokenizerConfig
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
-from attnkit.training.config import DecodingConfig, Share, TrainingConfig, check_validated
+from attnkit.training.config import Share, TrainingConfig
 
 TranslationModelConfig = TransformerConfig | RecurrentConfig
 """The models that translate; `type` chooses."""

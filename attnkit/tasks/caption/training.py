@@ -8,19 +8,19 @@ from pathlib import Path
 
 import msgspec
 
-import attnkit
+from attnkit import _core
 from attnkit.metrics import captions as caption_metrics
 from attnkit.models import build_model, save_model
 from attnkit.models.captioner import Captioner as CaptionModel
 from attnkit.models.output import LossOutput
 from attnkit.models.pretrained import load_encoder
+from attnkit.tasks.caption.config import CaptionConfig
+from attnkit.tasks.shared.held_out_task import HeldOutTask
+from attnkit.tasks.shared.text_tokenizer import make_tokenizer
 from attnkit.text.tokenizers.base import Tokenizer
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
-from attnkit.training.caption_config import CaptionConfig
-from attnkit.training.held_out_task import HeldOutTask
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
-from attnkit.training.text_tokenizer import make_tokenizer
 from attnkit.vision import shapes
 from attnkit.vision.data import ImageData, Pictures
 from attnkit.vision.loader import ImageLoader
@@ -58,7 +58,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
         pictures, targets = self._written(train, "training data", "train")
         self._validation = self._held_out(validation, "validation")
         self._test = self._held_out(config.data.read("test"), "test")
-        attnkit.manual_seed(seed)
+        _core.manual_seed(seed)
         self.model: CaptionModel = build_model(config.model, self._tokenizer.vocab_size)
         if config.pretrained.encoder:
             load_encoder(self.model, Path(config.pretrained.encoder), config.image, frozen=config.pretrained.frozen)
@@ -73,7 +73,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
             seed=seed,
         )
         count = sum(parameter.size for parameter in self.model.parameters())
-        note(f"model: {count:,} parameters; {config.training.precision}, {attnkit.get_num_threads()} thread(s)")
+        note(f"model: {count:,} parameters; {config.training.precision}, {_core.get_num_threads()} thread(s)")
 
     @property
     def _tokenizer(self) -> Tokenizer:
@@ -123,7 +123,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
         return nll / tokens
 
     def _figures(self, data: _HeldOut, check: Check, final: bool) -> dict[str, Figure]:
-        from attnkit.captioner import Captioner
+        from attnkit.tasks.caption.captioner import Captioner
 
         config = self._config.decoding
         captioner = Captioner(

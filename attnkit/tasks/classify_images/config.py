@@ -6,8 +6,8 @@ import msgspec
 
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.vit_config import ViTConfig
-from attnkit.training.config import check_validated
-from attnkit.training.image_training_config import ImageTrainingConfig
+from attnkit.tasks.shared.checks import check_validated
+from attnkit.tasks.shared.image_config import ImageTrainingConfig
 from attnkit.vision.augmentation import AugmentationConfig
 from attnkit.vision.config import ImageDataConfig
 from attnkit.vision.preprocessing import Preprocessing

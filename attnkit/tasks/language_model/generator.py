@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
 from attnkit.decoding.workers import Stop, fair_share, run_batches
@@ -151,11 +152,10 @@ class Generator:
         self, prompts: list[_Prompt], options: DecodingOptions, attention: bool, stop: Stop
     ) -> dict[int, Generation]:
         """The results of a batch by number."""
-        import attnkit
         from attnkit.decoding.search import decode
 
         count = len(prompts)
-        with attnkit.no_grad(), attnkit.precision(self.precision):
+        with _tensor.no_grad(), _tensor.precision(self.precision):
             found = decode(
                 self.model,
                 np.full(count, BOS, np.int32),  # a language model has no source; one token each stands for it
@@ -172,7 +172,6 @@ class Generator:
         }
 
     def _write(self, prompt: _Prompt, hypotheses: list[Hypothesis], attention: bool) -> Generation:
-        import attnkit
 
         results = []
         for hypothesis in hypotheses:
@@ -180,7 +179,7 @@ class Generator:
             read = [BOS, *tokens][: len(tokens)]
             weights = None
             if attention:
-                with attnkit.precision(self.precision):
+                with _tensor.precision(self.precision):
                     weights = self.model.attention(np.array(read, np.int32))
             results.append(
                 Generation(

@@ -7,16 +7,18 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from attnkit import _core
+
 if TYPE_CHECKING:
     from attnkit._tensor import Precision
 
 # The task in config.json and what the model reads, and the class whose `from_directory` serves it.
 _CLASSES = {
-    ("translate", "text"): "attnkit.translator:Translator",
-    ("classify", "text"): "attnkit.classifier:Classifier",
-    ("classify", "images"): "attnkit.image_classifier:ImageClassifier",
-    ("caption", "images"): "attnkit.captioner:Captioner",
-    ("language-model", "text"): "attnkit.generator:Generator",
+    ("translate", "text"): "attnkit.tasks.translate.translator:Translator",
+    ("classify", "text"): "attnkit.tasks.classify_text.classifier:Classifier",
+    ("classify", "images"): "attnkit.tasks.classify_images.classifier:ImageClassifier",
+    ("caption", "images"): "attnkit.tasks.caption.captioner:Captioner",
+    ("language-model", "text"): "attnkit.tasks.language_model.generator:Generator",
 }
 
 
@@ -30,7 +32,6 @@ def load(path: str | os.PathLike[str], precision: Precision = "fp32", threads: i
     the whole process; None leaves it.
     Raises FileNotFoundError where there is no model, ValueError for a broken one; the message names the file.
     """
-    import attnkit
     from attnkit._tensor import check_precision
     from attnkit.models import read_config
 
@@ -47,6 +48,6 @@ def load(path: str | os.PathLike[str], precision: Precision = "fp32", threads: i
         expected = " or ".join(repr(what) for name, what in _CLASSES if name == task)
         raise ValueError(f"[load] {directory / 'config.json'}: expected {expected} under reads, got {reads!r}")
     if threads is not None:
-        attnkit.set_num_threads(threads)
+        _core.set_num_threads(threads)
     module, _, name = _CLASSES[task, reads].partition(":")
     return getattr(import_module(module), name).from_directory(directory, config, precision)

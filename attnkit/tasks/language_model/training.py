@@ -6,18 +6,18 @@ import math
 from collections.abc import Callable
 from pathlib import Path
 
-import attnkit
+from attnkit import _core
 from attnkit.models import build_model, save_model
 from attnkit.models.decoder_only import DecoderOnly
 from attnkit.models.output import LossOutput
+from attnkit.tasks.language_model.config import LanguageModelConfig
+from attnkit.tasks.shared.text_tokenizer import make_tokenizer
 from attnkit.text.batching import Batch, BatchIterator
 from attnkit.text.corpus import EncodedCorpus
 from attnkit.text.lines import encode_lines, read_texts
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
-from attnkit.training.language_model_config import LanguageModelConfig
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
-from attnkit.training.text_tokenizer import make_tokenizer
 
 Note = Callable[[str], None]
 
@@ -39,11 +39,11 @@ class LanguageModelTask:
         train = self._encode(lines, "train", config.data.max_length)
         self._validation = self._held_out(config.data.validation, "validation")
         self._test = self._held_out(config.data.test, "test")
-        attnkit.manual_seed(seed)
+        _core.manual_seed(seed)
         self.model: DecoderOnly = build_model(config.model, self._tokenizers.source.vocab_size)
         self.batches = self._batches(train, seed=seed)
         count = sum(parameter.size for parameter in self.model.parameters())
-        note(f"model: {count:,} parameters; {config.training.precision}, {attnkit.get_num_threads()} thread(s)")
+        note(f"model: {count:,} parameters; {config.training.precision}, {_core.get_num_threads()} thread(s)")
 
     def _held_out(self, files: tuple[str, ...], split: str) -> EncodedCorpus | None:
         """Lines to measure on; only those longer than the model can read are left out."""

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
-from attnkit.captioner import ImageLike
+from attnkit.tasks.caption.captioner import ImageLike
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -118,9 +119,8 @@ class ImageClassifier:
             yield from self._classify(np.stack(chunk), top, attention)
 
     def _classify(self, images: npt.NDArray[np.float32], top: int, attention: bool) -> Iterator[ImageClassification]:
-        import attnkit
 
-        with attnkit.precision(self.precision):
+        with _tensor.precision(self.precision):
             probabilities = self.model.predict(images).exp().numpy()
             maps = self.model.attention(images) if attention else [None] * len(images)
         for row, of_image in zip(probabilities, maps, strict=True):

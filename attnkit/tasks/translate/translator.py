@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
 from attnkit.data.lines import one_line
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
@@ -159,7 +160,7 @@ class Translator:
         attention: also return the cross-attention; the text is the same with and without.
         prefix: what every translation starts with, or one such text for each line; an empty line stays empty.
         batch_tokens: about how many source tokens go through the model at once.
-        shortlist: leaves target tokens that a sentence can hardly need out of account; see attnkit.shortlists.
+        shortlist: leaves target tokens that a sentence can hardly need out of account; see `shortlist_source`.
         beam=5, nbest=1, min_length=1, max_length=None, ...: see `DecodingOptions`.
         """
         if isinstance(lines, str):
@@ -265,12 +266,11 @@ class Translator:
         stop: Stop,
     ) -> dict[int, Result]:
         """The results of a batch by line."""
-        import attnkit
         from attnkit.decoding.search import decode
 
         ids = np.array([token for source in batch for token in source.ids], np.int32)
         offsets = np.cumsum([0, *(len(source.ids) for source in batch)]).astype(np.int32)
-        with attnkit.no_grad(), attnkit.precision(self.precision):
+        with _tensor.no_grad(), _tensor.precision(self.precision):
             found = decode(
                 self.model,
                 ids,

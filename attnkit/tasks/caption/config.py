@@ -6,10 +6,12 @@ from __future__ import annotations
 import msgspec
 
 from attnkit.models.captioner_config import CaptionerConfig
+from attnkit.tasks.classify_images.config import check_encoder
+from attnkit.tasks.shared.checks import check_validated
+from attnkit.tasks.shared.image_config import ImageTrainingConfig, PretrainedConfig
+from attnkit.tasks.shared.search_config import SearchConfig
 from attnkit.text.tokenizers.config import TokenizerConfig
-from attnkit.training.classify_images_config import check_encoder
-from attnkit.training.config import Positive, SearchConfig, check_validated
-from attnkit.training.image_training_config import ImageTrainingConfig, PretrainedConfig
+from attnkit.training.config import Positive
 from attnkit.vision.augmentation import AugmentationConfig
 from attnkit.vision.config import ImageDataConfig
 from attnkit.vision.preprocessing import Preprocessing

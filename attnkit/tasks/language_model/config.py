@@ -5,9 +5,10 @@ from __future__ import annotations
 import msgspec
 
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
+from attnkit.tasks.shared.checks import check_validated
 from attnkit.text.lines_config import LinesDataConfig
 from attnkit.text.tokenizers.config import TokenizerConfig
-from attnkit.training.config import TrainingConfig, check_validated
+from attnkit.training.config import TrainingConfig
 
 
 class LanguageModelConfig(

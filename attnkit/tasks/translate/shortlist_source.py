@@ -10,7 +10,7 @@ import numpy as np
 
 from attnkit.decoding.protocol import Ids
 from attnkit.decoding.shortlist import Shortlist
-from attnkit.translator import Translator
+from attnkit.tasks.translate.translator import Translator
 
 Note = Callable[[str], None]
 FILE = "shortlist.safetensors"  # in a model directory
@@ -52,8 +52,8 @@ def for_model(translator: Translator, directory: str | os.PathLike[str], note: N
             f"[shortlist] {directory}: expected {FILE}, or training.toml with the data to count in; "
             "`attnkit shortlist` makes one from other text"
         )
-    from attnkit.training import read_config
-    from attnkit.training.translate_config import TranslateConfig
+    from attnkit.tasks.config_file import read_config
+    from attnkit.tasks.translate.config import TranslateConfig
 
     config = read_config(recipe)
     corpus = config.data.corpus("train") if isinstance(config, TranslateConfig) else None

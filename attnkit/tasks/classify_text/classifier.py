@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
 from attnkit.text.tokenizers.vocabulary import UNK
 
@@ -160,11 +161,10 @@ class Classifier:
         return _Text(number, document.sentences, document.cut > 0, unknown)
 
     def _classify(self, texts: list[_Text], top: int, attention: bool) -> Iterator[Classification]:
-        import attnkit
         from attnkit import ops
 
         batch = _pack(texts)
-        with attnkit.no_grad(), attnkit.precision(self.precision):
+        with _tensor.no_grad(), _tensor.precision(self.precision):
             output = self.model(batch, return_weights=attention)
         logits, weights = output if attention else (output, None)
         for index, (text, row) in enumerate(zip(texts, ops.softmax(logits.numpy()), strict=True)):

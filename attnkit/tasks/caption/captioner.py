@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
 import numpy as np
 import numpy.typing as npt
 
+from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
 from attnkit.decoding.options import SearchArguments, decoding_options
 from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
@@ -145,10 +146,9 @@ class Captioner:
     def _caption(
         self, images: npt.NDArray[np.float32], numbers: Sequence[int], options: DecodingOptions, attention: bool
     ) -> Iterator[Caption]:
-        import attnkit
         from attnkit.decoding.search import decode
 
-        with attnkit.no_grad(), attnkit.precision(self.precision):
+        with _tensor.no_grad(), _tensor.precision(self.precision):
             regions = self.model.encode(images)
             writer = self.model.writer(regions)
             found = decode(

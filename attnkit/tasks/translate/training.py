@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import attnkit
+from attnkit import _core
 from attnkit.models import build_model, save_model
 from attnkit.models.output import LossOutput
 from attnkit.models.transformer import Transformer
+from attnkit.tasks.shared.held_out_task import HeldOutTask
+from attnkit.tasks.translate.config import TranslateConfig
+from attnkit.tasks.translate.validation import HeldOut, mean_loss, translation_figures
 from attnkit.text.batching import Batch, BatchIterator
 from attnkit.text.bpe_dropout import BpeDropout
 from attnkit.text.languages import languages_of
 from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
-from attnkit.training.held_out_task import HeldOutTask
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
-from attnkit.training.translate_config import TranslateConfig
-from attnkit.training.validation import HeldOut, mean_loss, translation_figures
 
 Note = Callable[[str], None]
 
@@ -50,7 +50,7 @@ class TranslateTask(HeldOutTask[HeldOut]):
         note(f"training data: {train.report}, {len(train.target_ids):,} target tokens")
         self._validation = self._held_out("validation")
         self._test = self._held_out("test")
-        attnkit.manual_seed(seed)
+        _core.manual_seed(seed)
         self.model: Transformer = build_model(config.model, source.vocab_size, target.vocab_size)
         dropout, longest = config.tokenizer.bpe_dropout, config.data.max_length
         resample = BpeDropout(text, self._tokenizers, dropout, longest, seed) if dropout else None
@@ -81,7 +81,7 @@ class TranslateTask(HeldOutTask[HeldOut]):
         if self._tokenizers.languages:
             self._note(f"target languages: {', '.join(self._tokenizers.languages)}")
         count = sum(parameter.size for parameter in self.model.parameters())
-        threads = attnkit.get_num_threads()
+        threads = _core.get_num_threads()
         self._note(f"model: {count:,} parameters; {self._config.training.precision}, {threads} thread(s)")
 
     def loss(self, batch: Batch) -> LossOutput:

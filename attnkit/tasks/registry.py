@@ -13,12 +13,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from attnkit.training.caption_config import CaptionConfig
-from attnkit.training.classify_images_config import ClassifyImagesConfig
-from attnkit.training.classify_text_config import ClassifyTextConfig
-from attnkit.training.language_model_config import LanguageModelConfig
+from attnkit.tasks.caption.config import CaptionConfig
+from attnkit.tasks.classify_images.config import ClassifyImagesConfig
+from attnkit.tasks.classify_text.config import ClassifyTextConfig
+from attnkit.tasks.language_model.config import LanguageModelConfig
+from attnkit.tasks.translate.config import TranslateConfig
 from attnkit.training.task import Task
-from attnkit.training.translate_config import TranslateConfig
 
 RunConfig = TranslateConfig | ClassifyTextConfig | LanguageModelConfig | ClassifyImagesConfig | CaptionConfig
 """Any configuration: the union of the tasks' own."""
@@ -32,11 +32,11 @@ class Entry(NamedTuple):
 
 
 ENTRIES = (
-    Entry(TranslateConfig, "attnkit.training.translate:TranslateTask"),
-    Entry(ClassifyTextConfig, "attnkit.training.classify_text:ClassifyTextTask"),
-    Entry(LanguageModelConfig, "attnkit.training.language_model:LanguageModelTask"),
-    Entry(ClassifyImagesConfig, "attnkit.training.classify_images:ClassifyImagesTask"),
-    Entry(CaptionConfig, "attnkit.training.caption:CaptionTask"),
+    Entry(TranslateConfig, "attnkit.tasks.translate.training:TranslateTask"),
+    Entry(ClassifyTextConfig, "attnkit.tasks.classify_text.training:ClassifyTextTask"),
+    Entry(LanguageModelConfig, "attnkit.tasks.language_model.training:LanguageModelTask"),
+    Entry(ClassifyImagesConfig, "attnkit.tasks.classify_images.training:ClassifyImagesTask"),
+    Entry(CaptionConfig, "attnkit.tasks.caption.training:CaptionTask"),
 )
 
 

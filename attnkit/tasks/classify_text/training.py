@@ -7,19 +7,18 @@ from pathlib import Path
 
 import numpy as np
 
-import attnkit
-from attnkit import ops
+from attnkit import _core, ops
 from attnkit.models import build_model, save_model
 from attnkit.models.document_classifier import DocumentClassifier
 from attnkit.models.output import LossOutput
+from attnkit.tasks.classify_text.config import ClassifyTextConfig
+from attnkit.tasks.shared.held_out_task import HeldOutTask, classification_figures
+from attnkit.tasks.shared.text_tokenizer import make_tokenizer
 from attnkit.text.document_batching import DocumentBatch, DocumentIterator
 from attnkit.text.documents import DocumentReader, EncodedDocuments
 from attnkit.text.labelled import LabelledTexts
-from attnkit.training.classify_text_config import ClassifyTextConfig
-from attnkit.training.held_out_task import HeldOutTask, classification_figures
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
-from attnkit.training.text_tokenizer import make_tokenizer
 
 Note = Callable[[str], None]
 
@@ -46,13 +45,13 @@ class ClassifyTextTask(HeldOutTask[EncodedDocuments]):
         self._validation = None if validation is None else self._held_out(validation, "validation")
         test = config.data.read("test")
         self._test = None if test is None else self._held_out(test, "test")
-        attnkit.manual_seed(seed)
+        _core.manual_seed(seed)
         self.model: DocumentClassifier = build_model(
             config.model, self._tokenizers.source.vocab_size, len(self._labels)
         )
         self.batches = DocumentIterator(documents, config.training.batch_tokens, seed=seed)
         count = sum(parameter.size for parameter in self.model.parameters())
-        note(f"model: {count:,} parameters; {config.training.precision}, {attnkit.get_num_threads()} thread(s)")
+        note(f"model: {count:,} parameters; {config.training.precision}, {_core.get_num_threads()} thread(s)")
 
     def _read_training(self) -> tuple[LabelledTexts, LabelledTexts | None]:
         """The training texts and those for validation, which may be a part held out of them; sets the labels."""

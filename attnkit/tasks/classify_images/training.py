@@ -9,12 +9,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-import attnkit
-from attnkit import ops
+from attnkit import _core, ops
 from attnkit.models import build_model, save_model
 from attnkit.models.classification import ClassificationLoss
-from attnkit.training.classify_images_config import ClassifyImagesConfig
-from attnkit.training.held_out_task import HeldOutTask, classification_figures
+from attnkit.tasks.classify_images.config import ClassifyImagesConfig
+from attnkit.tasks.shared.held_out_task import HeldOutTask, classification_figures
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
 from attnkit.vision.data import ImageData
@@ -42,7 +41,7 @@ class ClassifyImagesTask(HeldOutTask[ImageData]):
         note(f"training data: {train.describe()}")
         self._validation = self._held_out(validation, "validation")
         self._test = self._held_out(config.data.read("test"), "test")
-        attnkit.manual_seed(seed)
+        _core.manual_seed(seed)
         self.model: Any = build_model(config.model, len(self._classes))
         labels = Classes(train.numbered(self._classes, "train"), config.augmentation.mixup)
         self.batches = ImageLoader(
@@ -54,7 +53,7 @@ class ClassifyImagesTask(HeldOutTask[ImageData]):
             seed=seed,
         )
         count = sum(parameter.size for parameter in self.model.parameters())
-        note(f"model: {count:,} parameters; {config.training.precision}, {attnkit.get_num_threads()} thread(s)")
+        note(f"model: {count:,} parameters; {config.training.precision}, {_core.get_num_threads()} thread(s)")
 
     def _held_out(self, data: ImageData | None, split: str) -> ImageData | None:
         if data is not None:

@@ -13,8 +13,8 @@ from typing import Any
 
 import msgspec
 
+from attnkit.tasks.registry import RunConfig, config_type
 from attnkit.training.errors import ConfigError
-from attnkit.training.tasks import RunConfig, config_type
 
 
 def preset_names() -> list[str]:

@@ -6,9 +6,10 @@ import msgspec
 
 from attnkit.models.han_config import HanConfig
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
+from attnkit.tasks.shared.checks import check_validated
 from attnkit.text.labelled_config import LabelledDataConfig
 from attnkit.text.tokenizers.config import TokenizerConfig
-from attnkit.training.config import TrainingConfig, check_validated
+from attnkit.training.config import TrainingConfig
 
 TextClassifierConfig = TransformerClassifierConfig | HanConfig
 """The models that classify texts; `type` chooses."""

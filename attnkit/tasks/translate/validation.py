@@ -8,14 +8,14 @@ from typing import Literal
 
 from attnkit.metrics import text as text_metrics
 from attnkit.models import Transformer
+from attnkit.tasks.shared.search_config import DecodingConfig
+from attnkit.tasks.translate.translator import Translator
 from attnkit.text.batching import BatchIterator
 from attnkit.text.corpus import EncodedCorpus, ParallelCorpus
 from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
-from attnkit.training.config import DecodingConfig
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
-from attnkit.translator import Translator
 
 # Sentences that are sorted by length and translated between two looks at the signals.
 _WINDOW = 512

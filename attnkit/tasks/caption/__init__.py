@@ -1,0 +1,1 @@
+"""The task "caption": images in, sentences out."""

@@ -1,0 +1,1 @@
+"""The task "classify" for models that read text."""

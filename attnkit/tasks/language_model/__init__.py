@@ -1,0 +1,1 @@
+"""The task "language-model": texts in, a model that continues texts out."""

@@ -1,0 +1,1 @@
+"""What several tasks share: model directories, batches by length, search configuration, held-out data."""

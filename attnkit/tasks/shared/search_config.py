@@ -1,0 +1,63 @@
+"""[decoding]: the search for the outputs that are measured."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+from msgspec import Meta
+
+from attnkit.decoding.options import MAX_BEAM, Normalization
+from attnkit.metrics.text import Tokenization
+from attnkit.training.config import NotNegative, Positive
+
+if TYPE_CHECKING:
+    from attnkit.decoding.options import SearchArguments
+
+
+Beam = Annotated[int, Meta(ge=1, le=MAX_BEAM)]
+
+
+class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[decoding] of every task that writes text: the search for the outputs that are measured."""
+
+    validation_beam: Beam = 1
+    """Hypotheses followed for an output at the validations; 1 is greedy search."""
+
+    beam: Beam = 5
+    """The same for the test data, and for the validation data once training has ended."""
+
+    length_penalty: Annotated[float, Meta(ge=0.0)] = 1.0
+    """See `attnkit.decoding.DecodingOptions`: larger favours longer outputs."""
+
+    normalization: Normalization = "average"
+    """What the length penalty means: "average" (the log-probability over length ** penalty) or "gnmt"."""
+
+    min_length: NotNegative = 1
+    """Outputs have at least this many tokens."""
+
+    no_repeat_ngram: NotNegative = 0
+    """No n-gram of this size occurs twice in an output; 0 for no rule."""
+
+    def search(self, final: bool) -> SearchArguments:
+        """What `translate_stream` and its like take. final: after training, when a wider beam has time."""
+        return {
+            "beam": self.beam if final else self.validation_beam,
+            "length_penalty": self.length_penalty,
+            "normalization": self.normalization,
+            "min_length": self.min_length,
+            "no_repeat_ngram": self.no_repeat_ngram,
+        }
+
+
+class DecodingConfig(SearchConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[decoding]: how validation and test sentences are translated, and how BLEU is counted."""
+
+    bleu: bool = True
+    """Translate at every validation and measure BLEU; false validates by loss alone, which takes less time."""
+
+    batch_tokens: Positive = 1024
+    """About how many source tokens are translated at once."""
+
+    tokenize: Tokenization = "13a"
+    """sacrebleu's tokenisation; "none" for text that is tokenised already."""
