@@ -26,12 +26,12 @@ from attnkit.explain import (
     write_json,
     write_png,
 )
-from attnkit.explain.attention_map import Weights
-from attnkit.explain.canvas import _has_glyph, shorten, text_width
-from attnkit.explain.colours import INK, PAPER, is_dark, shade
-from attnkit.explain.pieces import labels, word_spans
-from attnkit.explain.terminal import display_width
-from attnkit.explain.ticks import format_tick, nice_ticks
+from attnkit.explain.drawing.canvas import _has_glyph, shorten, text_width
+from attnkit.explain.drawing.colours import INK, PAPER, is_dark, shade
+from attnkit.explain.drawing.pieces import labels, word_spans
+from attnkit.explain.drawing.ticks import format_tick, nice_ticks
+from attnkit.explain.sentence.terminal import display_width
+from attnkit.explain.weights import Weights
 
 HOSTILE = [
     "<script>alert(1)</script>", "</script><!--", "</script ", "\"'&amp;", "\x1b[31m", "{{data}}", "\u202eturned",

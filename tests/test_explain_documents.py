@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from attnkit.explain import DocumentMap, render_document, write_documents
-from attnkit.explain.document_map import readable
+from attnkit.explain.document.map import readable
 
 SENTENCES = [["a", "dull", "start", "."], ["but", "great", "fun", "!"]]
 WORDS = [np.array([0.1, 0.6, 0.2, 0.1]), np.array([0.1, 0.7, 0.2, 0.0])]
@@ -87,7 +87,7 @@ def test_the_page_has_the_text_and_the_classes(tmp_path: Path) -> None:
 
 @given(st.lists(st.text(max_size=8), max_size=5), st.text(max_size=10))
 def test_nothing_in_a_text_becomes_markup(tokens: list[str], title: str) -> None:
-    from attnkit.explain.document_page import _page
+    from attnkit.explain.document.html import _page
 
     tokens = [*tokens, "<script>", "{{style}}", '"&amp;']
     page = _page([DocumentMap([tokens], [np.full(len(tokens), 0.1)], np.ones(1), [(title, 0.5)], title)], "t")

@@ -3,20 +3,24 @@
 Everything here takes plain arrays and tokens (`AttentionMap`), whatever model they come from.
 """
 
-from .attention_map import AttentionMap
-from .document_map import DocumentMap
-from .document_terminal import render_document
-from .heatmap import write_png
-from .html_page import write_html
-from .image_map import ImageMap
-from .image_page import write_images_html
-from .image_strip import write_image_png
-from .json_file import write_json
-from .learning_curve import draw_learning_curve
-from .pieces import merge_pieces
-from .rollout import attention_rollout
-from .terminal import render_terminal
-from .write import check_suffix, write, write_documents, write_images
+from typing import TYPE_CHECKING, Any
+
+from attnkit.explain.document.map import DocumentMap
+from attnkit.explain.document.terminal import render_document
+from attnkit.explain.drawing.learning_curve import draw_learning_curve
+from attnkit.explain.image.html import write_images_html
+from attnkit.explain.image.map import ImageMap
+from attnkit.explain.image.png import write_image_png
+from attnkit.explain.json_file import write_json
+from attnkit.explain.sentence.html import write_html
+from attnkit.explain.sentence.map import AttentionMap
+from attnkit.explain.sentence.merge import merge_pieces
+from attnkit.explain.sentence.png import write_png
+from attnkit.explain.sentence.terminal import render_terminal
+from attnkit.explain.write import check_suffix, write, write_documents, write_images
+
+if TYPE_CHECKING:
+    from attnkit.nn.attention.rollout import attention_rollout
 
 __all__ = [
     "AttentionMap",
@@ -37,3 +41,11 @@ __all__ = [
     "write_json",
     "write_png",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "attention_rollout":  # of the layers, and here for people who look for it here
+        from attnkit.nn.attention.rollout import attention_rollout
+
+        return attention_rollout
+    raise AttributeError(f"module 'attnkit.explain' has no attribute {name!r}")

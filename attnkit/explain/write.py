@@ -7,18 +7,16 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from .attention_map import AttentionMap
-from .document_json import write_documents_json
-from .document_map import DocumentMap
-from .document_page import write_documents_html
-from .document_picture import write_document_png
-from .heatmap import write_png
-from .html_page import write_html
-from .image_json import write_images_json
-from .image_map import ImageMap
-from .image_page import write_images_html
-from .image_strip import write_image_png
-from .json_file import write_json
+from attnkit.explain.document.html import write_documents_html
+from attnkit.explain.document.map import DocumentMap
+from attnkit.explain.document.png import write_document_png
+from attnkit.explain.image.html import write_images_html
+from attnkit.explain.image.map import ImageMap
+from attnkit.explain.image.png import write_image_png
+from attnkit.explain.json_file import write_documents_json, write_images_json, write_json
+from attnkit.explain.sentence.html import write_html
+from attnkit.explain.sentence.map import AttentionMap
+from attnkit.explain.sentence.png import write_png
 
 M = TypeVar("M")
 SUFFIXES = (".html", ".png", ".json")

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from attnkit.explain.chart import BLUE, GREEN, GREY, BarPanel, draw_chart
-from attnkit.explain.colours import Colour
+from attnkit.explain.drawing.chart import BLUE, GREEN, GREY, BarPanel, draw_chart
+from attnkit.explain.drawing.colours import Colour
 from attnkit.explore.laboratory import Laboratory, held_out
 from attnkit.tasks.translate.alignment import alignment_error
 from attnkit.text.alignment import AlignedPair, alignment_error_rate

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from attnkit.explain.chart import BLUE, ORANGE, BarPanel, Curve, CurvePanel, draw_chart
+from attnkit.explain.drawing.chart import BLUE, ORANGE, BarPanel, Curve, CurvePanel, draw_chart
 from attnkit.explore.laboratory import Laboratory, bleu, by_length, held_out
 
 VARIANTS = {"attention": ["model.score=additive"], "fixed context": ["model.score=none"]}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attnkit.explain.chart import BLUE, GREEN, GREY, BarPanel, draw_chart
+from attnkit.explain.drawing.chart import BLUE, GREEN, GREY, BarPanel, draw_chart
 from attnkit.explore.laboratory import Laboratory, bleu, held_out
 from attnkit.tasks.translate.alignment import alignment_error
 from attnkit.training.task import Task

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from attnkit.explain import AttentionMap, write_png
-from attnkit.explain.chart import GREY, BarPanel, draw_chart
+from attnkit.explain.drawing.chart import GREY, BarPanel, draw_chart
 from attnkit.explore.laboratory import Laboratory, bleu, held_out
 from attnkit.nn.positions import sinusoids
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from attnkit.explain.chart import BLUE, ORANGE, BarPanel, Curve, CurvePanel, draw_chart
+from attnkit.explain.drawing.chart import BLUE, ORANGE, BarPanel, Curve, CurvePanel, draw_chart
 from attnkit.explore.laboratory import Laboratory, bleu, held_out
 
 _COMMON = ["model.score=none", "model.bidirectional=false", "model.encoder_size=128", "training.validate_unit=steps"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attnkit.explain.chart import BLUE, GREEN, GREY, BarPanel, draw_chart
+from attnkit.explain.drawing.chart import BLUE, GREEN, GREY, BarPanel, draw_chart
 from attnkit.explore.laboratory import Laboratory, bleu, held_out
 from attnkit.tasks.translate.alignment import alignment_error
 

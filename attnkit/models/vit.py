@@ -11,10 +11,10 @@ import numpy as np
 from attnkit import nn, ops
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad, tensor
-from attnkit.explain.rollout import attention_rollout
 from attnkit.models.classification import ClassificationLoss, classification_loss
 from attnkit.models.vit_config import ViTConfig
 from attnkit.nn import init
+from attnkit.nn.attention.rollout import attention_rollout
 from attnkit.vision.targets import ImageBatch
 
 Grid = tuple[int, int]

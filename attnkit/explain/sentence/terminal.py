@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import unicodedata
 
-from .attention_map import AttentionMap, Weights, scale_top
-from .pieces import labels
+from attnkit.explain.drawing.pieces import labels
+from attnkit.explain.sentence.map import AttentionMap, scale_top
+from attnkit.explain.weights import Weights
 
 _SHADES = " ░▒▓█"
 _BAR = " ▏▎▍▌▋▊▉█"

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Weights = npt.NDArray[np.floating[Any]]
+from attnkit.explain.weights import Weights
 
 
 @dataclass(frozen=True, eq=False)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from .attention_map import AttentionMap, Weights, scale_top
-from .canvas import QUIET, TEXT, WHITE, Canvas, shorten, text_width
-from .colours import is_dark, shade
-from .pieces import labels
+from attnkit.explain.drawing.canvas import QUIET, TEXT, WHITE, Canvas, shorten, text_width
+from attnkit.explain.drawing.colours import is_dark, shade
+from attnkit.explain.drawing.pieces import labels
+from attnkit.explain.sentence.map import AttentionMap, scale_top
+from attnkit.explain.weights import Weights
 
 _MARGIN = 24.0
 _TITLE_SIZE = 15.0

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .attention_map import Weights
-from .pieces import WORD_START, labels
+from attnkit.explain.drawing.pieces import WORD_START, labels
+from attnkit.explain.weights import Weights
 
 # Marks that stand against the word before them, or before the word behind them.
 _CLOSES, _OPENS = frozenset(".,!?;:)]}%…'\"”’»"), frozenset("([{«“‘$£€#")

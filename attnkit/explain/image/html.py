@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ..files import atomic_write
-from .html_page import UNITS
-from .image_map import ImageMap
-from .pieces import labels
-from .standalone import standalone_page
+from attnkit.explain.drawing.pieces import labels
+from attnkit.explain.drawing.standalone import standalone_page
+from attnkit.explain.image.map import ImageMap
+from attnkit.explain.sentence.html import UNITS
+from attnkit.files import atomic_write
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -35,7 +35,7 @@ def write_images_html(
 
 def _page(images: Sequence[ImageMap], title: str) -> str:
     data = {"units": UNITS, "images": [_plain(image) for image in images]}
-    return standalone_page("image_page", title, data=data, images=True)
+    return standalone_page(__package__, title, data=data, images=True)
 
 
 def _plain(image: ImageMap) -> dict[str, object]:

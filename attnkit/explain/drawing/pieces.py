@@ -5,10 +5,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 
-import numpy as np
-
-from .attention_map import AttentionMap
-
 WORD_START = "\u2581"  # SentencePiece writes a space as this block and puts it at the start of a word
 _CONTINUES = "\u00b7"  # a middle dot before a piece that goes on with the word
 _HIDDEN = "\ufffd"
@@ -27,26 +23,6 @@ def word_spans(tokens: Sequence[str]) -> list[tuple[int, int]]:
         return [(position, position + 1) for position in range(len(tokens))]
     starts = [position for position in range(len(tokens)) if _starts_word(tokens, position)]
     return list(zip(starts, [*starts[1:], len(tokens)], strict=True))
-
-
-def merge_pieces(attention: AttentionMap, *, source: bool = True, target: bool = True) -> AttentionMap:
-    """The map between words: weights are summed over the pieces of a source word (a target piece divides its attention
-    among them) and averaged over the pieces of a target word (each spends a whole 1). Rows that sum to 1 still do.
-
-    `source` and `target` say which side is merged. Heads and layers are kept.
-    """
-    weights = attention.weights.astype(np.float64)
-    source_tokens, target_tokens = attention.source_tokens, attention.target_tokens
-    if source and source_tokens:
-        spans = word_spans(source_tokens)
-        weights = np.add.reduceat(weights, [start for start, _ in spans], axis=-1)
-        source_tokens = _words(source_tokens, spans)
-    if target and target_tokens:
-        spans = word_spans(target_tokens)
-        lengths = np.array([end - start for start, end in spans], dtype=np.float64)
-        weights = np.add.reduceat(weights, [start for start, _ in spans], axis=-2) / lengths[:, None]
-        target_tokens = _words(target_tokens, spans)
-    return AttentionMap(source_tokens, target_tokens, weights.astype(np.float32), attention.title)
 
 
 def labels(tokens: Sequence[str]) -> list[str]:
@@ -79,7 +55,3 @@ def _starts_word(tokens: Sequence[str], position: int) -> bool:
     if position == 0 or tokens[position].startswith(WORD_START) or tokens[position] in SPECIAL:
         return True
     return tokens[position - 1] in SPECIAL
-
-
-def _words(tokens: Sequence[str], spans: list[tuple[int, int]]) -> list[str]:
-    return ["".join(tokens[start:end]).removeprefix(WORD_START).replace(WORD_START, " ") for start, end in spans]

@@ -9,10 +9,10 @@ import html
 import os
 from collections.abc import Sequence
 
-from ..files import atomic_write
-from .document_map import DocumentMap, readable
-from .pieces import labels
-from .standalone import standalone_page
+from attnkit.explain.document.map import DocumentMap, readable
+from attnkit.explain.drawing.pieces import labels
+from attnkit.explain.drawing.standalone import standalone_page
+from attnkit.files import atomic_write
 
 # Shades that the style sheet has a class for: the page's policy allows no style of an element's own.
 _STEPS = 20
@@ -21,7 +21,7 @@ _STEPS = 20
 def write_documents_html(
     path: str | os.PathLike[str], documents: Sequence[DocumentMap], *, title: str = "What decided"
 ) -> None:
-    """Writes one page that holds every document. Tokens are shown through `attnkit.explain.pieces.labels`.
+    """Writes one page that holds every document. Tokens are shown through `attnkit.explain.drawing.pieces.labels`.
 
     Errors: OSError.
     """
@@ -31,7 +31,7 @@ def write_documents_html(
 
 def _page(documents: Sequence[DocumentMap], title: str) -> str:
     steps = "".join(f".s{step} {{ --share: {step / _STEPS:g}; }}\n" for step in range(_STEPS + 1))
-    return standalone_page("document", title, style=steps, documents="\n".join(map(_article, documents)))
+    return standalone_page(__package__, title, style=steps, documents="\n".join(map(_article, documents)))
 
 
 def _article(document: DocumentMap) -> str:

@@ -11,10 +11,10 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..files import atomic_write
-from .attention_map import AttentionMap
-from .pieces import SPECIAL, WORD_START, labels
-from .standalone import standalone_page
+from attnkit.explain.drawing.pieces import SPECIAL, WORD_START, labels
+from attnkit.explain.drawing.standalone import standalone_page
+from attnkit.explain.sentence.map import AttentionMap
+from attnkit.files import atomic_write
 
 # The page carries each weight as a whole number of these units, which keeps the thousands of zeros one byte long.
 UNITS = 10_000
@@ -24,7 +24,7 @@ def write_html(path: str | os.PathLike[str], maps: Sequence[AttentionMap], *, ti
     """Writes one page that holds every map: a list of sentences, the words with their links, and the heatmap.
 
     With several layers or heads the page offers each of them and their mean. Tokens are shown through
-    `attnkit.explain.pieces.labels`. Errors: OSError.
+    `attnkit.explain.drawing.pieces.labels`. Errors: OSError.
     """
     with atomic_write(path) as file:
         file.write(_page(maps, title).encode("utf-8", "replace"))
@@ -32,7 +32,7 @@ def write_html(path: str | os.PathLike[str], maps: Sequence[AttentionMap], *, ti
 
 def _page(maps: Sequence[AttentionMap], title: str) -> str:
     data = {"units": UNITS, "maps": [_plain(attention) for attention in maps]}
-    return standalone_page("page", title, data=data)
+    return standalone_page(__package__, title, data=data)
 
 
 def _plain(attention: AttentionMap) -> dict[str, object]:

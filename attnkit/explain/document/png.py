@@ -6,10 +6,10 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .canvas import LINE, QUIET, TEXT, WHITE, Canvas, shorten, text_width
-from .colours import Colour, is_dark, shade
-from .document_map import DocumentMap, readable
-from .pieces import labels
+from attnkit.explain.document.map import DocumentMap, readable
+from attnkit.explain.drawing.canvas import LINE, QUIET, TEXT, WHITE, Canvas, shorten, text_width
+from attnkit.explain.drawing.colours import Colour, is_dark, shade
+from attnkit.explain.drawing.pieces import labels
 
 _MARGIN, _WIDTH = 28.0, 760.0
 _SIZE, _LEADING = 14.0, 24.0

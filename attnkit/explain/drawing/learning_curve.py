@@ -8,7 +8,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from .chart import BLUE, GREEN, ORANGE, Curve, CurvePanel, Points, draw_chart
+from attnkit.explain.drawing.chart import BLUE, GREEN, ORANGE, Curve, CurvePanel, Points, draw_chart
 
 # What validations measure beside the loss: the key of a row, the panel's title and the curve's name. The first that the
 # rows have is drawn.

@@ -6,9 +6,9 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from .canvas import LINE, QUIET, TEXT, Canvas, shorten, text_width
-from .colours import Colour
-from .ticks import format_tick, nice_ticks
+from attnkit.explain.drawing.canvas import LINE, QUIET, TEXT, Canvas, shorten, text_width
+from attnkit.explain.drawing.colours import Colour
+from attnkit.explain.drawing.ticks import format_tick, nice_ticks
 
 BLUE: Colour = (31, 95, 208)
 ORANGE: Colour = (214, 102, 20)

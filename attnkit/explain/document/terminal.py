@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .document_map import DocumentMap, readable
-from .pieces import labels
-from .terminal import display_width
+from attnkit.explain.document.map import DocumentMap, readable
+from attnkit.explain.drawing.pieces import labels
+from attnkit.explain.sentence.terminal import display_width
 
 # 256-colour grounds from pale to deep blue, each with the ink that reads on it.
 _GROUNDS = (None, "48;5;153;38;5;16", "48;5;75;38;5;16", "48;5;33;38;5;231", "48;5;20;38;5;231")

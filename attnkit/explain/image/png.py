@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 
-from .canvas import QUIET, Canvas, shorten
-from .image_map import ImageMap
-from .pieces import labels
+from attnkit.explain.drawing.canvas import QUIET, Canvas, shorten
+from attnkit.explain.drawing.pieces import labels
+from attnkit.explain.image.map import ImageMap
 
 _MARGIN, _GAP = 24.0, 12.0
 _SIDE = 132.0  # of a panel

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from .attention_map import Weights
+from attnkit.explain.weights import Weights
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -1,7 +1,7 @@
 """Standalone HTML pages: one frame and one look, nothing loaded, and only the page's own style and script may run.
 
-The frame lies beside this file (standalone.html, standalone.css). What it goes around is NAME.html, NAME.css and, where
-the page answers to the mouse and the keyboard, NAME.js.
+The frame lies beside this file (standalone.html, standalone.css). What it goes around is page.html, page.css and, where
+the page answers to the mouse and the keyboard, page.js, in the folder of the subject.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import json
 import re
 from importlib import resources
 
-from .pieces import labels
+from attnkit.explain.drawing.pieces import labels
 
 
 def standalone_page(
-    name: str, title: str, *, data: object = None, style: str = "", images: bool = False, **parts: str
+    package: str, title: str, *, data: object = None, style: str = "", images: bool = False, **parts: str
 ) -> str:
-    """The page of these assets.
+    """The page whose assets lie in `package`, such as attnkit.explain.sentence.
 
     data: for the page's script, as JSON. style: more style. images: it shows some, as data URLs. parts: HTML for the
-    placeholders of NAME.html.
+    placeholders of page.html.
     """
-    style = _asset("standalone.css") + _asset(f"{name}.css") + style
-    script = None if data is None else _asset(f"{name}.js")
+    style = _asset(__package__, "standalone.css") + _asset(package, "page.css") + style
+    script = None if data is None else _asset(package, "page.js")
     sources = [("img-src", "data:")] if images else []
     sources += [] if script is None else [("script-src", _source(script))]
     sources += [("style-src", _source(style)), ("base-uri", "'none'")]
@@ -36,7 +36,7 @@ def standalone_page(
         "style": style,
         "scripts": "" if script is None else _scripts(script, data),
     }
-    page = _asset("standalone.html").replace("{{body}}", _asset(f"{name}.html"))
+    page = _asset(__package__, "standalone.html").replace("{{body}}", _asset(package, "page.html"))
     # In one pass, so that a token that reads like a placeholder stays a token.
     return re.sub(r"\{\{(\w+)\}\}", lambda match: parts[match[1]], page)
 
@@ -55,5 +55,5 @@ def _source(text: str) -> str:
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() + "'"
 
 
-def _asset(name: str) -> str:
-    return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")
+def _asset(package: str, name: str) -> str:
+    return resources.files(package).joinpath(name).read_text(encoding="utf-8")

@@ -12,8 +12,8 @@ import os
 from importlib import resources
 from typing import TYPE_CHECKING
 
-from ..files import atomic_write
-from .colours import Colour
+from attnkit.explain.drawing.colours import Colour
+from attnkit.files import atomic_write
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -137,7 +137,7 @@ def _font(name: str, pixels: int) -> FreeTypeFont:
 
 @functools.cache
 def _own_font() -> bytes:
-    return (resources.files(__package__) / "fonts" / _OWN_FONT).read_bytes()
+    return (resources.files("attnkit.explain") / "fonts" / _OWN_FONT).read_bytes()
 
 
 @functools.cache

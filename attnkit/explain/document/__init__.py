@@ -1,0 +1,1 @@
+"""Attention over the words and sentences of a document."""

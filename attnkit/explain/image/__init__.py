@@ -1,0 +1,1 @@
+"""Attention over the regions of an image."""
