@@ -67,7 +67,7 @@ def test_every_model_takes_a_step_as_its_peer_does(model: str) -> None:
     found = bench_train(model, ("fp32",), against, batch_tokens=128, batch_images=2, runs=1)
     assert len({each.units for each in found}) == 1 and found[0].units > 0 and len(found) == 1 + len(against)
     if against:
-        from attnkit.benchmark.torch_models import MAKERS
+        from attnkit.benchmark.peers.torch_models import MAKERS
 
         trained = MODELS[model]
         theirs, *_ = MAKERS[model](trained, _arrays(model))
@@ -152,7 +152,7 @@ def test_ctranslate2_runs_beside_us_and_writes_the_same(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "ctranslate2 int8 1x1" in result.stdout and "ctranslate2 float32 1x1" in result.stdout
     write_model(tmp_path / "attnkit", SIZES["tiny"])
-    subprocess.run([sys.executable, "-m", "attnkit.benchmark.ct2_model", str(tmp_path), "float32"], check=True)
+    subprocess.run([sys.executable, "-m", "attnkit.benchmark.peers.ct2_model", str(tmp_path), "float32"], check=True)
     lines = synthetic_lines(4, SIZES["tiny"].vocabulary)
     ours = attnkit.load(tmp_path / "attnkit").translate(lines, beam=1, min_length=9, max_length=9)
     translator = ctranslate2.Translator(str(tmp_path / "float32"), compute_type="float32", intra_threads=1)

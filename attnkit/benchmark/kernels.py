@@ -226,7 +226,7 @@ def bench_kernels(
         preload = tcmalloc()
         environment = {"OMP_NUM_THREADS": count, **({"LD_PRELOAD": preload} if preload else {})}
         contestants.append(
-            Contestant("torch", "attnkit.benchmark.kernels_torch", (count, str(min_seconds)), environment)
+            Contestant("torch", "attnkit.benchmark.peers.kernels_torch", (count, str(min_seconds)), environment)
         )
     with started(contestants) as processes:
         progress("measuring the machine's limits")

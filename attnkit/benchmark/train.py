@@ -32,7 +32,10 @@ def _contestants(
         environment["OMP_NUM_THREADS"] = str(threads)
         contestants += [
             Contestant(
-                f"torch {p}", "attnkit.benchmark.torch_train_worker", (model, p, str(batch), str(threads)), environment
+                f"torch {p}",
+                "attnkit.benchmark.peers.torch_train_worker",
+                (model, p, str(batch), str(threads)),
+                environment,
             )
             for p in precisions
         ]

@@ -101,7 +101,7 @@ def _contestants(folder: Path, precisions: tuple[str, ...], against: tuple[str, 
         contestants += [
             Contestant(
                 f"ctranslate2 {kind.removesuffix('_float32')} {workers}x{each}",
-                "attnkit.benchmark.ct2_translate_worker",
+                "attnkit.benchmark.peers.ct2_translate_worker",
                 arguments(kind, str(workers), str(each)),
                 {"OMP_NUM_THREADS": str(each)},
             )
@@ -130,7 +130,7 @@ def bench_translate(
         write_model(folder / "attnkit", SIZES[size])
         (folder / "work.json").write_text(json.dumps(work.__dict__), encoding="utf-8")
         if "ctranslate2" in installed:
-            command = [sys.executable, "-m", "attnkit.benchmark.ct2_model", str(folder), *_ct2_types(precisions)]
+            command = [sys.executable, "-m", "attnkit.benchmark.peers.ct2_model", str(folder), *_ct2_types(precisions)]
             subprocess.run(command, check=True)
         contestants = _contestants(folder, precisions, installed, threads or get_num_threads())
         return measure_decoding(contestants, len(work.lines) * work.length, runs, progress)

@@ -1,4 +1,4 @@
-"""PyTorch's side of `attnkit bench kernels`: python -m attnkit.benchmark.kernels_torch THREADS MIN_SECONDS.
+"""PyTorch's side of `attnkit bench kernels`: python -m attnkit.benchmark.peers.kernels_torch THREADS MIN_SECONDS.
 
 A function of a kernel's name gets the case and makes the call. In bf16 all arrays are of bfloat16, where PyTorch is
 fastest; attnkit's stay float32.

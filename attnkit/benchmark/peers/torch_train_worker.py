@@ -8,8 +8,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from attnkit.benchmark.peers.torch_models import MAKERS, PADDING
 from attnkit.benchmark.runner import serve
-from attnkit.benchmark.torch_models import MAKERS, PADDING
 from attnkit.benchmark.train_batches import load_batch, units
 from attnkit.benchmark.train_models import MODELS
 

@@ -1,5 +1,5 @@
 """A tour in four minutes, what `./dev demo` runs: train a translator, use it, measure it, and look at its attention;
-then the same for a captioner of pictures (`attnkit.demo_captions`).
+then the same for a captioner of pictures (`attnkit.demo.captions`).
 
     python -m attnkit.demo [--fresh] [--folder runs/demo]
 
@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import attnkit
-from attnkit import demo_captions
+from attnkit.demo import captions
 from attnkit.explain import AttentionMap, render_terminal, write_html, write_png
 from attnkit.metrics import text as text_metrics
 from attnkit.tasks.translate.alignment import alignment_error
@@ -45,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _show_attention(translator, test[0], options.folder)
     if bleu < EXPECTED_BLEU:
         print(f"demo: expected a BLEU of at least {EXPECTED_BLEU}, got {bleu:.1f}", file=sys.stderr)
-    describes = demo_captions.run(options.folder.with_name(options.folder.name + "-captions"), options.fresh)
+    describes = captions.run(options.folder.with_name(options.folder.name + "-captions"), options.fresh)
     return int(bleu < EXPECTED_BLEU or not describes)
 
 

@@ -1,0 +1,1 @@
+"""The libraries that attnkit is measured beside: their models and their workers."""

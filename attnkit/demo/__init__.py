@@ -1,0 +1,1 @@
+"""The tour of `./dev demo`: python -m attnkit.demo."""
