@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .image_inputs import ImageInputs
-from .line_counter import line_counter
-from .loading import load_for
-from .outputs import line_of, opened, report_drawings
-from .run_options import FILE, attention_option, output_option, precision_option, threads_option
-from .search_options import checked_search, chosen_search, search_options_for
+from .shared.image_inputs import ImageInputs
+from .shared.line_counter import line_counter
+from .shared.loading import load_for
+from .shared.outputs import line_of, opened, report_drawings
+from .shared.run_options import FILE, attention_option, output_option, precision_option, threads_option
+from .shared.search_options import checked_search, chosen_search, search_options_for
 
 if TYPE_CHECKING:
     from attnkit.explain import ImageMap

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from .loading import load_for
-from .run_options import FILE, attention_option, output_option, precision_option, threads_option
+from .shared.loading import load_for
+from .shared.run_options import FILE, attention_option, output_option, precision_option, threads_option
 
 # What a classifier reads, and the module of this package whose `run` classifies that.
 _INPUTS = {"text": "classify_text", "images": "classify_images"}

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .caption import VIEW
-from .image_inputs import ImageInputs
-from .line_counter import line_counter
-from .outputs import line_of, opened, report_drawings
+from .shared.image_inputs import ImageInputs
+from .shared.line_counter import line_counter
+from .shared.outputs import line_of, opened, report_drawings
 
 if TYPE_CHECKING:
     from attnkit.explain import ImageMap

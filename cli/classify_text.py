@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from .line_counter import line_counter
-from .outputs import Remembered, line_of, opened, report_drawings
+from .shared.line_counter import line_counter
+from .shared.outputs import Remembered, line_of, opened, report_drawings
 
 if TYPE_CHECKING:
     from attnkit.explain import DocumentMap

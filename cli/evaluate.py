@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import errors
-from .line_counter import line_counter
-from .loading import load_for
-from .run_options import FILE, precision_option, shortlist_option, threads_option
-from .search_options import checked_search, chosen_search, search_options
+from .shared import errors
+from .shared.line_counter import line_counter
+from .shared.loading import load_for
+from .shared.run_options import FILE, precision_option, shortlist_option, threads_option
+from .shared.search_options import checked_search, chosen_search, search_options
 
 if TYPE_CHECKING:
     from attnkit.tasks.translate.translator import Result

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from .line_counter import line_counter
-from .loading import load_for
-from .outputs import Remembered, line_of, opened, report_drawings
-from .run_options import FILE, attention_option, check_text, output_option, precision_option, threads_option
-from .search_options import checked_search, chosen_search, search_options_for
+from .shared.line_counter import line_counter
+from .shared.loading import load_for
+from .shared.outputs import Remembered, line_of, opened, report_drawings
+from .shared.run_options import FILE, attention_option, check_text, output_option, precision_option, threads_option
+from .shared.search_options import checked_search, chosen_search, search_options_for
 
 if TYPE_CHECKING:
     from attnkit.explain import AttentionMap

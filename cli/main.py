@@ -12,8 +12,8 @@ from click.shell_completion import shell_complete
 
 import attnkit
 
-from . import errors
 from .completion import VARIABLE
+from .shared import errors
 
 # A command's module is imported when it is called, so that `attnkit --help` does not wait for all of them.
 COMMANDS = {

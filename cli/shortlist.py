@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import click
 
-from .loading import load_for
-from .outputs import check_output
-from .run_options import FILE
+from .shared.loading import load_for
+from .shared.outputs import check_output
+from .shared.run_options import FILE
 
 
 @click.command("shortlist")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from .run_options import threads_option
+from .shared.run_options import threads_option
 
 
 def _list_presets(context: click.Context, parameter: click.Parameter, value: bool) -> None:

@@ -19,7 +19,8 @@ pytest.importorskip("transformers")
 from marian_checkpoint import write_checkpoint
 
 import attnkit
-from attnkit.cli import errors, main
+from attnkit.cli import main
+from attnkit.cli.shared import errors
 from attnkit.interop import convert_marian
 
 

@@ -14,8 +14,9 @@ import click
 import pytest
 
 import attnkit
-from attnkit.cli import errors, main
+from attnkit.cli import main
 from attnkit.cli.main import COMMANDS, group
+from attnkit.cli.shared import errors
 
 # Output that waits in Python's buffer until the end, as it does for users whatever this machine's environment says.
 BUFFERED = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
@@ -42,7 +43,7 @@ def test_help_fits_a_screen_and_lists_every_command() -> None:
 
 def test_help_imports_no_command() -> None:
     code = (
-        "import sys; from attnkit.cli import errors, main\n"
+        "import sys; from attnkit.cli import main; from attnkit.cli.shared import errors\n"
         "assert errors.status_of(lambda: main.run(['--help'])) == 0\n"
         "assert not {'attnkit.cli.doctor', 'attnkit.training', 'rich'} & set(sys.modules)\n"
     )
@@ -142,7 +143,7 @@ def test_full_disk_under_stdout() -> None:
 )
 def test_output_that_fails_only_at_the_end(ending: str, said: str) -> None:
     code = (
-        "import sys; from attnkit.cli import errors\n"
+        "import sys; from attnkit.cli.shared import errors\n"
         f"def command(): sys.stdout.write('x' * 100); {ending}\n"
         "sys.exit(errors.status_of(command))\n"
     )
@@ -164,7 +165,7 @@ def test_closed_pipe_is_quiet() -> None:
 
 def test_interrupt_is_one_line_and_status_130() -> None:
     code = (
-        "import sys, time; from attnkit.cli import errors\n"
+        "import sys, time; from attnkit.cli.shared import errors\n"
         "def command(): print('ready', flush=True); time.sleep(60)\n"
         "sys.exit(errors.status_of(command))\n"
     )

@@ -9,8 +9,8 @@ from rich.table import Table
 
 from attnkit.benchmark.kernels import CASES, KERNELS, KernelMeasurement, bench_kernels, peer_problems
 
-from .bench_output import against_option, json_option, print_table, write_json
-from .run_options import THREADS
+from ..shared.run_options import THREADS
+from .output import against_option, json_option, print_table, write_json
 
 
 @click.command("kernels")

@@ -9,7 +9,7 @@ import click
 from attnkit._tensor import PRECISIONS
 from attnkit.benchmark.caption import IMAGE_SIZE, MODELS, CaptionWork, bench_caption
 
-from .bench_output import decoding_options, print_decoding, write_json
+from .output import decoding_options, print_decoding, write_json
 
 
 @click.command("caption")

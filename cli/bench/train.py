@@ -8,8 +8,8 @@ from rich.table import Table
 from attnkit.benchmark.runner import Measurement
 from attnkit.benchmark.train_models import MODELS
 
-from .bench_output import against_option, json_option, print_table, write_json
-from .run_options import THREADS
+from ..shared.run_options import THREADS
+from .output import against_option, json_option, print_table, write_json
 
 
 @click.command("train")

@@ -18,8 +18,8 @@ from rich.table import Table
 from attnkit._tensor import PRECISIONS
 from attnkit.benchmark.decoding import DecodingMeasurement
 
-from .outputs import check_output
-from .run_options import THREADS
+from ..shared.outputs import check_output
+from ..shared.run_options import THREADS
 
 F = TypeVar("F", bound=Callable[..., Any])
 WIDTH = 120  # of a table where stdout is no terminal

@@ -15,7 +15,7 @@ from attnkit.benchmark.translate import (
     synthetic_lines,
 )
 
-from .bench_output import against_option, decoding_options, print_decoding, write_json
+from .output import against_option, decoding_options, print_decoding, write_json
 
 
 @click.command("translate")

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
-from .bench_caption import caption
-from .bench_kernels import kernels
-from .bench_train import train
-from .bench_translate import translate
+from .caption import caption
+from .kernels import kernels
+from .train import train
+from .translate import translate
 
 
 @click.group("bench")
