@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-EXAMPLES = Path(__file__).parent.parent / "examples"
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
 def run(name: str) -> str:

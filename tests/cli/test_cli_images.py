@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import attnkit_run, complaint, output
 from pictures import write_bad_images
 from PIL import Image
-from test_cli_translate import attnkit_run, complaint, output
 from training_images import caption_task, classify_task, write_pictures
 
 import attnkit

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_training_resume import content
 from training_images import CNN, TRANSFORMER, VIT, caption_task, classify_task
+from training_runs import content
 
 import attnkit
 from attnkit.tasks.registry import make_task

@@ -80,7 +80,7 @@ def test_a_run_goes_on_to_the_same_bytes(overrides: tuple[str, ...], tmp_path: P
 
 def test_every_key_is_explained() -> None:
     """docs/attention.md names each key of the configuration with its default."""
-    text = (Path(__file__).parent.parent / "docs" / "attention.md").read_text("utf-8")
+    text = (Path(__file__).parent.parent.parent / "docs" / "attention.md").read_text("utf-8")
     for field in msgspec.structs.fields(RecurrentConfig):
         default = "—" if field.default is None else json.dumps(field.default)
         assert f"| `{field.name}` | {default if default == '—' else f'`{default}`'} |" in text

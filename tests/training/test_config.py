@@ -131,7 +131,7 @@ def test_presets_are_valid_and_survive_being_written(name: str, tmp_path: Path) 
 
 
 def test_the_example_is_valid() -> None:
-    example = Path(__file__).parent.parent / "examples" / "multi30k-en-de.toml"
+    example = Path(__file__).parent.parent.parent / "examples" / "multi30k-en-de.toml"
     config = read_config(example)
     assert (config.model.d_model, config.tokenizer.vocab_size, config.decoding.beam) == (128, 10_000, 5)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import training_runs
 from safetensors import safe_open
 from training_fake import LineTask
 from training_runs import LAST, content, tiny
@@ -180,7 +181,7 @@ train(config, folder / "run", progress="none")
 def test_kill_9_loses_nothing(
     tmp_path: Path, function: str, moment: str, count: int, unbroken: dict[str, object]
 ) -> None:
-    arguments = [str(Path(__file__).parent), str(tmp_path), function, moment, str(count)]
+    arguments = [str(Path(training_runs.__file__).parent), str(tmp_path), function, moment, str(count)]
     killed = subprocess.run([sys.executable, "-c", KILLED, *arguments], timeout=120, stderr=subprocess.PIPE)
     assert killed.returncode == -signal.SIGKILL, killed.stderr.decode()
     if not (tmp_path / "run" / "training.toml").exists():

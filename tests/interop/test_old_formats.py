@@ -21,7 +21,7 @@ from training_runs import metrics
 import attnkit
 from attnkit.decoding.shortlist import Shortlist
 
-FORMAT = Path(__file__).parent / "data" / "formats" / "1"
+FORMAT = Path(__file__).parent.parent / "data" / "formats" / "1"
 EXPECTED: dict[str, dict[str, Any]] = json.loads((FORMAT / "expected.json").read_text("utf-8"))
 RUNS = sorted(path.name for path in (FORMAT / "halfway").iterdir())
 
