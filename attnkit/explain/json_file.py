@@ -18,8 +18,9 @@ VERSION = 1
 def write_json(path: str | os.PathLike[str], maps: Sequence[AttentionMap]) -> None:
     """Writes `{"format", "version", "maps": [{"title", "source_tokens", "target_tokens", "weights"}, ...]}`.
 
-    `weights` is nested as in the map: [target][source], with [heads] or [layers][heads] before them, rounded to seven
-    decimals, which float32 does not exceed for values near 1. Tokens are as the tokenizer gave them. Errors: OSError.
+    `weights` is nested as in the map: `[target][source]`, with `[heads]` or `[layers][heads]` before them, rounded to
+    seven decimals, which float32 does not exceed for values near 1. Tokens are as the tokenizer gave them. Raises
+    OSError.
     """
     document = {"format": FORMAT, "version": VERSION, "maps": [_plain(attention) for attention in maps]}
     text = json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":")) + "\n"
