@@ -20,6 +20,8 @@ PAGES = {
 }
 LINK = re.compile(r"\]\((?!https?:|#)([^)#\s]+)(#[^)\s]*)?\)")
 
+PIPE = re.compile(r"\\\|(?=[^`\n]*`[^`\n]*\|)")  # escaped inside code in a table, as GitHub wants it
+
 
 def on_files(files: Files, config: Any) -> Files:
     """Adds the pages from the root of the source tree, and the files there that a page links to."""
@@ -43,7 +45,7 @@ def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
         place = _place_of(_linked(_source_of(here), link[1]))
         return f"]({posixpath.relpath(place, posixpath.dirname(here) or '.')}{link[2] or ''})"
 
-    return LINK.sub(moved, markdown)
+    return PIPE.sub("|", LINK.sub(moved, markdown))
 
 
 def _source_of(page: str) -> str:
