@@ -17,7 +17,7 @@ from pathlib import Path
 
 LARGEST = 30e6  # bytes of attnkit itself: its core for every instruction set, and the OpenMP that it brings
 LINK = re.compile(r"\]\((?!https?:|#)[^)]*\)")
-SMALL = ("data.builtin_train=400", "data.builtin_held_out=20", "training.max_steps=10")
+SMALL = ("data.builtin_train=400", "data.builtin_held_out=20", "training.max_steps=10", "training.warmup_steps=2")
 
 
 def main() -> None:
