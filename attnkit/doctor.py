@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from attnkit import _core
+from attnkit import _core, environment
 from attnkit._version import __version__
 
 _SIDE = 512  # of the square matrices that are multiplied: within the caches, large enough to show the units' speed
@@ -20,7 +20,8 @@ _WORTH = 1.1  # bf16 gives up 16 bits of every weight; it must be faster than no
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """CPU, instruction sets, threads and measured speed; `quota` is in CPUs, None where the cgroup sets none."""
+    """CPU, instruction sets, threads and measured speed; `quota` is in CPUs, None where the cgroup sets none;
+    `environment` has the variables that attnkit reads, None where one is not set."""
 
     cpu: str
     supported_isas: tuple[str, ...]
@@ -33,6 +34,7 @@ class Diagnosis:
     fp32_gflops: float
     bf16_gflops: float
     versions: dict[str, str]
+    environment: dict[str, str | None]
 
     @property
     def precision_that_pays(self) -> Literal["fp32", "bf16"]:
@@ -57,13 +59,18 @@ class Diagnosis:
             ("matmul fp32", f"{_rounded(self.fp32_gflops)} GFLOP/s"),
             ("matmul bf16", f"{_rounded(self.bf16_gflops)} GFLOP/s ({ratio:.1f} x fp32)"),
             ("precision", f"{self.precision_that_pays} pays here"),
-            *((name, version) for name, version in self.versions.items()),
+            *self.versions.items(),
+            *((setting.name, _shown(setting, self.environment[setting.name])) for setting in environment.VARIABLES),
         ]
 
 
 def _rounded(speed: float) -> str:
     """Whole numbers; a slow machine's two digits."""
     return f"{speed:.0f}" if speed >= 10.0 else f"{speed:.2g}"
+
+
+def _shown(setting: environment.Variable, value: str | None) -> str:
+    return f"not set ({setting.default})" if value is None else value
 
 
 def diagnose() -> Diagnosis:
@@ -87,6 +94,7 @@ def diagnose() -> Diagnosis:
             "NumPy": np.__version__,
             "system": platform.platform(),
         },
+        environment=environment.current(),
     )
 
 

@@ -23,7 +23,7 @@ def atomic_write(path: str | os.PathLike[str], mode: str = "wb") -> Any:
     exception the temporary file is gone and `path` is as it was. A link is followed, and an existing file's
     permissions are kept. A device or a pipe (/dev/stdout) is written directly, since a rename would replace it.
 
-    Errors: OSError when the folder cannot be written or the disk is full, ValueError for another mode.
+    Raises OSError when the folder cannot be written or the disk is full, ValueError for another mode.
     """
     if mode not in ("w", "wb"):
         raise ValueError(f'[atomic_write] expected mode "w" or "wb", got {mode!r}')

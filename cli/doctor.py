@@ -10,12 +10,14 @@ import click
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(as_json: bool) -> None:
-    """Show the CPU, its instruction sets, threads, the precision that pays, and versions."""
+    """Show the CPU, its instruction sets, threads, the precision that pays, versions and settings."""
     from attnkit.doctor import diagnose
 
     found = diagnose()
     if as_json:
         click.echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
         return
-    for name, value in found.lines():
-        click.echo(f"{name:<18}{value}")
+    lines = found.lines()
+    width = max(len(name) for name, _ in lines) + 2
+    for name, value in lines:
+        click.echo(f"{name:<{width}}{value}")

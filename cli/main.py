@@ -61,18 +61,19 @@ def group() -> None:
     """Train attention models and translate with them, on an ordinary CPU."""
 
 
-def run(arguments: Sequence[str]) -> None:
-    """Does one command; every failure is an exception (`errors.status_of` turns it into a line and a status)."""
+def run(arguments: Sequence[str], name: str = "attnkit") -> None:
+    """Does one command; every failure is an exception (`errors.status_of` turns it into a line and a status). `name` is
+    what usage lines call the program."""
     instruction = os.environ.get(VARIABLE)
     if instruction:
         raise click.exceptions.Exit(shell_complete(group, {}, "attnkit", VARIABLE, instruction))
-    with group.make_context("attnkit", list(arguments)) as context:
+    with group.make_context(name, list(arguments)) as context:
         group.invoke(context)
 
 
-def main() -> None:
-    """The entry point of the console script."""
-    sys.exit(errors.status_of(lambda: run(sys.argv[1:])))
+def main(name: str = "attnkit") -> None:
+    """The entry point of the console script, and of `python -m attnkit`, which passes its name."""
+    sys.exit(errors.status_of(lambda: run(sys.argv[1:], name)))
 
 
 if __name__ == "__main__":

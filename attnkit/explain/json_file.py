@@ -27,21 +27,22 @@ Path = str | os.PathLike[str]
 def write_json(path: Path, maps: Sequence[AttentionMap]) -> None:
     """Writes `{"format", "version", "maps": [{"title", "source_tokens", "target_tokens", "weights"}, ...]}`.
 
-    `weights` is nested as in the map: [target][source], with [heads] or [layers][heads] before them. Errors: OSError.
+    `weights` is nested as in the map: `[target][source]`, with `[heads]` or `[layers][heads]` before them. Raises
+    OSError.
     """
     _write(path, "attnkit.attention", "maps", [_sentence(attention) for attention in maps])
 
 
 def write_documents_json(path: Path, documents: Sequence[DocumentMap]) -> None:
     """Writes `{"format", "version", "documents": [{"title", "classes", "sentences": [{"tokens", "weights", "weight"},
-    ...]}, ...]}`: a sentence's own weight, and those of its tokens. Errors: OSError."""
+    ...]}, ...]}`: a sentence's own weight, and those of its tokens. Raises OSError."""
     _write(path, "attnkit.documents", "documents", [_document(document) for document in documents])
 
 
 def write_images_json(path: Path, images: Sequence[ImageMap]) -> None:
     """Writes `{"format", "version", "images": [{"title", "caption", "tokens", "weights"}, ...]}`.
 
-    `weights` is [token][row][column] over the square that the model saw. Errors: OSError.
+    `weights` is [token][row][column] over the square that the model saw. Raises OSError.
     """
     _write(path, "attnkit.image-attention", "images", [_image(image) for image in images])
 

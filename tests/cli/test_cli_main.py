@@ -82,6 +82,20 @@ def test_no_command_shows_the_help_and_is_bad_usage() -> None:
     assert result.returncode == 2 and result.stdout == "" and "Usage: attnkit" in result.stderr
 
 
+def test_python_m_attnkit_is_the_command_and_calls_itself_so() -> None:
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        process = [sys.executable, "-m", "attnkit", *arguments]
+        return subprocess.run(process, capture_output=True, text=True, env=BUFFERED, timeout=60)
+
+    assert run("--version").stdout == f"attnkit {attnkit.__version__}\n"
+    assert run("--help").stdout.startswith("Usage: python -m attnkit [OPTIONS] COMMAND")
+    assert run("doctor", "--help").stdout.startswith("Usage: python -m attnkit doctor [OPTIONS]")
+    wrong = run("doctor", "--nonsense")
+    assert wrong.returncode == 2 and "see python -m attnkit doctor --help" in wrong.stderr
+    installed = attnkit_command("doctor", "--help")  # main() without a name, as the console script calls it
+    assert installed.stdout.startswith("Usage: attnkit doctor [OPTIONS]")
+
+
 def fails_with(error: BaseException, capsys: pytest.CaptureFixture[str]) -> tuple[int, str]:
     def command() -> None:
         raise error

@@ -23,7 +23,7 @@ def write_documents_html(
 ) -> None:
     """Writes one page that holds every document. Tokens are shown through `attnkit.explain.drawing.pieces.labels`.
 
-    Errors: OSError.
+    Raises OSError.
     """
     with atomic_write(path) as file:
         file.write(_page(documents, title).encode("utf-8", "replace"))

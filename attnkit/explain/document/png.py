@@ -31,7 +31,7 @@ class _Word:
 
 
 def write_document_png(path: str | os.PathLike[str], document: DocumentMap) -> None:
-    """Draws the title, the classes and the text, wrapped. Needs Pillow. Errors: OSError."""
+    """Draws the title, the classes and the text, wrapped. Needs Pillow. Raises OSError."""
     header = [labels([document.title])[0]] if document.title else []
     header += ["   ".join(f"{labels([label])[0]} {100 * share:.1f} %" for label, share in document.classes)]
     laid_out, line = [], 0

@@ -58,7 +58,7 @@ class BarPanel:
 
 
 def draw_chart(path: str | os.PathLike[str], panels: Sequence[CurvePanel | BarPanel]) -> None:
-    """Draws the panels from left to right. Needs Pillow. Errors: OSError."""
+    """Draws the panels from left to right. Needs Pillow. Raises OSError."""
     bars = max((len(panel.rows) for panel in panels if isinstance(panel, BarPanel)), default=0)
     curves = any(isinstance(panel, CurvePanel) for panel in panels)
     height = max(_PANEL_HEIGHT if curves else 0.0, bars * _BAR_ROW)

@@ -24,7 +24,7 @@ def draw_learning_curve(metrics_path: str | os.PathLike[str], png_path: str | os
     `accuracy` or `validation_perplexity`.
 
     A row may lack a figure, or hold null or a figure that is not finite: the curve goes on at the next one. A last
-    line that a killed run left cut off is passed over. Needs Pillow. Errors: OSError, ValueError for a line that is
+    line that a killed run left cut off is passed over. Needs Pillow. Raises OSError, ValueError for a line that is
     no JSON object, with its number.
     """
     rows = _read(Path(metrics_path))

@@ -28,7 +28,7 @@ def write_images_html(
     path: str | os.PathLike[str], images: Sequence[ImageMap], *, title: str = "Where the model looks"
 ) -> None:
     """Writes one page that holds every image with its words; pointing at a word, or moving to it by the keyboard, shows
-    the image under its attention. Errors: OSError."""
+    the image under its attention. Raises OSError."""
     with atomic_write(path) as file:
         file.write(_page(images, title).encode("utf-8", "replace"))
 

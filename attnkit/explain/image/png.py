@@ -18,7 +18,7 @@ _TITLE_SIZE, _CAPTION_SIZE, _LABEL_SIZE = 12.0, 16.0, 13.0
 def write_image_png(path: str | os.PathLike[str], image: ImageMap) -> None:
     """Draws the image as it is, then under the attention of each token, with the token below. Needs Pillow.
 
-    Errors: OSError.
+    Raises OSError.
     """
     panels = 1 + len(image.tokens)
     columns = min(panels, _COLUMNS)

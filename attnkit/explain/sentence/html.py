@@ -24,7 +24,7 @@ def write_html(path: str | os.PathLike[str], maps: Sequence[AttentionMap], *, ti
     """Writes one page that holds every map: a list of sentences, the words with their links, and the heatmap.
 
     With several layers or heads the page offers each of them and their mean. Tokens are shown through
-    `attnkit.explain.drawing.pieces.labels`. Errors: OSError.
+    `attnkit.explain.drawing.pieces.labels`. Raises OSError.
     """
     with atomic_write(path) as file:
         file.write(_page(maps, title).encode("utf-8", "replace"))

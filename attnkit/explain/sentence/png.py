@@ -24,7 +24,7 @@ def write_png(
 ) -> None:
     """Draws one layer and head, or the mean over those left as None, at two pixels a unit.
 
-    Cells show their weight while they are large enough. Needs Pillow. Errors: OSError, IndexError for a layer or head
+    Cells show their weight while they are large enough. Needs Pillow. Raises OSError, IndexError for a layer or head
     that the map does not hold.
     """
     weights = attention.view(layer, head)

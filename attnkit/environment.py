@@ -1,0 +1,62 @@
+"""The environment variables that attnkit reads: the one list, for `attnkit doctor` and `docs/environment.md`."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Variable:
+    """`values` says what may be set, `default` what holds when it is not, `meaning` what it does."""
+
+    name: str
+    values: str
+    default: str
+    meaning: str
+
+
+VARIABLES = (
+    Variable(
+        "ATTNKIT_ISA",
+        "portable, sse4, avx2, avx512, avx512_bf16, amx; neon on 64-bit ARM",
+        "the best that the CPU has",
+        "The instruction set of the kernels. One that the machine lacks is refused.",
+    ),
+    Variable(
+        "OMP_NUM_THREADS",
+        "a number from 1",
+        "affinity mask and cgroup quota",
+        "The number of threads. It can lower the number that the machine allows, and cannot raise it.",
+    ),
+    Variable(
+        "GOMP_SPINCOUNT",
+        "a number",
+        "1000",
+        "How many times a waiting thread of GCC's OpenMP looks for work before it sleeps. A large number helps a "
+        "process that has the cores to itself, and slows all down where two share them.",
+    ),
+    Variable(
+        "OMP_WAIT_POLICY",
+        "active, passive",
+        "as GOMP_SPINCOUNT says",
+        "The same for any OpenMP: with `active` waiting threads keep their cores, with `passive` they sleep at once.",
+    ),
+    Variable(
+        "ATTNKIT_TRACEBACK",
+        "1",
+        "a message of one line",
+        "A command that fails shows Python's traceback.",
+    ),
+    Variable(
+        "_ATTNKIT_COMPLETE",
+        "as the script of `attnkit completion` sets it",
+        "no completion",
+        "The shell asks for completions of a command line.",
+    ),
+)
+
+
+def current() -> dict[str, str | None]:
+    """What each variable is set to now; None where it is not set."""
+    return {variable.name: os.environ.get(variable.name) for variable in VARIABLES}
