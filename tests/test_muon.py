@@ -10,7 +10,7 @@ from closeness import assert_close
 
 import attnkit
 from attnkit import _core, nn, optim
-from attnkit._core import orthogonalise
+from attnkit._testing import orthogonalise
 from attnkit.models.transformer import Transformer
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.models.vit import ViT
