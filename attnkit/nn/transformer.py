@@ -8,7 +8,7 @@ import numpy as np
 
 from attnkit import ops
 from attnkit._core import DecoderStack, DecoderState, Tensor
-from attnkit.nn.attention import MultiHeadAttention
+from attnkit.nn.attention import CrossAttention, SelfAttention
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module, ModuleList
 from attnkit.nn.normalisation import LayerNorm
@@ -75,7 +75,7 @@ class TransformerEncoderLayer(Sublayers):
         stochastic_depth: float = 0.0,
     ) -> None:
         super().__init__(dropout, norm)
-        self.attention = MultiHeadAttention(d_model, heads, dropout if attention_dropout is None else attention_dropout)
+        self.attention = SelfAttention(d_model, heads, dropout if attention_dropout is None else attention_dropout)
         self.attention_norm = LayerNorm(d_model)
         self.feed_forward = FeedForward(
             d_model, ffn, dropout if activation_dropout is None else activation_dropout, activation
@@ -125,9 +125,9 @@ class TransformerDecoderLayer(Sublayers):
     ) -> None:
         super().__init__(dropout, norm)
         rate = dropout if attention_dropout is None else attention_dropout
-        self.self_attention = MultiHeadAttention(d_model, heads, rate)
+        self.self_attention = SelfAttention(d_model, heads, rate)
         self.self_attention_norm = LayerNorm(d_model)
-        self.cross_attention = MultiHeadAttention(d_model, heads, rate, cross=True)
+        self.cross_attention = CrossAttention(d_model, heads, rate)
         self.cross_attention_norm = LayerNorm(d_model)
         self.feed_forward = FeedForward(
             d_model, ffn, dropout if activation_dropout is None else activation_dropout, activation
