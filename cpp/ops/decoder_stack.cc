@@ -5,6 +5,7 @@
 #include "attnkit/kernels/elementwise.h"
 #include "attnkit/kernels/rows.h"
 #include "attnkit/ops/decoding.h"
+#include "attnkit/precision.h"
 #include "ops/optional.h"
 #include "ops/step_attention.h"
 

@@ -3,6 +3,7 @@
 #include "attnkit/kernels/gemm.h"
 #include "attnkit/kernels/optimizer.h"
 #include "attnkit/kernels/rows.h"
+#include "attnkit/precision.h"
 #include "casts.h"
 
 namespace attnkit::python {

@@ -1,5 +1,9 @@
 // The ops. Defaults, NumPy inputs and docstrings are in attnkit/ops.py.
-#include "attnkit/ops.h"
+#include "attnkit/ops/attention.h"
+#include "attnkit/ops/loss.h"
+#include "attnkit/ops/product.h"
+#include "attnkit/ops/rows.h"
+#include "attnkit/ops/shape.h"
 #include "casts.h"
 
 namespace attnkit::python {

@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "attnkit/allocator.h"
-#include "attnkit/ops.h"
+#include "attnkit/kernels/gemm.h"
+#include "attnkit/ops/indices.h"
+#include "attnkit/tensor.h"
 
 namespace attnkit::ops {
 
