@@ -206,21 +206,24 @@ def linear_cross_entropy(
     ignore_index: int,
     /,
 ) -> tuple[Tensor, float, int]: ...
-def attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor | None,
-    bool_mask: npt.NDArray[np.bool_] | None,
-    causal: bool,
-    window: tuple[int, int] | None,
-    query_offset: int,
-    scale: float | None,
-    softcap: float | None,
-    dropout: float,
-    return_weights: bool,
-    /,
-) -> tuple[Tensor, Any]: ...  # the weights, or None unless asked for
+class AttentionOptions:
+    """What attention does beside its three inputs; `attnkit.ops.attention` explains each."""
+
+    def __init__(
+        self,
+        *,
+        mask: Tensor | npt.NDArray[np.bool_] | None = None,
+        causal: bool = False,
+        window: tuple[int, int] | None = None,
+        query_offset: int = 0,
+        scale: float | None = None,
+        softcap: float | None = None,
+        dropout: float = 0.0,
+        return_weights: bool = False,
+    ) -> None: ...
+
+# Their second result is the weights, or None unless asked for.
+def attention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions, /) -> tuple[Tensor, Any]: ...
 def packed_attention(
     query: Tensor,
     key: Tensor | None,
@@ -229,15 +232,9 @@ def packed_attention(
     key_offsets: Ids,
     heads: int,
     kv_heads: int,
-    causal: bool,
-    window: tuple[int, int] | None,
-    query_offset: int,
-    scale: float | None,
-    softcap: float | None,
-    dropout: float,
-    return_weights: bool,
+    options: AttentionOptions,
     /,
-) -> tuple[Tensor, Any]: ...  # the weights, or None unless asked for
+) -> tuple[Tensor, Any]: ...
 def recurrent(
     unit: str,
     projected: Tensor,
