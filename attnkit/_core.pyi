@@ -206,6 +206,7 @@ def linear_cross_entropy(
     ignore_index: int,
     /,
 ) -> tuple[Tensor, float, int]: ...
+
 class AttentionOptions:
     """What attention does beside its three inputs; `attnkit.ops.attention` explains each."""
 
@@ -334,17 +335,48 @@ class DecoderState:
     def select(self, rows: Ids) -> None:
         """New row i is old row rows[i]."""
 
+class DecoderProjection:
+    """weight [N, K], bias [N]."""
+
+    def __init__(self, *, weight: Tensor, bias: Tensor | None = None) -> None: ...
+
+class DecoderNorm:
+    """weight [D], bias [D]."""
+
+    def __init__(self, *, weight: Tensor, bias: Tensor, eps: float) -> None: ...
+
+class DecoderLayer:
+    """The weights of a Transformer decoder layer. TypeError, which names it, for a field that is missing or wrong."""
+
+    def __init__(
+        self,
+        *,
+        self_norm: DecoderNorm,
+        self_projection: DecoderProjection,
+        self_output: DecoderProjection,
+        cross_norm: DecoderNorm,
+        cross_query: DecoderProjection,
+        cross_output: DecoderProjection,
+        feed_forward_norm: DecoderNorm,
+        up: DecoderProjection,
+        down: DecoderProjection,
+    ) -> None:
+        """self_projection [3 D, D] makes query, key and value of the self-attention."""
+
 class DecoderStack:
     """A stack of Transformer decoder layers, a token at a time. It reads the weights where they are."""
 
     def __init__(
         self,
-        layers: Sequence[tuple[Any, ...]],
-        last_norm: tuple[Tensor, Tensor, float] | None,
+        *,
+        layers: Sequence[DecoderLayer],
+        last_norm: DecoderNorm | None,
         pre_norm: bool,
         heads: int,
         activation: str | None,
-    ) -> None: ...
+    ) -> None:
+        """ValueError, which names the field, where the sizes of a layer do not fit each other."""
+
     def step(self, x: Tensor, state: DecoderState, return_weights: bool = False) -> tuple[Tensor, Tensor | None]: ...
 
 def cached_attention(projected: Tensor, state: DecoderState, layer: int, heads: int, /) -> Tensor: ...

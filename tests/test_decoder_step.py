@@ -116,6 +116,65 @@ def test_a_stack_whose_heads_do_not_divide_its_width(heads: int) -> None:
         whole.fuse()
 
 
+def fields(**changes: Any) -> dict[str, Any]:
+    """Those of a layer of width 8 and a feed-forward network of 12."""
+
+    def projection(rows: int, columns: int) -> _core.DecoderProjection:
+        return _core.DecoderProjection(weight=attnkit.tensor(numbers(rows, columns, seed=0)))
+
+    ones = attnkit.tensor(np.ones(8, np.float32))
+    norm = _core.DecoderNorm(weight=ones, bias=ones, eps=1e-5)
+    layer = {
+        "self_norm": norm,
+        "self_projection": projection(24, 8),
+        "self_output": projection(8, 8),
+        "cross_norm": norm,
+        "cross_query": projection(8, 8),
+        "cross_output": projection(8, 8),
+        "feed_forward_norm": norm,
+        "up": projection(12, 8),
+        "down": projection(8, 12),
+    }
+    return layer | changes
+
+
+def stack_of(layer: dict[str, Any], **changes: Any) -> _core.DecoderStack:
+    options = {"last_norm": None, "pre_norm": False, "heads": 2, "activation": "relu"} | changes
+    return _core.DecoderStack(layers=[_core.DecoderLayer(**layer)], **options)
+
+
+@pytest.mark.parametrize("name", list(fields()))
+def test_a_field_of_a_layer_is_named_where_it_is_wrong(name: str) -> None:
+    missing = fields()
+    del missing[name]
+    with pytest.raises(TypeError, match=rf"^\[decoder_layer\] expected {name} as Decoder\w+, got none$"):
+        stack_of(missing)
+    with pytest.raises(TypeError, match=rf"^\[decoder_layer\] expected {name} as Decoder\w+, got tuple$"):
+        stack_of(fields(**{name: (1, 2)}))
+    small = attnkit.tensor(numbers(3, seed=0))
+    matrix = attnkit.tensor(numbers(8, 7, seed=0))
+    if "norm" in name:
+        wrong: Any = _core.DecoderNorm(weight=small, bias=small, eps=1e-5)
+    else:
+        wrong = _core.DecoderProjection(weight=matrix)
+    with pytest.raises(ValueError, match=rf"^\[decoder_stack\] expected {name}\.weight of shape .*, got "):
+        stack_of(fields(**{name: wrong}))
+
+
+def test_a_layer_takes_no_other_field() -> None:
+    with pytest.raises(TypeError, match=r"^\[decoder_layer\] expected no field query$"):
+        stack_of(fields(query=fields()["cross_query"]))
+
+
+def test_a_stack_names_a_wrong_bias_and_a_wrong_last_norm() -> None:
+    small = attnkit.tensor(numbers(3, seed=0))
+    up = _core.DecoderProjection(weight=attnkit.tensor(numbers(12, 8, seed=0)), bias=small)
+    with pytest.raises(ValueError, match=r"expected up\.bias of shape \[12\], got \[3\]"):
+        stack_of(fields(up=up))
+    with pytest.raises(ValueError, match=r"expected last_norm\.weight of shape \[8\], got \[3\]"):
+        stack_of(fields(), last_norm=_core.DecoderNorm(weight=small, bias=small, eps=1e-5))
+
+
 def test_errors() -> None:
     keys = attnkit.tensor(numbers(4, 16, seed=0))
     offsets = np.array([0, 4], np.int32)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from attnkit import ops
-from attnkit._core import DecoderStack, DecoderState, Tensor
+from attnkit._core import DecoderLayer, DecoderNorm, DecoderProjection, DecoderStack, DecoderState, Tensor
 from attnkit.nn.attention import CrossAttention, SelfAttention
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module, ModuleList
@@ -249,27 +249,31 @@ class TransformerDecoder(Module):
             return None
         first = self.layers[0]
         return DecoderStack(
-            [_parts(layer) for layer in self.layers],
-            None if self.last_norm is None else _norm(self.last_norm),
-            first.norm == "pre",
-            first.self_attention.heads,
-            first.feed_forward.up.activation,
+            layers=[_fields(layer) for layer in self.layers],
+            last_norm=None if self.last_norm is None else _norm(self.last_norm),
+            pre_norm=first.norm == "pre",
+            heads=first.self_attention.heads,
+            activation=first.feed_forward.up.activation,
         )
 
 
-def _parts(layer: TransformerDecoderLayer) -> tuple[Any, ...]:
-    """The weights of a layer in the order of their use."""
+def _fields(layer: TransformerDecoderLayer) -> DecoderLayer:
+    return DecoderLayer(
+        self_norm=_norm(layer.self_attention_norm),
+        self_projection=_projection(layer.self_attention.projection),
+        self_output=_projection(layer.self_attention.output),
+        cross_norm=_norm(layer.cross_attention_norm),
+        cross_query=_projection(layer.cross_attention.query),
+        cross_output=_projection(layer.cross_attention.output),
+        feed_forward_norm=_norm(layer.feed_forward_norm),
+        up=_projection(layer.feed_forward.up),
+        down=_projection(layer.feed_forward.down),
+    )
 
-    def linear(part: Linear) -> tuple[Tensor, Tensor | None]:
-        return part.weight, part.bias
 
-    itself, cross, feed = layer.self_attention, layer.cross_attention, layer.feed_forward
-    return (
-        linear(itself.projection), linear(itself.output), _norm(layer.self_attention_norm),
-        linear(cross.query), linear(cross.output), _norm(layer.cross_attention_norm),
-        linear(feed.up), linear(feed.down), _norm(layer.feed_forward_norm),
-    )  # fmt: skip
+def _projection(linear: Linear) -> DecoderProjection:
+    return DecoderProjection(weight=linear.weight, bias=linear.bias)
 
 
-def _norm(norm: LayerNorm) -> tuple[Tensor, Tensor, float]:
-    return norm.weight, norm.bias, norm.eps
+def _norm(norm: LayerNorm) -> DecoderNorm:
+    return DecoderNorm(weight=norm.weight, bias=norm.bias, eps=norm.eps)

@@ -8,30 +8,39 @@ namespace {
 using ops::DecoderStack;
 using ops::DecoderState;
 using ByteArray = py::array_t<uint8_t, py::array::c_style>;
-using WeightAndBias = std::pair<Tensor, std::optional<Tensor>>;
-using NormParts = std::tuple<Tensor, Tensor, float>;  // weight, bias, eps
 
-DecoderStack::Projection ToProjection(const WeightAndBias& parts) {
-  return {parts.first, OrUndefined(parts.second), nullptr};
-}
-DecoderStack::Norm ToNorm(const NormParts& parts) {
-  return {std::get<0>(parts), std::get<1>(parts), std::get<2>(parts)};
-}
-
-// In the order of DecoderStack::Layer.
-DecoderStack::Layer ToLayer(const py::tuple& parts) {
-  const auto projection = [&](int i) { return ToProjection(py::cast<WeightAndBias>(parts[i])); };
-  const auto norm = [&](int i) { return ToNorm(py::cast<NormParts>(parts[i])); };
-  return {projection(0), projection(1), norm(2),       projection(3), projection(4),
-          norm(5),       projection(6), projection(7), norm(8)};
+// Moves the field `name` out of what Python gave; TypeError, which names it, where it is missing or of another type.
+template <typename T>
+void Take(py::kwargs& given, const char* name, T& field) {
+  const py::object value = given.contains(name) ? given.attr("pop")(name) : py::none();
+  if (!py::isinstance<T>(value)) {
+    throw py::type_error(Concat("[decoder_layer] expected ", name, " as ",
+                                py::cast<std::string>(py::type::of<T>().attr("__name__")), ", got ",
+                                value.is_none() ? "none" : Py_TYPE(value.ptr())->tp_name));
+  }
+  field = py::cast<T>(value);
 }
 
-DecoderStack MakeStack(const std::vector<py::tuple>& layers, const std::optional<NormParts>& last_norm, bool pre_norm,
-                       int64_t heads, const std::optional<std::string>& activation) {
-  std::vector<DecoderStack::Layer> converted;
-  for (const py::tuple& layer : layers) converted.push_back(ToLayer(layer));
-  return {std::move(converted), last_norm ? ToNorm(*last_norm) : DecoderStack::Norm(), pre_norm, heads,
-          ParseActivation(activation)};
+DecoderStack::Layer MakeLayer(py::kwargs given) {
+  DecoderStack::Layer layer;
+  Take(given, "self_norm", layer.self_norm);
+  Take(given, "self_projection", layer.self_projection);
+  Take(given, "self_output", layer.self_output);
+  Take(given, "cross_norm", layer.cross_norm);
+  Take(given, "cross_query", layer.cross_query);
+  Take(given, "cross_output", layer.cross_output);
+  Take(given, "feed_forward_norm", layer.feed_forward_norm);
+  Take(given, "up", layer.up);
+  Take(given, "down", layer.down);
+  for (const auto& [name, value] : given) {
+    throw py::type_error(Concat("[decoder_layer] expected no field ", py::cast<std::string>(name)));
+  }
+  return layer;
+}
+
+DecoderStack MakeStack(std::vector<DecoderStack::Layer> layers, const std::optional<DecoderStack::Norm>& last_norm,
+                       bool pre_norm, int64_t heads, const std::optional<std::string>& activation) {
+  return {std::move(layers), last_norm.value_or(DecoderStack::Norm()), pre_norm, heads, ParseActivation(activation)};
 }
 
 py::tuple Step(const DecoderStack& stack, const Tensor& x, DecoderState& state, bool return_weights) {
@@ -83,6 +92,25 @@ py::tuple BestTokens(const Tensor& hidden, const Tensor& weight, const std::opti
   return py::make_tuple(values, indices, asked_values);
 }
 
+void BindDecoderStack(py::module_& m) {
+  py::class_<DecoderStack::Projection>(m, "DecoderProjection", "Weight and bias of a linear layer.")
+      .def(py::init([](const Tensor& weight, const std::optional<Tensor>& bias) {
+             return DecoderStack::Projection{weight, OrUndefined(bias), nullptr};
+           }),
+           py::kw_only(), py::arg("weight"), py::arg("bias") = py::none());
+  py::class_<DecoderStack::Norm>(m, "DecoderNorm", "Weight, bias and eps of a layer norm.")
+      .def(py::init([](const Tensor& weight, const Tensor& bias, float eps) {
+             return DecoderStack::Norm{weight, bias, eps};
+           }),
+           py::kw_only(), py::arg("weight"), py::arg("bias"), py::arg("eps"));
+  py::class_<DecoderStack::Layer>(m, "DecoderLayer", "The weights of a Transformer decoder layer.")
+      .def(py::init(&MakeLayer));
+  py::class_<DecoderStack>(m, "DecoderStack", "A stack of Transformer decoder layers, a token at a time.")
+      .def(py::init(&MakeStack), py::kw_only(), py::arg("layers"), py::arg("last_norm"), py::arg("pre_norm"),
+           py::arg("heads"), py::arg("activation"))
+      .def("step", &Step, py::arg("x"), py::arg("state"), py::arg("return_weights") = false);
+}
+
 }  // namespace
 
 void BindDecoding(py::module_& m) {
@@ -98,10 +126,7 @@ void BindDecoding(py::module_& m) {
       .def(
           "select", [](DecoderState& state, const Int32Array& rows) { state.Select(ToIndices(rows)); },
           py::arg("rows"));
-  py::class_<DecoderStack>(m, "DecoderStack", "A stack of Transformer decoder layers, a token at a time.")
-      .def(py::init(&MakeStack), py::arg("layers"), py::arg("last_norm"), py::arg("pre_norm"), py::arg("heads"),
-           py::arg("activation"))
-      .def("step", &Step, py::arg("x"), py::arg("state"), py::arg("return_weights") = false);
+  BindDecoderStack(m);
   m.def("cached_attention", &ops::CachedAttention, Unlocked());
   m.def("memory_attention", &MemoryAttention);
   m.def("best_tokens", &BestTokens);
