@@ -1,7 +1,7 @@
 """The C++ core: tensors, the tape, the ops without their defaults, and what the machine offers."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, SupportsFloat, SupportsIndex, TypeAlias, overload
+from typing import Any, Protocol, SupportsFloat, SupportsIndex, TypeAlias, overload, type_check_only
 
 import numpy as np
 import numpy.typing as npt
@@ -335,15 +335,25 @@ class DecoderState:
     def select(self, rows: Ids) -> None:
         """New row i is old row rows[i]."""
 
-class DecoderProjection:
-    """weight [N, K], bias [N]."""
+@type_check_only
+class Projection(Protocol):
+    """What a decoder layer reads of a linear layer: weight [N, K], bias [N]."""
 
-    def __init__(self, *, weight: Tensor, bias: Tensor | None = None) -> None: ...
+    @property
+    def weight(self) -> Tensor: ...
+    @property
+    def bias(self) -> Tensor | None: ...
 
-class DecoderNorm:
-    """weight [D], bias [D]."""
+@type_check_only
+class Norm(Protocol):
+    """What it reads of a layer norm: weight [D], bias [D]."""
 
-    def __init__(self, *, weight: Tensor, bias: Tensor, eps: float) -> None: ...
+    @property
+    def weight(self) -> Tensor: ...
+    @property
+    def bias(self) -> Tensor: ...
+    @property
+    def eps(self) -> float: ...
 
 class DecoderLayer:
     """The weights of a Transformer decoder layer. TypeError, which names it, for a field that is missing or wrong."""
@@ -351,15 +361,15 @@ class DecoderLayer:
     def __init__(
         self,
         *,
-        self_norm: DecoderNorm,
-        self_projection: DecoderProjection,
-        self_output: DecoderProjection,
-        cross_norm: DecoderNorm,
-        cross_query: DecoderProjection,
-        cross_output: DecoderProjection,
-        feed_forward_norm: DecoderNorm,
-        up: DecoderProjection,
-        down: DecoderProjection,
+        self_norm: Norm,
+        self_projection: Projection,
+        self_output: Projection,
+        cross_norm: Norm,
+        cross_query: Projection,
+        cross_output: Projection,
+        feed_forward_norm: Norm,
+        up: Projection,
+        down: Projection,
     ) -> None:
         """self_projection [3 D, D] makes query, key and value of the self-attention."""
 
@@ -370,7 +380,7 @@ class DecoderStack:
         self,
         *,
         layers: Sequence[DecoderLayer],
-        last_norm: DecoderNorm | None,
+        last_norm: Norm | None,
         pre_norm: bool,
         heads: int,
         activation: str | None,

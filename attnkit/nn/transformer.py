@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from attnkit import ops
-from attnkit._core import DecoderLayer, DecoderNorm, DecoderProjection, DecoderStack, DecoderState, Tensor
+from attnkit._core import DecoderLayer, DecoderStack, DecoderState, Tensor
 from attnkit.nn.attention import CrossAttention, SelfAttention
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module, ModuleList
@@ -250,7 +250,7 @@ class TransformerDecoder(Module):
         first = self.layers[0]
         return DecoderStack(
             layers=[_fields(layer) for layer in self.layers],
-            last_norm=None if self.last_norm is None else _norm(self.last_norm),
+            last_norm=self.last_norm,
             pre_norm=first.norm == "pre",
             heads=first.self_attention.heads,
             activation=first.feed_forward.up.activation,
@@ -258,22 +258,15 @@ class TransformerDecoder(Module):
 
 
 def _fields(layer: TransformerDecoderLayer) -> DecoderLayer:
+    itself, cross, feed_forward = layer.self_attention, layer.cross_attention, layer.feed_forward
     return DecoderLayer(
-        self_norm=_norm(layer.self_attention_norm),
-        self_projection=_projection(layer.self_attention.projection),
-        self_output=_projection(layer.self_attention.output),
-        cross_norm=_norm(layer.cross_attention_norm),
-        cross_query=_projection(layer.cross_attention.query),
-        cross_output=_projection(layer.cross_attention.output),
-        feed_forward_norm=_norm(layer.feed_forward_norm),
-        up=_projection(layer.feed_forward.up),
-        down=_projection(layer.feed_forward.down),
+        self_norm=layer.self_attention_norm,
+        self_projection=itself.projection,
+        self_output=itself.output,
+        cross_norm=layer.cross_attention_norm,
+        cross_query=cross.query,
+        cross_output=cross.output,
+        feed_forward_norm=layer.feed_forward_norm,
+        up=feed_forward.up,
+        down=feed_forward.down,
     )
-
-
-def _projection(linear: Linear) -> DecoderProjection:
-    return DecoderProjection(weight=linear.weight, bias=linear.bias)
-
-
-def _norm(norm: LayerNorm) -> DecoderNorm:
-    return DecoderNorm(weight=norm.weight, bias=norm.bias, eps=norm.eps)

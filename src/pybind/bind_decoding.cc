@@ -9,38 +9,62 @@ using ops::DecoderStack;
 using ops::DecoderState;
 using ByteArray = py::array_t<uint8_t, py::array::c_style>;
 
-// Moves the field `name` out of what Python gave; TypeError, which names it, where it is missing or of another type.
+// Reads an attribute of the part of a layer that Python gave as `field`; TypeError names both where it does not fit.
 template <typename T>
-void Take(py::kwargs& given, const char* name, T& field) {
-  const py::object value = given.contains(name) ? given.attr("pop")(name) : py::none();
-  if (!py::isinstance<T>(value)) {
-    throw py::type_error(Concat("[decoder_layer] expected ", name, " as ",
-                                py::cast<std::string>(py::type::of<T>().attr("__name__")), ", got ",
-                                value.is_none() ? "none" : Py_TYPE(value.ptr())->tp_name));
+T Read(const py::handle& part, const char* field, const char* attribute) {
+  const py::object value = py::getattr(part, attribute, py::none());
+  constexpr bool kNumber = std::is_same_v<T, float>;
+  py::detail::make_caster<T> caster;
+  if (!caster.load(value, kNumber)) {  // numbers may be converted; a Tensor must be one, not None
+    throw py::type_error(Concat("[decoder_layer] expected ", field, ".", attribute, " to be ",
+                                kNumber ? "a number" : "a Tensor", ", got ", Py_TYPE(value.ptr())->tp_name));
   }
-  field = py::cast<T>(value);
+  return py::detail::cast_op<T>(std::move(caster));
 }
 
-DecoderStack::Layer MakeLayer(py::kwargs given) {
+DecoderStack::Projection ReadProjection(const py::handle& linear, const char* field) {
+  DecoderStack::Projection projection;
+  projection.weight = Read<Tensor>(linear, field, "weight");
+  projection.bias = OrUndefined(Read<std::optional<Tensor>>(linear, field, "bias"));
+  return projection;
+}
+
+DecoderStack::Norm ReadNorm(const py::handle& norm, const char* field) {
+  return {Read<Tensor>(norm, field, "weight"), Read<Tensor>(norm, field, "bias"), Read<float>(norm, field, "eps")};
+}
+
+// Takes a field out of those that Python gave.
+py::object Take(const py::kwargs& given, const char* field) {
+  PyObject* value = PyDict_GetItemString(given.ptr(), field);
+  if (!value) throw py::type_error(Concat("[decoder_layer] expected ", field, ", got none"));
+  const auto taken = py::reinterpret_borrow<py::object>(value);
+  PyDict_DelItemString(given.ptr(), field);
+  return taken;
+}
+
+DecoderStack::Layer MakeLayer(const py::kwargs& given) {
+  const auto projection = [&](const char* field) { return ReadProjection(Take(given, field), field); };
+  const auto norm = [&](const char* field) { return ReadNorm(Take(given, field), field); };
   DecoderStack::Layer layer;
-  Take(given, "self_norm", layer.self_norm);
-  Take(given, "self_projection", layer.self_projection);
-  Take(given, "self_output", layer.self_output);
-  Take(given, "cross_norm", layer.cross_norm);
-  Take(given, "cross_query", layer.cross_query);
-  Take(given, "cross_output", layer.cross_output);
-  Take(given, "feed_forward_norm", layer.feed_forward_norm);
-  Take(given, "up", layer.up);
-  Take(given, "down", layer.down);
+  layer.self_norm = norm("self_norm");
+  layer.self_projection = projection("self_projection");
+  layer.self_output = projection("self_output");
+  layer.cross_norm = norm("cross_norm");
+  layer.cross_query = projection("cross_query");
+  layer.cross_output = projection("cross_output");
+  layer.feed_forward_norm = norm("feed_forward_norm");
+  layer.up = projection("up");
+  layer.down = projection("down");
   for (const auto& [name, value] : given) {
     throw py::type_error(Concat("[decoder_layer] expected no field ", py::cast<std::string>(name)));
   }
   return layer;
 }
 
-DecoderStack MakeStack(std::vector<DecoderStack::Layer> layers, const std::optional<DecoderStack::Norm>& last_norm,
-                       bool pre_norm, int64_t heads, const std::optional<std::string>& activation) {
-  return {std::move(layers), last_norm.value_or(DecoderStack::Norm()), pre_norm, heads, ParseActivation(activation)};
+DecoderStack MakeStack(std::vector<DecoderStack::Layer> layers, const py::object& last_norm, bool pre_norm,
+                       int64_t heads, const std::optional<std::string>& activation) {
+  return {std::move(layers), last_norm.is_none() ? DecoderStack::Norm() : ReadNorm(last_norm, "last_norm"), pre_norm,
+          heads, ParseActivation(activation)};
 }
 
 py::tuple Step(const DecoderStack& stack, const Tensor& x, DecoderState& state, bool return_weights) {
@@ -92,25 +116,6 @@ py::tuple BestTokens(const Tensor& hidden, const Tensor& weight, const std::opti
   return py::make_tuple(values, indices, asked_values);
 }
 
-void BindDecoderStack(py::module_& m) {
-  py::class_<DecoderStack::Projection>(m, "DecoderProjection", "Weight and bias of a linear layer.")
-      .def(py::init([](const Tensor& weight, const std::optional<Tensor>& bias) {
-             return DecoderStack::Projection{weight, OrUndefined(bias), nullptr};
-           }),
-           py::kw_only(), py::arg("weight"), py::arg("bias") = py::none());
-  py::class_<DecoderStack::Norm>(m, "DecoderNorm", "Weight, bias and eps of a layer norm.")
-      .def(py::init([](const Tensor& weight, const Tensor& bias, float eps) {
-             return DecoderStack::Norm{weight, bias, eps};
-           }),
-           py::kw_only(), py::arg("weight"), py::arg("bias"), py::arg("eps"));
-  py::class_<DecoderStack::Layer>(m, "DecoderLayer", "The weights of a Transformer decoder layer.")
-      .def(py::init(&MakeLayer));
-  py::class_<DecoderStack>(m, "DecoderStack", "A stack of Transformer decoder layers, a token at a time.")
-      .def(py::init(&MakeStack), py::kw_only(), py::arg("layers"), py::arg("last_norm"), py::arg("pre_norm"),
-           py::arg("heads"), py::arg("activation"))
-      .def("step", &Step, py::arg("x"), py::arg("state"), py::arg("return_weights") = false);
-}
-
 }  // namespace
 
 void BindDecoding(py::module_& m) {
@@ -126,7 +131,12 @@ void BindDecoding(py::module_& m) {
       .def(
           "select", [](DecoderState& state, const Int32Array& rows) { state.Select(ToIndices(rows)); },
           py::arg("rows"));
-  BindDecoderStack(m);
+  py::class_<DecoderStack::Layer>(m, "DecoderLayer", "The weights of a Transformer decoder layer.")
+      .def(py::init(&MakeLayer));
+  py::class_<DecoderStack>(m, "DecoderStack", "A stack of Transformer decoder layers, a token at a time.")
+      .def(py::init(&MakeStack), py::kw_only(), py::arg("layers"), py::arg("last_norm"), py::arg("pre_norm"),
+           py::arg("heads"), py::arg("activation"))
+      .def("step", &Step, py::arg("x"), py::arg("state"), py::arg("return_weights") = false);
   m.def("cached_attention", &ops::CachedAttention, Unlocked());
   m.def("memory_attention", &MemoryAttention);
   m.def("best_tokens", &BestTokens);
