@@ -1,6 +1,8 @@
 import numpy as np
 import numpy.typing as npt
 
+from attnkit.decoding.options import DecodingOptions
+
 Ids = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 
@@ -12,19 +14,13 @@ class Search:
     moved: bool
     def __init__(
         self,
-        beam: int,
-        nbest: int,
+        options: DecodingOptions,
+        *,
         eos: int,
-        min_length: int,
         max_lengths: Ids,
         prefix_ids: Ids,
         prefix_offsets: Ids,
         suppressed: Ids,
-        no_repeat_ngram: int,
-        length_penalty: float,
-        gnmt: bool,
-        refill: bool,
-        renormalize: bool,
     ) -> None: ...
     def last_tokens(self) -> Ids: ...
     def row_sentences(self) -> Ids: ...
@@ -35,11 +31,5 @@ class Search:
     def results(self, sentence: int) -> list[tuple[Ids, Ids, float, float, bool]]: ...
 
 def sample(
-    log_probs: Floats,
-    streams: npt.NDArray[np.int64],
-    step: int,
-    seed: int,
-    temperature: float,
-    top_k: int,
-    top_p: float,
+    log_probs: Floats, streams: npt.NDArray[np.int64], step: int, options: DecodingOptions
 ) -> tuple[Floats, Ids]: ...

@@ -1,7 +1,7 @@
 """The C++ core: tensors, the tape, the ops without their defaults, and what the machine offers."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, SupportsFloat, SupportsIndex, TypeAlias, overload
+from typing import Any, Protocol, SupportsFloat, SupportsIndex, TypeAlias, overload, type_check_only
 
 import numpy as np
 import numpy.typing as npt
@@ -206,21 +206,25 @@ def linear_cross_entropy(
     ignore_index: int,
     /,
 ) -> tuple[Tensor, float, int]: ...
-def attention(
-    query: Tensor,
-    key: Tensor,
-    value: Tensor,
-    mask: Tensor | None,
-    bool_mask: npt.NDArray[np.bool_] | None,
-    causal: bool,
-    window: tuple[int, int] | None,
-    query_offset: int,
-    scale: float | None,
-    softcap: float | None,
-    dropout: float,
-    return_weights: bool,
-    /,
-) -> tuple[Tensor, Any]: ...  # the weights, or None unless asked for
+
+class AttentionOptions:
+    """What attention does beside its three inputs; `attnkit.ops.attention` explains each."""
+
+    def __init__(
+        self,
+        *,
+        mask: Tensor | npt.NDArray[np.bool_] | None = None,
+        causal: bool = False,
+        window: tuple[int, int] | None = None,
+        query_offset: int = 0,
+        scale: float | None = None,
+        softcap: float | None = None,
+        dropout: float = 0.0,
+        return_weights: bool = False,
+    ) -> None: ...
+
+# Their second result is the weights, or None unless asked for.
+def attention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions, /) -> tuple[Tensor, Any]: ...
 def packed_attention(
     query: Tensor,
     key: Tensor | None,
@@ -229,15 +233,9 @@ def packed_attention(
     key_offsets: Ids,
     heads: int,
     kv_heads: int,
-    causal: bool,
-    window: tuple[int, int] | None,
-    query_offset: int,
-    scale: float | None,
-    softcap: float | None,
-    dropout: float,
-    return_weights: bool,
+    options: AttentionOptions,
     /,
-) -> tuple[Tensor, Any]: ...  # the weights, or None unless asked for
+) -> tuple[Tensor, Any]: ...
 def recurrent(
     unit: str,
     projected: Tensor,
@@ -337,17 +335,58 @@ class DecoderState:
     def select(self, rows: Ids) -> None:
         """New row i is old row rows[i]."""
 
+@type_check_only
+class Projection(Protocol):
+    """What a decoder layer reads of a linear layer: weight [N, K], bias [N]."""
+
+    @property
+    def weight(self) -> Tensor: ...
+    @property
+    def bias(self) -> Tensor | None: ...
+
+@type_check_only
+class Norm(Protocol):
+    """What it reads of a layer norm: weight [D], bias [D]."""
+
+    @property
+    def weight(self) -> Tensor: ...
+    @property
+    def bias(self) -> Tensor: ...
+    @property
+    def eps(self) -> float: ...
+
+class DecoderLayer:
+    """The weights of a Transformer decoder layer. TypeError, which names it, for a field that is missing or wrong."""
+
+    def __init__(
+        self,
+        *,
+        self_norm: Norm,
+        self_projection: Projection,
+        self_output: Projection,
+        cross_norm: Norm,
+        cross_query: Projection,
+        cross_output: Projection,
+        feed_forward_norm: Norm,
+        up: Projection,
+        down: Projection,
+    ) -> None:
+        """self_projection [3 D, D] makes query, key and value of the self-attention."""
+
 class DecoderStack:
     """A stack of Transformer decoder layers, a token at a time. It reads the weights where they are."""
 
     def __init__(
         self,
-        layers: Sequence[tuple[Any, ...]],
-        last_norm: tuple[Tensor, Tensor, float] | None,
+        *,
+        layers: Sequence[DecoderLayer],
+        last_norm: Norm | None,
         pre_norm: bool,
         heads: int,
         activation: str | None,
-    ) -> None: ...
+    ) -> None:
+        """ValueError, which names the field, where the sizes of a layer do not fit each other."""
+
     def step(self, x: Tensor, state: DecoderState, return_weights: bool = False) -> tuple[Tensor, Tensor | None]: ...
 
 def cached_attention(projected: Tensor, state: DecoderState, layer: int, heads: int, /) -> Tensor: ...
@@ -376,7 +415,6 @@ def best_tokens(
 # --- kernels without the tape
 
 def gemm(a: Floats, b: Floats, precision: str = "fp32", trans_a: bool = False, trans_b: bool = False) -> Floats: ...
-def gemm_amx_emulated(a: Floats, b: Floats, precision: str = "bf16") -> Floats: ...
 def top_k(x: Floats, k: int) -> tuple[Floats, Ids]: ...
 def adam_step(
     parameter: Tensor,
@@ -403,9 +441,7 @@ def muon_step(
     weight_decay: float,
     gradient_scale: float,
 ) -> None: ...
-def orthogonalise(matrix: Floats) -> Floats: ...
 def sum_of_squares(tensors: Sequence[Tensor], /) -> float: ...
-def all_finite(x: Tensor, /) -> bool: ...
 
 # --- the machine
 

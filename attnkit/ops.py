@@ -269,20 +269,23 @@ def attention(
     dropout: of the weights. return_weights: also return them, [B, H, N, M], before dropout; the output stays the same
     to the bit. A query that sees no key gives zeros.
     """
-    bool_mask = None
-    if mask is not None and not isinstance(mask, Tensor):
-        mask = np.asarray(mask)
-        if mask.dtype.kind not in "bf":  # added to the scores, the zeros and ones of integers would hide nothing
-            raise ValueError(f"[attention] expected a mask of bool or float, got {mask.dtype}")
-        if mask.dtype == np.bool_:
-            bool_mask, mask = np.ascontiguousarray(mask), None
-    output, weights = _core.attention(
-        _tensor(q), _tensor(k), _tensor(v), _optional(mask), bool_mask, causal, window, query_offset, scale, softcap,
-        dropout, return_weights,
+    options = _core.AttentionOptions(
+        mask=_mask(mask), causal=causal, window=window, query_offset=query_offset, scale=scale, softcap=softcap,
+        dropout=dropout, return_weights=return_weights,
     )  # fmt: skip
+    output, weights = _core.attention(_tensor(q), _tensor(k), _tensor(v), options)
     if return_weights:
         return _like(output, q, k, v, mask), _like(weights, q, k, v, mask)
     return _like(output, q, k, v, mask)
+
+
+def _mask(mask: Array | None) -> Tensor | np.ndarray | None:
+    if mask is None or isinstance(mask, Tensor):
+        return mask
+    array = np.asarray(mask)
+    if array.dtype.kind not in "bf":  # added to the scores, the zeros and ones of integers would hide nothing
+        raise ValueError(f"[attention] expected a mask of bool or float, got {array.dtype}")
+    return np.ascontiguousarray(array) if array.dtype == np.bool_ else _tensor(array)
 
 
 def packed_attention(
@@ -309,11 +312,14 @@ def packed_attention(
     query holds query, key and value side by side, [T, (H + 2·Hk)·D]; with value None, key holds key and value,
     [S, 2·Hk·D]. Other arguments as in `attention`. Weights come flat: for each sentence, for each head, [n, m].
     """
+    options = _core.AttentionOptions(
+        causal=causal, window=window, query_offset=query_offset, scale=scale, softcap=softcap, dropout=dropout,
+        return_weights=return_weights,
+    )  # fmt: skip
     offsets = index_array(query_offsets, "query_offsets")
     output, weights = _core.packed_attention(
         _tensor(query), _optional(key), _optional(value), offsets,
-        offsets if key_offsets is None else index_array(key_offsets, "key_offsets"), heads, kv_heads or heads, causal,
-        window, query_offset, scale, softcap, dropout, return_weights,
+        offsets if key_offsets is None else index_array(key_offsets, "key_offsets"), heads, kv_heads or heads, options,
     )  # fmt: skip
     if return_weights:
         return _like(output, query, key, value), _like(weights, query, key, value)

@@ -71,19 +71,12 @@ def decode(
     # One position of the decoder reads the start token, so a model of n positions writes n - 1 tokens and the end.
     limit = None if model.max_target_length is None else model.max_target_length - 1
     search = _beam.Search(
-        options.beam,
-        options.nbest,
-        model.eos_id,
-        options.min_length,
-        options.max_lengths(source_lengths, np.diff(prefix_offsets), limit),
-        prefix_ids,
-        prefix_offsets,
-        _check_tokens("suppress", suppress, model),
-        options.no_repeat_ngram,
-        options.length_penalty,
-        options.normalization == "gnmt",
-        options.rules == "transformers",
-        options.renormalize,
+        options,
+        eos=model.eos_id,
+        max_lengths=options.max_lengths(source_lengths, np.diff(prefix_offsets), limit),
+        prefix_ids=prefix_ids,
+        prefix_offsets=prefix_offsets,
+        suppressed=_check_tokens("suppress", suppress, model),
     )
     restriction = None
     if shortlist is not None:
@@ -156,15 +149,7 @@ def _candidates(
     bad = search.constrain(log_probs)
     if bad >= 0 or not options.sample:
         return *_core.top_k(log_probs, k), bad
-    sampled = _beam.sample(
-        log_probs,
-        streams[search.row_sentences()],
-        search.step,
-        options.seed,
-        options.temperature,
-        options.top_k,
-        options.top_p,
-    )
+    sampled = _beam.sample(log_probs, streams[search.row_sentences()], search.step, options)
     return *sampled, bad
 
 

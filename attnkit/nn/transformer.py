@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from attnkit import ops
-from attnkit._core import DecoderStack, DecoderState, Tensor
-from attnkit.nn.attention import MultiHeadAttention
+from attnkit._core import DecoderLayer, DecoderStack, DecoderState, Tensor
+from attnkit.nn.attention import CrossAttention, SelfAttention
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module, ModuleList
 from attnkit.nn.normalisation import LayerNorm
@@ -75,7 +75,7 @@ class TransformerEncoderLayer(Sublayers):
         stochastic_depth: float = 0.0,
     ) -> None:
         super().__init__(dropout, norm)
-        self.attention = MultiHeadAttention(d_model, heads, dropout if attention_dropout is None else attention_dropout)
+        self.attention = SelfAttention(d_model, heads, dropout if attention_dropout is None else attention_dropout)
         self.attention_norm = LayerNorm(d_model)
         self.feed_forward = FeedForward(
             d_model, ffn, dropout if activation_dropout is None else activation_dropout, activation
@@ -125,9 +125,9 @@ class TransformerDecoderLayer(Sublayers):
     ) -> None:
         super().__init__(dropout, norm)
         rate = dropout if attention_dropout is None else attention_dropout
-        self.self_attention = MultiHeadAttention(d_model, heads, rate)
+        self.self_attention = SelfAttention(d_model, heads, rate)
         self.self_attention_norm = LayerNorm(d_model)
-        self.cross_attention = MultiHeadAttention(d_model, heads, rate, cross=True)
+        self.cross_attention = CrossAttention(d_model, heads, rate)
         self.cross_attention_norm = LayerNorm(d_model)
         self.feed_forward = FeedForward(
             d_model, ffn, dropout if activation_dropout is None else activation_dropout, activation
@@ -249,27 +249,24 @@ class TransformerDecoder(Module):
             return None
         first = self.layers[0]
         return DecoderStack(
-            [_parts(layer) for layer in self.layers],
-            None if self.last_norm is None else _norm(self.last_norm),
-            first.norm == "pre",
-            first.self_attention.heads,
-            first.feed_forward.up.activation,
+            layers=[_fields(layer) for layer in self.layers],
+            last_norm=self.last_norm,
+            pre_norm=first.norm == "pre",
+            heads=first.self_attention.heads,
+            activation=first.feed_forward.up.activation,
         )
 
 
-def _parts(layer: TransformerDecoderLayer) -> tuple[Any, ...]:
-    """The weights of a layer in the order of their use."""
-
-    def linear(part: Linear) -> tuple[Tensor, Tensor | None]:
-        return part.weight, part.bias
-
-    itself, cross, feed = layer.self_attention, layer.cross_attention, layer.feed_forward
-    return (
-        linear(itself.projection), linear(itself.output), _norm(layer.self_attention_norm),
-        linear(cross.query), linear(cross.output), _norm(layer.cross_attention_norm),
-        linear(feed.up), linear(feed.down), _norm(layer.feed_forward_norm),
-    )  # fmt: skip
-
-
-def _norm(norm: LayerNorm) -> tuple[Tensor, Tensor, float]:
-    return norm.weight, norm.bias, norm.eps
+def _fields(layer: TransformerDecoderLayer) -> DecoderLayer:
+    itself, cross, feed_forward = layer.self_attention, layer.cross_attention, layer.feed_forward
+    return DecoderLayer(
+        self_norm=layer.self_attention_norm,
+        self_projection=itself.projection,
+        self_output=itself.output,
+        cross_norm=layer.cross_attention_norm,
+        cross_query=cross.query,
+        cross_output=cross.output,
+        feed_forward_norm=layer.feed_forward_norm,
+        up=feed_forward.up,
+        down=feed_forward.down,
+    )

@@ -26,7 +26,7 @@ def hidden_matrices(model: nn.Module) -> list[tuple[Tensor, int]]:
 
 
 def _last_weights(module: nn.Module) -> list[Tensor]:
-    if isinstance(module, nn.MultiHeadAttention):  # its output goes to the next layer
+    if isinstance(module, nn.SelfAttention | nn.CrossAttention):  # its output goes to the next layer
         return []
     layers = (getattr(module, name, None) for name in _LAST_LAYERS)
     return [layer.weight for layer in layers if isinstance(layer, nn.Linear)]

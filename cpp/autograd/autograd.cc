@@ -14,7 +14,6 @@ namespace {
 
 std::atomic<uint64_t> next_sequence{0};
 thread_local bool grad_enabled = true;
-thread_local kernels::Precision matmul_precision = kernels::Precision::kFloat32;
 
 struct Latest {
   bool operator()(const std::shared_ptr<Node>& a, const std::shared_ptr<Node>& b) const {
@@ -211,16 +210,5 @@ Tensor LeafGradient(const Tensor& leaf) {
 Tensor GradientInPlace(const Tensor& input) {
   return input.is_leaf() ? LeafGradient(input) : Engine::Current()->InPlace(input);
 }
-
-kernels::Precision MatmulPrecision() { return matmul_precision; }
-kernels::Precision WeightPrecision(bool recorded) {
-  ATTNKIT_CHECK(!recorded || matmul_precision != kernels::Precision::kInt8,
-                "[precision] expected fp32 or bf16 where gradients are wanted, got int8, which is for inference");
-  return matmul_precision;
-}
-kernels::Precision ActivationPrecision() {
-  return matmul_precision == kernels::Precision::kInt8 ? kernels::Precision::kFloat32 : matmul_precision;
-}
-void SetMatmulPrecision(kernels::Precision precision) { matmul_precision = precision; }
 
 }  // namespace attnkit

@@ -1,6 +1,8 @@
 // Arithmetic with NumPy's broadcasting: the smaller operand is expanded first, so that the kernels see equal shapes.
+#include "attnkit/ops/arithmetic.h"
+#include "attnkit/autograd.h"
 #include "attnkit/check.h"
-#include "attnkit/ops.h"
+#include "attnkit/ops/shape.h"
 
 namespace attnkit::ops {
 namespace {

@@ -1,9 +1,10 @@
 #include <algorithm>
 #include <cmath>
 
+#include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/kernels/attention.h"
-#include "attnkit/ops.h"
+#include "attnkit/ops/attention.h"
 #include "ops/offsets.h"
 
 namespace attnkit::ops {

@@ -1,5 +1,6 @@
 #include <cmath>
 
+#include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/ops/vision.h"
 

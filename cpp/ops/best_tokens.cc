@@ -1,6 +1,7 @@
 #include "attnkit/check.h"
 #include "attnkit/kernels/decoding.h"
 #include "attnkit/ops/decoding.h"
+#include "attnkit/precision.h"
 #include "ops/offsets.h"
 
 namespace attnkit::ops {

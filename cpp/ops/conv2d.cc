@@ -1,6 +1,10 @@
+#include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/kernels/rows.h"
+#include "attnkit/ops/product.h"
+#include "attnkit/ops/shape.h"
 #include "attnkit/ops/vision.h"
+#include "attnkit/precision.h"
 #include "ops/fused_activation.h"
 #include "ops/window.h"
 

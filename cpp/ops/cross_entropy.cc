@@ -1,6 +1,8 @@
+#include "attnkit/autograd.h"
 #include "attnkit/check.h"
+#include "attnkit/kernels/elementwise.h"
 #include "attnkit/kernels/rows.h"
-#include "attnkit/ops.h"
+#include "attnkit/ops/loss.h"
 
 namespace attnkit::ops {
 

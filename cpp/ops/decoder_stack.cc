@@ -5,6 +5,7 @@
 #include "attnkit/kernels/elementwise.h"
 #include "attnkit/kernels/rows.h"
 #include "attnkit/ops/decoding.h"
+#include "attnkit/precision.h"
 #include "ops/optional.h"
 #include "ops/step_attention.h"
 
@@ -68,6 +69,37 @@ class Stepper {
   Scratch b_;
 };
 
+void CheckShape(const char* field, const char* part, const Tensor& x, const Shape& shape) {
+  ATTNKIT_CHECK(x && x.shape() == shape, "[decoder_stack] expected ", field, ".", part, " of shape ", ToString(shape),
+                ", got ", x ? ToString(x.shape()) : "none");
+}
+
+void CheckNorm(const char* field, const Norm& norm, int64_t width) {
+  CheckShape(field, "weight", norm.weight, {width});
+  CheckShape(field, "bias", norm.bias, {width});
+}
+
+void Pack(const char* field, Projection& projection, const Shape& shape) {
+  CheckShape(field, "weight", projection.weight, shape);
+  if (projection.bias) CheckShape(field, "bias", projection.bias, {shape[0]});
+  projection.packed = projection.weight.Packed(true, WeightPrecision(false));
+}
+
+// Checks a layer and packs its weights. Returns the width of the feed-forward network.
+int64_t PackLayer(DecoderStack::Layer& layer, int64_t width) {
+  const int64_t ffn = layer.up.weight.rank() == 2 ? layer.up.weight.dim(0) : 0;
+  CheckNorm("self_norm", layer.self_norm, width);
+  Pack("self_projection", layer.self_projection, {3 * width, width});
+  Pack("self_output", layer.self_output, {width, width});
+  CheckNorm("cross_norm", layer.cross_norm, width);
+  Pack("cross_query", layer.cross_query, {width, width});
+  Pack("cross_output", layer.cross_output, {width, width});
+  CheckNorm("feed_forward_norm", layer.feed_forward_norm, width);
+  Pack("up", layer.up, {ffn, width});
+  Pack("down", layer.down, {width, ffn});
+  return ffn;
+}
+
 }  // namespace
 
 DecoderStack::DecoderStack(std::vector<Layer> layers, Norm last_norm, bool pre_norm, int64_t heads,
@@ -84,39 +116,15 @@ DecoderStack::DecoderStack(std::vector<Layer> layers, Norm last_norm, bool pre_n
                 "[decoder_stack] expected weights of shape [D, D] and a divisor of D as heads, got ",
                 ToString(first.shape()), " and ", heads);
   widest_ = 3 * width;
-  for (Layer& layer : layers_) {
-    const int64_t ffn = layer.up.weight.rank() == 2 ? layer.up.weight.dim(0) : 0;
-    widest_ = std::max(widest_, ffn);
-    const std::pair<Projection*, Shape> expected[] = {{&layer.projection, {3 * width, width}},
-                                                      {&layer.self_output, {width, width}},
-                                                      {&layer.query, {width, width}},
-                                                      {&layer.cross_output, {width, width}},
-                                                      {&layer.up, {ffn, width}},
-                                                      {&layer.down, {width, ffn}}};
-    for (const auto& [projection, shape] : expected) {
-      ATTNKIT_CHECK(projection->weight.shape() == shape, "[decoder_stack] expected a weight of shape ", ToString(shape),
-                    ", got ", ToString(projection->weight.shape()));
-      const Tensor& bias = projection->bias;
-      ATTNKIT_CHECK(!bias || bias.shape() == Shape{shape[0]}, "[decoder_stack] expected a bias of shape [", shape[0],
-                    "], got ", ToString(bias.shape()));
-      projection->packed = projection->weight.Packed(true, WeightPrecision(false));
-    }
-    for (const Norm* norm : {&layer.self_norm, &layer.cross_norm, &layer.feed_forward_norm}) CheckNorm(*norm, width);
-  }
-  if (last_norm_.weight) CheckNorm(last_norm_, width);
-}
-
-void DecoderStack::CheckNorm(const Norm& norm, int64_t width) {
-  for (const Tensor& part : {norm.weight, norm.bias}) {
-    ATTNKIT_CHECK(part.shape() == Shape{width}, "[decoder_stack] expected a norm of ", width, " numbers, got ",
-                  ToString(part.shape()));
-  }
+  for (Layer& layer : layers_) widest_ = std::max(widest_, PackLayer(layer, width));
+  if (last_norm_.weight) CheckNorm("last_norm", last_norm_, width);
 }
 
 Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights) const {
   const int64_t count = static_cast<int64_t>(layers_.size()), rows = state.rows(), width = state.width();
-  ATTNKIT_CHECK(state.layers() == count && layers_[0].query.packed->k == width, "[decoder_step] expected a state of ",
-                count, " layers of width ", layers_[0].query.packed->k, ", got ", state.layers(), " of ", width);
+  ATTNKIT_CHECK(state.layers() == count && layers_[0].cross_query.packed->k == width,
+                "[decoder_step] expected a state of ", count, " layers of width ", layers_[0].cross_query.packed->k,
+                ", got ", state.layers(), " of ", width);
   ATTNKIT_CHECK((x.shape() == Shape{rows, width}), "[decoder_step] expected x of shape [", rows, ", ", width, "], got ",
                 ToString(x.shape()));
   state.Advance();
@@ -126,11 +134,11 @@ Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights)
   for (int64_t l = 0; l < count; ++l) {
     const Layer& layer = layers_[l];
     const Norm* next = l + 1 < count ? &layers_[l + 1].self_norm : last_norm_.weight ? &last_norm_ : nullptr;
-    step.Project(step.read(), layer.projection, b.projected.data());
+    step.Project(step.read(), layer.self_projection, b.projected.data());
     AttendToHistory(b.projected.data(), state, l, heads_, b.attended.data());
     step.Project(b.attended.data(), layer.self_output, b.result.data());
     step.Add(b.result.data(), layer.self_norm, &layer.cross_norm);
-    step.Project(step.read(), layer.query, b.projected.data());
+    step.Project(step.read(), layer.cross_query, b.projected.data());
     AttendToSources(b.projected.data(), state, l, heads_, b.attended.data(), l + 1 == count ? weights : nullptr);
     step.Project(b.attended.data(), layer.cross_output, b.result.data());
     step.Add(b.result.data(), layer.cross_norm, &layer.feed_forward_norm);

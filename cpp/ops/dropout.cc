@@ -1,5 +1,7 @@
+#include "attnkit/autograd.h"
 #include "attnkit/check.h"
-#include "attnkit/ops.h"
+#include "attnkit/ops/arithmetic.h"
+#include "attnkit/ops/rows.h"
 
 namespace attnkit::ops {
 namespace {

@@ -1,6 +1,8 @@
+#include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/kernels/rows.h"
-#include "attnkit/ops.h"
+#include "attnkit/ops/product.h"
+#include "attnkit/precision.h"
 #include "ops/fused_activation.h"
 
 namespace attnkit::ops {

@@ -3,9 +3,12 @@
 // cache. So the forward pass leaves finished gradients behind, and backward only scales them.
 #include <algorithm>
 
+#include "attnkit/autograd.h"
 #include "attnkit/check.h"
+#include "attnkit/kernels/elementwise.h"
 #include "attnkit/kernels/rows.h"
-#include "attnkit/ops.h"
+#include "attnkit/ops/loss.h"
+#include "attnkit/precision.h"
 
 namespace attnkit::ops {
 namespace {

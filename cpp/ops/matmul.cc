@@ -1,6 +1,9 @@
+#include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/kernels/rows.h"
-#include "attnkit/ops.h"
+#include "attnkit/ops/product.h"
+#include "attnkit/ops/shape.h"
+#include "attnkit/precision.h"
 
 namespace attnkit::ops {
 namespace {

@@ -2,7 +2,7 @@
 #pragma once
 
 #include "attnkit/check.h"
-#include "attnkit/ops.h"
+#include "attnkit/ops/indices.h"
 
 namespace attnkit::ops {
 

@@ -1,5 +1,6 @@
 #include <cstring>
 
+#include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/ops/vision.h"
 #include "attnkit/threads.h"

@@ -1,3 +1,4 @@
+#include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/ops/vision.h"
 #include "ops/window.h"

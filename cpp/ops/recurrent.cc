@@ -4,8 +4,10 @@
 #include <memory>
 #include <numeric>
 
+#include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/kernels/rows.h"
+#include "attnkit/precision.h"
 #include "ops/offsets.h"
 #include "ops/optional.h"
 

@@ -3,9 +3,11 @@
 #include <cstring>
 #include <numeric>
 
+#include "attnkit/autograd.h"
 #include "attnkit/check.h"
+#include "attnkit/kernels/elementwise.h"
 #include "attnkit/kernels/rows.h"
-#include "attnkit/ops.h"
+#include "attnkit/ops/shape.h"
 
 namespace attnkit::ops {
 namespace {

@@ -28,7 +28,7 @@ cdef double LARGEST_SHARE = 1.0 - 2.0**-52
 
 
 cdef class Search:
-    """The hypotheses of B sentences, live and finished.
+    """The hypotheses of B sentences, live and finished, by the rules of `options` (DecodingOptions).
 
     A sentence has `beam` places. Every step keeps its best continuations, one a free place; a continuation by the end
     token is finished and holds its place from then on, so beam 1 is greedy search. A sentence is over when no
@@ -42,8 +42,8 @@ cdef class Search:
 
     With `renormalize`, what a row may write is a distribution again after tokens were forbidden.
 
-    min_lengths is one number; max_lengths [B]; prefix_ids and prefix_offsets [B + 1] force how a sentence begins;
-    suppressed tokens are never written (except by a prefix).
+    max_lengths [B]; prefix_ids and prefix_offsets [B + 1] force how a sentence begins; suppressed tokens are never
+    written (except by a prefix). `eos` is the end token.
     """
 
     cdef readonly int step  # tokens written so far by every live hypothesis
@@ -72,15 +72,16 @@ cdef class Search:
     cdef uint8_t[::1] done_cut
     cdef int32_t[:, ::1] done_tokens, done_trail
 
-    def __init__(self, int beam, int nbest, int eos, int min_length, int32_t[::1] max_lengths, int32_t[::1] prefix_ids,
-                 int32_t[::1] prefix_offsets, int32_t[::1] suppressed, int no_repeat_ngram, double length_penalty,
-                 bint gnmt, bint refill, bint renormalize):
+    def __init__(self, options, *, int eos, int32_t[::1] max_lengths, int32_t[::1] prefix_ids,
+                 int32_t[::1] prefix_offsets, int32_t[::1] suppressed):
         cdef int batch = max_lengths.shape[0]
         cdef int width = max(1, np.max(max_lengths)) if batch else 1
-        self.beam, self.nbest, self.eos, self.min_length, self.ngram = beam, nbest, eos, min_length, no_repeat_ngram
-        self.alpha, self.gnmt, self.refill, self.renormalize = length_penalty, gnmt, refill, renormalize
+        self.beam, self.nbest, self.min_length = options.beam, options.nbest, options.min_length
+        self.ngram, self.alpha, self.renormalize = options.no_repeat_ngram, options.length_penalty, options.renormalize
+        self.gnmt, self.refill = options.normalization == "gnmt", options.rules == "transformers"
+        self.eos = eos
         # Where one hypothesis is followed, its best continuation decides by either rule.
-        self.candidates = 2 * beam if refill and beam > 1 else beam
+        self.candidates = 2 * self.beam if self.refill and self.beam > 1 else self.beam
         self.max_lengths, self.prefix_ids, self.prefix_offsets = max_lengths, prefix_ids, prefix_offsets
         # Not np.unique, which would import numpy.ma: some 25 ms of the first translation.
         self.suppressed = np.array(sorted(set(np.asarray(suppressed).tolist())), np.int32)
@@ -88,7 +89,7 @@ cdef class Search:
         self.active = np.arange(batch, dtype=np.int32)
         self.first = np.arange(batch + 1, dtype=np.int32)
         self.finished = np.zeros(batch, np.int32)
-        capacity = batch * beam
+        capacity = batch * self.beam
         self.parents, self.heads = np.zeros((2, capacity), np.int32)
         self.totals, self.next_totals = np.zeros((2, capacity))
         self.eos_log_probs = np.zeros(capacity, np.float32)
@@ -400,13 +401,16 @@ cdef int argmax(const float* x, Py_ssize_t count) noexcept nogil:
     return <int>best
 
 
-def sample(const float[:, ::1] log_probs, const int64_t[::1] streams, int step, uint64_t seed, double temperature,
-           int top_k, double top_p):
-    """Draws one token a row, from the tokens that top_k and then top_p leave. Returns values and indices [rows, 1].
+def sample(const float[:, ::1] log_probs, const int64_t[::1] streams, int step, options):
+    """Draws one token a row, from the tokens that top_k and then top_p of `options` (DecodingOptions) leave. Returns
+    values and indices [rows, 1].
 
     log_probs [rows, V] after `constrain`; the values are the model's own log-probabilities, before the temperature. Row r
     uses number `step` of the Philox stream (seed, streams[r]).
     """
+    cdef uint64_t seed = options.seed
+    cdef double temperature = options.temperature, top_p = options.top_p
+    cdef int top_k = options.top_k
     cdef Py_ssize_t rows = log_probs.shape[0], vocabulary = log_probs.shape[1], row
     cdef float[:, ::1] values = np.empty((rows, 1), np.float32)
     cdef int32_t[:, ::1] indices = np.empty((rows, 1), np.int32)

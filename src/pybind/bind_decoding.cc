@@ -8,30 +8,63 @@ namespace {
 using ops::DecoderStack;
 using ops::DecoderState;
 using ByteArray = py::array_t<uint8_t, py::array::c_style>;
-using WeightAndBias = std::pair<Tensor, std::optional<Tensor>>;
-using NormParts = std::tuple<Tensor, Tensor, float>;  // weight, bias, eps
 
-DecoderStack::Projection ToProjection(const WeightAndBias& parts) {
-  return {parts.first, OrUndefined(parts.second), nullptr};
-}
-DecoderStack::Norm ToNorm(const NormParts& parts) {
-  return {std::get<0>(parts), std::get<1>(parts), std::get<2>(parts)};
-}
-
-// In the order of DecoderStack::Layer.
-DecoderStack::Layer ToLayer(const py::tuple& parts) {
-  const auto projection = [&](int i) { return ToProjection(py::cast<WeightAndBias>(parts[i])); };
-  const auto norm = [&](int i) { return ToNorm(py::cast<NormParts>(parts[i])); };
-  return {projection(0), projection(1), norm(2),       projection(3), projection(4),
-          norm(5),       projection(6), projection(7), norm(8)};
+// Reads an attribute of the part of a layer that Python gave as `field`; TypeError names both where it does not fit.
+template <typename T>
+T Read(const py::handle& part, const char* field, const char* attribute) {
+  const py::object value = py::getattr(part, attribute, py::none());
+  constexpr bool kNumber = std::is_same_v<T, float>;
+  py::detail::make_caster<T> caster;
+  if (!caster.load(value, kNumber)) {  // numbers may be converted; a Tensor must be one, not None
+    throw py::type_error(Concat("[decoder_layer] expected ", field, ".", attribute, " to be ",
+                                kNumber ? "a number" : "a Tensor", ", got ", Py_TYPE(value.ptr())->tp_name));
+  }
+  return py::detail::cast_op<T>(std::move(caster));
 }
 
-DecoderStack MakeStack(const std::vector<py::tuple>& layers, const std::optional<NormParts>& last_norm, bool pre_norm,
+DecoderStack::Projection ReadProjection(const py::handle& linear, const char* field) {
+  DecoderStack::Projection projection;
+  projection.weight = Read<Tensor>(linear, field, "weight");
+  projection.bias = OrUndefined(Read<std::optional<Tensor>>(linear, field, "bias"));
+  return projection;
+}
+
+DecoderStack::Norm ReadNorm(const py::handle& norm, const char* field) {
+  return {Read<Tensor>(norm, field, "weight"), Read<Tensor>(norm, field, "bias"), Read<float>(norm, field, "eps")};
+}
+
+// Takes a field out of those that Python gave.
+py::object Take(const py::kwargs& given, const char* field) {
+  PyObject* value = PyDict_GetItemString(given.ptr(), field);
+  if (!value) throw py::type_error(Concat("[decoder_layer] expected ", field, ", got none"));
+  const auto taken = py::reinterpret_borrow<py::object>(value);
+  PyDict_DelItemString(given.ptr(), field);
+  return taken;
+}
+
+DecoderStack::Layer MakeLayer(const py::kwargs& given) {
+  const auto projection = [&](const char* field) { return ReadProjection(Take(given, field), field); };
+  const auto norm = [&](const char* field) { return ReadNorm(Take(given, field), field); };
+  DecoderStack::Layer layer;
+  layer.self_norm = norm("self_norm");
+  layer.self_projection = projection("self_projection");
+  layer.self_output = projection("self_output");
+  layer.cross_norm = norm("cross_norm");
+  layer.cross_query = projection("cross_query");
+  layer.cross_output = projection("cross_output");
+  layer.feed_forward_norm = norm("feed_forward_norm");
+  layer.up = projection("up");
+  layer.down = projection("down");
+  for (const auto& [name, value] : given) {
+    throw py::type_error(Concat("[decoder_layer] expected no field ", py::cast<std::string>(name)));
+  }
+  return layer;
+}
+
+DecoderStack MakeStack(std::vector<DecoderStack::Layer> layers, const py::object& last_norm, bool pre_norm,
                        int64_t heads, const std::optional<std::string>& activation) {
-  std::vector<DecoderStack::Layer> converted;
-  for (const py::tuple& layer : layers) converted.push_back(ToLayer(layer));
-  return {std::move(converted), last_norm ? ToNorm(*last_norm) : DecoderStack::Norm(), pre_norm, heads,
-          ParseActivation(activation)};
+  return {std::move(layers), last_norm.is_none() ? DecoderStack::Norm() : ReadNorm(last_norm, "last_norm"), pre_norm,
+          heads, ParseActivation(activation)};
 }
 
 py::tuple Step(const DecoderStack& stack, const Tensor& x, DecoderState& state, bool return_weights) {
@@ -98,9 +131,11 @@ void BindDecoding(py::module_& m) {
       .def(
           "select", [](DecoderState& state, const Int32Array& rows) { state.Select(ToIndices(rows)); },
           py::arg("rows"));
+  py::class_<DecoderStack::Layer>(m, "DecoderLayer", "The weights of a Transformer decoder layer.")
+      .def(py::init(&MakeLayer));
   py::class_<DecoderStack>(m, "DecoderStack", "A stack of Transformer decoder layers, a token at a time.")
-      .def(py::init(&MakeStack), py::arg("layers"), py::arg("last_norm"), py::arg("pre_norm"), py::arg("heads"),
-           py::arg("activation"))
+      .def(py::init(&MakeStack), py::kw_only(), py::arg("layers"), py::arg("last_norm"), py::arg("pre_norm"),
+           py::arg("heads"), py::arg("activation"))
       .def("step", &Step, py::arg("x"), py::arg("state"), py::arg("return_weights") = false);
   m.def("cached_attention", &ops::CachedAttention, Unlocked());
   m.def("memory_attention", &MemoryAttention);

@@ -1,10 +1,10 @@
-// Kernels without the tape: the optimizer step, selection, and what tests and benchmarks look at.
+// Kernels without the tape: products, the optimizer step, selection.
 #include "attnkit/kernels/elementwise.h"
 #include "attnkit/kernels/gemm.h"
 #include "attnkit/kernels/optimizer.h"
 #include "attnkit/kernels/rows.h"
+#include "attnkit/precision.h"
 #include "casts.h"
-#include "kernels/gemm/amx.h"
 
 namespace attnkit::python {
 namespace {
@@ -31,17 +31,6 @@ FloatArray GemmArrays(const FloatArray& a, const FloatArray& b, const std::strin
   py::gil_scoped_release release;
   kernels::Gemm(x.data, x.row_stride, x.column_stride, y.data, y.row_stride, y.column_stride, x.rows, y.columns,
                 x.columns, parsed, const_cast<float*>(c.data()), y.columns);
-  return c;
-}
-
-FloatArray GemmAmxEmulated(const FloatArray& a, const FloatArray& b, const std::string& precision) {
-  const MatrixView x = ViewOf(a, false), y = ViewOf(b, false);
-  ATTNKIT_CHECK(x.columns == y.rows, "[gemm] expected b of ", x.columns, " rows, got ", y.rows);
-  FloatArray c(std::vector<int64_t>{x.rows, y.columns});
-  auto* gemm = ParsePrecision(precision) == kernels::Precision::kInt8 ? &kernels::GemmInt8AmxEmulated
-                                                                      : &kernels::GemmAmxEmulated;
-  gemm(x.data, x.row_stride, x.column_stride, y.data, y.row_stride, y.column_stride, x.rows, y.columns, x.columns,
-       c.mutable_data(), y.columns);
   return c;
 }
 
@@ -101,16 +90,6 @@ void MuonStep(std::vector<Tensor>& parameters, const std::vector<Tensor>& gradie
   for (Tensor& parameter : parameters) parameter.storage().Touch();
 }
 
-FloatArray Orthogonalise(const FloatArray& matrix) {
-  ATTNKIT_CHECK(matrix.ndim() == 2, "[muon] expected a matrix, got shape ", ToString(ShapeOf(matrix)));
-  FloatArray result(ShapeOf(matrix));
-  float* to = result.mutable_data();
-  py::gil_scoped_release release;
-  std::copy_n(matrix.data(), matrix.size(), to);
-  kernels::Orthogonalise(to, matrix.shape(0), matrix.shape(1), ActivationPrecision());
-  return result;
-}
-
 double SumOfSquares(const std::vector<Tensor>& tensors) {
   double sum = 0;
   for (const Tensor& tensor : tensors) sum += kernels::SumOfSquares(tensor.data(), tensor.size());
@@ -123,7 +102,6 @@ void BindKernels(py::module_& m) {
   using Unlocked = py::call_guard<py::gil_scoped_release>;
   m.def("gemm", &GemmArrays, py::arg("a"), py::arg("b"), py::arg("precision") = "fp32", py::arg("trans_a") = false,
         py::arg("trans_b") = false);
-  m.def("gemm_amx_emulated", &GemmAmxEmulated, py::arg("a"), py::arg("b"), py::arg("precision") = "bf16");
   m.def("top_k", &TopK, py::arg("x"), py::arg("k"));
   // Without conversion: of a copy of the moments nobody would see what became of it.
   m.def("adam_step", &AdamStep, py::arg("parameter"), py::arg("gradient"), py::arg("moment1").noconvert(),
@@ -132,10 +110,7 @@ void BindKernels(py::module_& m) {
   m.def("muon_step", &MuonStep, py::arg("parameters"), py::arg("gradients"), py::arg("momenta").noconvert(),
         py::arg("matrices"), py::arg("learning_rate"), py::arg("momentum"), py::arg("weight_decay"),
         py::arg("gradient_scale"));
-  m.def("orthogonalise", &Orthogonalise, py::arg("matrix"));
   m.def("sum_of_squares", &SumOfSquares, Unlocked());
-  m.def(
-      "all_finite", [](const Tensor& x) { return kernels::AllFinite(x.data(), x.size()); }, Unlocked());
 }
 
 }  // namespace attnkit::python

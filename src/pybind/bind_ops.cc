@@ -1,5 +1,9 @@
 // The ops. Defaults, NumPy inputs and docstrings are in attnkit/ops.py.
-#include "attnkit/ops.h"
+#include "attnkit/ops/attention.h"
+#include "attnkit/ops/loss.h"
+#include "attnkit/ops/product.h"
+#include "attnkit/ops/rows.h"
+#include "attnkit/ops/shape.h"
 #include "casts.h"
 
 namespace attnkit::python {
@@ -19,42 +23,35 @@ namespace {
 
 using OptionalTensor = std::optional<Tensor>;
 using BoolArray = py::array_t<bool, py::array::c_style>;
+using Mask = std::optional<std::variant<Tensor, BoolArray>>;
 using Window = std::optional<std::pair<int64_t, int64_t>>;
 
-struct Masking {
-  bool causal;
-  Window window;
-  int64_t query_offset;
-  std::optional<float> scale;
-  std::optional<float> softcap;
-  float dropout;
-  bool return_weights;
-};
-
-ops::AttentionOptions ToOptions(const Masking& m) {
+// The one place where Python's keywords become options of attention; what they mean is in attnkit/ops.py.
+ops::AttentionOptions MakeAttentionOptions(const Mask& mask, bool causal, const Window& window, int64_t query_offset,
+                                           std::optional<float> scale, std::optional<float> softcap, float dropout,
+                                           bool return_weights) {
   ops::AttentionOptions options;
-  options.causal = m.causal;
-  if (m.window) std::tie(options.window_left, options.window_right) = *m.window;
-  options.query_offset = m.query_offset;
-  options.scale = m.scale;
-  options.softcap = m.softcap.value_or(0.0f);
-  options.dropout = m.dropout;
-  options.return_weights = m.return_weights;
+  if (mask && std::holds_alternative<Tensor>(*mask)) {
+    options.mask = std::get<Tensor>(*mask);
+  } else if (mask) {
+    const BoolArray& array = std::get<BoolArray>(*mask);
+    options.bool_mask_owner = Keep(array);
+    options.bool_mask = reinterpret_cast<const uint8_t*>(array.data());
+    options.bool_mask_shape = ShapeOf(array);
+  }
+  options.causal = causal;
+  if (window) std::tie(options.window_left, options.window_right) = *window;
+  options.query_offset = query_offset;
+  options.scale = scale;
+  options.softcap = softcap.value_or(0.0f);
+  options.dropout = dropout;
+  options.return_weights = return_weights;
   return options;
 }
 
 py::tuple ToPython(const ops::AttentionResult& result) { return py::make_tuple(result.output, OrNone(result.weights)); }
 
-py::tuple Attention(const Tensor& query, const Tensor& key, const Tensor& value, const OptionalTensor& mask,
-                    const std::optional<BoolArray>& bool_mask, bool causal, const Window& window, int64_t query_offset,
-                    std::optional<float> scale, std::optional<float> softcap, float dropout, bool return_weights) {
-  ops::AttentionOptions options = ToOptions({causal, window, query_offset, scale, softcap, dropout, return_weights});
-  options.mask = OrUndefined(mask);
-  if (bool_mask) {
-    options.bool_mask_owner = Keep(*bool_mask);
-    options.bool_mask = reinterpret_cast<const uint8_t*>(bool_mask->data());
-    options.bool_mask_shape = ShapeOf(*bool_mask);
-  }
+py::tuple Attention(const Tensor& query, const Tensor& key, const Tensor& value, const ops::AttentionOptions& options) {
   ops::AttentionResult result;
   {
     py::gil_scoped_release release;
@@ -65,11 +62,7 @@ py::tuple Attention(const Tensor& query, const Tensor& key, const Tensor& value,
 
 py::tuple PackedAttention(const Tensor& query, const OptionalTensor& key, const OptionalTensor& value,
                           const Int32Array& query_offsets, const Int32Array& key_offsets, int64_t heads,
-                          int64_t kv_heads, bool causal, const Window& window, int64_t query_offset,
-                          std::optional<float> scale, std::optional<float> softcap, float dropout,
-                          bool return_weights) {
-  const ops::AttentionOptions options =
-      ToOptions({causal, window, query_offset, scale, softcap, dropout, return_weights});
+                          int64_t kv_heads, const ops::AttentionOptions& options) {
   const ops::Indices q_offsets = ToIndices(query_offsets), k_offsets = ToIndices(key_offsets);
   ops::AttentionResult result;
   {
@@ -137,6 +130,10 @@ void BindOps(py::module_& m) {
   m.def("embedding", &Embedding);
   m.def("cross_entropy", &CrossEntropy);
   m.def("linear_cross_entropy", &LinearCrossEntropy);
+  py::class_<ops::AttentionOptions>(m, "AttentionOptions", "What attention does beside its three inputs.")
+      .def(py::init(&MakeAttentionOptions), py::kw_only(), py::arg("mask") = py::none(), py::arg("causal") = false,
+           py::arg("window") = py::none(), py::arg("query_offset") = 0, py::arg("scale") = py::none(),
+           py::arg("softcap") = py::none(), py::arg("dropout") = 0.0f, py::arg("return_weights") = false);
   m.def("attention", &Attention);
   m.def("packed_attention", &PackedAttention);
 }

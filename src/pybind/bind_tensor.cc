@@ -1,6 +1,9 @@
 // Tensor with its operators, and the switches of the tape.
 #include "attnkit/autograd.h"
-#include "attnkit/ops.h"
+#include "attnkit/ops/arithmetic.h"
+#include "attnkit/ops/product.h"
+#include "attnkit/ops/shape.h"
+#include "attnkit/precision.h"
 #include "casts.h"
 
 namespace attnkit::python {

@@ -9,7 +9,8 @@
 #include <utility>
 
 #include "attnkit/check.h"
-#include "attnkit/ops.h"
+#include "attnkit/kernels/gemm.h"
+#include "attnkit/ops/indices.h"
 #include "attnkit/tensor.h"
 
 namespace attnkit::python {

@@ -10,7 +10,7 @@ import pytest
 from closeness import FLOAT32, assert_close
 
 import attnkit
-from attnkit import _core, nn, ops
+from attnkit import _core, _testing, nn, ops
 from attnkit.models import TransformerConfig, build_model
 
 Array = npt.NDArray[np.float32]
@@ -48,7 +48,7 @@ def test_product(size: tuple[int, int, int], isa: str, threads: int) -> None:
 def test_amx_kernel_on_emulated_tiles(size: tuple[int, int, int]) -> None:
     m, n, k = size
     a, b = numbers(m, k, 0), numbers(k, n, 1)
-    assert_close(_core.gemm_amx_emulated(a, b, "int8"), product(a, b))
+    assert_close(_testing.gemm_int8_amx_emulated(a, b), product(a, b))
 
 
 @pytest.mark.parametrize("k", [4, 130, 1024])
@@ -59,7 +59,7 @@ def test_integers_are_multiplied_exactly(k: int, isa: str) -> None:
     a[1], a[2], b[:, 1], b[:, 2] = 127.0, -127.0, 127.0, -127.0  # the largest sums: nothing may saturate
     expected = a.astype(np.int64) @ b.astype(np.int64)
     np.testing.assert_array_equal(_core.gemm(a, b, "int8"), expected.astype(np.float32))
-    np.testing.assert_array_equal(_core.gemm_amx_emulated(a, b, "int8"), expected.astype(np.float32))
+    np.testing.assert_array_equal(_testing.gemm_int8_amx_emulated(a, b), expected.astype(np.float32))
 
 
 @pytest.mark.parametrize("columns", [40, 300])

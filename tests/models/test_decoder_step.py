@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -114,6 +115,68 @@ def test_a_stack_whose_heads_do_not_divide_its_width(heads: int) -> None:
     whole.layers[0].self_attention.heads = heads
     with pytest.raises(ValueError, match=rf"a divisor of D as heads, got \[32, 32\] and {heads}"):
         whole.fuse()
+
+
+def projection(rows: int, columns: int, **parts: Any) -> Any:
+    return SimpleNamespace(**{"weight": attnkit.tensor(numbers(rows, columns, seed=0)), "bias": None} | parts)
+
+
+def norm(size: int, **parts: Any) -> Any:
+    ones = attnkit.tensor(np.ones(size, np.float32))
+    return SimpleNamespace(**{"weight": ones, "bias": ones, "eps": 1e-5} | parts)
+
+
+def fields(**changes: Any) -> dict[str, Any]:
+    """Those of a layer of width 8 and a feed-forward network of 12."""
+    layer = {
+        "self_norm": norm(8),
+        "self_projection": projection(24, 8),
+        "self_output": projection(8, 8),
+        "cross_norm": norm(8),
+        "cross_query": projection(8, 8),
+        "cross_output": projection(8, 8),
+        "feed_forward_norm": norm(8),
+        "up": projection(12, 8),
+        "down": projection(8, 12),
+    }
+    return layer | changes
+
+
+def stack_of(layer: dict[str, Any], **changes: Any) -> _core.DecoderStack:
+    options = {"last_norm": None, "pre_norm": False, "heads": 2, "activation": "relu"} | changes
+    return _core.DecoderStack(layers=[_core.DecoderLayer(**layer)], **options)
+
+
+@pytest.mark.parametrize("name", list(fields()))
+def test_a_field_of_a_layer_is_named_where_it_is_wrong(name: str) -> None:
+    missing = fields()
+    del missing[name]
+    with pytest.raises(TypeError, match=rf"^\[decoder_layer\] expected {name}, got none$"):
+        stack_of(missing)
+    with pytest.raises(TypeError, match=rf"^\[decoder_layer\] expected {name}\.weight to be a Tensor, got NoneType$"):
+        stack_of(fields(**{name: (1, 2)}))
+    wrong = norm(3) if "norm" in name else projection(8, 7)
+    with pytest.raises(ValueError, match=rf"^\[decoder_stack\] expected {name}\.weight of shape .*, got "):
+        stack_of(fields(**{name: wrong}))
+
+
+def test_a_norm_needs_a_bias_and_a_number() -> None:
+    with pytest.raises(TypeError, match=r"expected cross_norm\.bias to be a Tensor, got NoneType"):
+        stack_of(fields(cross_norm=norm(8, bias=None)))
+    with pytest.raises(TypeError, match=r"expected cross_norm\.eps to be a number, got str"):
+        stack_of(fields(cross_norm=norm(8, eps="small")))
+
+
+def test_a_layer_takes_no_other_field() -> None:
+    with pytest.raises(TypeError, match=r"^\[decoder_layer\] expected no field query$"):
+        stack_of(fields(query=fields()["cross_query"]))
+
+
+def test_a_stack_names_a_wrong_bias_and_a_wrong_last_norm() -> None:
+    with pytest.raises(ValueError, match=r"expected up\.bias of shape \[12\], got \[3\]"):
+        stack_of(fields(up=projection(12, 8, bias=attnkit.tensor(numbers(3, seed=0)))))
+    with pytest.raises(ValueError, match=r"expected last_norm\.weight of shape \[8\], got \[3\]"):
+        stack_of(fields(), last_norm=norm(3))
 
 
 def test_errors() -> None:

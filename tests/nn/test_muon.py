@@ -10,7 +10,7 @@ from closeness import assert_close
 
 import attnkit
 from attnkit import _core, nn, optim
-from attnkit._core import orthogonalise
+from attnkit._testing import orthogonalise
 from attnkit.models.transformer import Transformer
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.models.vit import ViT
@@ -158,8 +158,9 @@ def test_layers_that_give_words_or_classes_are_not_hidden(name: str) -> None:
     assert [id(weight) for weight, _ in hidden_matrices(model)] == [id(model.inner.weight)]
 
 
-def test_the_output_projection_of_an_attention_is_hidden() -> None:
-    attention = nn.MultiHeadAttention(8, 2)
+@pytest.mark.parametrize("kind", [nn.SelfAttention, nn.CrossAttention])
+def test_the_output_projection_of_an_attention_is_hidden(kind: type[nn.SelfAttention | nn.CrossAttention]) -> None:
+    attention = kind(8, 2)
     assert id(attention.output.weight) in {id(weight) for weight, _ in hidden_matrices(attention)}
 
 

@@ -145,10 +145,10 @@ def test_first_values_depend_on_the_seed_alone() -> None:
 # --- small layers
 
 
-@pytest.mark.parametrize("cross", [False, True])
-def test_attention_begins_as_parts_of_one_matrix(cross: bool) -> None:
-    layer = nn.MultiHeadAttention(64, 4, cross=cross)
-    parts = [layer.query, layer.key_value] if cross else [layer.projection]
+@pytest.mark.parametrize("kind", [nn.SelfAttention, nn.CrossAttention])
+def test_attention_begins_as_parts_of_one_matrix(kind: type[nn.SelfAttention | nn.CrossAttention]) -> None:
+    layer = kind(64, 4)
+    parts = [layer.query, layer.key_value] if isinstance(layer, nn.CrossAttention) else [layer.projection]
     for weight, bound in [
         *((part.weight, (6 / 256) ** 0.5) for part in parts),
         (layer.output.weight, (6 / 128) ** 0.5),
@@ -229,16 +229,16 @@ def flat_weights(weights: np.ndarray, offsets: np.ndarray, key_offsets: np.ndarr
 def test_multi_head_attention_against_pytorch(kind: str, bias: bool) -> None:
     torch = pytest.importorskip("torch")
     cross = kind == "cross"
-    ours = nn.MultiHeadAttention(D_MODEL, HEADS, bias=bias, cross=cross)
+    ours = (nn.CrossAttention if cross else nn.SelfAttention)(D_MODEL, HEADS, bias=bias)
     theirs = torch.nn.MultiheadAttention(D_MODEL, HEADS, bias=bias, batch_first=True)
     randomise(ours)
     copy_attention(ours, theirs)
     x, memory = numbers(13, D_MODEL), numbers(14, D_MODEL, seed=1)
-    extra: tuple[Any, ...] = (attnkit.tensor(memory), MEMORY_OFFSETS) if cross else ()
-    out, weights = ours(attnkit.tensor(x), OFFSETS, *extra, causal=kind == "causal", return_weights=True)
-    np.testing.assert_array_equal(
-        out.numpy(), ours(attnkit.tensor(x), OFFSETS, *extra, causal=kind == "causal").numpy()
+    extra = (
+        {"memory": attnkit.tensor(memory), "memory_offsets": MEMORY_OFFSETS} if cross else {"causal": kind == "causal"}
     )
+    out, weights = ours(attnkit.tensor(x), OFFSETS, **extra, return_weights=True)
+    np.testing.assert_array_equal(out.numpy(), ours(attnkit.tensor(x), OFFSETS, **extra).numpy())
     key_offsets = MEMORY_OFFSETS if cross else OFFSETS
     keys = sentences(torch.tensor(memory if cross else x), key_offsets)
     for i, (query, key, got) in enumerate(
@@ -251,7 +251,7 @@ def test_multi_head_attention_against_pytorch(kind: str, bias: bool) -> None:
 
 
 def test_attention_windows_and_dropout_change_the_result() -> None:
-    layer = nn.MultiHeadAttention(D_MODEL, HEADS, dropout=0.5)
+    layer = nn.SelfAttention(D_MODEL, HEADS, dropout=0.5)
     randomise(layer)
     x = attnkit.tensor(numbers(13, D_MODEL))
     trained, evaluated = layer(x, OFFSETS).numpy(), layer.eval()(x, OFFSETS).numpy()
@@ -268,12 +268,35 @@ def test_attention_errors() -> None:
     with pytest.raises(
         ValueError, match=re.escape("[attention] expected d_model to be a multiple of heads, got 10 and 4")
     ):
-        nn.MultiHeadAttention(10, 4)
-    layer = nn.MultiHeadAttention(8, 2, cross=True)
-    with pytest.raises(ValueError, match=re.escape("[attention] expected a memory to attend to")):
-        layer(attnkit.tensor(numbers(3, 8)), np.array([0, 3], np.int32))
+        nn.SelfAttention(10, 4)
     with pytest.raises(ValueError, match=re.escape('[transformer] expected norm "pre" or "post", got "rms"')):
         nn.TransformerEncoderLayer(8, 2, 16, norm="rms")
+
+
+def test_attention_refuses_what_it_would_not_heed() -> None:
+    x, offsets = attnkit.tensor(numbers(3, 8)), np.array([0, 3], np.int32)
+    itself = nn.MultiHeadAttention(8, 2)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'memory'"):
+        itself(x, offsets, memory=x, memory_offsets=offsets)
+    with pytest.raises(TypeError, match="positional arguments"):
+        itself(x, offsets, x, offsets)
+    cross = nn.MultiHeadAttention(8, 2, cross=True)
+    for option in ({"causal": True}, {"window": (1, 0)}):
+        with pytest.raises(TypeError, match=f"unexpected keyword argument '{next(iter(option))}'"):
+            cross(x, offsets, x, offsets, **option)
+    with pytest.raises(TypeError, match="'memory' and 'memory_offsets'"):
+        cross(x, offsets)
+
+
+@pytest.mark.parametrize("cross", [False, True])
+def test_the_name_of_both_attentions_makes_either(cross: bool) -> None:
+    attnkit.manual_seed(3)
+    made = nn.MultiHeadAttention(8, 2, 0.5, False, cross)
+    attnkit.manual_seed(3)
+    named = (nn.CrossAttention if cross else nn.SelfAttention)(8, 2, 0.5, False)
+    assert type(made) is type(named) and (made.heads, made.dropout) == (2, 0.5)
+    for name, value in named.state_dict().items():
+        np.testing.assert_array_equal(made.state_dict()[name], value)
 
 
 ACTIVATIONS = ["relu", "gelu", "silu"]

@@ -30,9 +30,9 @@ def _copy_linear(ours: nn.Linear, theirs: Any) -> None:
         _set(theirs.bias, ours.bias)
 
 
-def copy_attention(ours: nn.MultiHeadAttention, theirs: Any) -> None:
+def copy_attention(ours: nn.SelfAttention | nn.CrossAttention, theirs: Any) -> None:
     """Into a torch.nn.MultiheadAttention."""
-    parts = (ours.query, ours.key_value) if ours.cross else (ours.projection,)
+    parts = (ours.query, ours.key_value) if isinstance(ours, nn.CrossAttention) else (ours.projection,)
     _set(theirs.in_proj_weight, *(part.weight for part in parts))
     if ours.output.bias is not None:
         _set(theirs.in_proj_bias, *(part.bias for part in parts))

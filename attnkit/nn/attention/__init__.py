@@ -4,7 +4,7 @@ from attnkit.nn.attention.attention import Attended, Attention, Memory
 from attnkit.nn.attention.hard import Choice, HardNormaliser
 from attnkit.nn.attention.local import LocalMonotonicNormaliser, LocalPredictiveNormaliser
 from attnkit.nn.attention.memory_read import MemoryRead
-from attnkit.nn.attention.multi_head import MultiHeadAttention
+from attnkit.nn.attention.multi_head import CrossAttention, MultiHeadAttention, SelfAttention
 from attnkit.nn.attention.normalisers import Normaliser, Rows, SoftmaxNormaliser
 from attnkit.nn.attention.scores import (
     AdditiveScore,
@@ -26,6 +26,7 @@ __all__ = [
     "Choice",
     "ConcatScore",
     "CosineScore",
+    "CrossAttention",
     "DotScore",
     "GeneralScore",
     "HardNormaliser",
@@ -40,6 +41,7 @@ __all__ = [
     "ScaledDotScore",
     "ScaledGeneralScore",
     "Score",
+    "SelfAttention",
     "SoftmaxNormaliser",
     "StructuredNormaliser",
 ]

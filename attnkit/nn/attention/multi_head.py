@@ -1,4 +1,8 @@
-"""Multi-head attention."""
+"""Multi-head attention over packed sentences (Vaswani et al., 2017, section 3.2): to oneself, and to a memory.
+
+Queries, keys and values begin as parts of one matrix [3 * d_model, d_model], as in PyTorch and fairseq: smaller by √2
+than as matrices of their own. With layer norm after the residual ("post") models learn far faster from there.
+"""
 
 from __future__ import annotations
 
@@ -12,88 +16,101 @@ from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module
 
 
-class MultiHeadAttention(Module):
-    """Multi-head attention over packed sentences (Vaswani et al., 2017, section 3.2).
+class MultiHead(Module):
+    """What both have: heads, dropout of the weights, and a projection `output` of what the heads found."""
 
-    With `cross`, queries come from one sequence and keys and values from another; without, all from one, projected by
-    a single matrix.
+    output: Linear
 
-    Queries, keys and values begin as parts of one matrix [3 * d_model, d_model], as in PyTorch and fairseq: smaller by
-    √2 than as matrices of their own. With layer norm after the residual ("post") models learn far faster from there.
-    """
-
-    def __init__(self, d_model: int, heads: int, dropout: float = 0.0, bias: bool = True, cross: bool = False) -> None:
+    def __init__(self, d_model: int, heads: int, dropout: float) -> None:
         super().__init__()
         if d_model % heads:
             raise ValueError(f"[attention] expected d_model to be a multiple of heads, got {d_model} and {heads}")
         self.heads = heads
         self.dropout = dropout
-        self.cross = cross
-        if cross:
-            self.query = Linear(d_model, d_model, bias, fan_out=3 * d_model)
-            self.key_value = Linear(d_model, 2 * d_model, bias, blocks=2, fan_out=3 * d_model)
-        else:
-            self.projection = Linear(d_model, 3 * d_model, bias, blocks=3)
+
+    @property
+    def _rate(self) -> float:
+        return self.dropout if self.training else 0.0
+
+    def _project(self, attended: Any, return_weights: bool) -> Any:
+        """What `ops.packed_attention` gave, behind the last projection."""
+        return (self.output(attended[0]), attended[1]) if return_weights else self.output(attended)
+
+    def extra_repr(self) -> str:
+        return f"heads={self.heads}, dropout={self.dropout}"
+
+
+class SelfAttention(MultiHead):
+    """Attention of a sequence to itself: query, key and value come from one matrix."""
+
+    def __init__(self, d_model: int, heads: int, dropout: float = 0.0, bias: bool = True) -> None:
+        super().__init__(d_model, heads, dropout)
+        self.projection = Linear(d_model, 3 * d_model, bias, blocks=3)
         self.output = Linear(d_model, d_model, bias)
 
     def forward(
         self,
         x: Tensor,
         offsets: np.ndarray,
-        memory: Tensor | None = None,
-        memory_offsets: np.ndarray | None = None,
+        *,
         causal: bool = False,
         window: tuple[int, int] | None = None,
         return_weights: bool = False,
     ) -> Any:
-        """x [T, d_model], memory [S, d_model] → [T, d_model], and the flat weights if asked for.
+        """x [T, d_model] → [T, d_model].
 
-        The weights are those of ops.packed_attention.
+        With return_weights also the flat weights of ops.packed_attention.
         """
-        if self.cross:
-            if memory is None:
-                raise ValueError("[attention] expected a memory to attend to, since the layer has cross=True")
-            return self.attend(self.query(x), self.key_value(memory), offsets, memory_offsets, return_weights)
-        result = ops.packed_attention(
+        attended = ops.packed_attention(
             self.projection(x), None, None, offsets, heads=self.heads, causal=causal, window=window, dropout=self._rate,
             return_weights=return_weights,
         )  # fmt: skip
-        return (self.output(result[0]), result[1]) if return_weights else self.output(result)
+        return self._project(attended, return_weights)
 
-    def attend(
+    def step(self, x: Tensor, state: DecoderState, layer: int) -> Tensor:
+        """One new token a row, which attends to its history: x [rows, d_model] → [rows, d_model]."""
+        return self.output(ops.cached_attention(self.projection(x), state, layer, self.heads))
+
+
+class CrossAttention(MultiHead):
+    """Attention of one sequence to another, the memory: queries from the one, keys and values from the other."""
+
+    def __init__(self, d_model: int, heads: int, dropout: float = 0.0, bias: bool = True) -> None:
+        super().__init__(d_model, heads, dropout)
+        self.query = Linear(d_model, d_model, bias, fan_out=3 * d_model)
+        self.key_value = Linear(d_model, 2 * d_model, bias, blocks=2, fan_out=3 * d_model)
+        self.output = Linear(d_model, d_model, bias)
+
+    def forward(
         self,
-        query: Tensor,
-        key_value: Tensor,
+        x: Tensor,
         offsets: np.ndarray,
-        key_offsets: np.ndarray | None,
+        memory: Tensor,
+        memory_offsets: np.ndarray,
+        *,
         return_weights: bool = False,
     ) -> Any:
-        """Cross-attention given the projected query [T, d_model] and key and value [S, 2·d_model]."""
-        result = ops.packed_attention(
-            query,
-            key_value,
-            None,
-            offsets,
-            key_offsets,
-            heads=self.heads,
-            dropout=self._rate,
+        """x [T, d_model], memory [S, d_model] → [T, d_model].
+
+        With return_weights also the flat weights of ops.packed_attention.
+        """
+        attended = ops.packed_attention(
+            self.query(x), self.key_value(memory), None, offsets, memory_offsets, heads=self.heads, dropout=self._rate,
             return_weights=return_weights,
-        )
-        return (self.output(result[0]), result[1]) if return_weights else self.output(result)
+        )  # fmt: skip
+        return self._project(attended, return_weights)
 
     def step(self, x: Tensor, state: DecoderState, layer: int, return_weights: bool = False) -> Any:
-        """One new token a row, x [rows, d_model] → [rows, d_model]: to its history, or with `cross` to the source.
+        """One new token a row, which attends to its source: x [rows, d_model] → [rows, d_model].
 
-        With `cross` and return_weights also the weights [rows, longest source], the mean over heads.
+        With return_weights also the weights [rows, longest source], the mean over heads.
         """
-        if not self.cross:
-            return self.output(ops.cached_attention(self.projection(x), state, layer, self.heads))
         result, weights = ops.memory_attention(self.query(x), state, layer, self.heads, return_weights)
         return (self.output(result), weights) if return_weights else self.output(result)
 
-    @property
-    def _rate(self) -> float:
-        return self.dropout if self.training else 0.0
 
-    def extra_repr(self) -> str:
-        return f"heads={self.heads}, dropout={self.dropout}, cross={self.cross}"
+def MultiHeadAttention(
+    d_model: int, heads: int, dropout: float = 0.0, bias: bool = True, cross: bool = False
+) -> SelfAttention | CrossAttention:
+    """SelfAttention, or with `cross` CrossAttention: each takes the arguments that it heeds, and no others."""
+    return CrossAttention(d_model, heads, dropout, bias) if cross else SelfAttention(d_model, heads, dropout, bias)

@@ -1,4 +1,5 @@
 // Scores between packed sentences.
+#include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "ops/ragged/layout.h"
 

@@ -3,6 +3,7 @@
 #include <numeric>
 #include <utility>
 
+#include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/ops/ragged.h"
 

@@ -1,4 +1,5 @@
 // What turns scores into weights, and weights into a sum of values.
+#include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "ops/offsets.h"
 #include "ops/ragged/layout.h"

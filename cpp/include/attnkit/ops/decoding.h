@@ -6,7 +6,9 @@
 #include <vector>
 
 #include "attnkit/allocator.h"
-#include "attnkit/ops.h"
+#include "attnkit/kernels/gemm.h"
+#include "attnkit/ops/indices.h"
+#include "attnkit/tensor.h"
 
 namespace attnkit::ops {
 
@@ -76,12 +78,12 @@ class DecoderStack {
     float eps = 1e-5f;
   };
   struct Layer {
-    Projection projection, self_output;
     Norm self_norm;
-    Projection query, cross_output;
+    Projection self_projection, self_output;  // [3 D, D]: query, key and value; [D, D]
     Norm cross_norm;
-    Projection up, down;
+    Projection cross_query, cross_output;  // [D, D]
     Norm feed_forward_norm;
+    Projection up, down;  // [F, D], [D, F]
   };
 
   // pre_norm: x + sublayer(norm(x)), else norm(x + sublayer(x)). last_norm.weight may be undefined. Weights are taken
@@ -92,8 +94,6 @@ class DecoderStack {
   Tensor Step(const Tensor& x, DecoderState& state, Tensor* weights) const;
 
  private:
-  static void CheckNorm(const Norm& norm, int64_t width);
-
   std::vector<Layer> layers_;
   Norm last_norm_;
   bool pre_norm_;

@@ -5,7 +5,8 @@
 // many steps of a decoder may attend to one memory.
 #pragma once
 
-#include "attnkit/ops.h"
+#include "attnkit/ops/indices.h"
+#include "attnkit/tensor.h"
 
 namespace attnkit::ops {
 

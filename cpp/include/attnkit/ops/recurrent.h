@@ -4,7 +4,8 @@
 #pragma once
 
 #include "attnkit/kernels/recurrent.h"
-#include "attnkit/ops.h"
+#include "attnkit/ops/indices.h"
+#include "attnkit/tensor.h"
 
 namespace attnkit::ops {
 

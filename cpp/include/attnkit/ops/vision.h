@@ -3,8 +3,10 @@
 
 #include <array>
 
+#include "attnkit/kernels/gemm.h"
 #include "attnkit/kernels/vision.h"
-#include "attnkit/ops.h"
+#include "attnkit/ops/indices.h"
+#include "attnkit/tensor.h"
 
 namespace attnkit::ops {
 

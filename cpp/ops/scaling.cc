@@ -1,7 +1,9 @@
 // Numbers that scale a part of a batch: the channels of an image, the rows of a sequence.
 #include <cstring>
 
+#include "attnkit/autograd.h"
 #include "attnkit/check.h"
+#include "attnkit/kernels/elementwise.h"
 #include "attnkit/ops/vision.h"
 #include "attnkit/threads.h"
 #include "ops/offsets.h"

@@ -1,0 +1,47 @@
+// attnkit._testing: kernels that nothing but the tests calls by themselves. Built for development, in no wheel.
+#include "attnkit/kernels/elementwise.h"
+#include "attnkit/kernels/optimizer.h"
+#include "attnkit/precision.h"
+#include "casts.h"
+#include "kernels/gemm/amx.h"
+
+namespace attnkit::python {
+namespace {
+
+using EmulatedGemm = decltype(&kernels::GemmAmxEmulated);
+
+FloatArray Emulate(EmulatedGemm gemm, const FloatArray& a, const FloatArray& b) {
+  ATTNKIT_CHECK(a.ndim() == 2 && b.ndim() == 2 && a.shape(1) == b.shape(0), "[gemm] expected a [M, K] and b [K, N]");
+  const int64_t m = a.shape(0), n = b.shape(1), k = a.shape(1);
+  FloatArray c(std::vector<int64_t>{m, n});
+  gemm(a.data(), k, 1, b.data(), n, 1, m, n, k, c.mutable_data(), n);
+  return c;
+}
+
+FloatArray Orthogonalise(const FloatArray& matrix) {
+  ATTNKIT_CHECK(matrix.ndim() == 2, "[muon] expected a matrix, got shape ", ToString(ShapeOf(matrix)));
+  FloatArray result(ShapeOf(matrix));
+  std::copy_n(matrix.data(), matrix.size(), result.mutable_data());
+  kernels::Orthogonalise(result.mutable_data(), matrix.shape(0), matrix.shape(1), ActivationPrecision());
+  return result;
+}
+
+}  // namespace
+}  // namespace attnkit::python
+
+PYBIND11_MODULE(_testing, m) {
+  namespace py = pybind11;
+  using namespace attnkit::python;
+  m.doc() = "Kernels that only the tests call by themselves.";
+  m.def(
+      "gemm_amx_emulated",
+      [](const FloatArray& a, const FloatArray& b) { return Emulate(&attnkit::kernels::GemmAmxEmulated, a, b); },
+      py::arg("a"), py::arg("b"));
+  m.def(
+      "gemm_int8_amx_emulated",
+      [](const FloatArray& a, const FloatArray& b) { return Emulate(&attnkit::kernels::GemmInt8AmxEmulated, a, b); },
+      py::arg("a"), py::arg("b"));
+  m.def("orthogonalise", &Orthogonalise, py::arg("matrix"));
+  m.def(
+      "all_finite", [](const FloatArray& x) { return attnkit::kernels::AllFinite(x.data(), x.size()); }, py::arg("x"));
+}
