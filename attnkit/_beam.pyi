@@ -1,9 +1,11 @@
 import numpy as np
 import numpy.typing as npt
+from typing_extensions import disjoint_base
 
-Ids = npt.NDArray[np.int32]
-Floats = npt.NDArray[np.float32]
+_Ids = npt.NDArray[np.int32]
+_Floats = npt.NDArray[np.float32]
 
+@disjoint_base
 class Search:
     step: int
     rows: int
@@ -16,30 +18,30 @@ class Search:
         nbest: int,
         eos: int,
         min_length: int,
-        max_lengths: Ids,
-        prefix_ids: Ids,
-        prefix_offsets: Ids,
-        suppressed: Ids,
+        max_lengths: _Ids,
+        prefix_ids: _Ids,
+        prefix_offsets: _Ids,
+        suppressed: _Ids,
         no_repeat_ngram: int,
         length_penalty: float,
         gnmt: bool,
         refill: bool,
         renormalize: bool,
     ) -> None: ...
-    def last_tokens(self) -> Ids: ...
-    def row_sentences(self) -> Ids: ...
-    def ask(self) -> tuple[Ids, Ids, npt.NDArray[np.uint8]]: ...
-    def settle(self, values: Floats, indices: Ids, asked_values: Floats) -> int: ...
-    def constrain(self, log_probs: Floats) -> int: ...
-    def extend(self, values: Floats, indices: Ids) -> Ids: ...
-    def results(self, sentence: int) -> list[tuple[Ids, Ids, float, float, bool]]: ...
+    def last_tokens(self) -> _Ids: ...
+    def row_sentences(self) -> _Ids: ...
+    def ask(self) -> tuple[_Ids, _Ids, npt.NDArray[np.uint8]]: ...
+    def settle(self, values: _Floats, indices: _Ids, asked_values: _Floats) -> int: ...
+    def constrain(self, log_probs: _Floats) -> int: ...
+    def extend(self, values: _Floats, indices: _Ids) -> _Ids: ...
+    def results(self, sentence: int) -> list[tuple[_Ids, _Ids, float, float, bool]]: ...
 
 def sample(
-    log_probs: Floats,
+    log_probs: _Floats,
     streams: npt.NDArray[np.int64],
     step: int,
     seed: int,
     temperature: float,
     top_k: int,
     top_p: float,
-) -> tuple[Floats, Ids]: ...
+) -> tuple[_Floats, _Ids]: ...

@@ -280,9 +280,9 @@ def attention(
         _tensor(q), _tensor(k), _tensor(v), _optional(mask), bool_mask, causal, window, query_offset, scale, softcap,
         dropout, return_weights,
     )  # fmt: skip
-    if return_weights:
-        return _like(output, q, k, v, mask), _like(weights, q, k, v, mask)
-    return _like(output, q, k, v, mask)
+    if weights is None:
+        return _like(output, q, k, v, mask)
+    return _like(output, q, k, v, mask), _like(weights, q, k, v, mask)
 
 
 def packed_attention(
@@ -315,9 +315,9 @@ def packed_attention(
         offsets if key_offsets is None else index_array(key_offsets, "key_offsets"), heads, kv_heads or heads, causal,
         window, query_offset, scale, softcap, dropout, return_weights,
     )  # fmt: skip
-    if return_weights:
-        return _like(output, query, key, value), _like(weights, query, key, value)
-    return _like(output, query, key, value)
+    if weights is None:
+        return _like(output, query, key, value)
+    return _like(output, query, key, value), _like(weights, query, key, value)
 
 
 def cached_attention(projected: Tensor, state: _core.DecoderState, layer: int, heads: int) -> Tensor:
