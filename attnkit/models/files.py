@@ -7,7 +7,7 @@ import mmap
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -17,6 +17,9 @@ from attnkit.files import atomic_write
 from attnkit.models.config import Positive
 from attnkit.models.registry import ModelConfig, build_model, size_names
 from attnkit.nn.init import InitLimitError, skip_init
+
+if TYPE_CHECKING:
+    from attnkit.models.registry import Model
 
 FORMAT = 1
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
@@ -136,7 +139,7 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     return config
 
 
-def load_model(path: str | os.PathLike[str], precision: Precision | None = None) -> Any:
+def load_model(path: str | os.PathLike[str], precision: Precision | None = None) -> Model:
     """The model of a directory, in evaluation mode. Raises FileNotFoundError or ValueError, naming the file.
 
     With a precision, weights are packed now for products in it; else when each is first used.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
@@ -36,6 +36,30 @@ class MultiHeadAttention(Module):
             self.projection = Linear(d_model, 3 * d_model, bias, blocks=3)
         self.output = Linear(d_model, d_model, bias)
 
+    @overload
+    def forward(
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        memory: Tensor | None = None,
+        memory_offsets: np.ndarray | None = None,
+        causal: bool = False,
+        window: tuple[int, int] | None = None,
+        return_weights: Literal[False] = False,
+    ) -> Tensor: ...
+    @overload
+    def forward(
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        memory: Tensor | None = None,
+        memory_offsets: np.ndarray | None = None,
+        causal: bool = False,
+        window: tuple[int, int] | None = None,
+        *,
+        return_weights: Literal[True],
+    ) -> tuple[Tensor, Tensor]: ...
+    @overload
     def forward(
         self,
         x: Tensor,
@@ -45,7 +69,17 @@ class MultiHeadAttention(Module):
         causal: bool = False,
         window: tuple[int, int] | None = None,
         return_weights: bool = False,
-    ) -> Any:
+    ) -> Tensor | tuple[Tensor, Tensor]: ...
+    def forward(
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        memory: Tensor | None = None,
+        memory_offsets: np.ndarray | None = None,
+        causal: bool = False,
+        window: tuple[int, int] | None = None,
+        return_weights: bool = False,
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """x [T, d_model], memory [S, d_model] → [T, d_model], and the flat weights if asked for.
 
         The weights are those of ops.packed_attention.
@@ -58,8 +92,30 @@ class MultiHeadAttention(Module):
             self.projection(x), None, None, offsets, heads=self.heads, causal=causal, window=window, dropout=self._rate,
             return_weights=return_weights,
         )  # fmt: skip
-        return (self.output(result[0]), result[1]) if return_weights else self.output(result)
+        return (self.output(result[0]), result[1]) if isinstance(result, tuple) else self.output(result)
 
+    if TYPE_CHECKING:
+        __call__ = forward
+
+    @overload
+    def attend(
+        self,
+        query: Tensor,
+        key_value: Tensor,
+        offsets: np.ndarray,
+        key_offsets: np.ndarray | None,
+        return_weights: Literal[False] = False,
+    ) -> Tensor: ...
+    @overload
+    def attend(
+        self,
+        query: Tensor,
+        key_value: Tensor,
+        offsets: np.ndarray,
+        key_offsets: np.ndarray | None,
+        return_weights: Literal[True],
+    ) -> tuple[Tensor, Tensor]: ...
+    @overload
     def attend(
         self,
         query: Tensor,
@@ -67,7 +123,15 @@ class MultiHeadAttention(Module):
         offsets: np.ndarray,
         key_offsets: np.ndarray | None,
         return_weights: bool = False,
-    ) -> Any:
+    ) -> Tensor | tuple[Tensor, Tensor]: ...
+    def attend(
+        self,
+        query: Tensor,
+        key_value: Tensor,
+        offsets: np.ndarray,
+        key_offsets: np.ndarray | None,
+        return_weights: bool = False,
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """Cross-attention given the projected query [T, d_model] and key and value [S, 2·d_model]."""
         result = ops.packed_attention(
             query,
@@ -79,9 +143,17 @@ class MultiHeadAttention(Module):
             dropout=self._rate,
             return_weights=return_weights,
         )
-        return (self.output(result[0]), result[1]) if return_weights else self.output(result)
+        return (self.output(result[0]), result[1]) if isinstance(result, tuple) else self.output(result)
 
-    def step(self, x: Tensor, state: DecoderState, layer: int, return_weights: bool = False) -> Any:
+    @overload
+    def step(self, x: Tensor, state: DecoderState, layer: int, return_weights: Literal[False] = False) -> Tensor: ...
+    @overload
+    def step(
+        self, x: Tensor, state: DecoderState, layer: int, return_weights: bool
+    ) -> Tensor | tuple[Tensor, Tensor]: ...
+    def step(
+        self, x: Tensor, state: DecoderState, layer: int, return_weights: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """One new token a row, x [rows, d_model] → [rows, d_model]: to its history, or with `cross` to the source.
 
         With `cross` and return_weights also the weights [rows, longest source], the mean over heads.
@@ -89,7 +161,7 @@ class MultiHeadAttention(Module):
         if not self.cross:
             return self.output(ops.cached_attention(self.projection(x), state, layer, self.heads))
         result, weights = ops.memory_attention(self.query(x), state, layer, self.heads, return_weights)
-        return (self.output(result), weights) if return_weights else self.output(result)
+        return self.output(result) if weights is None else (self.output(result), weights)
 
     @property
     def _rate(self) -> float:
