@@ -396,7 +396,6 @@ def adam_step(
     weight_decay: float,
     decoupled: bool,
     gradient_scale: float,
-    /,
 ) -> None: ...
 def muon_step(
     parameters: list[Tensor],
