@@ -73,12 +73,14 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _MODULES:
-        return import_module(f"attnkit.{name}")
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'attnkit' has no attribute {name!r}")
+if not TYPE_CHECKING:  # with it, type checkers would let any name pass
+
+    def __getattr__(name: str) -> Any:
+        if name in _MODULES:
+            return import_module(f"attnkit.{name}")
+        if name in _LAZY:
+            return getattr(import_module(_LAZY[name]), name)
+        raise AttributeError(f"module 'attnkit' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:

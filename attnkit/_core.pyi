@@ -1,16 +1,16 @@
 """The C++ core: tensors, the tape, the ops without their defaults, and what the machine offers."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Protocol, SupportsFloat, SupportsIndex, TypeAlias, overload, type_check_only
+from typing import Any, Never, Protocol, SupportsFloat, SupportsIndex, TypeAlias, overload, type_check_only
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float32]
-Ids = npt.NDArray[np.int32]
-Real = npt.NDArray[np.floating[Any] | np.integer[Any] | np.bool_]
-Operand: TypeAlias = Tensor | Real | SupportsFloat
-Index: TypeAlias = SupportsIndex | slice
+_Floats = npt.NDArray[np.float32]
+_Ids = npt.NDArray[np.int32]
+_Real = npt.NDArray[np.floating[Any] | np.integer[Any] | np.bool_]
+_Operand: TypeAlias = Tensor | _Real | SupportsFloat
+_Index: TypeAlias = SupportsIndex | slice
 
 class Tensor:
     """A float32 array in row-major order that remembers how it was computed.
@@ -22,6 +22,9 @@ class Tensor:
     __array_priority__: int
     # NumPy's own operators defer to ours when this is None.
     __array_ufunc__: None
+
+    def __init__(self, *args: Never, **kwargs: Never) -> None:
+        """Raises TypeError: `attnkit.tensor` makes tensors."""
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -57,7 +60,7 @@ class Tensor:
     @overload
     def backward(self, gradient: Tensor | None = None) -> None: ...
     @overload
-    def backward(self, gradient: Real) -> None:
+    def backward(self, gradient: _Real) -> None:
         """Adds the gradient of this tensor with respect to each leaf to the leaf's `grad`.
 
         `gradient` has this tensor's shape and is that of the final result with respect to it; a tensor of one number
@@ -69,7 +72,7 @@ class Tensor:
     def detach(self) -> Tensor:
         """The same memory, outside the tape."""
 
-    def numpy(self, writable: bool = True) -> Floats:
+    def numpy(self, writable: bool = True) -> _Floats:
         """A view of the memory, not a copy; read-only on request.
 
         After a writable view was given out, the core packs this tensor anew for each matrix product, since it cannot
@@ -83,10 +86,10 @@ class Tensor:
     def item(self) -> float:
         """The number of a tensor that has one. ValueError otherwise."""
 
-    def adopt_(self, array: Floats) -> None:
+    def adopt_(self, array: _Floats) -> None:
         """Takes the array's memory as its own; nobody may write to the array from then on. Shapes must be equal."""
 
-    def copy_(self, array: Floats) -> None:
+    def copy_(self, array: _Floats) -> None:
         """Overwrites the numbers, outside the tape, with those of a float32 array. ValueError for another shape."""
 
     @overload
@@ -134,21 +137,21 @@ class Tensor:
     def silu(self) -> Tensor:
         """x · sigmoid(x)."""
 
-    def __add__(self, other: Operand) -> Tensor: ...
-    def __radd__(self, other: Operand) -> Tensor: ...
-    def __sub__(self, other: Operand) -> Tensor: ...
-    def __rsub__(self, other: Operand) -> Tensor: ...
-    def __mul__(self, other: Operand) -> Tensor: ...
-    def __rmul__(self, other: Operand) -> Tensor: ...
-    def __truediv__(self, other: Operand) -> Tensor: ...
-    def __rtruediv__(self, other: Operand) -> Tensor: ...
-    def __matmul__(self, other: Tensor | Real) -> Tensor: ...
-    def __rmatmul__(self, other: Tensor | Real) -> Tensor: ...
+    def __add__(self, other: _Operand) -> Tensor: ...
+    def __radd__(self, other: _Operand) -> Tensor: ...
+    def __sub__(self, other: _Operand) -> Tensor: ...
+    def __rsub__(self, other: _Operand) -> Tensor: ...
+    def __mul__(self, other: _Operand) -> Tensor: ...
+    def __rmul__(self, other: _Operand) -> Tensor: ...
+    def __truediv__(self, other: _Operand) -> Tensor: ...
+    def __rtruediv__(self, other: _Operand) -> Tensor: ...
+    def __matmul__(self, other: Tensor | _Real) -> Tensor: ...
+    def __rmatmul__(self, other: Tensor | _Real) -> Tensor: ...
     def __neg__(self) -> Tensor: ...
     def __pow__(self, exponent: float) -> Tensor:
         """The exponents 2, 0.5 and -1. ValueError for others."""
 
-    def __getitem__(self, index: Index | tuple[Index, ...]) -> Tensor:
+    def __getitem__(self, index: _Index | tuple[_Index, ...]) -> Tensor:
         """Integers and slices of step 1; copies.
 
         IndexError beyond the end, ValueError for other steps, TypeError for anything else.
@@ -164,8 +167,8 @@ class Tensor:
 
 # --- tensors and the tape
 
-def from_array(array: Floats, requires_grad: bool = False) -> Tensor: ...
-def parameter(array: Floats) -> Tensor: ...
+def from_array(array: _Floats, requires_grad: bool = False) -> Tensor: ...
+def parameter(array: _Floats) -> Tensor: ...
 def empty_parameter(shape: Sequence[int]) -> Tensor: ...
 def pack(weight: Tensor, precision: str) -> None:
     """Makes and keeps the packed copy of a weight [N, K] that `linear` takes in this precision."""
@@ -192,16 +195,16 @@ def add_dropout(residual: Tensor, x: Tensor, p: float, /) -> Tensor: ...
 def matmul(a: Tensor, b: Tensor, /) -> Tensor: ...
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None, activation: str | None, /) -> Tensor: ...
 def concatenate(parts: Sequence[Tensor], axis: int, /) -> Tensor: ...
-def gather_rows(x: Tensor, rows: Ids, /) -> Tensor: ...
+def gather_rows(x: Tensor, rows: _Ids, /) -> Tensor: ...
 def embedding(
-    ids: Ids, weight: Tensor, scale: float, positions: Tensor | None, position_ids: Ids | None, dropout: float, /
+    ids: _Ids, weight: Tensor, scale: float, positions: Tensor | None, position_ids: _Ids | None, dropout: float, /
 ) -> Tensor: ...
-def cross_entropy(logits: Tensor, labels: Ids, label_smoothing: float, ignore_index: int, /) -> Tensor: ...
+def cross_entropy(logits: Tensor, labels: _Ids, label_smoothing: float, ignore_index: int, /) -> Tensor: ...
 def linear_cross_entropy(
     hidden: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-    labels: Ids,
+    labels: _Ids,
     label_smoothing: float,
     ignore_index: int,
     /,
@@ -223,30 +226,31 @@ class AttentionOptions:
         return_weights: bool = False,
     ) -> None: ...
 
-# Their second result is the weights, or None unless asked for.
-def attention(query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions, /) -> tuple[Tensor, Any]: ...
+def attention(
+    query: Tensor, key: Tensor, value: Tensor, options: AttentionOptions, /
+) -> tuple[Tensor, Tensor | None]: ...  # the weights, None unless asked for
 def packed_attention(
     query: Tensor,
     key: Tensor | None,
     value: Tensor | None,
-    query_offsets: Ids,
-    key_offsets: Ids,
+    query_offsets: _Ids,
+    key_offsets: _Ids,
     heads: int,
     kv_heads: int,
     options: AttentionOptions,
     /,
-) -> tuple[Tensor, Any]: ...
+) -> tuple[Tensor, Tensor | None]: ...  # the weights, None unless asked for
 def recurrent(
     unit: str,
     projected: Tensor,
-    offsets: Ids,
+    offsets: _Ids,
     weight: Tensor,
     bias: Tensor | None,
     state: Tensor | None,
     cell: Tensor | None,
     direction: str,
     /,
-) -> tuple[Tensor, Tensor, Any]: ...  # the cell, or None without one
+) -> tuple[Tensor, Tensor, Tensor | None]: ...  # the cell, None without one
 def recurrent_step(
     unit: str,
     projected: Tensor,
@@ -255,33 +259,35 @@ def recurrent_step(
     state: Tensor,
     cell: Tensor | None,
     /,
-) -> tuple[Tensor, Any]: ...  # the cell, or None without one
+) -> tuple[Tensor, Tensor | None]: ...  # the cell, None without one
 
 # --- attention between packed sentences, taken apart
 
-def ragged_dots(query: Tensor, key: Tensor, query_offsets: Ids, key_offsets: Ids, /) -> Tensor: ...
+def ragged_dots(query: Tensor, key: Tensor, query_offsets: _Ids, key_offsets: _Ids, /) -> Tensor: ...
 def ragged_additive(
     query: Tensor,
     key: Tensor,
     v: Tensor,
     coverage: Tensor | None,
     coverage_weight: Tensor | None,
-    query_offsets: Ids,
-    key_offsets: Ids,
+    query_offsets: _Ids,
+    key_offsets: _Ids,
     /,
 ) -> Tensor: ...
 def ragged_softmax(
-    scores: Tensor, query_offsets: Ids, key_offsets: Ids, begins: Ids | None, ends: Ids | None, /
+    scores: Tensor, query_offsets: _Ids, key_offsets: _Ids, begins: _Ids | None, ends: _Ids | None, /
 ) -> Tensor: ...
-def ragged_sums(weights: Tensor, value: Tensor, query_offsets: Ids, key_offsets: Ids, /) -> Tensor: ...
-def ragged_key_sums(weights: Tensor, query_offsets: Ids, key_offsets: Ids, /) -> Tensor: ...
+def ragged_sums(weights: Tensor, value: Tensor, query_offsets: _Ids, key_offsets: _Ids, /) -> Tensor: ...
+def ragged_key_sums(weights: Tensor, query_offsets: _Ids, key_offsets: _Ids, /) -> Tensor: ...
 def ragged_gaussian(
-    weights: Tensor, centres: Tensor, sigma: float, query_offsets: Ids, key_offsets: Ids, /
+    weights: Tensor, centres: Tensor, sigma: float, query_offsets: _Ids, key_offsets: _Ids, /
 ) -> Tensor: ...
-def ragged_chain_marginals(scores: Tensor, transitions: Tensor, query_offsets: Ids, key_offsets: Ids, /) -> Tensor: ...
-def ragged_pick(weights: Tensor, sample: bool, query_offsets: Ids, key_offsets: Ids, /) -> Tensor: ...
+def ragged_chain_marginals(
+    scores: Tensor, transitions: Tensor, query_offsets: _Ids, key_offsets: _Ids, /
+) -> Tensor: ...
+def ragged_pick(weights: Tensor, sample: bool, query_offsets: _Ids, key_offsets: _Ids, /) -> Tensor: ...
 def split(x: Tensor, sizes: Sequence[int], /) -> list[Tensor]: ...
-def write_rows(buffer: Tensor, rows: Ids, x: Tensor, /) -> Tensor: ...
+def write_rows(buffer: Tensor, rows: _Ids, x: Tensor, /) -> Tensor: ...
 def unit_rows(x: Tensor, eps: float, /) -> Tensor: ...
 
 # --- ops on images; attnkit.ops explains each
@@ -313,14 +319,14 @@ def batch_norm(
 ) -> Tensor: ...
 def patches(x: Tensor, size: Sequence[int], /) -> Tensor: ...
 def scale_channels(x: Tensor, gate: Tensor, /) -> Tensor: ...
-def add_scaled_sequences(residual: Tensor, x: Tensor, offsets: Ids, scale: Sequence[float], /) -> Tensor: ...
+def add_scaled_sequences(residual: Tensor, x: Tensor, offsets: _Ids, scale: Sequence[float], /) -> Tensor: ...
 
 # --- a step of decoding
 
 class DecoderState:
     """The hypotheses that a Transformer is writing, one a row: their keys and values, and those of the sources."""
 
-    def __init__(self, key_values: Sequence[Tensor], offsets: Ids) -> None:
+    def __init__(self, key_values: Sequence[Tensor], offsets: _Ids) -> None:
         """key_values: for each layer [S, 2·D], keys beside values; offsets [B + 1]. Starts with a row a source."""
 
     @property
@@ -332,7 +338,7 @@ class DecoderState:
     def advance(self) -> None:
         """Makes place for the next token of every row."""
 
-    def select(self, rows: Ids) -> None:
+    def select(self, rows: _Ids) -> None:
         """New row i is old row rows[i]."""
 
 @type_check_only
@@ -398,13 +404,13 @@ def best_tokens(
     weight: Tensor,
     bias: Tensor | None,
     k: int,
-    asked_offsets: Ids,
-    asked_ids: Ids,
+    asked_offsets: _Ids,
+    asked_ids: _Ids,
     excluded: npt.NDArray[np.uint8],
     allowed: npt.NDArray[np.uint8] | None,
-    groups: Ids | None,
+    groups: _Ids | None,
     /,
-) -> tuple[Floats, Ids, Floats]:
+) -> tuple[_Floats, _Ids, _Floats]:
     """The k best log-probabilities of each row of log softmax(hidden · weightᵀ + bias), and those asked for.
 
     Row r asks for ids asked_ids[asked_offsets[r] : asked_offsets[r + 1]], rising; the `excluded` among them are not
@@ -414,13 +420,13 @@ def best_tokens(
 
 # --- kernels without the tape
 
-def gemm(a: Floats, b: Floats, precision: str = "fp32", trans_a: bool = False, trans_b: bool = False) -> Floats: ...
-def top_k(x: Floats, k: int) -> tuple[Floats, Ids]: ...
+def gemm(a: _Floats, b: _Floats, precision: str = "fp32", trans_a: bool = False, trans_b: bool = False) -> _Floats: ...
+def top_k(x: _Floats, k: int) -> tuple[_Floats, _Ids]: ...
 def adam_step(
     parameter: Tensor,
     gradient: Tensor,
-    moment1: Floats,
-    moment2: Floats,
+    moment1: _Floats,
+    moment2: _Floats,
     step: int,
     learning_rate: float,
     beta1: float,
@@ -429,12 +435,11 @@ def adam_step(
     weight_decay: float,
     decoupled: bool,
     gradient_scale: float,
-    /,
 ) -> None: ...
 def muon_step(
     parameters: list[Tensor],
     gradients: list[Tensor],
-    momenta: list[Floats],
+    momenta: list[_Floats],
     matrices: list[int],
     learning_rate: float,
     momentum: float,

@@ -1,14 +1,14 @@
 """Kernels that only the tests call by themselves: built where attnkit is installed in editable mode, in no wheel."""
 
-from attnkit._core import Floats
+from attnkit._core import _Floats
 
-def gemm_amx_emulated(a: Floats, b: Floats) -> Floats:
+def gemm_amx_emulated(a: _Floats, b: _Floats) -> _Floats:
     """a [M, K] · b [K, N] in bf16 as AMX would compute it, on any machine."""
 
-def gemm_int8_amx_emulated(a: Floats, b: Floats) -> Floats:
+def gemm_int8_amx_emulated(a: _Floats, b: _Floats) -> _Floats:
     """The same in int8."""
 
-def orthogonalise(matrix: Floats) -> Floats:
+def orthogonalise(matrix: _Floats) -> _Floats:
     """Muon's step: U Vᵀ of a matrix U S Vᵀ, about."""
 
-def all_finite(x: Floats) -> bool: ...
+def all_finite(x: _Floats) -> bool: ...

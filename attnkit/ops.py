@@ -274,9 +274,9 @@ def attention(
         dropout=dropout, return_weights=return_weights,
     )  # fmt: skip
     output, weights = _core.attention(_tensor(q), _tensor(k), _tensor(v), options)
-    if return_weights:
-        return _like(output, q, k, v, mask), _like(weights, q, k, v, mask)
-    return _like(output, q, k, v, mask)
+    if weights is None:
+        return _like(output, q, k, v, mask)
+    return _like(output, q, k, v, mask), _like(weights, q, k, v, mask)
 
 
 def _mask(mask: Array | None) -> Tensor | np.ndarray | None:
@@ -321,9 +321,9 @@ def packed_attention(
         _tensor(query), _optional(key), _optional(value), offsets,
         offsets if key_offsets is None else index_array(key_offsets, "key_offsets"), heads, kv_heads or heads, options,
     )  # fmt: skip
-    if return_weights:
-        return _like(output, query, key, value), _like(weights, query, key, value)
-    return _like(output, query, key, value)
+    if weights is None:
+        return _like(output, query, key, value)
+    return _like(output, query, key, value), _like(weights, query, key, value)
 
 
 def cached_attention(projected: Tensor, state: _core.DecoderState, layer: int, heads: int) -> Tensor:

@@ -58,7 +58,7 @@ def main() -> None:
     for source, target in PAIRS:
         ids = np.array([*english.encode(source), model.eos_id], np.int32)
         ((best,),) = decode(model, ids, np.array([0, len(ids)], np.int32), DecodingOptions(beam=2))
-        translation = italian.decode(best.tokens)
+        translation = italian.decode(best.tokens.tolist())
         print(f"{source:18} → {translation:18} {'' if translation == target else f'(expected {target})'}".rstrip())
 
 

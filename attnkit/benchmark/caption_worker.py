@@ -14,7 +14,7 @@ import attnkit
 def main(folder_name: str, precision: Any, threads: str, mode: str = "serve") -> None:
     folder = Path(folder_name)
     begin = time.perf_counter()
-    captioner = attnkit.load(folder / "attnkit", precision=precision, threads=int(threads))
+    captioner = attnkit.load(folder / "attnkit", precision=precision, threads=int(threads), task="caption")
     load_seconds = time.perf_counter() - begin
 
     from attnkit.benchmark.caption import read_work

@@ -14,7 +14,7 @@ import attnkit
 def main(folder_name: str, precision: Any, threads: str, mode: str = "serve") -> None:
     folder = Path(folder_name)
     begin = time.perf_counter()
-    translator = attnkit.load(folder / "attnkit", precision=precision, threads=int(threads))
+    translator = attnkit.load(folder / "attnkit", precision=precision, threads=int(threads), task="translate")
     load_seconds = time.perf_counter() - begin
 
     from attnkit.benchmark.translate import read_work

@@ -6,7 +6,7 @@ beam search and sampling (`attnkit.decoding.decode`) then work for each of them 
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, TypeVar, cast
+from typing import NamedTuple, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -32,7 +32,7 @@ class Projection(NamedTuple):
         from attnkit import no_grad, ops
 
         with no_grad():
-            return cast(Floats, ops.log_softmax(ops.linear(*self)).numpy())
+            return ops.log_softmax(ops.linear(*self)).numpy()
 
 
 class StepOutput:

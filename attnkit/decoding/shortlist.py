@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attnkit import _core, ops
+from attnkit._core import Tensor
 from attnkit._tensor import no_grad
 from attnkit.decoding.protocol import Floats, Ids, Projection
 
@@ -111,7 +112,7 @@ class Restriction:
 
     def __init__(self, ids: Ids, allowed: Flags) -> None:
         self.ids, self.allowed = ids, allowed
-        self._output: tuple[Any, Any] | None = None
+        self._output: tuple[Tensor, Tensor | None] | None = None
 
     def best(
         self, projection: Projection, k: int, rules: tuple[Ids, Ids, Flags], sentences: Ids

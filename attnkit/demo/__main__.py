@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     _train(options.folder, options.fresh)
-    translator = attnkit.load(options.folder)
+    translator = attnkit.load(options.folder, task="translate")
     test = en_it.corpus(train=0, validation=0, test=_config().data.builtin_held_out)["test"]
     _show_translations(translator, test[: len(en_it.SHOWCASE)])
     bleu = _measure(translator, test)

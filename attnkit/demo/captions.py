@@ -32,7 +32,7 @@ def run(folder: Path, fresh: bool) -> bool:
         print(f"Trained in {time.perf_counter() - start:.0f} seconds.")
     else:
         print(f"Trained already: {folder} (--fresh trains again).")
-    captioner = attnkit.load(folder)
+    captioner = attnkit.load(folder, task="caption")
     scenes = shapes.scenes("test", config.data.builtin_held_out, config.data.builtin_seed)
     captions = captioner.caption([shapes.draw(scene) for scene in scenes], attention=True)
     _show_captions(scenes[:_SHOWN], captions)

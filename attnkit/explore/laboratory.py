@@ -40,7 +40,7 @@ class Laboratory:
         self.note(f"training {name}")
         folder = self.folder / "runs" / name
         train_once(read_config(preset, [*self._common, *overrides]), folder)
-        translator: Translator = attnkit.load(folder)
+        translator = attnkit.load(folder, task="translate")
         return translator
 
     @property

@@ -107,7 +107,8 @@ class CNN(nn.Module):
         for weights in maps:
             down, across = (nn.resampling(a, b, "bilinear") for a, b in zip(weights.shape[1:], finest, strict=True))
             total += down @ weights @ across.T
-        return total / total.sum(axis=(1, 2), keepdims=True)
+        shares: np.ndarray = total / total.sum(axis=(1, 2), keepdims=True)
+        return shares
 
     def _maps(self, images: np.ndarray | Tensor) -> list[Tensor]:
         """The feature maps behind each stage."""
@@ -139,7 +140,7 @@ class CNN(nn.Module):
         return self.head(self.dropout(features)), weights
 
 
-def _stem(config: CNNConfig) -> nn.ModuleList:
+def _stem(config: CNNConfig) -> nn.ModuleList[nn.Module]:
     width = config.widths[0]
     norm = nn.BatchNorm2d(width, activation="relu")
     if config.stem == "small":
@@ -150,8 +151,8 @@ def _stem(config: CNNConfig) -> nn.ModuleList:
     return nn.ModuleList([first, norm, nn.MaxPool2d(3, 2, padding=1)])
 
 
-def _stages(config: CNNConfig) -> list[nn.Module]:
-    stages: list[nn.Module] = []
+def _stages(config: CNNConfig) -> list[nn.ModuleList[ResidualBlock]]:
+    stages = []
     channels, blocks = config.widths[0], len(config.widths) * config.blocks
     for stage, width in enumerate(config.widths):
         layers = []

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -32,7 +32,15 @@ class DecoderOnly(WritesText):
     def tied_weight(self) -> Tensor:
         return self.embedding.weight
 
-    def states(self, ids: np.ndarray, offsets: np.ndarray, return_weights: bool = False) -> Any:
+    @overload
+    def states(self, ids: np.ndarray, offsets: np.ndarray, return_weights: Literal[False] = False) -> Tensor: ...
+    @overload
+    def states(
+        self, ids: np.ndarray, offsets: np.ndarray, return_weights: Literal[True]
+    ) -> tuple[Tensor, list[Tensor]]: ...
+    def states(
+        self, ids: np.ndarray, offsets: np.ndarray, return_weights: bool = False
+    ) -> Tensor | tuple[Tensor, list[Tensor]]:
         """Texts, each beginning with bos → [T, d_model], and with return_weights the flat attention of each layer."""
         embedded = self.embedding(ids, nn.packed_positions(offsets))
         return self.layers(embedded, offsets, causal=True, return_weights=return_weights)
@@ -52,8 +60,9 @@ class DecoderOnly(WritesText):
         the mean over heads."""
         with no_grad():
             _, weights = self.states(ids, np.array([0, len(ids)], np.int32), return_weights=True)
-        flat: np.ndarray = weights[-1].numpy()
-        return flat.reshape(self.config.heads, len(ids), len(ids)).mean(axis=0)
+        flat = weights[-1].numpy()
+        mean: np.ndarray = flat.reshape(self.config.heads, len(ids), len(ids)).mean(axis=0)
+        return mean
 
     def start(self, source_ids: np.ndarray, source_offsets: np.ndarray) -> DecoderOnlyState:
         """A state of one row a text; of the source only the number of texts counts."""

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -16,6 +16,9 @@ from attnkit.models.config import Positive
 from attnkit.models.registry import ModelConfig, build_model, size_names
 from attnkit.nn.init import InitLimitError, skip_init
 from attnkit.weights import CONFIG_FILE, WEIGHTS_FILE, map_weights, save_weights
+
+if TYPE_CHECKING:
+    from attnkit.models.registry import Model
 
 FORMAT = 1
 
@@ -65,7 +68,7 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     return config
 
 
-def load_model(path: str | os.PathLike[str], precision: Precision | None = None) -> Any:
+def load_model(path: str | os.PathLike[str], precision: Precision | None = None) -> Model:
     """The model of a directory, in evaluation mode. Raises FileNotFoundError or ValueError, naming the file.
 
     With a precision, weights are packed now for products in it; else when each is first used.

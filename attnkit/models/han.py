@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -20,10 +20,10 @@ class AttentiveEncoder(nn.Module):
         self.gru = nn.GRU(width, hidden, bidirectional=True)
         self.pooling = nn.AttentionPooling(2 * hidden, 2 * hidden)
 
-    def forward(self, x: Tensor, offsets: np.ndarray, return_weights: bool = False) -> Any:
-        """x [T, width] → [B, 2·hidden], and the attention [T] if asked for."""
+    def forward(self, x: Tensor, offsets: np.ndarray) -> tuple[Tensor, Tensor]:
+        """x [T, width] → ([B, 2·hidden], the attention [T])."""
         states, _ = self.gru(x, offsets)
-        return self.pooling(states, offsets, return_weights)
+        return self.pooling(states, offsets, return_weights=True)
 
 
 class HierarchicalAttention(DocumentClassifier):
@@ -37,11 +37,15 @@ class HierarchicalAttention(DocumentClassifier):
         self.sentences = AttentiveEncoder(2 * config.word_hidden, config.sentence_hidden)
         self.output = nn.Linear(2 * config.sentence_hidden, classes)
 
-    def represent(self, batch: Any, return_weights: bool = False) -> Any:
+    @overload
+    def represent(self, batch: Any, return_weights: Literal[False] = False) -> Tensor: ...
+    @overload
+    def represent(self, batch: Any, return_weights: Literal[True]) -> tuple[Tensor, DocumentWeights]: ...
+    def represent(self, batch: Any, return_weights: bool = False) -> Tensor | tuple[Tensor, DocumentWeights]:
         """→ [B, 2·sentence_hidden], and with return_weights `DocumentWeights`. An empty document gives zeros."""
         embedded = self.embedding(batch.ids)
-        sentences, word_weights = self.words(embedded, batch.sentence_offsets, return_weights=True)
-        documents, sentence_weights = self.sentences(self._drop(sentences), batch.document_offsets, return_weights=True)
+        sentences, word_weights = self.words(embedded, batch.sentence_offsets)
+        documents, sentence_weights = self.sentences(self._drop(sentences), batch.document_offsets)
         vectors = self._drop(documents)
         if not return_weights:
             return vectors

@@ -31,6 +31,8 @@ from attnkit.nn.time_major import sorted_offsets, tokens_of
 class Recurrent(WritesText):
     """Encoder and decoder with their embeddings. Everything is packed: ids int32 [T], offsets int32 [B + 1]."""
 
+    config: RecurrentConfig
+
     def __init__(self, config: RecurrentConfig, source_vocab_size: int, target_vocab_size: int) -> None:
         super().__init__()
         if config.tie_embeddings == "all" and source_vocab_size != target_vocab_size:

@@ -93,7 +93,7 @@ class RecurrentDecoder(nn.Module):
         cell.weights = weights
         return cell
 
-    def _make_bridges(self) -> nn.ModuleList:
+    def _make_bridges(self) -> nn.ModuleList[nn.Linear]:
         """From the encoder's last states to the decoder's first: tanh(W h) (Bahdanau et al., 2015, section A.2.2).
 
         Each layer has one, and a plain matrix for the cell of LSTM. An encoder without cells leaves these zero."""
@@ -135,7 +135,9 @@ class RecurrentDecoder(nn.Module):
 
     def project(self, embedded: Tensor, context: Tensor | None = None) -> Tensor:
         """The first layer's part of words [T, E], with the fixed context [T, M] beside each: for any steps at once."""
-        return self.cells[0].project(embedded if context is None else ops.concatenate([embedded, context], 1))
+        words = embedded if context is None else ops.concatenate([embedded, context], 1)
+        projected: Tensor = self.cells[0].project(words)
+        return projected
 
     def step(
         self,
@@ -154,7 +156,7 @@ class RecurrentDecoder(nn.Module):
         if memory is not None and before:
             attended = self._attend(state.layers[-1][0], state, memory, row_offsets, position)
             feed = attended.context
-        if self.feed is not None:
+        if self.feed is not None and feed is not None:
             projected = projected + self.feed(feed)
         layers = self._through_cells(projected, state.layers)
         hidden = layers[-1][0]
@@ -221,7 +223,7 @@ class RecurrentDecoder(nn.Module):
             state = state.first(rows, int(memory.offsets[rows]))
             step, state = self.step(projected, state, memory, order.offsets(t), t)
             steps.append(step)
-            if looks is not None:
+            if looks is not None and step.weights is not None:
                 looks = looks + ops.ragged_key_sums(step.weights, order.offsets(t), memory.offsets)
             if self.config.input_feeding:
                 readouts.append(self.read_out(step.hidden, step.context, words[t]))

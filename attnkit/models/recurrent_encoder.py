@@ -122,7 +122,7 @@ class Autoencoder(nn.Module):
         return label_loss(states, self.output.weight, self.output.bias, ids, smoothing)
 
 
-def stacked(states: list[CellState]) -> Any:
+def stacked(states: list[CellState]) -> Tensor | tuple[Tensor, ...]:
     """The states of layers [B, H] as recurrent layers take them: [layers, B, H], a pair of these for LSTM."""
     parts = tuple(
         ops.concatenate([part.reshape(1, *part.shape) for part in kind]) for kind in zip(*states, strict=True)

@@ -6,7 +6,7 @@ Configurations are small and imported at once; the models' own modules are impor
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, overload
 
 from attnkit.models.captioner_config import CaptionerConfig
 from attnkit.models.cnn_config import CNNConfig
@@ -16,6 +16,21 @@ from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.models.vit_config import ViTConfig
+
+if TYPE_CHECKING:
+    from attnkit.models.captioner import Captioner
+    from attnkit.models.cnn import CNN
+    from attnkit.models.decoder_only import DecoderOnly
+    from attnkit.models.han import HierarchicalAttention
+    from attnkit.models.recurrent import Recurrent
+    from attnkit.models.transformer import Transformer
+    from attnkit.models.transformer_classifier import TransformerClassifier
+    from attnkit.models.vit import ViT
+
+    Model: TypeAlias = (
+        Transformer | Recurrent | TransformerClassifier | HierarchicalAttention | DecoderOnly | ViT | CNN | Captioner
+    )
+    """Any model: the union of all."""
 
 ModelConfig = (
     TransformerConfig
@@ -70,12 +85,30 @@ def size_names(config: ModelConfig) -> tuple[str, ...]:
     return _BY_CONFIG[type(config)].sizes
 
 
-def build_model(config: ModelConfig, *sizes: int) -> Any:
+@overload
+def build_model(config: TransformerConfig, *sizes: int) -> Transformer: ...
+@overload
+def build_model(config: RecurrentConfig, *sizes: int) -> Recurrent: ...
+@overload
+def build_model(config: TransformerClassifierConfig, *sizes: int) -> TransformerClassifier: ...
+@overload
+def build_model(config: HanConfig, *sizes: int) -> HierarchicalAttention: ...
+@overload
+def build_model(config: DecoderOnlyConfig, *sizes: int) -> DecoderOnly: ...
+@overload
+def build_model(config: ViTConfig, *sizes: int) -> ViT: ...
+@overload
+def build_model(config: CNNConfig, *sizes: int) -> CNN: ...
+@overload
+def build_model(config: CaptionerConfig, *sizes: int) -> Captioner: ...
+@overload
+def build_model(config: ModelConfig, *sizes: int) -> Model: ...
+def build_model(config: ModelConfig, *sizes: int) -> Model:
     """A model with fresh weights, which depend on `attnkit.manual_seed`. `sizes` are those of `size_names`."""
     entry = _BY_CONFIG[type(config)]
     if len(sizes) != len(entry.sizes):
         raise TypeError(f"[build_model] expected {', '.join(entry.sizes)}, got {len(sizes)} number(s)")
     module, _, name = entry.model.partition(":")
-    model = getattr(import_module(module), name)(config, *sizes)
+    model: Model = getattr(import_module(module), name)(config, *sizes)
     model.sizes = sizes
     return model

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from attnkit.nn import init
 
 class Transformer(WritesText):
     """Encoder and decoder with their embeddings. Everything is packed: ids int32 [T], offsets int32 [B + 1]."""
+
+    config: TransformerConfig
 
     def __init__(self, config: TransformerConfig, source_vocab_size: int, target_vocab_size: int) -> None:
         super().__init__()
@@ -81,6 +83,24 @@ class Transformer(WritesText):
         """→ [S, d_model]."""
         return self.encoder(self.source_embedding(source_ids, nn.packed_positions(source_offsets)), source_offsets)
 
+    @overload
+    def decode(
+        self,
+        target_input_ids: np.ndarray,
+        target_offsets: np.ndarray,
+        memory: Tensor,
+        source_offsets: np.ndarray,
+        return_weights: Literal[False] = False,
+    ) -> Tensor: ...
+    @overload
+    def decode(
+        self,
+        target_input_ids: np.ndarray,
+        target_offsets: np.ndarray,
+        memory: Tensor,
+        source_offsets: np.ndarray,
+        return_weights: Literal[True],
+    ) -> tuple[Tensor, list[Tensor]]: ...
     def decode(
         self,
         target_input_ids: np.ndarray,
@@ -88,7 +108,7 @@ class Transformer(WritesText):
         memory: Tensor,
         source_offsets: np.ndarray,
         return_weights: bool = False,
-    ) -> Any:
+    ) -> Tensor | tuple[Tensor, list[Tensor]]:
         """→ [T, d_model], and with return_weights the flat cross-attention weights of each layer."""
         embedded = self.target_embedding(target_input_ids, nn.packed_positions(target_offsets))
         return self.decoder(embedded, target_offsets, memory, source_offsets, return_weights)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal, overload
 
 import numpy as np
 
@@ -27,7 +27,11 @@ class TransformerClassifier(DocumentClassifier):
             self.pooling = nn.MeanPooling() if config.pooling == "mean" else nn.FirstPooling()
         self.output = nn.Linear(config.d_model, classes)
 
-    def represent(self, batch: Any, return_weights: bool = False) -> Any:
+    @overload
+    def represent(self, batch: Any, return_weights: Literal[False] = False) -> Tensor: ...
+    @overload
+    def represent(self, batch: Any, return_weights: Literal[True]) -> tuple[Tensor, DocumentWeights]: ...
+    def represent(self, batch: Any, return_weights: bool = False) -> Tensor | tuple[Tensor, DocumentWeights]:
         """→ [B, d_model]; with return_weights also `DocumentWeights`; the one sentence of a document has weight 1.
 
         The word weights are those of the pooling; with "cls" they are the attention of the start token in the last

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import isqrt
-from typing import Any
 
 import numpy as np
 
@@ -84,7 +83,7 @@ class ViT(nn.Module):
     def attention(self, images: np.ndarray | Tensor) -> np.ndarray:
         """Where the classified vector comes from, by attention rollout: [B, rows, columns], each image's sum is 1."""
         rollout = attention_rollout(self.attention_weights(images))
-        maps = rollout[:, 0, 1:] if self.class_token is not None else rollout.mean(axis=1)
+        maps: np.ndarray = rollout[:, 0, 1:] if self.class_token is not None else rollout.mean(axis=1)
         maps = maps / maps.sum(axis=1, keepdims=True)
         return maps.reshape(len(maps), *self._grid(images.shape))
 
@@ -117,8 +116,8 @@ class ViT(nn.Module):
         tokens = embedded.shape[1]
         offsets = np.arange(batch + 1, dtype=np.int32) * tokens
         x = self.dropout(embedded.reshape(batch * tokens, self.width))
-        result: Any = self.encoder(x, offsets, return_weights=return_weights)
-        x, weights = result if return_weights else (result, [])
+        result = self.encoder(x, offsets, return_weights=return_weights)
+        x, weights = result if isinstance(result, tuple) else (result, [])
         return x.reshape(batch, tokens, self.width), grid, weights
 
     def _classify(self, states: Tensor) -> Tensor:

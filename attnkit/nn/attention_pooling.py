@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
@@ -25,13 +25,20 @@ class AttentionPooling(Module):
         self.projection = Linear(width, hidden, activation="tanh")
         self.context = init.uniform((1, hidden), hidden**-0.5)
 
-    def forward(self, x: Tensor, offsets: np.ndarray, return_weights: bool = False) -> Any:
+    @overload
+    def forward(self, x: Tensor, offsets: np.ndarray, return_weights: Literal[False] = False) -> Tensor: ...
+    @overload
+    def forward(self, x: Tensor, offsets: np.ndarray, return_weights: Literal[True]) -> tuple[Tensor, Tensor]: ...
+    def forward(self, x: Tensor, offsets: np.ndarray, return_weights: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """x [T, width] → [B, width], and the weights α [T] if asked for. An empty sequence gives zeros."""
         scores = ops.linear(self.projection(x), self.context).reshape(x.shape[0])
         queries = _one_query_each(offsets)
         weights = ops.ragged_softmax(scores, queries, offsets)
         pooled = ops.ragged_sums(weights, x, queries, offsets)
         return (pooled, weights) if return_weights else pooled
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
     def extra_repr(self) -> str:
         return f"hidden={self.context.shape[1]}"
@@ -40,24 +47,38 @@ class AttentionPooling(Module):
 class MeanPooling(Module):
     """The mean of the rows of a sequence."""
 
-    def forward(self, x: Tensor, offsets: np.ndarray, return_weights: bool = False) -> Any:
+    @overload
+    def forward(self, x: Tensor, offsets: np.ndarray, return_weights: Literal[False] = False) -> Tensor: ...
+    @overload
+    def forward(self, x: Tensor, offsets: np.ndarray, return_weights: Literal[True]) -> tuple[Tensor, Tensor]: ...
+    def forward(self, x: Tensor, offsets: np.ndarray, return_weights: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """x [T, width] → [B, width], and the weights 1/n [T] if asked for. An empty sequence gives zeros."""
         lengths = np.diff(offsets)
         weights = tensor(np.repeat(1.0 / np.maximum(lengths, 1), lengths).astype(np.float32))
         pooled = ops.ragged_sums(weights, x, _one_query_each(offsets), offsets)
         return (pooled, weights) if return_weights else pooled
 
+    if TYPE_CHECKING:
+        __call__ = forward
+
 
 class FirstPooling(Module):
     """The first row of a sequence, that of a token put there to collect what the others say (Devlin et al., 2019)."""
 
-    def forward(self, x: Tensor, offsets: np.ndarray, return_weights: bool = False) -> Any:
+    @overload
+    def forward(self, x: Tensor, offsets: np.ndarray, return_weights: Literal[False] = False) -> Tensor: ...
+    @overload
+    def forward(self, x: Tensor, offsets: np.ndarray, return_weights: Literal[True]) -> tuple[Tensor, Tensor]: ...
+    def forward(self, x: Tensor, offsets: np.ndarray, return_weights: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """x [T, width] → [B, width], and the weights, one-hot, [T] if asked for. An empty sequence gives zeros."""
         first = np.zeros(x.shape[0], np.float32)
         first[offsets[:-1][np.diff(offsets) > 0]] = 1.0
         weights = tensor(first)
         pooled = ops.ragged_sums(weights, x, _one_query_each(offsets), offsets)
         return (pooled, weights) if return_weights else pooled
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
 
 def _one_query_each(offsets: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
@@ -12,7 +12,7 @@ from attnkit._tensor import tensor
 from attnkit.nn import init
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module
-from attnkit.nn.recurrent import LSTMCell
+from attnkit.nn.recurrent import LSTMCell, LSTMState
 from attnkit.nn.time_major import TimeMajor, sorted_offsets
 
 
@@ -33,7 +33,17 @@ class LSTMN(Module):
         self.key = Linear(hidden_size, size, bias=False)
         self.v = init.uniform((size,), size**-0.5)
 
-    def forward(self, x: Tensor, offsets: np.ndarray, return_weights: bool = False) -> Any:
+    @overload
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, return_weights: Literal[False] = False
+    ) -> tuple[Tensor, LSTMState]: ...
+    @overload
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, return_weights: Literal[True]
+    ) -> tuple[Tensor, LSTMState, np.ndarray]: ...
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, return_weights: bool = False
+    ) -> tuple[Tensor, LSTMState] | tuple[Tensor, LSTMState, np.ndarray]:
         """x [T, input_size], offsets [B + 1] → (output [T, hidden_size], (h, c) of [B, hidden_size] behind the ends).
 
         With return_weights also the weights, flat: for each sentence [n, n], row t the weights over what lies before t
@@ -58,6 +68,9 @@ class LSTMN(Module):
         last = np.asarray(offsets[1:] - 1, dtype=np.int32)
         state = ops.gather_rows(output, last), ops.gather_rows(order.join(cells), last)
         return (output, state, _by_sentence(weights, order, offsets)) if return_weights else (output, state)
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
     def extra_repr(self) -> str:
         return f"hidden_size={self.hidden_size}"

@@ -3,13 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
 
 import numpy as np
 
 from attnkit import _core
 from attnkit._core import Tensor
 from attnkit._tensor import float_array
+
+if TYPE_CHECKING:
+    P = ParamSpec("P")
+    R = TypeVar("R", covariant=True)
+
+    class _Forwards(Protocol[P, R]):
+        def forward(self, *args: P.args, **kwargs: P.kwargs) -> R: ...
+
+    class _Call:
+        """For type checkers: to call a module is to call its forward. Of an overloaded one they see the first face
+        alone, so that such a class tells them `__call__ = forward`."""
+
+        def __get__(self, module: _Forwards[P, R], owner: type | None = None) -> Callable[P, R]: ...
 
 
 class Module:
@@ -55,8 +68,12 @@ class Module:
         setattr(self, name, tensor)
         self._buffers[name] = tensor
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.forward(*args, **kwargs)
+    if TYPE_CHECKING:
+        __call__: _Call = _Call()
+    else:
+
+        def __call__(self, *args, **kwargs):
+            return self.forward(*args, **kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"[module] expected a forward method in {type(self).__name__}")
@@ -163,19 +180,22 @@ class Module:
         return "\n".join([f"{type(self).__name__}({inner}", *lines, ")"])
 
 
-class ModuleList(Module):
+M = TypeVar("M", bound=Module)
+
+
+class ModuleList(Module, Generic[M]):
     """A list of modules."""
 
-    def __init__(self, modules: list[Any]) -> None:
+    def __init__(self, modules: list[M]) -> None:
         super().__init__()
         for index, module in enumerate(modules):
             setattr(self, str(index), module)
 
-    def __iter__(self) -> Iterator[Any]:
-        return self.children()
+    def __iter__(self) -> Iterator[M]:
+        return cast(Iterator[M], self.children())
 
     def __len__(self) -> int:
         return len(self._children)
 
-    def __getitem__(self, index: int) -> Any:
-        return list(self._children.values())[index]
+    def __getitem__(self, index: int) -> M:
+        return list(self)[index]

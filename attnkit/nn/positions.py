@@ -29,7 +29,8 @@ def sinusoids(length: int, width: int, halves: bool = False) -> np.ndarray:
 def packed_positions(offsets: np.ndarray) -> np.ndarray:
     """0, 1, 2, ... within each sentence: offsets int32 [B + 1] → int32 [T]."""
     lengths = np.diff(offsets)
-    return (np.arange(offsets[-1], dtype=np.int32) - np.repeat(offsets[:-1], lengths)).astype(np.int32)
+    places: np.ndarray = np.arange(offsets[-1], dtype=np.int32) - np.repeat(offsets[:-1], lengths)
+    return places.astype(np.int32)
 
 
 class SinusoidalPositions(Module):
@@ -113,7 +114,8 @@ class GridPositions(Module):
     def fit(self, weight: np.ndarray, rows: int, columns: int) -> np.ndarray:
         """A table that was trained for another grid, for this one."""
         down, across = (resampling(old, new, self.method) for old, new in zip((rows, columns), self.grid, strict=True))
-        return np.kron(down, across) @ weight
+        fitted: np.ndarray = np.kron(down, across) @ weight
+        return fitted
 
     def extra_repr(self) -> str:
         return f"{self.weight.shape[1]}, grid={self.grid}, method={self.method}"

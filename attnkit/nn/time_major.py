@@ -37,7 +37,8 @@ class TimeMajor:
 
     def offsets(self, step: int) -> np.ndarray:
         """The rows of a step as offsets of the sentences in their places, int32 [B + 1]: one row or none for each."""
-        return np.minimum(np.arange(len(self.order) + 1), self.active[step]).astype(np.int32)
+        rows: np.ndarray = np.minimum(np.arange(len(self.order) + 1), self.active[step])
+        return rows.astype(np.int32)
 
 
 def sorted_offsets(offsets: np.ndarray, order: np.ndarray) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -83,13 +83,30 @@ class TransformerEncoderLayer(Sublayers):
         self.feed_forward_norm = LayerNorm(d_model)
         self.stochastic_depth = StochasticDepth(stochastic_depth)
 
-    def forward(self, x: Tensor, offsets: np.ndarray, causal: bool = False, return_weights: bool = False) -> Any:
+    @overload
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, causal: bool = False, return_weights: Literal[False] = False
+    ) -> Tensor: ...
+    @overload
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, causal: bool = False, *, return_weights: Literal[True]
+    ) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, causal: bool = False, return_weights: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]: ...
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, causal: bool = False, return_weights: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """With return_weights also the flat attention weights."""
         read = self.before(self.attention_norm, x)
-        attended = self.attention(read, offsets, causal=causal, return_weights=return_weights)
-        attended, weights = attended if return_weights else (attended, None)
+        result = self.attention(read, offsets, causal=causal, return_weights=return_weights)
+        attended, weights = result if isinstance(result, tuple) else (result, None)
         x = self._rest(x, attended, offsets)
-        return (x, weights) if return_weights else x
+        return x if weights is None else (x, weights)
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
     def step(self, x: Tensor, state: DecoderState, layer: int) -> Tensor:
         """One new token a row, causally: x [rows, d_model] → [rows, d_model]."""
@@ -134,27 +151,55 @@ class TransformerDecoderLayer(Sublayers):
         )
         self.feed_forward_norm = LayerNorm(d_model)
 
+    @overload
+    def forward(
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        memory: Tensor,
+        memory_offsets: np.ndarray,
+        return_weights: Literal[False] = False,
+    ) -> Tensor: ...
+    @overload
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, memory: Tensor, memory_offsets: np.ndarray, return_weights: Literal[True]
+    ) -> tuple[Tensor, Tensor]: ...
+    @overload
     def forward(
         self, x: Tensor, offsets: np.ndarray, memory: Tensor, memory_offsets: np.ndarray, return_weights: bool = False
-    ) -> Any:
+    ) -> Tensor | tuple[Tensor, Tensor]: ...
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, memory: Tensor, memory_offsets: np.ndarray, return_weights: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """memory [S, d_model]. With return_weights also the flat cross-attention weights."""
         read = self.before(self.self_attention_norm, x)
         x = self.after(self.self_attention_norm, x, self.self_attention(read, offsets, causal=True))
         read = self.before(self.cross_attention_norm, x)
-        attended = self.cross_attention(read, offsets, memory, memory_offsets, return_weights=return_weights)
-        attended, weights = attended if return_weights else (attended, None)
+        result = self.cross_attention(read, offsets, memory, memory_offsets, return_weights=return_weights)
+        attended, weights = result if isinstance(result, tuple) else (result, None)
         x = self._feed(self.after(self.cross_attention_norm, x, attended))
-        return (x, weights) if return_weights else x
+        return x if weights is None else (x, weights)
 
-    def step(self, x: Tensor, state: DecoderState, layer: int, return_weights: bool = False) -> Any:
+    if TYPE_CHECKING:
+        __call__ = forward
+
+    @overload
+    def step(self, x: Tensor, state: DecoderState, layer: int, return_weights: Literal[False] = False) -> Tensor: ...
+    @overload
+    def step(
+        self, x: Tensor, state: DecoderState, layer: int, return_weights: bool
+    ) -> Tensor | tuple[Tensor, Tensor]: ...
+    def step(
+        self, x: Tensor, state: DecoderState, layer: int, return_weights: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """One new token a row: x [rows, d_model]. With return_weights also those of the cross-attention."""
         attended = self.self_attention.step(self.before(self.self_attention_norm, x), state, layer)
         x = self.after(self.self_attention_norm, x, attended)
         read = self.before(self.cross_attention_norm, x)
-        attended = self.cross_attention.step(read, state, layer, return_weights)
-        attended, weights = attended if return_weights else (attended, None)
+        result = self.cross_attention.step(read, state, layer, return_weights)
+        attended, weights = result if isinstance(result, tuple) else (result, None)
         x = self._feed(self.after(self.cross_attention_norm, x, attended))
-        return (x, weights) if return_weights else x
+        return x if weights is None else (x, weights)
 
     def _feed(self, x: Tensor) -> Tensor:
         return self.after(self.feed_forward_norm, x, self.feed_forward(self.before(self.feed_forward_norm, x)))
@@ -177,16 +222,33 @@ class TransformerEncoder(Module):
         )
         self.last_norm = LayerNorm(d_model) if options.get("norm") == "pre" else None
 
-    def forward(self, x: Tensor, offsets: np.ndarray, causal: bool = False, return_weights: bool = False) -> Any:
+    @overload
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, causal: bool = False, return_weights: Literal[False] = False
+    ) -> Tensor: ...
+    @overload
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, causal: bool = False, *, return_weights: Literal[True]
+    ) -> tuple[Tensor, list[Tensor]]: ...
+    @overload
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, causal: bool = False, return_weights: bool = False
+    ) -> Tensor | tuple[Tensor, list[Tensor]]: ...
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, causal: bool = False, return_weights: bool = False
+    ) -> Tensor | tuple[Tensor, list[Tensor]]:
         """x [T, d_model] → [T, d_model]. With return_weights also a list of flat attention weights, one a layer."""
         weights = []
         for layer in self.layers:
-            x = layer(x, offsets, causal, return_weights)
-            if return_weights:
-                x, of_layer = x
-                weights.append(of_layer)
+            result = layer(x, offsets, causal, return_weights=return_weights)
+            x = result[0] if isinstance(result, tuple) else result
+            if isinstance(result, tuple):
+                weights.append(result[1])
         x = x if self.last_norm is None else self.last_norm(x)
         return (x, weights) if return_weights else x
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
     def step(self, x: Tensor, state: DecoderState) -> Tensor:
         """One new token a row, causally: x [rows, d_model] → [rows, d_model]."""
@@ -204,27 +266,49 @@ class TransformerDecoder(Module):
         self.layers = ModuleList([TransformerDecoderLayer(d_model, heads, ffn, **options) for _ in range(layers)])
         self.last_norm = LayerNorm(d_model) if options.get("norm") == "pre" else None
 
+    @overload
+    def forward(
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        memory: Tensor,
+        memory_offsets: np.ndarray,
+        return_weights: Literal[False] = False,
+    ) -> Tensor: ...
+    @overload
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, memory: Tensor, memory_offsets: np.ndarray, return_weights: Literal[True]
+    ) -> tuple[Tensor, list[Tensor]]: ...
+    @overload
     def forward(
         self, x: Tensor, offsets: np.ndarray, memory: Tensor, memory_offsets: np.ndarray, return_weights: bool = False
-    ) -> Any:
+    ) -> Tensor | tuple[Tensor, list[Tensor]]: ...
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, memory: Tensor, memory_offsets: np.ndarray, return_weights: bool = False
+    ) -> Tensor | tuple[Tensor, list[Tensor]]:
         """x [T, d_model], memory [S, d_model] → [T, d_model].
 
         With return_weights also a list of flat cross-attention weights, one a layer.
         """
         weights = []
         for layer in self.layers:
-            x = layer(x, offsets, memory, memory_offsets, return_weights)
-            if return_weights:
-                x, of_layer = x
-                weights.append(of_layer)
+            result = layer(x, offsets, memory, memory_offsets, return_weights=return_weights)
+            x = result[0] if isinstance(result, tuple) else result
+            if isinstance(result, tuple):
+                weights.append(result[1])
         x = x if self.last_norm is None else self.last_norm(x)
         return (x, weights) if return_weights else x
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
     def start(self, memory: Tensor, memory_offsets: np.ndarray) -> DecoderState:
         """What decoding of the sources starts from: memory [S, d_model], offsets int32 [B + 1]."""
         return DecoderState([layer.cross_attention.key_value(memory) for layer in self.layers], memory_offsets)
 
-    def step(self, x: Tensor, state: DecoderState, fused: DecoderStack | None, return_weights: bool = False) -> Any:
+    def step(
+        self, x: Tensor, state: DecoderState, fused: DecoderStack | None, return_weights: bool = False
+    ) -> tuple[Tensor, Tensor | None]:
         """One new token a row: x [rows, d_model] → (states, weights of the last layer's cross-attention or None).
 
         `fused` comes from `fuse`; None runs the layers one by one, which gives the same bits.
@@ -232,12 +316,11 @@ class TransformerDecoder(Module):
         if fused is not None:
             return fused.step(x, state, return_weights)
         state.advance()
-        weights = None
+        weights: Tensor | None = None
         last = len(self.layers) - 1
         for index, layer in enumerate(self.layers):
-            x = layer.step(x, state, index, return_weights and index == last)
-            if return_weights and index == last:
-                x, weights = x
+            result = layer.step(x, state, index, return_weights and index == last)
+            x, weights = result if isinstance(result, tuple) else (result, None)
         return x if self.last_norm is None else self.last_norm(x), weights
 
     def fuse(self) -> DecoderStack | None:

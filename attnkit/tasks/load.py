@@ -5,12 +5,20 @@ from __future__ import annotations
 import os
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from attnkit import _core
 
 if TYPE_CHECKING:
     from attnkit._tensor import Precision
+    from attnkit.tasks.classify_text.classifier import Classifier
+    from attnkit.tasks.language_model.generator import Generator
+    from attnkit.tasks.classify_images.classifier import ImageClassifier
+    from attnkit.tasks.caption.captioner import Captioner
+    from attnkit.tasks.translate.translator import Translator
+
+    Loaded: TypeAlias = Translator | Classifier | ImageClassifier | Captioner | Generator
+    _Path: TypeAlias = str | os.PathLike[str]
 
 # The task in config.json and what the model reads, and the class whose `from_directory` serves it.
 _CLASSES = {
@@ -22,7 +30,50 @@ _CLASSES = {
 }
 
 
-def load(path: str | os.PathLike[str], precision: Precision = "fp32", threads: int | None = None) -> Any:
+@overload
+def load(
+    path: _Path, precision: Precision = "fp32", threads: int | None = None, *, task: Literal["translate"]
+) -> Translator: ...
+@overload
+def load(
+    path: _Path,
+    precision: Precision = "fp32",
+    threads: int | None = None,
+    *,
+    task: Literal["classify"],
+    reads: Literal["text"],
+) -> Classifier: ...
+@overload
+def load(
+    path: _Path,
+    precision: Precision = "fp32",
+    threads: int | None = None,
+    *,
+    task: Literal["classify"],
+    reads: Literal["images"],
+) -> ImageClassifier: ...
+@overload
+def load(
+    path: _Path, precision: Precision = "fp32", threads: int | None = None, *, task: Literal["classify"]
+) -> Classifier | ImageClassifier: ...
+@overload
+def load(
+    path: _Path, precision: Precision = "fp32", threads: int | None = None, *, task: Literal["caption"]
+) -> Captioner: ...
+@overload
+def load(
+    path: _Path, precision: Precision = "fp32", threads: int | None = None, *, task: Literal["language-model"]
+) -> Generator: ...
+@overload
+def load(path: _Path, precision: Precision = "fp32", threads: int | None = None) -> Loaded: ...
+def load(
+    path: _Path,
+    precision: Precision = "fp32",
+    threads: int | None = None,
+    *,
+    task: str | None = None,
+    reads: str | None = None,
+) -> Any:
     """The model of a directory that `attnkit train` wrote, ready for use; config.json says of which kind it is.
 
     A translation model becomes a `Translator`, a classifier of texts a `Classifier`, one of images an
@@ -30,7 +81,10 @@ def load(path: str | os.PathLike[str], precision: Precision = "fp32", threads: i
 
     precision: "fp32", "bf16" or "int8", of the matrix products (see `attnkit.precision`). threads: sets the number for
     the whole process; None leaves it.
-    Raises FileNotFoundError where there is no model, ValueError for a broken one; the message names the file.
+    task: what the model must be for, "translate", "classify", "caption" or "language-model"; reads: what a classifier
+    must take, "text" or "images". With them type checkers know the class.
+    Raises FileNotFoundError where there is no model, ValueError for a broken one or one for another task; the message
+    names the file.
     """
     from attnkit._tensor import check_precision
     from attnkit.models import read_config
@@ -38,16 +92,20 @@ def load(path: str | os.PathLike[str], precision: Precision = "fp32", threads: i
     check_precision(precision)
     directory = Path(path)
     config = read_config(directory)
-    task = config.get("task")
+    found = config.get("task")
     tasks = list(dict.fromkeys(name for name, _ in _CLASSES))
-    if task not in tasks:
+    if found not in tasks:
         expected = " or ".join(map(repr, tasks))
-        raise ValueError(f"[load] {directory / 'config.json'}: expected the task {expected}, got {task!r}")
-    reads = config.get("reads", "text")
-    if not isinstance(reads, str) or (task, reads) not in _CLASSES:
-        expected = " or ".join(repr(what) for name, what in _CLASSES if name == task)
-        raise ValueError(f"[load] {directory / 'config.json'}: expected {expected} under reads, got {reads!r}")
+        raise ValueError(f"[load] {directory / 'config.json'}: expected the task {expected}, got {found!r}")
+    if task not in (None, found):
+        raise ValueError(f"[load] {directory}: expected a model of the task {task!r}, got one of {found!r}")
+    taken = config.get("reads", "text")
+    if not isinstance(taken, str) or (found, taken) not in _CLASSES:
+        expected = " or ".join(repr(what) for name, what in _CLASSES if name == found)
+        raise ValueError(f"[load] {directory / 'config.json'}: expected {expected} under reads, got {taken!r}")
+    if reads not in (None, taken):
+        raise ValueError(f"[load] {directory}: expected a model that reads {reads!r}, got one that reads {taken!r}")
     if threads is not None:
         _core.set_num_threads(threads)
-    module, _, name = _CLASSES[task, reads].partition(":")
+    module, _, name = _CLASSES[found, taken].partition(":")
     return getattr(import_module(module), name).from_directory(directory, config, precision)

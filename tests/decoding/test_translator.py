@@ -288,6 +288,15 @@ def test_what_is_no_model_is_refused(tmp_path: Path) -> None:
         attnkit.load(tmp_path)
 
 
+def test_a_model_for_another_task_is_refused(directory: Path) -> None:
+    assert isinstance(attnkit.load(directory, task="translate"), Translator)
+    with pytest.raises(ValueError, match=r"task 'caption', got one of 'translate'") as refused:
+        attnkit.load(directory, task="caption")
+    assert str(directory) in str(refused.value)
+    with pytest.raises(ValueError, match=r"reads 'images', got one that reads 'text'"):
+        attnkit.load(directory, task="translate", reads="images")  # type: ignore[call-overload]
+
+
 @pytest.mark.parametrize(
     "content",
     [b"", b"{", b"[]", b"\xff", b"[" * 100_000, b'{"format": 1}', b'{"format": 1, "task": "caption", "tokenizer": {}}'],

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import ctranslate2
 import numpy as np
 
-from attnkit.models import load_model
+from attnkit.models import Transformer, load_model
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.nn.positions import sinusoids
 
@@ -39,7 +39,7 @@ _FEED_FORWARD = {
 
 def main(folder_name: str, *compute_types: str) -> None:
     folder = Path(folder_name)
-    model = load_model(folder / "attnkit")
+    model = cast(Transformer, load_model(folder / "attnkit"))
     for compute_type in compute_types:
         spec = _spec(model.config, model.state_dict())
         spec.validate()

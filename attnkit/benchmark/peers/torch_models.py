@@ -91,7 +91,8 @@ class Bahdanau(nn.Module):
             context = self.attention(state, keys, memory, padded)
             state = self.cell(torch.cat([words[:, step], context], -1), state)
             read.append(torch.cat([state, context, words[:, step]], -1))
-        return self.output(torch.tanh(self.readout(torch.stack(read, 1))))
+        logits: Tensor = self.output(torch.tanh(self.readout(torch.stack(read, 1))))
+        return logits
 
 
 class VisionTransformer(nn.Module):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from attnkit import ops
@@ -36,7 +34,7 @@ class MemoryRead(Module):
         keys: Tensor | None = None,
         values: Tensor | None = None,
         key_offsets: np.ndarray | None = None,
-    ) -> Any:
+    ) -> tuple[Tensor, Tensor]:
         """query [T, query_size] → (result [T, value_size], flat weights).
 
         Given keys [S, key_size], values [S, value_size] and both offsets, each sentence has a memory of its own (values

@@ -6,7 +6,7 @@ than as matrices of their own. With layer norm after the residual ("post") model
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
@@ -32,9 +32,9 @@ class MultiHead(Module):
     def _rate(self) -> float:
         return self.dropout if self.training else 0.0
 
-    def _project(self, attended: Any, return_weights: bool) -> Any:
+    def _project(self, attended: Tensor | tuple[Tensor, Tensor]) -> Tensor | tuple[Tensor, Tensor]:
         """What `ops.packed_attention` gave, behind the last projection."""
-        return (self.output(attended[0]), attended[1]) if return_weights else self.output(attended)
+        return (self.output(attended[0]), attended[1]) if isinstance(attended, tuple) else self.output(attended)
 
     def extra_repr(self) -> str:
         return f"heads={self.heads}, dropout={self.dropout}"
@@ -48,6 +48,36 @@ class SelfAttention(MultiHead):
         self.projection = Linear(d_model, 3 * d_model, bias, blocks=3)
         self.output = Linear(d_model, d_model, bias)
 
+    @overload
+    def forward(
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        *,
+        causal: bool = False,
+        window: tuple[int, int] | None = None,
+        return_weights: Literal[False] = False,
+    ) -> Tensor: ...
+    @overload
+    def forward(
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        *,
+        causal: bool = False,
+        window: tuple[int, int] | None = None,
+        return_weights: Literal[True],
+    ) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def forward(
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        *,
+        causal: bool = False,
+        window: tuple[int, int] | None = None,
+        return_weights: bool,
+    ) -> Tensor | tuple[Tensor, Tensor]: ...
     def forward(
         self,
         x: Tensor,
@@ -56,7 +86,7 @@ class SelfAttention(MultiHead):
         causal: bool = False,
         window: tuple[int, int] | None = None,
         return_weights: bool = False,
-    ) -> Any:
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """x [T, d_model] → [T, d_model].
 
         With return_weights also the flat weights of ops.packed_attention.
@@ -65,7 +95,10 @@ class SelfAttention(MultiHead):
             self.projection(x), None, None, offsets, heads=self.heads, causal=causal, window=window, dropout=self._rate,
             return_weights=return_weights,
         )  # fmt: skip
-        return self._project(attended, return_weights)
+        return self._project(attended)
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
     def step(self, x: Tensor, state: DecoderState, layer: int) -> Tensor:
         """One new token a row, which attends to its history: x [rows, d_model] → [rows, d_model]."""
@@ -81,6 +114,36 @@ class CrossAttention(MultiHead):
         self.key_value = Linear(d_model, 2 * d_model, bias, blocks=2, fan_out=3 * d_model)
         self.output = Linear(d_model, d_model, bias)
 
+    @overload
+    def forward(
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        memory: Tensor,
+        memory_offsets: np.ndarray,
+        *,
+        return_weights: Literal[False] = False,
+    ) -> Tensor: ...
+    @overload
+    def forward(
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        memory: Tensor,
+        memory_offsets: np.ndarray,
+        *,
+        return_weights: Literal[True],
+    ) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def forward(
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        memory: Tensor,
+        memory_offsets: np.ndarray,
+        *,
+        return_weights: bool,
+    ) -> Tensor | tuple[Tensor, Tensor]: ...
     def forward(
         self,
         x: Tensor,
@@ -89,7 +152,7 @@ class CrossAttention(MultiHead):
         memory_offsets: np.ndarray,
         *,
         return_weights: bool = False,
-    ) -> Any:
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """x [T, d_model], memory [S, d_model] → [T, d_model].
 
         With return_weights also the flat weights of ops.packed_attention.
@@ -98,15 +161,26 @@ class CrossAttention(MultiHead):
             self.query(x), self.key_value(memory), None, offsets, memory_offsets, heads=self.heads, dropout=self._rate,
             return_weights=return_weights,
         )  # fmt: skip
-        return self._project(attended, return_weights)
+        return self._project(attended)
 
-    def step(self, x: Tensor, state: DecoderState, layer: int, return_weights: bool = False) -> Any:
+    if TYPE_CHECKING:
+        __call__ = forward
+
+    @overload
+    def step(self, x: Tensor, state: DecoderState, layer: int, return_weights: Literal[False] = False) -> Tensor: ...
+    @overload
+    def step(
+        self, x: Tensor, state: DecoderState, layer: int, return_weights: bool
+    ) -> Tensor | tuple[Tensor, Tensor]: ...
+    def step(
+        self, x: Tensor, state: DecoderState, layer: int, return_weights: bool = False
+    ) -> Tensor | tuple[Tensor, Tensor]:
         """One new token a row, which attends to its source: x [rows, d_model] → [rows, d_model].
 
         With return_weights also the weights [rows, longest source], the mean over heads.
         """
         result, weights = ops.memory_attention(self.query(x), state, layer, self.heads, return_weights)
-        return (self.output(result), weights) if return_weights else self.output(result)
+        return self.output(result) if weights is None else (self.output(result), weights)
 
 
 def MultiHeadAttention(

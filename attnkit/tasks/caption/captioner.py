@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -78,7 +78,7 @@ class Captioner:
             raise ValueError(f"[load] {directory / 'config.json'}: expected a table under tokenizer, got {tokenizer!r}")
         preprocessing = saved_preprocessing(config, directory)
         text = TokenizerPair.load(directory, tokenizer).target
-        model = load_model(directory, precision)
+        model = cast("CaptionModel", load_model(directory, precision))
         if text.vocab_size != config["vocab_size"]:
             raise ValueError(
                 f"[load] {directory}: expected a tokenizer of {config['vocab_size']} entries, as the model has, got "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -19,6 +19,10 @@ from attnkit.training.task import Check
 from attnkit.vision.data import ImageData
 from attnkit.vision.loader import ImageLoader
 from attnkit.vision.targets import Classes, ImageBatch
+
+if TYPE_CHECKING:
+    from attnkit.models.cnn import CNN
+    from attnkit.models.vit import ViT
 
 Note = Callable[[str], None]
 
@@ -42,7 +46,7 @@ class ClassifyImagesTask(HeldOutTask[ImageData]):
         self._validation = self._held_out(validation, "validation")
         self._test = self._held_out(config.data.read("test"), "test")
         _core.manual_seed(seed)
-        self.model: Any = build_model(config.model, len(self._classes))
+        self.model: ViT | CNN = build_model(config.model, len(self._classes))
         labels = Classes(train.numbered(self._classes, "train"), config.augmentation.mixup)
         self.batches = ImageLoader(
             train.pictures,

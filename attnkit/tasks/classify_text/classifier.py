@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -97,7 +97,7 @@ class Classifier:
         if not isinstance(html := config.get("html"), bool):
             raise ValueError(f"{where}: expected true or false under html, got {html!r}")
         text = TokenizerPair.load(directory, tokenizer).source
-        model = load_model(directory, precision)
+        model = cast("DocumentClassifier", load_model(directory, precision))
         if (text.vocab_size, len(labels)) != (config["vocab_size"], config["classes"]):
             raise ValueError(
                 f"[load] {directory}: expected a tokenizer of {config['vocab_size']} entries and {config['classes']} "
@@ -166,7 +166,7 @@ class Classifier:
         batch = _pack(texts)
         with _tensor.no_grad(), _tensor.precision(self.precision):
             output = self.model(batch, return_weights=attention)
-        logits, weights = output if attention else (output, None)
+        logits, weights = output if isinstance(output, tuple) else (output, None)
         for index, (text, row) in enumerate(zip(texts, ops.softmax(logits.numpy()), strict=True)):
             best = np.argsort(-row, kind="stable")[:top]
             found = [(self.labels[number], float(row[number])) for number in best]

@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +72,7 @@ class Generator:
         if not isinstance(tokenizer := config.get("tokenizer"), dict):
             raise ValueError(f"[load] {directory / 'config.json'}: expected a table under tokenizer, got {tokenizer!r}")
         text = TokenizerPair.load(directory, tokenizer).source
-        model = load_model(directory, precision)
+        model = cast("DecoderOnly", load_model(directory, precision))
         if text.vocab_size != config["vocab_size"]:
             raise ValueError(
                 f"[load] {directory}: expected a tokenizer of {config['vocab_size']} entries, as the model has, "

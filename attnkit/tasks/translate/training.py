@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attnkit import _core
 from attnkit.models import build_model, save_model
@@ -19,6 +20,9 @@ from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
+
+if TYPE_CHECKING:
+    from attnkit.models.recurrent import Recurrent
 
 Note = Callable[[str], None]
 
@@ -51,7 +55,7 @@ class TranslateTask(HeldOutTask[HeldOut]):
         self._validation = self._held_out("validation")
         self._test = self._held_out("test")
         _core.manual_seed(seed)
-        self.model: Transformer = build_model(config.model, source.vocab_size, target.vocab_size)
+        self.model: Transformer | Recurrent = build_model(config.model, source.vocab_size, target.vocab_size)
         dropout, longest = config.tokenizer.bpe_dropout, config.data.max_length
         resample = BpeDropout(text, self._tokenizers, dropout, longest, seed) if dropout else None
         self.batches = BatchIterator(

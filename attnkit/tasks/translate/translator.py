@@ -8,7 +8,7 @@ import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, Unpack
+from typing import TYPE_CHECKING, Any, Protocol, Unpack, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -133,7 +133,7 @@ class Translator:
         if not isinstance(tokenizer := config.get("tokenizer"), dict):
             raise ValueError(f"[load] {directory / 'config.json'}: expected a table under tokenizer, got {tokenizer!r}")
         tokenizers = TokenizerPair.load(directory, tokenizer)
-        model = load_model(directory, precision)
+        model = cast("TranslationModel[Any]", load_model(directory, precision))
         sizes = tokenizers.source.vocab_size, tokenizers.target.vocab_size
         if sizes != (config["source_vocab_size"], config["target_vocab_size"]):
             raise ValueError(

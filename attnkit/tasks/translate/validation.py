@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from attnkit.metrics import text as text_metrics
 from attnkit.models import Transformer
@@ -16,6 +16,9 @@ from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
+
+if TYPE_CHECKING:
+    from attnkit.models.recurrent import Recurrent
 
 # Sentences that are sorted by length and translated between two looks at the signals.
 _WINDOW = 512
@@ -38,7 +41,7 @@ class HeldOut:
         return cls(text, encoded)
 
 
-def mean_loss(model: Transformer, pairs: HeldOut, batch_tokens: int, check: Check) -> float:
+def mean_loss(model: Transformer | Recurrent, pairs: HeldOut, batch_tokens: int, check: Check) -> float:
     """-log p a target token (its end token counted), without smoothing or dropout."""
     nll, tokens = 0.0, 0
     for batch in BatchIterator(pairs.encoded, batch_tokens, bos=BOS, eos=EOS, shuffle=False):
@@ -50,7 +53,7 @@ def mean_loss(model: Transformer, pairs: HeldOut, batch_tokens: int, check: Chec
 
 
 def translation_figures(
-    model: Transformer,
+    model: Transformer | Recurrent,
     pairs: HeldOut,
     tokenizers: TokenizerPair,
     config: DecodingConfig,

@@ -52,7 +52,7 @@ def _square(x: Floats, y: Floats, radius: float) -> Floats:
 
 def _triangle(x: Floats, y: Floats, radius: float) -> Floats:
     # Standing on its base, as high as wide: two sides of slope 2.
-    side = (2.0 * np.abs(x) - (y + radius)) / np.sqrt(5.0)
+    side: Floats = (2.0 * np.abs(x) - (y + radius)) / np.sqrt(5.0)
     return np.maximum(side, y - radius)
 
 
