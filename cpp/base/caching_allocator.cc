@@ -12,7 +12,6 @@
 namespace attnkit {
 namespace {
 
-constexpr size_t kAlignment = 64;
 constexpr int kSteps = 4;         // size classes between two powers of two: at most a fifth of a block is unused
 constexpr int kSmallestLog2 = 8;  // 256 bytes
 constexpr int kClasses = (64 - kSmallestLog2) * kSteps;
@@ -33,7 +32,7 @@ SizeClass ClassOf(size_t bytes) {
 class Cache {
  public:
   void* Take(size_t bytes) {
-    if (bytes > (size_t{1} << 46)) throw std::bad_alloc();
+    if (bytes > kMostBytes) throw std::bad_alloc();
     const SizeClass size = ClassOf(bytes);
     std::unique_lock<std::mutex> lock(mutex_);
     std::vector<void*>& free_blocks = free_[size.index];
@@ -79,10 +78,10 @@ class Cache {
  private:
   void* FromSystem(size_t bytes) {
     ++stats_.system_calls;
-    void* block = std::aligned_alloc(kAlignment, bytes);
+    void* block = std::aligned_alloc(kBlockAlignment, bytes);
     if (!block) {
       TrimLocked();
-      block = std::aligned_alloc(kAlignment, bytes);
+      block = std::aligned_alloc(kBlockAlignment, bytes);
     }
     if (!block) throw std::bad_alloc();
     return block;
@@ -111,6 +110,7 @@ Cache& TheCache() {
 
 }  // namespace
 
+const char* AllocatorName() { return "caching"; }
 void* Allocate(size_t bytes) { return TheCache().Take(bytes); }
 void Free(void* block, size_t bytes) noexcept { TheCache().Give(block, bytes); }
 void TrimCache() { TheCache().Trim(); }
