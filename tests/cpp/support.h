@@ -44,6 +44,9 @@ inline std::string MessageOf(const std::function<void()>& run) {
   return "nothing was thrown";
 }
 
+// For messages: doctest shows a char* as an address.
+inline std::string Name(Isa isa) { return IsaName(isa); }
+
 // One instruction set while it lives.
 class IsaScope {
  public:

@@ -87,7 +87,7 @@ TEST_CASE("attention: the formula in float64, under each instruction set") {
     const testing::IsaScope scope(isa);
     for (const Sizes& sizes : kSizes) {
       for (const AttentionOptions* options : {&all, &causal, &window}) {
-        CAPTURE(IsaName(isa));
+        CAPTURE(testing::Name(isa));
         CAPTURE(sizes.queries);
         CAPTURE(options->causal);
         CheckAttention(sizes, *options);

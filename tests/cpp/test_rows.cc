@@ -26,7 +26,7 @@ TEST_CASE("softmax: the formula in float64, under each instruction set") {
   for (const Isa isa : SupportedIsas()) {
     const testing::IsaScope scope(isa);
     for (const int64_t columns : {1, 3, 16, 17, 63, 1000}) {
-      CAPTURE(IsaName(isa));
+      CAPTURE(testing::Name(isa));
       CAPTURE(columns);
       const Tensor x = testing::Random({5, columns}, 1);
       Tensor y(x.shape());
@@ -54,7 +54,7 @@ TEST_CASE("top k: largest first, ties to the lower index") {
   std::array<float, 4> values;
   std::array<int32_t, 4> indices;
   for (const Isa isa : SupportedIsas()) {
-    CAPTURE(IsaName(isa));
+    CAPTURE(testing::Name(isa));
     const testing::IsaScope scope(isa);
     kernels::TopK(x.data(), 1, 6, 4, values.data(), indices.data());
     CHECK(values == std::array<float, 4>{5, 5, 3, 2});
