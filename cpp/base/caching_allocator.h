@@ -1,6 +1,5 @@
-#include "attnkit/allocator.h"
-
-#include <pthread.h>
+// The allocator of ordinary builds (attnkit/allocator.h says what it is for).
+#pragma once
 
 #include <algorithm>
 #include <array>
@@ -9,28 +8,14 @@
 #include <new>
 #include <vector>
 
+#include "attnkit/allocator.h"
+
 namespace attnkit {
-namespace {
 
-constexpr int kSteps = 4;         // size classes between two powers of two: at most a fifth of a block is unused
-constexpr int kSmallestLog2 = 8;  // 256 bytes
-constexpr int kClasses = (64 - kSmallestLog2) * kSteps;
-
-struct SizeClass {
-  int index;
-  size_t bytes;
-};
-
-SizeClass ClassOf(size_t bytes) {
-  if (bytes <= (size_t{1} << kSmallestLog2)) return {0, size_t{1} << kSmallestLog2};
-  const int log2 = 63 - __builtin_clzll(bytes - 1);  // 2^log2 < bytes <= 2^(log2 + 1)
-  const size_t step = (size_t{1} << log2) / kSteps;
-  const size_t count = (bytes - (size_t{1} << log2) + step - 1) / step;  // 1 .. kSteps
-  return {(log2 - kSmallestLog2) * kSteps + static_cast<int>(count), (size_t{1} << log2) + count * step};
-}
-
-class Cache {
+class CachingAllocator {
  public:
+  static constexpr const char* kName = "caching";
+
   void* Take(size_t bytes) {
     if (bytes > kMostBytes) throw std::bad_alloc();
     const SizeClass size = ClassOf(bytes);
@@ -76,6 +61,23 @@ class Cache {
   }
 
  private:
+  static constexpr int kSteps = 4;  // size classes between two powers of two: at most a fifth of a block is unused
+  static constexpr int kSmallestLog2 = 8;  // 256 bytes
+  static constexpr int kClasses = (64 - kSmallestLog2) * kSteps;
+
+  struct SizeClass {
+    int index;
+    size_t bytes;
+  };
+
+  static SizeClass ClassOf(size_t bytes) {
+    if (bytes <= (size_t{1} << kSmallestLog2)) return {0, size_t{1} << kSmallestLog2};
+    const int log2 = 63 - __builtin_clzll(bytes - 1);  // 2^log2 < bytes <= 2^(log2 + 1)
+    const size_t step = (size_t{1} << log2) / kSteps;
+    const size_t count = (bytes - (size_t{1} << log2) + step - 1) / step;  // 1 .. kSteps
+    return {(log2 - kSmallestLog2) * kSteps + static_cast<int>(count), (size_t{1} << log2) + count * step};
+  }
+
   void* FromSystem(size_t bytes) {
     ++stats_.system_calls;
     void* block = std::aligned_alloc(kBlockAlignment, bytes);
@@ -99,21 +101,5 @@ class Cache {
   std::array<std::vector<void*>, kClasses> free_;
   AllocatorStats stats_;
 };
-
-// Never destroyed: tensors held by Python may be freed after static destructors ran.
-Cache& TheCache() {
-  static Cache* cache = new Cache;
-  [[maybe_unused]] static const int registered =
-      pthread_atfork([] { cache->Lock(); }, [] { cache->Unlock(); }, [] { cache->Unlock(); });
-  return *cache;
-}
-
-}  // namespace
-
-const char* AllocatorName() { return "caching"; }
-void* Allocate(size_t bytes) { return TheCache().Take(bytes); }
-void Free(void* block, size_t bytes) noexcept { TheCache().Give(block, bytes); }
-void TrimCache() { TheCache().Trim(); }
-AllocatorStats GetAllocatorStats() { return TheCache().Stats(); }
 
 }  // namespace attnkit
