@@ -34,6 +34,13 @@ def caching_allocator() -> None:
         pytest.skip("this build keeps no freed memory")
 
 
+@pytest.fixture
+def no_sanitizer() -> None:
+    """Skips the test in a build whose sanitizer takes time and memory of its own, where the test measures these."""
+    if _core.build_info()["sanitizers"]:
+        pytest.skip("a sanitizer takes time and memory of its own")
+
+
 @pytest.fixture(autouse=True)
 def _clean_state() -> Iterator[None]:
     """No test leaves its seed, precision, threads or tape switch to the next."""

@@ -258,7 +258,7 @@ print(time.process_time() - begin)
 """
 
 
-def test_importing_attnkit_is_quick() -> None:
+def test_importing_attnkit_is_quick(no_sanitizer: None) -> None:
     """At most 30 ms beyond NumPy on an idle machine; twice that here, since other work may run beside the tests."""
     assert min(float(output_of(IMPORT)) for _ in range(5)) < 0.060
 
