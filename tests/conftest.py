@@ -27,6 +27,20 @@ def threads(request: pytest.FixtureRequest) -> Iterator[int]:
     _core.set_num_threads(before)
 
 
+@pytest.fixture
+def caching_allocator() -> None:
+    """Skips the test in a build whose allocator keeps no freed memory, as one for sanitizers does."""
+    if _core.build_info()["allocator"] != "caching":
+        pytest.skip("this build keeps no freed memory")
+
+
+@pytest.fixture
+def no_sanitizer() -> None:
+    """Skips the test in a build whose sanitizer takes time and memory of its own, where the test measures these."""
+    if _core.build_info()["sanitizers"]:
+        pytest.skip("a sanitizer takes time and memory of its own")
+
+
 @pytest.fixture(autouse=True)
 def _clean_state() -> Iterator[None]:
     """No test leaves its seed, precision, threads or tape switch to the next."""

@@ -26,6 +26,14 @@ py::dict CpuInfo() {
   return info;
 }
 
+// What was chosen when this was compiled.
+py::dict BuildInfo() {
+  py::dict info;
+  info["allocator"] = AllocatorName();
+  info["sanitizers"] = ATTNKIT_SANITIZERS;
+  return info;
+}
+
 py::dict MemoryStats() {
   const AllocatorStats stats = GetAllocatorStats();
   py::dict result;
@@ -43,6 +51,7 @@ void BindSystem(py::module_& m) {
   m.def("active_isa", [] { return IsaName(ActiveIsa()); });
   m.def("set_isa", &SetActiveIsa, py::arg("name"));
   m.def("cpu_info", &CpuInfo);
+  m.def("build_info", &BuildInfo);
   m.def("get_num_threads", &ThreadCount);
   m.def("set_num_threads", &SetThreadCount, py::arg("count"));
   m.def("limit_threads_here", &LimitThreadsHere, py::arg("count"));

@@ -273,7 +273,7 @@ def test_no_label_counts() -> None:
     assert empty.item() == 0.0
 
 
-def test_the_logits_of_a_batch_are_never_stored() -> None:
+def test_the_logits_of_a_batch_are_never_stored(caching_allocator: None) -> None:
     hidden, weight = numbers(4096, 8), numbers(8000, 8, seed=1)
     labels = np.zeros(4096, np.int32)
 

@@ -194,7 +194,7 @@ def test_a_fork_while_another_thread_allocates() -> None:
 # --- memory
 
 
-def test_training_asks_the_system_for_no_memory_after_its_first_steps(threads: int) -> None:
+def test_training_asks_the_system_for_no_memory_after_its_first_steps(threads: int, caching_allocator: None) -> None:
     encoder = nn.TransformerEncoder(2, 32, 4, 64, dropout=0.1)
     head = nn.Linear(32, 50)
     parameters = [*encoder.parameters(), *head.parameters()]
@@ -223,7 +223,7 @@ def test_training_asks_the_system_for_no_memory_after_its_first_steps(threads: i
     assert after["bytes_in_use"] == warm["bytes_in_use"]
 
 
-def test_memory_is_counted_kept_and_given_back() -> None:
+def test_memory_is_counted_kept_and_given_back(caching_allocator: None) -> None:
     _core.trim_memory()
     before = _core.memory_stats()
     assert before["bytes_cached"] == 0
@@ -258,7 +258,7 @@ print(time.process_time() - begin)
 """
 
 
-def test_importing_attnkit_is_quick() -> None:
+def test_importing_attnkit_is_quick(no_sanitizer: None) -> None:
     """At most 30 ms beyond NumPy on an idle machine; twice that here, since other work may run beside the tests."""
     assert min(float(output_of(IMPORT)) for _ in range(5)) < 0.060
 

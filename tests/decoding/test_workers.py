@@ -131,7 +131,7 @@ def test_an_interrupt_ends_a_translation(model: str, tmp_path: Path) -> None:
     assert written.count(b"\n") < 100_000
 
 
-def test_memory_stays_flat_over_a_long_stream(model: str, tmp_path: Path) -> None:
+def test_memory_stays_flat_over_a_long_stream(model: str, tmp_path: Path, no_sanitizer: None) -> None:
     script = tmp_path / "stream.py"
     script.write_text(
         "import itertools, sys\n"

@@ -1,5 +1,7 @@
 // A caching allocator: freed blocks are kept by size class and handed out again, so that after the first step training
 // touches no fresh page. Blocks are 64-byte aligned and may be freed by any thread.
+//
+// A build with ATTNKIT_EXACT_ALLOCATIONS, for sanitizers, keeps nothing and rounds nothing up (cpp/base/exact_allocator.h).
 #pragma once
 
 #include <cstddef>
@@ -9,13 +11,19 @@
 
 namespace attnkit {
 
+constexpr size_t kBlockAlignment = 64;
+constexpr size_t kMostBytes = size_t{1} << 46;  // what no machine has: more is refused before it is asked of the system
+
+// Which of the two this build has: "caching" or "exact".
+const char* AllocatorName();
+
 // Throws std::bad_alloc. Contents are undefined.
 void* Allocate(size_t bytes);
 void Free(void* block, size_t bytes) noexcept;
 // Room for `count` of T, where count * sizeof(T) may not fit: throws std::bad_alloc.
 template <typename T>
 T* AllocateArray(int64_t count) {
-  constexpr int64_t kMost = (int64_t{1} << 46) / sizeof(T);
+  constexpr int64_t kMost = kMostBytes / sizeof(T);
   if (count < 0 || count > kMost) throw std::bad_alloc();
   return static_cast<T*>(Allocate(count * sizeof(T)));
 }

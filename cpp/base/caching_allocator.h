@@ -1,0 +1,105 @@
+// The allocator of ordinary builds (attnkit/allocator.h says what it is for).
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#include "attnkit/allocator.h"
+
+namespace attnkit {
+
+class CachingAllocator {
+ public:
+  static constexpr const char* kName = "caching";
+
+  void* Take(size_t bytes) {
+    if (bytes > kMostBytes) throw std::bad_alloc();
+    const SizeClass size = ClassOf(bytes);
+    std::unique_lock<std::mutex> lock(mutex_);
+    std::vector<void*>& free_blocks = free_[size.index];
+    void* block = nullptr;
+    if (!free_blocks.empty()) {
+      block = free_blocks.back();
+      free_blocks.pop_back();
+      stats_.bytes_cached -= size.bytes;
+    } else {
+      block = FromSystem(size.bytes);
+    }
+    stats_.bytes_in_use += size.bytes;
+    stats_.peak_bytes = std::max(stats_.peak_bytes, stats_.bytes_in_use);
+    return block;
+  }
+
+  void Give(void* block, size_t bytes) noexcept {
+    const SizeClass size = ClassOf(bytes);
+    std::unique_lock<std::mutex> lock(mutex_);
+    stats_.bytes_in_use -= size.bytes;
+    try {
+      free_[size.index].push_back(block);
+      stats_.bytes_cached += size.bytes;
+    } catch (const std::bad_alloc&) {
+      std::free(block);
+    }
+  }
+
+  void Trim() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    TrimLocked();
+  }
+
+  // Around a fork, so that no other thread holds the lock in the child, where it would stay held for ever.
+  void Lock() { mutex_.lock(); }
+  void Unlock() { mutex_.unlock(); }
+
+  AllocatorStats Stats() {
+    std::unique_lock<std::mutex> lock(mutex_);
+    return stats_;
+  }
+
+ private:
+  static constexpr int kSteps = 4;  // size classes between two powers of two: at most a fifth of a block is unused
+  static constexpr int kSmallestLog2 = 8;  // 256 bytes
+  static constexpr int kClasses = (64 - kSmallestLog2) * kSteps;
+
+  struct SizeClass {
+    int index;
+    size_t bytes;
+  };
+
+  static SizeClass ClassOf(size_t bytes) {
+    if (bytes <= (size_t{1} << kSmallestLog2)) return {0, size_t{1} << kSmallestLog2};
+    const int log2 = 63 - __builtin_clzll(bytes - 1);  // 2^log2 < bytes <= 2^(log2 + 1)
+    const size_t step = (size_t{1} << log2) / kSteps;
+    const size_t count = (bytes - (size_t{1} << log2) + step - 1) / step;  // 1 .. kSteps
+    return {(log2 - kSmallestLog2) * kSteps + static_cast<int>(count), (size_t{1} << log2) + count * step};
+  }
+
+  void* FromSystem(size_t bytes) {
+    ++stats_.system_calls;
+    void* block = std::aligned_alloc(kBlockAlignment, bytes);
+    if (!block) {
+      TrimLocked();
+      block = std::aligned_alloc(kBlockAlignment, bytes);
+    }
+    if (!block) throw std::bad_alloc();
+    return block;
+  }
+
+  void TrimLocked() {
+    for (std::vector<void*>& blocks : free_) {
+      for (void* block : blocks) std::free(block);
+      blocks.clear();
+    }
+    stats_.bytes_cached = 0;
+  }
+
+  std::mutex mutex_;
+  std::array<std::vector<void*>, kClasses> free_;
+  AllocatorStats stats_;
+};
+
+}  // namespace attnkit
