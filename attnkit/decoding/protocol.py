@@ -29,7 +29,8 @@ class Projection(NamedTuple):
 
     def log_probs(self) -> Floats:
         """All of them, [R, V]."""
-        from attnkit import no_grad, ops
+        from attnkit import ops
+        from attnkit._tensor import no_grad
 
         with no_grad():
             return ops.log_softmax(ops.linear(*self)).numpy()

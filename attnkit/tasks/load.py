@@ -11,10 +11,10 @@ from attnkit import _core
 
 if TYPE_CHECKING:
     from attnkit._tensor import Precision
+    from attnkit.tasks.caption.captioner import Captioner
+    from attnkit.tasks.classify_images.classifier import ImageClassifier
     from attnkit.tasks.classify_text.classifier import Classifier
     from attnkit.tasks.language_model.generator import Generator
-    from attnkit.tasks.classify_images.classifier import ImageClassifier
-    from attnkit.tasks.caption.captioner import Captioner
     from attnkit.tasks.translate.translator import Translator
 
     Loaded: TypeAlias = Translator | Classifier | ImageClassifier | Captioner | Generator

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeAlias, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,10 +25,7 @@ if TYPE_CHECKING:
     from attnkit.decoding.search import Hypothesis
     from attnkit.models.captioner import Captioner as CaptionModel
     from attnkit.text.tokenizers.base import Tokenizer
-    from attnkit.vision.preprocessing import Preprocessing
-
-ImageLike: TypeAlias = "str | os.PathLike[str] | Image | npt.NDArray[np.uint8]"
-"""A file, a Pillow image, or an array: uint8 [H, W], [H, W, 1] or [H, W, 3]."""
+    from attnkit.vision.preprocessing import ImageLike, Preprocessing
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,8 +6,7 @@ from __future__ import annotations
 import msgspec
 
 from attnkit.models.captioner_config import CaptionerConfig
-from attnkit.tasks.classify_images.config import check_encoder
-from attnkit.tasks.shared.checks import check_validated
+from attnkit.tasks.shared.checks import check_encoder, check_validated
 from attnkit.tasks.shared.image_config import ImageTrainingConfig, PretrainedConfig
 from attnkit.tasks.shared.search_config import SearchConfig
 from attnkit.text.tokenizers.config import TokenizerConfig

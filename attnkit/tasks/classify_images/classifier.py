@@ -14,12 +14,11 @@ import numpy.typing as npt
 
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
-from attnkit.tasks.caption.captioner import ImageLike
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from attnkit.vision.preprocessing import Preprocessing
+    from attnkit.vision.preprocessing import ImageLike, Preprocessing
 
 
 @dataclass(frozen=True, slots=True, eq=False)

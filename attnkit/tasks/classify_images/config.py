@@ -6,7 +6,7 @@ import msgspec
 
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.vit_config import ViTConfig
-from attnkit.tasks.shared.checks import check_validated
+from attnkit.tasks.shared.checks import check_encoder, check_validated
 from attnkit.tasks.shared.image_config import ImageTrainingConfig
 from attnkit.vision.augmentation import AugmentationConfig
 from attnkit.vision.config import ImageDataConfig
@@ -36,11 +36,3 @@ class ClassifyImagesConfig(
     def __post_init__(self) -> None:
         check_encoder(self.model, self.image, "model")
         check_validated(self.training, self.data.validated, "images, or a validation_share", ("loss", "accuracy"))
-
-
-def check_encoder(encoder: ViTConfig | CNNConfig, image: Preprocessing, key: str) -> None:
-    """Raises ValueError where a model does not fit the images that it is to read."""
-    if encoder.channels != image.channels:
-        raise ValueError(f"{key}.channels: expected those of image.channels, {image.channels}, got {encoder.channels}")
-    if isinstance(encoder, ViTConfig) and encoder.image_size != image.size:
-        raise ValueError(f"{key}.image_size: expected that of image.size, {image.size}, got {encoder.image_size}")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from attnkit.models.cnn_config import CNNConfig
+from attnkit.models.vit_config import ViTConfig
 from attnkit.training.config import TrainingConfig
+from attnkit.vision.preprocessing import Preprocessing
 
 
 def check_validated(training: TrainingConfig, validated: bool, data: str, metrics: tuple[str, ...]) -> None:
@@ -16,3 +19,11 @@ def check_validated(training: TrainingConfig, validated: bool, data: str, metric
     if training.metric not in metrics:
         expected = " or ".join(f'"{metric}"' for metric in metrics)
         raise ValueError(f'training.metric: expected {expected}, all that is measured here, got "{training.metric}"')
+
+
+def check_encoder(encoder: ViTConfig | CNNConfig, image: Preprocessing, key: str) -> None:
+    """Raises ValueError where a model does not fit the images that it is to read."""
+    if encoder.channels != image.channels:
+        raise ValueError(f"{key}.channels: expected those of image.channels, {image.channels}, got {encoder.channels}")
+    if isinstance(encoder, ViTConfig) and encoder.image_size != image.size:
+        raise ValueError(f"{key}.image_size: expected that of image.size, {image.size}, got {encoder.image_size}")
