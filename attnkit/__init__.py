@@ -19,7 +19,7 @@ from attnkit._core import (
     set_random_state,
 )
 from attnkit._tensor import Function, from_dlpack, no_grad, precision, tensor
-from attnkit._version import __version__
+from attnkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
     from attnkit import decoding, explain, interop, models, nn, ops, optim, text, training, vision
@@ -49,7 +49,6 @@ __all__ = [
     "ImageClassifier",
     "Tensor",
     "Translator",
-    "__version__",
     "decoding",
     "explain",
     "from_dlpack",

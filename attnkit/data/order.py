@@ -84,7 +84,8 @@ class Epochs(ABC, Generic[B]):
         if epoch < 0:
             raise ValueError(f"[{self._name}] expected an epoch of at least 0, got {epoch}")
         previous, self._epoch = self._epoch, epoch
-        if not 0 <= index <= (count := len(self)):
+        count = len(self)
+        if not 0 <= index <= count:
             self._epoch = previous
             raise ValueError(f"[{self._name}] expected an index in [0, {count}] of epoch {epoch}, got {index}")
         self._index = index

@@ -248,7 +248,7 @@ def test_what_is_no_text_is_refused(kind: str) -> None:
 
 def test_importing_and_words_leave_sentencepiece_alone() -> None:
     code = (
-        "import sys, attnkit.text.tokenizers.pair as t, attnkit.text.config as c\n"
+        "import sys, attnkit.text.tokenizers.pair as t, attnkit.text.tokenizers.config as c\n"
         "t.TokenizerPair.train(['a'], ['b'], c.TokenizerConfig(kind='word'))\n"
         "assert 'sentencepiece' not in sys.modules"
     )
@@ -257,7 +257,7 @@ def test_importing_and_words_leave_sentencepiece_alone() -> None:
 
 def test_training_is_silent() -> None:
     code = (
-        "import attnkit.text.tokenizers.pair as t, attnkit.text.config as c\n"
+        "import attnkit.text.tokenizers.pair as t, attnkit.text.tokenizers.config as c\n"
         "t.TokenizerPair.train(['a b c d e'], ['b'], c.TokenizerConfig(kind='bpe', vocab_size=12))"
     )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
