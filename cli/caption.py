@@ -22,8 +22,7 @@ if TYPE_CHECKING:
 @click.argument("model", type=click.Path())
 @click.argument("images", nargs=-1, required=True, type=FILE, metavar="IMAGE...")
 @output_option
-@click.option("--nbest", type=click.IntRange(1), metavar="N", help="N lines each: image, score, caption, by tabs.")
-@search_options_for(max_length="as far as the model goes")
+@search_options_for(max_length="as far as the model goes", nbest="image, score, caption")
 @click.option("--jsonl", is_flag=True, help="JSON lines: image, text, score, tokens, truncated.")
 @attention_option
 @precision_option

@@ -12,7 +12,7 @@ from .shared import errors
 from .shared.line_counter import line_counter
 from .shared.loading import load_for
 from .shared.run_options import FILE, precision_option, shortlist_option, threads_option
-from .shared.search_options import checked_search, chosen_search, search_options
+from .shared.search_options import checked_search, chosen_search, translation_options
 
 if TYPE_CHECKING:
     from attnkit.tasks.translate.translator import Result
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 )
 @click.option("--to", metavar="LANGUAGE", help="Of the languages that the model writes, where it has several.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@search_options
+@translation_options()
 @precision_option
 @shortlist_option
 @threads_option

@@ -30,8 +30,7 @@ if TYPE_CHECKING:
 )
 @click.option("-i", "--input", type=FILE, metavar="FILE", help="Prompts, one a line; .gz too, - is standard input.")
 @output_option
-@click.option("--nbest", type=click.IntRange(1), metavar="N", help="N lines each: line number, score, text, by tabs.")
-@search_options_for(max_length="as far as the model goes")
+@search_options_for(max_length="as far as the model goes", nbest="line number, score, text")
 @click.option("--jsonl", is_flag=True, help="JSON lines: prompt, text, score, tokens, truncated.")
 @attention_option
 @precision_option

@@ -20,7 +20,7 @@ from .shared.run_options import (
     shortlist_option,
     threads_option,
 )
-from .shared.search_options import checked_search, chosen_search, search_options
+from .shared.search_options import checked_search, chosen_search, translation_options
 
 if TYPE_CHECKING:
     from attnkit.explain import AttentionMap
@@ -40,8 +40,7 @@ _NAMED_LINES = 5  # line numbers that a message lists
     show_default="standard input",
 )
 @output_option
-@click.option("--nbest", type=click.IntRange(1), metavar="N", help="N lines each: line number, score, text, by tabs.")
-@search_options
+@translation_options(nbest="line number, score, text")
 @click.option("--prefix", metavar="TEXT", callback=check_text, help="What every translation starts with.")
 @click.option("--jsonl", is_flag=True, help="JSON lines: source, text, score, tokens, truncated, unknown.")
 @click.option("--to", metavar="LANGUAGE", help="Of the languages that the model writes, where it has several.")

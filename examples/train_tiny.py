@@ -5,11 +5,9 @@
 `attnkit train` does all this and more from a configuration file; here every part is in sight.
 """
 
-import numpy as np
-
 import attnkit
 from attnkit import optim
-from attnkit.decoding import DecodingOptions, decode
+from attnkit.decoding import DecodingOptions, Packed, decode
 from attnkit.models import TransformerConfig, build_model
 from attnkit.text import BatchIterator, ParallelCorpus, Vocabulary, WordTokenizer
 
@@ -56,8 +54,8 @@ def main() -> None:
     model.eval()
     print()
     for source, target in PAIRS:
-        ids = np.array([*english.encode(source), model.eos_id], np.int32)
-        ((best,),) = decode(model, ids, np.array([0, len(ids)], np.int32), DecodingOptions(beam=2))
+        ids = [*english.encode(source), model.eos_id]
+        ((best,),) = decode(model, Packed.of([ids]), DecodingOptions(beam=2))
         translation = italian.decode(best.tokens.tolist())
         print(f"{source:18} → {translation:18} {'' if translation == target else f'(expected {target})'}".rstrip())
 

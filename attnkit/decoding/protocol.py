@@ -1,4 +1,4 @@
-"""What a model offers so that it can write text: the two protocols that decoding is written against.
+"""What a model offers so that it can write text: the three protocols that decoding is written against.
 
 A Transformer, a recurrent sequence-to-sequence model and an image captioner all implement `TextModel`; greedy search,
 beam search and sampling (`attnkit.decoding.decode`) then work for each of them alike.
@@ -6,7 +6,7 @@ beam search and sampling (`attnkit.decoding.decode`) then work for each of them 
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
@@ -69,6 +69,19 @@ class StepOutput:
         return self._log_probs
 
 
+@runtime_checkable
+class Source(Protocol):
+    """What texts are written about, `len` of them; see `attnkit.decoding.sources`."""
+
+    def __len__(self) -> int: ...
+
+    @property
+    def lengths(self) -> Ids:
+        """How long the source of each text is, int32 [B]: attention is as wide, and a text without max_length is
+        bounded by it."""
+        ...
+
+
 class State(Protocol):
     """The hypotheses that a model is extending: its key/value caches or hidden states, one row a hypothesis."""
 
@@ -86,10 +99,12 @@ class State(Protocol):
 
 
 S = TypeVar("S", bound=State)
+Reads = TypeVar("Reads", bound=Source, contravariant=True)
 
 
-class TextModel(Protocol[S]):
-    """A model that writes text one token at a time. It must be in evaluation mode (no dropout)."""
+class TextModel(Protocol[Reads, S]):
+    """A model that reads a kind of source and writes text one token at a time. It must be in evaluation mode (no
+    dropout)."""
 
     @property
     def bos_id(self) -> int:
@@ -111,8 +126,8 @@ class TextModel(Protocol[S]):
         """The positions of the decoder, that of the start token included; None for no limit."""
         ...
 
-    def start(self, source_ids: Ids, source_offsets: Ids) -> S:
-        """Reads a packed batch, ids [T] and offsets [B + 1], and returns a state of B rows, one a sentence."""
+    def start(self, source: Reads) -> S:
+        """Reads the sources of B texts, and returns a state of B rows, one a text."""
         ...
 
     def step(self, state: S, ids: Ids, attention: bool = False) -> StepOutput:

@@ -15,8 +15,9 @@ import numpy.typing as npt
 
 from attnkit import _beam, _core
 from attnkit.decoding.options import DecodingOptions
-from attnkit.decoding.protocol import Floats, Ids, S, StepOutput, TextModel
+from attnkit.decoding.protocol import Floats, Ids, Reads, S, Source, StepOutput, TextModel
 from attnkit.decoding.shortlist import Restriction, Shortlist
+from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, Stopped
 
 
@@ -27,7 +28,8 @@ class Hypothesis:
     tokens [N]: without start and end token, a forced prefix included.
     score: the normalised log-probability by which hypotheses are compared (see `DecodingOptions`).
     log_probability: of the tokens and the end token under the model.
-    attention [N, M]: weights over the M source tokens when each token was written; None unless asked for.
+    attention [N, M]: weights over the M tokens or regions of the source when each token was written; None unless asked
+    for.
     cut: the output ended because of max_length (or because the constraints left no token), not by itself.
     """
 
@@ -39,9 +41,8 @@ class Hypothesis:
 
 
 def decode(
-    model: TextModel[S],
-    source_ids: Ids,
-    source_offsets: Ids,
+    model: TextModel[Reads, S],
+    source: Reads,
     options: DecodingOptions | None = None,
     *,
     attention: bool = False,
@@ -51,13 +52,14 @@ def decode(
     shortlist: Shortlist | None = None,
     stop: Stop | None = None,
 ) -> list[list[Hypothesis]]:
-    """The nbest hypotheses of each sentence of a packed batch, best first.
+    """The nbest hypotheses of each sentence of a batch, best first.
 
-    source_ids int32 [T] and source_offsets int32 [B + 1]: the sentences, none of them empty.
+    source: what the sentences are written about, of the kind that the model reads: `Packed` sentences, the `Regions` of
+    images, or `Nothing`.
     prefixes: for each sentence the tokens that its output must start with.
     suppress: tokens that are never written, such as padding and the start token.
     numbers: each sentence's number in the whole input, which its random numbers depend on; 0 to B - 1 by default.
-    shortlist: leaves each sentence the target tokens that its source can need, and makes no others.
+    shortlist: leaves each sentence the target tokens that its source, which is `Packed`, can need, and makes no others.
     stop: set from another thread, ends the search at its next step, by the exception Stopped.
 
     Fewer than nbest hypotheses come back only where the constraints leave fewer. In fp32 and int8 a sentence's result
@@ -65,9 +67,11 @@ def decode(
     that make no sense, FloatingPointError where the model gives NaN.
     """
     options = options or DecodingOptions()
-    source_lengths = _check_source(source_ids, source_offsets)
-    prefix_ids, prefix_offsets = _pack_prefixes(model, prefixes, len(source_lengths))
-    streams = _check_numbers(numbers, len(source_lengths))
+    if not isinstance(source, Source):
+        raise TypeError(f"[decode] expected a source, such as Packed(ids, offsets), got {type(source).__name__}")
+    source_lengths = source.lengths
+    prefix_ids, prefix_offsets = _pack_prefixes(model, prefixes, len(source))
+    streams = _check_numbers(numbers, len(source))
     # One position of the decoder reads the start token, so a model of n positions writes n - 1 tokens and the end.
     limit = None if model.max_target_length is None else model.max_target_length - 1
     search = _beam.Search(
@@ -78,10 +82,8 @@ def decode(
         prefix_offsets=prefix_offsets,
         suppressed=_check_tokens("suppress", suppress, model),
     )
-    restriction = None
-    if shortlist is not None:
-        restriction = _restrict(model, shortlist, source_ids, source_offsets, prefixes)
-    weights = _run(model, search, source_ids, source_offsets, options, streams, attention, restriction, stop or Stop())
+    restriction = None if shortlist is None else _restrict(model, shortlist, source, prefixes)
+    weights = _run(model, search, source, options, streams, attention, restriction, stop or Stop())
     return [
         [
             Hypothesis(tokens, score, log_probability, _collect(weights, rows, source_length), cut)
@@ -92,10 +94,9 @@ def decode(
 
 
 def _run(
-    model: TextModel[S],
+    model: TextModel[Reads, S],
     search: _beam.Search,
-    source_ids: Ids,
-    source_offsets: Ids,
+    source: Reads,
     options: DecodingOptions,
     streams: npt.NDArray[np.int64],
     attention: bool,
@@ -106,7 +107,7 @@ def _run(
     weights: list[Floats] = []
     if not search.rows:
         return weights if attention else None
-    state = model.start(source_ids, source_offsets)
+    state = model.start(source)
     last = np.full(search.rows, model.bos_id, np.int32)
     while True:
         if stop.requested:
@@ -128,7 +129,7 @@ def _run(
 
 
 def _candidates(
-    model: TextModel[S],
+    model: TextModel[Any, S],
     search: _beam.Search,
     output: StepOutput,
     options: DecodingOptions,
@@ -164,41 +165,30 @@ def _collect(weights: list[Floats] | None, rows: Ids, source_length: int) -> Flo
 
 
 def _restrict(
-    model: TextModel[Any],
+    model: TextModel[Any, Any],
     shortlist: Shortlist,
-    source_ids: Ids,
-    source_offsets: Ids,
+    source: Source,
     prefixes: Sequence[Sequence[int]] | None,
 ) -> Restriction | None:
+    if not isinstance(source, Packed):
+        raise TypeError(
+            f"[shortlist] expected a Packed source, whose tokens say what is needed, got {type(source).__name__}"
+        )
     if shortlist.target_size != model.vocabulary_size:
         raise ValueError(
             f"[shortlist] expected one for the model's {model.vocabulary_size} target tokens, "
             f"got one for {shortlist.target_size}"
         )
-    if len(source_offsets) < 2:
+    if not len(source):
         return None
-    if source_ids.max() >= len(shortlist.offsets) - 1:
+    if source.ids.max() >= len(shortlist.offsets) - 1:
         raise ValueError(
-            f"[shortlist] expected one for a source token {source_ids.max()}, got one for {len(shortlist.offsets) - 1}"
+            f"[shortlist] expected one for a source token {source.ids.max()}, got one for {len(shortlist.offsets) - 1}"
         )
-    return shortlist.restrict(source_ids, source_offsets, np.array([model.eos_id], np.int32), prefixes)
+    return shortlist.restrict(source, np.array([model.eos_id], np.int32), prefixes)
 
 
-def _check_source(ids: Ids, offsets: Ids) -> Ids:
-    if ids.dtype != np.int32 or ids.ndim != 1 or offsets.dtype != np.int32 or offsets.ndim != 1 or not len(offsets):
-        raise ValueError(
-            "[decode] expected int32 source_ids [T] and source_offsets [B + 1], "
-            f"got {ids.dtype} {list(ids.shape)} and {offsets.dtype} {list(offsets.shape)}"
-        )
-    lengths = np.diff(offsets)
-    if offsets[0] != 0 or offsets[-1] != len(ids) or (len(lengths) and lengths.min() < 1):
-        raise ValueError(
-            f"[decode] expected offsets that rise from 0 to {len(ids)} with no empty source, got {offsets.tolist()}"
-        )
-    return lengths
-
-
-def _check_tokens(name: str, tokens: Sequence[int], model: TextModel[Any]) -> Ids:
+def _check_tokens(name: str, tokens: Sequence[int], model: TextModel[Any, Any]) -> Ids:
     array = np.asarray(tokens, np.int64).reshape(-1)
     bad = array[(array < 0) | (array >= model.vocabulary_size) | (array == model.eos_id)]
     if bad.size:
@@ -209,7 +199,7 @@ def _check_tokens(name: str, tokens: Sequence[int], model: TextModel[Any]) -> Id
     return array.astype(np.int32)
 
 
-def _pack_prefixes(model: TextModel[Any], prefixes: Sequence[Sequence[int]] | None, batch: int) -> tuple[Ids, Ids]:
+def _pack_prefixes(model: TextModel[Any, Any], prefixes: Sequence[Sequence[int]] | None, batch: int) -> tuple[Ids, Ids]:
     if prefixes is None:
         return np.zeros(0, np.int32), np.zeros(batch + 1, np.int32)
     if len(prefixes) != batch:

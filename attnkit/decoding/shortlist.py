@@ -19,6 +19,7 @@ from attnkit import _core, ops
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad
 from attnkit.decoding.protocol import Floats, Ids, Projection
+from attnkit.decoding.sources import Packed
 
 Flags = npt.NDArray[np.uint8]
 
@@ -64,9 +65,9 @@ class Shortlist:
         always = np.sort(seen[counts.target[seen] > 0]).astype(np.int32)
         return cls(offsets, target[kept].astype(np.int32), always, target_size)
 
-    def restrict(self, source_ids: Ids, source_offsets: Ids, needed: Ids, prefixes: Any = None) -> Restriction:
+    def restrict(self, source: Packed, needed: Ids, prefixes: Any = None) -> Restriction:
         """For a batch: `needed` tokens (the end token, say) and a sentence's own prefix are always among its own."""
-        batch = len(source_offsets) - 1
+        batch = len(source)
         own = [
             np.concatenate(
                 [
@@ -76,7 +77,7 @@ class Shortlist:
                     *(self.ids[self.offsets[s] : self.offsets[s + 1]] for s in np.unique(tokens)),
                 ]
             )
-            for b, tokens in enumerate(np.split(source_ids, source_offsets[1:-1]))
+            for b, tokens in enumerate(np.split(source.ids, source.offsets[1:-1]))
         ]
         ids = np.unique(np.concatenate(own)).astype(np.int32)
         allowed = np.zeros((batch, len(ids)), np.uint8)

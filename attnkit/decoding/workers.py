@@ -52,7 +52,8 @@ def run_batches(decode: Callable[[T, Stop], R], batches: Sequence[T]) -> Iterato
         pool.shutdown(cancel_futures=True)
 
 
-def fair_share(tokens: int, batch_tokens: int) -> int:
-    """How many of `tokens` a batch takes: at most `batch_tokens`, and few enough that every worker has one."""
-    share = -(-tokens // _core.get_num_threads())
-    return min(batch_tokens, max(share, _FEWEST_TOKENS))
+def fair_share(size: int, largest: int, fewest: int = _FEWEST_TOKENS) -> int:
+    """How much of a window of `size`, in tokens or whatever it is counted in, a batch takes: at most `largest`, and so
+    little that every worker has a batch, though not less than the `fewest` that are worth one."""
+    share = -(-size // _core.get_num_threads())
+    return min(largest, max(share, fewest))

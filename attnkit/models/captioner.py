@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from attnkit import nn, ops
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad, tensor
 from attnkit.decoding.protocol import Ids, Projection, StepOutput
+from attnkit.decoding.sources import Regions
 from attnkit.models.caption_lstm import Decoded, LSTMCaptionDecoder
 from attnkit.models.caption_transformer import TransformerCaptionDecoder
 from attnkit.models.captioner_config import CaptionerConfig, LSTMDecoderConfig
@@ -19,15 +20,6 @@ from attnkit.models.output import LossOutput, label_loss
 from attnkit.models.reinforce import Reinforce
 from attnkit.nn import init
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, UNK
-
-
-class Regions(NamedTuple):
-    """What a decoder sees of B images: memory [S, width], offsets int32 [B + 1], and the (rows, columns) that the
-    regions of each image form, row by row."""
-
-    memory: Tensor
-    offsets: np.ndarray
-    grid: tuple[int, int]
 
 
 class Captioner(nn.Module):
@@ -124,45 +116,16 @@ class Captioner(nn.Module):
 
     # ----- Writing
 
-    def writer(self, regions: Regions) -> CaptionWriter:
-        """The model as `attnkit.decoding.decode` wants it, looking at these images."""
-        return CaptionWriter(self, regions)
-
-
-class CaptionWriter:
-    """A captioner that has looked at images: a `TextModel` whose sources are their regions.
-
-    Decoding is written for packed sources of text: `source_ids` and `source_offsets` stand for the regions.
-    """
-
-    bos_id = BOS
-    eos_id = EOS
-
-    def __init__(self, model: Captioner, regions: Regions) -> None:
-        self._model, self._regions = model, regions
-        self.vocabulary_size, self.max_target_length = model.vocabulary_size, model.max_target_length
-
-    @property
-    def source_ids(self) -> Ids:
-        return np.zeros(int(self._regions.offsets[-1]), dtype=np.int32)
-
-    @property
-    def source_offsets(self) -> Ids:
-        return self._regions.offsets
-
-    def start(self, source_ids: Ids, source_offsets: Ids) -> Any:
+    def start(self, source: Regions) -> Any:
         """A state of one row an image."""
-        if not np.array_equal(source_offsets, self._regions.offsets):
-            raise ValueError("[captioner] expected the source_offsets of the regions that were looked at")
         with no_grad():
-            return self._model.decoder.start(self._regions.memory, self._regions.offsets)
+            return self.decoder.start(source.memory, source.offsets)
 
     def step(self, state: Any, ids: Ids, attention: bool = False) -> StepOutput:
         """Feeds the last token of every row → the next token's projection, and attention [rows, regions]."""
         with no_grad():
-            hidden, weights = self._model.decoder.step(state, ids, attention and self._model.attends)
-        output = self._model.output
-        return StepOutput(attention=weights, projection=Projection(hidden, output.weight, output.bias))
+            hidden, weights = self.decoder.step(state, ids, attention and self.attends)
+        return StepOutput(attention=weights, projection=Projection(hidden, self.output.weight, self.output.bias))
 
 
 def _make_encoder(config: CaptionerConfig) -> Any:

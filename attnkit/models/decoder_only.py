@@ -10,6 +10,7 @@ from attnkit import _core, nn
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad, tensor
 from attnkit.decoding.protocol import StepOutput
+from attnkit.decoding.sources import Nothing
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
 from attnkit.models.output import LossOutput, WritesText
 from attnkit.models.text_stack import make_text_stack
@@ -18,7 +19,7 @@ from attnkit.models.text_stack import make_text_stack
 class DecoderOnly(WritesText):
     """Predicts each token of a text from those before it. Everything is packed: ids int32 [T], offsets int32 [B + 1].
 
-    For decoding, a text has no source: `start` looks only at how many texts there are, and a prompt is a forced prefix.
+    For decoding, a text has no source, and a prompt is a forced prefix.
     """
 
     def __init__(self, config: DecoderOnlyConfig, vocab_size: int) -> None:
@@ -64,11 +65,12 @@ class DecoderOnly(WritesText):
         mean: np.ndarray = flat.reshape(self.config.heads, len(ids), len(ids)).mean(axis=0)
         return mean
 
-    def start(self, source_ids: np.ndarray, source_offsets: np.ndarray) -> DecoderOnlyState:
-        """A state of one row a text; of the source only the number of texts counts."""
-        texts = len(source_offsets) - 1
+    def start(self, source: Nothing) -> DecoderOnlyState:
+        """A state of one row a text."""
         no_source = tensor(np.zeros((0, 2 * self.config.d_model), dtype=np.float32))
-        return DecoderOnlyState(_core.DecoderState([no_source] * self.config.layers, np.zeros(texts + 1, np.int32)))
+        return DecoderOnlyState(
+            _core.DecoderState([no_source] * self.config.layers, np.zeros(source.texts + 1, np.int32))
+        )
 
     def step(self, state: DecoderOnlyState, ids: np.ndarray, attention: bool = False) -> StepOutput:
         """Feeds the last token of every row → the next token's projection; `attention` is for models with a source, and

@@ -12,6 +12,7 @@ from attnkit import nn, ops
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad, tensor
 from attnkit.decoding.protocol import StepOutput
+from attnkit.decoding.sources import Packed
 from attnkit.models.output import LossOutput, WritesText
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.recurrent_decoder import Decoded, DecoderState, RecurrentDecoder
@@ -114,13 +115,13 @@ class Recurrent(WritesText):
                 losses.append(ops.cross_entropy(logits, labels[begin : begin + block], reduction="none").numpy())
         return np.concatenate(losses)
 
-    def start(self, source_ids: np.ndarray, source_offsets: np.ndarray) -> RecurrentState:
+    def start(self, source: Packed) -> RecurrentState:
         """Reads sources for decoding: a state of one row a sentence."""
         with no_grad():
-            encoded = self.encode(source_ids, source_offsets)
+            encoded = self.encode(source.ids, source.offsets)
             attention = self.decoder.attention
-            memory = None if attention is None else attention.prepare(encoded.states, source_offsets)
-            return RecurrentState(self.decoder.begin(encoded), memory, source_offsets)
+            memory = None if attention is None else attention.prepare(encoded.states, source.offsets)
+            return RecurrentState(self.decoder.begin(encoded), memory, source.offsets)
 
     def step(self, state: RecurrentState, ids: np.ndarray, attention: bool = False) -> StepOutput:
         """Feeds the last token of every row → the next token's projection, and attention [rows, source]."""

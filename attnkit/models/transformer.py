@@ -10,6 +10,7 @@ from attnkit import _core, nn
 from attnkit._core import Tensor
 from attnkit._tensor import no_grad
 from attnkit.decoding.protocol import StepOutput
+from attnkit.decoding.sources import Packed
 from attnkit.models.output import LossOutput, WritesText
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.nn import init
@@ -125,11 +126,11 @@ class Transformer(WritesText):
         hidden = self.decode(batch.target_input_ids, batch.target_offsets, memory, batch.source_offsets)
         return self.word_loss(hidden, batch.target_labels, label_smoothing)
 
-    def start(self, source_ids: np.ndarray, source_offsets: np.ndarray) -> TransformerState:
+    def start(self, source: Packed) -> TransformerState:
         """Reads sources for decoding: a state of one row a sentence."""
         with no_grad():
-            memory = self.encode(source_ids, source_offsets)
-            state = self.decoder.start(memory, np.asarray(source_offsets, dtype=np.int32))
+            memory = self.encode(source.ids, source.offsets)
+            state = self.decoder.start(memory, source.offsets)
         return TransformerState(state, self.decoder.fuse())
 
     def step(self, state: TransformerState, ids: np.ndarray, attention: bool = False) -> StepOutput:

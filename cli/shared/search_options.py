@@ -4,60 +4,75 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import click
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 
-def _option(name: str, kind: Any, metavar: str | None, default: str, help: str) -> Callable[[F], F]:
-    """An option that is None unless given; `default` is what the library then does, for the help."""
-    return click.option(name, type=kind, metavar=metavar, help=help, show_default=default)
+class SearchOption(NamedTuple):
+    """A field of `attnkit.decoding.DecodingOptions` as an option, None unless given: what the library then does is
+    `default`, for the help. `type` None is a flag; `of_model`: a model may bring a default of its own."""
+
+    field: str
+    type: Any
+    metavar: str | None
+    default: str | None
+    help: str
+    of_model: bool = False
+
+    def decorator(self, texts: dict[str, str]) -> Callable[[F], F]:
+        """`texts` fill the braces of `default` and `help`; `own` stands before the default of a model."""
+        name, help = "--" + self.field.replace("_", "-"), self.help.format(**texts)
+        if self.type is None:
+            return click.option(name, is_flag=True, default=None, help=help)
+        shown = self.default and (texts["own"] if self.of_model else "") + self.default.format(**texts)
+        return click.option(name, type=self.type, metavar=self.metavar, help=help, show_default=shown)
 
 
-def _options(max_length: str, own: str) -> list[Callable[[Any], Any]]:
-    return [
-        _option("--beam", click.IntRange(1), "N", f"{own}5", "Hypotheses followed; 1 is greedy."),
-        _option("--min-length", click.IntRange(0), "N", f"{own}1", "Fewest tokens of an output."),
-        _option("--max-length", click.IntRange(1), "N", f"{own}{max_length}", "Most tokens of an output."),
-        _option("--length-penalty", float, "A", f"{own}1.0", "0 favours short output, more longer."),
-        _option("--normalization", click.Choice(["average", "gnmt"]), None, f"{own}average", "Formula of the penalty."),
-        _option("--no-repeat-ngram", click.IntRange(0), "N", f"{own}no rule", "No n-gram of this size twice."),
-        click.option("--sample", is_flag=True, default=None, help="Draw tokens at random instead of searching."),
-        _option("--temperature", float, "T", "1.0", "Of the samples; under 1 is more careful."),
-        _option("--top-k", click.IntRange(0), "K", "all", "Sample among the K likeliest tokens."),
-        _option("--top-p", float, "P", "1.0", "Sample among the fewest tokens that have this share."),
-        _option("--seed", click.IntRange(0), "N", "0", "Of the samples."),
-    ]
+# All but `rules` and `renormalize`, which a converted model brings with it.
+SEARCH_OPTIONS = (
+    SearchOption("nbest", click.IntRange(1), "N", None, "N lines each: {nbest}, by tabs."),
+    SearchOption("beam", click.IntRange(1), "N", "5", "Hypotheses followed; 1 is greedy.", True),
+    SearchOption("min_length", click.IntRange(0), "N", "1", "Fewest tokens of an output.", True),
+    SearchOption("max_length", click.IntRange(1), "N", "{max_length}", "Most tokens of an output.", True),
+    SearchOption("length_penalty", float, "A", "1.0", "0 favours short output, more longer.", True),
+    SearchOption("normalization", click.Choice(["average", "gnmt"]), None, "average", "Formula of the penalty.", True),
+    SearchOption("no_repeat_ngram", click.IntRange(0), "N", "no rule", "No n-gram of this size twice.", True),
+    SearchOption("sample", None, None, None, "Draw tokens at random instead of searching."),
+    SearchOption("temperature", float, "T", "1.0", "Of the samples; under 1 is more careful."),
+    SearchOption("top_k", click.IntRange(0), "K", "all", "Sample among the K likeliest tokens."),
+    SearchOption("top_p", float, "P", "1.0", "Sample among the fewest tokens that have this share."),
+    SearchOption("seed", click.IntRange(0), "N", "0", "Of the samples."),
+)
 
 
-_NAMES = ("beam", "nbest", "min_length", "max_length", "length_penalty", "normalization", "no_repeat_ngram",
-          "sample", "temperature", "top_k", "top_p", "seed")  # fmt: skip
-
-
-def search_options_for(max_length: str, own: str = "") -> Callable[[F], F]:
+def search_options_for(max_length: str, own: str = "", nbest: str | None = None) -> Callable[[F], F]:
     """A decorator that adds the options to a command, which hands its keyword arguments to `chosen_search`.
 
     `max_length` is what the help says of that option's default, `own` what it says before the defaults that a model may
-    bring with it.
+    bring with it. `nbest` says what is on a line of the nbest; None for a command that has no such option.
     """
+    texts = {"max_length": max_length, "own": own, "nbest": nbest or ""}
 
     def add(command: F) -> F:
-        for option in reversed(_options(max_length, own)):
-            command = option(command)
+        for option in reversed(SEARCH_OPTIONS):
+            if option.field != "nbest" or nbest is not None:
+                command = option.decorator(texts)(command)
         return command
 
     return add
 
 
-search_options = search_options_for("2 n + 10", own="the model's own, or ")
-"""The options, for models that have a source of n tokens."""
+def translation_options(nbest: str | None = None) -> Callable[[F], F]:
+    """The options, for models that have a source of n tokens."""
+    return search_options_for("2 n + 10", "the model's own, or ", nbest)
 
 
 def chosen_search(arguments: dict[str, Any]) -> dict[str, Any]:
     """Takes the search's options out of a command's arguments, and returns those that were given."""
-    given = {name: arguments.pop(name) for name in _NAMES if name in arguments}
+    given = {field: arguments.pop(field) for field, *_ in SEARCH_OPTIONS if field in arguments}
     return {name: value for name, value in given.items() if value is not None}
 
 

@@ -11,6 +11,7 @@ from closeness import FLOAT32, assert_close
 
 import attnkit
 from attnkit import _core, _testing, nn, ops
+from attnkit.decoding import Packed
 from attnkit.models import TransformerConfig, build_model
 
 Array = npt.NDArray[np.float32]
@@ -145,8 +146,7 @@ TARGET = np.array([2, 4, 30, 17, 9], np.int32)
 
 def log_probs(model: Any, sources: list[npt.NDArray[np.int32]]) -> npt.NDArray[np.float32]:
     """[steps, rows, V] along the same target."""
-    offsets = np.cumsum([0, *map(len, sources)]).astype(np.int32)
-    state = model.start(np.concatenate(sources), offsets)
+    state = model.start(Packed.of(sources))
     return np.stack([model.step(state, np.full(len(sources), token, np.int32)).log_probs for token in TARGET])
 
 

@@ -11,7 +11,7 @@ from closeness import assert_close
 
 import attnkit
 from attnkit import _core, ops
-from attnkit.decoding import DecodingOptions, Projection, StepOutput, decode
+from attnkit.decoding import DecodingOptions, Packed, Projection, StepOutput, decode
 
 Array = npt.NDArray[np.float32]
 NO_IDS, NO_FLAGS = np.zeros(0, np.int32), np.zeros(0, np.uint8)
@@ -131,8 +131,8 @@ class ProjectionModel:
         self.hidden, self.weight = numbers(120, 16, 3), attnkit.tensor(numbers(120, 16, 4) * 1.5)
         self.weight_array = numbers(120, 16, 4) * 1.5
 
-    def start(self, source_ids: Any, source_offsets: Any) -> Any:
-        return ProjectionState([part.tolist() for part in np.split(source_ids, source_offsets[1:-1])])
+    def start(self, source: Packed) -> ProjectionState:
+        return ProjectionState([part.tolist() for part in np.split(source.ids, source.offsets[1:-1])])
 
     def step(self, state: Any, ids: npt.NDArray[np.int32], attention: bool = False) -> StepOutput:
         shifts = np.array([sum(source) % 7 for source in state.sources])
@@ -168,9 +168,9 @@ OPTIONS = [
 @pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("prefixes", [None, [[5, 6, 7], [], [9]]], ids=["free", "prefix"])
 def test_the_search_finds_the_same(options: dict[str, Any], prefixes: Any) -> None:
-    ids, offsets = np.array([3, 1, 8, 8, 1, 5, 1], np.int32), np.array([0, 2, 5, 7], np.int32)
+    source = Packed.of([[3, 1], [8, 8, 1], [5, 1]])
     found = [
-        decode(ProjectionModel(dense), ids, offsets, DecodingOptions(**options), prefixes=prefixes, suppress=[2, 40])
+        decode(ProjectionModel(dense), source, DecodingOptions(**options), prefixes=prefixes, suppress=[2, 40])
         for dense in (True, False)
     ]
     for wanted, got in zip(*found, strict=True):
@@ -184,4 +184,4 @@ def test_nan_is_reported() -> None:
     model = ProjectionModel(False)
     model.hidden[:] = np.nan
     with pytest.raises(FloatingPointError, match="the model gave NaN for sentence 0 at token 0"):
-        decode(model, np.array([3, 1], np.int32), np.array([0, 2], np.int32))
+        decode(model, Packed.of([[3, 1]]))

@@ -13,7 +13,9 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from attnkit.decoding import DecodingOptions, Hypothesis, StepOutput, decode
+import attnkit
+from attnkit.decoding import DecodingOptions, Hypothesis, Nothing, Packed, Regions, StepOutput, decode
+from attnkit.decoding.shortlist import Shortlist
 
 BOS, EOS = 0, 1
 Sentence = tuple[int, ...]
@@ -58,9 +60,9 @@ class TableModel:
     def weights(self, source: Sentence, history: Sentence) -> npt.NDArray[np.float32]:
         return self._random(source, (-1, *history)).dirichlet(np.ones(len(source))).astype(np.float32)
 
-    def start(self, source_ids: npt.NDArray[np.int32], source_offsets: npt.NDArray[np.int32]) -> TableState:
-        spans = itertools.pairwise(source_offsets)
-        return TableState([tuple(map(int, source_ids[begin:end])) for begin, end in spans])
+    def start(self, source: Packed) -> TableState:
+        spans = itertools.pairwise(source.offsets)
+        return TableState([tuple(map(int, source.ids[begin:end])) for begin, end in spans])
 
     def step(self, state: TableState, ids: npt.NDArray[np.int32], attention: bool = False) -> StepOutput:
         assert ids.dtype == np.int32 and ids.shape == (state.rows,)
@@ -93,9 +95,7 @@ def search(
     model: TableModel, sources: Sequence[Sentence], attention: bool = False, **arguments: Any
 ) -> list[list[Hypothesis]]:
     own = {name: arguments.pop(name) for name in ("prefixes", "suppress", "numbers") if name in arguments}
-    ids = np.array([token for source in sources for token in source], np.int32)
-    offsets = np.cumsum([0, *map(len, sources)]).astype(np.int32)
-    return decode(model, ids, offsets, DecodingOptions(**arguments), attention=attention, **own)
+    return decode(model, Packed.of(sources), DecodingOptions(**arguments), attention=attention, **own)
 
 
 def tokens_of(results: list[list[Hypothesis]]) -> list[list[Sentence]]:
@@ -471,14 +471,48 @@ def test_options_must_be_integers() -> None:
         DecodingOptions(beam=2.5)  # type: ignore[arg-type]
 
 
+def test_a_source_says_how_many_texts_and_how_long() -> None:
+    packed = Packed.of([[2, 3], [4]])
+    assert packed.ids.tolist() == [2, 3, 4] and packed.offsets.tolist() == [0, 2, 3]
+    assert len(packed) == 2 and packed.lengths.tolist() == [2, 1]
+    assert len(Packed.of([])) == 0 and len(Nothing(0)) == 0
+    assert len(Nothing(3)) == 3 and Nothing(3).lengths.tolist() == [0, 0, 0]
+    regions = Regions(attnkit.tensor(np.zeros((12, 5), np.float32)), np.array([0, 6, 12], np.int32), (2, 3))
+    assert len(regions) == 2 and regions.lengths.tolist() == [6, 6]
+    with pytest.raises(ValueError, match="expected texts >= 0, got -1"):
+        Nothing(-1)
+
+
+class ForgetfulModel(TableModel):
+    """Writes from nothing."""
+
+    def start(self, source: Nothing) -> TableState:  # type: ignore[override]
+        return TableState([()] * source.texts)
+
+
+def test_texts_without_a_source() -> None:
+    model = ForgetfulModel(seed=4)
+    options = DecodingOptions(beam=3, max_length=5)
+    [[free], [begun]] = (
+        [h.tokens.tolist() for h in found] for found in decode(model, Nothing(2), options, prefixes=[[], [3]])
+    )
+    assert begun[0] == 3 and free == decode(model, Nothing(1), options)[0][0].tokens.tolist()
+    assert decode(model, Nothing(0), options) == []
+    everything = Shortlist(np.zeros(9, np.int32), np.zeros(0, np.int32), np.arange(6, dtype=np.int32), 6)
+    with pytest.raises(TypeError, match=r"\[shortlist\] expected a Packed source, .*, got Nothing"):
+        decode(model, Nothing(2), options, shortlist=everything)
+
+
 def test_bad_input_is_refused() -> None:
     model = TableModel()
     ids = np.array([2, 3], np.int32)
     for offsets in ([0, 1], [1, 2], [0, 2, 2], [0, 2, 1, 2], []):
         with pytest.raises(ValueError, match="expected"):
-            decode(model, ids, np.array(offsets, np.int32))
+            Packed(ids, np.array(offsets, np.int32))
     with pytest.raises(ValueError, match="int32"):
-        decode(model, ids.astype(np.int64), np.array([0, 2], np.int32))
+        Packed(ids.astype(np.int64), np.array([0, 2], np.int32))
+    with pytest.raises(TypeError, match=r"expected a source, such as Packed\(ids, offsets\), got ndarray"):
+        decode(model, ids)  # type: ignore[arg-type, type-var]
     for tokens in ([EOS], [-1], [99]):
         with pytest.raises(ValueError, match="token ids"):
             search(model, [(2,)], suppress=tokens)

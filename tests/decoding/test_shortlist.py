@@ -14,7 +14,7 @@ from test_best_tokens import ProjectionModel
 from untrained_model import ENGLISH, ITALIAN, VOCABULARY_SIZE, write_untrained_model
 
 import attnkit
-from attnkit.decoding import DecodingOptions, decode
+from attnkit.decoding import DecodingOptions, Packed, decode
 from attnkit.decoding.shortlist import Shortlist
 from attnkit.tasks.translate import shortlist_source as shortlists
 
@@ -48,12 +48,12 @@ def test_counting_in_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_each_sentence_has_its_own_tokens() -> None:
     shortlist = Shortlist.count(PAIRS, 7, 15, per_token=1, frequent=1)
-    restriction = shortlist.restrict(ids(2, 0, 3, 3), ids(0, 2, 4), needed=ids(4), prefixes=[[], [9]])
+    restriction = shortlist.restrict(Packed.of([[2, 0], [3, 3]]), needed=ids(4), prefixes=[[], [9]])
     assert restriction.ids.tolist() == [4, 9, 11, 12, 13]
     assert restriction.allowed.tolist() == [[1, 0, 1, 1, 0], [1, 1, 1, 0, 1]]
 
 
-SOURCES, OFFSETS = ids(3, 1, 8, 8, 1, 5, 1), ids(0, 2, 5, 7)
+SOURCES = [[3, 1], [8, 8, 1], [5, 1]]
 OPTIONS: list[dict[str, Any]] = [
     {"beam": 4, "min_length": 4, "max_length": 9},
     {"beam": 1, "sample": True, "seed": 3, "max_length": 9},
@@ -66,7 +66,7 @@ def test_a_list_of_everything_changes_nothing(options: dict[str, Any], dense: bo
     everything = Shortlist(np.zeros(121, np.int32), ids(), np.arange(120, dtype=np.int32), 120)
     found = [
         decode(
-            ProjectionModel(dense), SOURCES, OFFSETS, DecodingOptions(**options), suppress=[2, 3], shortlist=shortlist
+            ProjectionModel(dense), Packed.of(SOURCES), DecodingOptions(**options), suppress=[2, 3], shortlist=shortlist
         )
         for shortlist in (None, everything)
     ]
@@ -82,14 +82,14 @@ def test_a_sentence_writes_what_it_may_in_any_batch(options: dict[str, Any], den
     offsets = np.arange(0, 121 * 12, 12, dtype=np.int32)
     shortlist = Shortlist(offsets, generator.integers(2, 120, offsets[-1]).astype(np.int32), ids(60, 61), 120)
     arguments: Any = {"suppress": [61], "prefixes": [[7], [], []], "shortlist": shortlist}
-    together = decode(ProjectionModel(dense), SOURCES, OFFSETS, DecodingOptions(**options), **arguments)
+    together = decode(ProjectionModel(dense), Packed.of(SOURCES), DecodingOptions(**options), **arguments)
     for b, [hypothesis] in enumerate(together):
-        own = SOURCES[OFFSETS[b] : OFFSETS[b + 1]]
+        own = SOURCES[b]
         allowed = {60, *([7] if b == 0 else []), *(t for s in own for t in shortlist.ids[offsets[s] : offsets[s + 1]])}
         assert set(hypothesis.tokens.tolist()) <= allowed
         if not options.get("sample"):
             arguments["prefixes"] = [[[7], [], []][b]]
-            [[alone]] = decode(ProjectionModel(dense), own, ids(0, len(own)), DecodingOptions(**options), **arguments)
+            [[alone]] = decode(ProjectionModel(dense), Packed.of([own]), DecodingOptions(**options), **arguments)
             assert alone.tokens.tolist() == hypothesis.tokens.tolist()
             assert alone.score == pytest.approx(hypothesis.score, rel=1e-5)
 
@@ -119,7 +119,7 @@ def test_a_list_for_another_model_is_refused() -> None:
     ):
         other = Shortlist(np.zeros(sizes[0], np.int32), ids(), ids(), sizes[1])
         with pytest.raises(ValueError, match=message):
-            decode(ProjectionModel(False), SOURCES, OFFSETS, shortlist=other)
+            decode(ProjectionModel(False), Packed.of(SOURCES), shortlist=other)
 
 
 def run(*arguments: str | Path, text: str = "") -> subprocess.CompletedProcess[str]:

@@ -15,7 +15,7 @@ import pytest
 from untrained_model import ENGLISH, ITALIAN, write_untrained_model
 
 import attnkit
-from attnkit.decoding import StepOutput
+from attnkit.decoding import Packed, StepOutput
 from attnkit.tasks.translate.translator import LONGEST_SOURCE, Result, Translator
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, Vocabulary
 from attnkit.text.tokenizers.words import WordTokenizer
@@ -45,8 +45,8 @@ class DictionaryModel:
         self.vocabulary_size = vocabulary_size
         self.batches: list[list[int]] = []
 
-    def start(self, source_ids: npt.NDArray[np.int32], source_offsets: npt.NDArray[np.int32]) -> DictionaryState:
-        sources = [part.tolist() for part in np.split(source_ids, source_offsets[1:-1])]
+    def start(self, source: Packed) -> DictionaryState:
+        sources = [part.tolist() for part in np.split(source.ids, source.offsets[1:-1])]
         assert all(source[-1] == EOS for source in sources)
         self.batches.append([len(source) for source in sources])
         return DictionaryState(sources)

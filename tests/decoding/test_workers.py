@@ -9,13 +9,23 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pytest
+from pytorch_twin import randomise
 from untrained_model import ENGLISH, write_untrained_model
 
 import attnkit
 from attnkit import _core
 from attnkit.decoding.workers import Stop, Stopped, fair_share, run_batches
+from attnkit.models import CaptionerConfig, CNNConfig, build_model
+from attnkit.models.captioner_config import LSTMDecoderConfig, TransformerDecoderConfig
+from attnkit.tasks.caption.captioner import Captioner
+from attnkit.text.tokenizers.vocabulary import Vocabulary
+from attnkit.text.tokenizers.words import WordTokenizer
+from attnkit.vision.preprocessing import Preprocessing
 
 
 @pytest.fixture(autouse=True)
@@ -105,6 +115,7 @@ def test_shares_are_fair() -> None:
     assert fair_share(1500, 1024) == 500
     assert fair_share(100, 1024) == 128  # too few to be shared
     assert fair_share(9000, 50) == 50
+    assert fair_share(7, 32, fewest=1) == 3
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
@@ -116,6 +127,93 @@ def test_threads_change_no_translation(model: str, precision: str) -> None:
         found.append(translator.translate(lines(300), beam=3, batch_tokens=200))
     for alone, shared in zip(*found, strict=True):
         assert (alone.text, alone.score) == (shared.text, shared.score)
+
+
+@pytest.fixture(params=["lstm", "transformer"])
+def captioner(request: pytest.FixtureRequest) -> Captioner:
+    """An untrained one: what it writes is nonsense, and depends on the image."""
+    decoder: Any = LSTMDecoderConfig(width=10, hidden=14, max_length=16)
+    if request.param == "transformer":
+        decoder = TransformerDecoderConfig(width=12, heads=2, ffn=16, max_length=16)
+    attnkit.manual_seed(2)
+    encoder = CNNConfig(widths=(6, 10), blocks=1)
+    model = build_model(CaptionerConfig(encoder=encoder, decoder=decoder), 4 + len(ENGLISH)).eval()
+    randomise(model, 3)
+    return Captioner(model, WordTokenizer(Vocabulary(ENGLISH)), Preprocessing(size=12))
+
+
+def pictures(count: int) -> list[npt.NDArray[np.uint8]]:
+    return list(np.random.default_rng(8).integers(0, 256, (count, 12, 12, 3), np.uint8))
+
+
+@pytest.mark.parametrize("search", [{"beam": 3, "nbest": 2}, {"sample": True, "seed": 4}], ids=["beam", "sample"])
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_threads_change_no_caption(captioner: Captioner, precision: Any, search: Any) -> None:
+    captioner.precision = precision
+    found = []
+    for threads, batch_images in ((1, 40), (2, 40), (3, 40), (3, 7), (2, 1)):
+        _core.set_num_threads(threads)
+        captions = captioner.caption(pictures(40), attention=True, batch_images=batch_images, **search)
+        found.append([(each.text, each.score, each.attention.tobytes()) for each in captions])  # type: ignore[union-attr]
+    assert all(each == found[0] for each in found)
+    assert len({score for _, score, _ in found[0]}) == 40  # so that an order that is lost would show
+
+
+def test_images_are_looked_at_and_described_by_the_workers(captioner: Captioner) -> None:
+    seen: dict[str, set[tuple[str, int]]] = {"encode": set(), "step": set()}
+
+    def watched(name: str) -> Any:
+        inner = getattr(captioner.model, name)
+
+        def call(*arguments: Any) -> Any:
+            seen[name].add((threading.current_thread().name, _core.get_num_threads()))
+            time.sleep(0.01)
+            return inner(*arguments)
+
+        return call
+
+    for name in seen:
+        setattr(captioner.model, name, watched(name))
+    assert len(captioner.caption(pictures(6), beam=1, max_length=3)) == 6
+    for calls in seen.values():
+        assert {name.rsplit("_", 1)[0] for name, _ in calls} == {"attnkit-decoding"}
+        assert len(calls) == 3 and {threads for _, threads in calls} == {1}
+
+
+def test_no_more_pictures_are_taken_than_a_window_holds(captioner: Captioner) -> None:
+    taken = []
+
+    def reading() -> Iterator[Any]:
+        for picture in pictures(20):
+            taken.append(picture)
+            yield captioner.read(picture)
+
+    stream = captioner.caption_stream(reading(), beam=1, max_length=2, batch_images=6)
+    for number in range(1, 21):
+        next(stream)
+        assert len(taken) == min(20, -(-number // 6) * 6)
+
+
+def test_nobody_captions_after_the_iterator_is_closed(captioner: Captioner) -> None:
+    _core.set_num_threads(2)
+    step, steps, closing = captioner.model.step, [], threading.Event()
+
+    def slow(state: Any, ids: Any, attention: bool = False) -> Any:
+        if len(ids) == 1:  # the second batch, of one image
+            steps.append(ids)
+            closing.wait(10)
+        return step(state, ids, attention)
+
+    captioner.model.step = slow  # type: ignore[method-assign]
+    squares = map(captioner.read, pictures(3))
+    stream = captioner.caption_stream(squares, beam=1, min_length=14, max_length=14)
+    next(stream)
+    timer = threading.Timer(0.3, closing.set)
+    timer.start()
+    stream.close()  # type: ignore[attr-defined]
+    timer.join()
+    assert len(steps) <= 1
+    assert not [thread for thread in threading.enumerate() if thread.name.startswith("attnkit-decoding")]
 
 
 def test_an_interrupt_ends_a_translation(model: str, tmp_path: Path) -> None:

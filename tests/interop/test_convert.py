@@ -12,6 +12,7 @@ import pytest
 from marian_checkpoint import SHAPES, lines, write_checkpoint
 
 import attnkit
+from attnkit.decoding import DecodingOptions, Hypothesis, Packed, decode
 from attnkit.interop import convert_marian
 
 torch = pytest.importorskip("torch")
@@ -46,13 +47,9 @@ class Pair:
         scores = output.sequences_scores.tolist() if "sequences_scores" in output else []
         return [row[: row.index(0)] for row in rows], scores
 
-    def search(self, **options: Any) -> list[attnkit.decoding.Hypothesis]:
+    def search(self, **options: Any) -> list[Hypothesis]:
         merged = self.ours._defaults.merge(options)
-        packed = np.concatenate([np.asarray(ids, np.int32) for ids in self.ids])
-        offsets = np.cumsum([0, *map(len, self.ids)]).astype(np.int32)
-        found = attnkit.decoding.decode(
-            self.ours.model, packed, offsets, attnkit.decoding.DecodingOptions(**merged), suppress=self.ours._suppress
-        )
+        found = decode(self.ours.model, Packed.of(self.ids), DecodingOptions(**merged), suppress=self.ours._suppress)
         return [hypotheses[0] for hypotheses in found]
 
 

@@ -75,14 +75,13 @@ def test_word_by_word_is_the_whole_caption(encoder: str, decoder: str) -> None:
     model, batch = make(encoder, decoder).eval(), make_batch()
     expected = log_softmax(model(batch).numpy())
     regions = model.encode(batch.images)
-    writer = model.writer(regions)
-    state, before = writer.start(writer.source_ids, writer.source_offsets), [0, 1, 2]
+    state, before = model.start(regions), [0, 1, 2]
     lengths = np.diff(batch.target_offsets)
     for step in range(int(lengths.max())):
         active = [index for index in range(3) if lengths[index] > step]
         state.select(np.array([before.index(index) for index in active], np.int32))
         rows = batch.target_offsets[active] + step
-        output = writer.step(state, batch.target_input_ids[rows], attention=True)
+        output = model.step(state, batch.target_input_ids[rows], attention=True)
         assert_close(output.log_probs, expected[rows], terms=400)
         assert state.rows == len(active)
         if model.attends:
@@ -106,9 +105,8 @@ def test_beam_search_is_the_same_in_any_batch_and_with_attention(encoder: str, d
     model, batch = make(encoder, decoder).eval(), make_batch()
 
     def search(images: np.ndarray, attention: bool) -> list[Any]:
-        writer = model.writer(model.encode(images))
         options = DecodingOptions(beam=3, nbest=2, max_length=6)
-        return decode(writer, writer.source_ids, writer.source_offsets, options, attention=attention)
+        return decode(model, model.encode(images), options, attention=attention)
 
     together = search(batch.images, model.attends)
     for index in range(3):
@@ -131,13 +129,6 @@ def test_the_same_bytes_for_any_number_of_threads(decoder: str) -> None:
         results.append([p.grad.numpy().tobytes() for p in model.parameters() if p.grad is not None])
         attnkit.set_num_threads(before)
     assert results[0] == results[1]
-
-
-def test_the_regions_that_were_looked_at_are_those_that_are_read() -> None:
-    model, batch = make("cnn", "soft").eval(), make_batch()
-    writer = model.writer(model.encode(batch.images))
-    with pytest.raises(ValueError, match="expected the source_offsets of the regions"):
-        writer.start(writer.source_ids[:5], np.array([0, 5], np.int32))
 
 
 # ----- Gradients

@@ -12,7 +12,7 @@ from pytorch_twin import copy_encoder_layer, randomise
 
 import attnkit
 from attnkit import nn, optim
-from attnkit.decoding import DecodingOptions, decode
+from attnkit.decoding import DecodingOptions, Nothing, decode
 from attnkit.models import DecoderOnly, DecoderOnlyConfig, build_model
 from attnkit.text import Batch, BatchIterator, EncodedCorpus
 from attnkit.text.corpus import flatten
@@ -89,7 +89,7 @@ def test_a_step_with_the_cache_is_one_whole_pass(options: dict[str, Any], thread
     model = small_model(**options).eval()
     lines = texts([20, 20, 20], seed=4)
     whole = [np.asarray(attnkit.ops.log_softmax(model(batch_of([line])))) for line in lines]
-    state = model.start(np.full(3, BOS, np.int32), np.arange(4, dtype=np.int32))
+    state = model.start(Nothing(3))
     last = np.full(3, BOS, np.int32)
     for position in range(20):
         output = model.step(state, last)
@@ -124,14 +124,7 @@ def test_a_text_has_the_same_logits_in_every_batch(isa: str) -> None:
 
 
 def run(model: DecoderOnly, prompts: list[list[int]], **options: Any) -> list[list[int]]:
-    count = len(prompts)
-    results = decode(
-        model,
-        np.full(count, BOS, np.int32),
-        np.arange(count + 1, dtype=np.int32),
-        DecodingOptions(max_length=20, **options),
-        prefixes=prompts,
-    )
+    results = decode(model, Nothing(len(prompts)), DecodingOptions(max_length=20, **options), prefixes=prompts)
     return [hypotheses[0].tokens.tolist() for hypotheses in results]
 
 
@@ -147,7 +140,7 @@ def test_it_decodes_after_prompts_of_any_length() -> None:
 
 def test_it_has_no_source_to_attend_to() -> None:
     model = small_model().eval()
-    state = model.start(np.full(1, BOS, np.int32), np.arange(2, dtype=np.int32))
+    state = model.start(Nothing(1))
     with pytest.raises(ValueError, match="a language model has no source to attend to"):
         model.step(state, np.full(1, BOS, np.int32), attention=True)
 

@@ -15,7 +15,7 @@ from test_transformer import batch_of, random_pairs
 
 import attnkit
 from attnkit import _core, nn, optim
-from attnkit.decoding import DecodingOptions, decode
+from attnkit.decoding import DecodingOptions, Packed, decode
 from attnkit.models import build_model, load_model, save_model
 from attnkit.models.recurrent import Recurrent, Sorted
 from attnkit.models.recurrent_config import RecurrentConfig
@@ -84,7 +84,7 @@ def test_steps_of_decoding_are_the_pass_of_training(name: str) -> None:
     model.eval()
     with attnkit.no_grad():
         whole = log_softmax(model(batch).numpy().astype(np.float64))
-    state, rows = model.start(batch.source_ids, batch.source_offsets), np.arange(len(PAIRS))
+    state, rows = model.start(Packed(batch.source_ids, batch.source_offsets)), np.arange(len(PAIRS))
     lengths = np.diff(batch.target_offsets)
     for t in range(lengths.max()):
         alive = np.flatnonzero(lengths > t)
@@ -126,9 +126,8 @@ def test_a_beam_keeps_its_books(name: str) -> None:
     model = small_model(**MODELS[name])
     model.eval()
     sources = [source for source, _ in PAIRS]
-    ids, offsets = np.concatenate(sources), np.cumsum([0, *map(len, sources)]).astype(np.int32)
     wanted = model.decoder.attention is not None
-    results = decode(model, ids, offsets, DecodingOptions(beam=3, nbest=2, max_length=7), attention=wanted)
+    results = decode(model, Packed.of(sources), DecodingOptions(beam=3, nbest=2, max_length=7), attention=wanted)
     for source, hypotheses in zip(sources, results, strict=True):
         for hypothesis in hypotheses:
             batch = batch_of([(source, hypothesis.tokens)])
@@ -147,7 +146,9 @@ def test_asking_for_attention_changes_nothing() -> None:
         model.eval()
         batch = batch_of(PAIRS)
         first = np.full(len(PAIRS), BOS, np.int32)
-        outputs = [model.step(model.start(batch.source_ids, batch.source_offsets), first, a) for a in (False, True)]
+        outputs = [
+            model.step(model.start(Packed(batch.source_ids, batch.source_offsets)), first, a) for a in (False, True)
+        ]
         np.testing.assert_array_equal(outputs[0].log_probs, outputs[1].log_probs)
         assert outputs[0].attention is None
 
@@ -184,8 +185,7 @@ def test_a_source_of_one_token_and_of_two_thousand(name: str) -> None:
     model = small_model(**{**MODELS[name], "max_length": 2048})
     model.eval()
     sources = [np.array([EOS], np.int32), np.random.default_rng(0).integers(4, V, 2000).astype(np.int32)]
-    ids, offsets = np.concatenate(sources), np.array([0, 1, 2001], np.int32)
-    for hypotheses in decode(model, ids, offsets, DecodingOptions(beam=2, max_length=3), attention=True):
+    for hypotheses in decode(model, Packed.of(sources), DecodingOptions(beam=2, max_length=3), attention=True):
         assert hypotheses[0].attention is not None and np.isfinite(hypotheses[0].attention).all()
 
 
@@ -325,7 +325,7 @@ def test_it_learns_a_few_sentences_by_heart(name: str) -> None:
         optimizer.step(optim.clip_scale(optim.grad_norm(model.parameters()), 1.0))
         optimizer.zero_grad()
     model.eval()
-    results = decode(model, batch.source_ids, batch.source_offsets, DecodingOptions(beam=1))
+    results = decode(model, Packed(batch.source_ids, batch.source_offsets), DecodingOptions(beam=1))
     right = sum(
         hypotheses[0].tokens.tolist() == source[::-1].tolist()
         for source, hypotheses in zip(sources, results, strict=True)
@@ -518,7 +518,7 @@ def test_other_mistakes() -> None:
     with pytest.raises(
         ValueError, match=re.escape('expected a model with attention, got one trained with score = "none"')
     ):
-        state = model.start(batch.source_ids, batch.source_offsets)
+        state = model.start(Packed(batch.source_ids, batch.source_offsets))
         model.step(state, np.full(4, BOS, np.int32), attention=True)
     location = small_model(score="location", max_length=10)
     with pytest.raises(ValueError, match=re.escape("[location] expected at most 10 tokens in a source, got 12")):

@@ -13,7 +13,7 @@ from pytorch_twin import copy_transformer, gradients_by_our_names, randomise, tr
 
 import attnkit
 from attnkit import _core, ops, optim
-from attnkit.decoding import DecodingOptions, decode
+from attnkit.decoding import DecodingOptions, Packed, decode
 from attnkit.models import Transformer, TransformerConfig, build_model
 from attnkit.text import Batch
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
@@ -214,7 +214,7 @@ def test_steps_with_a_cache_equal_one_pass(options: dict[str, Any]) -> None:
     pairs = random_pairs([(5, 40), (9, 2), (1, 17), (6, 1)], seed=1)
     expected = [whole_log_probs(model, *pair) for pair in pairs]
     batch = batch_of(pairs)
-    state = model.start(batch.source_ids, batch.source_offsets)
+    state = model.start(Packed(batch.source_ids, batch.source_offsets))
     alive = list(range(len(pairs)))
     tokens = [np.concatenate([[BOS], target]) for _, target in pairs]
     for position in range(41):
@@ -235,7 +235,7 @@ def test_a_step_does_not_depend_on_the_rows_beside_it(isa: str) -> None:
 
     def steps(chosen: list[int]) -> list[Any]:
         batch = batch_of([pairs[i] for i in chosen])
-        state = model.start(batch.source_ids, batch.source_offsets)
+        state = model.start(Packed(batch.source_ids, batch.source_offsets))
         tokens = np.stack([np.concatenate([[BOS], pairs[i][1]]) for i in chosen]).astype(np.int32)
         return [model.step(state, np.ascontiguousarray(tokens[:, t]), attention=True) for t in range(20)]
 
@@ -253,7 +253,7 @@ def test_asking_for_attention_changes_no_bit() -> None:
     batch = batch_of(PAIRS)
     outputs = []
     for wanted in (True, False):
-        state = model.start(batch.source_ids, batch.source_offsets)
+        state = model.start(Packed(batch.source_ids, batch.source_offsets))
         outputs.append(model.step(state, np.full(len(PAIRS), BOS, np.int32), attention=wanted))
     np.testing.assert_array_equal(outputs[0].log_probs, outputs[1].log_probs)
     assert outputs[0].attention.shape == (4, 12)
@@ -263,7 +263,7 @@ def test_asking_for_attention_changes_no_bit() -> None:
 def test_select_repeats_reorders_and_drops() -> None:
     model = small_model().eval()
     sources = [source for source, _ in PAIRS[:3]]
-    state = model.start(np.concatenate(sources), offsets_of(sources))
+    state = model.start(Packed.of(sources))
     histories: list[tuple[int, list[int]]] = [(0, []), (1, []), (2, [])]  # (source, tokens written)
     generator = np.random.default_rng(5)
     # Beams grow; rows of a sentence change places; a sentence in the middle goes; one is left.
@@ -274,9 +274,7 @@ def test_select_repeats_reorders_and_drops() -> None:
         histories = [(histories[row][0], [*histories[row][1], int(generator.integers(4, V))]) for row in rows]
         assert state.rows == len(rows)
         # Looking ahead without keeping it: a step on a copy of the state.
-        ahead = model.start(
-            np.concatenate([sources[i] for i, _ in histories]), offsets_of([sources[i] for i, _ in histories])
-        )
+        ahead = model.start(Packed.of([sources[i] for i, _ in histories]))
         for position in range(len(histories[0][1]) + 1):
             fed = [([BOS, *tokens])[position] for _, tokens in histories]
             wanted = model.step(ahead, np.array(fed, np.int32), attention=True)
@@ -360,5 +358,5 @@ def test_it_learns_to_copy(options: dict[str, Any]) -> None:
         optimizer.step()
         optimizer.zero_grad()
     assert loss.item() < 0.02 < first
-    results = decode(model.eval(), batch.source_ids, batch.source_offsets, DecodingOptions(beam=2))
+    results = decode(model.eval(), Packed(batch.source_ids, batch.source_offsets), DecodingOptions(beam=2))
     assert [result[0].tokens.tolist() for result in results] == [source.tolist() for source, _ in pairs]

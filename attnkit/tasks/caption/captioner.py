@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
@@ -15,13 +16,13 @@ import numpy.typing as npt
 
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
-from attnkit.decoding.options import SearchArguments, decoding_options
+from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
+from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-    from attnkit.decoding.options import DecodingOptions
     from attnkit.decoding.search import Hypothesis
     from attnkit.models.captioner import Captioner as CaptionModel
     from attnkit.text.tokenizers.base import Tokenizer
@@ -94,7 +95,7 @@ class Captioner:
         """One Caption an image, in order.
 
         attention: also return where the model looked for each token; the text is the same with and without.
-        batch_images: how many images go through the model at once.
+        batch_images: how many images go through the model at once, shared out among the threads.
         beam=5, nbest=1, min_length=1, max_length=None, ...: see `DecodingOptions`; lengths count tokens, and without
         max_length a caption is as long as the model can make it.
 
@@ -114,7 +115,8 @@ class Captioner:
         batch_images: int = 32,
         **search: Unpack[SearchArguments],
     ) -> Iterator[Caption]:
-        """`caption` for any number of pictures, as `read` returns them: yields in their order while it takes them.
+        """`caption` for any number of pictures, as `read` returns them: yields in their order while it takes them,
+        `batch_images` at a time.
 
         Arguments are checked at the call; errors of `pictures` itself pass through.
         """
@@ -134,32 +136,38 @@ class Captioner:
     def _stream(
         self, pictures: Iterable[Image], options: DecodingOptions, attention: bool, batch_images: int
     ) -> Iterator[Caption]:
+        decode = functools.partial(self._decode, options, attention)
         prepare = self.preprocessing
-        squares = enumerate(prepare.array(prepare.fitted(picture)) for picture in pictures)
-        while chunk := list(itertools.islice(squares, batch_images)):
-            images = np.stack([square for _, square in chunk])
-            yield from self._caption(images, [number for number, _ in chunk], options, attention)
+        squares = enumerate(prepare.pixels(prepare.fitted(picture)) for picture in pictures)
+        while window := list(itertools.islice(squares, batch_images)):
+            share = fair_share(len(window), batch_images, fewest=1)
+            batches = [window[begin : begin + share] for begin in range(0, len(window), share)]
+            for captions in run_batches(decode, batches):
+                yield from captions
 
-    def _caption(
-        self, images: npt.NDArray[np.float32], numbers: Sequence[int], options: DecodingOptions, attention: bool
-    ) -> Iterator[Caption]:
+    def _decode(
+        self, options: DecodingOptions, attention: bool, batch: list[tuple[int, npt.NDArray[np.uint8]]], stop: Stop
+    ) -> list[Caption]:
+        """The captions of numbered squares."""
         from attnkit.decoding.search import decode
 
+        images = self.preprocessing.numbers(np.stack([square for _, square in batch]))
         with _tensor.no_grad(), _tensor.precision(self.precision):
             regions = self.model.encode(images)
-            writer = self.model.writer(regions)
             found = decode(
-                writer,
-                writer.source_ids,
-                writer.source_offsets,
+                self.model,
+                regions,
                 options,
                 attention=attention and self.model.attends,
                 suppress=[PAD, UNK, BOS],  # they are no text
-                numbers=numbers,
+                numbers=[number for number, _ in batch],
+                stop=stop,
             )
-        for hypotheses in found:
-            results = [self._write(hypothesis, regions.grid) for hypothesis in hypotheses]
-            yield dataclasses.replace(results[0], alternatives=tuple(results[1:]))
+        return [self._captioned(hypotheses, regions.grid) for hypotheses in found]
+
+    def _captioned(self, hypotheses: list[Hypothesis], grid: tuple[int, int]) -> Caption:
+        results = [self._write(hypothesis, grid) for hypothesis in hypotheses]
+        return dataclasses.replace(results[0], alternatives=tuple(results[1:]))
 
     def _write(self, hypothesis: Hypothesis, grid: tuple[int, int]) -> Caption:
         ids = hypothesis.tokens.tolist()

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
+from attnkit.decoding.sources import Nothing
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, UNK
 
@@ -154,12 +155,10 @@ class Generator:
         """The results of a batch by number."""
         from attnkit.decoding.search import decode
 
-        count = len(prompts)
         with _tensor.no_grad(), _tensor.precision(self.precision):
             found = decode(
                 self.model,
-                np.full(count, BOS, np.int32),  # a language model has no source; one token each stands for it
-                np.arange(count + 1, dtype=np.int32),
+                Nothing(len(prompts)),
                 options,
                 prefixes=[prompt.ids for prompt in prompts],
                 suppress=[token for token in (PAD, UNK, BOS) if token != EOS],

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import msgspec
 from msgspec import Meta
 
-from attnkit.decoding.options import MAX_BEAM, Normalization
+from attnkit.decoding.options import MAX_BEAM, DecodingOptions, Normalization
 from attnkit.metrics.text import Tokenization
 from attnkit.training.config import NotNegative, Positive
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Beam = Annotated[int, Meta(ge=1, le=MAX_BEAM)]
 
+_LIBRARY = DecodingOptions()
+
 
 class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[decoding] of every task that writes text: the search for the outputs that are measured."""
@@ -24,19 +26,19 @@ class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     validation_beam: Beam = 1
     """Hypotheses followed for an output at the validations; 1 is greedy search."""
 
-    beam: Beam = 5
+    beam: Beam = _LIBRARY.beam
     """The same for the test data, and for the validation data once training has ended."""
 
-    length_penalty: Annotated[float, Meta(ge=0.0)] = 1.0
+    length_penalty: Annotated[float, Meta(ge=0.0)] = _LIBRARY.length_penalty
     """See `attnkit.decoding.DecodingOptions`: larger favours longer outputs."""
 
-    normalization: Normalization = "average"
+    normalization: Normalization = _LIBRARY.normalization
     """What the length penalty means: "average" (the log-probability over length ** penalty) or "gnmt"."""
 
-    min_length: NotNegative = 1
+    min_length: NotNegative = _LIBRARY.min_length
     """Outputs have at least this many tokens."""
 
-    no_repeat_ngram: NotNegative = 0
+    no_repeat_ngram: NotNegative = _LIBRARY.no_repeat_ngram
     """No n-gram of this size occurs twice in an output; 0 for no rule."""
 
     def search(self, final: bool) -> SearchArguments:

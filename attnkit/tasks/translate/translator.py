@@ -18,6 +18,7 @@ from attnkit._tensor import Precision, check_precision
 from attnkit.data.lines import one_line
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
 from attnkit.decoding.protocol import S, TextModel
+from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.text.languages import add_tag, split_tag, tag_of
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 LONGEST_SOURCE = 1024
 
 
-class TranslationModel(TextModel[S], Protocol[S]):
-    """A model that reads text as well: `start` takes the ids of sentences, each with its end token."""
+class TranslationModel(TextModel[Packed, S], Protocol[S]):
+    """A model that reads sentences, each with its end token."""
 
     @property
     def max_source_length(self) -> int | None:
@@ -268,13 +269,10 @@ class Translator:
         """The results of a batch by line."""
         from attnkit.decoding.search import decode
 
-        ids = np.array([token for source in batch for token in source.ids], np.int32)
-        offsets = np.cumsum([0, *(len(source.ids) for source in batch)]).astype(np.int32)
         with _tensor.no_grad(), _tensor.precision(self.precision):
             found = decode(
                 self.model,
-                ids,
-                offsets,
+                Packed.of([source.ids for source in batch]),
                 options,
                 attention=attention,
                 prefixes=[source.prefix for source in batch],

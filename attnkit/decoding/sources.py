@@ -1,0 +1,88 @@
+"""What a model writes about: sentences, the regions of images, or nothing.
+
+`decode` hands a source to the model's `start` as it is, and asks it only how many texts are to be written and how long
+the source of each is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from attnkit._core import Tensor
+from attnkit.decoding.protocol import Ids
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Packed:
+    """B sentences, none of them empty: ids int32 [T], and offsets int32 [B + 1] that rise from 0 to T.
+
+    Raises ValueError for others.
+    """
+
+    ids: Ids
+    offsets: Ids
+
+    def __post_init__(self) -> None:
+        ids, offsets = self.ids, self.offsets
+        if ids.dtype != np.int32 or ids.ndim != 1 or offsets.dtype != np.int32 or offsets.ndim != 1 or not len(offsets):
+            raise ValueError(
+                "[Packed] expected int32 ids [T] and offsets [B + 1], "
+                f"got {ids.dtype} {list(ids.shape)} and {offsets.dtype} {list(offsets.shape)}"
+            )
+        if offsets[0] != 0 or offsets[-1] != len(ids) or self.lengths.min(initial=1) < 1:
+            raise ValueError(
+                f"[Packed] expected offsets that rise from 0 to {len(ids)} with no empty source, got {offsets.tolist()}"
+            )
+
+    @classmethod
+    def of(cls, sentences: Iterable[Sequence[int] | Ids]) -> Packed:
+        """The ids of each sentence, one behind the other."""
+        parts = [np.asarray(sentence, np.int32) for sentence in sentences]
+        offsets = np.cumsum([0, *map(len, parts)]).astype(np.int32)
+        return cls(np.concatenate([np.zeros(0, np.int32), *parts]), offsets)
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Ids:
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Regions:
+    """What a decoder sees of B images: memory [S, width], offsets int32 [B + 1], and the (rows, columns) that the
+    regions of each image form, row by row."""
+
+    memory: Tensor
+    offsets: Ids
+    grid: tuple[int, int]
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    @property
+    def lengths(self) -> Ids:
+        """Regions of each image."""
+        return np.diff(self.offsets)
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """`texts` texts that are written from nothing, as a language model does; what they begin with is a prefix."""
+
+    texts: int
+
+    def __post_init__(self) -> None:
+        if self.texts < 0:
+            raise ValueError(f"[Nothing] expected texts >= 0, got {self.texts}")
+
+    def __len__(self) -> int:
+        return self.texts
+
+    @property
+    def lengths(self) -> Ids:
+        return np.zeros(self.texts, np.int32)
