@@ -10,6 +10,7 @@ from attnkit.tasks.shared.checks import check_validated
 from attnkit.tasks.shared.search_config import DecodingConfig
 from attnkit.text.config import DataConfig
 from attnkit.text.tokenizers.config import TokenizerConfig
+from attnkit.text.tokenizers.registry import tokenizer_class
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
 from attnkit.training.config import Share, TrainingConfig
 
@@ -27,7 +28,7 @@ class TranslateTokenizerConfig(TokenizerConfig, frozen=True, kw_only=True, forbi
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.bpe_dropout and self.kind != "bpe":
+        if self.bpe_dropout and not tokenizer_class(self.kind).has_merges:
             raise ValueError(f'bpe_dropout: expected 0 for the kind "{self.kind}", which has no merges')
 
 

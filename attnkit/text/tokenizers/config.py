@@ -7,13 +7,13 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-TokenizerKind = Literal["bpe", "unigram", "word", "wordpunct", "char"]
+from attnkit.text.tokenizers.registry import KINDS, tokenizer_class, trainable_kinds
 
 
 class TokenizerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How text becomes ids."""
 
-    kind: TokenizerKind = "bpe"
+    kind: str = "bpe"
     """"bpe" or "unigram" (SentencePiece), "word" (split at white space), "wordpunct" (words and punctuation marks, each
     a token), or "char"."""
 
@@ -45,7 +45,10 @@ class TokenizerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Ready SentencePiece model files instead of training: one file for a joint vocabulary, or source and target."""
 
     def __post_init__(self) -> None:
-        if self.models and self.kind not in ("bpe", "unigram"):
+        if self.kind not in KINDS or not tokenizer_class(self.kind).trainable:
+            choices = " or ".join(map(repr, trainable_kinds()))
+            raise ValueError(f"kind: invalid value {self.kind!r}; expected {choices}")
+        if self.models and not tokenizer_class(self.kind).reads_models:
             raise ValueError(f"models: expected none for the kind {self.kind!r}")
         if self.models and len(self.models) != (1 if self.joint else 2):
             need = "1 file for a joint vocabulary" if self.joint else "2 files, source and target"
