@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.transformer_config import TransformerConfig
@@ -21,10 +24,14 @@ TranslationModelConfig = TransformerConfig | RecurrentConfig
 class TranslateTokenizerConfig(TokenizerConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[tokenizer] of the task "translate"."""
 
-    bpe_dropout: Share = 0.0
-    """BPE-dropout (Provilkov et al., 2020): while the model learns, each merge of a word's parts is left out with this
-    probability, drawn anew each epoch. SentencePiece does not try a merge again, so that 0.05 cuts as much as 0.1 in
-    the paper. For the kind "bpe"."""
+    bpe_dropout: Annotated[
+        Share,
+        Meta(
+            description="BPE-dropout (Provilkov et al., 2020): while the model learns, each merge of a word's parts "
+            "is left out with this probability, drawn anew each epoch. SentencePiece does not try a merge "
+            'again, so that 0.05 cuts as much as 0.1 in the paper. For the kind "bpe".'
+        ),
+    ] = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -37,20 +44,22 @@ class TranslateConfig(
 ):
     """A whole configuration with task = "translate"."""
 
-    data: DataConfig
-    """Sentence pairs. Relative paths are taken from the current directory, not from the TOML file's."""
+    data: Annotated[
+        DataConfig,
+        Meta(
+            description="Sentence pairs. Relative paths are taken from the current directory, not from the TOML file's."
+        ),
+    ]
 
-    tokenizer: TranslateTokenizerConfig = TranslateTokenizerConfig()
-    """How text becomes ids."""
+    tokenizer: Annotated[TranslateTokenizerConfig, Meta(description="How text becomes ids.")] = (
+        TranslateTokenizerConfig()
+    )
 
-    model: TranslationModelConfig
-    """What is trained; `type` says which model."""
+    model: Annotated[TranslationModelConfig, Meta(description="What is trained; `type` says which model.")]
 
-    training: TrainingConfig
-    """How it is trained."""
+    training: Annotated[TrainingConfig, Meta(description="How it is trained.")]
 
-    decoding: DecodingConfig = DecodingConfig()
-    """How it is evaluated."""
+    decoding: Annotated[DecodingConfig, Meta(description="How it is evaluated.")] = DecodingConfig()
 
     def __post_init__(self) -> None:
         if isinstance(self.model, TransformerConfig) and (self.model.bos_id, self.model.eos_id) != (BOS, EOS):
