@@ -97,7 +97,7 @@ def markdown(section: Section) -> str:
     rows = ["| Key | Type | Default | |", "|---|---|---|---|"]
     for key in section.keys:
         default = "" if key.default is None else "none" if key.default == "none" else f"`{key.default}`"
-        cells = (f"`{key.name}`", key.type, default, key.explanation.replace("<br />", "`<br />`"))
+        cells = (f"`{key.name}`", key.type, default, key.explanation.replace("&", "&amp;").replace("<", "&lt;"))
         rows.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     return "\n".join(rows) + "\n"
 
@@ -106,7 +106,7 @@ def with_tables(text: str) -> str:
     """A page with its tables of keys made anew. Raises ValueError for a mark that names no section."""
 
     def table(match: re.Match[str]) -> str:
-        return match[1] + markdown(_named(match[2].split())) + match[3]
+        return f"{match[1]}\n{markdown(_named(match[2].split()))}\n{match[3]}"
 
     return _TABLE.sub(table, text)
 

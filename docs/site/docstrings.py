@@ -1,5 +1,5 @@
-"""The reference as readers expect it: lists of parameters as lists, fields of named tuples in the signature, explanations
-of configuration keys as docstrings."""
+"""The reference as readers expect it: lists of parameters as lists, fields of named tuples in the signature, and
+explanations of configuration keys as docstrings."""
 
 from __future__ import annotations
 
