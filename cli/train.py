@@ -20,6 +20,35 @@ def _list_presets(context: click.Context, parameter: click.Parameter, value: boo
     context.exit()
 
 
+def _list_keys(context: click.Context, parameter: click.Parameter, value: str | None) -> None:
+    if value is None or context.resilient_parsing:
+        return
+    from attnkit.tasks import keys
+
+    if value:
+        try:
+            found = keys.configs(value)
+        except ValueError as error:
+            raise click.BadParameter(str(error), context, parameter) from None
+        click.echo("\n\n\n".join(map(keys.describe, found)))
+    else:
+        for task in keys.task_names():
+            types = [name for config in keys.configs(task) for name in keys.model_types(config)]
+            click.echo(f"{task:16}model.type: {', '.join(types)}")
+    context.exit()
+
+
+def _print_schema(context: click.Context, parameter: click.Parameter, value: bool) -> None:
+    if not value or context.resilient_parsing:
+        return
+    import json
+
+    from attnkit.tasks.keys import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    context.exit()
+
+
 @click.command("train")
 @click.argument("config", metavar="CONFIG")
 @click.option("--out", type=click.Path(), metavar="DIR", help="Where the model goes.  [runs/NAME]")
@@ -28,6 +57,24 @@ def _list_presets(context: click.Context, parameter: click.Parameter, value: boo
 @threads_option
 @click.option(
     "--list-presets", is_flag=True, is_eager=True, expose_value=False, callback=_list_presets, help="Name the presets."
+)
+@click.option(
+    "--keys",
+    is_flag=False,
+    flag_value="",
+    is_eager=True,
+    expose_value=False,
+    callback=_list_keys,
+    metavar="[TASK]",
+    help="Explain the keys of a task's CONFIG, or name the tasks.",
+)
+@click.option(
+    "--schema",
+    is_flag=True,
+    is_eager=True,
+    expose_value=False,
+    callback=_print_schema,
+    help="Print a JSON schema of CONFIG, for editors.",
 )
 def command(config: str, out: str | None, overrides: tuple[str, ...], resume: bool, threads: int | None) -> None:
     """Train a model and leave it, ready to use, in a folder.
@@ -39,6 +86,7 @@ def command(config: str, out: str | None, overrides: tuple[str, ...], resume: bo
     attnkit train en-it
     attnkit train en-de.toml --out runs/small --set model.d_model=64 --set training.max_steps=2000
     attnkit train runs/small --resume
+    attnkit train --keys translate
     """
     import attnkit
     from attnkit.training import ConfigError, Interrupted, RunExistsError, read_config, train

@@ -20,32 +20,47 @@ class LSTMDecoderConfig(
     """An LSTM that writes captions: Show and Tell (Vinyals et al., 2015), or Show, Attend and Tell (Xu et al.,
     2015)."""
 
-    attention: Literal["none", "soft", "hard"] = "soft"
-    """"none": the LSTM sees the mean of the regions once, before the first word; "soft": before each word it sees their
-    weighted mean; "hard": one region, sampled in training, which REINFORCE teaches to choose."""
+    attention: Annotated[
+        Literal["none", "soft", "hard"],
+        Meta(
+            description='"none": the LSTM sees the mean of the regions once, before the first word; "soft": before '
+            'each word it sees their weighted mean; "hard": one region, sampled in training, which '
+            "REINFORCE teaches to choose."
+        ),
+    ] = "soft"
 
-    width: Positive = 256
-    """Of the word vectors, and of what the words are read from."""
+    width: Annotated[Positive, Meta(description="Of the word vectors, and of what the words are read from.")] = 256
 
-    hidden: Positive = 512
-    """Of the LSTM's state."""
+    hidden: Annotated[Positive, Meta(description="Of the LSTM's state.")] = 512
 
-    dropout: Rate = 0.3
-    """Of word vectors and of what the words are read from; in training only."""
+    dropout: Annotated[
+        Rate, Meta(description="Of word vectors and of what the words are read from; in training only.")
+    ] = 0.3
 
-    word_dropout: Rate = 0.0
-    """The share of the words before that the decoder does not get to see in training (Bowman et al., 2016), so that it
-    learns to look at the image rather than to guess."""
+    word_dropout: Annotated[
+        Rate,
+        Meta(
+            description="The share of the words before that the decoder does not get to see in training (Bowman et "
+            "al., 2016), so that it learns to look at the image rather than to guess."
+        ),
+    ] = 0.0
 
-    coverage_penalty: Weight = 0.0
-    """Soft attention: how much every region is to be looked at, over all words about once (λ in equation 14 of Xu et
-    al.; they use 1.0). It spreads attention out."""
+    coverage_penalty: Annotated[
+        Weight,
+        Meta(
+            description="Soft attention: how much every region is to be looked at, over all words about once (λ in "
+            "equation 14 of Xu et al.; they use 1.0). It spreads attention out."
+        ),
+    ] = 0.0
 
-    entropy_bonus: Weight = 0.01
-    """Hard attention: how much an undecided choice is rewarded, which keeps choices open (λ_e)."""
+    entropy_bonus: Annotated[
+        Weight,
+        Meta(description="Hard attention: how much an undecided choice is rewarded, which keeps choices open (λ_e)."),
+    ] = 0.01
 
-    max_length: Positive = 64
-    """Longest caption that is written, in tokens, start token included."""
+    max_length: Annotated[
+        Positive, Meta(description="Longest caption that is written, in tokens, start token included.")
+    ] = 64
 
 
 class TransformerDecoderConfig(
@@ -53,30 +68,29 @@ class TransformerDecoderConfig(
 ):
     """A Transformer decoder that writes captions (Vaswani et al., 2017), with the norm first."""
 
-    layers: Positive = 2
-    """Layers."""
+    layers: Annotated[Positive, Meta(description="Layers.")] = 2
 
-    width: Positive = 256
-    """Of the states."""
+    width: Annotated[Positive, Meta(description="Of the states.")] = 256
 
-    heads: Positive = 4
-    """Attention heads; width must be a multiple."""
+    heads: Annotated[Positive, Meta(description="Attention heads; width must be a multiple.")] = 4
 
-    ffn: Positive = 1024
-    """Width inside the feed-forward networks."""
+    ffn: Annotated[Positive, Meta(description="Width inside the feed-forward networks.")] = 1024
 
-    dropout: Rate = 0.1
-    """Of word vectors and of each sublayer's result; in training only."""
+    dropout: Annotated[Rate, Meta(description="Of word vectors and of each sublayer's result; in training only.")] = 0.1
 
-    attention_dropout: Rate = 0.0
-    """Of attention weights."""
+    attention_dropout: Annotated[Rate, Meta(description="Of attention weights.")] = 0.0
 
-    word_dropout: Rate = 0.0
-    """The share of the words before that the decoder does not get to see in training (Bowman et al., 2016), so that it
-    learns to look at the image rather than to guess."""
+    word_dropout: Annotated[
+        Rate,
+        Meta(
+            description="The share of the words before that the decoder does not get to see in training (Bowman et "
+            "al., 2016), so that it learns to look at the image rather than to guess."
+        ),
+    ] = 0.0
 
-    max_length: Positive = 64
-    """Longest caption that is written, in tokens, start token included."""
+    max_length: Annotated[
+        Positive, Meta(description="Longest caption that is written, in tokens, start token included.")
+    ] = 64
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -88,8 +102,6 @@ class CaptionerConfig(
 ):
     """A vision encoder and a text decoder. Its own `type` is "captioner"; the parts have types of their own."""
 
-    encoder: CNNConfig | ViTConfig
-    """What looks at the image."""
+    encoder: Annotated[CNNConfig | ViTConfig, Meta(description="What looks at the image.")]
 
-    decoder: LSTMDecoderConfig | TransformerDecoderConfig
-    """What writes."""
+    decoder: Annotated[LSTMDecoderConfig | TransformerDecoderConfig, Meta(description="What writes.")]

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from msgspec import Meta
+
 from attnkit.models.text_stack import TextStackConfig
 
 
@@ -10,5 +14,4 @@ class DecoderOnlyConfig(
 ):
     """A language model: Transformer layers with causal self-attention (Radford et al., 2018)."""
 
-    tie_embeddings: bool = True
-    """Input and output share one matrix."""
+    tie_embeddings: Annotated[bool, Meta(description="Input and output share one matrix.")] = True

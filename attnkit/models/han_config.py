@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from attnkit.models.config import Positive, Rate
 from attnkit.text.documents import Layout
@@ -14,23 +17,28 @@ class HanConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     It reads a document sentence by sentence; the defaults are the sizes of the paper's experiments.
     """
 
-    embedding: Positive = 200
-    """Width of the word vectors."""
+    embedding: Annotated[Positive, Meta(description="Width of the word vectors.")] = 200
 
-    word_hidden: Positive = 50
-    """Width of the GRU over the words of a sentence, for each of its two directions."""
+    word_hidden: Annotated[
+        Positive, Meta(description="Width of the GRU over the words of a sentence, for each of its two directions.")
+    ] = 50
 
-    sentence_hidden: Positive = 50
-    """Width of the GRU over the sentences of a document, for each of its two directions."""
+    sentence_hidden: Annotated[
+        Positive, Meta(description="Width of the GRU over the sentences of a document, for each of its two directions.")
+    ] = 50
 
-    dropout: Rate = 0.2
-    """Of word vectors, sentence vectors and the document vector; in training only."""
+    dropout: Annotated[
+        Rate, Meta(description="Of word vectors, sentence vectors and the document vector; in training only.")
+    ] = 0.2
 
-    max_length: Positive = 512
-    """Longest document in tokens; what is longer is cut at its end, and counted in the log."""
+    max_length: Annotated[
+        Positive,
+        Meta(description="Longest document in tokens; what is longer is cut at its end, and counted in the log."),
+    ] = 512
 
-    max_sentence_length: Positive = 64
-    """Longest sentence in tokens; a longer one goes on as a further sentence."""
+    max_sentence_length: Annotated[
+        Positive, Meta(description="Longest sentence in tokens; a longer one goes on as a further sentence.")
+    ] = 64
 
     @property
     def layout(self) -> Layout:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from attnkit.models.config import NotNegative, NotNegativeFloat, Positive, Rate
 
@@ -20,94 +21,155 @@ class RecurrentConfig(
     As it stands it is the model of Bahdanau et al. (2015).
     """
 
-    cell: Literal["rnn", "gru", "lstm"] = "gru"
-    """The recurrent unit of encoder and decoder."""
+    cell: Annotated[Literal["rnn", "gru", "lstm"], Meta(description="The recurrent unit of encoder and decoder.")] = (
+        "gru"
+    )
 
-    embedding_size: Positive = 256
-    """Width of the embeddings."""
+    embedding_size: Annotated[Positive, Meta(description="Width of the embeddings.")] = 256
 
-    hidden_size: Positive = 256
-    """Width of the decoder's states."""
+    hidden_size: Annotated[Positive, Meta(description="Width of the decoder's states.")] = 256
 
-    encoder_size: Positive | None = None
-    """Width of the encoder's states, in each direction; as `hidden_size` where not given."""
+    encoder_size: Annotated[
+        Positive | None,
+        Meta(description="Width of the encoder's states, in each direction; as `hidden_size` where not given."),
+    ] = None
 
-    layers: Positive = 1
-    """Recurrent layers of the encoder, and of the decoder."""
+    layers: Annotated[Positive, Meta(description="Recurrent layers of the encoder, and of the decoder.")] = 1
 
-    encoder: Literal["recurrent", "lstmn"] = "recurrent"
-    """"lstmn": the encoder is an LSTM network that attends to its own past (Cheng et al., 2016); one direction."""
+    encoder: Annotated[
+        Literal["recurrent", "lstmn"],
+        Meta(
+            description='"lstmn": the encoder is an LSTM network that attends to its own past (Cheng et al., 2016); '
+            "one direction."
+        ),
+    ] = "recurrent"
 
-    bidirectional: bool = True
-    """The encoder reads the source in both directions."""
+    bidirectional: Annotated[bool, Meta(description="The encoder reads the source in both directions.")] = True
 
-    reverse_source: bool = False
-    """The encoder reads the source from its last word to its first (Sutskever et al., 2014)."""
+    reverse_source: Annotated[
+        bool, Meta(description="The encoder reads the source from its last word to its first (Sutskever et al., 2014).")
+    ] = False
 
-    share_weights: bool = False
-    """Encoder and decoder are one recurrent network (each with its embeddings)."""
+    share_weights: Annotated[
+        bool, Meta(description="Encoder and decoder are one recurrent network (each with its embeddings).")
+    ] = False
 
-    score: Literal[
-        "additive", "concat", "dot", "scaled-dot", "general", "scaled-general", "location", "cosine", "none"
+    score: Annotated[
+        Literal["additive", "concat", "dot", "scaled-dot", "general", "scaled-general", "location", "cosine", "none"],
+        Meta(
+            description='How decoder states and source states are compared; "none": no attention, the source is one '
+            "fixed vector."
+        ),
     ] = "additive"
-    """How decoder states and source states are compared; "none": no attention, the source is one fixed vector."""
 
-    normaliser: Literal["softmax", "local-m", "local-p", "hard", "structured"] = "softmax"
-    """How scores become weights."""
+    normaliser: Annotated[
+        Literal["softmax", "local-m", "local-p", "hard", "structured"], Meta(description="How scores become weights.")
+    ] = "softmax"
 
-    attention_size: Positive | None = None
-    """Width inside the additive and concat scores; as `hidden_size` where not given."""
+    attention_size: Annotated[
+        Positive | None,
+        Meta(description="Width inside the additive and concat scores; as `hidden_size` where not given."),
+    ] = None
 
-    attend: Literal["before", "after"] = "before"
-    """"before": the last state attends, and the cell reads the result (Bahdanau et al., 2015); "after": the new state
-    attends (Luong et al., 2015)."""
+    attend: Annotated[
+        Literal["before", "after"],
+        Meta(
+            description='"before": the last state attends, and the cell reads the result (Bahdanau et al., 2015); '
+            '"after": the new state attends (Luong et al., 2015).'
+        ),
+    ] = "before"
 
-    input_feeding: bool = False
-    """With attend = "after": the cell also reads what the last word was predicted from (Luong et al., 2015)."""
+    input_feeding: Annotated[
+        bool,
+        Meta(
+            description='With attend = "after": the cell also reads what the last word was predicted from (Luong et '
+            "al., 2015)."
+        ),
+    ] = False
 
-    coverage: bool = False
-    """The additive and concat scores also read the sum of a source position's weights so far (Tu et al., 2016)."""
+    coverage: Annotated[
+        bool,
+        Meta(
+            description="The additive and concat scores also read the sum of a source position's weights so far (Tu "
+            "et al., 2016)."
+        ),
+    ] = False
 
-    balance: NotNegativeFloat = 0.0
-    """Adds this times the sum over source positions of (1 - their weights over all steps)², a target token (Xu et al.,
-    2015, section 4.2.1): every source word is to be looked at once, which makes of attention an alignment."""
+    balance: Annotated[
+        NotNegativeFloat,
+        Meta(
+            description="Adds this times the sum over source positions of (1 - their weights over all steps)², a "
+            "target token (Xu et al., 2015, section 4.2.1): every source word is to be looked at once, "
+            "which makes of attention an alignment."
+        ),
+    ] = 0.0
 
-    window: Positive = 10
-    """The D of local-m and local-p: they see the source positions from D before their centre to D behind it."""
+    window: Annotated[
+        Positive,
+        Meta(
+            description="The D of local-m and local-p: they see the source positions from D before their centre to D "
+            "behind it."
+        ),
+    ] = 10
 
-    hard_gradient: Literal["reinforce", "straight-through"] = "reinforce"
-    """How hard attention is trained."""
+    hard_gradient: Annotated[
+        Literal["reinforce", "straight-through"], Meta(description="How hard attention is trained.")
+    ] = "reinforce"
 
-    baseline_decay: Rate = 0.9
-    """How slowly the moving mean of the reward, REINFORCE's baseline, forgets."""
+    baseline_decay: Annotated[
+        Rate, Meta(description="How slowly the moving mean of the reward, REINFORCE's baseline, forgets.")
+    ] = 0.9
 
-    entropy_bonus: Rate = 0.01
-    """What REINFORCE adds for each nat of entropy of the weights that are sampled from."""
+    entropy_bonus: Annotated[
+        Rate, Meta(description="What REINFORCE adds for each nat of entropy of the weights that are sampled from.")
+    ] = 0.01
 
-    context: Literal["first-state", "every-step", "both"] = "first-state"
-    """With score = "none", where the decoder finds the source: as its first state (Sutskever et al., 2014), beside
-    every input (with zeros as first state), or both (Cho et al., 2014)."""
+    context: Annotated[
+        Literal["first-state", "every-step", "both"],
+        Meta(
+            description='With score = "none", where the decoder finds the source: as its first state (Sutskever et '
+            "al., 2014), beside every input (with zeros as first state), or both (Cho et al., 2014)."
+        ),
+    ] = "first-state"
 
-    readout_size: Positive | None = None
-    """Width of the layer that words are predicted from; as `embedding_size` where not given."""
+    readout_size: Annotated[
+        Positive | None,
+        Meta(description="Width of the layer that words are predicted from; as `embedding_size` where not given."),
+    ] = None
 
-    tie_embeddings: Literal["all", "decoder", "none"] = "none"
-    """"all": source, target and output share one matrix (needs a joint vocabulary); "decoder": target and output do."""
+    tie_embeddings: Annotated[
+        Literal["all", "decoder", "none"],
+        Meta(
+            description='"all": source, target and output share one matrix (needs a joint vocabulary); "decoder": '
+            "target and output do."
+        ),
+    ] = "none"
 
-    dropout: Rate = 0.2
-    """Of embeddings, between layers, of source states and of what words are predicted from; in training only."""
+    dropout: Annotated[
+        Rate,
+        Meta(
+            description="Of embeddings, between layers, of source states and of what words are predicted from; in "
+            "training only."
+        ),
+    ] = 0.2
 
-    encoder_pretraining: Literal["none", "autoencoder", "language-model"] = "none"
-    """What the encoder learns first by itself: to give the source back, or to predict its next word."""
+    encoder_pretraining: Annotated[
+        Literal["none", "autoencoder", "language-model"],
+        Meta(
+            description="What the encoder learns first by itself: to give the source back, or to predict its next word."
+        ),
+    ] = "none"
 
-    pretraining_batches: NotNegative = 0
-    """How many batches the encoder is trained by itself for."""
+    pretraining_batches: Annotated[
+        NotNegative, Meta(description="How many batches the encoder is trained by itself for.")
+    ] = 0
 
-    freeze_encoder: bool = False
-    """Leaves the pretrained encoder as it is afterwards; else it is trained on with the rest."""
+    freeze_encoder: Annotated[
+        bool,
+        Meta(description="Leaves the pretrained encoder as it is afterwards; else it is trained on with the rest."),
+    ] = False
 
-    max_length: Positive = 1024
-    """Longest source and target, in tokens."""
+    max_length: Annotated[Positive, Meta(description="Longest source and target, in tokens.")] = 1024
 
     @property
     def memory_size(self) -> int:

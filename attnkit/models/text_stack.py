@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from attnkit import nn
 from attnkit.models.config import Positive, Rate
@@ -13,38 +14,54 @@ from attnkit.models.config import Positive, Rate
 class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Embeddings, positions and layers."""
 
-    d_model: Positive = 256
-    """Width of the states."""
+    d_model: Annotated[Positive, Meta(description="Width of the states.")] = 256
 
-    ffn: Positive = 1024
-    """Width inside the feed-forward networks."""
+    ffn: Annotated[Positive, Meta(description="Width inside the feed-forward networks.")] = 1024
 
-    heads: Positive = 4
-    """Attention heads; d_model must be a multiple."""
+    heads: Annotated[Positive, Meta(description="Attention heads; d_model must be a multiple.")] = 4
 
-    layers: Positive = 4
-    """Layers."""
+    layers: Annotated[Positive, Meta(description="Layers.")] = 4
 
-    dropout: Rate = 0.1
-    """Of embeddings and of each sublayer's result (a classifier: and of the pooled vector); in training only."""
+    dropout: Annotated[
+        Rate,
+        Meta(
+            description="Of embeddings and of each sublayer's result (a classifier: and of the pooled vector); in "
+            "training only."
+        ),
+    ] = 0.1
 
-    attention_dropout: Rate | None = None
-    """Of attention weights; as `dropout` where not given."""
+    attention_dropout: Annotated[
+        Rate | None, Meta(description="Of attention weights; as `dropout` where not given.")
+    ] = None
 
-    activation_dropout: Rate | None = None
-    """Inside the feed-forward networks, behind the activation; as `dropout` where not given."""
+    activation_dropout: Annotated[
+        Rate | None,
+        Meta(description="Inside the feed-forward networks, behind the activation; as `dropout` where not given."),
+    ] = None
 
-    norm: Literal["post", "pre"] = "pre"
-    """Layer norm before each sublayer, which trains more easily, or after it, as in the first paper."""
+    norm: Annotated[
+        Literal["post", "pre"],
+        Meta(
+            description="Layer norm before each sublayer, which trains more easily, or after it, as in the first paper."
+        ),
+    ] = "pre"
 
-    activation: Literal["relu", "gelu", "silu"] = "gelu"
-    """Inside the feed-forward networks."""
+    activation: Annotated[Literal["relu", "gelu", "silu"], Meta(description="Inside the feed-forward networks.")] = (
+        "gelu"
+    )
 
-    positions: Literal["sinusoidal", "learned"] = "sinusoidal"
-    """Fixed sinusoids, or trained vectors for up to `max_length` positions."""
+    positions: Annotated[
+        Literal["sinusoidal", "learned"],
+        Meta(description="Fixed sinusoids, or trained vectors for up to `max_length` positions."),
+    ] = "sinusoidal"
 
-    max_length: Positive = 512
-    """Longest text in tokens, the start token counted. A classifier cuts what is longer, and says how many were."""
+    max_length: Annotated[
+        Positive,
+        Meta(
+            description="Longest text in tokens, the start token counted. A classifier cuts what is longer, and says "
+            "how many were."
+        ),
+    ] = 512
 
     def __post_init__(self) -> None:
         if self.d_model % self.heads:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from attnkit.models.config import Positive
 from attnkit.models.text_stack import TextStackConfig
@@ -23,21 +25,24 @@ class TransformerClassifierConfig(
     It reads each document as one sequence, a start token before it.
     """
 
-    pooling: Literal["attention", "mean", "cls"] = "attention"
-    """How a document becomes one vector: "attention" learns which tokens count (Yang et al., 2016); "mean" counts all
-    alike; "cls" takes the state of the start token (Devlin et al., 2019)."""
+    pooling: Annotated[
+        Literal["attention", "mean", "cls"],
+        Meta(
+            description='How a document becomes one vector: "attention" learns which tokens count (Yang et al., '
+            '2016); "mean" counts all alike; "cls" takes the state of the start token (Devlin et al., '
+            "2019)."
+        ),
+    ] = "attention"
 
-    d_model: Positive = 128
-    """Width of the states."""
+    d_model: Annotated[Positive, Meta(description="Width of the states.")] = 128
 
-    ffn: Positive = 512
-    """Width inside the feed-forward networks."""
+    ffn: Annotated[Positive, Meta(description="Width inside the feed-forward networks.")] = 512
 
-    layers: Positive = 2
-    """Encoder layers."""
+    layers: Annotated[Positive, Meta(description="Encoder layers.")] = 2
 
-    activation: Literal["relu", "gelu", "silu"] = "relu"
-    """Inside the feed-forward networks."""
+    activation: Annotated[Literal["relu", "gelu", "silu"], Meta(description="Inside the feed-forward networks.")] = (
+        "relu"
+    )
 
     def __post_init__(self) -> None:
         super().__post_init__()

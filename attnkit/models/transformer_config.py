@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from attnkit.models.config import NotNegative, Positive, Rate
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
@@ -15,64 +16,81 @@ class TransformerConfig(
 ):
     """A Transformer encoder-decoder (Vaswani et al., 2017)."""
 
-    d_model: Positive = 512
-    """Width of the states."""
+    d_model: Annotated[Positive, Meta(description="Width of the states.")] = 512
 
-    ffn: Positive = 2048
-    """Width inside the feed-forward networks."""
+    ffn: Annotated[Positive, Meta(description="Width inside the feed-forward networks.")] = 2048
 
-    heads: Positive = 8
-    """Attention heads; d_model must be a multiple."""
+    heads: Annotated[Positive, Meta(description="Attention heads; d_model must be a multiple.")] = 8
 
-    decoder_ffn: Positive | None = None
-    """Of the decoder; as `ffn` where not given."""
+    decoder_ffn: Annotated[Positive | None, Meta(description="Of the decoder; as `ffn` where not given.")] = None
 
-    decoder_heads: Positive | None = None
-    """Of the decoder; as `heads` where not given."""
+    decoder_heads: Annotated[Positive | None, Meta(description="Of the decoder; as `heads` where not given.")] = None
 
-    encoder_layers: Positive = 6
-    """Layers that read the source."""
+    encoder_layers: Annotated[Positive, Meta(description="Layers that read the source.")] = 6
 
-    decoder_layers: Positive = 6
-    """Layers that write the target."""
+    decoder_layers: Annotated[Positive, Meta(description="Layers that write the target.")] = 6
 
-    dropout: Rate = 0.1
-    """Of embeddings and of each sublayer's result; in training only."""
+    dropout: Annotated[Rate, Meta(description="Of embeddings and of each sublayer's result; in training only.")] = 0.1
 
-    attention_dropout: Rate | None = None
-    """Of attention weights; as `dropout` where not given."""
+    attention_dropout: Annotated[
+        Rate | None, Meta(description="Of attention weights; as `dropout` where not given.")
+    ] = None
 
-    activation_dropout: Rate | None = None
-    """Inside the feed-forward networks, behind the activation; as `dropout` where not given."""
+    activation_dropout: Annotated[
+        Rate | None,
+        Meta(description="Inside the feed-forward networks, behind the activation; as `dropout` where not given."),
+    ] = None
 
-    norm: Literal["post", "pre"] = "post"
-    """Layer norm after each sublayer, as in the paper, or before it, which trains deep stacks more easily."""
+    norm: Annotated[
+        Literal["post", "pre"],
+        Meta(
+            description="Layer norm after each sublayer, as in the paper, or before it, which trains deep stacks more "
+            "easily."
+        ),
+    ] = "post"
 
-    activation: Literal["relu", "gelu", "silu"] = "relu"
-    """Inside the feed-forward networks."""
+    activation: Annotated[Literal["relu", "gelu", "silu"], Meta(description="Inside the feed-forward networks.")] = (
+        "relu"
+    )
 
-    tie_embeddings: Literal["all", "decoder", "none"] = "all"
-    """"all": source, target and output share one matrix (needs a joint vocabulary); "decoder": target and output do."""
+    tie_embeddings: Annotated[
+        Literal["all", "decoder", "none"],
+        Meta(
+            description='"all": source, target and output share one matrix (needs a joint vocabulary); "decoder": '
+            "target and output do."
+        ),
+    ] = "all"
 
-    output_bias: bool = False
-    """A trained bias of the logits, where the output shares its matrix; without sharing there always is one."""
+    output_bias: Annotated[
+        bool,
+        Meta(
+            description="A trained bias of the logits, where the output shares its matrix; without sharing there "
+            "always is one."
+        ),
+    ] = False
 
-    scale_embeddings: bool = True
-    """Multiply embeddings by the square root of d_model, as in the paper."""
+    scale_embeddings: Annotated[
+        bool, Meta(description="Multiply embeddings by the square root of d_model, as in the paper.")
+    ] = True
 
-    positions: Literal["sinusoidal", "sinusoidal-halves", "learned", "none"] = "sinusoidal"
-    """Fixed sinusoids, sine and cosine in turn, as in the paper, or all sines first, as Marian has them; or trained
-    vectors for up to `max_length` positions. "none" is there to see what becomes of it: the encoder then reads a bag of
-    words."""
+    positions: Annotated[
+        Literal["sinusoidal", "sinusoidal-halves", "learned", "none"],
+        Meta(
+            description="Fixed sinusoids, sine and cosine in turn, as in the paper, or all sines first, as Marian has "
+            'them; or trained vectors for up to `max_length` positions. "none" is there to see what '
+            "becomes of it: the encoder then reads a bag of words."
+        ),
+    ] = "sinusoidal"
 
-    max_length: Positive = 1024
-    """Longest source and target, in tokens."""
+    max_length: Annotated[Positive, Meta(description="Longest source and target, in tokens.")] = 1024
 
-    bos_id: NotNegative = BOS
-    """What the decoder reads first. A converted model keeps its own."""
+    bos_id: Annotated[
+        NotNegative, Meta(description="What the decoder reads first. A converted model keeps its own.")
+    ] = BOS
 
-    eos_id: NotNegative = EOS
-    """The token that ends a target. A converted model keeps its own."""
+    eos_id: Annotated[
+        NotNegative, Meta(description="The token that ends a target. A converted model keeps its own.")
+    ] = EOS
 
     def __post_init__(self) -> None:
         for name, heads in (("heads", self.heads), ("decoder_heads", self.decoder_heads)):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from attnkit.models.config import Positive, Rate
 
@@ -15,49 +16,70 @@ _SIZES = {"Ti": (192, 12, 3, 768), "S": (384, 12, 6, 1536), "B": (768, 12, 12, 3
 class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="vit"):
     """A Vision Transformer (Dosovitskiy et al., 2021; the sizes Ti and S are those of Touvron et al., 2021)."""
 
-    size: Literal["Ti", "S", "B"] = "Ti"
-    """The numbers below that are not given: width 192, 384 or 768, 12 layers, heads of 64, ffn four times the width."""
+    size: Annotated[
+        Literal["Ti", "S", "B"],
+        Meta(
+            description="The numbers below that are not given: width 192, 384 or 768, 12 layers, heads of 64, ffn "
+            "four times the width."
+        ),
+    ] = "Ti"
 
-    image_size: Positive = 224
-    """Rows and columns of an image in training; others are taken, too, their positions resampled."""
+    image_size: Annotated[
+        Positive,
+        Meta(description="Rows and columns of an image in training; others are taken, too, their positions resampled."),
+    ] = 224
 
-    patch_size: Positive = 16
-    """Rows and columns of a patch; an image must be whole patches."""
+    patch_size: Annotated[
+        Positive, Meta(description="Rows and columns of a patch; an image must be whole patches.")
+    ] = 16
 
-    stem: Literal["patch", "convolution", "convolution-pooling"] = "patch"
-    """What makes tokens of pixels: one matrix for each patch by itself; or convolutions of 3 x 3 that halve rows and
-    columns until a patch is a token, which see across the edges of patches and learn from fewer images. They halve by a
-    stride of 2 (Xiao et al., 2021) or by max pooling (Hassani et al., 2021). patch_size is then a power of two."""
+    stem: Annotated[
+        Literal["patch", "convolution", "convolution-pooling"],
+        Meta(
+            description="What makes tokens of pixels: one matrix for each patch by itself; or convolutions of 3 x 3 "
+            "that halve rows and columns until a patch is a token, which see across the edges of patches "
+            "and learn from fewer images. They halve by a stride of 2 (Xiao et al., 2021) or by max "
+            "pooling (Hassani et al., 2021). patch_size is then a power of two."
+        ),
+    ] = "patch"
 
-    channels: Positive = 3
-    """Colours of a pixel: 3 for RGB, 1 for grey."""
+    channels: Annotated[Positive, Meta(description="Colours of a pixel: 3 for RGB, 1 for grey.")] = 3
 
-    d_model: Positive | None = None
-    """Width of the states; as `size` says where not given."""
+    d_model: Annotated[Positive | None, Meta(description="Width of the states; as `size` says where not given.")] = None
 
-    layers: Positive | None = None
-    """Encoder layers; as `size` says where not given."""
+    layers: Annotated[Positive | None, Meta(description="Encoder layers; as `size` says where not given.")] = None
 
-    heads: Positive | None = None
-    """Attention heads, of which d_model is a multiple; as `size` says where not given."""
+    heads: Annotated[
+        Positive | None,
+        Meta(description="Attention heads, of which d_model is a multiple; as `size` says where not given."),
+    ] = None
 
-    ffn: Positive | None = None
-    """Width inside the feed-forward networks; as `size` says where not given."""
+    ffn: Annotated[
+        Positive | None, Meta(description="Width inside the feed-forward networks; as `size` says where not given.")
+    ] = None
 
-    pooling: Literal["token", "mean"] = "token"
-    """What is classified: a class token in front of the patches, or the mean of all patches."""
+    pooling: Annotated[
+        Literal["token", "mean"],
+        Meta(description="What is classified: a class token in front of the patches, or the mean of all patches."),
+    ] = "token"
 
-    dropout: Rate = 0.0
-    """Of embeddings and of each sublayer's result; in training only."""
+    dropout: Annotated[Rate, Meta(description="Of embeddings and of each sublayer's result; in training only.")] = 0.0
 
-    attention_dropout: Rate | None = None
-    """Of attention weights; as `dropout` where not given."""
+    attention_dropout: Annotated[
+        Rate | None, Meta(description="Of attention weights; as `dropout` where not given.")
+    ] = None
 
-    stochastic_depth: Rate = 0.0
-    """Probability that an image goes without a sublayer of the last layer; earlier layers have less, the first none."""
+    stochastic_depth: Annotated[
+        Rate,
+        Meta(
+            description="Probability that an image goes without a sublayer of the last layer; earlier layers have "
+            "less, the first none."
+        ),
+    ] = 0.0
 
-    interpolation: Literal["bicubic", "bilinear"] = "bicubic"
-    """How positions are resampled for other images."""
+    interpolation: Annotated[
+        Literal["bicubic", "bilinear"], Meta(description="How positions are resampled for other images.")
+    ] = "bicubic"
 
     def __post_init__(self) -> None:
         if self.image_size % self.patch_size:

@@ -173,18 +173,19 @@ def _write_table(table: Mapping[str, Any], name: str, lines: list[str]) -> None:
     if name:
         lines += ["", f"[{name}]"]
     # Values first: after a table's header, they would belong to that table.
-    lines += [f"{key} = {_toml(value)}" for key, value in table.items() if not isinstance(value, dict | None)]
+    lines += [f"{key} = {toml_value(value)}" for key, value in table.items() if not isinstance(value, dict | None)]
     for key, value in table.items():
         if isinstance(value, dict):
             _write_table(value, _join(name, key), lines)
 
 
-def _toml(value: Any) -> str:
+def toml_value(value: Any) -> str:
+    """A value as TOML writes it."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
         # A JSON string is a TOML basic string, but for DEL, which TOML wants escaped.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, list | tuple):
-        return "[" + ", ".join(_toml(item) for item in value) + "]"
+        return "[" + ", ".join(toml_value(item) for item in value) + "]"
     return repr(value)

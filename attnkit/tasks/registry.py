@@ -64,6 +64,8 @@ def _model_types(config: type[RunConfig]) -> list[str]:
     """The tags of the models that a task's configuration takes."""
     field = next(field for field in msgspec.structs.fields(config) if field.name == "model")
     kind = msgspec.inspect.type_info(field.type)
+    if isinstance(kind, msgspec.inspect.Metadata):
+        kind = kind.type
     options = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
     return [str(option.tag) for option in options if isinstance(option, msgspec.inspect.StructType)]
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from attnkit.files import atomic_write
 from attnkit.tasks.config_file import encode_config, flatten, read_config
 from attnkit.tasks.registry import RunConfig, make_task
-from attnkit.text.tokenizers.pair import TOKENIZER_FILES
+from attnkit.text.tokenizers.registry import training_files
 from attnkit.training.checkpoint import CheckpointFolder
 from attnkit.training.errors import ConfigError, RunExistsError
 from attnkit.training.progress import Mode, Reporter, make_reporter
@@ -23,8 +23,8 @@ CONFIG_FILE = "training.toml"
 # Unfinished files (`attnkit.files.atomic_write`) of a process that was killed.
 _LEFTOVERS = ".attnkit-*.tmp"
 
-# What a run writes before its first checkpoint.
-_EARLY_FILES = frozenset({CONFIG_FILE, METRICS_FILE, CURVE_FILE, CHECKPOINTS, *TOKENIZER_FILES})
+# What a run writes before its first checkpoint, beside the tokenizer's files.
+_EARLY_FILES = frozenset({CONFIG_FILE, METRICS_FILE, CURVE_FILE, CHECKPOINTS})
 
 # What may change from one part of a run to the next: when it ends, and how often it is saved, but no weight on the way.
 _MAY_CHANGE = frozenset(
@@ -133,7 +133,7 @@ def _saved_nothing(folder: Path) -> bool:
     """Whether all that is there is the start of a run, as it is left when data cannot be read."""
     file = folder / CONFIG_FILE
     left = {entry.name for entry in set(folder.iterdir()) - set(folder.glob(_LEFTOVERS))}
-    if not file.is_file() or left - _EARLY_FILES or CheckpointFolder(folder / CHECKPOINTS).exists():
+    if not file.is_file() or left - _EARLY_FILES - training_files() or CheckpointFolder(folder / CHECKPOINTS).exists():
         return False
     try:
         return file.read_text("utf-8") == encode_config(read_config(file))  # not one that somebody wrote

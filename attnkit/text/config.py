@@ -19,45 +19,60 @@ Positive = Annotated[int, Meta(ge=1)]
 class DataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where the sentence pairs come from: files, or the corpus that is built in."""
 
-    builtin: Literal["en-it", "it-en"] | None = None
-    """The built-in corpus, English to Italian or the other way round, instead of files."""
+    builtin: Annotated[
+        Literal["en-it", "it-en"] | None,
+        Meta(description="The built-in corpus, English to Italian or the other way round, instead of files."),
+    ] = None
 
-    builtin_train: Positive = 30_000
-    """Training pairs to draw from the built-in corpus."""
+    builtin_train: Annotated[Positive, Meta(description="Training pairs to draw from the built-in corpus.")] = 30_000
 
-    builtin_held_out: Positive = 500
-    """Validation pairs, and as many test pairs, to draw from the built-in corpus."""
+    builtin_held_out: Annotated[
+        Positive, Meta(description="Validation pairs, and as many test pairs, to draw from the built-in corpus.")
+    ] = 500
 
-    builtin_seed: Annotated[int, Meta(ge=0)] = 1
-    """The draw. Training and held-out sentences are disjoint whatever the seed."""
+    builtin_seed: Annotated[
+        int, Meta(ge=0, description="The draw. Training and held-out sentences are disjoint whatever the seed.")
+    ] = 1
 
-    format: Literal["parallel", "tsv", "jsonl"] = "parallel"
-    """"parallel": two files, line by line; "tsv": source, tab, target; "jsonl": one object a line. ".gz" works."""
+    format: Annotated[
+        Literal["parallel", "tsv", "jsonl"],
+        Meta(
+            description='"parallel": two files, line by line; "tsv": source, tab, target; "jsonl": one object a line. '
+            '".gz" works.'
+        ),
+    ] = "parallel"
 
-    train: tuple[str, ...] = ()
-    """Training files: [source, target] when parallel, else one file. "-" is standard input."""
+    train: Annotated[
+        tuple[str, ...],
+        Meta(description='Training files: [source, target] when parallel, else one file. "-" is standard input.'),
+    ] = ()
 
-    validation: tuple[str, ...] = ()
-    """Validation files, in the same format; none: no validation."""
+    validation: Annotated[
+        tuple[str, ...], Meta(description="Validation files, in the same format; none: no validation.")
+    ] = ()
 
-    test: tuple[str, ...] = ()
-    """Test files, evaluated once at the end; none: no test."""
+    test: Annotated[tuple[str, ...], Meta(description="Test files, evaluated once at the end; none: no test.")] = ()
 
-    source_key: str = "source"
-    """The key of the source sentence in JSON lines."""
+    source_key: Annotated[str, Meta(description="The key of the source sentence in JSON lines.")] = "source"
 
-    target_key: str = "target"
-    """The key of the target sentence in JSON lines."""
+    target_key: Annotated[str, Meta(description="The key of the target sentence in JSON lines.")] = "target"
 
-    languages: bool = False
-    """The data has several target languages: a third field of TSV, or a key of JSON lines, names that of each pair. Its
-    tag, such as >>de<<, becomes the first token of the source."""
+    languages: Annotated[
+        bool,
+        Meta(
+            description="The data has several target languages: a third field of TSV, or a key of JSON lines, names "
+            "that of each pair. Its tag, such as >>de<<, becomes the first token of the source."
+        ),
+    ] = False
 
-    language_key: str = "language"
-    """The key of the target language in JSON lines."""
+    language_key: Annotated[str, Meta(description="The key of the target language in JSON lines.")] = "language"
 
-    max_length: Positive = 256
-    """Training pairs with more tokens than this on either side are left out, and counted in the log."""
+    max_length: Annotated[
+        Positive,
+        Meta(
+            description="Training pairs with more tokens than this on either side are left out, and counted in the log."
+        ),
+    ] = 256
 
     def __post_init__(self) -> None:
         if self.languages and (self.builtin or self.format == "parallel"):

@@ -18,27 +18,34 @@ class LabelledDataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     lines; ".gz" works for all of them.
     """
 
-    train: str
-    """The training texts."""
+    train: Annotated[str, Meta(description="The training texts.")]
 
-    validation: str = ""
-    """The validation texts; none: those of validation_share."""
+    validation: Annotated[str, Meta(description="The validation texts; none: those of validation_share.")] = ""
 
-    validation_share: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.0
-    """This share of the training texts, drawn by training.seed, is held out for validation."""
+    validation_share: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            lt=1.0,
+            description="This share of the training texts, drawn by training.seed, is held out for validation.",
+        ),
+    ] = 0.0
 
-    test: str = ""
-    """Test texts, evaluated once at the end; none: no test."""
+    test: Annotated[str, Meta(description="Test texts, evaluated once at the end; none: no test.")] = ""
 
-    text_key: str = "text"
-    """The key of the text in JSON lines."""
+    text_key: Annotated[str, Meta(description="The key of the text in JSON lines.")] = "text"
 
-    label_key: str = "label"
-    """The key of the label in JSON lines: a string or a whole number."""
+    label_key: Annotated[str, Meta(description="The key of the label in JSON lines: a string or a whole number.")] = (
+        "label"
+    )
 
-    html: bool = False
-    """The texts are HTML: tags such as <br /> are taken out, entities such as &amp; become their characters. The
-    trained model does the same to what it reads."""
+    html: Annotated[
+        bool,
+        Meta(
+            description="The texts are HTML: tags such as <br /> are taken out, entities such as &amp; become their "
+            "characters. The trained model does the same to what it reads."
+        ),
+    ] = False
 
     def __post_init__(self) -> None:
         if self.validation and self.validation_share:

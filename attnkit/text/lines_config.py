@@ -11,14 +11,16 @@ from msgspec import Meta
 class LinesDataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Text files, a text a line; ".gz" works."""
 
-    train: Annotated[tuple[str, ...], Meta(min_length=1)]
-    """Training files. "-" is standard input."""
+    train: Annotated[tuple[str, ...], Meta(min_length=1, description='Training files. "-" is standard input.')]
 
-    validation: tuple[str, ...] = ()
-    """Validation files; none: no validation."""
+    validation: Annotated[tuple[str, ...], Meta(description="Validation files; none: no validation.")] = ()
 
-    test: tuple[str, ...] = ()
-    """Test files, evaluated once at the end; none: no test."""
+    test: Annotated[tuple[str, ...], Meta(description="Test files, evaluated once at the end; none: no test.")] = ()
 
-    max_length: Annotated[int, Meta(ge=1)] = 256
-    """Lines with more tokens than this are left out of the training data, and counted in the log."""
+    max_length: Annotated[
+        int,
+        Meta(
+            ge=1,
+            description="Lines with more tokens than this are left out of the training data, and counted in the log.",
+        ),
+    ] = 256

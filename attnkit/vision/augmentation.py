@@ -27,27 +27,45 @@ Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 class AugmentationConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[augmentation]: what is done to training pictures. By default nothing."""
 
-    crop: Annotated[float, Meta(gt=0.0, le=1.0)] = 1.0
-    """Train on random rectangles that have at least this share of the area, stretched to the square; 1 is no crop."""
+    crop: Annotated[
+        float,
+        Meta(
+            gt=0.0,
+            le=1.0,
+            description="Train on random rectangles that have at least this share of the area, stretched to the "
+            "square; 1 is no crop.",
+        ),
+    ] = 1.0
 
-    shift: Annotated[int, Meta(ge=0)] = 0
-    """Move the square by up to this many pixels each way."""
+    shift: Annotated[int, Meta(ge=0, description="Move the square by up to this many pixels each way.")] = 0
 
-    flip: bool = False
-    """Mirror every other picture. Not for captions that say left and right, nor for letters."""
+    flip: Annotated[
+        bool, Meta(description="Mirror every other picture. Not for captions that say left and right, nor for letters.")
+    ] = False
 
-    operations: Annotated[int, Meta(ge=0)] = 0
-    """Random operations for each picture, as in RandAugment (Cubuk et al., 2020): 2 is usual, 0 for none."""
+    operations: Annotated[
+        int,
+        Meta(
+            ge=0,
+            description="Random operations for each picture, as in RandAugment (Cubuk et al., 2020): 2 is usual, 0 "
+            "for none.",
+        ),
+    ] = 0
 
-    magnitude: Annotated[int, Meta(ge=0, le=10)] = 5
-    """How strong the operations are, up to 10."""
+    magnitude: Annotated[int, Meta(ge=0, le=10, description="How strong the operations are, up to 10.")] = 5
 
-    erase: Probability = 0.0
-    """How often a random rectangle is blanked (Zhong et al., 2020)."""
+    erase: Annotated[Probability, Meta(description="How often a random rectangle is blanked (Zhong et al., 2020).")] = (
+        0.0
+    )
 
-    mixup: Annotated[float, Meta(ge=0.0)] = 0.0
-    """Classification: blend pairs of images and labels by a share drawn from Beta(mixup, mixup) (Zhang et al., 2018); 0
-    for none."""
+    mixup: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            description="Classification: blend pairs of images and labels by a share drawn from Beta(mixup, mixup) "
+            "(Zhang et al., 2018); 0 for none.",
+        ),
+    ] = 0.0
 
 
 class Augmenter:

@@ -17,51 +17,61 @@ Split = Literal["train", "validation", "test"]
 class ImageDataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Where images come from, with their classes or captions: files, or the scenes that are built in."""
 
-    builtin: Literal["shapes"] | None = None
-    """The built-in scenes of coloured shapes, with captions, instead of files."""
+    builtin: Annotated[
+        Literal["shapes"] | None,
+        Meta(description="The built-in scenes of coloured shapes, with captions, instead of files."),
+    ] = None
 
-    builtin_train: Positive = 6000
-    """Training scenes to draw."""
+    builtin_train: Annotated[Positive, Meta(description="Training scenes to draw.")] = 6000
 
-    builtin_held_out: Positive = 500
-    """Validation scenes, and as many test scenes, which put together what training scenes do not."""
+    builtin_held_out: Annotated[
+        Positive,
+        Meta(description="Validation scenes, and as many test scenes, which put together what training scenes do not."),
+    ] = 500
 
-    builtin_seed: Annotated[int, Meta(ge=0)] = 1
-    """The draw."""
+    builtin_seed: Annotated[int, Meta(ge=0, description="The draw.")] = 1
 
-    format: Literal["folder", "list", "idx"] = "folder"
-    """"folder": a folder of images for each class; "list": a CSV file (.csv, .txt) or JSON lines that name images with
-    captions or labels; "idx": two files of MNIST's format, images and labels. ".gz" works for lists and idx."""
+    format: Annotated[
+        Literal["folder", "list", "idx"],
+        Meta(
+            description='"folder": a folder of images for each class; "list": a CSV file (.csv, .txt) or JSON lines '
+            'that name images with captions or labels; "idx": two files of MNIST\'s format, images and '
+            'labels. ".gz" works for lists and idx.'
+        ),
+    ] = "folder"
 
-    root: str = ""
-    """Relative paths below are taken from this folder; none: the current directory."""
+    root: Annotated[
+        str, Meta(description="Relative paths below are taken from this folder; none: the current directory.")
+    ] = ""
 
-    train: tuple[str, ...] = ()
-    """Training data: one folder or file, or for "idx" [images, labels]."""
+    train: Annotated[
+        tuple[str, ...], Meta(description='Training data: one folder or file, or for "idx" [images, labels].')
+    ] = ()
 
-    validation: tuple[str, ...] = ()
-    """Validation data, in the same format; none: those of validation_share."""
+    validation: Annotated[
+        tuple[str, ...], Meta(description="Validation data, in the same format; none: those of validation_share.")
+    ] = ()
 
-    validation_share: Annotated[float, Meta(ge=0.0, lt=1.0)] = 0.0
-    """This share of the training images, drawn by training.seed, is held out for validation."""
+    validation_share: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            lt=1.0,
+            description="This share of the training images, drawn by training.seed, is held out for validation.",
+        ),
+    ] = 0.0
 
-    test: tuple[str, ...] = ()
-    """Test data, evaluated once at the end; none: no test."""
+    test: Annotated[tuple[str, ...], Meta(description="Test data, evaluated once at the end; none: no test.")] = ()
 
-    images: str = ""
-    """The folder of the images that a list names; none: the list's own."""
+    images: Annotated[str, Meta(description="The folder of the images that a list names; none: the list's own.")] = ""
 
-    image_key: str = "image"
-    """What a list calls the image's file name."""
+    image_key: Annotated[str, Meta(description="What a list calls the image's file name.")] = "image"
 
-    caption_key: str = "caption"
-    """What a list calls the caption."""
+    caption_key: Annotated[str, Meta(description="What a list calls the caption.")] = "caption"
 
-    label_key: str = "label"
-    """What a list calls the label."""
+    label_key: Annotated[str, Meta(description="What a list calls the label.")] = "label"
 
-    classes: tuple[str, ...] = ()
-    """Names for the labels 0, 1, 2, ... of the format "idx"."""
+    classes: Annotated[tuple[str, ...], Meta(description='Names for the labels 0, 1, 2, ... of the format "idx".')] = ()
 
     def __post_init__(self) -> None:
         splits = {"train": self.train, "validation": self.validation, "test": self.test}

@@ -27,20 +27,27 @@ ImageLike: TypeAlias = "str | os.PathLike[str] | Image.Image | npt.NDArray[np.ui
 class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[image]: how every picture is prepared, in training and in use."""
 
-    size: Annotated[int, Meta(ge=1, le=4096)]
-    """Side of the square that the model reads, in pixels."""
+    size: Annotated[int, Meta(ge=1, le=4096, description="Side of the square that the model reads, in pixels.")]
 
-    channels: Literal[1, 3] = 3
-    """3 for colours, 1 for grey."""
+    channels: Annotated[Literal[1, 3], Meta(description="3 for colours, 1 for grey.")] = 3
 
-    fit: Literal["crop", "stretch"] = "crop"
-    """How a picture becomes a square: "crop" keeps the middle and its proportions, "stretch" keeps all of it."""
+    fit: Annotated[
+        Literal["crop", "stretch"],
+        Meta(
+            description='How a picture becomes a square: "crop" keeps the middle and its proportions, "stretch" keeps '
+            "all of it."
+        ),
+    ] = "crop"
 
-    mean: tuple[float, ...] = (0.5,)
-    """Subtracted from numbers from 0 to 1; one for all channels, or one for each."""
+    mean: Annotated[
+        tuple[float, ...],
+        Meta(description="Subtracted from numbers from 0 to 1; one for all channels, or one for each."),
+    ] = (0.5,)
 
-    deviation: tuple[Deviation, ...] = (0.5,)
-    """What is left is divided by this; one for all channels, or one for each."""
+    deviation: Annotated[
+        tuple[Deviation, ...],
+        Meta(description="What is left is divided by this; one for all channels, or one for each."),
+    ] = (0.5,)
 
     def __post_init__(self) -> None:
         for name, numbers in (("mean", self.mean), ("deviation", self.deviation)):

@@ -1,7 +1,9 @@
-"""The reference as readers expect it: lists of parameters as lists, fields of named tuples in the signature."""
+"""The reference as readers expect it: lists of parameters as lists, fields of named tuples in the signature, and
+explanations of configuration keys as docstrings."""
 
 from __future__ import annotations
 
+import ast
 import re
 from typing import Any
 
@@ -25,6 +27,22 @@ class Reference(griffe.Extension):
         initialiser = cls.members.get("__init__")
         parameters = initialiser.parameters if isinstance(initialiser, griffe.Function) else ()
         _list_names(cls, set(cls.members) | {parameter.name for parameter in parameters})
+
+    def on_attribute(self, *, attr: griffe.Attribute, **_: Any) -> None:
+        _explain_key(attr)
+
+
+def _explain_key(key: griffe.Attribute) -> None:
+    """`key: Annotated[int, Meta(ge=1, description="what it is")]` as `key: int` with that docstring."""
+    annotation = key.annotation
+    if not isinstance(annotation, griffe.ExprSubscript) or str(annotation.left) != "Annotated":
+        return
+    kind, *calls = annotation.slice.elements
+    for call in calls:
+        for argument in call.arguments:
+            if isinstance(argument, griffe.ExprKeyword) and argument.name == "description":
+                key.docstring = griffe.Docstring(ast.literal_eval(str(argument.value)), parent=key)
+                key.annotation = kind
 
 
 def _initialiser(cls: griffe.Class) -> griffe.Function:

@@ -7,7 +7,10 @@ from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 
+import pytest
+
 import attnkit
+from attnkit.tasks.keys import with_tables
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ROOT / "docs" / "reference"
@@ -44,3 +47,10 @@ def test_the_version_is_the_same_everywhere() -> None:
     for file, pattern in places.items():
         found = re.search(pattern, (ROOT / file).read_text(encoding="utf-8"), re.MULTILINE)
         assert found is not None and found[1] == attnkit.__version__, file
+
+
+@pytest.mark.parametrize("guide", ["translation", "classification", "vision", "attention"])
+def test_the_tables_of_keys_say_what_the_configurations_say(guide: str) -> None:
+    text = (ROOT / "docs" / f"{guide}.md").read_text(encoding="utf-8")
+    assert "<!-- keys: " in text
+    assert with_tables(text) == text, "run ./dev keys"

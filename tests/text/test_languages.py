@@ -57,7 +57,7 @@ def test_tags_are_written_and_read() -> None:
 def test_a_tag_is_one_entry_of_every_vocabulary(kind: str, joint: bool, tmp_path: Path) -> None:
     pairs = en_it.corpus(train=120, validation=0, test=0)["train"]
     sources = [add_tag(list(WORDS)[number % 2], f"the dog {pair.source}") for number, pair in enumerate(pairs)]
-    config = TokenizerConfig(kind=kind, joint=joint, vocab_size=90)  # type: ignore[arg-type]
+    config = TokenizerConfig(kind=kind, joint=joint, vocab_size=90)
     pair = TokenizerPair.train(sources, [pair.target for pair in pairs], config, 1, ("de", "pt-BR"))
     assert pair.languages == ("de", "pt-BR") and pair.joint is joint
     plain = pair.source.encode("the dog")

@@ -91,7 +91,7 @@ def test_saved_tokenizer_is_the_same(pair: TokenizerPair, tmp_path: Path) -> Non
 @pytest.mark.parametrize("kind", ["bpe", "unigram"])
 def test_training_is_reproducible_and_samples_by_seed(kind: str, tmp_path: Path) -> None:
     def model(seed: int, sentences: int) -> bytes:
-        config = TokenizerConfig(kind=kind, vocab_size=150, training_sentences=sentences)  # type: ignore[arg-type]
+        config = TokenizerConfig(kind=kind, vocab_size=150, training_sentences=sentences)
         SentencePieceTokenizer.train(SOURCES, config, seed).save(tmp_path, "tokenizer")
         return (tmp_path / "tokenizer.spm").read_bytes()
 
@@ -155,7 +155,7 @@ def test_given_model_with_other_special_ids_is_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_no_text_is_refused(kind: str) -> None:
     with pytest.raises(ValueError, match="expected text to train on"):
-        TokenizerPair.train(["", "  "], [], TokenizerConfig(kind=kind))  # type: ignore[arg-type]
+        TokenizerPair.train(["", "  "], [], TokenizerConfig(kind=kind))
 
 
 def test_too_little_text_for_the_vocabulary_is_refused() -> None:

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from attnkit.models.captioner_config import CaptionerConfig
 from attnkit.tasks.shared.checks import check_encoder, check_validated
@@ -19,11 +22,15 @@ from attnkit.vision.preprocessing import Preprocessing
 class CaptionDecodingConfig(SearchConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[decoding]: how validation and test images are captioned."""
 
-    metrics: bool = True
-    """Caption at every validation and measure BLEU and CIDEr; false validates by loss alone, which takes less time."""
+    metrics: Annotated[
+        bool,
+        Meta(
+            description="Caption at every validation and measure BLEU and CIDEr; false validates by loss alone, which "
+            "takes less time."
+        ),
+    ] = True
 
-    batch_images: Positive = 64
-    """Images that are captioned at once."""
+    batch_images: Annotated[Positive, Meta(description="Images that are captioned at once.")] = 64
 
 
 class CaptionConfig(
@@ -31,29 +38,33 @@ class CaptionConfig(
 ):
     """A whole configuration with task = "caption"."""
 
-    data: ImageDataConfig
-    """Images and their captions. Relative paths are taken from the current directory, not from the TOML file's."""
+    data: Annotated[
+        ImageDataConfig,
+        Meta(
+            description="Images and their captions. Relative paths are taken from the current directory, not from the "
+            "TOML file's."
+        ),
+    ]
 
-    image: Preprocessing
-    """How every image is prepared."""
+    image: Annotated[Preprocessing, Meta(description="How every image is prepared.")]
 
-    augmentation: AugmentationConfig = AugmentationConfig()
-    """What is done to training images."""
+    augmentation: Annotated[AugmentationConfig, Meta(description="What is done to training images.")] = (
+        AugmentationConfig()
+    )
 
-    tokenizer: TokenizerConfig = TokenizerConfig(kind="word")
-    """How captions become ids; `joint` stays true, there being one text."""
+    tokenizer: Annotated[
+        TokenizerConfig, Meta(description="How captions become ids; `joint` stays true, there being one text.")
+    ] = TokenizerConfig(kind="word")
 
-    model: CaptionerConfig
-    """What is trained: an encoder and a decoder."""
+    model: Annotated[CaptionerConfig, Meta(description="What is trained: an encoder and a decoder.")]
 
-    pretrained: PretrainedConfig = PretrainedConfig()
-    """What the encoder has learnt before."""
+    pretrained: Annotated[PretrainedConfig, Meta(description="What the encoder has learnt before.")] = (
+        PretrainedConfig()
+    )
 
-    training: ImageTrainingConfig
-    """How it is trained."""
+    training: Annotated[ImageTrainingConfig, Meta(description="How it is trained.")]
 
-    decoding: CaptionDecodingConfig = CaptionDecodingConfig()
-    """How it is evaluated."""
+    decoding: Annotated[CaptionDecodingConfig, Meta(description="How it is evaluated.")] = CaptionDecodingConfig()
 
     def __post_init__(self) -> None:
         check_encoder(self.model.encoder, self.image, "model.encoder")

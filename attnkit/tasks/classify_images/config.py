@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.vit_config import ViTConfig
@@ -18,20 +21,25 @@ class ClassifyImagesConfig(
 ):
     """A whole configuration with task = "classify" and a model that reads images."""
 
-    data: ImageDataConfig
-    """Images and their classes. Relative paths are taken from the current directory, not from the TOML file's."""
+    data: Annotated[
+        ImageDataConfig,
+        Meta(
+            description="Images and their classes. Relative paths are taken from the current directory, not from the "
+            "TOML file's."
+        ),
+    ]
 
-    image: Preprocessing
-    """How every image is prepared."""
+    image: Annotated[Preprocessing, Meta(description="How every image is prepared.")]
 
-    augmentation: AugmentationConfig = AugmentationConfig()
-    """What is done to training images."""
+    augmentation: Annotated[AugmentationConfig, Meta(description="What is done to training images.")] = (
+        AugmentationConfig()
+    )
 
-    model: ViTConfig | CNNConfig
-    """What is trained; `type` says which model."""
+    model: Annotated[ViTConfig | CNNConfig, Meta(description="What is trained; `type` says which model.")]
 
-    training: ImageTrainingConfig
-    """How it is trained. Label smoothing spreads over the classes."""
+    training: Annotated[
+        ImageTrainingConfig, Meta(description="How it is trained. Label smoothing spreads over the classes.")
+    ]
 
     def __post_init__(self) -> None:
         check_encoder(self.model, self.image, "model")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from attnkit.models.han_config import HanConfig
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
@@ -20,17 +23,23 @@ class ClassifyTextConfig(
 ):
     """A whole configuration with task = "classify" and a model that reads texts."""
 
-    data: LabelledDataConfig
-    """Texts and their labels. Relative paths are taken from the current directory, not from the TOML file's."""
+    data: Annotated[
+        LabelledDataConfig,
+        Meta(
+            description="Texts and their labels. Relative paths are taken from the current directory, not from the "
+            "TOML file's."
+        ),
+    ]
 
-    tokenizer: TokenizerConfig = TokenizerConfig()
-    """How text becomes ids; `joint` stays true, there being one text."""
+    tokenizer: Annotated[
+        TokenizerConfig, Meta(description="How text becomes ids; `joint` stays true, there being one text.")
+    ] = TokenizerConfig()
 
-    model: TextClassifierConfig
-    """What is trained; `type` says which model."""
+    model: Annotated[TextClassifierConfig, Meta(description="What is trained; `type` says which model.")]
 
-    training: TrainingConfig
-    """How it is trained. Label smoothing spreads over the classes."""
+    training: Annotated[
+        TrainingConfig, Meta(description="How it is trained. Label smoothing spreads over the classes.")
+    ]
 
     def __post_init__(self) -> None:
         if not self.tokenizer.joint:

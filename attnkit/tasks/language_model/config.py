@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
 from attnkit.tasks.shared.checks import check_validated
@@ -16,17 +19,20 @@ class LanguageModelConfig(
 ):
     """A whole configuration with task = "language-model"."""
 
-    data: LinesDataConfig
-    """Lines of text. Relative paths are taken from the current directory, not from the TOML file's."""
+    data: Annotated[
+        LinesDataConfig,
+        Meta(
+            description="Lines of text. Relative paths are taken from the current directory, not from the TOML file's."
+        ),
+    ]
 
-    tokenizer: TokenizerConfig = TokenizerConfig()
-    """How text becomes ids; `joint` stays true, there being one text."""
+    tokenizer: Annotated[
+        TokenizerConfig, Meta(description="How text becomes ids; `joint` stays true, there being one text.")
+    ] = TokenizerConfig()
 
-    model: DecoderOnlyConfig
-    """What is trained; `type` says which model."""
+    model: Annotated[DecoderOnlyConfig, Meta(description="What is trained; `type` says which model.")]
 
-    training: TrainingConfig
-    """How it is trained."""
+    training: Annotated[TrainingConfig, Meta(description="How it is trained.")]
 
     def __post_init__(self) -> None:
         if not self.tokenizer.joint:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from attnkit.training.config import Positive, TrainingConfig
 
@@ -12,22 +13,23 @@ from attnkit.training.config import Positive, TrainingConfig
 class ImageTrainingConfig(TrainingConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[training] for images: the keys are those of `TrainingConfig`, but for the size of a batch."""
 
-    batch_images: Positive = 64
-    """Images in a batch."""
+    batch_images: Annotated[Positive, Meta(description="Images in a batch.")] = 64
 
-    batch_tokens: Literal[0] = 0
-    """Of text; for images say batch_images."""
+    batch_tokens: Annotated[Literal[0], Meta(description="Of text; for images say batch_images.")] = 0
 
 
 class PretrainedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[pretrained]: an encoder that has learnt something else before."""
 
-    encoder: str = ""
-    """A model directory whose model is of the encoder's type and sizes: a classifier of images, or a captioner; none:
-    the encoder starts anew."""
+    encoder: Annotated[
+        str,
+        Meta(
+            description="A model directory whose model is of the encoder's type and sizes: a classifier of images, or "
+            "a captioner; none: the encoder starts anew."
+        ),
+    ] = ""
 
-    frozen: bool = False
-    """Leave the encoder as it is; false trains it on (fine-tuning)."""
+    frozen: Annotated[bool, Meta(description="Leave the encoder as it is; false trains it on (fine-tuning).")] = False
 
     def __post_init__(self) -> None:
         if self.frozen and not self.encoder:

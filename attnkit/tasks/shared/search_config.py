@@ -23,23 +23,33 @@ _LIBRARY = DecodingOptions()
 class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[decoding] of every task that writes text: the search for the outputs that are measured."""
 
-    validation_beam: Beam = 1
-    """Hypotheses followed for an output at the validations; 1 is greedy search."""
+    validation_beam: Annotated[
+        Beam, Meta(description="Hypotheses followed for an output at the validations; 1 is greedy search.")
+    ] = 1
 
-    beam: Beam = _LIBRARY.beam
-    """The same for the test data, and for the validation data once training has ended."""
+    beam: Annotated[
+        Beam, Meta(description="The same for the test data, and for the validation data once training has ended.")
+    ] = _LIBRARY.beam
 
-    length_penalty: Annotated[float, Meta(ge=0.0)] = _LIBRARY.length_penalty
-    """See `attnkit.decoding.DecodingOptions`: larger favours longer outputs."""
+    length_penalty: Annotated[
+        float, Meta(ge=0.0, description="See `attnkit.decoding.DecodingOptions`: larger favours longer outputs.")
+    ] = _LIBRARY.length_penalty
 
-    normalization: Normalization = _LIBRARY.normalization
-    """What the length penalty means: "average" (the log-probability over length ** penalty) or "gnmt"."""
+    normalization: Annotated[
+        Normalization,
+        Meta(
+            description='What the length penalty means: "average" (the log-probability over length ** penalty) or '
+            '"gnmt".'
+        ),
+    ] = _LIBRARY.normalization
 
-    min_length: NotNegative = _LIBRARY.min_length
-    """Outputs have at least this many tokens."""
+    min_length: Annotated[NotNegative, Meta(description="Outputs have at least this many tokens.")] = (
+        _LIBRARY.min_length
+    )
 
-    no_repeat_ngram: NotNegative = _LIBRARY.no_repeat_ngram
-    """No n-gram of this size occurs twice in an output; 0 for no rule."""
+    no_repeat_ngram: Annotated[
+        NotNegative, Meta(description="No n-gram of this size occurs twice in an output; 0 for no rule.")
+    ] = _LIBRARY.no_repeat_ngram
 
     def search(self, final: bool) -> SearchArguments:
         """What `translate_stream` and its like take. final: after training, when a wider beam has time."""
@@ -55,11 +65,16 @@ class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 class DecodingConfig(SearchConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[decoding]: how validation and test sentences are translated, and how BLEU is counted."""
 
-    bleu: bool = True
-    """Translate at every validation and measure BLEU; false validates by loss alone, which takes less time."""
+    bleu: Annotated[
+        bool,
+        Meta(
+            description="Translate at every validation and measure BLEU; false validates by loss alone, which takes "
+            "less time."
+        ),
+    ] = True
 
-    batch_tokens: Positive = 1024
-    """About how many source tokens are translated at once."""
+    batch_tokens: Annotated[Positive, Meta(description="About how many source tokens are translated at once.")] = 1024
 
-    tokenize: Tokenization = "13a"
-    """sacrebleu's tokenisation; "none" for text that is tokenised already."""
+    tokenize: Annotated[
+        Tokenization, Meta(description='sacrebleu\'s tokenisation; "none" for text that is tokenised already.')
+    ] = "13a"

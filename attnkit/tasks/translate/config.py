@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+from msgspec import Meta
 
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.transformer_config import TransformerConfig
@@ -10,6 +13,7 @@ from attnkit.tasks.shared.checks import check_validated
 from attnkit.tasks.shared.search_config import DecodingConfig
 from attnkit.text.config import DataConfig
 from attnkit.text.tokenizers.config import TokenizerConfig
+from attnkit.text.tokenizers.registry import tokenizer_class
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
 from attnkit.training.config import Share, TrainingConfig
 
@@ -20,14 +24,18 @@ TranslationModelConfig = TransformerConfig | RecurrentConfig
 class TranslateTokenizerConfig(TokenizerConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[tokenizer] of the task "translate"."""
 
-    bpe_dropout: Share = 0.0
-    """BPE-dropout (Provilkov et al., 2020): while the model learns, each merge of a word's parts is left out with this
-    probability, drawn anew each epoch. SentencePiece does not try a merge again, so that 0.05 cuts as much as 0.1 in
-    the paper. For the kind "bpe"."""
+    bpe_dropout: Annotated[
+        Share,
+        Meta(
+            description="BPE-dropout (Provilkov et al., 2020): while the model learns, each merge of a word's parts "
+            "is left out with this probability, drawn anew each epoch. SentencePiece does not try a merge "
+            'again, so that 0.05 cuts as much as 0.1 in the paper. For the kind "bpe".'
+        ),
+    ] = 0.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.bpe_dropout and self.kind != "bpe":
+        if self.bpe_dropout and not tokenizer_class(self.kind).has_merges:
             raise ValueError(f'bpe_dropout: expected 0 for the kind "{self.kind}", which has no merges')
 
 
@@ -36,20 +44,22 @@ class TranslateConfig(
 ):
     """A whole configuration with task = "translate"."""
 
-    data: DataConfig
-    """Sentence pairs. Relative paths are taken from the current directory, not from the TOML file's."""
+    data: Annotated[
+        DataConfig,
+        Meta(
+            description="Sentence pairs. Relative paths are taken from the current directory, not from the TOML file's."
+        ),
+    ]
 
-    tokenizer: TranslateTokenizerConfig = TranslateTokenizerConfig()
-    """How text becomes ids."""
+    tokenizer: Annotated[TranslateTokenizerConfig, Meta(description="How text becomes ids.")] = (
+        TranslateTokenizerConfig()
+    )
 
-    model: TranslationModelConfig
-    """What is trained; `type` says which model."""
+    model: Annotated[TranslationModelConfig, Meta(description="What is trained; `type` says which model.")]
 
-    training: TrainingConfig
-    """How it is trained."""
+    training: Annotated[TrainingConfig, Meta(description="How it is trained.")]
 
-    decoding: DecodingConfig = DecodingConfig()
-    """How it is evaluated."""
+    decoding: Annotated[DecodingConfig, Meta(description="How it is evaluated.")] = DecodingConfig()
 
     def __post_init__(self) -> None:
         if isinstance(self.model, TransformerConfig) and (self.model.bos_id, self.model.eos_id) != (BOS, EOS):

@@ -1,44 +1,115 @@
-"""What every tokenizer does."""
+"""What every tokenizer does, and what a kind of tokenizer is: a class that `registry.KINDS` names."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, ClassVar
+
+import msgspec
+
+from attnkit.text.languages import tag_of
+from attnkit.text.tokenizers.vocabulary import EOS, UNK
+
+if TYPE_CHECKING:
+    from attnkit.text.tokenizers.config import TokenizerConfig
 
 
-class Tokenizer(Protocol):
-    """Text to ids and back. No method adds or needs bos and eos."""
+class SavedTokenizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The tokenizer's part of a model's config.json."""
+
+    kind: str
+    joint: bool
+    lowercase: bool
+    languages: tuple[str, ...] = ()
+
+    def reserved(self, name: str) -> list[str]:
+        """The tokens that the vocabulary of this name reserves: the tags of the languages, which only sources have."""
+        return [] if name == "target" else [tag_of(language) for language in self.languages]
+
+
+class Tokenizer(ABC):
+    """Text to ids and back. No method adds or needs bos and eos.
+
+    A kind that `registry.KINDS` lists has `load` or `load_pair` too, and a trainable one `train` and `file_names`.
+    """
+
+    trainable: ClassVar[bool] = True
+    """Whether a training configuration may ask for this kind."""
+
+    reads_models: ClassVar[bool] = False
+    """Whether `read` makes one of a file that the user has, the key `models` of a configuration."""
+
+    has_merges: ClassVar[bool] = False
+    """Whether it puts words together by merges, some of which BPE-dropout can leave out."""
+
+    unk_id: int = UNK
+    """The id of what the vocabulary does not have; `UNK` but for converted models."""
+
+    eos_id: int = EOS
+    """The id of the end of a sentence; `EOS` but for converted models."""
 
     @property
+    @abstractmethod
     def vocab_size(self) -> int:
         """The number of ids."""
 
-    @property
-    def unk_id(self) -> int:
-        """The id of what the vocabulary does not have; `UNK` but for converted models."""
-
-    @property
-    def eos_id(self) -> int:
-        """The id of the end of a sentence; `EOS` but for converted models."""
-
+    @abstractmethod
     def encode(self, text: str) -> list[int]:
         """The ids of a line of text."""
 
+    @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; pad, bos and eos are left out. Raises ValueError for an id out of range."""
 
+    @abstractmethod
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The tokens of ids, as the vocabulary writes them. Raises ValueError for an id out of range."""
 
+    @abstractmethod
     def unknown(self, text: str) -> list[str]:
         """The parts of a text that become the unknown token, in order."""
 
+    def reserved_id(self, token: str) -> int | None:
+        """The id of a reserved token, which no text becomes; None where there is none."""
+        return None
+
+    def shares_vocabulary(self, other: Tokenizer) -> bool:
+        """Whether both number the same pieces in the same way, because they have one vocabulary."""
+        return self is other
+
+    @abstractmethod
     def save(self, directory: Path, name: str) -> None:
         """Writes the tokenizer's file into a model directory; `name` is tokenizer, source or target."""
 
+    @classmethod
+    def file_names(cls, name: str) -> tuple[str, ...]:
+        """The files that `save` writes for this name."""
+        raise NotImplementedError(f"{cls.__name__}.file_names")
 
-def _file_name(name: str, sentencepiece: bool) -> str:
-    if sentencepiece:
-        return f"{name}.spm"
-    return "vocab.txt" if name == "tokenizer" else f"{name}.vocab.txt"
+    @classmethod
+    def load(cls, directory: Path, name: str, saved: SavedTokenizer) -> Tokenizer:
+        """Reads what `save` wrote. Raises OSError, or ValueError naming the file."""
+        raise NotImplementedError(f"{cls.__name__}.load")
+
+    @classmethod
+    def load_pair(cls, directory: Path, saved: SavedTokenizer) -> tuple[Tokenizer, Tokenizer]:
+        """The source and target tokenizer of a model directory, one object where they are joint."""
+        if saved.joint:
+            both = cls.load(directory, "tokenizer", saved)
+            return both, both
+        return cls.load(directory, "source", saved), cls.load(directory, "target", saved)
+
+    @classmethod
+    def train(
+        cls, lines: Iterable[str], config: TokenizerConfig, seed: int = 1, reserved: Sequence[str] = ()
+    ) -> Tokenizer:
+        """Learns from lines of text. `reserved` tokens have ids of their own, and no text becomes them. Raises
+        ValueError when the text is too little."""
+        raise ValueError(f"[tokenizer] the kind {config.kind!r} cannot be trained here")
+
+    @classmethod
+    def read(cls, path: Path, lowercase: bool) -> Tokenizer:
+        """The tokenizer in a file of the user's. Raises OSError, or ValueError naming the file."""
+        raise NotImplementedError(f"{cls.__name__}.read")

@@ -7,45 +7,81 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-TokenizerKind = Literal["bpe", "unigram", "word", "wordpunct", "char"]
+from attnkit.text.tokenizers.registry import KINDS, tokenizer_class, trainable_kinds
 
 
 class TokenizerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How text becomes ids."""
 
-    kind: TokenizerKind = "bpe"
-    """"bpe" or "unigram" (SentencePiece), "word" (split at white space), "wordpunct" (words and punctuation marks, each
-    a token), or "char"."""
+    kind: Annotated[
+        str,
+        Meta(
+            description='"bpe" or "unigram" (SentencePiece), "word" (split at white space), "wordpunct" (words and '
+            'punctuation marks, each a token), or "char".'
+        ),
+    ] = "bpe"
 
-    vocab_size: Annotated[int, Meta(ge=5)] = 8000
-    """Entries of a vocabulary, the four special ones included. Words and characters may come to fewer."""
+    vocab_size: Annotated[
+        int,
+        Meta(
+            ge=5,
+            description="Entries of a vocabulary, the four special ones included. Words and characters may come to "
+            "fewer.",
+        ),
+    ] = 8000
 
-    joint: bool = True
-    """One vocabulary for both languages, which tied embeddings need; false for one each."""
+    joint: Annotated[
+        bool, Meta(description="One vocabulary for both languages, which tied embeddings need; false for one each.")
+    ] = True
 
-    lowercase: bool = False
-    """Lower-case everything first; the model then writes lower case."""
+    lowercase: Annotated[bool, Meta(description="Lower-case everything first; the model then writes lower case.")] = (
+        False
+    )
 
-    normalization: Literal["nmt_nfkc", "nfkc", "identity"] = "nmt_nfkc"
-    """SentencePiece's normalisation of Unicode. "identity" keeps the text as it is."""
+    normalization: Annotated[
+        Literal["nmt_nfkc", "nfkc", "identity"],
+        Meta(description='SentencePiece\'s normalisation of Unicode. "identity" keeps the text as it is.'),
+    ] = "nmt_nfkc"
 
-    character_coverage: Annotated[float, Meta(gt=0.0, le=1.0)] = 1.0
-    """The share of all characters that SentencePiece must cover; under 1 for writing with very many of them."""
+    character_coverage: Annotated[
+        float,
+        Meta(
+            gt=0.0,
+            le=1.0,
+            description="The share of all characters that SentencePiece must cover; under 1 for writing with very "
+            "many of them.",
+        ),
+    ] = 1.0
 
-    byte_fallback: bool = False
-    """SentencePiece spells characters it does not know as UTF-8 bytes: nothing is unknown, for 256 entries."""
+    byte_fallback: Annotated[
+        bool,
+        Meta(
+            description="SentencePiece spells characters it does not know as UTF-8 bytes: nothing is unknown, for 256 "
+            "entries."
+        ),
+    ] = False
 
-    min_frequency: Annotated[int, Meta(ge=1)] = 1
-    """Words or characters seen less often than this are unknown."""
+    min_frequency: Annotated[
+        int, Meta(ge=1, description="Words or characters seen less often than this are unknown.")
+    ] = 1
 
-    training_sentences: Annotated[int, Meta(ge=1)] = 2_000_000
-    """SentencePiece learns from at most this many lines, drawn at random."""
+    training_sentences: Annotated[
+        int, Meta(ge=1, description="SentencePiece learns from at most this many lines, drawn at random.")
+    ] = 2_000_000
 
-    models: tuple[str, ...] = ()
-    """Ready SentencePiece model files instead of training: one file for a joint vocabulary, or source and target."""
+    models: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Ready SentencePiece model files instead of training: one file for a joint vocabulary, or "
+            "source and target."
+        ),
+    ] = ()
 
     def __post_init__(self) -> None:
-        if self.models and self.kind not in ("bpe", "unigram"):
+        if self.kind not in KINDS or not tokenizer_class(self.kind).trainable:
+            choices = " or ".join(map(repr, trainable_kinds()))
+            raise ValueError(f"kind: invalid value {self.kind!r}; expected {choices}")
+        if self.models and not tokenizer_class(self.kind).reads_models:
             raise ValueError(f"models: expected none for the kind {self.kind!r}")
         if self.models and len(self.models) != (1 if self.joint else 2):
             need = "1 file for a joint vocabulary" if self.joint else "2 files, source and target"

@@ -10,6 +10,7 @@ import msgspec
 
 from attnkit.files import atomic_write
 from attnkit.text.languages import languages_of
+from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
 from attnkit.text.tokenizers.sentencepiece_file import checked_text, read_processor
 
 EOS_PIECE, UNK_PIECE, PAD_PIECE = "</s>", "<unk>", "<pad>"
@@ -47,7 +48,7 @@ class MarianVocabulary:
         return cls(pieces, file_name)
 
 
-class MarianTokenizer:
+class MarianTokenizer(Tokenizer):
     """A SentencePiece model cuts the text, the vocabulary says which id a piece has; what it lacks is unknown.
 
     A line may begin with a tag such as >>fra<<, which tells a model for several languages what to write; it becomes one
@@ -55,12 +56,25 @@ class MarianTokenizer:
     "</s>" inside a line is text.
     """
 
+    trainable = False
+
     def __init__(self, model: bytes, vocabulary: MarianVocabulary, name: str = "a SentencePiece model") -> None:
         """`model` is the content of a SentencePiece file. Raises ValueError, naming it `name`, when it is not one."""
         self._processor = read_processor(model, name)
         self.vocabulary = vocabulary
         self.eos_id = vocabulary.ids[EOS_PIECE]
         self.unk_id = vocabulary.ids[UNK_PIECE]
+
+    @classmethod
+    def load_pair(cls, directory: Path, saved: SavedTokenizer) -> tuple[MarianTokenizer, MarianTokenizer]:
+        """Two tokenizers always; joint where both number pieces by vocab.json."""
+        source = MarianVocabulary.load(directory, "vocab.json")
+        target = source if saved.joint else MarianVocabulary.load(directory, "target_vocab.json")
+        return cls._read(directory / "source.spm", source), cls._read(directory / "target.spm", target)
+
+    @classmethod
+    def _read(cls, path: Path, vocabulary: MarianVocabulary) -> MarianTokenizer:
+        return cls(path.read_bytes(), vocabulary, str(path))
 
     @property
     def vocab_size(self) -> int:
@@ -85,6 +99,9 @@ class MarianTokenizer:
     def unknown(self, text: str) -> list[str]:
         return [piece.removeprefix(_SPACE) for piece in self._cut(text) if piece not in self.vocabulary.ids]
 
+    def shares_vocabulary(self, other: Tokenizer) -> bool:
+        return isinstance(other, MarianTokenizer) and self.vocabulary is other.vocabulary
+
     def save(self, directory: Path, name: str) -> None:
         """Writes <name>.spm and the vocabulary, which two tokenizers may share."""
         with atomic_write(directory / f"{name}.spm") as file:
@@ -108,15 +125,3 @@ def _split_tag(text: str) -> tuple[list[str], str]:
     """[">>fra<<"] and the rest of the line, or [] and the line."""
     tag, end, rest = text.partition("<<")
     return ([tag + end], rest) if tag.startswith(">>") and end else ([], text)
-
-
-def load_marian_pair(directory: Path, joint: bool) -> tuple[MarianTokenizer, MarianTokenizer]:
-    """The source and target tokenizer of a model directory; `joint` where both number pieces by vocab.json."""
-    source = MarianVocabulary.load(directory, "vocab.json")
-    target = source if joint else MarianVocabulary.load(directory, "target_vocab.json")
-
-    def read(name: str, vocabulary: MarianVocabulary) -> MarianTokenizer:
-        path = directory / f"{name}.spm"
-        return MarianTokenizer(path.read_bytes(), vocabulary, str(path))
-
-    return read("source", source), read("target", target)

@@ -1,41 +1,20 @@
-"""Tokenizers: text to ids and back, by SentencePiece, by words or by characters."""
+"""The tokenizers of a model: trained, saved and loaded together, whatever their kind."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
 from attnkit.text.languages import split_tag, tag_of
-from attnkit.text.tokenizers.base import Tokenizer, _file_name
-from attnkit.text.tokenizers.config import TokenizerConfig, TokenizerKind
-from attnkit.text.tokenizers.marian import MarianTokenizer, load_marian_pair
-from attnkit.text.tokenizers.sentencepiece import SentencePieceTokenizer, _read_sentencepiece
+from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
+from attnkit.text.tokenizers.config import TokenizerConfig
+from attnkit.text.tokenizers.registry import KINDS, tokenizer_class
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
-from attnkit.text.tokenizers.vocabulary import SPECIAL_TOKENS, Vocabulary
-from attnkit.text.tokenizers.words import CharTokenizer, WordPunctTokenizer, WordTokenizer, _VocabularyTokenizer
-
-SavedKind = Literal[TokenizerKind, "marian"]
-"""Of a tokenizer in a model directory; "marian" comes from a converted model alone."""
-
-
-TOKENIZER_FILES = tuple(
-    _file_name(name, sentencepiece) for name in ("tokenizer", "source", "target") for sentencepiece in (True, False)
-)
-"""Every name that `TokenizerPair.save` gives to a file."""
-
-
-class _Saved(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The tokenizer's part of a model's config.json."""
-
-    kind: SavedKind
-    joint: bool
-    lowercase: bool
-    languages: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +27,7 @@ class TokenizerPair:
 
     source: Tokenizer
     target: Tokenizer
-    kind: SavedKind
+    kind: str
     lowercase: bool = False
 
     @property
@@ -58,9 +37,7 @@ class TokenizerPair:
 
     @property
     def joint(self) -> bool:
-        if isinstance(self.source, MarianTokenizer) and isinstance(self.target, MarianTokenizer):
-            return self.source.vocabulary is self.target.vocabulary
-        return _untagged(self.source) is self.target
+        return _untagged(self.source).shares_vocabulary(self.target)
 
     @classmethod
     def train(
@@ -79,18 +56,19 @@ class TokenizerPair:
         tags = [tag_of(language) for language in languages]
         if tags:
             sources = (split_tag(source)[1] for source in sources)
+        kind = tokenizer_class(config.kind)
         if config.models:
-            read = [_read_sentencepiece(Path(path), config.lowercase) for path in config.models]
-            return cls._tagged(read[0], read[-1], config.kind, config.lowercase, languages)
-        if config.joint:
-            tokenizer = _train(_chain(sources, targets), config, seed, tags)
-            return cls._tagged(tokenizer, tokenizer, config.kind, config.lowercase, languages)
-        source, target = _train(sources, config, seed, tags), _train(targets, config, seed)
+            read = [kind.read(Path(path), config.lowercase) for path in config.models]
+            source, target = read[0], read[-1]
+        elif config.joint:
+            source = target = kind.train(_chain(sources, targets), config, seed, tags)
+        else:
+            source, target = kind.train(sources, config, seed, tags), kind.train(targets, config, seed)
         return cls._tagged(source, target, config.kind, config.lowercase, languages)
 
     @classmethod
     def _tagged(
-        cls, source: _Plain, target: _Plain, kind: TokenizerKind, lowercase: bool, languages: Sequence[str]
+        cls, source: Tokenizer, target: Tokenizer, kind: str, lowercase: bool, languages: Sequence[str]
     ) -> TokenizerPair:
         """The pair, its source with the tags of the languages. Raises ValueError where it has no entry for one."""
         if not languages:
@@ -106,10 +84,12 @@ class TokenizerPair:
         return cls(TaggedTokenizer(source, ids), target, kind, lowercase)
 
     def save(self, directory: str | os.PathLike[str]) -> None:
-        """Writes tokenizer.spm, or source.spm and target.spm, or for words and characters vocab.txt, or
-        source.vocab.txt and target.vocab.txt."""
-        for side, name in self._files():
-            side.save(Path(directory), name)
+        """Writes the files of the one tokenizer, named tokenizer, or of the two, source and target."""
+        if _untagged(self.source) is self.target:
+            self.source.save(Path(directory), "tokenizer")
+        else:
+            self.source.save(Path(directory), "source")
+            self.target.save(Path(directory), "target")
 
     def to_config(self) -> dict[str, Any]:
         """What `load` needs beside the files: the tokenizer's part of config.json."""
@@ -121,19 +101,13 @@ class TokenizerPair:
         """Reads what `save` wrote, with what `to_config` gave. Raises OSError for a missing file, ValueError for a file
         or a configuration that is not one of ours."""
         try:
-            saved = msgspec.convert(config, _Saved)
+            saved = msgspec.convert(config, SavedTokenizer)
         except msgspec.ValidationError as error:
             raise ValueError(f"[tokenizer] config.json: {error}") from None
-        if saved.kind == "marian":
-            return cls(*load_marian_pair(Path(directory), saved.joint), saved.kind)
-        names = ("tokenizer",) if saved.joint else ("source", "target")
-        read = [_read(Path(directory), name, saved) for name in names]
-        return cls._tagged(read[0], read[-1], saved.kind, saved.lowercase, saved.languages)
-
-    def _files(self) -> list[tuple[Tokenizer, Literal["tokenizer", "source", "target"]]]:
-        if _untagged(self.source) is self.target:
-            return [(self.source, "tokenizer")]
-        return [(self.source, "source"), (self.target, "target")]
+        if saved.kind not in KINDS:
+            raise ValueError(f"[tokenizer] config.json: Invalid enum value {saved.kind!r} - at `$.kind`")
+        source, target = tokenizer_class(saved.kind).load_pair(Path(directory), saved)
+        return cls._tagged(source, target, saved.kind, saved.lowercase, saved.languages)
 
 
 def _chain(sources: Iterable[str], targets: Iterable[str]) -> Iterator[str]:
@@ -141,32 +115,5 @@ def _chain(sources: Iterable[str], targets: Iterable[str]) -> Iterator[str]:
     yield from targets
 
 
-_Plain = _VocabularyTokenizer | SentencePieceTokenizer
-_BY_VOCABULARY: Mapping[str, Callable[[Vocabulary, bool], _VocabularyTokenizer]] = {
-    "word": WordTokenizer,
-    "wordpunct": WordPunctTokenizer,
-    "char": CharTokenizer,
-}
-
-
 def _untagged(tokenizer: Tokenizer) -> Tokenizer:
     return tokenizer.inner if isinstance(tokenizer, TaggedTokenizer) else tokenizer
-
-
-def _train(lines: Iterable[str], config: TokenizerConfig, seed: int, reserved: Sequence[str] = ()) -> _Plain:
-    if config.kind in ("bpe", "unigram"):
-        return SentencePieceTokenizer.train(lines, config, seed, reserved)
-    splitter = _BY_VOCABULARY[config.kind](Vocabulary(()), config.lowercase)
-    tokens = (token for line in lines if line.strip() for token in splitter.split(line))
-    vocabulary = Vocabulary.build(tokens, config.vocab_size, config.min_frequency, reserved)
-    if len(vocabulary) == len(SPECIAL_TOKENS) + len(reserved):
-        raise ValueError("[tokenizer] expected text to train on, got no token often enough")
-    return _BY_VOCABULARY[config.kind](vocabulary, config.lowercase)
-
-
-def _read(directory: Path, name: str, saved: _Saved) -> _Plain:
-    if saved.kind in ("bpe", "unigram"):
-        return _read_sentencepiece(directory / _file_name(name, sentencepiece=True), saved.lowercase)
-    tags = [tag_of(language) for language in saved.languages] if name != "target" else []
-    vocabulary = Vocabulary.load(directory / _file_name(name, sentencepiece=False), tags)
-    return _BY_VOCABULARY[saved.kind](vocabulary, saved.lowercase)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnkit.files import atomic_write
-from attnkit.text.tokenizers.base import _file_name
+from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
 from attnkit.text.tokenizers.config import TokenizerConfig
 from attnkit.text.tokenizers.sentencepiece_file import checked_text, read_processor
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
@@ -23,10 +23,10 @@ _MAX_LINE_BYTES = 1 << 16
 _SPACE = "▁"
 
 
-class SentencePieceTokenizer:
+class SentencePieceTokenizer(Tokenizer):
     """A SentencePiece model, BPE or unigram (Kudo & Richardson 2018)."""
 
-    unk_id, eos_id = UNK, EOS
+    reads_models = True
 
     def __init__(self, model: bytes, lowercase: bool = False, name: str = "a SentencePiece model") -> None:
         """`model` is the content of a model file. Raises ValueError, naming it as `name`, when it is not one, or when
@@ -45,6 +45,19 @@ class SentencePieceTokenizer:
         """
         model = _train_sentencepiece(_prepared(lines, config.lowercase), config, seed, reserved)
         return cls(model, config.lowercase)
+
+    @classmethod
+    def load(cls, directory: Path, name: str, saved: SavedTokenizer) -> SentencePieceTokenizer:
+        (file,) = cls.file_names(name)
+        return cls.read(directory / file, saved.lowercase)
+
+    @classmethod
+    def read(cls, path: Path, lowercase: bool) -> SentencePieceTokenizer:
+        return cls(path.read_bytes(), lowercase, str(path))
+
+    @classmethod
+    def file_names(cls, name: str) -> tuple[str, ...]:
+        return (f"{name}.spm",)
 
     @property
     def vocab_size(self) -> int:
@@ -78,7 +91,8 @@ class SentencePieceTokenizer:
         return number if self._processor.is_control(number) else None
 
     def save(self, directory: Path, name: str) -> None:
-        with atomic_write(directory / _file_name(name, sentencepiece=True)) as file:
+        (file_name,) = self.file_names(name)
+        with atomic_write(directory / file_name) as file:
             file.write(self._processor.serialized_model_proto())
 
     def _prepare(self, text: str) -> str:
@@ -91,6 +105,16 @@ class SentencePieceTokenizer:
             if not 0 <= number < size:
                 raise ValueError(f"[tokenizer] expected an id in [0, {size}), got {number}")
         return numbers
+
+
+class BpeTokenizer(SentencePieceTokenizer):
+    """The kind "bpe": pieces put together by merges."""
+
+    has_merges = True
+
+
+class UnigramTokenizer(SentencePieceTokenizer):
+    """The kind "unigram": the likeliest pieces."""
 
 
 def _processor(model: bytes, name: str) -> SentencePieceProcessor:
@@ -155,7 +179,3 @@ def _train_sentencepiece(lines: Iterator[str], config: TokenizerConfig, seed: in
             f"[tokenizer] cannot learn {config.vocab_size} {config.kind} entries from this text: {reason}"
         ) from None
     return model.getvalue()
-
-
-def _read_sentencepiece(path: Path, lowercase: bool) -> SentencePieceTokenizer:
-    return SentencePieceTokenizer(path.read_bytes(), lowercase, str(path))

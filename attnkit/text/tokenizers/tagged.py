@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from attnkit.text.languages import split_tag
-
-if TYPE_CHECKING:
-    from attnkit.text.tokenizers.base import Tokenizer
+from attnkit.text.tokenizers.base import Tokenizer
 
 
-class TaggedTokenizer:
+class TaggedTokenizer(Tokenizer):
     """A tokenizer that turns a tag at the start of a text into the tag's own id, and leaves the rest to `inner`."""
 
     def __init__(self, inner: Tokenizer, ids: Mapping[str, int]) -> None:
         """`ids`: those of the languages' tags in the vocabulary of `inner`."""
         self.inner = inner
         self.ids = dict(ids)
+        self.unk_id, self.eos_id = inner.unk_id, inner.eos_id
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -27,14 +25,6 @@ class TaggedTokenizer:
     @property
     def vocab_size(self) -> int:
         return self.inner.vocab_size
-
-    @property
-    def unk_id(self) -> int:
-        return self.inner.unk_id
-
-    @property
-    def eos_id(self) -> int:
-        return self.inner.eos_id
 
     def encode(self, text: str) -> list[int]:
         """A tag alone, like an empty text, has no ids. Raises ValueError for the tag of another language."""

@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import ClassVar
 
-from attnkit.text.tokenizers.base import _file_name
-from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, UNK, Vocabulary
+from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
+from attnkit.text.tokenizers.config import TokenizerConfig
+from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, Vocabulary
 
 _WORD_OR_MARK = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
 
 
-class _VocabularyTokenizer:
+class _VocabularyTokenizer(Tokenizer):
     """What words and characters have in common: a lookup in a `Vocabulary`."""
 
-    unk_id, eos_id = UNK, EOS
+    _separator: ClassVar[str]
 
-    def __init__(
-        self, vocabulary: Vocabulary, split: Callable[[str], Sequence[str]], separator: str, lowercase: bool
-    ) -> None:
+    def __init__(self, vocabulary: Vocabulary, lowercase: bool = False) -> None:
         self.vocabulary = vocabulary
-        self._split, self._separator, self._lowercase = split, separator, lowercase
+        self._lowercase = lowercase
+
+    @classmethod
+    def train(
+        cls, lines: Iterable[str], config: TokenizerConfig, seed: int = 1, reserved: Sequence[str] = ()
+    ) -> _VocabularyTokenizer:
+        splitter = cls(Vocabulary(()), config.lowercase)
+        tokens = (token for line in lines if line.strip() for token in splitter.split(line))
+        vocabulary = Vocabulary.build(tokens, config.vocab_size, config.min_frequency, reserved)
+        if len(vocabulary) == len(SPECIAL_TOKENS) + len(reserved):
+            raise ValueError("[tokenizer] expected text to train on, got no token often enough")
+        return cls(vocabulary, config.lowercase)
+
+    @classmethod
+    def load(cls, directory: Path, name: str, saved: SavedTokenizer) -> _VocabularyTokenizer:
+        (file,) = cls.file_names(name)
+        return cls(Vocabulary.load(directory / file, saved.reserved(name)), saved.lowercase)
+
+    @classmethod
+    def file_names(cls, name: str) -> tuple[str, ...]:
+        return ("vocab.txt" if name == "tokenizer" else f"{name}.vocab.txt",)
 
     @property
     def vocab_size(self) -> int:
@@ -40,33 +61,43 @@ class _VocabularyTokenizer:
         return [token for token in self.split(text) if token not in self.vocabulary]
 
     def reserved_id(self, token: str) -> int | None:
-        """The id of a reserved token; None where there is none."""
         return self.vocabulary.reserved_ids.get(token)
 
     def save(self, directory: Path, name: str) -> None:
-        self.vocabulary.save(directory / _file_name(name, sentencepiece=False))
+        (file,) = self.file_names(name)
+        self.vocabulary.save(directory / file)
 
     def split(self, text: str) -> Sequence[str]:
         """The tokens of a text, in the vocabulary or not."""
         return self._split(text.lower() if self._lowercase else text)
 
+    @abstractmethod
+    def _split(self, text: str) -> Sequence[str]:
+        """The tokens of a text whose case is settled."""
+
 
 class WordTokenizer(_VocabularyTokenizer):
     """Words are what white space separates; `decode` puts single spaces between them."""
 
-    def __init__(self, vocabulary: Vocabulary, lowercase: bool = False) -> None:
-        super().__init__(vocabulary, str.split, " ", lowercase)
+    _separator = " "
+
+    def _split(self, text: str) -> Sequence[str]:
+        return text.split()
 
 
 class WordPunctTokenizer(_VocabularyTokenizer):
     """Words and punctuation marks, each a token; `decode` puts single spaces between them."""
 
-    def __init__(self, vocabulary: Vocabulary, lowercase: bool = False) -> None:
-        super().__init__(vocabulary, _WORD_OR_MARK.findall, " ", lowercase)
+    _separator = " "
+
+    def _split(self, text: str) -> Sequence[str]:
+        return _WORD_OR_MARK.findall(text)
 
 
 class CharTokenizer(_VocabularyTokenizer):
     """Every code point is a token, spaces too."""
 
-    def __init__(self, vocabulary: Vocabulary, lowercase: bool = False) -> None:
-        super().__init__(vocabulary, list, "", lowercase)
+    _separator = ""
+
+    def _split(self, text: str) -> Sequence[str]:
+        return list(text)
