@@ -109,7 +109,7 @@ def _model(tensors: Tensors, marian: MarianConfig, config: TransformerConfig) ->
         with skip_init(4 * size):
             model = build_model(config, marian.vocab_size, marian.target_vocab_size)
     except InitLimitError:
-        raise ValueError(f"[convert] {tensors.folder}: config.json describes a larger model than its tensors") from None
+        raise ValueError(f"[convert] {tensors.file}: config.json describes a larger model than its tensors") from None
     layers, shared = _layer_parts(config), _shared_parts(marian)
     used = {_BIAS, *_POSITIONS}
     for name, parameter in model.named_parameters():
