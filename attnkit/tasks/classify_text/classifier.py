@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
+from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.text.tokenizers.vocabulary import UNK
 
 if TYPE_CHECKING:
@@ -144,7 +145,7 @@ class Classifier:
         while chunk := list(itertools.islice(numbered, window)):
             read = [self._read(number, text) for number, text in chunk]
             results: dict[int, Classification] = {}
-            for batch in _batches(read, batch_tokens):
+            for batch in batches_by_length(read, lambda text: text.length, batch_tokens):
                 for text, result in zip(batch, self._classify(batch, top, attention), strict=True):
                     results[text.number] = result
             nothing = DocumentAttention([], np.zeros(0, np.float32)) if attention else None
@@ -188,20 +189,6 @@ class Classifier:
             [next(unknown) if number == UNK else piece for number, piece in zip(ids, pieces(ids), strict=True)]
             for ids in text.sentences
         ]
-
-
-def _batches(texts: list[_Text], batch_tokens: int) -> Iterator[list[_Text]]:
-    """Texts of about one length together, longest first, up to `batch_tokens` a batch; those without a word in none."""
-    batch: list[_Text] = []
-    tokens = 0
-    for text in sorted((text for text in texts if text.sentences), key=lambda text: -text.length):
-        if batch and tokens + text.length > batch_tokens:
-            yield batch
-            batch, tokens = [], 0
-        batch.append(text)
-        tokens += text.length
-    if batch:
-        yield batch
 
 
 def _pack(texts: list[_Text]) -> DocumentBatch:

@@ -16,6 +16,7 @@ from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
 from attnkit.decoding.workers import Stop, fair_share, run_batches
+from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, UNK
 
 if TYPE_CHECKING:
@@ -131,7 +132,8 @@ class Generator:
         while chunk := list(itertools.islice(numbered, window)):
             read = [self._read(number, prompt, options) for number, prompt in chunk]
             results: dict[int, Generation] = {}
-            batches = list(_batches(read, fair_share(sum(len(prompt.ids) + 1 for prompt in read), batch_tokens)))
+            share = fair_share(sum(len(prompt.ids) + 1 for prompt in read), batch_tokens)
+            batches = list(batches_by_length(read, lambda prompt: len(prompt.ids) + 1, share))
             for written in run_batches(lambda batch, stop: self._decode(batch, options, attention, stop), batches):
                 results.update(written)
             yield from (results[prompt.number] for prompt in read)
@@ -193,17 +195,3 @@ class Generator:
                 )
             )
         return dataclasses.replace(results[0], alternatives=tuple(results[1:]))
-
-
-def _batches(prompts: list[_Prompt], batch_tokens: int) -> Iterator[list[_Prompt]]:
-    """Prompts of about one length together, longest first, up to `batch_tokens` a batch."""
-    batch: list[_Prompt] = []
-    tokens = 0
-    for prompt in sorted(prompts, key=lambda prompt: -len(prompt.ids)):
-        if batch and tokens + len(prompt.ids) + 1 > batch_tokens:
-            yield batch
-            batch, tokens = [], 0
-        batch.append(prompt)
-        tokens += len(prompt.ids) + 1
-    if batch:
-        yield batch

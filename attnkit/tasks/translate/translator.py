@@ -19,6 +19,7 @@ from attnkit.data.lines import one_line
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
 from attnkit.decoding.protocol import S, TextModel
 from attnkit.decoding.workers import Stop, fair_share, run_batches
+from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.text.languages import add_tag, split_tag, tag_of
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
 from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
@@ -222,7 +223,8 @@ class Translator:
         while chunk := list(itertools.islice(numbered, window)):
             sources = [self._read(number, line, start, to) for number, (line, start) in chunk]
             results: dict[int, Result] = {}
-            batches = list(_batches(sources, fair_share(sum(len(source.ids) for source in sources), batch_tokens)))
+            share = fair_share(sum(len(source.ids) for source in sources), batch_tokens)
+            batches = list(batches_by_length(sources, lambda source: len(source.ids), share))
             for written in run_batches(decode, batches):
                 results.update(written)
             empty = Result("", 0.0, [], np.zeros((0, 0), np.float32) if attention else None, [])
@@ -310,17 +312,3 @@ def _with_prefixes(lines: Iterable[str], prefix: str | Iterable[str] | None) -> 
         if line is None or start is None:
             raise ValueError(f"[translate] expected a prefix for each line, got {'fewer' if start is None else 'more'}")
         yield line, start
-
-
-def _batches(sources: list[_Source], batch_tokens: int) -> Iterator[list[_Source]]:
-    """Lines of about one length together, longest first, up to `batch_tokens` a batch; empty lines are in none."""
-    batch: list[_Source] = []
-    tokens = 0
-    for source in sorted((s for s in sources if s.ids), key=lambda s: -len(s.ids)):
-        if batch and tokens + len(source.ids) > batch_tokens:
-            yield batch
-            batch, tokens = [], 0
-        batch.append(source)
-        tokens += len(source.ids)
-    if batch:
-        yield batch
