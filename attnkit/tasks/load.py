@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from attnkit import _core
+from attnkit.tasks.registry import serving_class
 
 if TYPE_CHECKING:
     from attnkit._tensor import Precision
+    from attnkit.tasks.caption.captioner import Captioner
+    from attnkit.tasks.classify_images.classifier import ImageClassifier
     from attnkit.tasks.classify_text.classifier import Classifier
     from attnkit.tasks.language_model.generator import Generator
-    from attnkit.tasks.classify_images.classifier import ImageClassifier
-    from attnkit.tasks.caption.captioner import Captioner
     from attnkit.tasks.translate.translator import Translator
 
     Loaded: TypeAlias = Translator | Classifier | ImageClassifier | Captioner | Generator
     _Path: TypeAlias = str | os.PathLike[str]
-
-# The task in config.json and what the model reads, and the class whose `from_directory` serves it.
-_CLASSES = {
-    ("translate", "text"): "attnkit.tasks.translate.translator:Translator",
-    ("classify", "text"): "attnkit.tasks.classify_text.classifier:Classifier",
-    ("classify", "images"): "attnkit.tasks.classify_images.classifier:ImageClassifier",
-    ("caption", "images"): "attnkit.tasks.caption.captioner:Captioner",
-    ("language-model", "text"): "attnkit.tasks.language_model.generator:Generator",
-}
 
 
 @overload
@@ -92,20 +83,12 @@ def load(
     check_precision(precision)
     directory = Path(path)
     config = read_config(directory)
-    found = config.get("task")
-    tasks = list(dict.fromkeys(name for name, _ in _CLASSES))
-    if found not in tasks:
-        expected = " or ".join(map(repr, tasks))
-        raise ValueError(f"[load] {directory / 'config.json'}: expected the task {expected}, got {found!r}")
+    found, taken = config.get("task"), config.get("reads", "text")
+    serving = serving_class(found, taken, directory / "config.json")
     if task not in (None, found):
         raise ValueError(f"[load] {directory}: expected a model of the task {task!r}, got one of {found!r}")
-    taken = config.get("reads", "text")
-    if not isinstance(taken, str) or (found, taken) not in _CLASSES:
-        expected = " or ".join(repr(what) for name, what in _CLASSES if name == found)
-        raise ValueError(f"[load] {directory / 'config.json'}: expected {expected} under reads, got {taken!r}")
     if reads not in (None, taken):
         raise ValueError(f"[load] {directory}: expected a model that reads {reads!r}, got one that reads {taken!r}")
     if threads is not None:
         _core.set_num_threads(threads)
-    module, _, name = _CLASSES[found, taken].partition(":")
-    return getattr(import_module(module), name).from_directory(directory, config, precision)
+    return serving.from_directory(directory, config, precision)
