@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from attnkit import _core
-from attnkit.tasks.registry import serving_class
 
 if TYPE_CHECKING:
     from attnkit._tensor import Precision
@@ -15,6 +13,7 @@ if TYPE_CHECKING:
     from attnkit.tasks.classify_images.classifier import ImageClassifier
     from attnkit.tasks.classify_text.classifier import Classifier
     from attnkit.tasks.language_model.generator import Generator
+    from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.tasks.translate.translator import Translator
 
     Loaded: TypeAlias = Translator | Classifier | ImageClassifier | Captioner | Generator
@@ -78,17 +77,24 @@ def load(
     names the file.
     """
     from attnkit._tensor import check_precision
-    from attnkit.models import read_config
+    from attnkit.tasks.shared.directory import ModelDirectory
 
     check_precision(precision)
-    directory = Path(path)
-    config = read_config(directory)
-    found, taken = config.get("task"), config.get("reads", "text")
-    serving = serving_class(found, taken, directory / "config.json")
-    if task not in (None, found):
-        raise ValueError(f"[load] {directory}: expected a model of the task {task!r}, got one of {found!r}")
-    if reads not in (None, taken):
-        raise ValueError(f"[load] {directory}: expected a model that reads {reads!r}, got one that reads {taken!r}")
+    directory = ModelDirectory.read(path)
+    if task not in (None, directory.task):
+        raise ValueError(f"[load] {path}: expected a model of the task {task!r}, got one of {directory.task!r}")
+    if reads not in (None, directory.reads):
+        raise ValueError(
+            f"[load] {path}: expected a model that reads {reads!r}, got one that reads {directory.reads!r}"
+        )
+    return serve(directory, precision, threads)
+
+
+def serve(directory: ModelDirectory, precision: Precision = "fp32", threads: int | None = None) -> Any:
+    """`load` for a directory whose config.json has been read."""
+    from attnkit.tasks.registry import find_entry, serving_class
+
+    entry = find_entry(directory.task, directory.reads, directory.folder)
     if threads is not None:
         _core.set_num_threads(threads)
-    return serving.from_directory(directory, config, precision)
+    return serving_class(entry).from_directory(directory, precision)

@@ -112,16 +112,22 @@ def make_task(config: RunConfig, folder: Path, note: Callable[[str], None], *, r
     return task
 
 
-def serving_class(task: Any, reads: Any, where: object) -> Any:
-    """The class whose `from_directory` serves the model directories of a task. Raises ValueError, naming the file
-    `where`, for what is no task or does not read that."""
+def find_entry(task: Any, reads: Any, where: object) -> Entry:
+    """The entry of a task that reads that. Raises ValueError, naming the file `where` that says so, for none."""
     tasks = list(dict.fromkeys(entry.task for entry in ENTRIES))
     if task not in tasks:
         raise ValueError(f"[load] {where}: expected the task {' or '.join(map(repr, tasks))}, got {task!r}")
-    serving = {entry.reads: entry.serving for entry in ENTRIES if entry.task == task}
-    if not isinstance(reads, str) or reads not in serving:
-        raise ValueError(f"[load] {where}: expected {' or '.join(map(repr, serving))} under reads, got {reads!r}")
-    return _imported(serving[reads])
+    entries = [entry for entry in ENTRIES if entry.task == task]
+    for entry in entries:
+        if entry.reads == reads:
+            return entry
+    expected = " or ".join(repr(entry.reads) for entry in entries)
+    raise ValueError(f"[load] {where}: expected {expected} under reads, got {reads!r}")
+
+
+def serving_class(entry: Entry) -> Any:
+    """The class whose `from_directory` serves the model directories of a task."""
+    return _imported(entry.serving)
 
 
 def _imported(name: str) -> Any:

@@ -24,7 +24,7 @@ def test_an_entry_names_the_classes_of_its_task(entry: Entry) -> None:
     assert config.__struct_config__.tag_field == "task" and config.__struct_config__.tag == entry.task
     assert config in get_args(RunConfig)
     assert callable(class_of(entry.training).save)
-    serving = serving_class(entry.task, entry.reads, "here")
+    serving = serving_class(entry)
     assert serving is class_of(entry.serving) and callable(serving.from_directory)
     assert getattr(serving, "reads", "text") == entry.reads
 

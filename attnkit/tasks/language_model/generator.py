@@ -6,7 +6,6 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
@@ -22,6 +21,7 @@ from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, UNK
 if TYPE_CHECKING:
     from attnkit.decoding.search import Hypothesis
     from attnkit.models.decoder_only import DecoderOnly
+    from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.tokenizers.base import Tokenizer
 
 
@@ -65,19 +65,14 @@ class Generator:
         self.precision: Precision = precision
 
     @classmethod
-    def from_directory(cls, directory: Path, config: dict[str, Any], precision: Precision) -> Generator:
-        """For `attnkit.load`: `config` is the directory's config.json. Raises FileNotFoundError or ValueError."""
-        from attnkit.models import load_model
-        from attnkit.text.tokenizers.pair import TokenizerPair
-
-        if not isinstance(tokenizer := config.get("tokenizer"), dict):
-            raise ValueError(f"[load] {directory / 'config.json'}: expected a table under tokenizer, got {tokenizer!r}")
-        text = TokenizerPair.load(directory, tokenizer).source
-        model = cast("DecoderOnly", load_model(directory, precision))
-        if text.vocab_size != config["vocab_size"]:
+    def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Generator:
+        """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
+        text = directory.tokenizers().source
+        model = cast("DecoderOnly", directory.load_model(precision))
+        if text.vocab_size != directory.size("vocab_size"):
             raise ValueError(
-                f"[load] {directory}: expected a tokenizer of {config['vocab_size']} entries, as the model has, "
-                f"got {text.vocab_size}"
+                f"[load] {directory.folder}: expected a tokenizer of {directory.size('vocab_size')} entries, as the "
+                f"model has, got {text.vocab_size}"
             )
         return cls(model, text, precision=precision)
 
