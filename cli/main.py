@@ -54,7 +54,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Results go to stdout, all else to stderr. Exit status: 1 failure, 2 bad usage.",
+    epilog="Results go to stdout, all else to stderr. Status 1: a failure, 2: bad usage.",
 )
 @click.version_option(attnkit.__version__, message="attnkit %(version)s")
 def group() -> None:
