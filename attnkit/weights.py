@@ -1,47 +1,114 @@
-"""Weights on disk: arrays as safetensors, written whole or not at all, read or mapped."""
+"""Weights on disk: the one reader and the one writer of safetensors, for every part that keeps arrays.
+
+A file is 8 bytes with the header's length, the header (JSON: each tensor's type, shape and place), and the tensors'
+bytes one behind the other. The header is checked against the file's size before memory is taken for any tensor, so that
+a broken or hostile file is one ValueError, here, for all. What a file holds beyond what somebody reads costs nothing.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import mmap
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from attnkit.files import atomic_write
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
 
+# Bits of a number, by the name of its type.
+_BITS = {
+    "BOOL": 8, "U8": 8, "I8": 8, "U16": 16, "I16": 16, "U32": 32, "I32": 32, "U64": 64, "I64": 64,
+    "F16": 16, "BF16": 16, "F32": 32, "F64": 64, "C64": 64,
+    "F8_E5M2": 8, "F8_E4M3": 8, "F8_E8M0": 8, "F6_E2M3": 6, "F6_E3M2": 6, "F4": 4,
+}  # fmt: skip
 
-def save_weights(state: Mapping[str, np.ndarray], path: str | os.PathLike[str]) -> None:
-    """Writes arrays as safetensors, atomically."""
-    from safetensors.numpy import save
+# The NumPy type of each that has one. bfloat16 has none: its bits are read, the upper half of a float32's.
+_NUMPY = {
+    "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4", "U64": "<u8",
+    "I64": "<i8", "F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8", "C64": "<c8",
+}  # fmt: skip
 
-    with atomic_write(path, "wb") as file:
-        file.write(save(dict(state)))
+FLOATS = ("F32", "F16", "BF16", "F64")
+"""The types that are read as weights, as float32."""
+
+_MAX_HEADER = 100_000_000  # bytes, the format's own limit
+_MAX_RANK = 32
 
 
-def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
-    """Reads safetensors. A broken or hostile file raises ValueError; sizes are checked before memory is taken."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import load_file
+class WeightsError(ValueError):
+    """A file that is no safetensors file, or a broken one. reason: why, without the file's name."""
 
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file; a model directory holds {CONFIG_FILE} and {WEIGHTS_FILE}")
-    try:
-        return load_file(path)
-    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
+    def __init__(self, path: str | os.PathLike[str], reason: str) -> None:
+        super().__init__(f"{os.fspath(path)}: not a readable safetensors file ({reason})")
+        self.reason = reason
+
+
+class Entry(NamedTuple):
+    """A tensor in a file. begin, end: its bytes, counted from the start of the file."""
+
+    type: str
+    shape: tuple[int, ...]
+    begin: int
+    end: int
+
+
+class WeightsFile:
+    """A safetensors file whose header is read and checked; a tensor is read when it is asked for."""
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        """Raises FileNotFoundError, or WeightsError (a ValueError) for a file that is none."""
+        self.path = Path(path)
+        if not self.path.is_file():
+            raise FileNotFoundError(f"{path}: no such file; a model directory holds {CONFIG_FILE} and {WEIGHTS_FILE}")
+        with open(self.path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            length = int.from_bytes(file.read(8), "little")
+            if size < 8 or length > min(size - 8, _MAX_HEADER):
+                raise WeightsError(path, f"expected a header within its {size} bytes, got one of {length}")
+            header = file.read(length)
+        try:
+            table = json.loads(header.decode(), object_pairs_hook=_distinct)
+            self.metadata = _read_metadata(table)
+            self.entries = _read_entries(table, 8 + length, size)
+        except RecursionError:
+            raise WeightsError(path, "expected a header of tensors, got one nested without end") from None
+        except ValueError as error:
+            raise WeightsError(path, str(error)) from None
+
+    def read(self, name: str) -> npt.NDArray[Any]:
+        """A tensor, in NumPy's type; of bfloat16 its bits as uint16 (see `widen`). KeyError for a name that is not
+        there, WeightsError for a type that NumPy lacks."""
+        entry = self.entries[name]
+        if entry.type not in _NUMPY:
+            raise WeightsError(self.path, f"expected {name} of a type that NumPy has, got {entry.type}")
+        count = (entry.end - entry.begin) // (_BITS[entry.type] // 8)
+        array = np.fromfile(self.path, _NUMPY[entry.type], count, offset=entry.begin)
+        if len(array) != count:
+            raise WeightsError(self.path, f"expected {count} numbers of {name}, got {len(array)}")
+        return array.reshape(entry.shape)
+
+    def read_floats(self, name: str) -> npt.NDArray[np.float32]:
+        """A tensor of one of the types `FLOATS`, as float32. KeyError or WeightsError, as `read`."""
+        entry = self.entries[name]
+        if entry.type not in FLOATS:
+            raise WeightsError(self.path, f"expected {name} of type {', '.join(FLOATS)}, got {entry.type}")
+        array = self.read(name)
+        return widen(array) if entry.type == "BF16" else array.astype(np.float32, copy=False)
 
 
 class MappedWeights(dict[str, np.ndarray]):
-    """Arrays that lie in a file, mapped privately."""
+    """Arrays that lie in a file, mapped privately. skipped: the tensors that are no weights."""
 
-    def __init__(self, arrays: Mapping[str, np.ndarray], mapping: mmap.mmap) -> None:
+    def __init__(self, arrays: Mapping[str, np.ndarray], skipped: Mapping[str, Entry], mapping: mmap.mmap) -> None:
         super().__init__(arrays)
+        self.skipped = dict(skipped)
         self._mapping = mapping
 
     def drop_pages(self) -> None:
@@ -53,33 +120,104 @@ class MappedWeights(dict[str, np.ndarray]):
             self._mapping.madvise(mmap.MADV_DONTNEED)
 
 
+def widen(bits: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
+    """The float32 numbers of bfloat16's bits."""
+    return (bits.astype(np.uint32) << 16).view(np.float32)
+
+
+def save_weights(
+    state: Mapping[str, np.ndarray], path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None
+) -> None:
+    """Writes arrays as safetensors, atomically. Several keys of metadata are written in no fixed order."""
+    from safetensors.numpy import save
+
+    with atomic_write(path, "wb") as file:
+        file.write(save(dict(state), None if metadata is None else dict(metadata)))
+
+
+def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """Every tensor of a safetensors file, bfloat16 as float32. A broken or hostile file, or a type that NumPy lacks,
+    raises ValueError; sizes are checked before memory is taken."""
+    file = WeightsFile(path)
+    return {
+        name: file.read_floats(name) if entry.type == "BF16" else file.read(name)
+        for name, entry in file.entries.items()
+    }
+
+
 def map_weights(path: str | os.PathLike[str]) -> MappedWeights:
-    """`load_weights` without reading the file yet: float32 arrays lie in it, mapped privately, as long as they live.
+    """The weights of a model without reading them yet: float32 arrays lie in the file, mapped privately, as long as
+    they live; those of other types in `FLOATS` are read. What is of another type still is no weight, and is skipped.
 
     Pages come in when they are looked at, and the system can drop them again. Raises what `load_weights` does.
     """
-    from safetensors import SafetensorError, safe_open
-
-    if not Path(path).is_file():
-        raise FileNotFoundError(f"{path}: no such file; a model directory holds {CONFIG_FILE} and {WEIGHTS_FILE}")
-    try:
-        with safe_open(path, framework="numpy") as file:  # checks the header against the size of the file
-            names = list(file.keys())
-            with open(path, "rb") as opened:
-                mapping = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)
-            mapped = np.frombuffer(mapping, np.uint8)
-            begin = 8 + int.from_bytes(mapped[:8].tobytes(), "little")
-            header = json.loads(mapped[8:begin].tobytes())
-            entries = {name: header[name] for name in names}
-            arrays = {
-                name: _array_in(mapped[begin:], entry) if entry["dtype"] == "F32" else file.get_tensor(name)
-                for name, entry in entries.items()
-            }
-            return MappedWeights(arrays, mapping)
-    except (SafetensorError, AttributeError, KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"{path}: not a readable safetensors file ({error})") from error
+    file = WeightsFile(path)
+    with open(path, "rb") as opened:
+        mapping = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)
+    data = np.frombuffer(mapping, np.uint8)
+    arrays: dict[str, np.ndarray] = {}
+    skipped: dict[str, Entry] = {}
+    for name, entry in file.entries.items():
+        if entry.type not in FLOATS:
+            skipped[name] = entry
+        elif entry.type == "F32":
+            arrays[name] = data[entry.begin : entry.end].view(np.float32).reshape(entry.shape)
+        else:
+            arrays[name] = file.read_floats(name)
+    return MappedWeights(arrays, skipped, mapping)
 
 
-def _array_in(data: np.ndarray, entry: dict[str, Any]) -> np.ndarray:
-    begin, end = entry["data_offsets"]
-    return data[begin:end].view(np.float32).reshape(entry["shape"])
+# ----- The header. What is wrong with it is a ValueError that says so.
+
+
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    table = dict(pairs)
+    if len(table) != len(pairs):
+        raise ValueError("expected distinct names, got one twice")
+    return table
+
+
+def _read_metadata(table: Any) -> dict[str, str]:
+    if not isinstance(table, dict):
+        raise ValueError("expected a header of tensors by name, got another JSON value")
+    metadata = table.pop("__metadata__", None) or {}
+    if not isinstance(metadata, dict) or not all(isinstance(value, str) for value in metadata.values()):
+        raise ValueError("expected text under __metadata__, got another JSON value")
+    return metadata
+
+
+def _read_entries(table: dict[str, Any], data_begin: int, size: int) -> dict[str, Entry]:
+    """The tensors in the order of their bytes, which they must fill without holes and without sharing any."""
+    entries = {name: _read_entry(name, value, size - data_begin) for name, value in table.items()}
+    entries = dict(sorted(entries.items(), key=lambda item: (item[1].begin, item[1].end)))
+    position = 0
+    for name, entry in entries.items():
+        if entry.begin != position:
+            raise ValueError(f"expected {name[:100]!r} to begin at {position}, where the tensor before it ends")
+        position = entry.end
+    if position != size - data_begin:
+        raise ValueError(f"expected {position} bytes of tensors, got {size - data_begin}")
+    return {name: entry._replace(begin=data_begin + entry.begin, end=data_begin + entry.end)
+            for name, entry in entries.items()}  # fmt: skip
+
+
+def _read_entry(name: str, value: Any, available: int) -> Entry:
+    """One tensor of the header, its bytes counted from the header's end."""
+    shown = repr(name[:100])
+    if not isinstance(value, dict) or value.keys() != {"dtype", "shape", "data_offsets"}:
+        raise ValueError(f"expected dtype, shape and data_offsets of {shown}, got others")
+    kind, shape, offsets = value["dtype"], value["shape"], value["data_offsets"]
+    if not isinstance(kind, str) or kind not in _BITS:
+        raise ValueError(f"expected a type of the format for {shown}, got {str(kind)[:100]!r}")
+    if not _are_sizes(shape) or len(shape) > _MAX_RANK:
+        raise ValueError(f"expected a shape of at most {_MAX_RANK} sizes for {shown}, got another")
+    if not _are_sizes(offsets) or len(offsets) != 2 or not offsets[0] <= offsets[1] <= available:
+        raise ValueError(f"expected two rising offsets up to {available} for {shown}, got others")
+    # At most 32 sizes of at most 4300 digits: Python's integers neither overflow nor take long.
+    if _BITS[kind] * math.prod(shape) != 8 * (offsets[1] - offsets[0]):
+        raise ValueError(f"expected the bytes that the type and shape of {shown} need, got {offsets[1] - offsets[0]}")
+    return Entry(kind, tuple(shape), offsets[0], offsets[1])
+
+
+def _are_sizes(values: Any) -> bool:
+    return isinstance(values, list) and all(type(value) is int and value >= 0 for value in values)

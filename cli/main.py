@@ -24,6 +24,7 @@ COMMANDS = {
     "generate": "Write texts with a language model.",
     "convert": "Make a model of a public checkpoint (OPUS-MT).",
     "evaluate": "Score a model's translations against a reference.",
+    "inspect": "Show what is in a model directory.",
     "explore": "Do an experiment on attention, and draw it.",
     "shortlist": "Count which words can translate which, for speed.",
     "bench": "Measure speed on this machine, beside its peers.",
@@ -53,8 +54,7 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Results go to stdout, all else to stderr. The exit status is 0 when all went well, 1 after a failure and 2 "
-    "for bad usage.",
+    epilog="Results go to stdout, all else to stderr. Status 1: a failure, 2: bad usage.",
 )
 @click.version_option(attnkit.__version__, message="attnkit %(version)s")
 def group() -> None:

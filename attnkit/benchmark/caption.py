@@ -8,7 +8,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -50,7 +49,8 @@ class CaptionWork:
 def write_model(folder: Path, config: CaptionerConfig) -> None:
     """A model directory with random weights. Words w4, w5, ... are its vocabulary."""
     import attnkit
-    from attnkit.models import build_model, save_model
+    from attnkit.models import build_model
+    from attnkit.tasks.shared.directory import save_directory
     from attnkit.text.tokenizers.pair import TokenizerPair
     from attnkit.text.tokenizers.vocabulary import Vocabulary
     from attnkit.text.tokenizers.words import WordTokenizer
@@ -60,14 +60,8 @@ def write_model(folder: Path, config: CaptionerConfig) -> None:
     tokenizer = WordTokenizer(Vocabulary([f"w{number}" for number in range(4, VOCABULARY)]))
     tokenizers = TokenizerPair(tokenizer, tokenizer, "word")
     model = build_model(config, VOCABULARY)
-    described = {
-        "task": "caption",
-        "reads": "images",
-        "tokenizer": tokenizers.to_config(),
-        "image": msgspec.to_builtins(Preprocessing(size=IMAGE_SIZE)),
-    }
-    save_model(model, folder, described)
-    tokenizers.save(folder)
+    image = Preprocessing(size=IMAGE_SIZE)
+    save_directory(model, folder, "caption", reads="images", image=image, tokenizers=tokenizers)
 
 
 def bench_caption(

@@ -65,7 +65,8 @@ def synthetic_lines(count: int, vocabulary: int, seed: int = 1) -> list[str]:
 def write_model(folder: Path, size: Size) -> None:
     """A model directory with random weights. Words w4, w5, ... are its vocabulary."""
     import attnkit
-    from attnkit.models import build_model, save_model
+    from attnkit.models import build_model
+    from attnkit.tasks.shared.directory import save_directory
     from attnkit.text.tokenizers.pair import TokenizerPair
     from attnkit.text.tokenizers.vocabulary import Vocabulary
     from attnkit.text.tokenizers.words import WordTokenizer
@@ -74,8 +75,7 @@ def write_model(folder: Path, size: Size) -> None:
     tokenizer = WordTokenizer(Vocabulary([f"w{number}" for number in range(4, size.vocabulary)]))
     tokenizers = TokenizerPair(tokenizer, tokenizer, "word")
     model = build_model(size.config, size.vocabulary, size.vocabulary)
-    save_model(model, folder, {"task": "translate", "tokenizer": tokenizers.to_config()})
-    tokenizers.save(folder)
+    save_directory(model, folder, "translate", tokenizers=tokenizers)
 
 
 def peer_problems(against: tuple[str, ...]) -> list[str]:

@@ -12,16 +12,17 @@ import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from attnkit.decoding.defaults import DecodingDefaults
 from attnkit.interop.marian_config import MarianConfig, read_configs, read_table
 from attnkit.interop.tensors import Tensors
-from attnkit.models import build_model, save_model
+from attnkit.models import build_model
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.nn.init import InitLimitError, skip_init
 from attnkit.nn.positions import sinusoids
+from attnkit.tasks.shared.directory import save_directory
 from attnkit.text.tokenizers.marian import EOS_PIECE, PAD_PIECE, UNK_PIECE, MarianTokenizer, MarianVocabulary
 from attnkit.text.tokenizers.pair import TokenizerPair
 
@@ -74,22 +75,16 @@ def convert_marian(source: str | os.PathLike[str], directory: str | os.PathLike[
     # Sizes of the configuration are believed once they fit the tensors.
     model = _model(Tensors(folder), marian, config)
     tokenizers = _tokenizers(folder, marian)
-    extra = {
-        "task": "translate",
-        "tokenizer": tokenizers.to_config(),
-        "decoding": msgspec.to_builtins(defaults),
-    }
-    _write(target, model, tokenizers, extra)
+    _write(target, model, tokenizers, defaults)
     return Converted(config, sum(parameter.size for parameter in model.parameters()), left_out)
 
 
-def _write(target: Path, model: Any, tokenizers: TokenizerPair, extra: dict[str, Any]) -> None:
+def _write(target: Path, model: Any, tokenizers: TokenizerPair, defaults: DecodingDefaults) -> None:
     """Fills a folder under a temporary name, then renames it."""
     target.parent.mkdir(parents=True, exist_ok=True)
     temporary = target.parent / f".attnkit-{secrets.token_hex(8)}.tmp"
     try:
-        save_model(model, temporary, extra)
-        tokenizers.save(temporary)
+        save_directory(model, temporary, "translate", tokenizers=tokenizers, decoding=defaults)
         os.replace(temporary, target)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -109,7 +104,7 @@ def _model(tensors: Tensors, marian: MarianConfig, config: TransformerConfig) ->
         with skip_init(4 * size):
             model = build_model(config, marian.vocab_size, marian.target_vocab_size)
     except InitLimitError:
-        raise ValueError(f"[convert] {tensors.folder}: config.json describes a larger model than its tensors") from None
+        raise ValueError(f"[convert] {tensors.file}: config.json describes a larger model than its tensors") from None
     layers, shared = _layer_parts(config), _shared_parts(marian)
     used = {_BIAS, *_POSITIONS}
     for name, parameter in model.named_parameters():

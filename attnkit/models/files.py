@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -15,7 +16,7 @@ from attnkit.files import atomic_write
 from attnkit.models.config import Positive
 from attnkit.models.registry import ModelConfig, build_model, size_names
 from attnkit.nn.init import InitLimitError, skip_init
-from attnkit.weights import CONFIG_FILE, WEIGHTS_FILE, map_weights, save_weights
+from attnkit.weights import CONFIG_FILE, FLOATS, WEIGHTS_FILE, MappedWeights, map_weights, save_weights
 
 if TYPE_CHECKING:
     from attnkit.models.registry import Model
@@ -40,13 +41,6 @@ def save_model(model: Any, path: str | os.PathLike[str], extra: Mapping[str, Any
         file.write(json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
-class _Config(msgspec.Struct):
-    """The keys of config.json that every model has; others are sizes of this one, or for others to read."""
-
-    format: int
-    model: ModelConfig
-
-
 def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     """config.json of a model directory. Raises FileNotFoundError or ValueError."""
     directory = Path(path)
@@ -68,25 +62,50 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     return config
 
 
-def load_model(path: str | os.PathLike[str], precision: Precision | None = None) -> Model:
-    """The model of a directory, in evaluation mode. Raises FileNotFoundError or ValueError, naming the file.
+class Described(NamedTuple):
+    """The model that a config.json describes: what `build_model` takes."""
 
-    With a precision, weights are packed now for products in it; else when each is first used.
-    """
-    directory = Path(path)
-    table = read_config(directory)
+    config: ModelConfig
+    sizes: dict[str, int]
+
+
+def described_model(table: Mapping[str, Any], path: str | os.PathLike[str]) -> Described:
+    """That of what `read_config` read in the directory `path`. Raises ValueError, naming the file."""
     try:
         config = msgspec.convert(table, _Config).model
-        sizes = _sizes(config, table)
+        return Described(config, _sizes(config, table))
     except msgspec.ValidationError as error:
-        raise ValueError(f"{directory / CONFIG_FILE}: {error}") from error
+        raise ValueError(f"{Path(path) / CONFIG_FILE}: {error}") from error
+
+
+class _Config(msgspec.Struct):
+    model: ModelConfig
+
+
+def _sizes(config: ModelConfig, table: Mapping[str, Any]) -> dict[str, int]:
+    struct = msgspec.defstruct("Sizes", [(name, Positive) for name in size_names(config)])
+    return msgspec.structs.asdict(msgspec.convert(table, struct))
+
+
+def load_model(
+    path: str | os.PathLike[str], precision: Precision | None = None, described: Described | None = None
+) -> Model:
+    """The model of a directory, in evaluation mode. Raises FileNotFoundError or ValueError, naming the file.
+
+    With a precision, weights are packed now for products in it; else when each is first used. `described` is for those
+    who have read config.json already.
+    """
+    directory = Path(path)
+    config, sizes = described or described_model(read_config(directory), directory)
     weights = map_weights(directory / WEIGHTS_FILE)
     # A configuration for a model far beyond its weights is refused before its memory is taken; one that is a little
     # beyond them is built, so that the message can name what is missing.
-    limit = 4 * sum(array.size for array in weights.values())
+    shapes = [array.shape for array in weights.values()] + [entry.shape for entry in weights.skipped.values()]
+    limit = 4 * sum(map(math.prod, shapes))
     try:
         with skip_init(limit):
-            model = build_model(config, *sizes)
+            model = build_model(config, *sizes.values())
+        _check_types(model, weights)
         model.load_state_dict(weights, adopt=True)
     except InitLimitError as error:
         raise ValueError(f"{directory}: {CONFIG_FILE} describes a larger model than {WEIGHTS_FILE} holds") from error
@@ -98,7 +117,9 @@ def load_model(path: str | os.PathLike[str], precision: Precision | None = None)
     return model
 
 
-def _sizes(config: ModelConfig, table: Mapping[str, Any]) -> list[int]:
-    names = size_names(config)
-    struct = msgspec.defstruct("Sizes", [(name, Positive) for name in names])
-    return list(msgspec.structs.astuple(msgspec.convert(table, struct)))
+def _check_types(model: Model, weights: MappedWeights) -> None:
+    """A tensor of a type that is no weight's may be there, but not in the place of a weight."""
+    own = {name for name, _ in (*model.named_parameters(), *model.named_buffers())}
+    for name, entry in weights.skipped.items():
+        if name in own:
+            raise ValueError(f"expected {name} of type {', '.join(FLOATS)}, got {entry.type}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from attnkit.models.captioner import Captioner
-from attnkit.models.files import load_model, read_config
+from attnkit.models.files import described_model, load_model, read_config
 from attnkit.models.vit import ViT
 from attnkit.weights import CONFIG_FILE
 
@@ -25,7 +25,7 @@ def load_encoder(captioner: Captioner, directory: Path, image: Preprocessing, *,
     type or size, or where its images were prepared in another way than `image` says, but for their size.
     """
     table = read_config(directory)
-    other: Any = load_model(directory)
+    other: Any = load_model(directory, described=described_model(table, directory))
     source = other.encoder if isinstance(other, Captioner) else other
     own = captioner.encoder
     if type(source) is not type(own):

@@ -9,12 +9,15 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from attnkit.tasks.registry import RunConfig, config_type
+from attnkit.tasks.registry import config_type
 from attnkit.training.errors import ConfigError
+
+if TYPE_CHECKING:
+    from attnkit.tasks.registry import RunConfig
 
 
 def preset_names() -> list[str]:

@@ -21,7 +21,7 @@ import msgspec
 from msgspec import inspect
 
 from attnkit.tasks.config_file import toml_value
-from attnkit.tasks.registry import ENTRIES, RunConfig, config_type
+from attnkit.tasks.registry import RunConfig, config_type, config_types, task_names
 
 _WIDTH = 100
 _TABLE = re.compile(r"(<!-- keys: ([^>]+) -->\n).*?(<!-- end of keys -->)", re.DOTALL)
@@ -45,16 +45,11 @@ class Section(NamedTuple):
     keys: tuple[Key, ...]
 
 
-def task_names() -> list[str]:
-    """What `task` may be."""
-    return list(dict.fromkeys(str(entry.config.__struct_config__.tag) for entry in ENTRIES))
-
-
 def configs(task: str) -> list[type[RunConfig]]:
     """The configurations of a task: one, or one for each thing that it reads. Raises ValueError for no task."""
     if task not in task_names():
         raise ValueError(f"expected a task among {', '.join(task_names())}, got {task!r}")
-    return [entry.config for entry in ENTRIES if entry.config.__struct_config__.tag == task]
+    return config_types(task)
 
 
 def sections(config: type[RunConfig]) -> list[Section]:
@@ -71,7 +66,7 @@ def model_types(config: type[RunConfig]) -> list[str]:
 
 def json_schema() -> dict[str, Any]:
     """A JSON schema of the training file of every task."""
-    references, definitions = msgspec.json.schema_components([entry.config for entry in ENTRIES])
+    references, definitions = msgspec.json.schema_components(config_types())
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A training file of attnkit",

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from attnkit import _core
@@ -15,19 +13,11 @@ if TYPE_CHECKING:
     from attnkit.tasks.classify_images.classifier import ImageClassifier
     from attnkit.tasks.classify_text.classifier import Classifier
     from attnkit.tasks.language_model.generator import Generator
+    from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.tasks.translate.translator import Translator
 
     Loaded: TypeAlias = Translator | Classifier | ImageClassifier | Captioner | Generator
     _Path: TypeAlias = str | os.PathLike[str]
-
-# The task in config.json and what the model reads, and the class whose `from_directory` serves it.
-_CLASSES = {
-    ("translate", "text"): "attnkit.tasks.translate.translator:Translator",
-    ("classify", "text"): "attnkit.tasks.classify_text.classifier:Classifier",
-    ("classify", "images"): "attnkit.tasks.classify_images.classifier:ImageClassifier",
-    ("caption", "images"): "attnkit.tasks.caption.captioner:Captioner",
-    ("language-model", "text"): "attnkit.tasks.language_model.generator:Generator",
-}
 
 
 @overload
@@ -87,25 +77,24 @@ def load(
     names the file.
     """
     from attnkit._tensor import check_precision
-    from attnkit.models import read_config
+    from attnkit.tasks.shared.directory import ModelDirectory
 
     check_precision(precision)
-    directory = Path(path)
-    config = read_config(directory)
-    found = config.get("task")
-    tasks = list(dict.fromkeys(name for name, _ in _CLASSES))
-    if found not in tasks:
-        expected = " or ".join(map(repr, tasks))
-        raise ValueError(f"[load] {directory / 'config.json'}: expected the task {expected}, got {found!r}")
-    if task not in (None, found):
-        raise ValueError(f"[load] {directory}: expected a model of the task {task!r}, got one of {found!r}")
-    taken = config.get("reads", "text")
-    if not isinstance(taken, str) or (found, taken) not in _CLASSES:
-        expected = " or ".join(repr(what) for name, what in _CLASSES if name == found)
-        raise ValueError(f"[load] {directory / 'config.json'}: expected {expected} under reads, got {taken!r}")
-    if reads not in (None, taken):
-        raise ValueError(f"[load] {directory}: expected a model that reads {reads!r}, got one that reads {taken!r}")
+    directory = ModelDirectory.read(path)
+    if task not in (None, directory.task):
+        raise ValueError(f"[load] {path}: expected a model of the task {task!r}, got one of {directory.task!r}")
+    if reads not in (None, directory.reads):
+        raise ValueError(
+            f"[load] {path}: expected a model that reads {reads!r}, got one that reads {directory.reads!r}"
+        )
+    return serve(directory, precision, threads)
+
+
+def serve(directory: ModelDirectory, precision: Precision = "fp32", threads: int | None = None) -> Any:
+    """`load` for a directory whose config.json has been read."""
+    from attnkit.tasks.registry import find_entry, serving_class
+
+    entry = find_entry(directory.task, directory.reads, directory.folder)
     if threads is not None:
         _core.set_num_threads(threads)
-    module, _, name = _CLASSES[found, taken].partition(":")
-    return getattr(import_module(module), name).from_directory(directory, config, precision)
+    return serving_class(entry).from_directory(directory, precision)

@@ -1,43 +1,97 @@
-"""Every task that can be trained: its configuration and the class that does it.
+"""Every task, an entry each: what it reads, its configuration, the class that trains it and the class that serves it.
 
-`task` and the model's `type` choose together, since classifying texts and classifying images are one task to their user
-and read different data.
+`task` and the model's `type` choose together what is trained, `task` and `reads` what serves a model directory, since
+classifying texts and classifying images are one task to their user and read different data. Classes are named by
+strings, so that this costs nothing until one is used.
 """
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
-import msgspec
+if TYPE_CHECKING:
+    from attnkit.tasks.caption.config import CaptionConfig
+    from attnkit.tasks.classify_images.config import ClassifyImagesConfig
+    from attnkit.tasks.classify_text.config import ClassifyTextConfig
+    from attnkit.tasks.language_model.config import LanguageModelConfig
+    from attnkit.tasks.translate.config import TranslateConfig
+    from attnkit.training.task import Task
 
-from attnkit.tasks.caption.config import CaptionConfig
-from attnkit.tasks.classify_images.config import ClassifyImagesConfig
-from attnkit.tasks.classify_text.config import ClassifyTextConfig
-from attnkit.tasks.language_model.config import LanguageModelConfig
-from attnkit.tasks.translate.config import TranslateConfig
-from attnkit.training.task import Task
-
-RunConfig = TranslateConfig | ClassifyTextConfig | LanguageModelConfig | ClassifyImagesConfig | CaptionConfig
-"""Any configuration: the union of the tasks' own."""
+    RunConfig: TypeAlias = (
+        TranslateConfig | ClassifyTextConfig | LanguageModelConfig | ClassifyImagesConfig | CaptionConfig
+    )
+    """Any configuration: the union of the tasks' own."""
 
 
 class Entry(NamedTuple):
-    """The configuration of a task and the "module:Class" that trains it."""
+    """A task: its name, what it reads, and in its folder of `attnkit.tasks` the "module:Class" of its configuration, of
+    what trains it and of what serves its model directories."""
 
-    config: type[RunConfig]
     task: str
+    reads: str
+    config: str
+    training: str
+    serving: str
 
 
 ENTRIES = (
-    Entry(TranslateConfig, "attnkit.tasks.translate.training:TranslateTask"),
-    Entry(ClassifyTextConfig, "attnkit.tasks.classify_text.training:ClassifyTextTask"),
-    Entry(LanguageModelConfig, "attnkit.tasks.language_model.training:LanguageModelTask"),
-    Entry(ClassifyImagesConfig, "attnkit.tasks.classify_images.training:ClassifyImagesTask"),
-    Entry(CaptionConfig, "attnkit.tasks.caption.training:CaptionTask"),
+    Entry(
+        "translate",
+        "text",
+        "translate.config:TranslateConfig",
+        "translate.training:TranslateTask",
+        "translate.translator:Translator",
+    ),
+    Entry(
+        "classify",
+        "text",
+        "classify_text.config:ClassifyTextConfig",
+        "classify_text.training:ClassifyTextTask",
+        "classify_text.classifier:Classifier",
+    ),
+    Entry(
+        "classify",
+        "images",
+        "classify_images.config:ClassifyImagesConfig",
+        "classify_images.training:ClassifyImagesTask",
+        "classify_images.classifier:ImageClassifier",
+    ),
+    Entry(
+        "caption",
+        "images",
+        "caption.config:CaptionConfig",
+        "caption.training:CaptionTask",
+        "caption.captioner:Captioner",
+    ),
+    Entry(
+        "language-model",
+        "text",
+        "language_model.config:LanguageModelConfig",
+        "language_model.training:LanguageModelTask",
+        "language_model.generator:Generator",
+    ),
 )
+
+
+def __getattr__(name: str) -> Any:
+    if name == "RunConfig":
+        return functools.reduce(operator.or_, (_imported(entry.config) for entry in ENTRIES))
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def task_names() -> list[str]:
+    """What `task` may be."""
+    return list(dict.fromkeys(entry.task for entry in ENTRIES))
+
+
+def config_types(task: str | None = None) -> list[type[RunConfig]]:
+    """The configurations of a task, one for each thing that it reads, or of all tasks."""
+    return [_imported(entry.config) for entry in ENTRIES if task in (None, entry.task)]
 
 
 def config_type(table: dict[str, Any]) -> type[RunConfig]:
@@ -45,10 +99,9 @@ def config_type(table: dict[str, Any]) -> type[RunConfig]:
     if "task" not in table:
         raise ValueError("task: expected a value, got nothing")
     task = table["task"]
-    tasks = {str(entry.config.__struct_config__.tag) for entry in ENTRIES}
-    if not isinstance(task, str) or task not in tasks:
-        raise ValueError(f"task: invalid value {task!r}; expected {_listed(tasks)}")
-    candidates = [entry.config for entry in ENTRIES if entry.config.__struct_config__.tag == task]
+    if not isinstance(task, str) or task not in task_names():
+        raise ValueError(f"task: invalid value {task!r}; expected {_listed(set(task_names()))}")
+    candidates = config_types(task)
     model = table.get("model")
     if not isinstance(model, dict):
         return candidates[0]  # the strict conversion says what is wrong
@@ -60,8 +113,40 @@ def config_type(table: dict[str, Any]) -> type[RunConfig]:
     return types[kind]
 
 
+def make_task(config: RunConfig, folder: Path, note: Callable[[str], None], *, resumed: bool = False) -> Task:
+    """Reads the data of a configuration and builds its model, ready for the trainer; `note` gets a line for each thing
+    worth telling. A `resumed` run finds its tokenizers in `folder`."""
+    training = next(entry.training for entry in ENTRIES if _imported(entry.config) is type(config))
+    task: Task = _imported(training)(config, folder, note, resumed=resumed)
+    return task
+
+
+def find_entry(task: Any, reads: Any, where: object) -> Entry:
+    """The entry of a task that reads that. Raises ValueError, naming the file `where` that says so, for none."""
+    if task not in task_names():
+        raise ValueError(f"[load] {where}: expected the task {' or '.join(map(repr, task_names()))}, got {task!r}")
+    entries = [entry for entry in ENTRIES if entry.task == task]
+    for entry in entries:
+        if entry.reads == reads:
+            return entry
+    expected = " or ".join(repr(entry.reads) for entry in entries)
+    raise ValueError(f"[load] {where}: expected {expected} under reads, got {reads!r}")
+
+
+def serving_class(entry: Entry) -> Any:
+    """The class whose `from_directory` serves the model directories of a task."""
+    return _imported(entry.serving)
+
+
+def _imported(name: str) -> Any:
+    module, _, attribute = name.partition(":")
+    return getattr(import_module(f"attnkit.tasks.{module}"), attribute)
+
+
 def _model_types(config: type[RunConfig]) -> list[str]:
     """The tags of the models that a task's configuration takes."""
+    import msgspec
+
     field = next(field for field in msgspec.structs.fields(config) if field.name == "model")
     kind = msgspec.inspect.type_info(field.type)
     if isinstance(kind, msgspec.inspect.Metadata):
@@ -72,12 +157,3 @@ def _model_types(config: type[RunConfig]) -> list[str]:
 
 def _listed(names: set[str]) -> str:
     return " or ".join(repr(name) for name in sorted(names))
-
-
-def make_task(config: RunConfig, folder: Path, note: Callable[[str], None], *, resumed: bool = False) -> Task:
-    """Reads the data of a configuration and builds its model, ready for the trainer; `note` gets a line for each thing
-    worth telling. A `resumed` run finds its tokenizers in `folder`."""
-    name = next(entry.task for entry in ENTRIES if entry.config is type(config))
-    module, _, attribute = name.partition(":")
-    task: Task = getattr(import_module(module), attribute)(config, folder, note, resumed=resumed)
-    return task

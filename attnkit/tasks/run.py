@@ -8,15 +8,19 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from attnkit.files import atomic_write
 from attnkit.tasks.config_file import encode_config, flatten, read_config
-from attnkit.tasks.registry import RunConfig, make_task
+from attnkit.tasks.registry import make_task
 from attnkit.text.tokenizers.registry import training_files
 from attnkit.training.checkpoint import CheckpointFolder
 from attnkit.training.errors import ConfigError, RunExistsError
 from attnkit.training.progress import Mode, Reporter, make_reporter
 from attnkit.training.trainer import CHECKPOINTS, CURVE_FILE, METRICS_FILE, Outcome, Trainer
+
+if TYPE_CHECKING:
+    from attnkit.tasks.registry import RunConfig
 
 CONFIG_FILE = "training.toml"
 

@@ -20,9 +20,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from attnkit.files import atomic_write
 from attnkit.training.errors import CheckpointError
 from attnkit.training.state import State
+from attnkit.weights import WeightsError, WeightsFile, save_weights
 
 FORMAT = 1
 Arrays = Mapping[str, npt.NDArray[np.float32]]
@@ -109,29 +109,22 @@ def _with_prefix(arrays: Arrays, prefix: str) -> dict[str, npt.NDArray[np.float3
 
 
 def _write(path: Path, arrays: Arrays, state: str) -> None:
-    from safetensors.numpy import save
-
-    # One key: safetensors writes several in no fixed order, and the same checkpoint should be the same bytes.
     header = msgspec.json.encode(_Header(FORMAT, _checksum(arrays, state), state)).decode()
-    with atomic_write(path) as file:
-        file.write(save(dict(arrays), {_KEY: header}))
+    save_weights(arrays, path, {_KEY: header})  # one key, so that the same checkpoint is the same bytes
 
 
 def _read(path: Path) -> tuple[dict[str, npt.NDArray[np.float32]], str]:
-    from safetensors import SafetensorError, safe_open
-
     if not path.is_file():
         raise FileNotFoundError(f"{path}: no such checkpoint")
     try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-    except (SafetensorError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"{path}: damaged checkpoint: {error}") from None
-    if _KEY not in metadata:
+        file = WeightsFile(path)
+        arrays = {name: file.read(name) for name in file.entries}
+    except WeightsError as error:
+        raise CheckpointError(f"{path}: damaged checkpoint: {error.reason}") from None
+    if _KEY not in file.metadata:
         raise CheckpointError(f"{path}: expected a checkpoint, got another kind of safetensors file")
     try:
-        header = msgspec.json.decode(metadata[_KEY], type=_Header)
+        header = msgspec.json.decode(file.metadata[_KEY], type=_Header)
     except msgspec.DecodeError as error:
         raise CheckpointError(f"{path}: damaged checkpoint: {error}") from None
     if header.format != FORMAT:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
 
@@ -92,10 +91,10 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         return numbers
 
 
-def saved_preprocessing(config: Mapping[str, Any], directory: Path) -> Preprocessing:
-    """That of a model directory, from its config.json. Raises ValueError where it has none."""
+def saved_preprocessing(found: Any, directory: Path) -> Preprocessing:
+    """Of what stands under `image` in a directory's config.json. Raises ValueError where that is none."""
     try:
-        return msgspec.convert(config.get("image"), Preprocessing)
+        return msgspec.convert(found, Preprocessing)
     except msgspec.ValidationError as error:
         raise ValueError(f"[load] {directory / 'config.json'}: expected how images are prepared: {error}") from None
 

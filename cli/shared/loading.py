@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 # The command that runs a model of each task, for the message to those who took another.
@@ -11,13 +10,14 @@ _COMMANDS = {"translate": "translate", "classify": "classify", "language-model":
 
 def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:
     """`attnkit.load`, for a model of that task. Raises ValueError for another's, and what `attnkit.load` raises."""
-    import attnkit
-    from attnkit.models import read_config
+    from attnkit.tasks.load import serve
+    from attnkit.tasks.shared.directory import ModelDirectory
 
-    found = read_config(Path(model)).get("task")
-    if isinstance(found, str) and found != task and found in _COMMANDS:
-        other = _COMMANDS[found]
+    directory = ModelDirectory.read(model)
+    found = directory.task
+    if found != task:
         raise ValueError(
-            f"{model}: expected a model of the task {task!r}, got one of {found!r}, which attnkit {other} runs"
+            f"{model}: expected a model of the task {task!r}, got one of {found!r}, which attnkit "
+            f"{_COMMANDS.get(found, found)} runs"
         )
-    return attnkit.load(model, precision=precision, threads=threads)
+    return serve(directory, precision, threads)

@@ -158,13 +158,43 @@ def test_every_truncation_is_refused(directory: Path) -> None:
     load_model(directory)
 
 
-@pytest.mark.parametrize("dtype", ["BF16", "F8_E4M3"])
-def test_a_type_that_numpy_lacks_is_refused(directory: Path, dtype: str) -> None:
-    size = {"BF16": 2, "F8_E4M3": 1}[dtype]
+def as_type(file: Path, name: str, dtype: str, size: int) -> None:
+    """Replaces a tensor of the file by as many numbers of a type that NumPy lacks, or adds one of two numbers."""
+    state = load_weights(file)
+    array = state.pop(name, np.zeros(2, np.float32))
+    save_weights(state, file)
+    content = file.read_bytes()
+    end = 8 + struct.unpack("<Q", content[:8])[0]
+    header, data = json.loads(content[8:end]), content[end:] + bytes(size * array.size)
+    header[name] = {"dtype": dtype, "shape": array.shape, "data_offsets": [len(content) - end, len(data)]}
+    file.write_bytes(safetensors(header, data))
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("F8_E4M3", 1), ("I32", 4), ("BOOL", 1)])
+def test_what_is_no_weight_is_skipped(directory: Path, dtype: str, size: int) -> None:
+    before = load_model(directory).state_dict()
+    as_type(directory / "model.safetensors", "positions", dtype, size)
+    after = load_model(directory).state_dict()
+    assert before.keys() == after.keys() and all(np.array_equal(before[name], after[name]) for name in before)
+
+
+@pytest.mark.parametrize(("dtype", "size"), [("F8_E4M3", 1), ("I32", 4)])
+def test_another_type_in_the_place_of_a_weight_is_refused(directory: Path, dtype: str, size: int) -> None:
     file = directory / "model.safetensors"
-    file.write_bytes(safetensors({"x": {"dtype": dtype, "shape": [2], "data_offsets": [0, 2 * size]}}, bytes(2 * size)))
-    with pytest.raises(ValueError, match=re.escape(str(file))):
+    as_type(file, EMBEDDING, dtype, size)
+    message = f"{file}: does not fit config.json: expected {EMBEDDING} of type F32, F16, BF16, F64, got {dtype}"
+    with pytest.raises(ValueError, match=re.escape(message)):
         load_model(directory)
+
+
+def test_bfloat16_weights_become_float32(directory: Path) -> None:
+    file = directory / "model.safetensors"
+    as_type(file, EMBEDDING, "BF16", 2)
+    data = bytearray(file.read_bytes())
+    data[-2:] = b"\xc0\x3f"  # 1.5
+    file.write_bytes(data)
+    embedding = load_model(directory).state_dict()[EMBEDDING]
+    assert embedding[-1, -1] == 1.5 and not embedding.ravel()[:-1].any()
 
 
 def test_half_precision_weights_become_float32(directory: Path) -> None:

@@ -22,8 +22,8 @@ STOREYS = (
     ("text", "vision"),
     ("decoding",),
     ("models",),
-    ("interop",),
     ("tasks",),
+    ("interop",),
     ("benchmark", "demo", "doctor", "explore"),
 )
 HEIGHT = {room: height for height, storey in enumerate(STOREYS) for room in storey}

@@ -8,8 +8,7 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Unpack, cast
+from typing import TYPE_CHECKING, Unpack, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
 
     from attnkit.decoding.search import Hypothesis
     from attnkit.models.captioner import Captioner as CaptionModel
+    from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.tokenizers.base import Tokenizer
     from attnkit.vision.preprocessing import ImageLike, Preprocessing
 
@@ -66,21 +66,15 @@ class Captioner:
         self.precision: Precision = precision
 
     @classmethod
-    def from_directory(cls, directory: Path, config: dict[str, Any], precision: Precision) -> Captioner:
-        """For `attnkit.load`: `config` is the directory's config.json. Raises FileNotFoundError or ValueError."""
-        from attnkit.models import load_model
-        from attnkit.text.tokenizers.pair import TokenizerPair
-        from attnkit.vision.preprocessing import saved_preprocessing
-
-        if not isinstance(tokenizer := config.get("tokenizer"), dict):
-            raise ValueError(f"[load] {directory / 'config.json'}: expected a table under tokenizer, got {tokenizer!r}")
-        preprocessing = saved_preprocessing(config, directory)
-        text = TokenizerPair.load(directory, tokenizer).target
-        model = cast("CaptionModel", load_model(directory, precision))
-        if text.vocab_size != config["vocab_size"]:
+    def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Captioner:
+        """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
+        preprocessing = directory.preprocessing()
+        text = directory.tokenizers().target
+        model = cast("CaptionModel", directory.load_model(precision))
+        if text.vocab_size != directory.size("vocab_size"):
             raise ValueError(
-                f"[load] {directory}: expected a tokenizer of {config['vocab_size']} entries, as the model has, got "
-                f"{text.vocab_size}"
+                f"[load] {directory.folder}: expected a tokenizer of {directory.size('vocab_size')} entries, as the "
+                f"model has, got {text.vocab_size}"
             )
         return cls(model, text, preprocessing, precision=precision)
 

@@ -6,15 +6,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import msgspec
-
 from attnkit import _core
 from attnkit.metrics import captions as caption_metrics
-from attnkit.models import build_model, save_model
+from attnkit.models import build_model
 from attnkit.models.captioner import Captioner as CaptionModel
 from attnkit.models.output import LossOutput
 from attnkit.models.pretrained import load_encoder
 from attnkit.tasks.caption.config import CaptionConfig
+from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask
 from attnkit.tasks.shared.text_tokenizer import make_tokenizer
 from attnkit.text.tokenizers.base import Tokenizer
@@ -155,14 +154,9 @@ class CaptionTask(HeldOutTask[_HeldOut]):
 
     def save(self, folder: Path) -> None:
         """config.json with how images are prepared, model.safetensors and the tokenizer's file."""
-        extra = {
-            "task": "caption",
-            "reads": "images",
-            "image": msgspec.to_builtins(self._config.image),
-            "tokenizer": self._tokenizers.to_config(),
-        }
-        save_model(self.model, folder, extra)
-        self._tokenizers.save(folder)
+        save_directory(
+            self.model, folder, "caption", reads="images", image=self._config.image, tokenizers=self._tokenizers
+        )
 
 
 def _captions(data: ImageData, split: str) -> Sequence[tuple[str, ...]]:

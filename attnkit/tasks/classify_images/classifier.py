@@ -6,7 +6,6 @@ import itertools
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,6 +17,7 @@ from attnkit._tensor import Precision, check_precision
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.vision.preprocessing import ImageLike, Preprocessing
 
 
@@ -53,21 +53,15 @@ class ImageClassifier:
         self.precision: Precision = precision
 
     @classmethod
-    def from_directory(cls, directory: Path, config: dict[str, Any], precision: Precision) -> ImageClassifier:
-        """For `attnkit.load`: `config` is the directory's config.json. Raises FileNotFoundError or ValueError."""
-        from attnkit.models import load_model
-        from attnkit.vision.preprocessing import saved_preprocessing
-
-        labels = config.get("labels")
-        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+    def from_directory(cls, directory: ModelDirectory, precision: Precision) -> ImageClassifier:
+        """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
+        labels = directory.required("labels")
+        preprocessing = directory.preprocessing()
+        model = directory.load_model(precision)
+        if len(labels) != directory.size("classes"):
             raise ValueError(
-                f"[load] {directory / 'config.json'}: expected a list of strings under labels, got {labels!r}"
-            )
-        preprocessing = saved_preprocessing(config, directory)
-        model = load_model(directory, precision)
-        if len(labels) != config["classes"]:
-            raise ValueError(
-                f"[load] {directory}: expected {config['classes']} labels, as the model has classes, got {len(labels)}"
+                f"[load] {directory.folder}: expected {directory.size('classes')} labels, as the model has classes, "
+                f"got {len(labels)}"
             )
         return cls(model, labels, preprocessing, precision=precision)
 

@@ -6,13 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 
 from attnkit import _core, ops
-from attnkit.models import build_model, save_model
+from attnkit.models import build_model
 from attnkit.models.classification import ClassificationLoss
 from attnkit.tasks.classify_images.config import ClassifyImagesConfig
+from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask, classification_figures
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
@@ -85,10 +85,5 @@ class ClassifyImagesTask(HeldOutTask[ImageData]):
 
     def save(self, folder: Path) -> None:
         """config.json with the classes and how images are prepared, and model.safetensors."""
-        extra = {
-            "task": "classify",
-            "reads": "images",
-            "labels": list(self._classes),
-            "image": msgspec.to_builtins(self._config.image),
-        }
-        save_model(self.model, folder, extra)
+        image = self._config.image
+        save_directory(self.model, folder, "classify", reads="images", labels=self._classes, image=image)

@@ -5,18 +5,19 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
+from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.text.tokenizers.vocabulary import UNK
 
 if TYPE_CHECKING:
     from attnkit.models.document_classifier import DocumentClassifier, DocumentWeights
+    from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.document_batching import DocumentBatch
     from attnkit.text.documents import DocumentReader
 
@@ -82,26 +83,18 @@ class Classifier:
         self.precision: Precision = precision
 
     @classmethod
-    def from_directory(cls, directory: Path, config: dict[str, Any], precision: Precision) -> Classifier:
-        """For `attnkit.load`: `config` is the directory's config.json. Raises FileNotFoundError or ValueError."""
-        from attnkit.models import load_model
+    def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Classifier:
+        """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
         from attnkit.text.documents import DocumentReader
-        from attnkit.text.tokenizers.pair import TokenizerPair
 
-        where = f"[load] {directory / 'config.json'}"
-        if not isinstance(tokenizer := config.get("tokenizer"), dict):
-            raise ValueError(f"{where}: expected a table under tokenizer, got {tokenizer!r}")
-        labels = config.get("labels")
-        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
-            raise ValueError(f"{where}: expected a list of strings under labels, got {labels!r}")
-        if not isinstance(html := config.get("html"), bool):
-            raise ValueError(f"{where}: expected true or false under html, got {html!r}")
-        text = TokenizerPair.load(directory, tokenizer).source
-        model = cast("DocumentClassifier", load_model(directory, precision))
-        if (text.vocab_size, len(labels)) != (config["vocab_size"], config["classes"]):
+        labels, html = directory.required("labels"), directory.required("html")
+        text = directory.tokenizers().source
+        model = cast("DocumentClassifier", directory.load_model(precision))
+        vocab_size, classes = directory.size("vocab_size"), directory.size("classes")
+        if (text.vocab_size, len(labels)) != (vocab_size, classes):
             raise ValueError(
-                f"[load] {directory}: expected a tokenizer of {config['vocab_size']} entries and {config['classes']} "
-                f"labels, as the model has, got {text.vocab_size} and {len(labels)}"
+                f"[load] {directory.folder}: expected a tokenizer of {vocab_size} entries and {classes} labels, as the "
+                f"model has, got {text.vocab_size} and {len(labels)}"
             )
         return cls(model, DocumentReader(text, model.config.layout, html), labels, precision=precision)
 
@@ -144,7 +137,7 @@ class Classifier:
         while chunk := list(itertools.islice(numbered, window)):
             read = [self._read(number, text) for number, text in chunk]
             results: dict[int, Classification] = {}
-            for batch in _batches(read, batch_tokens):
+            for batch in batches_by_length(read, lambda text: text.length, batch_tokens):
                 for text, result in zip(batch, self._classify(batch, top, attention), strict=True):
                     results[text.number] = result
             nothing = DocumentAttention([], np.zeros(0, np.float32)) if attention else None
@@ -188,20 +181,6 @@ class Classifier:
             [next(unknown) if number == UNK else piece for number, piece in zip(ids, pieces(ids), strict=True)]
             for ids in text.sentences
         ]
-
-
-def _batches(texts: list[_Text], batch_tokens: int) -> Iterator[list[_Text]]:
-    """Texts of about one length together, longest first, up to `batch_tokens` a batch; those without a word in none."""
-    batch: list[_Text] = []
-    tokens = 0
-    for text in sorted((text for text in texts if text.sentences), key=lambda text: -text.length):
-        if batch and tokens + text.length > batch_tokens:
-            yield batch
-            batch, tokens = [], 0
-        batch.append(text)
-        tokens += text.length
-    if batch:
-        yield batch
 
 
 def _pack(texts: list[_Text]) -> DocumentBatch:

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from attnkit import _core, ops
-from attnkit.models import build_model, save_model
+from attnkit.models import build_model
 from attnkit.models.document_classifier import DocumentClassifier
 from attnkit.models.output import LossOutput
 from attnkit.tasks.classify_text.config import ClassifyTextConfig
+from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask, classification_figures
 from attnkit.tasks.shared.text_tokenizer import make_tokenizer
 from attnkit.text.document_batching import DocumentBatch, DocumentIterator
@@ -98,11 +99,5 @@ class ClassifyTextTask(HeldOutTask[EncodedDocuments]):
 
     def save(self, folder: Path) -> None:
         """config.json with the labels, model.safetensors and the tokenizer's file."""
-        extra = {
-            "task": "classify",
-            "labels": list(self._labels),
-            "html": self._config.data.html,
-            "tokenizer": self._tokenizers.to_config(),
-        }
-        save_model(self.model, folder, extra)
-        self._tokenizers.save(folder)
+        html = self._config.data.html
+        save_directory(self.model, folder, "classify", labels=self._labels, html=html, tokenizers=self._tokenizers)

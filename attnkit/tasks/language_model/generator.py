@@ -6,7 +6,6 @@ import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
@@ -17,11 +16,13 @@ from attnkit._tensor import Precision, check_precision
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
 from attnkit.decoding.sources import Nothing
 from attnkit.decoding.workers import Stop, fair_share, run_batches
+from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, UNK
 
 if TYPE_CHECKING:
     from attnkit.decoding.search import Hypothesis
     from attnkit.models.decoder_only import DecoderOnly
+    from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.tokenizers.base import Tokenizer
 
 
@@ -65,19 +66,14 @@ class Generator:
         self.precision: Precision = precision
 
     @classmethod
-    def from_directory(cls, directory: Path, config: dict[str, Any], precision: Precision) -> Generator:
-        """For `attnkit.load`: `config` is the directory's config.json. Raises FileNotFoundError or ValueError."""
-        from attnkit.models import load_model
-        from attnkit.text.tokenizers.pair import TokenizerPair
-
-        if not isinstance(tokenizer := config.get("tokenizer"), dict):
-            raise ValueError(f"[load] {directory / 'config.json'}: expected a table under tokenizer, got {tokenizer!r}")
-        text = TokenizerPair.load(directory, tokenizer).source
-        model = cast("DecoderOnly", load_model(directory, precision))
-        if text.vocab_size != config["vocab_size"]:
+    def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Generator:
+        """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
+        text = directory.tokenizers().source
+        model = cast("DecoderOnly", directory.load_model(precision))
+        if text.vocab_size != directory.size("vocab_size"):
             raise ValueError(
-                f"[load] {directory}: expected a tokenizer of {config['vocab_size']} entries, as the model has, "
-                f"got {text.vocab_size}"
+                f"[load] {directory.folder}: expected a tokenizer of {directory.size('vocab_size')} entries, as the "
+                f"model has, got {text.vocab_size}"
             )
         return cls(model, text, precision=precision)
 
@@ -132,7 +128,8 @@ class Generator:
         while chunk := list(itertools.islice(numbered, window)):
             read = [self._read(number, prompt, options) for number, prompt in chunk]
             results: dict[int, Generation] = {}
-            batches = list(_batches(read, fair_share(sum(len(prompt.ids) + 1 for prompt in read), batch_tokens)))
+            share = fair_share(sum(len(prompt.ids) + 1 for prompt in read), batch_tokens)
+            batches = list(batches_by_length(read, lambda prompt: len(prompt.ids) + 1, share))
             for written in run_batches(lambda batch, stop: self._decode(batch, options, attention, stop), batches):
                 results.update(written)
             yield from (results[prompt.number] for prompt in read)
@@ -192,17 +189,3 @@ class Generator:
                 )
             )
         return dataclasses.replace(results[0], alternatives=tuple(results[1:]))
-
-
-def _batches(prompts: list[_Prompt], batch_tokens: int) -> Iterator[list[_Prompt]]:
-    """Prompts of about one length together, longest first, up to `batch_tokens` a batch."""
-    batch: list[_Prompt] = []
-    tokens = 0
-    for prompt in sorted(prompts, key=lambda prompt: -len(prompt.ids)):
-        if batch and tokens + len(prompt.ids) + 1 > batch_tokens:
-            yield batch
-            batch, tokens = [], 0
-        batch.append(prompt)
-        tokens += len(prompt.ids) + 1
-    if batch:
-        yield batch

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from attnkit import _core
-from attnkit.models import build_model, save_model
+from attnkit.models import build_model
 from attnkit.models.decoder_only import DecoderOnly
 from attnkit.models.output import LossOutput
 from attnkit.tasks.language_model.config import LanguageModelConfig
+from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.text_tokenizer import make_tokenizer
 from attnkit.text.batching import Batch, BatchIterator
 from attnkit.text.corpus import EncodedCorpus
@@ -84,5 +85,4 @@ class LanguageModelTask:
 
     def save(self, folder: Path) -> None:
         """config.json, model.safetensors and the tokenizer's file."""
-        save_model(self.model, folder, {"task": "language-model", "tokenizer": self._tokenizers.to_config()})
-        self._tokenizers.save(folder)
+        save_directory(self.model, folder, "language-model", tokenizers=self._tokenizers)

@@ -7,9 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnkit import _core
-from attnkit.models import build_model, save_model
+from attnkit.models import build_model
 from attnkit.models.output import LossOutput
 from attnkit.models.transformer import Transformer
+from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask
 from attnkit.tasks.translate.config import TranslateConfig
 from attnkit.tasks.translate.validation import HeldOut, mean_loss, translation_figures
@@ -107,5 +108,4 @@ class TranslateTask(HeldOutTask[HeldOut]):
 
     def save(self, folder: Path) -> None:
         """config.json, model.safetensors and the tokenizers' files."""
-        save_model(self.model, folder, {"task": "translate", "tokenizer": self._tokenizers.to_config()})
-        self._tokenizers.save(folder)
+        save_directory(self.model, folder, "translate", tokenizers=self._tokenizers)

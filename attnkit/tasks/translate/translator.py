@@ -7,7 +7,6 @@ import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, Unpack, cast
 
 import numpy as np
@@ -20,6 +19,7 @@ from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_
 from attnkit.decoding.protocol import S, TextModel
 from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, fair_share, run_batches
+from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.text.languages import add_tag, split_tag, tag_of
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
 from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from attnkit.decoding.defaults import DecodingDefaults
     from attnkit.decoding.search import Hypothesis
     from attnkit.decoding.shortlist import Shortlist
+    from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.tokenizers.base import Tokenizer
 
 # A model without a limit of its own (sinusoidal positions) still reads no more than this of one line: attention costs
@@ -119,29 +120,18 @@ class Translator:
         self._suppress = [token for token in suppress if token != model.eos_id]
 
     @classmethod
-    def from_directory(cls, directory: Path, config: dict[str, Any], precision: Precision) -> Translator:
-        """For `attnkit.load`: `config` is the directory's config.json. Raises FileNotFoundError or ValueError."""
-        import msgspec
-
-        from attnkit.decoding.defaults import DecodingDefaults
-        from attnkit.models import load_model
-        from attnkit.text.tokenizers.pair import TokenizerPair
-
-        try:
-            defaults = msgspec.convert(config.get("decoding", {}), DecodingDefaults)
-        except msgspec.ValidationError as error:
-            raise ValueError(f"[load] {directory / 'config.json'}: decoding: {error}") from None
-        if not isinstance(tokenizer := config.get("tokenizer"), dict):
-            raise ValueError(f"[load] {directory / 'config.json'}: expected a table under tokenizer, got {tokenizer!r}")
-        tokenizers = TokenizerPair.load(directory, tokenizer)
-        model = cast("TranslationModel[Any]", load_model(directory, precision))
+    def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Translator:
+        """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
+        tokenizers = directory.tokenizers()
+        model = cast("TranslationModel[Any]", directory.load_model(precision))
+        expected = directory.size("source_vocab_size"), directory.size("target_vocab_size")
         sizes = tokenizers.source.vocab_size, tokenizers.target.vocab_size
-        if sizes != (config["source_vocab_size"], config["target_vocab_size"]):
+        if sizes != expected:
             raise ValueError(
-                f"[load] {directory}: expected tokenizers of {config['source_vocab_size']} and "
-                f"{config['target_vocab_size']} entries, as the model has, got {sizes[0]} and {sizes[1]}"
+                f"[load] {directory.folder}: expected tokenizers of {expected[0]} and {expected[1]} entries, as the "
+                f"model has, got {sizes[0]} and {sizes[1]}"
             )
-        return cls(model, tokenizers.source, tokenizers.target, precision=precision, defaults=defaults)
+        return cls(model, tokenizers.source, tokenizers.target, precision=precision, defaults=directory.decoding)
 
     def translate(
         self,
@@ -223,7 +213,8 @@ class Translator:
         while chunk := list(itertools.islice(numbered, window)):
             sources = [self._read(number, line, start, to) for number, (line, start) in chunk]
             results: dict[int, Result] = {}
-            batches = list(_batches(sources, fair_share(sum(len(source.ids) for source in sources), batch_tokens)))
+            share = fair_share(sum(len(source.ids) for source in sources), batch_tokens)
+            batches = list(batches_by_length(sources, lambda source: len(source.ids), share))
             for written in run_batches(decode, batches):
                 results.update(written)
             empty = Result("", 0.0, [], np.zeros((0, 0), np.float32) if attention else None, [])
@@ -308,17 +299,3 @@ def _with_prefixes(lines: Iterable[str], prefix: str | Iterable[str] | None) -> 
         if line is None or start is None:
             raise ValueError(f"[translate] expected a prefix for each line, got {'fewer' if start is None else 'more'}")
         yield line, start
-
-
-def _batches(sources: list[_Source], batch_tokens: int) -> Iterator[list[_Source]]:
-    """Lines of about one length together, longest first, up to `batch_tokens` a batch; empty lines are in none."""
-    batch: list[_Source] = []
-    tokens = 0
-    for source in sorted((s for s in sources if s.ids), key=lambda s: -len(s.ids)):
-        if batch and tokens + len(source.ids) > batch_tokens:
-            yield batch
-            batch, tokens = [], 0
-        batch.append(source)
-        tokens += len(source.ids)
-    if batch:
-        yield batch

@@ -1,0 +1,153 @@
+"""A model directory as the tasks see it: one reader and one writer of config.json, for all of them.
+
+What every model has (`format`, `model`, its sizes) is the part of `attnkit.models.files`; beside it stand the task's.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from attnkit._tensor import Precision
+from attnkit.models.files import Described, described_model, load_model, read_config, save_model
+from attnkit.tasks.registry import find_entry
+from attnkit.weights import CONFIG_FILE
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from attnkit.decoding.defaults import DecodingDefaults
+    from attnkit.models.registry import Model
+    from attnkit.text.tokenizers.pair import TokenizerPair
+    from attnkit.vision.preprocessing import Preprocessing
+
+# What a part must be, as JSON and in words. The tokenizer's keys belong to its kind and the image's to vision: they are
+# checked by `tokenizers` and `preprocessing`.
+_PARTS: dict[str, tuple[Any, str]] = {
+    "labels": (tuple[str, ...], "a list of strings"),
+    "html": (bool, "true or false"),
+    "tokenizer": (dict[str, Any], "a table"),
+}
+
+
+class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
+    """config.json of a model directory, read once and checked. Keys that it does not know are left alone.
+
+    task, reads: what the model is for and what it takes, as in `attnkit.tasks.registry`.
+    labels: the names of a classifier's classes.
+    html: whether texts may have HTML, which is taken out.
+    image: how images are prepared, as a table of `Preprocessing`.
+    tokenizer: what there is to know beside the tokenizers' own files.
+    decoding: how text is searched for, where a converted model has defaults of its own.
+    """
+
+    folder: Path
+    described: Described
+    task: str
+    reads: str
+    labels: tuple[str, ...] | None = None
+    html: bool | None = None
+    image: Any = None
+    tokenizer: dict[str, Any] | None = None
+    decoding: DecodingDefaults | None = None
+
+    @classmethod
+    def read(cls, path: str | os.PathLike[str]) -> ModelDirectory:
+        """Raises FileNotFoundError or ValueError, naming the file and the key."""
+        folder = Path(path)
+        table = read_config(folder)
+        entry = find_entry(table.get("task"), table.get("reads", "text"), folder / CONFIG_FILE)
+        return cls(
+            folder=folder,
+            described=described_model(table, folder),
+            task=entry.task,
+            reads=entry.reads,
+            image=table.get("image"),
+            decoding=_read_decoding(table, folder),
+            **{name: _read_part(table, name, folder) for name in _PARTS if table.get(name) is not None},
+        )
+
+    def required(self, name: str) -> Any:
+        """A part that the task cannot do without. Raises ValueError where it is not there."""
+        if (value := getattr(self, name)) is None:
+            raise ValueError(_mismatch(self.folder, name, None))
+        return value
+
+    def size(self, name: str) -> int:
+        """A number that the data gave the model, `vocab_size` say. Raises ValueError for a model without it."""
+        config, sizes = self.described
+        if name not in sizes:
+            found = config.__struct_config__.tag
+            raise ValueError(
+                f"[load] {self.folder / CONFIG_FILE}: expected a model with {name} for the task {self.task!r}, got one "
+                f"of type {found!r}"
+            )
+        return sizes[name]
+
+    def tokenizers(self) -> TokenizerPair:
+        """The tokenizers in the directory. Raises OSError or ValueError."""
+        from attnkit.text.tokenizers.pair import TokenizerPair
+
+        return TokenizerPair.load(self.folder, self.required("tokenizer"))
+
+    def preprocessing(self) -> Preprocessing:
+        """How images are prepared. Raises ValueError where the directory does not say it."""
+        from attnkit.vision.preprocessing import saved_preprocessing
+
+        return saved_preprocessing(self.image, self.folder)
+
+    def load_model(self, precision: Precision | None = None) -> Model:
+        """The model, as `attnkit.models.load_model` gives it."""
+        return load_model(self.folder, precision, self.described)
+
+
+def save_directory(
+    model: Any,
+    folder: str | os.PathLike[str],
+    task: str,
+    *,
+    reads: str = "text",
+    labels: Sequence[str] | None = None,
+    html: bool | None = None,
+    image: Preprocessing | None = None,
+    tokenizers: TokenizerPair | None = None,
+    decoding: DecodingDefaults | None = None,
+) -> None:
+    """Writes a model directory: config.json with the parts that are given, model.safetensors, the tokenizers' files."""
+    parts = {
+        "task": task,
+        "reads": None if reads == "text" else reads,
+        "labels": None if labels is None else list(labels),
+        "html": html,
+        "image": None if image is None else msgspec.to_builtins(image),
+        "tokenizer": None if tokenizers is None else tokenizers.to_config(),
+        "decoding": None if decoding is None else msgspec.to_builtins(decoding),
+    }
+    save_model(model, folder, {name: part for name, part in parts.items() if part is not None})
+    if tokenizers is not None:
+        tokenizers.save(folder)
+
+
+def _read_part(table: dict[str, Any], name: str, folder: Path) -> Any:
+    try:
+        return msgspec.convert(table[name], _PARTS[name][0])
+    except msgspec.ValidationError:
+        raise ValueError(_mismatch(folder, name, table[name])) from None
+
+
+def _mismatch(folder: Path, name: str, found: Any) -> str:
+    return f"[load] {folder / CONFIG_FILE}: expected {_PARTS[name][1]} under {name}, got {found!r}"
+
+
+def _read_decoding(table: dict[str, Any], folder: Path) -> DecodingDefaults | None:
+    if "decoding" not in table:
+        return None
+    from attnkit.decoding.defaults import DecodingDefaults
+
+    try:
+        return msgspec.convert(table["decoding"], DecodingDefaults)
+    except msgspec.ValidationError as error:
+        raise ValueError(f"[load] {folder / CONFIG_FILE}: decoding: {error}") from None

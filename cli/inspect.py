@@ -1,0 +1,48 @@
+"""`attnkit inspect`: what is in a model directory."""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from attnkit.tasks.inspect import Inspection
+
+
+@click.command("inspect")
+@click.argument("directory", type=click.Path())
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+def command(directory: str, as_json: bool) -> None:
+    """Show the task, sizes, tokenizer and parameters of the model in DIRECTORY."""
+    from attnkit.tasks.inspect import inspect
+
+    found = inspect(directory)
+    if as_json:
+        click.echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
+        return
+    _print(found)
+
+
+def _print(found: Inspection) -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120)
+    facts = Table.grid(padding=(0, 2))
+    for name, value in found.lines():
+        facts.add_row(Text(name), Text(value))
+    parts = Table(box=None, pad_edge=False, padding=(0, 2), header_style="bold")
+    parts.add_column("module")
+    for name in ("shape", "parameters", "share"):
+        parts.add_column(name, justify="right")
+    for part in found.parts:
+        shape = f"{part.tensors} tensors" if part.shape is None else " × ".join(map(str, part.shape))
+        parts.add_row(Text(part.name), shape, f"{part.parameters:,}", f"{part.share:.1%}")
+    parts.add_row("total", "", f"{found.parameters:,}", "100.0%")
+    console.print(facts)
+    console.print()
+    console.print(parts)
