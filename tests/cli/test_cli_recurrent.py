@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-import msgspec
 import pytest
 from command_line import complaint, output
 from training_runs import FEW_PAIRS
 
 import attnkit
-from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.training import read_config, train
 
 EN_IT = f"""{FEW_PAIRS}[model]
@@ -76,11 +73,3 @@ def test_a_run_goes_on_to_the_same_bytes(overrides: tuple[str, ...], tmp_path: P
     train(read_config(config, overrides), tmp_path / "parts", resume=True, progress="none")
     weights = [(tmp_path / name / "model.safetensors").read_bytes() for name in ("whole", "parts")]
     assert weights[0] == weights[1]
-
-
-def test_every_key_is_explained() -> None:
-    """docs/attention.md names each key of the configuration with its default."""
-    text = (Path(__file__).parent.parent.parent / "docs" / "attention.md").read_text("utf-8")
-    for field in msgspec.structs.fields(RecurrentConfig):
-        default = "—" if field.default is None else json.dumps(field.default)
-        assert f"| `{field.name}` | {default if default == '—' else f'`{default}`'} |" in text
