@@ -187,7 +187,7 @@ print(sum(statuses))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
-def test_a_fork_while_another_thread_allocates() -> None:
+def test_a_fork_while_another_thread_allocates(caching_allocator: None) -> None:
     assert output_of(FORKS_WHILE_A_THREAD_ALLOCATES) == "0"
 
 
