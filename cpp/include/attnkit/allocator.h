@@ -1,7 +1,8 @@
 // A caching allocator: freed blocks are kept by size class and handed out again, so that after the first step training
 // touches no fresh page. Blocks are 64-byte aligned and may be freed by any thread.
 //
-// A build with ATTNKIT_EXACT_ALLOCATIONS, for sanitizers, keeps nothing and rounds nothing up (cpp/base/exact_allocator.h).
+// A build with ATTNKIT_EXACT_ALLOCATIONS, for sanitizers, keeps nothing and rounds nothing up
+// (cpp/base/exact_allocator.h).
 #pragma once
 
 #include <cstddef>
