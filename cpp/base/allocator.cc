@@ -13,20 +13,18 @@ using Allocator = attnkit::CachingAllocator;
 namespace attnkit {
 namespace {
 
-// Never destroyed: tensors held by Python may be freed after static destructors ran.
-Allocator& TheAllocator() {
-  static Allocator* allocator = new Allocator;
-  [[maybe_unused]] static const int registered =
-      pthread_atfork([] { allocator->Lock(); }, [] { allocator->Unlock(); }, [] { allocator->Unlock(); });
-  return *allocator;
-}
+// Made while the library is loaded, before there can be a fork beside it. Never destroyed: tensors held by Python may
+// be freed after static destructors ran.
+Allocator& allocator = *new Allocator;
+[[maybe_unused]] const int watching_forks =
+    pthread_atfork([] { allocator.Lock(); }, [] { allocator.Unlock(); }, [] { allocator.Unlock(); });
 
 }  // namespace
 
 const char* AllocatorName() { return Allocator::kName; }
-void* Allocate(size_t bytes) { return TheAllocator().Take(bytes); }
-void Free(void* block, size_t bytes) noexcept { TheAllocator().Give(block, bytes); }
-void TrimCache() { TheAllocator().Trim(); }
-AllocatorStats GetAllocatorStats() { return TheAllocator().Stats(); }
+void* Allocate(size_t bytes) { return allocator.Take(bytes); }
+void Free(void* block, size_t bytes) noexcept { allocator.Give(block, bytes); }
+void TrimCache() { allocator.Trim(); }
+AllocatorStats GetAllocatorStats() { return allocator.Stats(); }
 
 }  // namespace attnkit

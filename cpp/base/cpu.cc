@@ -82,8 +82,9 @@ Isa ParseIsa(const std::string& name) {
   Fail("[ATTNKIT_ISA] expected an instruction set of this machine (", JoinedNames(supported), "), got \"", name, "\"");
 }
 
-// -1 until first used.
-std::atomic<int> active_isa{-1};
+// -1 until first used. Not static variables of functions: a child that is forked while another thread initialises one
+// waits for that thread for ever. Two threads that detect at once find the same.
+std::atomic<int> best_isa{-1}, active_isa{-1};
 
 }  // namespace
 
@@ -101,8 +102,12 @@ const char* IsaName(Isa isa) {
 }
 
 Isa BestIsa() {
-  static const Isa best = DetectIsa();
-  return best;
+  int isa = best_isa.load(std::memory_order_relaxed);
+  if (isa < 0) {
+    isa = static_cast<int>(DetectIsa());
+    best_isa.store(isa, std::memory_order_relaxed);
+  }
+  return static_cast<Isa>(isa);
 }
 
 std::vector<Isa> SupportedIsas() {

@@ -22,13 +22,11 @@ namespace {
 std::atomic<int> thread_count{0};  // 0 until first used
 thread_local int limit_here = std::numeric_limits<int>::max();
 
-// A forked child has none of its parent's OpenMP threads, and libgomp would wait for them for ever: it runs serially.
-std::atomic<bool> forked_child{false};
-
-void WatchForks() {
-  static const int registered = pthread_atfork(nullptr, nullptr, [] { forked_child.store(true); });
-  (void)registered;
-}
+// A child that is forked after the first parallel loop has none of its parent's OpenMP threads, and libgomp would wait
+// for them for ever: it runs serially. Forks are watched from the loading of the library on, so that none is missed.
+std::atomic<bool> has_threads{false}, forked_child{false};
+[[maybe_unused]] const int watching_forks =
+    pthread_atfork(nullptr, nullptr, [] { forked_child.store(has_threads.load()); });
 
 int AffinityCpus() {
 #if defined(__linux__)
@@ -128,7 +126,7 @@ namespace internal {
 bool InParallel() { return omp_in_parallel() || forked_child.load(std::memory_order_relaxed); }
 
 void ParallelChunks(int64_t chunks, const std::function<void(int64_t)>& run) {
-  WatchForks();
+  has_threads.store(true, std::memory_order_relaxed);
   std::exception_ptr failure;
   std::atomic<bool> failed{false};
   const int threads = static_cast<int>(std::min<int64_t>(ThreadCount(), chunks));

@@ -157,6 +157,26 @@ def test_a_forked_child_computes_the_same() -> None:
     assert output_of(FORK) == "0"
 
 
+FORK_BEFORE_THREADS = """
+import os
+import numpy as np
+import attnkit
+from attnkit import ops
+
+attnkit.set_num_threads(2)
+child = os.fork()
+if child == 0:
+    ops.relu(np.ones((2000, 2000), np.float32))
+    os._exit(len(os.listdir("/proc/self/task")))
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+@pytest.mark.skipif(not os.path.isdir("/proc/self/task"), reason="the platform does not list threads")
+def test_a_child_forked_before_the_first_parallel_kernel_has_threads() -> None:
+    assert int(output_of(FORK_BEFORE_THREADS)) >= 2
+
+
 FORKS_WHILE_A_THREAD_ALLOCATES = """
 import os, threading, warnings
 import numpy as np
@@ -177,7 +197,7 @@ statuses = []
 for _ in range(100):
     child = os.fork()
     if child == 0:
-        ops.relu(x)  # would wait for ever where the other thread held the allocator at the fork
+        ops.relu(x)  # would wait for ever where the other thread held the allocator, or found out what the CPU has
         os._exit(0)
     statuses.append(os.waitpid(child, 0)[1])
 done.set()
@@ -187,7 +207,7 @@ print(sum(statuses))
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="the platform has no fork")
-def test_a_fork_while_another_thread_allocates() -> None:
+def test_a_fork_while_another_thread_allocates(caching_allocator: None) -> None:
     assert output_of(FORKS_WHILE_A_THREAD_ALLOCATES) == "0"
 
 

@@ -4,6 +4,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 // After foreach_target.h:
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -58,7 +59,7 @@ void QuantizeRowHere(const float* x, int64_t size, int64_t padded, bool unsigned
     hn::StoreU(bytes_of(LoadTail(x + i, size - i)), d8, tail);
     std::memcpy(to + i, tail, size - i);
   }
-  std::memset(to + size, unsigned_bytes ? 0x80 : 0, padded - size);
+  std::fill_n(to + size, padded - size, static_cast<int8_t>(unsigned_bytes ? -128 : 0));
 }
 
 }  // namespace attnkit::kernels::gemm::HWY_NAMESPACE
