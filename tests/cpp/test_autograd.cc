@@ -4,6 +4,7 @@
 #include <stdexcept>
 
 #include "attnkit/allocator.h"
+#include "attnkit/precision.h"
 #include "support.h"
 
 namespace attnkit {

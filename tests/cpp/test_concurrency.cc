@@ -1,11 +1,13 @@
 // Threads that share a model, as workers that decode do, and threads that train side by side: each must compute what it
 // computes alone. Under ThreadSanitizer these cases look for races; elsewhere they compare bytes.
 #include "attnkit/allocator.h"
+#include "attnkit/autograd.h"
 #include "attnkit/kernels/optimizer.h"
 #include "attnkit/ops/decoding.h"
 #include "attnkit/ops/ragged.h"
 #include "attnkit/ops/recurrent.h"
 #include "attnkit/ops/vision.h"
+#include "attnkit/precision.h"
 #include "support.h"
 
 namespace attnkit {
@@ -61,9 +63,9 @@ struct Weights {
     };
     const ops::DecoderStack::Norm norm{Random({kWidth}, 50), Random({kWidth}, 51)};
     for (int i = 0; i < 2; ++i) {
-      layers.push_back({projection(3 * kWidth, kWidth), projection(kWidth, kWidth), norm, projection(kWidth, kWidth),
-                        projection(kWidth, kWidth), norm, projection(kFeedForward, kWidth),
-                        projection(kWidth, kFeedForward), norm});
+      layers.push_back({norm, projection(3 * kWidth, kWidth), projection(kWidth, kWidth), norm,
+                        projection(kWidth, kWidth), projection(kWidth, kWidth), norm, projection(kFeedForward, kWidth),
+                        projection(kWidth, kFeedForward)});
       key_values.push_back(Random({2 * kWidth, kWidth}, 60 + i));
     }
   }

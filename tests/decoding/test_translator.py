@@ -365,7 +365,7 @@ def test_a_config_that_does_not_fit_the_weights_is_refused(copy: Path, key: str,
 
 
 @pytest.mark.parametrize("key", ["d_model", "ffn", "encoder_layers", "decoder_layers"])
-def test_a_huge_config_is_refused_before_memory_is_taken(copy: Path, key: str) -> None:
+def test_a_huge_config_is_refused_before_memory_is_taken(copy: Path, key: str, no_sanitizer: None) -> None:
     _set_model_key(copy, key, 2**40)
     # A process of its own, with little memory and time: where this fails, it must not take the machine with it.
     code = f"""
