@@ -5,8 +5,7 @@ The names here are the whole everyday API; heavy parts are imported when they ar
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import attnkit._openmp  # noqa: F401  # isort: skip  # before anything else loads the core
 
@@ -18,6 +17,7 @@ from attnkit._core import (
     set_num_threads,
     set_random_state,
 )
+from attnkit._lazy import lazily
 from attnkit._tensor import Function, from_dlpack, no_grad, precision, tensor
 from attnkit._version import __version__ as __version__
 
@@ -29,17 +29,6 @@ if TYPE_CHECKING:
     from attnkit.tasks.language_model.generator import Generator
     from attnkit.tasks.load import load
     from attnkit.tasks.translate.translator import Translator
-
-
-_MODULES = ("decoding", "explain", "interop", "models", "nn", "ops", "optim", "text", "training", "vision")
-_LAZY = {
-    "Captioner": "attnkit.tasks.caption.captioner",
-    "Classifier": "attnkit.tasks.classify_text.classifier",
-    "Generator": "attnkit.tasks.language_model.generator",
-    "ImageClassifier": "attnkit.tasks.classify_images.classifier",
-    "Translator": "attnkit.tasks.translate.translator",
-    "load": "attnkit.tasks.load",
-}
 
 __all__ = [
     "Captioner",
@@ -71,16 +60,16 @@ __all__ = [
     "vision",
 ]
 
-
 if not TYPE_CHECKING:  # with it, type checkers would let any name pass
-
-    def __getattr__(name: str) -> Any:
-        if name in _MODULES:
-            return import_module(f"attnkit.{name}")
-        if name in _LAZY:
-            return getattr(import_module(_LAZY[name]), name)
-        raise AttributeError(f"module 'attnkit' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "attnkit.tasks.caption.captioner": ("Captioner",),
+            "attnkit.tasks.classify_images.classifier": ("ImageClassifier",),
+            "attnkit.tasks.classify_text.classifier": ("Classifier",),
+            "attnkit.tasks.language_model.generator": ("Generator",),
+            "attnkit.tasks.load": ("load",),
+            "attnkit.tasks.translate.translator": ("Translator",),
+        },
+        __all__,
+    )

@@ -49,7 +49,7 @@ class CaptionWork:
 def write_model(folder: Path, config: CaptionerConfig) -> None:
     """A model directory with random weights. Words w4, w5, ... are its vocabulary."""
     import attnkit
-    from attnkit.models import build_model
+    from attnkit.models.registry import build_model
     from attnkit.tasks.shared.directory import save_directory
     from attnkit.text.tokenizers.pair import TokenizerPair
     from attnkit.text.tokenizers.vocabulary import Vocabulary

@@ -12,7 +12,7 @@ import attnkit
 from attnkit.benchmark.runner import serve
 from attnkit.benchmark.train_batches import Arrays, load_batch, rows, units
 from attnkit.benchmark.train_models import MODELS, Inputs
-from attnkit.models import build_model
+from attnkit.models.registry import build_model
 from attnkit.optim import Adam, clip_scale, grad_norm
 
 

@@ -65,7 +65,7 @@ def synthetic_lines(count: int, vocabulary: int, seed: int = 1) -> list[str]:
 def write_model(folder: Path, size: Size) -> None:
     """A model directory with random weights. Words w4, w5, ... are its vocabulary."""
     import attnkit
-    from attnkit.models import build_model
+    from attnkit.models.registry import build_model
     from attnkit.tasks.shared.directory import save_directory
     from attnkit.text.tokenizers.pair import TokenizerPair
     from attnkit.text.tokenizers.vocabulary import Vocabulary

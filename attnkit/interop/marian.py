@@ -18,7 +18,7 @@ import numpy.typing as npt
 from attnkit.decoding.defaults import DecodingDefaults
 from attnkit.interop.marian_config import MarianConfig, read_configs, read_table
 from attnkit.interop.tensors import Tensors
-from attnkit.models import build_model
+from attnkit.models.registry import build_model
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.nn.init import InitLimitError, skip_init
 from attnkit.nn.positions import sinusoids

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from attnkit.training.config import TrainingConfig
-from attnkit.training.errors import CheckpointError, ConfigError, Interrupted, NonFiniteError, RunExistsError
-from attnkit.training.trainer import Outcome, Trainer
+from attnkit._lazy import lazily
 
 if TYPE_CHECKING:
     from attnkit.tasks.caption.config import CaptionConfig
@@ -19,22 +16,9 @@ if TYPE_CHECKING:
     from attnkit.tasks.run import train, train_once
     from attnkit.tasks.shared.search_config import DecodingConfig
     from attnkit.tasks.translate.config import TranslateConfig
-
-# The engine knows no task: these are here for people who look for them here, and imported when they do.
-_LAZY = {
-    "CaptionConfig": "attnkit.tasks.caption.config",
-    "ClassifyImagesConfig": "attnkit.tasks.classify_images.config",
-    "ClassifyTextConfig": "attnkit.tasks.classify_text.config",
-    "DecodingConfig": "attnkit.tasks.shared.search_config",
-    "LanguageModelConfig": "attnkit.tasks.language_model.config",
-    "RunConfig": "attnkit.tasks.registry",
-    "TranslateConfig": "attnkit.tasks.translate.config",
-    "encode_config": "attnkit.tasks.config_file",
-    "preset_names": "attnkit.tasks.config_file",
-    "read_config": "attnkit.tasks.config_file",
-    "train": "attnkit.tasks.run",
-    "train_once": "attnkit.tasks.run",
-}
+    from attnkit.training.config import TrainingConfig
+    from attnkit.training.errors import CheckpointError, ConfigError, Interrupted, NonFiniteError, RunExistsError
+    from attnkit.training.trainer import Outcome, Trainer
 
 __all__ = [
     "CaptionConfig",
@@ -59,12 +43,27 @@ __all__ = [
     "train_once",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        return getattr(import_module(_LAZY[name]), name)
-    raise AttributeError(f"module 'attnkit.training' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return __all__
+if not TYPE_CHECKING:  # with it, type checkers would let any name pass
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "attnkit.tasks.caption.config": ("CaptionConfig",),
+            "attnkit.tasks.classify_images.config": ("ClassifyImagesConfig",),
+            "attnkit.tasks.classify_text.config": ("ClassifyTextConfig",),
+            "attnkit.tasks.config_file": ("encode_config", "preset_names", "read_config"),
+            "attnkit.tasks.language_model.config": ("LanguageModelConfig",),
+            "attnkit.tasks.registry": ("RunConfig",),
+            "attnkit.tasks.run": ("train", "train_once"),
+            "attnkit.tasks.shared.search_config": ("DecodingConfig",),
+            "attnkit.tasks.translate.config": ("TranslateConfig",),
+            "attnkit.training.config": ("TrainingConfig",),
+            "attnkit.training.errors": (
+                "CheckpointError",
+                "ConfigError",
+                "Interrupted",
+                "NonFiniteError",
+                "RunExistsError",
+            ),
+            "attnkit.training.trainer": ("Outcome", "Trainer"),
+        },
+    )

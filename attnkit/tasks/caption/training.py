@@ -8,10 +8,10 @@ from pathlib import Path
 
 from attnkit import _core
 from attnkit.metrics import captions as caption_metrics
-from attnkit.models import build_model
 from attnkit.models.captioner import Captioner as CaptionModel
 from attnkit.models.output import LossOutput
 from attnkit.models.pretrained import load_encoder
+from attnkit.models.registry import build_model
 from attnkit.tasks.caption.config import CaptionConfig
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask

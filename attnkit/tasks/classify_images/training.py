@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attnkit import _core, ops
-from attnkit.models import build_model
 from attnkit.models.classification import ClassificationLoss
+from attnkit.models.registry import build_model
 from attnkit.tasks.classify_images.config import ClassifyImagesConfig
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask, classification_figures

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from attnkit import _core, ops
-from attnkit.models import build_model
 from attnkit.models.document_classifier import DocumentClassifier
 from attnkit.models.output import LossOutput
+from attnkit.models.registry import build_model
 from attnkit.tasks.classify_text.config import ClassifyTextConfig
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask, classification_figures

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from attnkit import _core
-from attnkit.models import build_model
 from attnkit.models.decoder_only import DecoderOnly
 from attnkit.models.output import LossOutput
+from attnkit.models.registry import build_model
 from attnkit.tasks.language_model.config import LanguageModelConfig
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.text_tokenizer import make_tokenizer

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnkit import _core
-from attnkit.models import build_model
 from attnkit.models.output import LossOutput
+from attnkit.models.registry import build_model
 from attnkit.models.transformer import Transformer
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from attnkit.metrics import text as text_metrics
-from attnkit.models import Transformer
+from attnkit.models.transformer import Transformer
 from attnkit.tasks.shared.search_config import DecodingConfig
 from attnkit.tasks.translate.translator import Translator
 from attnkit.text.batching import BatchIterator
