@@ -7,10 +7,11 @@ threads and not processes: kernels run without the GIL, and all read one copy of
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import TypeVar
 
 from attnkit import _core
+from attnkit.decoding.crew import Run, end, set_to_work
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -43,13 +44,18 @@ def run_batches(decode: Callable[[T, Stop], R], batches: Sequence[T]) -> Iterato
     if workers <= 1:
         yield from (decode(batch, stop) for batch in batches)
         return
-    pool = ThreadPoolExecutor(workers, "attnkit-decoding", _core.limit_threads_here, (threads // workers,))
+
+    def alone(batch: T) -> R:
+        _core.limit_threads_here(threads // workers)
+        return decode(batch, stop)
+
+    run = Run([partial(alone, batch) for batch in batches])
     try:
-        for future in [pool.submit(decode, batch, stop) for batch in batches]:
-            yield future.result()
+        set_to_work(run, workers)
+        yield from run.results()
     finally:
         stop.requested = True
-        pool.shutdown(cancel_futures=True)
+        end(run)
 
 
 def fair_share(size: int, largest: int, fewest: int = _FEWEST_TOKENS) -> int:

@@ -19,6 +19,7 @@ from untrained_model import ENGLISH, write_untrained_model
 
 import attnkit
 from attnkit import _core
+from attnkit.decoding.crew import busy
 from attnkit.decoding.workers import Stop, Stopped, fair_share, run_batches
 from attnkit.models import CaptionerConfig, CNNConfig, build_model
 from attnkit.models.captioner_config import LSTMDecoderConfig, TransformerDecoderConfig
@@ -98,7 +99,82 @@ def test_nobody_works_after_the_iterator_is_closed() -> None:
     next(results)
     results.close()  # type: ignore[attr-defined]
     assert len(begun) < 50
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("attnkit-decoding")]
+    assert not busy()
+
+
+def in_a_process(code: str) -> str:
+    script = (
+        f"import os, signal, time\nfrom attnkit import _core\nfrom attnkit.decoding.workers import run_batches\n{code}"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_an_interrupt_at_any_moment_comes_out_as_one() -> None:
+    """The locks of `concurrent.futures` made a RuntimeError of it, or lost it: a hundredth of them here."""
+    code = """
+def interrupt(*signal):
+    raise KeyboardInterrupt
+
+signal.signal(signal.SIGALRM, interrupt)
+_core.set_num_threads(2)
+for trial in range(600):
+    begin = time.monotonic()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.002 + 0.002 * (trial * 0.618 % 1))
+        while time.monotonic() - begin < 2:
+            list(run_batches(lambda batch, stop: sum(range(2000)), range(2)))
+        print("lost")
+    except KeyboardInterrupt:
+        pass
+"""
+    assert in_a_process(code) == ""
+
+
+def test_a_child_has_workers_of_its_own() -> None:
+    code = """
+_core.set_num_threads(2)
+assert list(run_batches(lambda batch, stop: batch, range(4))) == [0, 1, 2, 3]
+if child := os.fork():
+    assert os.waitpid(child, 0)[1] == 0
+else:
+    assert list(run_batches(lambda batch, stop: batch, range(4))) == [0, 1, 2, 3]
+    os._exit(0)
+"""
+    in_a_process(code)
+
+
+def test_python_ends_while_workers_work() -> None:
+    code = """
+_core.set_num_threads(2)
+results = run_batches(lambda batch, stop: batch and time.sleep(0.3), range(20))
+next(results)
+keep = [results]
+keep.append(keep)
+"""
+    begin = time.monotonic()
+    in_a_process(code)
+    assert time.monotonic() - begin < 0.3 * 10  # the rest is not begun
+
+
+def test_two_runs_take_turns() -> None:
+    order: list[str] = []
+
+    def work(name: str, stop: Stop) -> None:
+        time.sleep(0.01)
+        order.append(name)
+
+    def run(name: str) -> None:
+        list(run_batches(work, [name] * 12))
+
+    threads = [threading.Thread(target=run, args=(name,)) for name in "ab"]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(order) == ["a"] * 12 + ["b"] * 12
+    assert "b" in order[:12] and "a" in order[:12]
 
 
 def test_a_search_that_is_stopped(model: str) -> None:
@@ -213,7 +289,7 @@ def test_nobody_captions_after_the_iterator_is_closed(captioner: Captioner) -> N
     stream.close()  # type: ignore[attr-defined]
     timer.join()
     assert len(steps) <= 1
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("attnkit-decoding")]
+    assert not busy()
 
 
 def test_an_interrupt_ends_a_translation(model: str, tmp_path: Path) -> None:
