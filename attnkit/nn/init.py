@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import numpy as np
 
@@ -16,28 +17,31 @@ class InitLimitError(ValueError):
     """A model under `skip_init` has more parameters than it may."""
 
 
-_left: int | None = None  # numbers that uninitialised parameters may still take; None where they are initialised
+# Numbers that uninitialised parameters may still take; None where they are initialised. Each thread has its own: one that
+# loads a model must not take the first values from another that makes one.
+_left: ContextVar[int | None] = ContextVar("numbers left", default=None)
 
 
 @contextmanager
 def skip_init(limit: int) -> Iterator[None]:
-    """Parameters made inside are left uninitialised, for a model whose weights are about to be loaded.
+    """Parameters made inside, by this thread, are left uninitialised, for a model whose weights are about to be loaded.
 
     Raises InitLimitError before they take more than `limit` numbers in all."""
-    global _left
-    before, _left = _left, limit
+    before = _left.set(limit)
     try:
         yield
     finally:
-        _left = before
+        _left.reset(before)
 
 
-def _empty(shape: tuple[int, ...]) -> Tensor:
-    global _left
-    assert _left is not None  # callers have looked
-    _left -= math.prod(shape)
-    if _left < 0:
+def _uninitialised(shape: tuple[int, ...]) -> Tensor | None:
+    """A parameter under `skip_init`, None elsewhere."""
+    left = _left.get()
+    if left is None:
+        return None
+    if math.prod(shape) > left:
         raise InitLimitError(f"[skip_init] expected a smaller model, got a parameter of shape {list(shape)}")
+    _left.set(left - math.prod(shape))
     return _core.empty_parameter(shape)
 
 
@@ -49,20 +53,21 @@ def generator() -> np.random.Generator:
 
 def constant(shape: tuple[int, ...], value: float) -> Tensor:
     """A parameter of one value."""
-    return _empty(shape) if _left is not None else _core.parameter(np.full(shape, value, dtype=np.float32))
+    empty = _uninitialised(shape)
+    return _core.parameter(np.full(shape, value, dtype=np.float32)) if empty is None else empty
 
 
 def uniform(shape: tuple[int, ...], bound: float) -> Tensor:
     """A parameter drawn from [-bound, bound]."""
-    if _left is not None:
-        return _empty(shape)
+    if (empty := _uninitialised(shape)) is not None:
+        return empty
     return _core.parameter((generator().random(shape, dtype=np.float32) * 2 - 1) * np.float32(bound))
 
 
 def normal(shape: tuple[int, ...], deviation: float) -> Tensor:
     """A parameter drawn from a normal distribution of mean 0."""
-    if _left is not None:
-        return _empty(shape)
+    if (empty := _uninitialised(shape)) is not None:
+        return empty
     return _core.parameter(generator().standard_normal(shape, dtype=np.float32) * np.float32(deviation))
 
 
