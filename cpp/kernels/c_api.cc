@@ -62,7 +62,6 @@ int attnkit_attention(const float* query, const float* key, const float* value, 
     shape.output = {heads * queries * d_value, queries * d_value, d_value};
     shape.causal = causal != 0;
     shape.scale = scale > 0 ? scale : 1.0f / std::sqrt(static_cast<float>(d_head));
-    attnkit::Buffer<float> lse(batch * heads * queries);
-    kernels::AttentionForward(shape, query, key, value, output, lse.data(), weights);
+    kernels::AttentionForward(shape, query, key, value, output, {}, weights);
   });
 }

@@ -23,11 +23,13 @@ struct Operand {
 
 struct Saved {
   Operand query, key, value;
-  Tensor output, lse, mask;
+  Tensor output, rows, mask;
   AttentionShape shape;
   Indices query_offsets, key_offsets;  // keep what `shape` points to alive
   std::shared_ptr<const void> bool_mask_owner;
   bool need_mask;
+
+  kernels::SoftmaxRows softmax_rows() const { return {rows.data(), rows.data() + rows.dim(1)}; }
 };
 
 std::vector<Tensor> AttentionBackward(const Saved& s, const std::vector<Tensor>& dy) {
@@ -38,7 +40,7 @@ std::vector<Tensor> AttentionBackward(const Saved& s, const std::vector<Tensor>&
                         : s.value.source.SameAs(s.key.source) ? dkey
                                                               : Tensor(s.value.source.shape());
   const Tensor dmask = s.need_mask ? Tensor::Zeros(s.mask.shape()) : Tensor();
-  kernels::AttentionBackward(s.shape, s.query.data(), s.key.data(), s.value.data(), s.output.data(), s.lse.data(),
+  kernels::AttentionBackward(s.shape, s.query.data(), s.key.data(), s.value.data(), s.output.data(), s.softmax_rows(),
                              dy[0].data(), dquery.data() + s.query.column, dkey.data() + s.key.column,
                              dvalue.data() + s.value.column, dmask ? dmask.data() : nullptr);
   return {dquery, dkey.SameAs(dquery) ? Tensor() : dkey,
@@ -94,15 +96,15 @@ void ApplyMask(const AttentionOptions& options, AttentionShape& shape) {
   }
 }
 
-// Runs the kernel and records. `saved` has everything but output and lse.
+// Runs the kernel and records. `saved` has everything but output and rows.
 AttentionResult Run(Saved saved, Shape output_shape, Shape weights_shape, const std::vector<Tensor>& inputs,
                     bool return_weights) {
   AttentionResult result;
   result.output = Tensor(std::move(output_shape));
-  saved.lse = Tensor({saved.shape.heads * kernels::TotalQueries(saved.shape)});
+  saved.rows = Tensor({2, saved.shape.heads * kernels::TotalQueries(saved.shape)});
   if (return_weights) result.weights = Tensor(std::move(weights_shape));
   kernels::AttentionForward(saved.shape, saved.query.data(), saved.key.data(), saved.value.data(), result.output.data(),
-                            saved.lse.data(), result.weights ? result.weights.data() : nullptr);
+                            saved.softmax_rows(), result.weights ? result.weights.data() : nullptr);
   if (NeedsGrad(inputs)) {
     saved.output = result.output.Detach();
     Record("attention", inputs, {&result.output},

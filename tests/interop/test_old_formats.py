@@ -25,6 +25,10 @@ FORMAT = Path(__file__).parent.parent / "data" / "formats" / "1"
 EXPECTED: dict[str, dict[str, Any]] = json.loads((FORMAT / "expected.json").read_text("utf-8"))
 RUNS = sorted(path.name for path in (FORMAT / "halfway").iterdir())
 
+# Multi-head attention takes a row's maximum off before it scales the scores, since great scores left rows that did not
+# add up to one. What has it resumes with other last digits.
+ROUNDED_ANEW = {"classify-images", "classify-text-transformer", "language-model", "translate", "translate-languages"}
+
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -76,13 +80,17 @@ def test_a_model_directory_loads(name: str, precision: Any) -> None:
 
 
 @pytest.mark.parametrize("name", RUNS)
-def test_a_training_resumes_to_the_same_bytes(folder: Path, name: str) -> None:
+def test_a_training_resumes_as_if_it_had_not_stopped(folder: Path, name: str) -> None:
     attnkit_in(folder, "train", f"trainings/{name}.toml", "--out", f"halfway/{name}", "--resume")
     resumed, whole = folder / "halfway" / name, FORMAT / "models" / name
-    if platform.machine() in ("x86_64", "AMD64"):  # elsewhere the compiler may fuse a product and a sum
+    same_bytes = name not in ROUNDED_ANEW and platform.machine() in (
+        "x86_64",
+        "AMD64",
+    )  # elsewhere products may be fused
+    if same_bytes:
         assert (resumed / "model.safetensors").read_bytes() == (whole / "model.safetensors").read_bytes()
         assert metrics(resumed) == metrics(whole)
-    assert_same(metrics(resumed)[-1]["final_steps"], metrics(whole)[-1]["final_steps"])
+    assert_same(metrics(resumed), metrics(whole))
 
 
 def test_a_shortlist_loads() -> None:

@@ -1,5 +1,5 @@
-// Attention backward: scores are computed again from query and key, probabilities from them and the saved logsumexp
-// (Dao et al., "FlashAttention", 2022). With P the probabilities and delta = rowsum(dO * O):
+// Attention backward: scores are computed again from query and key, probabilities from them and the saved maximum and
+// sum of each row (Dao et al., "FlashAttention", 2022). With P the probabilities and delta = rowsum(dO * O):
 //   dV = P^T dO,  dP = dO V^T,  dS = P * (dP - delta),  dQ = scale * dS K,  dK = scale * dS^T Q.
 #include "attnkit/allocator.h"
 #include "attnkit/threads.h"
@@ -12,7 +12,8 @@ namespace attnkit::kernels::attention {
 
 struct BackwardCall {
   const AttentionShape* shape;
-  const float *query, *key, *value, *output, *lse, *doutput;
+  const float *query, *key, *value, *output, *doutput;
+  SoftmaxRows rows;
   float *dquery, *dkey, *dvalue;
   int64_t total_queries, longest_queries, longest_keys;
   float* dquery_parts;  // if set, a task is one group of keys: dquery of group g > 0 is part g - 1, [heads, queries,
@@ -34,7 +35,9 @@ inline int64_t KeyGroups(int64_t keys) { return keys > 0 ? CeilDiv(keys, KeyGrou
 #define HWY_TARGET_INCLUDE "kernels/attention/backward.cc"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
+#include "kernels/attention/dots-inl.h"
 #include "kernels/attention/dropout-inl.h"
+#include "kernels/attention/hidden-inl.h"
 #include "kernels/attention/scores-inl.h"
 #include "kernels/dispatch.h"
 
@@ -62,7 +65,8 @@ HWY_INLINE float Dot(const float* a, const float* b, int64_t columns) {
 
 class BackwardWorker {
  public:
-  explicit BackwardWorker(const BackwardCall& call) : call_(call), shape_(*call.shape), dropout_(shape_.dropout) {
+  explicit BackwardWorker(const BackwardCall& call)
+      : call_(call), shape_(*call.shape), dropout_(shape_.dropout), hides_(Hides(shape_)) {
     group_ = shape_.heads / shape_.kv_heads;
     const int64_t keys = std::min(RoundUp(call.longest_keys, 16), kBackwardKeys);
     const int64_t queries = std::min(call.longest_queries, kBackwardQueries), all = call.longest_queries * group_;
@@ -223,6 +227,7 @@ class BackwardWorker {
     PackTransposed(key_[keys.begin], key_.stride, keys.size(), shape_.d_head, packed_key_);
     PackTransposed(value_[keys.begin], value_.stride, keys.size(), shape_.d_value, packed_value_);
     key_view_ = WholeVectors(key_[keys.begin], key_.stride, keys.size(), shape_.d_head, sequence_.queries, key_rows_);
+    if (hides_) key_view_ = finite_key_.Of(key_view_, keys.size(), shape_.d_head);
     bool started = false;
     for (int64_t h = first_head_; h < first_head_ + group_; ++h) {
       ScoreRules rules(shape_, b_, h, mask_row_);
@@ -248,10 +253,15 @@ class BackwardWorker {
 
   // scores_ = P after dropout, dscores_ = scale * dS, both [queries, keys] where seen.
   void Differentiate(int64_t h, Range queries, Range keys, Range seen, ScoreRules& rules) {
-    const int64_t rows = queries.size(), stride = RoundUp(keys.size(), kLanes);
+    const int64_t rows = queries.size(), stride = RoundUp(keys.size(), 16);
     const Rows query = QueryOf(h), doutput = OutputOf(call_.doutput, h);
-    PackedProduct({query[queries.begin], query.stride, 1}, rows, shape_.d_head, packed_key_, keys.size(), seen,
-                  {scores_, stride});
+    if (sequence_.queries <= kFewQueries) {  // as forward does it: to the bit what the maxima were taken of
+      ScoresByDots({query[queries.begin], query.stride}, rows, {key_[keys.begin], key_.stride}, keys.size(), seen,
+                   shape_.d_head, scores_, stride);
+    } else {
+      PackedProduct({query[queries.begin], query.stride, 1}, rows, shape_.d_head, packed_key_, keys.size(), seen,
+                    {scores_, stride});
+    }
     PackedProduct({doutput[queries.begin], doutput.stride, 1}, rows, shape_.d_value, packed_value_, keys.size(), seen,
                   {dscores_, stride});
     const int64_t begin = seen.begin / 16 * 16, blocks = CeilDiv(seen.end - begin, 8);
@@ -262,7 +272,7 @@ class BackwardWorker {
       DropoutNumbers(shape_.dropout_key, row * row_blocks + (keys.begin + begin) / 8, row_blocks, rows, blocks,
                      numbers);
     }
-    const float* lse = call_.lse + h * call_.total_queries + sequence_.query_row;
+    const int64_t first_row = h * call_.total_queries + sequence_.query_row;
     const bool sloped = shape_.softcap > 0.0f;
     for (int64_t r = 0; r < rows; ++r) {
       const int64_t i = queries.begin + r;
@@ -271,7 +281,8 @@ class BackwardWorker {
       float *scores = scores_ + r * stride, *dscores = dscores_ + r * stride;
       if (!rules.plain()) rules.Apply(i, keys.begin, range, scores, sloped ? slope_ : nullptr);
       const bool finish_later = sloped || dmask_;
-      const RowTerms terms{rules.factor(), lse[i], Delta(h)[i], finish_later ? 1.0f : shape_.scale};
+      const RowTerms terms{rules.factor(), call_.rows.maximum[first_row + i], call_.rows.log_sum[first_row + i],
+                           Delta(h)[i], finish_later ? 1.0f : shape_.scale};
       DifferentiateRow(range, seen, terms, numbers + r * blocks * 8 - begin, scores, dscores);
       if (dmask_) AddMaskGradient(h, i, keys.begin, range, dscores);
       if (finish_later) FinishRow(range, dscores);
@@ -279,28 +290,29 @@ class BackwardWorker {
   }
 
   struct RowTerms {
-    float factor, lse, delta, scale;
+    float factor, maximum, log_sum, delta, scale;
   };
 
   void DifferentiateRow(Range range, Range seen, const RowTerms& terms, const uint16_t* numbers, float* scores,
                         float* dscores) const {
     const FloatTag d;
     const bool dropout = shape_.dropout > 0;
-    // A row that saw no key has lse = -inf and scores -inf; exp(-inf - inf) is the zero it needs.
-    const Vector shift = hn::Set(d, terms.lse == kNegativeInfinity ? -kNegativeInfinity : terms.lse);
+    const Vector maximum = hn::Set(d, terms.maximum), log_sum = hn::Set(d, terms.log_sum);
     const Vector factor = hn::Set(d, terms.factor), delta = hn::Set(d, terms.delta), scale = hn::Set(d, terms.scale);
+    const Vector zero = hn::Zero(d);
     ZeroOutside(seen, range, scores);
     ZeroOutside(seen, range, dscores);
     ForScores(range, [&](auto lanes, int64_t j) ATTNKIT_BODY {
-      Vector p = Exp(hn::MulSub(hn::Load(d, scores + j), factor, shift)), dropped = p;
+      Vector p = Exp(hn::MulSub(hn::Sub(hn::Load(d, scores + j), maximum), factor, log_sum)), dropped = p;
       Vector dp = hn::Load(d, dscores + j);
       if (dropout) {
         dp = dropout_.Apply(dp, numbers + j);
         dropped = dropout_.Apply(p, numbers + j);
       }
-      const Vector ds = hn::Mul(hn::Mul(p, scale), hn::Sub(dp, delta));
-      hn::Store(lanes.Keep(dropped, hn::Zero(d)), d, scores + j);
-      hn::Store(lanes.Keep(ds, hn::Zero(d)), d, dscores + j);
+      // Where a key is hidden dp may be NaN.
+      const Vector ds = hn::IfThenZeroElse(hn::Eq(p, zero), hn::Mul(hn::Mul(p, scale), hn::Sub(dp, delta)));
+      hn::Store(lanes.Keep(dropped, zero), d, scores + j);
+      hn::Store(lanes.Keep(ds, zero), d, dscores + j);
     });
   }
 
@@ -326,19 +338,30 @@ class BackwardWorker {
 
   void Accumulate(int64_t h, Range queries, Range keys, Range seen, bool started, bool dquery_started,
                   const MutableRows& dquery) {
-    const int64_t rows = queries.size(), stride = RoundUp(keys.size(), kLanes);
+    const int64_t rows = queries.size(), stride = RoundUp(keys.size(), 16);
     const Rows query = QueryOf(h), doutput = OutputOf(call_.doutput, h);
-    const RowsView query_view =
+    RowsView query_view =
         WholeVectors(query[queries.begin], query.stride, rows, shape_.d_head, keys.size(), query_rows_);
-    const RowsView doutput_view =
+    RowsView doutput_view =
         WholeVectors(doutput[queries.begin], doutput.stride, rows, shape_.d_value, keys.size(), doutput_rows_);
+    if (hides_) {
+      query_view = finite_query_.Of(query_view, rows, shape_.d_head);
+      doutput_view = finite_doutput_.Of(doutput_view, rows, shape_.d_value);
+    }
     const int64_t key = keys.begin + seen.begin;
-    RowsProduct({scores_ + seen.begin, 1, stride}, seen.size(), rows, doutput_view.data, doutput_view.stride,
-                shape_.d_value, {dvalue_[key], dvalue_.stride, started});
-    RowsProduct({dscores_ + seen.begin, 1, stride}, seen.size(), rows, query_view.data, query_view.stride,
-                shape_.d_head, {dkey_[key], dkey_.stride, started});
-    RowsProduct({dscores_ + seen.begin, stride, 1}, rows, seen.size(), key_view_.data + seen.begin * key_view_.stride,
-                key_view_.stride, shape_.d_head, {dquery[queries.begin], dquery.stride, dquery_started});
+    AddProduct({scores_ + seen.begin, 1, stride}, seen.size(), {0, rows}, doutput_view, finite_doutput_, shape_.d_value,
+               {dvalue_[key], dvalue_.stride, started});
+    AddProduct({dscores_ + seen.begin, 1, stride}, seen.size(), {0, rows}, query_view, finite_query_, shape_.d_head,
+               {dkey_[key], dkey_.stride, started});
+    AddProduct({dscores_ + seen.begin, stride, 1}, rows, seen, key_view_, finite_key_, shape_.d_head,
+               {dquery[queries.begin], dquery.stride, dquery_started});
+  }
+
+  // Of A with rows `depth` of the right-hand side, which came from `finite`.
+  void AddProduct(const Left& a, int64_t rows, Range depth, const RowsView& right, const FiniteRows& finite,
+                  int64_t columns, const Result& c) const {
+    RowsProduct(a, rows, depth.size(), right.data + depth.begin * right.stride, right.stride, columns, c);
+    if (hides_) finite.Add(a, rows, depth, c);
   }
 
   const BackwardCall& call_;
@@ -351,6 +374,8 @@ class BackwardWorker {
   float *delta_, *numbers_, *dquery_group_;
   int64_t group_;  // query heads of a key/value head
   const DropoutRule dropout_;
+  const bool hides_;
+  FiniteRows finite_key_, finite_query_, finite_doutput_;
 
   // The task at hand.
   int64_t b_ = 0, first_head_ = 0, query_block_ = 1, query_blocks_ = 0;
@@ -414,7 +439,7 @@ static void AddParts(const BackwardCall& call) {
 }  // namespace attention
 
 void AttentionBackward(const AttentionShape& shape, const float* query, const float* key, const float* value,
-                       const float* output, const float* lse, const float* doutput, float* dquery, float* dkey,
+                       const float* output, SoftmaxRows rows, const float* doutput, float* dquery, float* dkey,
                        float* dvalue, float* dmask) {
   using namespace attention;
   if (shape.batch == 0 || shape.heads == 0) return;
@@ -423,8 +448,8 @@ void AttentionBackward(const AttentionShape& shape, const float* query, const fl
                     key,
                     value,
                     output,
-                    lse,
                     doutput,
+                    rows,
                     dquery,
                     dkey,
                     dvalue,

@@ -12,7 +12,8 @@ namespace attnkit::kernels::attention {
 struct ForwardCall {
   const AttentionShape* shape;
   const float *query, *key, *value;
-  float *output, *lse, *weights;
+  float *output, *weights;
+  SoftmaxRows rows;
   const int64_t* weights_start;  // where the block of (b, 0) starts in weights
   int64_t total_queries, longest_queries, longest_keys;
 };
@@ -20,7 +21,6 @@ struct ForwardCall {
 constexpr int64_t kKeyBlock = 256;  // keys whose panels and values stay in the second-level cache
 constexpr int64_t kTaskRows = 504;  // queries for which a block of keys is packed once
 constexpr int64_t kTileRows = 24;   // queries whose scores against a block stay in the first-level cache
-constexpr int64_t kFewQueries = 4;  // up to here transposing the keys costs more than it saves
 
 inline int64_t KeyBlock(int64_t keys) { return BlockSize(keys, kKeyBlock, 16); }
 inline int64_t TaskRows(int64_t queries) { return BlockSize(queries, kTaskRows, kTileRows); }
@@ -34,6 +34,7 @@ inline int64_t RowBlocks(int64_t queries) { return CeilDiv(queries, kTaskRows); 
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 #include "kernels/attention/dots-inl.h"
+#include "kernels/attention/hidden-inl.h"
 #include "kernels/attention/softmax-inl.h"
 #include "kernels/dispatch.h"
 
@@ -50,7 +51,8 @@ struct alignas(64) TileState {
 
 class ForwardWorker {
  public:
-  explicit ForwardWorker(const ForwardCall& call) : call_(call), shape_(*call.shape), dropout_(shape_.dropout) {
+  explicit ForwardWorker(const ForwardCall& call)
+      : call_(call), shape_(*call.shape), hides_(Hides(shape_)), dropout_(shape_.dropout) {
     const int64_t keys = std::max(RoundUp(call.longest_keys, 16), int64_t{16});
     const int64_t block = std::min(keys, kKeyBlock), depth = RoundUp(shape_.d_value, 16);
     const int64_t tile = std::max(kTileRows * block, kFewQueries * keys);
@@ -118,7 +120,8 @@ class ForwardWorker {
   // One head of one sequence: what the steps below share.
   struct Head {
     const float *query, *key, *value;
-    float *output, *lse, *weights;
+    float *output, *weights;
+    SoftmaxRows rows;  // of its first query
     int64_t number;
     ScoreRules rules;
   };
@@ -130,7 +133,10 @@ class ForwardWorker {
     head.key = HeadRows(call_.key, shape_.key, shape_.key_offsets, b, task.kv_head);
     head.value = HeadRows(call_.value, shape_.value, shape_.key_offsets, b, task.kv_head);
     head.output = HeadRows(call_.output, shape_.output, shape_.query_offsets, b, h);
-    head.lse = call_.lse ? call_.lse + h * call_.total_queries + task.sequence.query_row : nullptr;
+    if (call_.rows.maximum) {
+      const int64_t row = h * call_.total_queries + task.sequence.query_row;
+      head.rows = {call_.rows.maximum + row, call_.rows.log_sum + row};
+    }
     head.weights = nullptr;
     if (call_.weights)
       head.weights = call_.weights + call_.weights_start[b] + h * task.sequence.queries * task.sequence.keys;
@@ -198,6 +204,7 @@ class ForwardWorker {
     PackTransposed(head.key + first * shape_.key.row_stride, shape_.key.row_stride, count, shape_.d_head, packed_key_);
     packed_value_ = WholeVectors(head.value + first * shape_.value.row_stride, shape_.value.row_stride, count,
                                  shape_.d_value, uses, value_);
+    if (hides_) packed_value_ = finite_value_.Of(packed_value_, count, shape_.d_value);
   }
 
   // Decoding: all keys at once, the scores straight from rows of keys.
@@ -208,6 +215,7 @@ class ForwardWorker {
     if (seen.empty()) return WriteNothing(head, queries);
     if (first_of_group) {
       packed_value_ = WholeVectors(head.value, shape_.value.row_stride, keys, shape_.d_value, 1, value_);
+      if (hides_) packed_value_ = finite_value_.Of(packed_value_, keys, shape_.d_value);
     }
     const Step step{queries, 0, seen, RoundUp(keys, 16), true, &states_[0]};
     ScoresByDots({head.query, shape_.query.row_stride}, queries.size(), {head.key, shape_.key.row_stride}, keys, seen,
@@ -231,6 +239,7 @@ class ForwardWorker {
                         step.last ? row_scale : nullptr};
     RowsProduct(p, tile.rows, step.seen.size(), value.data + step.seen.begin * value.stride, value.stride,
                 shape_.d_value, result);
+    if (hides_) finite_value_.Add(p, tile.rows, step.seen, result);
     if (!some_empty) return;
     for (int64_t r = 0; r < tile.rows; ++r) {
       if (state.sum[r] == 0.0f) ZeroOutput(head, step.queries.begin + r);
@@ -271,14 +280,14 @@ class ForwardWorker {
     const FloatTag d;
     HWY_ALIGN float block[kSoftmaxRows], rescale[kSoftmaxRows], shift[kSoftmaxRows] = {};
     TileState& state = *step.state;
-    const Vector lowest = hn::Set(d, kNegativeInfinity);
+    const Vector lowest = hn::Set(d, kNegativeInfinity), factor = hn::Set(d, tile.factor);
     RowMaxima(tile, block);
     for (int64_t r = 0; r < tile.rows; r += kLanes) {
       const Vector old = state.started ? hn::Load(d, state.max + r) : lowest;
       const Vector max = hn::Max(old, hn::Load(d, block + r)), finite = FiniteShift(max);
       hn::Store(max, d, state.max + r);
       hn::Store(finite, d, shift + r);
-      if (state.started) hn::Store(Exp(hn::Sub(old, finite)), d, rescale + r);
+      if (state.started) hn::Store(ExpOfScore(old, finite, factor), d, rescale + r);
     }
     if (state.started) RescaleOutput(head, step.queries, rescale);
     RowExponentials(tile, shift, block);
@@ -289,21 +298,27 @@ class ForwardWorker {
     }
   }
 
-  // After the last block: what to multiply output rows by, and lse. True if some row saw no key.
+  // After the last block: what to multiply output rows by, and what backward needs. True if some row saw no key.
   bool FinishRows(const Head& head, const Step& step, float* row_scale) {
     const FloatTag d;
-    HWY_ALIGN float lse[kSoftmaxRows];
+    HWY_ALIGN float log_sum[kSoftmaxRows];
     const TileState& state = *step.state;
-    const Vector one = hn::Set(d, 1.0f), lowest = hn::Set(d, kNegativeInfinity);
+    const Vector one = hn::Set(d, 1.0f), infinity = hn::Set(d, -kNegativeInfinity);
     bool some_empty = false;
     for (int64_t r = 0; r < step.queries.size(); r += kLanes) {
-      const Vector sum = hn::Load(d, state.sum + r), max = hn::Load(d, state.max + r);
+      const Vector sum = hn::Load(d, state.sum + r);
       const auto empty = hn::Eq(sum, hn::Zero(d));
       some_empty |= !hn::AllFalse(d, empty);
       hn::Store(hn::IfThenZeroElse(empty, hn::Div(one, sum)), d, row_scale + r);
-      if (head.lse) hn::Store(hn::IfThenElse(empty, lowest, hn::Add(max, FastLog(d, sum))), d, lse + r);
+      if (head.rows.log_sum) hn::Store(hn::IfThenElse(empty, infinity, FastLog(d, sum)), d, log_sum + r);
     }
-    if (head.lse) std::copy(lse, lse + step.queries.size(), head.lse + step.queries.begin);
+    if (head.rows.maximum) {
+      const int64_t count = step.queries.size(), first = step.queries.begin;
+      std::copy_n(log_sum, count, head.rows.log_sum + first);
+      for (int64_t r = 0; r < count; ++r) {
+        head.rows.maximum[first + r] = state.max[r] == kNegativeInfinity ? 0.0f : state.max[r];
+      }
+    }
     return some_empty;
   }
 
@@ -327,7 +342,9 @@ class ForwardWorker {
   void WriteNothing(const Head& head, Range queries) {
     for (int64_t i = queries.begin; i < queries.end; ++i) {
       ZeroOutput(head, i);
-      if (head.lse) head.lse[i] = kNegativeInfinity;
+      if (!head.rows.maximum) continue;
+      head.rows.maximum[i] = 0.0f;
+      head.rows.log_sum[i] = -kNegativeInfinity;
     }
     if (head.weights) {
       const int64_t keys = sequence_.keys;
@@ -335,14 +352,13 @@ class ForwardWorker {
     }
   }
 
-  // Weights first hold final scores (-inf where there is none), so that asking for them changes nothing in the loop
-  // above.
+  // Weights first hold scores (-inf where there is none), so that asking for them changes nothing in the loop above.
   void WriteScores(const Head& head, const Step& step, const ScoreTile& tile) {
     for (int64_t r = 0; r < tile.rows; ++r) {
       float* row = head.weights + (step.queries.begin + r) * sequence_.keys + step.first_key;
       const float* scores = tile.row(r);
       const Range range = tile.range(r);
-      for (int64_t j = range.begin; j < range.end; ++j) row[j] = scores[j] * tile.factor;
+      if (!range.empty()) std::copy(scores + range.begin, scores + range.end, row + range.begin);
     }
   }
 
@@ -355,12 +371,14 @@ class ForwardWorker {
       if (!state.started) continue;
       float* row = head.weights + i * keys;
       const Vector shift = hn::Set(d, state.max[r] == kNegativeInfinity ? 0.0f : state.max[r]);
-      const Vector factor = hn::Set(d, state.sum[r] == 0.0f ? 0.0f : 1.0f / state.sum[r]);
+      const Vector factor = hn::Set(d, head.rules.factor());
+      const Vector share = hn::Set(d, state.sum[r] == 0.0f ? 0.0f : 1.0f / state.sum[r]);
       int64_t j = 0;
       for (; j + kLanes <= keys; j += kLanes) {
-        hn::StoreU(hn::Mul(Exp(hn::Sub(hn::LoadU(d, row + j), shift)), factor), d, row + j);
+        hn::StoreU(hn::Mul(ExpOfScore(hn::LoadU(d, row + j), shift, factor), share), d, row + j);
       }
-      if (j < keys) StoreTail(hn::Mul(Exp(hn::Sub(LoadTail(row + j, keys - j), shift)), factor), keys - j, row + j);
+      if (j == keys) continue;
+      StoreTail(hn::Mul(ExpOfScore(LoadTail(row + j, keys - j), shift, factor), share), keys - j, row + j);
     }
   }
 
@@ -371,6 +389,8 @@ class ForwardWorker {
   float *packed_key_, *value_, *scores_, *mask_row_;
   uint16_t* numbers_;
   RowsView packed_value_{};
+  const bool hides_;
+  FiniteRows finite_value_;
   Range ranges_[kTileRows];  // of the step at hand: what each of its queries sees
   const DropoutRule dropout_;
   Sequence sequence_;
@@ -413,7 +433,7 @@ static std::vector<int64_t> WeightsStart(const AttentionShape& shape) {
 }  // namespace attention
 
 void AttentionForward(const AttentionShape& shape, const float* query, const float* key, const float* value,
-                      float* output, float* lse, float* weights) {
+                      float* output, SoftmaxRows rows, float* weights) {
   using namespace attention;
   if (shape.batch == 0 || shape.heads == 0) return;
   const std::vector<int64_t> weights_start = weights ? WeightsStart(shape) : std::vector<int64_t>();
@@ -422,8 +442,8 @@ void AttentionForward(const AttentionShape& shape, const float* query, const flo
                          key,
                          value,
                          output,
-                         lse,
                          weights,
+                         rows,
                          weights_start.data(),
                          TotalQueries(shape),
                          LongestQueries(shape),

@@ -12,6 +12,8 @@ namespace attnkit::kernels::attention {
 constexpr int64_t CeilDiv(int64_t a, int64_t b) { return (a + b - 1) / b; }
 constexpr int64_t RoundUp(int64_t a, int64_t multiple) { return CeilDiv(a, multiple) * multiple; }
 
+constexpr int64_t kFewQueries = 4;  // up to here transposing the keys for the scores costs more than it saves
+
 struct Range {
   int64_t begin = 0, end = 0;
   bool empty() const { return begin >= end; }
@@ -59,6 +61,9 @@ inline int64_t LongestQueries(const AttentionShape& shape) {
 inline bool SeesByPosition(const AttentionShape& shape) {
   return shape.causal || shape.window_left >= 0 || shape.window_right >= 0;
 }
+
+// Whether some query may not see some key.
+inline bool Hides(const AttentionShape& shape) { return SeesByPosition(shape) || shape.mask_kind != MaskKind::kNone; }
 
 // The keys that query i of a sequence sees; both ends rise with i.
 inline Range VisibleKeys(const AttentionShape& shape, int64_t i, int64_t keys) {

@@ -108,8 +108,8 @@ HWY_INLINE void ReduceRows(const Op& op, const float* partial, int64_t rows, flo
   }
 }
 
-// Softcap and mask of one (sequence, head). Where there is neither, scores stay raw products and `factor` scales them
-// later.
+// Softcap and mask of one (sequence, head). Where there is neither, scores stay raw products and `factor`, which is
+// never negative, scales them later.
 class ScoreRules {
  public:
   ScoreRules() = default;
@@ -118,7 +118,7 @@ class ScoreRules {
     offset_ = b * shape.mask_strides[0] + h * shape.mask_strides[1];
   }
 
-  bool plain() const { return shape_->softcap <= 0.0f && shape_->mask_kind == MaskKind::kNone; }
+  bool plain() const { return shape_->softcap <= 0.0f && shape_->mask_kind == MaskKind::kNone && shape_->scale > 0.0f; }
   float factor() const { return plain() ? shape_->scale : 1.0f; }
 
   // scores[j] becomes the final score of (i, first + j) for the vectors that touch `range`. If `slope` is not null the
@@ -129,6 +129,7 @@ class ScoreRules {
     if (masked) ReadMask(i, first, range);
     const Vector scale = hn::Set(d, shape_->scale), cap = hn::Set(d, shape_->softcap);
     const Vector inner = hn::Set(d, capped ? shape_->scale / shape_->softcap : 0.0f), one = hn::Set(d, 1.0f);
+    const Vector lowest = hn::Set(d, kNegativeInfinity);
     for (int64_t j = range.begin / kLanes * kLanes; j < range.end; j += kLanes) {
       Vector s = hn::Load(d, scores + j);
       if (capped) {
@@ -138,7 +139,12 @@ class ScoreRules {
       } else {
         s = hn::Mul(s, scale);
       }
-      if (masked) s = hn::Add(s, hn::Load(d, row_ + j));
+      if (masked) {
+        const Vector mask = hn::Load(d, row_ + j);
+        const auto hidden = hn::Eq(mask, lowest);  // also what is NaN becomes -inf
+        s = hn::IfThenElse(hidden, lowest, hn::Add(s, mask));
+        if (capped && slope) hn::Store(hn::IfThenZeroElse(hidden, hn::Load(d, slope + j)), d, slope + j);
+      }
       hn::Store(s, d, scores + j);
     }
   }

@@ -20,7 +20,7 @@ struct ScoreTile {
   int64_t stride, rows;
   Range seen;           // columns that some row sees
   const Range* ranges;  // what each row sees of them; null when all see the same
-  float factor;         // scores are multiplied by this first
+  float factor;         // > 0: scores are multiplied by this, once their maximum is taken off
   const DropoutRule* dropout = nullptr;
   const uint16_t* numbers = nullptr;  // of element (r, j) at r * number_stride + j
   int64_t number_stride = 0;
@@ -29,24 +29,30 @@ struct ScoreTile {
   Range range(int64_t r) const { return ranges ? ranges[r] : seen; }
 };
 
-// largest[r] = the greatest score of row r; -inf when it sees none.
+// largest[r] = the greatest score of row r, not yet multiplied; -inf when it sees none.
 inline void RowMaxima(const ScoreTile& tile, float* largest) {
   const FloatTag d;
   HWY_ALIGN float partial[kSoftmaxRows * kLanes];
-  const Vector factor = hn::Set(d, tile.factor), lowest = hn::Set(d, kNegativeInfinity);
+  const Vector lowest = hn::Set(d, kNegativeInfinity);
   for (int64_t r = 0; r < tile.rows; ++r) {
     const float* scores = tile.row(r);
     Vector max = lowest;
-    ForScores(tile.range(r), [&](auto lanes, int64_t j) ATTNKIT_BODY {
-      max = hn::Max(max, lanes.Keep(hn::Mul(hn::Load(d, scores + j), factor), lowest));
-    });
+    ForScores(tile.range(r), [&](auto lanes, int64_t j)
+                                 ATTNKIT_BODY { max = hn::Max(max, lanes.Keep(hn::Load(d, scores + j), lowest)); });
     hn::Store(max, d, partial + r * kLanes);
   }
   for (int64_t r = tile.rows; r % 4 != 0; ++r) hn::Store(lowest, d, partial + r * kLanes);
   ReduceRows(MaxOp(), partial, tile.rows, largest);
 }
 
-// scores = exp(scores - shift), zero where a row does not see; sums[r] = their sum. Dropout comes after the sum.
+// The exponential of a score. The maximum is taken off first: of the product it would have to be rounded as the product
+// was, or great scores would leave rows that do not add up to one.
+HWY_INLINE Vector ExpOfScore(Vector score, Vector shift, Vector factor) {
+  return Exp(hn::Mul(hn::Sub(score, shift), factor));
+}
+
+// scores = exp(factor * (scores - shift)), zero where a row does not see; sums[r] = their sum. Dropout comes after the
+// sum.
 inline void RowExponentials(const ScoreTile& tile, const float* shift, float* sums) {
   const FloatTag d;
   HWY_ALIGN float partial[kSoftmaxRows * kLanes];
@@ -58,7 +64,7 @@ inline void RowExponentials(const ScoreTile& tile, const float* shift, float* su
     Vector sum = hn::Zero(d);
     ZeroOutside(tile.seen, tile.range(r), scores);
     ForScores(tile.range(r), [&](auto lanes, int64_t j) ATTNKIT_BODY {
-      Vector p = Exp(hn::MulSub(hn::Load(d, scores + j), factor, row_shift));
+      Vector p = ExpOfScore(hn::Load(d, scores + j), row_shift, factor);
       p = lanes.Keep(p, hn::Zero(d));
       sum = hn::Add(sum, p);
       if (tile.dropout) p = tile.dropout->Apply(p, numbers + j);
@@ -97,7 +103,7 @@ void NarrowSoftmax(const ScoreTile& tile, float* largest, float* sums) {
 #pragma GCC unroll 2
       for (int v = 0; v < kVectors; ++v) {
         if (tile.ranges) in[t][v] = LanesIn(tile.ranges[row], v * kLanes);
-        s[t][v] = hn::IfThenElse(in[t][v], hn::Mul(hn::Load(d, scores[t] + v * kLanes), factor), lowest);
+        s[t][v] = hn::IfThenElse(in[t][v], hn::Load(d, scores[t] + v * kLanes), lowest);
       }
       max[t] = s[t][0];
       if constexpr (kVectors > 1) max[t] = hn::Max(max[t], s[t][kVectors - 1]);
@@ -108,7 +114,7 @@ void NarrowSoftmax(const ScoreTile& tile, float* largest, float* sums) {
       const Vector shift = FiniteShift(hn::Set(d, largest[r + t]));
 #pragma GCC unroll 2
       for (int v = 0; v < kVectors; ++v) {
-        s[t][v] = hn::IfThenElse(in[t][v], Exp(hn::Sub(s[t][v], shift)), zero);
+        s[t][v] = hn::IfThenElse(in[t][v], ExpOfScore(s[t][v], shift, factor), zero);
       }
       sum[t] = s[t][0];
       if constexpr (kVectors > 1) sum[t] = hn::Add(sum[t], s[t][kVectors - 1]);

@@ -64,8 +64,11 @@ class Chain {
     log_z_ = LogAddExp(before_[2 * keys - 2], before_[2 * keys - 1]);
   }
 
-  // p(z_j = 1)
-  Number Marginal(int64_t j) const { return Exp(before_[2 * j + 1] + after_[2 * j + 1] - log_z_); }
+  // p(z_j = 1), against p(z_j = 0): of log Z, which is rounded otherwise, it could come out above one.
+  Number Marginal(int64_t j) const {
+    const Number zero = before_[2 * j] + after_[2 * j], one = before_[2 * j + 1] + after_[2 * j + 1];
+    return Exp(one - LogAddExp(zero, one));
+  }
   // p(z_j = a, z_{j + 1} = b)
   Number Pair(int64_t j, int a, int b) const {
     return Exp(before_[2 * j + a] + transition_[a][b] + Score(j + 1, b) + after_[2 * j + 2 + b] - log_z_);

@@ -40,24 +40,32 @@ struct AttentionShape {
   PhiloxKey dropout_key;
 };
 
-// Sizes of what a call writes beside the output. `lse` has a number for each (h, query): element (b, h, i) at
-// h * total_queries + (query_offsets[b] or b * queries) + i. `weights` (may be null) are the softmax probabilities
-// before dropout: block (b, h) is a [n_b, m_b] matrix; blocks follow each other in order of b, then h (so [B, H, N, M]
-// when not packed).
+// What backward must know of each row's softmax, a number for each (h, query): element (b, h, i) at
+// h * total_queries + (query_offsets[b] or b * queries) + i. Maximum and sum stand apart: in their logarithm together,
+// at scores of tens of thousands, rounding would leave no digit of the sum.
+struct SoftmaxRows {
+  float* maximum = nullptr;  // of the scores, which count unscaled where there is neither softcap nor mask
+  float* log_sum = nullptr;  // of the exponentials of the scores less their maximum; inf for a row that sees no key
+};
+
+// Sizes of what a call writes beside the output. `weights` (may be null) are the softmax probabilities before dropout:
+// block (b, h) is a [n_b, m_b] matrix; blocks follow each other in order of b, then h (so [B, H, N, M] when not
+// packed).
 int64_t TotalQueries(const AttentionShape& shape);
 int64_t WeightsSize(const AttentionShape& shape);
 
-// Writes output rows and, where not null, lse and weights. The output is the same to the bit with or without weights.
-// A row with no visible key gives zeros, zero weights and lse = -inf. The dropout number of weight (b, h, i, j) is
-// element j of the row ((h * total_queries + query row) padded to `round_up(longest key count, 8)` numbers).
+// Writes output rows and, where not null, rows and weights. The output is the same to the bit with or without weights.
+// A row with no visible key gives zeros and zero weights. A key that a query does not see gives nothing to its row,
+// whatever the key and its value hold. The dropout number of weight (b, h, i, j) is element j of the row ((h *
+// total_queries + query row) padded to `round_up(longest key count, 8)` numbers).
 void AttentionForward(const AttentionShape& shape, const float* query, const float* key, const float* value,
-                      float* output, float* lse, float* weights);
+                      float* output, SoftmaxRows rows, float* weights);
 
 // Gradients, written (not added): dquery, dkey, dvalue have the layouts of query, key, value; doutput that of output.
 // dmask (may be null) is ADDED to: gradient of a float mask, same strides as the mask, for broadcast masks too
 // (deterministic).
 void AttentionBackward(const AttentionShape& shape, const float* query, const float* key, const float* value,
-                       const float* output, const float* lse, const float* doutput, float* dquery, float* dkey,
+                       const float* output, SoftmaxRows rows, const float* doutput, float* dquery, float* dkey,
                        float* dvalue, float* dmask);
 
 }  // namespace attnkit::kernels
