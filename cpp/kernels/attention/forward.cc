@@ -301,7 +301,6 @@ class ForwardWorker {
   // After the last block: what to multiply output rows by, and what backward needs. True if some row saw no key.
   bool FinishRows(const Head& head, const Step& step, float* row_scale) {
     const FloatTag d;
-    HWY_ALIGN float log_sum[kSoftmaxRows];
     const TileState& state = *step.state;
     const Vector one = hn::Set(d, 1.0f), infinity = hn::Set(d, -kNegativeInfinity);
     bool some_empty = false;
@@ -310,14 +309,10 @@ class ForwardWorker {
       const auto empty = hn::Eq(sum, hn::Zero(d));
       some_empty |= !hn::AllFalse(d, empty);
       hn::Store(hn::IfThenZeroElse(empty, hn::Div(one, sum)), d, row_scale + r);
-      if (head.rows.log_sum) hn::Store(hn::IfThenElse(empty, infinity, FastLog(d, sum)), d, log_sum + r);
-    }
-    if (head.rows.maximum) {
-      const int64_t count = step.queries.size(), first = step.queries.begin;
-      std::copy_n(log_sum, count, head.rows.log_sum + first);
-      for (int64_t r = 0; r < count; ++r) {
-        head.rows.maximum[first + r] = state.max[r] == kNegativeInfinity ? 0.0f : state.max[r];
-      }
+      if (!head.rows.maximum) continue;
+      const int64_t row = step.queries.begin + r, count = std::min(kLanes, step.queries.size() - r);
+      StoreTail(FiniteShift(hn::Load(d, state.max + r)), count, head.rows.maximum + row);
+      StoreTail(hn::IfThenElse(empty, infinity, FastLog(d, sum)), count, head.rows.log_sum + row);
     }
     return some_empty;
   }
