@@ -1,5 +1,6 @@
 // Ops that move numbers without computing: reshape, permute, slice, concatenate, gather, broadcast; and their opposite,
 // sums.
+#include <algorithm>
 #include <cstring>
 #include <numeric>
 
@@ -90,15 +91,12 @@ Tensor SumTo(const Tensor& x, const Shape& shape) {
 }  // namespace
 
 Tensor Reshape(const Tensor& x, Shape shape) {
-  int64_t known = 1, unknown = -1;
-  for (size_t i = 0; i < shape.size(); ++i) {
-    if (shape[i] == -1 && unknown < 0) {
-      unknown = static_cast<int64_t>(i);
-    } else {
-      known *= shape[i];
-    }
+  const auto unknown = std::find(shape.begin(), shape.end(), -1);
+  if (unknown != shape.end()) {
+    *unknown = 1;
+    const int64_t known = SizeOf(shape);
+    *unknown = known > 0 ? x.size() / known : -1;
   }
-  if (unknown >= 0 && known > 0) shape[unknown] = x.size() / known;
   ATTNKIT_CHECK(SizeOf(shape) == x.size(), "[reshape] expected a shape of ", x.size(), " numbers, got ",
                 ToString(shape));
   Tensor out = x.View(shape);

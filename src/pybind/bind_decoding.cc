@@ -7,7 +7,7 @@ namespace {
 
 using ops::DecoderStack;
 using ops::DecoderState;
-using ByteArray = py::array_t<uint8_t, py::array::c_style>;
+using ByteArray = AlignedArray<uint8_t>;
 
 // Reads an attribute of the part of a layer that Python gave as `field`; TypeError names both where it does not fit.
 template <typename T>
@@ -94,6 +94,7 @@ py::tuple BestTokens(const Tensor& hidden, const Tensor& weight, const std::opti
                 asked_ids.size(), ", got ", excluded.size());
   ATTNKIT_CHECK(!allowed || (allowed->ndim() == 2 && allowed->shape(1) == weight.dim(0) && groups),
                 "[best_tokens] expected allowed [groups, ", weight.dim(0), "] with the group of each row");
+  ATTNKIT_CHECK(k >= 1 && k <= weight.dim(0), "[best_tokens] expected k in [1, ", weight.dim(0), "], got ", k);
   ops::BestTokensOptions options;
   options.k = k;
   options.asked_offsets = ToIndices(asked_offsets);

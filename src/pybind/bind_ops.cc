@@ -22,7 +22,7 @@ kernels::Activation ParseActivation(const std::optional<std::string>& name) {
 namespace {
 
 using OptionalTensor = std::optional<Tensor>;
-using BoolArray = py::array_t<bool, py::array::c_style>;
+using BoolArray = AlignedArray<bool>;
 using Mask = std::optional<std::variant<Tensor, BoolArray>>;
 using Window = std::optional<std::pair<int64_t, int64_t>>;
 

@@ -66,7 +66,7 @@ Tensor BorrowConverted(const py::array& array) {
   if (kind != 'f' && kind != 'i' && kind != 'u' && kind != 'b') {
     throw py::type_error("[tensor] expected an array of real numbers, got " + std::string(py::str(array.dtype())));
   }
-  return BorrowArray(py::array_t<float, py::array::c_style | py::array::forcecast>::ensure(array));
+  return BorrowArray(FloatArray::ensure(py::array_t<float, py::array::forcecast>::ensure(array)));
 }
 
 Tensor SwapAxes(const Tensor& x, int64_t a, int64_t b) {

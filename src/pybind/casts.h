@@ -17,8 +17,11 @@ namespace attnkit::python {
 
 namespace py = pybind11;
 
-using FloatArray = py::array_t<float, py::array::c_style>;
-using Int32Array = py::array_t<int32_t, py::array::c_style>;
+// What the core can read: anything else is copied into it, where NumPy calls that safe.
+template <typename T>
+using AlignedArray = py::array_t<T, py::array::c_style | py::detail::npy_api::NPY_ARRAY_ALIGNED_>;
+using FloatArray = AlignedArray<float>;
+using Int32Array = AlignedArray<int32_t>;
 
 // Keeps a Python object alive from C++ code that may let go of it without holding the GIL.
 inline std::shared_ptr<py::object> Keep(py::object object) {

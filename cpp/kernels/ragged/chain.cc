@@ -95,8 +95,7 @@ void RaggedChainMarginals(const RaggedShape& shape, const float* scores, const f
   ParallelQueries(shape, kChainCost, [&](int64_t begin, int64_t end) {
     Chain<double> chain(transitions);
     std::vector<double> row;
-    for (QueryWalk q(shape, begin, end); q; q.Next()) {
-      if (q.keys == 0) continue;
+    for (PairWalk q(shape, begin, end); q; q.Next()) {
       row.assign(scores + q.pairs, scores + q.pairs + q.keys);
       chain.Run(row);
       for (int64_t j = 0; j < q.keys; ++j) out[q.pairs + j] = static_cast<float>(chain.Marginal(j));
@@ -113,8 +112,7 @@ void RaggedChainBackward(const RaggedShape& shape, const float* scores, const fl
     std::vector<Dual> row;
     double* sums = partial.data() + 4 * (begin / grain);
     std::fill(sums, sums + 4, 0.0);
-    for (QueryWalk q(shape, begin, end); q; q.Next()) {
-      if (q.keys == 0) continue;
+    for (PairWalk q(shape, begin, end); q; q.Next()) {
       row.resize(q.keys);
       for (int64_t j = 0; j < q.keys; ++j) row[j] = {scores[q.pairs + j], dout[q.pairs + j]};
       chain.Run(row);

@@ -33,7 +33,7 @@ int64_t KeyAtShare(const float* weights, int64_t keys, float share) {
 template <typename Choose>
 void OneHotRows(const RaggedShape& shape, float* out, const Choose& choose) {
   ParallelQueries(shape, 4, [&](int64_t begin, int64_t end) {
-    for (QueryWalk q(shape, begin, end); q; q.Next()) {
+    for (PairWalk q(shape, begin, end); q; q.Next()) {
       std::fill(out + q.pairs, out + q.pairs + q.keys, 0.0f);
       const int64_t key = choose(q);
       if (key >= 0) out[q.pairs + key] = 1.0f;
@@ -47,7 +47,7 @@ void RaggedArgmax(const RaggedShape& shape, const float* weights, float* out) {
   OneHotRows(shape, out, [=](const QueryWalk& q) -> int64_t {
     const float* row = weights + q.pairs;
     const float* largest = std::max_element(row, row + q.keys);
-    return q.keys && *largest > 0.0f ? largest - row : -1;
+    return *largest > 0.0f ? largest - row : -1;
   });
 }
 

@@ -38,7 +38,7 @@ HWY_INLINE void SoftmaxRow(const float* x, int64_t count, float* y) {
 
 void SoftmaxRows(const RaggedShape& shape, int64_t begin, int64_t end, const float* scores, const int32_t* begins,
                  const int32_t* ends, float* weights) {
-  for (QueryWalk q(shape, begin, end); q; q.Next()) {
+  for (PairWalk q(shape, begin, end); q; q.Next()) {
     const float* x = scores + q.pairs;
     float* y = weights + q.pairs;
     if (!begins) {
@@ -55,7 +55,7 @@ void SoftmaxRows(const RaggedShape& shape, int64_t begin, int64_t end, const flo
 // dscores = weights (dweights - weights . dweights)
 void SoftmaxBackwardRows(const RaggedShape& shape, int64_t begin, int64_t end, const float* weights,
                          const float* dweights, float* dscores) {
-  for (QueryWalk q(shape, begin, end); q; q.Next()) {
+  for (PairWalk q(shape, begin, end); q; q.Next()) {
     const float *y = weights + q.pairs, *dy = dweights + q.pairs;
     float* dx = dscores + q.pairs;
     FloatSlots sum(0.0f);

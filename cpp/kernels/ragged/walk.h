@@ -30,12 +30,29 @@ struct QueryWalk {
     if (++row < end) Locate();
   }
 
- private:
+ protected:
   void Locate() {
     while (row >= shape.query_offsets[sentence + 1]) ++sentence;
     first_key = shape.key_offsets[sentence];
     keys = shape.key_offsets[sentence + 1] - first_key;
     pairs = shape.block_offsets[sentence] + (row - shape.query_offsets[sentence]) * keys;
+  }
+};
+
+// The same without the queries that have no keys. No memory bounds how many there are, only what offsets can count.
+struct PairWalk : QueryWalk {
+  PairWalk(const RaggedShape& s, int64_t first, int64_t last) : QueryWalk(s, first, last) { SkipEmpty(); }
+  void Next() {
+    QueryWalk::Next();
+    SkipEmpty();
+  }
+
+ private:
+  void SkipEmpty() {
+    while (row < end && keys == 0) {
+      row = std::min<int64_t>(shape.query_offsets[sentence + 1], end);
+      if (row < end) Locate();
+    }
   }
 };
 
