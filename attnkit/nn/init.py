@@ -17,8 +17,8 @@ class InitLimitError(ValueError):
     """A model under `skip_init` has more parameters than it may."""
 
 
-# Numbers that uninitialised parameters may still take; None where they are initialised. Each thread has its own: one that
-# loads a model must not take the first values from another that makes one.
+# Numbers that uninitialised parameters may still take; None where they are initialised. Each thread has its own: one
+# that loads a model must not take the first values from another that makes one.
 _left: ContextVar[int | None] = ContextVar("numbers left", default=None)
 
 

@@ -57,6 +57,12 @@ class Module:
             self._children[name] = value
         object.__setattr__(self, name, value)
 
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """For `copy` and `pickle`: a copy has lists of its own of what belongs to it."""
+        self.__dict__.update(state)
+        for own in ("_parameters", "_buffers", "_children"):
+            object.__setattr__(self, own, dict(state[own]))
+
     def __delattr__(self, name: str) -> None:
         self._parameters.pop(name, None)
         self._buffers.pop(name, None)

@@ -30,6 +30,46 @@ Tensor NewParameter(const FloatArray& array) {
   return tensor;
 }
 
+// A copy of a tensor has its values and not its history.
+void RequireLeaf(const Tensor& tensor) {
+  ATTNKIT_CHECK(tensor.is_leaf(),
+                "[copy] expected a tensor that no recorded op made, got one with a history: detach() it");
+}
+
+// Over the same memory, as copy.copy of an array's view would be.
+Tensor ShallowCopy(const Tensor& tensor) {
+  RequireLeaf(tensor);
+  Tensor copy = tensor.Detach();
+  copy.set_requires_grad(tensor.requires_grad());
+  return copy;
+}
+
+Tensor DeepCopy(const Tensor& tensor, const py::dict&) {
+  RequireLeaf(tensor);
+  const auto copied = [](const Tensor& from) {
+    Tensor to{Shape(from.shape())};
+    to.CopyFrom(from.data());
+    return to;
+  };
+  Tensor copy = copied(tensor);
+  copy.set_requires_grad(tensor.requires_grad());
+  if (tensor.grad()) copy.set_grad(copied(tensor.grad()));
+  return copy;
+}
+
+py::tuple PickledState(const Tensor& tensor) {
+  RequireLeaf(tensor);
+  return py::make_tuple(ArrayView(tensor, false), tensor.requires_grad());
+}
+
+Tensor FromPickledState(const py::tuple& state) {
+  if (state.size() != 2)
+    throw py::value_error("[unpickle] expected the array of a tensor and whether it needs a gradient");
+  Tensor tensor = NewParameter(py::cast<FloatArray>(state[0]));
+  tensor.set_requires_grad(py::cast<bool>(state[1]));
+  return tensor;
+}
+
 std::string Describe(const Tensor& tensor) {
   const std::string values = py::str(ArrayView(tensor, false));
   return "Tensor(" + values + ", shape=" + ToString(tensor.shape()) +
@@ -246,6 +286,9 @@ void BindArray(Class& c) {
       py::arg("dtype") = py::none(), py::arg("copy") = py::none());
   c.def("__dlpack__",
         [](const Tensor& x, const py::kwargs& options) { return ArrayView(x, true).attr("__dlpack__")(**options); });
+  c.def("__copy__", &ShallowCopy);
+  c.def("__deepcopy__", &DeepCopy, py::arg("memo"));
+  c.def(py::pickle(&PickledState, &FromPickledState));
   c.def("__dlpack_device__", [](const Tensor&) { return py::make_tuple(1, 0); });  // kDLCPU
 }
 
