@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import attnkit._interrupt  # isort: skip  # before what takes time
 import attnkit._openmp  # noqa: F401  # isort: skip  # before anything else loads the core
 
 from attnkit._core import (

@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .shared import errors
 from .shared.image_inputs import ImageInputs
 from .shared.line_counter import line_counter
 from .shared.loading import load_for
+from .shared.noticed import Noticed
 from .shared.outputs import line_of, opened, report_drawings
 from .shared.run_options import FILE, attention_option, output_option, precision_option, threads_option
 from .shared.search_options import checked_search, chosen_search, search_options_for
@@ -58,17 +60,22 @@ def command(
     with checked_search():
         results = captioner.caption_stream(inputs, attention=attention is not None, batch_images=batch_images, **search)
     maps: list[ImageMap] = []
-    with opened(output) as file, line_counter(output != "-") as advance:
+    cut = Noticed()
+    with opened(output) as write, line_counter(output != "-") as advance:
         for result in results:
             name, picture = inputs.take()
-            file.write(_json(name, result) if jsonl else _lines(name, result, search.get("nbest", 1)))
-            if output == "-":
-                file.flush()  # for whoever waits at the other end of a pipe
+            write(_json(name, result) if jsonl else _lines(name, result, search.get("nbest", 1)))
+            if result.truncated:
+                cut.add(name)
             if attention is not None:
                 maps.append(_map(captioner.preprocessing.fitted(picture, VIEW), name, result))
             advance()
     if attention is not None:
         report_drawings(write_images(attention, maps), len(maps), "images")
+    if cut.count:
+        errors.say(
+            f"{cut.describe('caption', 'captions')} cut, of {cut.names()}: longer than the model or --max-length allows"
+        )
     inputs.finish()
 
 

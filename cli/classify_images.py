@@ -44,12 +44,10 @@ def run(
     images = ImageInputs(inputs, classifier.read)
     results = classifier.classify_stream(images, top=top, attention=attention is not None)
     maps: list[ImageMap] = []
-    with opened(output) as file, line_counter(output != "-" or not sys.stdout.isatty()) as advance:
+    with opened(output) as write, line_counter(output != "-" or not sys.stdout.isatty()) as advance:
         for result in results:
             name, picture = images.take()
-            file.write(_json(name, result) if jsonl else _line(name, result))
-            if output == "-":
-                file.flush()  # for whoever waits at the other end of a pipe
+            write(_json(name, result) if jsonl else _line(name, result))
             if attention is not None:
                 maps.append(_map(classifier.preprocessing.fitted(picture, VIEW), name, result))
             advance()

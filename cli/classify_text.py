@@ -49,14 +49,12 @@ def run(
     )
     maps: list[DocumentMap] = []
     cut = 0
-    with opened(output) as file, line_counter(not seen) as advance:
+    with opened(output) as write, line_counter(not seen) as advance:
         for number, result in enumerate(results, start=1):
             text = texts.take()
-            file.write(_json(text, result) if jsonl else _line(result))
+            write(_json(text, result) if jsonl else _line(result))
             if highlight and result.label:
-                file.write(_highlighted(result, colour=seen).encode())
-            if output == "-":
-                file.flush()  # for whoever waits at the other end of a pipe
+                write(_highlighted(result, colour=seen).encode())
             if attention is not None and result.label:
                 maps.append(_map(result, f"{number}: {_shortened(text)}"))
             cut += result.truncated

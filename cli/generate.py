@@ -72,12 +72,10 @@ def command(
             **search,
         )
     maps: list[AttentionMap] = []
-    with opened(output) as file, line_counter(output != "-") as advance:
+    with opened(output) as write, line_counter(output != "-") as advance:
         for number, result in enumerate(results, start=1):
             prompt = lines.take()
-            file.write(_json(prompt, result) if jsonl else _text(number, result, search.get("nbest", 1)))
-            if output == "-":
-                file.flush()  # for whoever waits at the other end of a pipe
+            write(_json(prompt, result) if jsonl else _text(number, result, search.get("nbest", 1)))
             if attention is not None and result.tokens:
                 maps.append(_map(number, result))
             advance()

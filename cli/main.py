@@ -13,7 +13,7 @@ from click.shell_completion import shell_complete
 import attnkit
 
 from .completion import VARIABLE
-from .shared import errors
+from .shared import errors, streams
 
 # A command's module is imported when it is called, so that `attnkit --help` does not wait for all of them.
 COMMANDS = {
@@ -73,6 +73,7 @@ def run(arguments: Sequence[str], name: str = "attnkit") -> None:
 
 def main(name: str = "attnkit") -> None:
     """The entry point of the console script, and of `python -m attnkit`, which passes its name."""
+    streams.open_missing()
     sys.exit(errors.status_of(lambda: run(sys.argv[1:], name)))
 
 

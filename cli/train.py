@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from pathlib import Path
 
@@ -90,7 +89,7 @@ def command(config: str, out: str | None, overrides: tuple[str, ...], resume: bo
     attnkit train --keys translate
     """
     import attnkit
-    from attnkit.training import ConfigError, Interrupted, RunExistsError, read_config, train
+    from attnkit.training import ConfigError, RunExistsError, read_config, train
 
     source, folder = _locate(config, out)
     # Where workers prepare images in Python, the step waits up to this long each time it wants the interpreter back.
@@ -101,11 +100,6 @@ def command(config: str, out: str | None, overrides: tuple[str, ...], resume: bo
         outcome = train(read_config(source, overrides), folder, resume=resume)
     except (ConfigError, RunExistsError) as error:
         raise click.UsageError(str(error)) from None
-    except Interrupted as stop:
-        if stop.signal_number != signal.SIGTERM:
-            raise
-        click.echo(f"attnkit: {stop}", err=True)
-        raise click.exceptions.Exit(128 + signal.SIGTERM) from None
     click.echo(outcome.folder)
 
 

@@ -10,6 +10,7 @@ import click
 from .shared import errors
 from .shared.line_counter import line_counter
 from .shared.loading import load_for
+from .shared.noticed import Noticed
 from .shared.outputs import Remembered, line_of, opened, report_drawings
 from .shared.run_options import (
     FILE,
@@ -25,7 +26,8 @@ from .shared.search_options import checked_search, chosen_search, translation_op
 if TYPE_CHECKING:
     from attnkit.explain import AttentionMap
     from attnkit.tasks.translate.translator import Result
-_NAMED_LINES = 5  # line numbers that a message lists
+
+_SHOWN = 40  # characters of a word in a message
 
 
 @click.command("translate")
@@ -89,24 +91,27 @@ def command(
             **search,
         )
     maps: list[AttentionMap] = []
-    cut = 0
-    named: list[int] = []  # of a stream without end, the first few
-    with opened(output) as file, line_counter(output != "-") as advance:
+    cut, unknown = Noticed(), Noticed()
+    with opened(output) as write, line_counter(output != "-") as advance:
         for number, result in enumerate(results, start=1):
             source = lines.take()
-            file.write(_json(source, result) if jsonl else _text(number, result, search.get("nbest", 1)))
-            if output == "-":
-                file.flush()  # for whoever waits at the other end of a pipe
+            write(_json(source, result) if jsonl else _text(number, result, search.get("nbest", 1)))
             if result.truncated:
-                cut += 1
-                named += [number] if cut <= _NAMED_LINES else []
+                cut.add(str(number))
+            for word in result.unknown:
+                unknown.add(word[:_SHOWN])
             if attention is not None and result.tokens:
                 maps.append(_map(number, result))
             advance()
     if attention is not None:
         report_drawings(explain.write(attention, maps), len(maps), "lines")
-    if cut:
-        _warn_cut(cut, named)
+    if unknown.count:
+        errors.say(f"{unknown.describe('word', 'words')} unknown to the model: {unknown.names()}")
+    if cut.count:
+        errors.say(
+            f"{cut.describe('translation', 'translations')} cut, of line {cut.names()}: the line or its translation is "
+            "longer than the model or --max-length allows"
+        )
 
 
 def _text(number: int, result: Result, nbest: int) -> bytes:
@@ -133,13 +138,3 @@ def _map(number: int, result: Result) -> AttentionMap:
 
     assert result.attention is not None
     return AttentionMap(result.source_tokens, result.tokens, result.attention, title=f"line {number}")
-
-
-def _warn_cut(count: int, numbers: list[int]) -> None:
-    named = ", ".join(map(str, numbers)) + (", ..." if count > len(numbers) else "")
-    what = "1 translation is" if count == 1 else f"{count:,} translations are"
-    click.echo(
-        f"attnkit: {what} cut, of line {named}: the line or its translation is longer than the model or --max-length "
-        "allows",
-        err=True,
-    )

@@ -7,15 +7,13 @@ decoding and drawing work for converted models as for any other.
 from __future__ import annotations
 
 import os
-import secrets
-import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from attnkit.decoding.defaults import DecodingDefaults
+from attnkit.files import atomic_folder
 from attnkit.interop.marian_config import MarianConfig, read_configs, read_table
 from attnkit.interop.tensors import Tensors
 from attnkit.models.registry import build_model
@@ -75,20 +73,9 @@ def convert_marian(source: str | os.PathLike[str], directory: str | os.PathLike[
     # Sizes of the configuration are believed once they fit the tensors.
     model = _model(Tensors(folder), marian, config)
     tokenizers = _tokenizers(folder, marian)
-    _write(target, model, tokenizers, defaults)
+    with atomic_folder(target) as new:
+        save_directory(model, new, "translate", tokenizers=tokenizers, decoding=defaults)
     return Converted(config, sum(parameter.size for parameter in model.parameters()), left_out)
-
-
-def _write(target: Path, model: Any, tokenizers: TokenizerPair, defaults: DecodingDefaults) -> None:
-    """Fills a folder under a temporary name, then renames it."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    temporary = target.parent / f".attnkit-{secrets.token_hex(8)}.tmp"
-    try:
-        save_directory(model, temporary, "translate", tokenizers=tokenizers, decoding=defaults)
-        os.replace(temporary, target)
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 # ----- Weights

@@ -77,6 +77,11 @@ class Recurrent(WritesText):
         encoded = self.encoder(source_ids, source_offsets)
         return encoded.detach() if self.config.freeze_encoder else encoded
 
+    @property
+    def stage(self) -> str:
+        """What training does before it trains the whole, for the log (see `attnkit.training.task.Task`)."""
+        return "pretraining" if self.pretraining is not None and not self.pretraining.is_over() else ""
+
     def decode(self, batch: Sorted) -> Decoded:
         """What each target word is predicted from, the sentences in the order of `Sorted`."""
         encoded = self.encode(batch.source_ids, batch.source_offsets)
@@ -181,12 +186,14 @@ class Pretraining(nn.Module):
         self.batches = batches
         self.count = init.constant((1,), 0.0)
 
+    def is_over(self) -> bool:
+        return self.count.item() >= self.batches
+
     def next_batch(self) -> bool:
         """Counts a batch; is it one of the first?"""
-        seen = self.count.item()
-        if seen >= self.batches:
+        if self.is_over():
             return False
-        self.count.copy_(np.array([seen + 1], np.float32))
+        self.count.copy_(np.array([self.count.item() + 1], np.float32))
         return True
 
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnkit.files import atomic_write
+from attnkit.files import atomic_write, remove_leftovers
 from attnkit.tasks.config_file import encode_config, flatten, read_config
 from attnkit.tasks.registry import make_task
 from attnkit.text.tokenizers.registry import training_files
@@ -18,14 +18,12 @@ from attnkit.training.checkpoint import CheckpointFolder
 from attnkit.training.errors import ConfigError, RunExistsError
 from attnkit.training.progress import Mode, Reporter, make_reporter
 from attnkit.training.trainer import CHECKPOINTS, CURVE_FILE, METRICS_FILE, Outcome, Trainer
+from attnkit.weights import WEIGHTS_FILE
 
 if TYPE_CHECKING:
     from attnkit.tasks.registry import RunConfig
 
 CONFIG_FILE = "training.toml"
-
-# Unfinished files (`attnkit.files.atomic_write`) of a process that was killed.
-_LEFTOVERS = ".attnkit-*.tmp"
 
 # What a run writes before its first checkpoint, beside the tokenizer's files.
 _EARLY_FILES = frozenset({CONFIG_FILE, METRICS_FILE, CURVE_FILE, CHECKPOINTS})
@@ -45,20 +43,20 @@ def train(
     limits may differ. progress: a live bar, plain lines, or nothing on stderr; "auto" looks whether it is a terminal.
 
     Raises RunExistsError for a folder that is not empty (without resume; a run that ended before its first checkpoint
-    does not count), ConfigError for one that holds no such run
+    does not count), ConfigError for one that holds no such run, or no checkpoint of it beside its model
     (with it), CheckpointError for a damaged checkpoint, NonFiniteError for a NaN, and Interrupted, a KeyboardInterrupt
-    whose message says how to go on, after Ctrl-C or SIGTERM.
+    whose message says how to go on, after Ctrl-C, SIGTERM or SIGHUP.
     """
     path = Path(folder)
     if resume:
         _check_same(config, path)
+        _check_resumable(path)
     else:
         _make_folder(path)
     with _alone(path), make_reporter(progress) as reporter:
+        remove_leftovers(path)
         if not resume:
             _make_new(path, reporter)
-        for leftover in path.glob(_LEFTOVERS):
-            leftover.unlink()
         with atomic_write(path / CONFIG_FILE, "w") as file:
             file.write(encode_config(config))
         return _make_trainer(config, path, resume, reporter).run()
@@ -129,14 +127,14 @@ def _make_new(folder: Path, reporter: Reporter) -> None:
             f"{folder}: expected a new folder, got one with a run in it; go on with it by --resume, or choose another "
             "by --out"
         )
-    if set(folder.iterdir()) - set(folder.glob(_LEFTOVERS)):
+    if any(folder.iterdir()):
         raise RunExistsError(f"{folder}: expected a new or empty folder, got one with files; choose another by --out")
 
 
 def _saved_nothing(folder: Path) -> bool:
     """Whether all that is there is the start of a run, as it is left when data cannot be read."""
     file = folder / CONFIG_FILE
-    left = {entry.name for entry in set(folder.iterdir()) - set(folder.glob(_LEFTOVERS))}
+    left = {entry.name for entry in folder.iterdir()}
     if not file.is_file() or left - _EARLY_FILES - training_files() or CheckpointFolder(folder / CHECKPOINTS).exists():
         return False
     try:
@@ -158,6 +156,15 @@ def _check_same(config: RunConfig, folder: Path) -> None:
                 f"{key}: expected {before.get(key)!r}, with which the run in {folder} was begun, got {now.get(key)!r}; "
                 f"a resumed run may change {', '.join(sorted(may_change))}"
             )
+
+
+def _check_resumable(folder: Path) -> None:
+    """A model is saved after the first checkpoint: where it has none, what a run would go on from is gone."""
+    if (folder / WEIGHTS_FILE).exists() and not CheckpointFolder(folder / CHECKPOINTS).exists():
+        raise ConfigError(
+            f"{folder}: expected {CHECKPOINTS}/ to go on from, got a model without them, which stays as it is; train "
+            f"anew by: attnkit train {folder} --out ANOTHER"
+        )
 
 
 @contextmanager

@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from attnkit.files import remove_leftovers
 from attnkit.training.errors import CheckpointError
 from attnkit.training.state import State
 from attnkit.weights import WeightsError, WeightsFile, save_weights
@@ -29,7 +30,7 @@ Arrays = Mapping[str, npt.NDArray[np.float32]]
 
 _KEY = "attnkit.checkpoint"
 _MODEL, _OPTIMIZER = "model.", "optimizer."
-_LEFTOVER = re.compile(r"weights-(\d+)\.safetensors|\.attnkit-[0-9a-f]+\.tmp")
+_WEIGHTS = re.compile(r"weights-(\d+)\.safetensors")
 
 
 class _Header(msgspec.Struct):
@@ -57,7 +58,7 @@ class CheckpointFolder:
         arrays = {_MODEL + name: array for name, array in weights.items()}
         arrays |= {_OPTIMIZER + name: array for name, array in optimizer.items()}
         _write(self.last, arrays, msgspec.json.encode(state).decode())
-        self._remove_all_but({*state.snapshots, state.best_step})
+        self.tidy(state)
 
     def load(self) -> tuple[State, dict[str, npt.NDArray[np.float32]], dict[str, npt.NDArray[np.float32]]]:
         """State, weights and optimizer arrays. Raises CheckpointError for a damaged file, OSError for none."""
@@ -94,14 +95,16 @@ class CheckpointFolder:
             raise ValueError("[average] expected at least one set of weights, got none")
         return {name: (total / count).astype(np.float32) for name, total in sums.items()}
 
+    def tidy(self, state: State) -> None:
+        """Removes the weights that the saved state does not name, and what a killed process was writing."""
+        remove_leftovers(self.folder)
+        for entry in list(os.scandir(self.folder)):
+            match = _WEIGHTS.fullmatch(entry.name)
+            if match and int(match[1]) not in {*state.snapshots, state.best_step}:
+                os.unlink(entry.path)
+
     def _weights(self, step: int) -> Path:
         return self.folder / f"weights-{step}.safetensors"
-
-    def _remove_all_but(self, steps: set[int]) -> None:
-        for entry in list(os.scandir(self.folder)):
-            match = _LEFTOVER.fullmatch(entry.name)
-            if match and (match[1] is None or int(match[1]) not in steps):
-                os.unlink(entry.path)
 
 
 def _with_prefix(arrays: Arrays, prefix: str) -> dict[str, npt.NDArray[np.float32]]:

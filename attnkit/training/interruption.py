@@ -1,4 +1,4 @@
-"""Ctrl-C and SIGTERM: the first asks for an orderly end at the next safe place, the second Ctrl-C ends at once."""
+"""Ctrl-C, SIGTERM, SIGHUP: the first asks for an orderly end at the next safe place, the second Ctrl-C ends at once."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class StopRequested(Exception):
 
 
 class Interruption:
-    """Catches the two signals while it is entered.
+    """Catches the three signals while it is entered.
 
     Signals reach Python in its main thread only; elsewhere, and where a signal is ignored already (a shell's background
-    job), nothing is caught. `on_request` is told the signal's name when the first one arrives.
+    job, nohup), nothing is caught. `on_request` is told the signal's name when the first one arrives.
     """
 
     def __init__(self, on_request: Callable[[str], None]) -> None:
@@ -27,7 +27,7 @@ class Interruption:
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 previous = signal.getsignal(number)
                 if previous not in (signal.SIG_IGN, None):
                     self._previous[number] = previous

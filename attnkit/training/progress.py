@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -37,8 +38,9 @@ class Reporter(Protocol):
 
 
 def make_reporter(mode: Mode = "auto") -> Reporter:
-    """A reporter of that kind; "auto" is "rich" when stderr is a terminal, else "plain"."""
-    if mode == "none":
+    """A reporter of that kind; "auto" is "rich" when stderr is a terminal, else "plain". Without stderr all are silent,
+    and one that goes away, as a terminal does with SIGHUP, is not missed: a run does not end because nobody listens."""
+    if mode == "none" or sys.stderr is None:
         return SilentReporter()
     if mode == "rich" or (mode == "auto" and sys.stderr.isatty()):
         return RichReporter()
@@ -68,7 +70,8 @@ class PlainReporter(SilentReporter):
     """One line for every note and every training line of metrics.jsonl."""
 
     def note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        with suppress(OSError):
+            print(text, file=sys.stderr, flush=True)
 
     def training(self, figures: Mapping[str, Any], position: Position, logged: bool) -> None:
         if logged:
@@ -93,10 +96,12 @@ class RichReporter(SilentReporter):
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._progress.stop()
+        with suppress(OSError):
+            self._progress.stop()
 
     def note(self, text: str) -> None:
-        self._progress.console.print(text, markup=False)
+        with suppress(OSError):
+            self._progress.console.print(text, markup=False)
 
     def training(self, figures: Mapping[str, Any], position: Position, logged: bool) -> None:
         total = None if position.fraction is None else 1.0

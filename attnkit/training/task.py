@@ -59,7 +59,9 @@ class Batches(Protocol):
 class Task(Protocol):
     """One thing that a model can learn.
 
-    A task whose labels are not tokens says in an attribute `unit` what they are, such as "documents", for the log.
+    A task whose labels are not tokens says in an attribute `unit` what they are, such as "documents", for the log. A
+    model whose training has stages says in an attribute `stage` which one it is in, none the main one: their losses are
+    not one curve.
     """
 
     @property

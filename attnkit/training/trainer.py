@@ -70,6 +70,8 @@ class Trainer:
         self._schedule = make_schedule(config)
         self._state = State(batches=task.batches.state_dict())
         self._saved_step = -1
+        self._draws_curve = True  # until it cannot
+        self._stage = ""
         self._clock = time.perf_counter()
         self._interruption = Interruption(self._announce_stop)
 
@@ -84,6 +86,7 @@ class Trainer:
             self._task.batches.load_state_dict(state.batches)
         except ValueError as error:
             raise CheckpointError(f"{self._checkpoints.last}: does not fit this run: {error}") from None
+        self._checkpoints.tidy(state)
         _core.set_random_state(state.random)
         self._state, self._saved_step = state, state.step
         return state.step
@@ -91,10 +94,11 @@ class Trainer:
     def run(self) -> Outcome:
         """Trains until a limit of the configuration is reached, then chooses, measures and saves the final weights.
 
-        Raises Interrupted, with the run saved, after Ctrl-C or SIGTERM; NonFiniteError at a NaN or an infinity.
+        Raises Interrupted, with the run saved, after Ctrl-C, SIGTERM or SIGHUP; NonFiniteError at a NaN or an infinity.
         """
         self._metrics = MetricsFile(self._folder / METRICS_FILE, keep=self._state.metrics_bytes)
         self._clock = time.perf_counter()
+        self._note_stage("")
         try:
             with self._interruption, _tensor.precision(self._config.precision):
                 return self._run()
@@ -182,6 +186,7 @@ class Trainer:
 
     def _report_step(self) -> None:
         window, state = self._state.window, self._state
+        self._note_stage(self._stage)
         logged = state.step % self._config.log_every == 0
         # The epoch that the step belongs to, from 1: at an epoch's end the position is that of the next one.
         epoch = self._task.batches.epoch + (self._task.batches.index > 0)
@@ -200,6 +205,13 @@ class Trainer:
         if logged:
             self._metrics.write(figures)
             state.window = Window()
+
+    def _note_stage(self, before: str) -> None:
+        """Says when a stage of training begins or ends: the loss is then another one, and jumps."""
+        self._stage = getattr(self._task.model, "stage", "")
+        if self._stage != before:
+            now = f"{self._stage}, whose loss is its own" if self._stage else f"{before} is over, another loss begins"
+            self._reporter.note(f"step {self._state.step:,}: {now}")
 
     def _tick(self) -> float:
         """Adds the time since the last call to the run's; returns the sum."""
@@ -309,9 +321,14 @@ class Trainer:
         self._draw_curve()
 
     def _draw_curve(self) -> None:
-        from attnkit.explain import draw_learning_curve
+        try:
+            from attnkit.explain import draw_learning_curve
 
-        draw_learning_curve(self._folder / METRICS_FILE, self._folder / CURVE_FILE)
+            draw_learning_curve(self._folder / METRICS_FILE, self._folder / CURVE_FILE)
+        except Exception as error:  # whatever is wrong with a picture, the weights are worth more
+            if self._draws_curve:
+                self._reporter.note(f"{CURVE_FILE}: cannot be drawn ({error}); the run goes on without it")
+            self._draws_curve = False
 
     # ----- Checkpoints and the end
 

@@ -1,20 +1,26 @@
 """How a command ends: one clear line on stderr and the right exit status, never a traceback.
 
-Status 0: all went well. 1: a failure. 2: bad usage. 130: interrupted (128 + SIGINT). 141: the reader of stdout went
-away, as in `attnkit translate ... | head` (128 + SIGPIPE, the status other tools have then); nothing is said.
+Status 0: all went well. 1: a failure. 2: bad usage. 130: interrupted (128 + SIGINT); 143 and 129: the same by SIGTERM
+and SIGHUP. 141: the reader of stdout went away, as in `attnkit translate ... | head` (128 + SIGPIPE, the status other
+tools have then); nothing is said.
 `ATTNKIT_TRACEBACK=1` lets Python's traceback through, for those who look for a bug.
 """
 
 from __future__ import annotations
 
+import errno
 import os
+import signal
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from typing import TextIO
 
 import click
 
-FAILURE, USAGE, INTERRUPTED, BROKEN_PIPE = 1, 2, 130, 141
+from . import signals
+
+FAILURE, USAGE, SIGNALLED, BROKEN_PIPE = 1, 2, 128, 141
 
 # Exceptions of Python itself that nobody raises for a user's mistake: one of them is our bug, and is called so.
 _BUGS = (AssertionError, AttributeError, LookupError, NameError, RecursionError, TypeError, ZeroDivisionError)
@@ -23,20 +29,22 @@ _BUGS = (AssertionError, AttributeError, LookupError, NameError, RecursionError,
 def status_of(command: Callable[[], None]) -> int:
     """Runs `command` and returns the exit status, having said on stderr what went wrong."""
     status = _run(command)
-    _release_stdout()
+    for stream in (sys.stdout, sys.stderr):
+        _release(stream)
     return status
 
 
 def _run(command: Callable[[], None]) -> int:
     try:
-        status = _exit_code(command)
-        sys.stdout.flush()  # a full disk or a closed pipe may show only now
-        return status
+        with signals.as_exceptions():
+            status = _exit_code(command)
+            sys.stdout.flush()  # a full disk or a closed pipe may show only now
+            return status
     except BrokenPipeError:
         return BROKEN_PIPE
     except (KeyboardInterrupt, click.Abort) as error:
         say(str(error) or "interrupted")  # a command may say in the exception how to go on
-        return INTERRUPTED
+        return SIGNALLED + getattr(error, "signal_number", signal.SIGINT)
     except click.UsageError as error:
         _say_usage(error)
         return USAGE
@@ -53,8 +61,11 @@ def _run(command: Callable[[], None]) -> int:
 def describe(error: Exception) -> str:
     """What went wrong, in one line: the file's name and the reason for an OSError, else the message."""
     match error:
+        case OSError(errno=errno.EBADF, filename=None):
+            return "standard input or output is closed"
         case OSError(strerror=str(reason)):
-            return f"{os.fsdecode(error.filename)}: {reason}" if isinstance(error.filename, str | bytes) else reason
+            named = isinstance(error.filename, str | bytes)
+            return f"{os.fsdecode(error.filename) or repr('')}: {reason}" if named else reason
         case UnicodeDecodeError():
             return f"expected UTF-8 text, got the byte 0x{error.object[error.start]:02x} at position {error.start}"
         case MemoryError():
@@ -92,13 +103,13 @@ def say(message: str, command: str = "attnkit") -> None:
         print(line.encode("utf-8", "replace").decode(), file=sys.stderr, flush=True)
 
 
-def _release_stdout() -> None:
-    """Where stdout cannot be written, sends what is still buffered nowhere: Python would flush it at exit, fail again
-    and say so."""
+def _release(stream: TextIO) -> None:
+    """Where a stream cannot be written, sends what is still buffered nowhere: Python would flush it at exit, fail again
+    and end with a status of its own."""
     try:
-        sys.stdout.flush()
+        stream.flush()
     except (OSError, ValueError):
         with suppress(OSError, ValueError):
             nowhere = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(nowhere, sys.stdout.fileno())
+            os.dup2(nowhere, stream.fileno())
             os.close(nowhere)

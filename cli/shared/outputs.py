@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import gzip
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import BinaryIO
 
 import click
+
+_GZIP_LEVEL = 6  # gzip's own
 
 
 class Remembered:
@@ -37,15 +40,29 @@ def line_of(*fields: str) -> bytes:
 
 
 @contextlib.contextmanager
-def opened(output: str) -> Iterator[BinaryIO]:
-    """A file that is written whole or not at all, or standard output for `-`."""
+def opened(output: str) -> Iterator[Callable[[bytes], object]]:
+    """Gives what writes a result: to a file, whole or not at all and packed where its name ends in .gz, or to standard
+    output for `-`. In a stream a result is there at once, for whoever waits at the other end."""
     if output == "-":
-        yield sys.stdout.buffer
+        yield _at_once(sys.stdout.buffer)
         return
-    from attnkit.files import atomic_write
+    from attnkit.files import atomic_write, is_stream
 
     with atomic_write(output) as file:
-        yield file
+        if output.endswith(".gz"):
+            # No name and no time: the same text is the same bytes.
+            with gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as packed:
+                yield packed.write
+        else:
+            yield _at_once(file) if is_stream(output) else file.write
+
+
+def _at_once(file: BinaryIO) -> Callable[[bytes], None]:
+    def write(result: bytes) -> None:
+        file.write(result)
+        file.flush()
+
+    return write
 
 
 def check_output(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
@@ -74,5 +91,6 @@ def report_drawings(written: list[Path], count: int, what: str) -> None:
     """Says where the attention of `count` lines (or texts) went."""
     if not written:
         click.echo(f"attention of {count} {what}: nothing to draw, no file is written", err=True)
-    for path in written:
-        click.echo(f"attention of {count} {what}: {path}" if count != 1 else f"attention: {path}", err=True)
+        return
+    where = f"{written[0]} to {written[-1].name}" if len(written) > 1 else written[0]
+    click.echo(f"attention of {count} {what}: {where}" if count != 1 else f"attention: {where}", err=True)

@@ -79,6 +79,13 @@ def test_nbest_json_and_an_output_file(folder: Path, reds: list[Path], captions:
     assert greedy != sampled == output("caption", model, *reds, "--sample", "--seed", "3")
 
 
+def test_a_cut_caption_is_said(folder: Path, reds: list[Path]) -> None:
+    done = attnkit_run("caption", folder / "captioner", *reds[:2], "--max-length", "1")
+    assert done.returncode == 0 and done.stdout.count(b"\n") == 2
+    names = f"{reds[0]}, {reds[1]}"
+    assert done.stderr.decode().startswith(f"attnkit: 2 captions are cut, of {names}: longer than")
+
+
 @pytest.mark.parametrize("suffix", ["html", "png", "json"])
 def test_attention(folder: Path, reds: list[Path], captions: list[Caption], tmp_path: Path, suffix: str) -> None:
     target = tmp_path / f"a.{suffix}"

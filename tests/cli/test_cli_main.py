@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -189,6 +190,36 @@ def test_interrupt_is_one_line_and_status_130() -> None:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
     assert (process.returncode, said) == (130, "attnkit: interrupted\n")
+
+
+@pytest.mark.parametrize("module", ["attnkit", "attnkit.cli.main"])
+@pytest.mark.parametrize("imported", ["numpy", "attnkit._core", "click", "attnkit.cli.main"])
+def test_an_interrupt_during_imports_leaves_no_traceback(tmp_path: Path, module: str, imported: str) -> None:
+    (tmp_path / "sitecustomize.py").write_text(
+        "import os, signal, sys\n"
+        "class Finder:\n"
+        "    def find_spec(self, name, path=None, target=None):\n"
+        f"        if name == {imported!r}: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.meta_path.insert(0, Finder())\n"
+    )
+    environment = {**BUFFERED, "PYTHONPATH": os.pathsep.join([str(tmp_path), *sys.path])}
+    process = [sys.executable, "-m", module, "doctor"]
+    result = subprocess.run(process, capture_output=True, text=True, env=environment, timeout=60)
+    assert (result.returncode, result.stdout, result.stderr) == (-signal.SIGINT, "", "")
+
+
+def test_control_c_is_as_ever_for_programs_that_import_attnkit() -> None:
+    code = "import signal, attnkit; assert signal.getsignal(signal.SIGINT) is signal.default_int_handler"
+    subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+@pytest.mark.parametrize("closed", [">&-", ">&- <&-", ">/dev/full"])
+@pytest.mark.parametrize("arguments", [["--help"], ["completion", "zsh"]])
+def test_results_that_go_nowhere_are_a_failure(closed: str, arguments: list[str]) -> None:
+    line = f"{shlex.join([sys.executable, '-m', 'attnkit.cli.main', *arguments])} {closed}"
+    result = subprocess.run(["bash", "-c", line], capture_output=True, text=True, env=BUFFERED, timeout=60)
+    assert result.returncode == 1 and result.stdout == ""
+    assert result.stderr.startswith("attnkit: ") and result.stderr.count("\n") == 1 and "internal" not in result.stderr
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])

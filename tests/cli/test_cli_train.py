@@ -118,7 +118,7 @@ def test_numbers_that_run_away(config: Path) -> None:
     assert line.startswith("attnkit: [train] step ") and "examples of the training data" in line
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
 def test_a_signal_saves_and_says_how_to_go_on(config: Path, number: signal.Signals, status: int) -> None:
     out = config.parent / "run"
     limits = ("--set", "training.max_steps=0", "--set", "training.max_minutes=2", "--set", "decoding.bleu=false")

@@ -6,6 +6,8 @@ import gzip
 import json
 import os
 import pty
+import shlex
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -68,6 +70,37 @@ def test_an_output_file_is_written_whole_or_not_at_all(model: str, expected: lis
     complaint("translate", model, "-o", target, "--window", "1", text=b"the cat\n\xff\n")
     assert target.read_text().splitlines() == expected
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_standard_output_by_its_name_is_written_and_not_replaced(
+    model: str, expected: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / "log").write_text("before\n")
+    with open(tmp_path / "log", "ab") as log:
+        assert attnkit_run("translate", model, "-o", "/dev/stdout", text=TEXT, stdout=log).returncode == 0
+    assert (tmp_path / "log").read_text().splitlines() == ["before", *expected]
+    assert output("translate", model, "-o", "/dev/stdout", text=TEXT).splitlines() == expected  # into a pipe
+
+
+def test_process_substitution(model: str, expected: list[str], tmp_path: Path) -> None:
+    line = f"set -o pipefail; {shlex.join(command('translate', model))} -o >(cat > {tmp_path / 'out'}) | cat; sleep 0.5"
+    subprocess.run(["bash", "-c", line], input=TEXT.encode(), check=True, timeout=60)
+    assert (tmp_path / "out").read_text().splitlines() == expected
+
+
+def test_an_output_whose_name_ends_in_gz_is_packed(model: str, expected: list[str], tmp_path: Path) -> None:
+    for name in ("one.gz", "two.gz"):
+        assert output("translate", model, "-o", tmp_path / name, text=TEXT) == ""
+    assert gzip.decompress((tmp_path / "one.gz").read_bytes()).decode().splitlines() == expected
+    assert (tmp_path / "one.gz").read_bytes() == (tmp_path / "two.gz").read_bytes()
+
+
+@pytest.mark.parametrize(("closed", "status"), [("<&-", 1), (">&-", 1), ("2>&-", 0)])
+def test_closed_streams(model: str, closed: str, status: int) -> None:
+    line = f"{shlex.join(command('translate', model))} {closed}"
+    done = subprocess.run(["bash", "-c", line], input=b"the cat\n", capture_output=True, timeout=60)
+    assert done.returncode == status
+    assert done.stderr == (b"attnkit: standard input or output is closed\n" if status else b"")
 
 
 def test_a_terminal_gets_its_answer_line_by_line(model: str, expected: list[str]) -> None:
@@ -160,11 +193,20 @@ def test_cut_lines_are_counted(model: str) -> None:
     assert record["truncated"] is True
 
 
+def test_unknown_words_are_counted(model: str) -> None:
+    done = attnkit_run("translate", model, text="the gnu sees a yak\n\nthe gnu\n")
+    assert done.returncode == 0
+    assert done.stderr.decode().splitlines()[0] == "attnkit: 3 words are unknown to the model: gnu, yak"
+
+
 def test_attention_is_drawn(model: str, tmp_path: Path) -> None:
     plain = output("translate", model, text=TEXT)
     for suffix, start in ((".html", b"<!"), (".json", b"{"), (".png", b"\x89PNG")):
         file = tmp_path / f"map{suffix}"
-        assert output("translate", model, "--attention", file, text=TEXT) == plain
+        done = attnkit_run("translate", model, "--attention", file, text=TEXT)
+        assert done.stdout.decode() == plain
+        where = f"{tmp_path}/map-1.png to map-4.png" if suffix == ".png" else str(file)
+        assert f"attention of 4 lines: {where}\n" in done.stderr.decode()
         first = tmp_path / "map-1.png" if suffix == ".png" else file
         assert first.read_bytes().startswith(start)
     assert len(list(tmp_path.glob("map-*.png"))) == 4  # the two empty lines have no picture
@@ -338,7 +380,8 @@ def test_a_closed_pipe_is_no_error_message(model: str, tmp_path: Path) -> None:
         assert process.wait(timeout=60) == 141
 
 
-def test_control_c_ends_it_and_leaves_no_file(model: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)])
+def test_a_signal_ends_it_and_leaves_no_file(model: str, tmp_path: Path, number: signal.Signals, status: int) -> None:
     arguments = command("translate", model, "-o", tmp_path / "out", "--window", "1")
     with subprocess.Popen(arguments, stdin=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdin is not None and process.stderr is not None
@@ -347,8 +390,8 @@ def test_control_c_ends_it_and_leaves_no_file(model: str, tmp_path: Path) -> Non
         deadline = time.monotonic() + 30
         while not list(tmp_path.iterdir()) and time.monotonic() < deadline:
             time.sleep(0.02)  # until the temporary file is open
-        process.send_signal(2)
-        assert process.wait(timeout=30) == 130
+        process.send_signal(number)
+        assert process.wait(timeout=30) == status
         assert process.stderr.read().count(b"\n") == 1
     assert not list(tmp_path.iterdir())
 

@@ -14,6 +14,7 @@ from training_runs import content
 import attnkit
 from attnkit.tasks.registry import make_task
 from attnkit.training import ConfigError, RunConfig, encode_config, read_config, train
+from attnkit.vision import shapes
 
 FEW = ("training.max_steps=8", "training.warmup_steps=2", "training.validate_every=4", "training.final=last")
 
@@ -81,7 +82,17 @@ def test_figures_of_captions(tmp_path: Path) -> None:
 def test_figures_of_the_built_in_scenes(tmp_path: Path, attention: str) -> None:
     sizes = ("data.builtin_train=64", "data.builtin_held_out=8", f"model.decoder.attention={attention}")
     outcome = train(read_config("shapes", (*FEW, *sizes)), tmp_path / "run", progress="none")
-    assert "test_exact" in outcome.figures and ("test_pointing" in outcome.figures) == (attention == "soft")
+    assert outcome.figures["test_exact"] == 0.0 and "test_pointing" not in outcome.figures  # there is none to measure
+
+
+@pytest.mark.parametrize("attention", ["soft", "none"])
+def test_pointing_is_measured_where_a_caption_is_right(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attention: str
+) -> None:
+    monkeypatch.setattr(shapes, "measure_pointing", lambda scenes, captions: shapes.Pointing(50.0, 40.0, 30.0, 3))
+    sizes = ("data.builtin_train=64", "data.builtin_held_out=8", f"model.decoder.attention={attention}")
+    outcome = train(read_config("shapes", (*FEW, *sizes)), tmp_path / "run", progress="none")
+    assert outcome.figures.get("test_pointing") == (50.0 if attention == "soft" else None)
 
 
 @pytest.mark.parametrize("steps", [1, 3, 4, 6])

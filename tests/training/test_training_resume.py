@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import io
 import json
 import os
 import shutil
@@ -75,7 +77,7 @@ def test_stopped_before_the_first_checkpoint(tmp_path: Path, unbroken: dict[str,
 # ----- Signals
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_ends_it_in_order(tmp_path: Path, number: signal.Signals) -> None:
     def settings() -> TrainingConfig:
         return TrainingConfig(max_steps=9, final="last", validate_every=2, log_every=1)
@@ -306,3 +308,63 @@ def test_a_checkpoint_is_plain_safetensors(stopped: Path) -> None:
     assert {np.dtype(np.float32)} == {
         array.dtype for array in CheckpointFolder(stopped / "run" / "checkpoints").load()[1].values()
     }
+
+
+# ----- What a killed run leaves, and what must not end one
+
+
+def test_leftovers_of_a_run_that_was_killed_in_its_last_save_are_removed(
+    tmp_path: Path, unbroken: dict[str, object]
+) -> None:
+    """Nothing is saved any more that would take their place."""
+    train(tiny(tmp_path), tmp_path / "run", progress="none")
+    left = [tmp_path / "run" / "checkpoints" / name for name in (".attnkit-0badcafe-0.tmp", "weights-9.safetensors")]
+    for path in (*left, tmp_path / "run" / ".attnkit-0badcafe-0.tmp"):
+        path.write_text("half")
+    resume_and_compare(tmp_path, unbroken)
+    assert not list((tmp_path / "run").rglob(".attnkit-*")) and not any(path.exists() for path in left)
+
+
+def test_a_model_without_its_checkpoints_is_not_trained_over(stopped: Path) -> None:
+    shutil.rmtree(stopped / "run" / "checkpoints")
+    before = (stopped / "run" / "model.safetensors").read_bytes()
+    with pytest.raises(ConfigError, match=r"expected checkpoints/ to go on from.*train anew by: attnkit train .*--out"):
+        resume(stopped)
+    assert (stopped / "run" / "model.safetensors").read_bytes() == before
+
+
+def test_a_curve_that_cannot_be_drawn_ends_no_run(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def broken(*paths: object) -> None:
+        raise OSError("no font")
+
+    monkeypatch.setattr("attnkit.explain.draw_learning_curve", broken)
+    outcome = train(tiny(tmp_path, "decoding.bleu=false"), tmp_path / "run", progress="plain")
+    assert outcome.step == 12 and (tmp_path / "run" / "model.safetensors").exists()
+    assert capsys.readouterr().err.count("learning-curve.png: cannot be drawn (no font)") == 1
+
+
+def test_nobody_need_listen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A closed stderr, and one that fails, as that of a terminal does that has gone."""
+
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(errno.EIO, "Input/output error")
+
+    for name, stderr in (("none", None), ("gone", Gone())):
+        monkeypatch.setattr(sys, "stderr", stderr)
+        config = tiny(tmp_path, "decoding.bleu=false", "training.max_steps=2")
+        assert train(config, tmp_path / name, progress="plain").step == 2
+
+
+def test_the_end_of_pretraining_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "recurrent.toml"
+    config.write_text(
+        training_runs.FEW_PAIRS
+        + '[model]\ntype = "recurrent"\nencoder_pretraining = "autoencoder"\npretraining_batches = 3\n'
+        + "embedding_size = 8\nhidden_size = 8\nencoder_size = 8\n[training]\nmax_steps = 5\nbatch_tokens = 160\n"
+    )
+    train(training_runs.read_config(config, ("decoding.bleu=false",)), tmp_path / "run", progress="plain")
+    said = capsys.readouterr().err
+    assert "step 0: pretraining, whose loss is its own" in said and "step 3: pretraining is over" in said

@@ -107,7 +107,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
 
     def _measure(self, data: _HeldOut, check: Check, final: bool) -> tuple[float, dict[str, Figure]]:
         """A caption's -log p a token, and unless they are switched off bleu1 to bleu4, bleu (the last of them) and
-        cider; for the built-in scenes also exact and pointing."""
+        cider; for the built-in scenes also exact and, where a caption is, pointing."""
         loss = self._mean_loss(data, check)
         return loss, self._figures(data, check, final) if self._config.decoding.metrics else {}
 
@@ -149,7 +149,9 @@ class CaptionTask(HeldOutTask[_HeldOut]):
             figures["exact"] = 100.0 * sum(right) / len(right)
         if pointing:
             assert data.scenes is not None
-            figures["pointing"] = shapes.measure_pointing(data.scenes, results).accuracy
+            measured = shapes.measure_pointing(data.scenes, results)
+            if measured.words:  # of captions that are right: there may be none yet
+                figures["pointing"] = measured.accuracy
         return figures
 
     def save(self, folder: Path) -> None:
