@@ -1,5 +1,4 @@
-"""Files that are written whole or not at all, so that what a killed run leaves behind can always be read; and files
-that are read whole, within a bound."""
+"""Files that are either the old one or the new one, whole: what a killed run leaves behind can always be read."""
 
 from __future__ import annotations
 
@@ -10,9 +9,6 @@ import stat
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from typing import IO, Any, BinaryIO, Literal, TextIO, overload
-
-MAX_FILE = 1 << 26
-"""Bytes of a file that is read whole, such as a tokenizer's: 67 million, many times what any has."""
 
 
 @overload
@@ -47,47 +43,6 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         reason = 0 if os.access(folder, os.W_OK | os.X_OK) else errno.EACCES
     if reason:
         raise OSError(reason, os.strerror(reason), os.fspath(path))
-
-
-@contextmanager
-def open_regular(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
-    """Opens a file to read its bytes. Raises OSError, and ValueError for what is no regular file: a pipe may never give
-    a byte, and a device may give them without end."""
-    _check_regular(os.stat(path).st_mode, path)  # before it is opened: to open some devices does something
-    with open(path, "rb", opener=_without_waiting) as file:
-        _check_regular(os.fstat(file.fileno()).st_mode, path)
-        yield file
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Should the file have become a pipe meanwhile, a plain open would wait for somebody to write into it."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
-
-
-def read_file(path: str | os.PathLike[str], limit: int = MAX_FILE) -> bytes:
-    """The content of a regular file of at most `limit` bytes. Raises OSError, or ValueError, which names the file."""
-    with open_regular(path) as file:
-        data = file.read(limit + 1)
-    if len(data) > limit:
-        raise ValueError(f"{os.fspath(path)}: expected a file of at most {limit:,} bytes, got a larger one")
-    return data
-
-
-_KINDS = (
-    (stat.S_ISFIFO, "a pipe"),
-    (stat.S_ISSOCK, "a socket"),
-    (stat.S_ISCHR, "a device"),
-    (stat.S_ISBLK, "a device"),
-)
-
-
-def _check_regular(mode: int, path: str | os.PathLike[str]) -> None:
-    if stat.S_ISREG(mode):
-        return
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
-    got = next((name for is_kind, name in _KINDS if is_kind(mode)), "something else")
-    raise ValueError(f"{os.fspath(path)}: expected a regular file, got {got}")
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from attnkit.models.registry import build_model
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.nn.init import InitLimitError, skip_init
 from attnkit.nn.positions import sinusoids
+from attnkit.reading import read_file
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.text.tokenizers.marian import EOS_PIECE, PAD_PIECE, UNK_PIECE, MarianTokenizer, MarianVocabulary
 from attnkit.text.tokenizers.pair import TokenizerPair
@@ -215,4 +216,4 @@ def _tokenizer(folder: Path, name: str, vocabulary: MarianVocabulary) -> MarianT
     path = folder / name
     if not path.is_file():
         raise FileNotFoundError(f"[convert] {path}: no such file; {folder} is not a Marian checkpoint")
-    return MarianTokenizer(path.read_bytes(), vocabulary, str(path))
+    return MarianTokenizer(read_file(path), vocabulary, str(path))

@@ -11,6 +11,7 @@ from msgspec import Meta
 from attnkit.decoding.defaults import DecodingDefaults
 from attnkit.models.config import NotNegative, Positive, Rate
 from attnkit.models.transformer_config import TransformerConfig
+from attnkit.reading import read_file
 
 CONFIG_FILE, GENERATION_FILE = "config.json", "generation_config.json"
 T = TypeVar("T")
@@ -172,7 +173,7 @@ def read_table(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise FileNotFoundError(f"[convert] {file}: no such file; {file.parent} is not a Marian checkpoint")
     try:
-        return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        return msgspec.json.decode(read_file(file), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"[convert] {file}: expected a JSON object ({error})") from None
 

@@ -16,6 +16,7 @@ from attnkit.files import atomic_write
 from attnkit.models.config import Positive
 from attnkit.models.registry import ModelConfig, build_model, size_names
 from attnkit.nn.init import InitLimitError, skip_init
+from attnkit.reading import read_file
 from attnkit.weights import CONFIG_FILE, FLOATS, WEIGHTS_FILE, MappedWeights, map_weights, save_weights
 
 if TYPE_CHECKING:
@@ -47,10 +48,11 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not directory.exists():
         raise FileNotFoundError(f"{directory}: no such directory; train a model first (attnkit train --help)")
     file = directory / CONFIG_FILE
-    if not file.is_file():
+    if not file.exists():
         raise FileNotFoundError(f"{directory}: not a model directory (it has no {CONFIG_FILE})")
+    data = read_file(file)
     try:
-        config = json.loads(file.read_bytes())
+        config = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: not readable as JSON ({error})") from error
     if not isinstance(config, dict):

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 import numpy as np
 import numpy.typing as npt
 
-from attnkit.files import open_regular
+from attnkit.reading import open_regular
 
 if TYPE_CHECKING:
     from PIL import Image

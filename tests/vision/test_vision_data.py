@@ -148,7 +148,7 @@ def test_idx_files_packed_or_not(tmp_path: Path) -> None:
         (idx(np.zeros(5, np.uint8)) + b"x", "got more"),
         (b"\0\0\x08\x01\0\0", "expected between 1 and"),
         (b"\0\0\x08\x01" + struct.pack(">I", 0), "expected between 1 and"),
-        (b"\0\0\x08\x01" + struct.pack(">I", 2**32 - 1), "expected 4,294,967,295 bytes behind the header, got 0"),
+        (b"\0\0\x08\x01" + struct.pack(">I", 2**30 - 1), "expected 1,073,741,823 bytes behind the header, got 0"),
         (gzip.compress(idx(np.zeros(100, np.uint8)), mtime=0)[:-9], "expected a whole gzip file"),
     ],
 )
@@ -156,6 +156,15 @@ def test_idx_files_that_are_none(tmp_path: Path, data: bytes, message: str) -> N
     (tmp_path / "a").write_bytes(data)
     with pytest.raises(ValueError, match=rf"^\[idx\] .*a: .*{message}"):
         read_idx(tmp_path / "a", 1)
+
+
+def test_an_idx_file_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(struct.pack(">IIII", 0x803, 3000, 1000, 1000))
+    with pytest.raises(ValueError, match=r"expected between 1 and 1,073,741,824 bytes, got the shape \[3000"):
+        read_idx(tmp_path / "a", 3)
+    large = np.arange(3 << 20, dtype=np.uint8)  # several pieces
+    (tmp_path / "b").write_bytes(gzip.compress(idx(large)))
+    assert np.array_equal(read_idx(tmp_path / "b", 1), large)
 
 
 def test_idx_labels_for_every_image(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from attnkit.decoding.protocol import S, TextModel
 from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.tasks.shared.by_length import batches_by_length
+from attnkit.tasks.shared.windows import windows
 from attnkit.text.languages import add_tag, split_tag, tag_of
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
 from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
@@ -210,7 +211,7 @@ class Translator:
         window: int,
     ) -> Iterator[Result]:
         numbered = enumerate(_with_prefixes(lines, prefix))
-        while chunk := list(itertools.islice(numbered, window)):
+        for chunk in windows(numbered, window, lambda each: each[1][0]):
             sources = [self._read(number, line, start, to) for number, (line, start) in chunk]
             results: dict[int, Result] = {}
             share = fair_share(sum(len(source.ids) for source in sources), batch_tokens)

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from attnkit.files import atomic_write
+from attnkit.reading import read_file
 
 PAD, UNK, BOS, EOS = range(4)
 """The ids of padding (never in a packed batch), unknown, beginning and end of a sentence, in every tokenizer."""
@@ -74,8 +75,7 @@ class Vocabulary:
         """Reads what `save` wrote of a vocabulary with these reserved tokens. Raises OSError, or ValueError naming the
         file when it is anything else."""
         where = f"[vocabulary] {os.fspath(path)}"
-        with open(path, "rb") as file:
-            data = file.read()
+        data = read_file(path)
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
