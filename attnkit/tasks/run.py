@@ -30,9 +30,13 @@ _LEFTOVERS = ".attnkit-*.tmp"
 # What a run writes before its first checkpoint, beside the tokenizer's files.
 _EARLY_FILES = frozenset({CONFIG_FILE, METRICS_FILE, CURVE_FILE, CHECKPOINTS})
 
-# What may change from one part of a run to the next: when it ends, and how often it is saved, but no weight on the way.
+# What may change from one part of a run to the next: when it ends, how often it is saved, whether a list of images is
+# trusted, but no weight on the way.
 _MAY_CHANGE = frozenset(
-    f"training.{key}" for key in ("max_steps", "max_epochs", "max_minutes", "patience", "save_every")
+    {
+        *(f"training.{key}" for key in ("max_steps", "max_epochs", "max_minutes", "patience", "save_every")),
+        "data.outside_images",
+    }
 )
 
 
@@ -149,7 +153,7 @@ def _check_same(config: RunConfig, folder: Path) -> None:
     if not (folder / CONFIG_FILE).is_file():
         raise ConfigError(f"{folder}: expected a run to resume, but there is no {CONFIG_FILE}; begin without --resume")
     before, now = flatten(read_config(folder / CONFIG_FILE)), flatten(config)
-    may_change = _MAY_CHANGE
+    may_change = _MAY_CHANGE & now.keys()
     if config.training.schedule == "cosine":  # it ends at max_steps, so each of its steps depends on that
         may_change -= {"training.max_steps"}
     for key in sorted((before.keys() | now.keys()) - may_change):

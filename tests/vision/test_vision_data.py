@@ -116,6 +116,35 @@ def test_lists_that_are_none(photos: Path, name: str, text: str, message: str) -
         read_list(written(photos, name, text), photos, Keys())
 
 
+@pytest.mark.parametrize("name", ["../secret.png", "x/../../secret.png", "/etc/passwd", "{outside}/secret.png"])
+def test_a_list_names_images_in_its_folder_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / "photos").mkdir()
+    gradient().save(tmp_path / "secret.png")
+    listed = written(tmp_path / "photos", "a.jsonl", json.dumps({"image": name.format(outside=tmp_path)}) + "\n")
+    with pytest.raises(
+        ValueError, match=r"line 1: expected images in the folder .*photos, .*data\.outside_images = true"
+    ):
+        read_list(listed, tmp_path / "photos", Keys())
+
+
+def test_a_list_may_name_images_elsewhere_if_it_is_trusted(tmp_path: Path, photos: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    text = "".join(json.dumps({"image": name, "label": "x"}) + "\n" for name in ("../a.png", f"{photos}/b.png"))
+    written(tmp_path / "lists", "a.jsonl", text)
+    table = {"format": "list", "train": [str(tmp_path / "lists" / "a.jsonl")], "outside_images": True}
+    data = msgspec.convert(table, ImageDataConfig).read("train")
+    assert data is not None and len(data) == 2 and data.pictures.get(1, 3, 0).mode == "RGB"
+
+
+def test_names_that_stay_in_the_folder(photos: Path) -> None:
+    (photos / "sub").mkdir()
+    names = [f"{photos}/a.png", "./b.png", "sub/../a.png"]
+    data = read_list(
+        written(photos, "a.jsonl", "".join(json.dumps({"image": n}) + "\n" for n in names)), photos, Keys()
+    )
+    assert [data.pictures.get(index, 3, 0).size for index in range(3)] == [(12, 8)] * 3
+
+
 # ----- IDX
 
 
