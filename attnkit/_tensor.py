@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from attnkit import _core
 from attnkit._core import Tensor
+from attnkit.printable import quoted
 
 Precision = Literal["fp32", "bf16", "int8"]
 """Of the products with weights. int8 is for inference: training refuses it."""
@@ -21,7 +22,7 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 def check_precision(name: str) -> None:
     """Raises ValueError for another name."""
     if name not in PRECISIONS:
-        raise ValueError(f'[load] expected precision "fp32", "bf16" or "int8", got {name!r}')
+        raise ValueError(f'[load] expected precision "fp32", "bf16" or "int8", got {quoted(name)}')
 
 
 def float_array(array: ArrayLike) -> np.ndarray:

@@ -30,9 +30,13 @@ def quoted(value: object, longest: int = 100) -> str:
     100,000 characters hides what it says."""
     if isinstance(value, str | bytes) and len(value) > longest:
         whole, value = len(value), value[:longest]
-        return f"{_cut(repr(value), longest)} ({whole:,} {'characters' if isinstance(value, str) else 'bytes'})"
-    return _cut(repr(value), longest)
+        return f"{shortened(repr(value), longest)} ({whole:,} {'characters' if isinstance(value, str) else 'bytes'})"
+    return shortened(repr(value), longest)
 
 
-def _cut(text: str, longest: int) -> str:
-    return text if len(text) <= longest else f"{text[: longest - 20]} ... {text[-15:]}"
+def shortened(text: str, longest: int) -> str:
+    """The text, or its first part and its last with dots between them, of `longest` characters in all."""
+    if len(text) <= longest:
+        return text
+    end = (longest - 5) // 4
+    return f"{text[: longest - 5 - end]} ... {text[-end:]}"

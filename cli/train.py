@@ -8,6 +8,8 @@ from pathlib import Path
 
 import click
 
+from .shared import errors
+from .shared.outputs import echo
 from .shared.run_options import threads_option
 
 
@@ -104,9 +106,9 @@ def command(config: str, out: str | None, overrides: tuple[str, ...], resume: bo
     except Interrupted as stop:
         if stop.signal_number != signal.SIGTERM:
             raise
-        click.echo(f"attnkit: {stop}", err=True)
+        errors.say(str(stop))
         raise click.exceptions.Exit(128 + signal.SIGTERM) from None
-    click.echo(outcome.folder)
+    echo(outcome.folder)
 
 
 def _locate(config: str, out: str | None) -> tuple[Path | str, Path]:

@@ -138,8 +138,6 @@ def _map(number: int, result: Result) -> AttentionMap:
 def _warn_cut(count: int, numbers: list[int]) -> None:
     named = ", ".join(map(str, numbers)) + (", ..." if count > len(numbers) else "")
     what = "1 translation is" if count == 1 else f"{count:,} translations are"
-    click.echo(
-        f"attnkit: {what} cut, of line {named}: the line or its translation is longer than the model or --max-length "
-        "allows",
-        err=True,
+    errors.say(
+        f"{what} cut, of line {named}: the line or its translation is longer than the model or --max-length allows"
     )

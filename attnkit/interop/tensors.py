@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from attnkit.printable import quoted
 from attnkit.reading import read_file
 from attnkit.weights import FLOATS, WEIGHTS_FILE, Entry, WeightsError, WeightsFile
 
@@ -83,7 +84,9 @@ class Tensors:
     def _shard(self, file: str) -> Path:
         """A shard lies in the folder itself: an index that was made elsewhere reads no other files of this machine."""
         if file in ("", ".", "..") or "/" in file or "\\" in file or "\0" in file:
-            raise ValueError(f"[convert] {self.folder / INDEX_FILE}: expected names of files beside it, got {file!r}")
+            raise ValueError(
+                f"[convert] {self.folder / INDEX_FILE}: expected names of files beside it, got {quoted(file)}"
+            )
         if not (self.folder / file).is_file():
             raise FileNotFoundError(f"[convert] {self.folder / file}: no such file, though {INDEX_FILE} names it")
         return self.folder / file

@@ -16,6 +16,7 @@ from attnkit.files import atomic_write
 from attnkit.models.config import Positive
 from attnkit.models.registry import ModelConfig, build_model, size_names
 from attnkit.nn.init import InitLimitError, skip_init
+from attnkit.printable import quoted, shortened
 from attnkit.reading import read_file
 from attnkit.weights import CONFIG_FILE, FLOATS, WEIGHTS_FILE, MappedWeights, map_weights, save_weights
 
@@ -59,7 +60,7 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
         raise ValueError(f"{file}: expected a JSON object")
     if config.get("format") != FORMAT:
         raise ValueError(
-            f"{file}: expected format {FORMAT}, got {config.get('format')!r}; it needs another version of attnkit"
+            f"{file}: expected format {FORMAT}, got {quoted(config.get('format'))}; it needs another version of attnkit"
         )
     return config
 
@@ -77,7 +78,7 @@ def described_model(table: Mapping[str, Any], path: str | os.PathLike[str]) -> D
         config = msgspec.convert(table, _Config).model
         return Described(config, _sizes(config, table))
     except msgspec.ValidationError as error:
-        raise ValueError(f"{Path(path) / CONFIG_FILE}: {error}") from error
+        raise ValueError(f"{Path(path) / CONFIG_FILE}: {shortened(str(error), 500)}") from error
 
 
 class _Config(msgspec.Struct):

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnkit.files import atomic_write
+from attnkit.printable import quoted
 from attnkit.tasks.config_file import encode_config, flatten, read_config
 from attnkit.tasks.registry import make_task
 from attnkit.text.tokenizers.registry import training_files
@@ -159,8 +160,8 @@ def _check_same(config: RunConfig, folder: Path) -> None:
     for key in sorted((before.keys() | now.keys()) - may_change):
         if before.get(key) != now.get(key):
             raise ConfigError(
-                f"{key}: expected {before.get(key)!r}, with which the run in {folder} was begun, got {now.get(key)!r}; "
-                f"a resumed run may change {', '.join(sorted(may_change))}"
+                f"{key}: expected {quoted(before.get(key))}, with which the run in {folder} was begun, got "
+                f"{quoted(now.get(key))}; a resumed run may change {', '.join(sorted(may_change))}"
             )
 
 

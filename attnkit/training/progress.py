@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from attnkit.printable import printable
+
 Mode = Literal["auto", "rich", "plain", "none"]
 
 
@@ -68,7 +70,7 @@ class PlainReporter(SilentReporter):
     """One line for every note and every training line of metrics.jsonl."""
 
     def note(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        print(printable(text, keep="\n"), file=sys.stderr, flush=True)
 
     def training(self, figures: Mapping[str, Any], position: Position, logged: bool) -> None:
         if logged:
@@ -96,7 +98,7 @@ class RichReporter(SilentReporter):
         self._progress.stop()
 
     def note(self, text: str) -> None:
-        self._progress.console.print(text, markup=False)
+        self._progress.console.print(printable(text, keep="\n"), markup=False)
 
     def training(self, figures: Mapping[str, Any], position: Position, logged: bool) -> None:
         total = None if position.fraction is None else 1.0

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from attnkit.data.lines import read_lines, read_records
+from attnkit.printable import quoted
 from attnkit.vision.data import ImageData, ImageFiles
 
 
@@ -40,14 +41,16 @@ def read_list(path: Path, images: Path, keys: Keys, outside: bool = False) -> Im
         name = _text(row, keys.image, where)
         if not outside and not _is_inside(images, name):
             raise ValueError(
-                f"{where}: expected images in the folder {images}, got {name!r}; data.outside_images = true allows "
-                "others, for a list that you trust"
+                f"{where}: expected images in the folder {images}, got {quoted(name)}; data.outside_images = true "
+                "allows others, for a list that you trust"
             )
         captions.setdefault(name, []).extend(_captions(row, keys.caption, where))
         if keys.label in row:
             label = _text(row, keys.label, where)
             if labels.setdefault(name, label) != label:
-                raise ValueError(f"{where}: expected one label an image, got {labels[name]!r} and {label!r}")
+                raise ValueError(
+                    f"{where}: expected one label an image, got {quoted(labels[name])} and {quoted(label)}"
+                )
     if not captions:
         raise ValueError(f"[data] {path}: expected images, got none")
     # Normalised, as it was checked: behind a link ".." would lead elsewhere.
@@ -82,12 +85,12 @@ def _csv_rows(path: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
 
 def _text(row: Mapping[str, Any], key: str, where: str) -> str:
     if key not in row:
-        raise ValueError(f"{where}: expected the key {key!r}, got {', '.join(map(repr, row)) or 'none'}")
+        raise ValueError(f"{where}: expected the key {key!r}, got {', '.join(map(quoted, [*row][:20])) or 'none'}")
     value = row[key]
     if isinstance(value, int) and not isinstance(value, bool):
         value = str(value)
     if not isinstance(value, str) or not value.strip():
-        raise ValueError(f"{where}: expected text under {key!r}, got {value!r}")
+        raise ValueError(f"{where}: expected text under {key!r}, got {quoted(value)}")
     return value.strip()
 
 
@@ -97,7 +100,7 @@ def _captions(row: Mapping[str, Any], key: str, where: str) -> list[str]:
     value = row[key]
     lines = value if isinstance(value, list) else [value]
     if not lines or not all(isinstance(line, str) and line.strip() for line in lines):
-        raise ValueError(f"{where}: expected a caption or a list of them under {key!r}, got {value!r}")
+        raise ValueError(f"{where}: expected a caption or a list of them under {key!r}, got {quoted(value)}")
     return [" ".join(line.split()) for line in lines]
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
+from attnkit.printable import shortened
 from attnkit.vision.images import ImageLike, read_image
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def saved_preprocessing(found: Any, directory: Path) -> Preprocessing:
     try:
         return msgspec.convert(found, Preprocessing)
     except msgspec.ValidationError as error:
-        raise ValueError(f"[load] {directory / 'config.json'}: expected how images are prepared: {error}") from None
+        where, reason = directory / "config.json", shortened(str(error), 500)
+        raise ValueError(f"[load] {where}: expected how images are prepared: {reason}") from None
 
 
 def check_images(images: Iterable[ImageLike], op: str) -> None:

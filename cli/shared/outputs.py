@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import io
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import click
+
+from attnkit.printable import printable
+
+from . import errors
 
 
 class Remembered:
@@ -36,11 +41,33 @@ def line_of(*fields: str) -> bytes:
     return ("\t".join(map(one_line, fields)) + "\n").encode("utf-8", "surrogateescape")
 
 
+class _Screen(io.RawIOBase):
+    """Standard output where it is a terminal: people look at it, and what a label or a token holds must not steer
+    it."""
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        sys.stdout.buffer.write(printable(data.decode("utf-8", "replace"), keep="\t\n").encode())
+        return len(data)
+
+    def flush(self) -> None:
+        sys.stdout.buffer.flush()
+
+
+def standard_output() -> BinaryIO:
+    """Where results go, as they are: into a file or a pipe to the byte, on a terminal without control characters."""
+    return cast(BinaryIO, _Screen()) if sys.stdout.isatty() else sys.stdout.buffer
+
+
+def echo(text: str | Path) -> None:
+    """A line on standard output, to the same rule."""
+    click.echo(printable(str(text), keep="\t\n") if sys.stdout.isatty() else text)
+
+
 @contextlib.contextmanager
 def opened(output: str) -> Iterator[BinaryIO]:
     """A file that is written whole or not at all, or standard output for `-`."""
     if output == "-":
-        yield sys.stdout.buffer
+        yield standard_output()
         return
     from attnkit.files import atomic_write
 
@@ -73,6 +100,6 @@ def check_drawing(context: click.Context, parameter: click.Parameter, value: str
 def report_drawings(written: list[Path], count: int, what: str) -> None:
     """Says where the attention of `count` lines (or texts) went."""
     if not written:
-        click.echo(f"attention of {count} {what}: nothing to draw, no file is written", err=True)
+        errors.tell(f"attention of {count} {what}: nothing to draw, no file is written")
     for path in written:
-        click.echo(f"attention of {count} {what}: {path}" if count != 1 else f"attention: {path}", err=True)
+        errors.tell(f"attention of {count} {what}: {path}" if count != 1 else f"attention: {path}")

@@ -19,6 +19,7 @@ from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_
 from attnkit.decoding.protocol import S, TextModel
 from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, fair_share, run_batches
+from attnkit.printable import quoted
 from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.windows import windows
 from attnkit.text.languages import add_tag, split_tag, tag_of
@@ -198,7 +199,7 @@ class Translator:
     def _check_language(self, to: str | None) -> None:
         if to is not None and to not in self.languages:
             expected = f"a language among {', '.join(self.languages)}" if self.languages else "none: it writes only one"
-            raise ValueError(f"[translate] expected {expected}, got {to!r}")
+            raise ValueError(f"[translate] expected {expected}, got {quoted(to)}")
 
     def _stream(
         self,

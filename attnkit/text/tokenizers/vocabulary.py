@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from attnkit.files import atomic_write
+from attnkit.printable import quoted
 from attnkit.reading import read_file
 
 PAD, UNK, BOS, EOS = range(4)
@@ -29,10 +30,10 @@ class Vocabulary:
         self._ids = {token: number for number, token in enumerate(tokens, start=len(own))}
         self.reserved_ids = {token: number for number, token in enumerate(reserved, start=len(SPECIAL_TOKENS))}
         if (bad := next((token for token in self._tokens if not token or "\n" in token), None)) is not None:
-            raise ValueError(f"[vocabulary] expected tokens of one line, got {bad!r}")
+            raise ValueError(f"[vocabulary] expected tokens of one line, got {quoted(bad)}")
         if len(set(self._tokens)) != len(self._tokens):
             repeated = next(token for token, count in Counter(self._tokens).items() if count > 1)
-            raise ValueError(f"[vocabulary] expected distinct tokens, got {repeated!r} twice")
+            raise ValueError(f"[vocabulary] expected distinct tokens, got {quoted(repeated)} twice")
 
     @classmethod
     def build(
