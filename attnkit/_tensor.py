@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 
 from attnkit import _core
 from attnkit._core import Tensor
+from attnkit.printable import quoted
 
 Precision = Literal["fp32", "bf16", "int8"]
 """Of the products with weights. int8 is for inference: training refuses it."""
@@ -21,13 +22,17 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 def check_precision(name: str) -> None:
     """Raises ValueError for another name."""
     if name not in PRECISIONS:
-        raise ValueError(f'[load] expected precision "fp32", "bf16" or "int8", got {name!r}')
+        raise ValueError(f'[load] expected precision "fp32", "bf16" or "int8", got {quoted(name)}')
 
 
 def float_array(array: ArrayLike) -> np.ndarray:
-    """`array` as C-contiguous, aligned float32: itself where it is that already, else a copy."""
+    """`array` as C-contiguous, aligned float32: itself where it is that already, else a copy. Raises TypeError for what
+    are no real numbers: of complex ones NumPy would keep half, and of text and times make numbers."""
+    given = np.asarray(array)
+    if given.dtype.kind in "cmMSU":
+        raise TypeError(f"[tensor] expected an array of real numbers, got {given.dtype}")
     # ascontiguousarray would give a scalar an axis.
-    converted = np.ascontiguousarray(array, dtype=np.float32) if np.ndim(array) else np.asarray(array, dtype=np.float32)
+    converted = np.ascontiguousarray(given, dtype=np.float32) if given.ndim else given.astype(np.float32, copy=False)
     return converted if converted.flags.aligned else converted.copy()
 
 

@@ -666,6 +666,6 @@ def scale_channels(x: Array, gate: Array) -> Any:
 
 def add_scaled_sequences(residual: Array, x: Array, offsets: ArrayLike, scale: ArrayLike) -> Any:
     """residual + x · scale[b] on the rows of sequence b: x and residual [T, D], offsets [B + 1], scale [B]."""
-    factors = np.asarray(scale, dtype=np.float32).tolist()
+    factors = float_array(scale).tolist()
     result = _core.add_scaled_sequences(_tensor(residual), _tensor(x), index_array(offsets, "offsets"), factors)
     return _like(result, residual, x)

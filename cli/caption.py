@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -56,19 +57,20 @@ def command(
     captioner = load_for("caption", model, precision, threads)
     if attention is not None and not captioner.model.attends:
         raise click.UsageError("--attention: this model has no attention to show")
-    inputs = ImageInputs(images, captioner.read)
+    drawn = None if attention is None else functools.partial(captioner.preprocessing.fitted, side=VIEW)
+    inputs = ImageInputs(images, captioner.read, drawn)
     with checked_search():
         results = captioner.caption_stream(inputs, attention=attention is not None, batch_images=batch_images, **search)
     maps: list[ImageMap] = []
     cut = Noticed()
     with opened(output) as write, line_counter(output != "-") as advance:
         for result in results:
-            name, picture = inputs.take()
+            name, square = inputs.take()
             write(_json(name, result) if jsonl else _lines(name, result, search.get("nbest", 1)))
             if result.truncated:
                 cut.add(name)
             if attention is not None:
-                maps.append(_map(captioner.preprocessing.fitted(picture, VIEW), name, result))
+                maps.append(_map(square, name, result))
             advance()
     if attention is not None:
         report_drawings(write_images(attention, maps), len(maps), "images")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
 from typing import TYPE_CHECKING, Any
@@ -41,15 +42,16 @@ def run(
         raise click.UsageError("expected images: this model reads them, not text")
     if attention is not None and not classifier.attends:
         raise click.UsageError("--attention: this model has no attention to show")
-    images = ImageInputs(inputs, classifier.read)
+    drawn = None if attention is None else functools.partial(classifier.preprocessing.fitted, side=VIEW)
+    images = ImageInputs(inputs, classifier.read, drawn)
     results = classifier.classify_stream(images, top=top, attention=attention is not None)
     maps: list[ImageMap] = []
     with opened(output) as write, line_counter(output != "-" or not sys.stdout.isatty()) as advance:
         for result in results:
-            name, picture = images.take()
+            name, square = images.take()
             write(_json(name, result) if jsonl else _line(name, result))
             if attention is not None:
-                maps.append(_map(classifier.preprocessing.fitted(picture, VIEW), name, result))
+                maps.append(_map(square, name, result))
             advance()
     if attention is not None:
         report_drawings(write_images(attention, maps), len(maps), "images")

@@ -7,8 +7,7 @@ import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-import click
-
+from .shared import errors
 from .shared.line_counter import line_counter
 from .shared.outputs import Remembered, line_of, opened, report_drawings
 
@@ -54,7 +53,8 @@ def run(
             text = texts.take()
             write(_json(text, result) if jsonl else _line(result))
             if highlight and result.label:
-                write(_highlighted(result, colour=seen).encode())
+                # Its tokens are harmless already, and its colours must reach the terminal.
+                (sys.stdout.buffer.write if seen else write)(_highlighted(result, colour=seen).encode())
             if attention is not None and result.label:
                 maps.append(_map(result, f"{number}: {_shortened(text)}"))
             cut += result.truncated
@@ -63,7 +63,7 @@ def run(
         report_drawings(write_documents(attention, maps), len(maps), "texts")
     if cut:
         what = "1 text is" if cut == 1 else f"{cut:,} texts are"
-        click.echo(f"attnkit: {what} longer than the model reads; it saw the beginning", err=True)
+        errors.say(f"{what} longer than the model reads; it saw the beginning")
 
 
 def _texts(inputs: tuple[str, ...], text_key: str | None) -> Iterator[str]:

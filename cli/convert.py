@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import click
 
+from .shared import errors
+
 
 @click.command("convert")
 @click.argument("source", type=click.Path())
@@ -19,10 +21,9 @@ def command(source: str, directory: str) -> None:
 
     converted = convert_marian(source, directory)
     for line in converted.left_out:
-        click.echo(f"attnkit: {line}", err=True)
+        errors.say(line)
     c = converted.config
-    click.echo(
+    errors.tell(
         f"{directory}: {converted.parameters:,} parameters, {c.encoder_layers} + {c.decoder_layers} layers of width "
-        f"{c.d_model}",
-        err=True,
+        f"{c.d_model}"
     )

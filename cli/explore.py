@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from .shared.outputs import echo
 from .shared.run_options import threads_option
 
 
@@ -50,7 +51,7 @@ def command(name: str, out: str | None, steps: int | None, seed: int, threads: i
     except RunExistsError as error:
         raise click.UsageError(f"{error}, by --out") from None
     for file in files:
-        click.echo(file)
+        echo(file)
 
 
 def _note(text: str) -> None:

@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from attnkit.printable import printable
+
+from .shared.outputs import echo
+
 if TYPE_CHECKING:
     from attnkit.tasks.inspect import Inspection
 
@@ -21,7 +25,7 @@ def command(directory: str, as_json: bool) -> None:
 
     found = inspect(directory)
     if as_json:
-        click.echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
+        echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
         return
     _print(found)
 
@@ -34,14 +38,14 @@ def _print(found: Inspection) -> None:
     console = Console(file=sys.stdout, highlight=False, width=None if sys.stdout.isatty() else 120)
     facts = Table.grid(padding=(0, 2))
     for name, value in found.lines():
-        facts.add_row(Text(name), Text(value))
+        facts.add_row(Text(name), Text(printable(value)))
     parts = Table(box=None, pad_edge=False, padding=(0, 2), header_style="bold")
     parts.add_column("module")
     for name in ("shape", "parameters", "share"):
         parts.add_column(name, justify="right")
     for part in found.parts:
         shape = f"{part.tensors} tensors" if part.shape is None else " × ".join(map(str, part.shape))
-        parts.add_row(Text(part.name), shape, f"{part.parameters:,}", f"{part.share:.1%}")
+        parts.add_row(Text(printable(part.name)), shape, f"{part.parameters:,}", f"{part.share:.1%}")
     parts.add_row("total", "", f"{found.parameters:,}", "100.0%")
     console.print(facts)
     console.print()

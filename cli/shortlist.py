@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .shared import errors
 from .shared.loading import load_for
 from .shared.outputs import check_output
 from .shared.run_options import FILE
@@ -52,4 +53,4 @@ def command(model: str, source: str, target: str | None, output: str | None, per
     if not len(shortlist.ids):
         raise ValueError(f"[shortlist] expected sentences and their translations, got none in {source}")
     shortlist.save(path)
-    click.echo(f"{path}: {len(shortlist.ids):,} pairs of tokens, {len(shortlist.always)} tokens for all", err=True)
+    errors.tell(f"{path}: {len(shortlist.ids):,} pairs of tokens, {len(shortlist.always)} tokens for all")

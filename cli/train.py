@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from .shared.outputs import echo
 from .shared.run_options import threads_option
 
 
@@ -100,7 +101,7 @@ def command(config: str, out: str | None, overrides: tuple[str, ...], resume: bo
         outcome = train(read_config(source, overrides), folder, resume=resume)
     except (ConfigError, RunExistsError) as error:
         raise click.UsageError(str(error)) from None
-    click.echo(outcome.folder)
+    echo(outcome.folder)
 
 
 def _locate(config: str, out: str | None) -> tuple[Path | str, Path]:

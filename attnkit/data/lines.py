@@ -1,4 +1,7 @@
-"""Lines and records of files: UTF-8, gzip, standard input, JSON lines; errors that name file and line."""
+"""Lines and records of files: UTF-8, gzip, standard input, JSON lines; errors that name file and line.
+
+A line has a bound, and so has what a gzip file unpacks to: half a megabyte can hold a line that fills all memory.
+"""
 
 from __future__ import annotations
 
@@ -14,36 +17,57 @@ Path = str | os.PathLike[str]
 STDIN = "-"
 
 
+MAX_LINE = 1 << 23
+"""Bytes of a line: 8 MiB, more than the longest novels have."""
+
+MAX_UNPACKED, MAX_RATIO = 1 << 30, 100
+"""Bytes that a gzip file may unpack to: 1 GiB, or 100 times its own size where that is more. Text is packed to a third
+or a tenth; what is beyond a hundredth repeats itself, and was made to fill memory or can be unpacked by its owner."""
+
+
 @contextlib.contextmanager
-def _opened(path: Path) -> Iterator[BinaryIO]:
+def _opened(path: Path) -> Iterator[tuple[BinaryIO, int | None]]:
+    """The file, and how many bytes it may have; None for no limit."""
     if os.fspath(path) == STDIN:
-        yield sys.stdin.buffer
+        yield sys.stdin.buffer, None
         return
     with open(path, "rb") as raw:
         if not os.fspath(path).endswith(".gz"):
-            yield raw
+            yield raw, None
             return
         with gzip.GzipFile(fileobj=raw) as unpacked:
-            yield cast(BinaryIO, unpacked)
+            yield cast(BinaryIO, unpacked), max(MAX_UNPACKED, MAX_RATIO * os.fstat(raw.fileno()).st_size)
 
 
 def read_lines(path: Path) -> Iterator[str]:
     """The lines of a UTF-8 file without their ends; `-` is standard input, and a name in .gz is unpacked.
 
     Only LF and CR LF end a line, so that the count agrees with other tools. A byte order mark at the start is dropped.
-    Raises OSError when the file cannot be read, ValueError naming file and line when it is not UTF-8 or not gzip.
+    Raises OSError when the file cannot be read, ValueError naming file and line when it is not UTF-8 or not gzip, for a
+    line of more than `MAX_LINE` bytes, and for a gzip file of more than `MAX_UNPACKED`.
     """
     name = "standard input" if os.fspath(path) == STDIN else os.fspath(path)
-    number = 0
+    number = size = 0
     try:
-        with _opened(path) as stream:
-            for number, line in enumerate(stream, start=1):
-                text = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
+        with _opened(path) as (stream, limit):
+            while line := stream.readline(MAX_LINE + 2):  # its end does not count
+                number += 1
+                size += len(line)
+                data = line.removesuffix(b"\n").removesuffix(b"\r")
+                _check_sizes(len(data), size, limit, f"[corpus] {name}, line {number}")
+                text = data.decode("utf-8")
                 yield text.removeprefix("\ufeff") if number == 1 else text
     except UnicodeDecodeError as error:
         raise ValueError(f"[corpus] {name}, line {number}: expected UTF-8, got {_bad_byte(error)}") from None
     except (gzip.BadGzipFile, EOFError, zlib.error) as error:
         raise ValueError(f"[corpus] {name}, after line {number}: expected a whole gzip file: {error}") from None
+
+
+def _check_sizes(line: int, file: int, limit: int | None, where: str) -> None:
+    if line > MAX_LINE:
+        raise ValueError(f"{where}: expected at most {MAX_LINE:,} bytes a line, got more")
+    if limit is not None and file > limit:
+        raise ValueError(f"{where}: expected at most {limit:,} bytes in this packed file, got more; unpack it first")
 
 
 def _bad_byte(error: UnicodeDecodeError) -> str:

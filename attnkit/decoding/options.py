@@ -9,6 +9,7 @@ from typing import Literal, TypedDict, Unpack
 import numpy as np
 
 from attnkit.decoding.protocol import Ids
+from attnkit.printable import quoted
 
 Normalization = Literal["average", "gnmt"]
 Rules = Literal["attnkit", "transformers"]
@@ -81,9 +82,9 @@ class DecodingOptions:
         if not (math.isfinite(self.length_penalty) and self.length_penalty >= 0):
             raise ValueError(f"[decode] expected length_penalty >= 0, got {self.length_penalty}")
         if self.normalization not in ("average", "gnmt"):
-            raise ValueError(f'[decode] expected normalization "average" or "gnmt", got {self.normalization!r}')
+            raise ValueError(f'[decode] expected normalization "average" or "gnmt", got {quoted(self.normalization)}')
         if self.rules not in ("attnkit", "transformers"):
-            raise ValueError(f'[decode] expected rules "attnkit" or "transformers", got {self.rules!r}')
+            raise ValueError(f'[decode] expected rules "attnkit" or "transformers", got {quoted(self.rules)}')
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError(f"[decode] expected temperature > 0, got {self.temperature}")
         if not 0 < self.top_p <= 1:
@@ -116,7 +117,7 @@ class DecodingOptions:
 
 def _check_integer(name: str, value: object, low: int) -> None:
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)):
-        raise TypeError(f"[decode] expected {name} to be an integer, got {value!r}")
+        raise TypeError(f"[decode] expected {name} to be an integer, got {quoted(value)}")
     if not value >= low:
         raise ValueError(f"[decode] expected {name} >= {low}, got {value}")
     if value >= 2**31 and name != "seed":

@@ -17,6 +17,7 @@ from attnkit.explain.json_file import write_documents_json, write_images_json, w
 from attnkit.explain.sentence.html import write_html
 from attnkit.explain.sentence.map import AttentionMap
 from attnkit.explain.sentence.png import write_png
+from attnkit.printable import quoted
 
 M = TypeVar("M")
 SUFFIXES = (".html", ".png", ".json")
@@ -29,7 +30,7 @@ def check_suffix(path: str | os.PathLike[str]) -> str:
     """
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
-        raise ValueError(f"[write] expected a file ending in .html, .png or .json, got {os.fspath(path)!r}")
+        raise ValueError(f"[write] expected a file ending in .html, .png or .json, got {quoted(os.fspath(path))}")
     return suffix
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+from attnkit.printable import quoted
+
 # Name: what it shows. Each is a module of this package, dashes written as underscores, with a function
 # `run(laboratory) -> list of files`.
 EXPERIMENTS = {
@@ -28,7 +30,7 @@ def explore(
     from attnkit.explore.laboratory import Laboratory
 
     if name not in EXPERIMENTS:
-        raise ValueError(f"[explore] expected {', '.join(EXPERIMENTS)}, got {name!r}")
+        raise ValueError(f"[explore] expected {', '.join(EXPERIMENTS)}, got {quoted(name)}")
     folder.mkdir(parents=True, exist_ok=True)
     module = import_module(f"{__name__}.{name.replace('-', '_')}")
     files: list[Path] = module.run(Laboratory(folder, note, steps, seed))

@@ -20,6 +20,8 @@ from attnkit.models.registry import build_model
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.nn.init import InitLimitError, skip_init
 from attnkit.nn.positions import sinusoids
+from attnkit.printable import quoted
+from attnkit.reading import read_file
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.text.tokenizers.marian import EOS_PIECE, PAD_PIECE, UNK_PIECE, MarianTokenizer, MarianVocabulary
 from attnkit.text.tokenizers.pair import TokenizerPair
@@ -174,7 +176,7 @@ def _tokenizers(folder: Path, marian: MarianConfig) -> TokenizerPair:
         given = settings.get(name, piece)
         given = given.get("content") if isinstance(given, dict) else given
         if given != piece:
-            raise ValueError(f"[convert] {file}: expected the {name} {piece}, got {given!r}")
+            raise ValueError(f"[convert] {file}: expected the {name} {piece}, got {quoted(given)}")
     source = _vocabulary(folder, "vocab.json", marian.vocab_size)
     target = source
     if settings.get("separate_vocabs"):
@@ -191,7 +193,9 @@ def _vocabulary(folder: Path, name: str, size: int) -> MarianVocabulary:
     pieces: list[str | None] = [None] * size
     for piece, number in read_table(folder / name).items():
         if type(number) is not int or not 0 <= number < size:
-            raise ValueError(f"[convert] {folder / name}: expected ids below {size}, got {number!r} of {piece!r}")
+            raise ValueError(
+                f"[convert] {folder / name}: expected ids below {size}, got {quoted(number)} of {quoted(piece)}"
+            )
         if pieces[number] is not None:
             raise ValueError(f"[convert] {folder / name}: expected a piece for each id, got two for {number}")
         pieces[number] = piece
@@ -202,4 +206,4 @@ def _tokenizer(folder: Path, name: str, vocabulary: MarianVocabulary) -> MarianT
     path = folder / name
     if not path.is_file():
         raise FileNotFoundError(f"[convert] {path}: no such file; {folder} is not a Marian checkpoint")
-    return MarianTokenizer(path.read_bytes(), vocabulary, str(path))
+    return MarianTokenizer(read_file(path), vocabulary, str(path))

@@ -11,6 +11,8 @@ from msgspec import Meta
 from attnkit.decoding.defaults import DecodingDefaults
 from attnkit.models.config import NotNegative, Positive, Rate
 from attnkit.models.transformer_config import TransformerConfig
+from attnkit.printable import quoted
+from attnkit.reading import read_file
 
 CONFIG_FILE, GENERATION_FILE = "config.json", "generation_config.json"
 T = TypeVar("T")
@@ -150,17 +152,17 @@ def read_configs(folder: Path) -> tuple[MarianConfig, GenerationConfig, list[str
     file = folder / CONFIG_FILE
     table = read_table(file)
     if table.get("model_type") != "marian":
-        raise ValueError(f'[convert] {file}: expected the model_type "marian", got {table.get("model_type")!r}')
+        raise ValueError(f'[convert] {file}: expected the model_type "marian", got {quoted(table.get("model_type"))}')
     architectures = table.get("architectures")
     if architectures is not None and architectures != ["MarianMTModel"]:
-        raise ValueError(f'[convert] {file}: expected the architecture "MarianMTModel", got {architectures!r}')
+        raise ValueError(f'[convert] {file}: expected the architecture "MarianMTModel", got {quoted(architectures)}')
     config = _decode(table, MarianConfig, file)
     if (folder / GENERATION_FILE).exists():
         file = folder / GENERATION_FILE
         table = read_table(file)
     generation = _decode(table, GenerationConfig, file)
     left_out = [
-        f"{file}: {name} = {table[name]!r} is left out, which attnkit's search does not have"
+        f"{file}: {name} = {quoted(table[name])} is left out, which attnkit's search does not have"
         for name, values in _WITHOUT_EFFECT.items()
         if table.get(name) is not None and table[name] not in values
     ]
@@ -172,7 +174,7 @@ def read_table(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise FileNotFoundError(f"[convert] {file}: no such file; {file.parent} is not a Marian checkpoint")
     try:
-        return msgspec.json.decode(file.read_bytes(), type=dict[str, Any])
+        return msgspec.json.decode(read_file(file), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"[convert] {file}: expected a JSON object ({error})") from None
 

@@ -15,6 +15,8 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from attnkit.printable import quoted
+from attnkit.reading import read_file
 from attnkit.weights import FLOATS, WEIGHTS_FILE, Entry, WeightsError, WeightsFile
 
 INDEX_FILE = "model.safetensors.index.json"
@@ -70,7 +72,7 @@ class Tensors:
     def _read_shards(self) -> None:
         index = self.folder / INDEX_FILE
         try:
-            files = msgspec.json.decode(index.read_bytes(), type=_Index).weight_map
+            files = msgspec.json.decode(read_file(index), type=_Index).weight_map
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"[convert] {index}: expected a weight_map of tensor names to files ({error})") from None
         shards = {file: _open(self._shard(file)) for file in sorted(set(files.values()))}
@@ -82,7 +84,9 @@ class Tensors:
     def _shard(self, file: str) -> Path:
         """A shard lies in the folder itself: an index that was made elsewhere reads no other files of this machine."""
         if file in ("", ".", "..") or "/" in file or "\\" in file or "\0" in file:
-            raise ValueError(f"[convert] {self.folder / INDEX_FILE}: expected names of files beside it, got {file!r}")
+            raise ValueError(
+                f"[convert] {self.folder / INDEX_FILE}: expected names of files beside it, got {quoted(file)}"
+            )
         if not (self.folder / file).is_file():
             raise FileNotFoundError(f"[convert] {self.folder / file}: no such file, though {INDEX_FILE} names it")
         return self.folder / file

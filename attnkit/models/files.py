@@ -16,6 +16,8 @@ from attnkit.files import atomic_write
 from attnkit.models.config import Positive
 from attnkit.models.registry import ModelConfig, build_model, size_names
 from attnkit.nn.init import InitLimitError, skip_init
+from attnkit.printable import quoted, shortened
+from attnkit.reading import read_file
 from attnkit.weights import CONFIG_FILE, FLOATS, WEIGHTS_FILE, MappedWeights, map_weights, save_weights
 
 if TYPE_CHECKING:
@@ -47,17 +49,18 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     if not directory.exists():
         raise FileNotFoundError(f"{directory}: no such directory; train a model first (attnkit train --help)")
     file = directory / CONFIG_FILE
-    if not file.is_file():
+    if not file.exists():
         raise FileNotFoundError(f"{directory}: not a model directory (it has no {CONFIG_FILE})")
+    data = read_file(file)
     try:
-        config = json.loads(file.read_bytes())
+        config = json.loads(data)
     except (ValueError, RecursionError) as error:
         raise ValueError(f"{file}: not readable as JSON ({error})") from error
     if not isinstance(config, dict):
         raise ValueError(f"{file}: expected a JSON object")
     if config.get("format") != FORMAT:
         raise ValueError(
-            f"{file}: expected format {FORMAT}, got {config.get('format')!r}; it needs another version of attnkit"
+            f"{file}: expected format {FORMAT}, got {quoted(config.get('format'))}; it needs another version of attnkit"
         )
     return config
 
@@ -75,7 +78,7 @@ def described_model(table: Mapping[str, Any], path: str | os.PathLike[str]) -> D
         config = msgspec.convert(table, _Config).model
         return Described(config, _sizes(config, table))
     except msgspec.ValidationError as error:
-        raise ValueError(f"{Path(path) / CONFIG_FILE}: {error}") from error
+        raise ValueError(f"{Path(path) / CONFIG_FILE}: {shortened(str(error), 500)}") from error
 
 
 class _Config(msgspec.Struct):

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from attnkit._tensor import index_array
+
 
 class Sources:
     """The sources that are still written about, and the rows of hypotheses that share each of them.
@@ -12,7 +14,7 @@ class Sources:
     """
 
     def __init__(self, offsets: np.ndarray) -> None:
-        self.offsets = np.asarray(offsets, dtype=np.int32)
+        self.offsets = index_array(offsets, "offsets")
         self.of_row = np.arange(len(offsets) - 1)
 
     def row_offsets(self) -> np.ndarray:

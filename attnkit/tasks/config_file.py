@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from attnkit.printable import quoted, shortened
 from attnkit.tasks.registry import config_type
 from attnkit.training.errors import ConfigError
 
@@ -49,7 +50,7 @@ def decode_config(table: dict[str, Any], name: str) -> RunConfig:
     try:
         kind = config_type(table)
     except ValueError as error:
-        raise ConfigError(f"{name}: {error}") from None
+        raise ConfigError(f"{name}: {shortened(str(error), 500)}") from None
     try:
         return msgspec.convert(table, kind)
     except msgspec.ValidationError as error:
@@ -99,11 +100,11 @@ def _override(table: dict[str, Any], override: str) -> None:
     key, equals, text = override.partition("=")
     parts = [part.strip() for part in key.split(".")]
     if not equals or not all(parts):
-        raise ConfigError(f"--set {override}: expected key=value, such as training.learning_rate=0.001")
+        raise ConfigError(f"--set {shortened(override, 100)}: expected key=value, such as training.learning_rate=0.001")
     for part in parts[:-1]:
         table = table.setdefault(part, {})
         if not isinstance(table, dict):
-            raise ConfigError(f"--set {override}: expected a table at {part!r}, got a value")
+            raise ConfigError(f"--set {shortened(override, 100)}: expected a table at {quoted(part)}, got a value")
     table[parts[-1]] = _value(text.strip())
 
 
@@ -126,17 +127,18 @@ def _explain(message: str, config: Any) -> str:
     assert match is not None  # every part of the pattern is optional
     text, path = match["message"].replace("`", ""), match["path"] or ""
     text = text.removeprefix("Object ")
+    path = shortened(path, 200)
     if unknown := re.match(r"contains unknown field (\S+)", text):
         key = unknown[1]
         near = difflib.get_close_matches(key, _keys(config, path), n=1)
-        return f"{_join(path, key)}: unknown key" + (f" (did you mean {near[0]}?)" if near else "")
+        return f"{_join(path, shortened(key, 100))}: unknown key" + (f" (did you mean {near[0]}?)" if near else "")
     if missing := re.match(r"missing required field (\S+)", text):
         return f"{_join(path, missing[1])}: expected a value, got nothing"
     if own := re.match(r"([a-z_.]+): (.*)", text, re.DOTALL):  # raised by a __post_init__
         return f"{_join(path, own[1])}: {own[2]}"
     if unlisted := re.match(r"Invalid enum value (.*)", text, re.DOTALL):
         choices = " or ".join(repr(choice) for choice in _choices(config, path))
-        return f"{path}: invalid value {unlisted[1]}; expected {choices}"
+        return f"{path}: invalid value {shortened(unlisted[1], 100)}; expected {choices}"
     return f"{path or 'the file'}: {text[:1].lower()}{text[1:]}"
 
 

@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 from msgspec import inspect
 
+from attnkit.printable import quoted
 from attnkit.tasks.config_file import toml_value
 from attnkit.tasks.registry import RunConfig, config_type, config_types, task_names
 
@@ -48,7 +49,7 @@ class Section(NamedTuple):
 def configs(task: str) -> list[type[RunConfig]]:
     """The configurations of a task: one, or one for each thing that it reads. Raises ValueError for no task."""
     if task not in task_names():
-        raise ValueError(f"expected a task among {', '.join(task_names())}, got {task!r}")
+        raise ValueError(f"expected a task among {', '.join(task_names())}, got {quoted(task)}")
     return config_types(task)
 
 

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, overload
 
 from attnkit import _core
+from attnkit.printable import quoted
 
 if TYPE_CHECKING:
     from attnkit._tensor import Precision
@@ -82,10 +83,10 @@ def load(
     check_precision(precision)
     directory = ModelDirectory.read(path)
     if task not in (None, directory.task):
-        raise ValueError(f"[load] {path}: expected a model of the task {task!r}, got one of {directory.task!r}")
+        raise ValueError(f"[load] {path}: expected a model of the task {quoted(task)}, got one of {directory.task!r}")
     if reads not in (None, directory.reads):
         raise ValueError(
-            f"[load] {path}: expected a model that reads {reads!r}, got one that reads {directory.reads!r}"
+            f"[load] {path}: expected a model that reads {quoted(reads)}, got one that reads {directory.reads!r}"
         )
     return serve(directory, precision, threads)
 

@@ -14,6 +14,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from attnkit.printable import quoted
+
 if TYPE_CHECKING:
     from attnkit.tasks.caption.config import CaptionConfig
     from attnkit.tasks.classify_images.config import ClassifyImagesConfig
@@ -100,7 +102,7 @@ def config_type(table: dict[str, Any]) -> type[RunConfig]:
         raise ValueError("task: expected a value, got nothing")
     task = table["task"]
     if not isinstance(task, str) or task not in task_names():
-        raise ValueError(f"task: invalid value {task!r}; expected {_listed(set(task_names()))}")
+        raise ValueError(f"task: invalid value {quoted(task)}; expected {_listed(set(task_names()))}")
     candidates = config_types(task)
     model = table.get("model")
     if not isinstance(model, dict):
@@ -109,7 +111,9 @@ def config_type(table: dict[str, Any]) -> type[RunConfig]:
         raise ValueError("model.type: expected a value, got nothing")
     types = {tag: config for config in candidates for tag in _model_types(config)}
     if (kind := str(model["type"])) not in types:
-        raise ValueError(f"model.type: invalid value {kind!r}; expected {_listed(set(types))} for the task {task!r}")
+        raise ValueError(
+            f"model.type: invalid value {quoted(kind)}; expected {_listed(set(types))} for the task {quoted(task)}"
+        )
     return types[kind]
 
 
@@ -124,13 +128,15 @@ def make_task(config: RunConfig, folder: Path, note: Callable[[str], None], *, r
 def find_entry(task: Any, reads: Any, where: object) -> Entry:
     """The entry of a task that reads that. Raises ValueError, naming the file `where` that says so, for none."""
     if task not in task_names():
-        raise ValueError(f"[load] {where}: expected the task {' or '.join(map(repr, task_names()))}, got {task!r}")
+        raise ValueError(
+            f"[load] {where}: expected the task {' or '.join(map(repr, task_names()))}, got {quoted(task)}"
+        )
     entries = [entry for entry in ENTRIES if entry.task == task]
     for entry in entries:
         if entry.reads == reads:
             return entry
     expected = " or ".join(repr(entry.reads) for entry in entries)
-    raise ValueError(f"[load] {where}: expected {expected} under reads, got {reads!r}")
+    raise ValueError(f"[load] {where}: expected {expected} under reads, got {quoted(reads)}")
 
 
 def serving_class(entry: Entry) -> Any:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnkit.files import atomic_write, remove_leftovers
+from attnkit.printable import quoted
 from attnkit.tasks.config_file import encode_config, flatten, read_config
 from attnkit.tasks.registry import make_task
 from attnkit.text.tokenizers.registry import training_files
@@ -28,9 +29,13 @@ CONFIG_FILE = "training.toml"
 # What a run writes before its first checkpoint, beside the tokenizer's files.
 _EARLY_FILES = frozenset({CONFIG_FILE, METRICS_FILE, CURVE_FILE, CHECKPOINTS})
 
-# What may change from one part of a run to the next: when it ends, and how often it is saved, but no weight on the way.
+# What may change from one part of a run to the next: when it ends, how often it is saved, whether a list of images is
+# trusted, but no weight on the way.
 _MAY_CHANGE = frozenset(
-    f"training.{key}" for key in ("max_steps", "max_epochs", "max_minutes", "patience", "save_every")
+    {
+        *(f"training.{key}" for key in ("max_steps", "max_epochs", "max_minutes", "patience", "save_every")),
+        "data.outside_images",
+    }
 )
 
 
@@ -147,14 +152,14 @@ def _check_same(config: RunConfig, folder: Path) -> None:
     if not (folder / CONFIG_FILE).is_file():
         raise ConfigError(f"{folder}: expected a run to resume, but there is no {CONFIG_FILE}; begin without --resume")
     before, now = flatten(read_config(folder / CONFIG_FILE)), flatten(config)
-    may_change = _MAY_CHANGE
+    may_change = _MAY_CHANGE & now.keys()
     if config.training.schedule == "cosine":  # it ends at max_steps, so each of its steps depends on that
         may_change -= {"training.max_steps"}
     for key in sorted((before.keys() | now.keys()) - may_change):
         if before.get(key) != now.get(key):
             raise ConfigError(
-                f"{key}: expected {before.get(key)!r}, with which the run in {folder} was begun, got {now.get(key)!r}; "
-                f"a resumed run may change {', '.join(sorted(may_change))}"
+                f"{key}: expected {quoted(before.get(key))}, with which the run in {folder} was begun, got "
+                f"{quoted(now.get(key))}; a resumed run may change {', '.join(sorted(may_change))}"
             )
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from attnkit.printable import quoted
+
 Link = tuple[int, int]
 
 
@@ -36,7 +38,7 @@ def parse_pharaoh(line: str) -> tuple[Link, ...]:
     for item in line.split():
         source, dash, target = item.partition("-")
         if not (dash and source.isascii() and source.isdigit() and target.isascii() and target.isdigit()):
-            raise ValueError(f"[alignment] expected links such as 0-1, got {item!r}")
+            raise ValueError(f"[alignment] expected links such as 0-1, got {quoted(item)}")
         links.append((int(source), int(target)))
     return tuple(links)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from attnkit.data.lines import read_lines, read_records, string_field
 from attnkit.data.order import held_out
+from attnkit.printable import shortened
 
 Example = tuple[str, str]
 """A text and its label."""
@@ -98,6 +99,7 @@ class LabelledTexts:
     def describe(self) -> str:
         """`25,000 documents (neg 12,500, pos 12,500), 3 empty ones left out`."""
         counts = sorted(Counter(self.labels).items())
-        shown = ", ".join(f"{label} {count:,}" for label, count in counts[:10]) + (", ..." if len(counts) > 10 else "")
+        shown = ", ".join(f"{shortened(label, 100)} {count:,}" for label, count in counts[:10])
+        shown += ", ..." if len(counts) > 10 else ""
         left_out = f", {self.empty:,} empty left out" if self.empty else ""
         return f"{len(self):,} documents ({shown}){left_out}"

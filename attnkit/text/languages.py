@@ -9,6 +9,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from attnkit.printable import quoted
+
 _NAME = re.compile(r"[\w-]+")
 _TAG = re.compile(r"\s*>>([\w-]+)<<(?=\s|$)\s*")
 
@@ -21,7 +23,9 @@ def tag_of(language: str) -> str:
 def add_tag(language: str, text: str) -> str:
     """The text with its tag; an empty text stays empty. Raises ValueError for what names no language."""
     if not _NAME.fullmatch(language):
-        raise ValueError(f"expected a language of letters, digits, - and _, such as de or pt-BR, got {language!r}")
+        raise ValueError(
+            f"expected a language of letters, digits, - and _, such as de or pt-BR, got {quoted(language)}"
+        )
     return f"{tag_of(language)} {text}" if text.strip() else ""
 
 

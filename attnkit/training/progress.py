@@ -8,6 +8,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
+from attnkit.printable import printable
+
 Mode = Literal["auto", "rich", "plain", "none"]
 
 
@@ -71,7 +73,7 @@ class PlainReporter(SilentReporter):
 
     def note(self, text: str) -> None:
         with suppress(OSError):
-            print(text, file=sys.stderr, flush=True)
+            print(printable(text, keep="\n"), file=sys.stderr, flush=True)
 
     def training(self, figures: Mapping[str, Any], position: Position, logged: bool) -> None:
         if logged:
@@ -101,7 +103,7 @@ class RichReporter(SilentReporter):
 
     def note(self, text: str) -> None:
         with suppress(OSError):
-            self._progress.console.print(text, markup=False)
+            self._progress.console.print(printable(text, keep="\n"), markup=False)
 
     def training(self, figures: Mapping[str, Any], position: Position, logged: bool) -> None:
         total = None if position.fraction is None else 1.0

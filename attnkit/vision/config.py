@@ -65,6 +65,14 @@ class ImageDataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     images: Annotated[str, Meta(description="The folder of the images that a list names; none: the list's own.")] = ""
 
+    outside_images: Annotated[
+        bool,
+        Meta(
+            description="A list may name images outside that folder, by an absolute path or by .., and so any file "
+            "that you can read: for lists that you trust."
+        ),
+    ] = False
+
     image_key: Annotated[str, Meta(description="What a list calls the image's file name.")] = "image"
 
     caption_key: Annotated[str, Meta(description="What a list calls the caption.")] = "caption"
@@ -114,7 +122,8 @@ class ImageDataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             from attnkit.vision.lists import Keys, read_list
 
             images = Path(self.root, self.images) if self.images else paths[0].parent
-            return read_list(paths[0], images, Keys(self.image_key, self.caption_key, self.label_key))
+            keys = Keys(self.image_key, self.caption_key, self.label_key)
+            return read_list(paths[0], images, keys, self.outside_images)
         from attnkit.vision.idx import read_idx_pair
 
         return read_idx_pair(paths[0], paths[1], self.classes)

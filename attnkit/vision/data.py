@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attnkit.data.order import held_out
+from attnkit.printable import quoted
 from attnkit.vision.images import read_image, to_image
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ class ImageData:
         for index, label in enumerate(self.labels or ()):
             if label not in numbers:
                 raise ValueError(
-                    f"[train] expected the classes of the training data in data.{split}, got {label!r} for "
+                    f"[train] expected the classes of the training data in data.{split}, got {quoted(label)} for "
                     f"{self.pictures.name(index)}"
                 )
         return np.array([numbers[label] for label in self.labels or ()], np.int32)

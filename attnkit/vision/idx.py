@@ -15,7 +15,11 @@ import numpy.typing as npt
 from attnkit.vision.data import ImageData, PixelArray
 
 _BYTES = 0x08  # the code of unsigned bytes, the only type that pictures and labels come in
-_LARGEST = 1 << 32  # bytes; a hostile header could ask for any number
+
+MAX_BYTES = 1 << 30
+"""Of an array: 1 GiB, twice the largest relative of MNIST. A few megabytes, packed, can hold any number of zeros."""
+
+_PIECE = 1 << 20
 
 
 def read_idx(path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
@@ -47,10 +51,12 @@ def _read(file: BinaryIO, path: Path, dimensions: int) -> npt.NDArray[np.uint8]:
     sizes = file.read(4 * dimensions)
     shape = tuple(np.frombuffer(sizes, ">u4").tolist()) if len(sizes) == 4 * dimensions else (0,)
     count = math.prod(shape)
-    if count == 0 or count > _LARGEST:
-        raise ValueError(f"[idx] {path}: expected between 1 and {_LARGEST:,} bytes, got the shape {list(shape)}")
+    if count == 0 or count > MAX_BYTES:
+        raise ValueError(f"[idx] {path}: expected between 1 and {MAX_BYTES:,} bytes, got the shape {list(shape)}")
     # As it comes, and no more than is there: the memory is that of the file, whatever its header says.
-    data = file.read(count + 1)
+    data = bytearray()
+    while len(data) <= count and (piece := file.read(min(_PIECE, count + 1 - len(data)))):
+        data += piece
     if len(data) != count:
         got = "more" if len(data) > count else f"{len(data):,}"
         raise ValueError(f"[idx] {path}: expected {count:,} bytes behind the header, got {got}")

@@ -6,24 +6,31 @@ Pictures are `PIL.Image.Image` of mode "RGB" or "L" everywhere in attnkit, until
 from __future__ import annotations
 
 import functools
+import io
 import os
 import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
+
+from attnkit.reading import open_regular
 
 if TYPE_CHECKING:
     from PIL import Image
     from PIL.ImageFile import ImageFile
 
+ImageLike: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | npt.NDArray[np.uint8]"
+"""A file's name, its bytes, a stream of them, a Pillow image, or an array: uint8 [H, W], [H, W, 1] or [H, W, 3]."""
 
 MAX_PIXELS = 1 << 27
-"""A file that unpacks to more is refused before it is unpacked: a few kilobytes can hold gigabytes of one colour."""
+"""A picture of more is refused before it is unpacked: a few kilobytes can hold gigabytes of one colour."""
+
+MAX_BYTES = 1 << 29
+"""So is a file or a stream of more bytes, packed as they come."""
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", ".tiff", ".ppm", ".pgm", ".pnm"})
 """What counts as an image where a folder is searched."""
@@ -36,65 +43,109 @@ _ORIENTATION = 274
 _UPRIGHT = {2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE",
             6: "ROTATE_270", 7: "TRANSVERSE", 8: "ROTATE_90"}  # fmt: skip
 
+_STRIP = 1 << 22  # pixels that change their mode at once: what lies between takes several times their memory
+_PIECE = 1 << 20  # bytes of a stream
 
-def read_image(path: str | os.PathLike[str], channels: int = 3, at_least: int = 0) -> Image.Image:
-    """The picture in a file, upright, as RGB (`channels` 3) or grey (1).
 
-    Grey, palette and CMYK files are converted, 16 bits become 8, transparent pixels lie on white, and the orientation
-    that a camera noted is applied. `at_least`: a JPEG may be unpacked at half, a quarter or an eighth of its size as
-    long as both sides keep that many pixels, which takes a fraction of the time.
+def read_image(path: ImageLike, channels: int = 3, at_least: int = 0) -> Image.Image:
+    """The picture in a file, upright, as RGB (`channels` 3) or grey (1). `path` is a file's name, or an image in any of
+    the other forms of `ImageLike`; the same rules hold for all of them.
 
-    Raises OSError where the file cannot be read, and ValueError, `[image] NAME: expected ..., got ...`, for one that is
-    empty, broken or no image, has several frames, or more than `MAX_PIXELS` pixels.
+    Grey, palette and CMYK pictures are converted, 16 bits become 8, transparent pixels lie on white, and the
+    orientation that a camera noted is applied. `at_least`: a JPEG may be unpacked at half, a quarter or an eighth of
+    its size as long as both sides keep that many pixels, which takes a fraction of the time.
+
+    Raises OSError where the file cannot be read, TypeError for what is no image in any form, and ValueError, `[image]
+    NAME: expected ..., got ...`, for one that is empty, broken or no image, has several frames or numbers that are no
+    pixels, more than `MAX_PIXELS` pixels, or more than `MAX_BYTES` bytes.
     """
-    path = Path(path)
-    if path.stat().st_size == 0:
-        raise ValueError(f"[image] {path}: expected an image, got an empty file")
-    with open(path, "rb") as file:
-        opened = _open(file, path)
-        try:
-            _check(opened, path)
-            if at_least:
-                opened.draft("RGB", (at_least, at_least))
-            opened.load()
-            return _upright(in_mode(opened, "RGB" if channels == 3 else "L"), opened)
-        except _ImageError:
-            raise
-        except Exception as error:  # decoders let all kinds of exceptions through
-            raise ValueError(f"[image] {path}: expected a whole image, got a broken one ({_reason(error)})") from None
+    from PIL import Image
+
+    if isinstance(path, Image.Image):
+        return _converted(path, f"[image] {getattr(path, 'filename', '') or 'a Pillow image'}", channels)
+    if isinstance(path, str | os.PathLike):
+        with _opened_file(path) as file:
+            return _decoded(file, f"[image] {os.fspath(path)}", channels, at_least)
+    if isinstance(path, bytes | bytearray | memoryview):
+        _check_bytes(memoryview(path).nbytes, "[image] bytes")
+        return _decoded(io.BytesIO(path), "[image] bytes", channels, at_least)
+    if callable(getattr(path, "read", None)):
+        name = getattr(path, "name", None)
+        where = f"[image] {name if isinstance(name, str) else 'a stream'}"
+        return _decoded(_read_stream(path, where), where, channels, at_least)
+    return to_image(cast(npt.ArrayLike, path), channels)
 
 
 def to_image(array: npt.ArrayLike, channels: int = 3) -> Image.Image:
-    """A picture of an array: uint8 [H, W], [H, W, 1] or [H, W, 3]. Raises ValueError for any other."""
+    """A picture of an array: uint8 [H, W], [H, W, 1] or [H, W, 3]. Raises ValueError for any other, TypeError for what
+    is no array."""
     from PIL import Image
 
     pixels = np.asarray(array)
+    if pixels.dtype == object:
+        raise TypeError(
+            "[image] expected a file's name, its bytes, a stream of them, a Pillow image or an array of uint8, got "
+            f"{type(array).__name__}"
+        )
     if pixels.dtype != np.uint8 or pixels.ndim not in (2, 3) or pixels.shape[2:] not in ((), (1,), (3,)):
         got = f"{pixels.dtype} {list(pixels.shape)}"
         raise ValueError(f"[image] expected uint8 of shape [H, W], [H, W, 1] or [H, W, 3], got {got}")
     if 0 in pixels.shape:
         raise ValueError(f"[image] expected at least one pixel, got {list(pixels.shape)}")
     flat = pixels[:, :, 0] if pixels.shape[2:] == (1,) else pixels
-    picture, mode = Image.fromarray(np.ascontiguousarray(flat)), "RGB" if channels == 3 else "L"
+    _check_size(flat.shape[1], flat.shape[0], "[image] an array")
+    picture, mode = Image.fromarray(np.ascontiguousarray(flat)), _mode(channels)
     return picture if picture.mode == mode else picture.convert(mode)
 
 
-class _ImageError(ValueError):
-    """A message that is complete."""
+# ----- Bytes, from a file or from elsewhere
 
 
-def _open(file: object, path: Path) -> ImageFile:
+@contextmanager
+def _opened_file(path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    with open_regular(path) as file:
+        _check_bytes(os.fstat(file.fileno()).st_size, f"[image] {os.fspath(path)}")
+        yield file
+
+
+def _read_stream(stream: Any, where: str) -> BinaryIO:
+    """What a stream still has: Pillow goes to and fro in it, and not every stream can."""
+    held = io.BytesIO()
+    while piece := stream.read(_PIECE):
+        if not isinstance(piece, bytes):
+            raise TypeError(f"{where}: expected a stream of bytes (open it in mode 'rb'), got {type(piece).__name__}")
+        held.write(piece)
+        _check_bytes(held.tell(), where)
+    _check_bytes(held.tell(), where)
+    held.seek(0)
+    return held
+
+
+def _check_bytes(size: int, where: str) -> None:
+    if size == 0:
+        raise ValueError(f"{where}: expected an image, got an empty file")
+    if size > MAX_BYTES:
+        raise ValueError(f"{where}: expected at most {MAX_BYTES:,} bytes, got more")
+
+
+def _decoded(file: BinaryIO, where: str, channels: int, at_least: int) -> Image.Image:
+    opened = _open(file, where)
+    with opened:
+        return _converted(opened, where, channels, at_least)
+
+
+def _open(file: BinaryIO, where: str) -> ImageFile:
     from PIL import Image, UnidentifiedImageError
 
     try:
         with _quiet():
-            return Image.open(file, formats=_formats())  # type: ignore[arg-type]
+            return Image.open(file, formats=_formats())
     except UnidentifiedImageError:
-        raise ValueError(f"[image] {path}: expected an image, got something else") from None
+        raise ValueError(f"{where}: expected an image, got something else") from None
     except Image.DecompressionBombError:
-        raise ValueError(f"[image] {path}: expected at most {MAX_PIXELS:,} pixels, got many more") from None
-    except Exception as error:  # as above
-        raise ValueError(f"[image] {path}: expected an image, got a broken one ({_reason(error)})") from None
+        raise ValueError(f"{where}: expected at most {MAX_PIXELS:,} pixels, got many more") from None
+    except Exception as error:  # decoders let all kinds of exceptions through
+        raise ValueError(f"{where}: expected an image, got a broken one ({_reason(error)})") from None
 
 
 @functools.cache
@@ -117,18 +168,66 @@ def _quiet() -> Iterator[None]:
         yield
 
 
-def _check(image: ImageFile, path: Path) -> None:
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise _ImageError(f"[image] {path}: expected at most {MAX_PIXELS:,} pixels, got {width:,} × {height:,}")
+# ----- Pictures, opened here or by the caller
+
+
+class _ImageError(ValueError):
+    """A message that is complete."""
+
+
+def _converted(image: Image.Image, where: str, channels: int, at_least: int = 0) -> Image.Image:
+    """A picture of Pillow's, perhaps not read yet, as all of attnkit knows pictures. `at_least` is for one of our own,
+    since it changes the size."""
+    try:
+        _check(image, where)
+        if at_least:
+            image.draft("RGB", (at_least, at_least))
+        image.load()
+        picture = _upright(in_mode(image, _mode(channels)), image)
+        picture.info = {}  # what it said of transparency and orientation has been done
+        return picture
+    except _ImageError:
+        raise
+    except Exception as error:  # as above
+        raise ValueError(f"{where}: expected a whole image, got a broken one ({_reason(error)})") from None
+
+
+def _check(image: Image.Image, where: str) -> None:
+    _check_size(*image.size, where)
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":  # a phone's JPEG, whose further pictures belong to the first
-        raise _ImageError(f"[image] {path}: expected one picture, got {frames} frames")
+        raise _ImageError(f"{where}: expected one picture, got {frames} frames")
     if image.mode == "F":
-        raise _ImageError(f"[image] {path}: expected 8 or 16 bits a pixel, got floating-point numbers")
+        raise _ImageError(f"{where}: expected 8 or 16 bits a pixel, got floating-point numbers")
+
+
+def _check_size(width: int, height: int, where: str) -> None:
+    if width * height > MAX_PIXELS:
+        raise _ImageError(f"{where}: expected at most {MAX_PIXELS:,} pixels, got {width:,} × {height:,}")
+    if width * height == 0:
+        raise _ImageError(f"{where}: expected at least one pixel, got {width:,} × {height:,}")
+
+
+def _mode(channels: int) -> str:
+    return "RGB" if channels == 3 else "L"
 
 
 def in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """A new picture in the mode "RGB" or "L"."""
+    from PIL import Image
+
+    width, height = image.size
+    rows = max(1, _STRIP // width)
+    if rows >= height:
+        return _strip_in_mode(image, mode)
+    picture = Image.new(mode, image.size)
+    for top in range(0, height, rows):
+        box = (0, top, width, min(top + rows, height))
+        picture.paste(_strip_in_mode(image.crop(box), mode), box)
+    return picture
+
+
+def _strip_in_mode(image: Image.Image, mode: str) -> Image.Image:
     from PIL import Image
 
     if image.mode.startswith("I"):  # 16 bits, in one of Pillow's several modes for them
@@ -140,12 +239,12 @@ def in_mode(image: Image.Image, mode: str) -> Image.Image:
     return image.convert(mode)
 
 
-def _upright(picture: Image.Image, opened: ImageFile) -> Image.Image:
+def _upright(picture: Image.Image, source: Image.Image) -> Image.Image:
     from PIL import Image
 
     try:
         with _quiet():
-            orientation = opened.getexif().get(_ORIENTATION)
+            orientation = source.getexif().get(_ORIENTATION)
     except Exception:  # damaged notes beside a good picture
         return picture
     name = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None

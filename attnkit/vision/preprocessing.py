@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
-from attnkit.vision.images import in_mode, read_image, to_image
+from attnkit.printable import shortened
+from attnkit.vision.images import ImageLike, read_image
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -19,8 +21,6 @@ if TYPE_CHECKING:
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 Deviation = Annotated[float, Meta(gt=0.0)]
-ImageLike: TypeAlias = "str | os.PathLike[str] | Image.Image | npt.NDArray[np.uint8]"
-"""A file, a Pillow image, or an array: uint8 [H, W], [H, W, 1] or [H, W, 3]."""
 
 
 class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -53,9 +53,10 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             if len(numbers) not in (1, self.channels):
                 raise ValueError(f"{name}: expected 1 or {self.channels} numbers, got {len(numbers)}")
 
-    def read(self, path: Path) -> Image.Image:
-        """The picture in a file, in these channels and not much larger than need be. Raises as `read_image` does."""
-        return read_image(path, self.channels, at_least=self.size)
+    def read(self, image: ImageLike) -> Image.Image:
+        """The picture in a file, or what else `read_image` takes, in these channels and not much larger than need be.
+        Raises as `read_image` does."""
+        return read_image(image, self.channels, at_least=self.size)
 
     def fitted(self, picture: Image.Image, side: int | None = None) -> Image.Image:
         """The square that the model sees of a picture, of `size` pixels, or of `side` for people to look at."""
@@ -96,15 +97,12 @@ def saved_preprocessing(found: Any, directory: Path) -> Preprocessing:
     try:
         return msgspec.convert(found, Preprocessing)
     except msgspec.ValidationError as error:
-        raise ValueError(f"[load] {directory / 'config.json'}: expected how images are prepared: {error}") from None
+        where, reason = directory / "config.json", shortened(str(error), 500)
+        raise ValueError(f"[load] {where}: expected how images are prepared: {reason}") from None
 
 
-def as_picture(image: Any, preprocessing: Preprocessing) -> Image.Image:
-    """The picture of a file's name, an array, or a Pillow image, in the channels of `preprocessing`."""
-    from PIL.Image import Image as Picture
-
-    if isinstance(image, Picture):
-        return in_mode(image, "RGB" if preprocessing.channels == 3 else "L")
-    if isinstance(image, str | os.PathLike):
-        return preprocessing.read(Path(image))
-    return to_image(image, preprocessing.channels)
+def check_images(images: Iterable[ImageLike], op: str) -> None:
+    """Raises TypeError for one image where a list of them is meant."""
+    is_one = isinstance(images, str | os.PathLike | bytes | bytearray | memoryview | np.ndarray)
+    if is_one or not isinstance(images, Iterable) or hasattr(images, "read") or hasattr(images, "getexif"):
+        raise TypeError(f"[{op}] expected a list of images, got one {type(images).__name__}")

@@ -18,9 +18,13 @@ from typing import TextIO
 
 import click
 
+from attnkit.printable import printable, shortened
+
 from . import signals
 
 FAILURE, USAGE, SIGNALLED, BROKEN_PIPE = 1, 2, 128, 141
+
+_LONGEST = 2000  # characters of a line on stderr: it may quote a whole list of labels
 
 # Exceptions of Python itself that nobody raises for a user's mistake: one of them is our bug, and is called so.
 _BUGS = (AssertionError, AttributeError, LookupError, NameError, RecursionError, TypeError, ZeroDivisionError)
@@ -97,10 +101,14 @@ def _say_usage(error: click.UsageError) -> None:
 def say(message: str, command: str = "attnkit") -> None:
     """One line: a message may quote a file's name or content, which must neither break it nor reach the terminal as
     control codes."""
-    line = " ".join(f"{command}: {message}".split())
-    line = "".join(character if character.isprintable() else "\ufffd" for character in line)
+    tell(f"{command}: {message}")
+
+
+def tell(message: str) -> None:
+    """The same without the name of the command: for what went well."""
+    line = shortened(printable(" ".join(message.split())), _LONGEST)
     with suppress(OSError):  # stderr may be closed; the status still tells
-        print(line.encode("utf-8", "replace").decode(), file=sys.stderr, flush=True)
+        print(line, file=sys.stderr, flush=True)
 
 
 def _release(stream: TextIO) -> None:

@@ -24,12 +24,16 @@ _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 
 
 class ImageInputs:
-    """Gives the pictures one after the other, and keeps each one's name until its result arrives."""
+    """Gives the pictures one after the other, and keeps each one's name, and what is drawn of it, until its result
+    arrives."""
 
-    def __init__(self, inputs: tuple[str, ...], read: Callable[[str], Image]) -> None:
-        """`read` is the model's own; it raises OSError or ValueError for a file that is no image."""
-        self._inputs, self._read = inputs, read
-        self._waiting: collections.deque[tuple[str, Image]] = collections.deque()
+    def __init__(
+        self, inputs: tuple[str, ...], read: Callable[[str], Image], drawn: Callable[[Image], Image] | None
+    ) -> None:
+        """`read` is the model's own; it raises OSError or ValueError for a file that is no image. `drawn` makes of a
+        picture what people look at; None where nobody will. Whole pictures are not kept: a batch may be gigabytes."""
+        self._inputs, self._read, self._drawn = inputs, read, drawn
+        self._waiting: collections.deque[tuple[str, Image | None]] = collections.deque()
         self.failures = 0
 
     def __iter__(self) -> Iterator[Image]:
@@ -40,11 +44,11 @@ class ImageInputs:
                 except (OSError, ValueError) as error:
                     self._fail(error)
                     continue
-                self._waiting.append((path, picture))
+                self._waiting.append((path, None if self._drawn is None else self._drawn(picture)))
                 yield picture
 
-    def take(self) -> tuple[str, Image]:
-        """The name and the picture of the next result."""
+    def take(self) -> tuple[str, Image | None]:
+        """The name of the next result's image, and what is drawn of it."""
         return self._waiting.popleft()
 
     def finish(self) -> None:

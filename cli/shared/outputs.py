@@ -5,12 +5,17 @@ from __future__ import annotations
 import collections
 import contextlib
 import gzip
+import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 import click
+
+from attnkit.printable import printable
+
+from . import errors
 
 _GZIP_LEVEL = 6  # gzip's own
 
@@ -39,12 +44,34 @@ def line_of(*fields: str) -> bytes:
     return ("\t".join(map(one_line, fields)) + "\n").encode("utf-8", "surrogateescape")
 
 
+class _Screen(io.RawIOBase):
+    """Standard output where it is a terminal: people look at it, and what a label or a token holds must not steer
+    it."""
+
+    def write(self, data: bytes) -> int:  # type: ignore[override]
+        sys.stdout.buffer.write(printable(data.decode("utf-8", "replace"), keep="\t\n").encode())
+        return len(data)
+
+    def flush(self) -> None:
+        sys.stdout.buffer.flush()
+
+
+def standard_output() -> BinaryIO:
+    """Where results go, as they are: into a file or a pipe to the byte, on a terminal without control characters."""
+    return cast(BinaryIO, _Screen()) if sys.stdout.isatty() else sys.stdout.buffer
+
+
+def echo(text: str | Path) -> None:
+    """A line on standard output, to the same rule."""
+    click.echo(printable(str(text), keep="\t\n") if sys.stdout.isatty() else text)
+
+
 @contextlib.contextmanager
 def opened(output: str) -> Iterator[Callable[[bytes], object]]:
     """Gives what writes a result: to a file, whole or not at all and packed where its name ends in .gz, or to standard
     output for `-`. In a stream a result is there at once, for whoever waits at the other end."""
     if output == "-":
-        yield _at_once(sys.stdout.buffer)
+        yield _at_once(standard_output())
         return
     from attnkit.files import atomic_write, is_stream
 
@@ -90,7 +117,7 @@ def check_drawing(context: click.Context, parameter: click.Parameter, value: str
 def report_drawings(written: list[Path], count: int, what: str) -> None:
     """Says where the attention of `count` lines (or texts) went."""
     if not written:
-        click.echo(f"attention of {count} {what}: nothing to draw, no file is written", err=True)
+        errors.tell(f"attention of {count} {what}: nothing to draw, no file is written")
         return
     where = f"{written[0]} to {written[-1].name}" if len(written) > 1 else written[0]
-    click.echo(f"attention of {count} {what}: {where}" if count != 1 else f"attention: {where}", err=True)
+    errors.tell(f"attention of {count} {what}: {where}" if count != 1 else f"attention: {where}")

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
 import warnings
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from command_line import attnkit_run, complaint, output
+from command_line import attnkit_run, command, complaint, output
 from pictures import write_bad_images
 from PIL import Image
 from training_images import caption_task, classify_task, write_pictures
@@ -121,6 +123,20 @@ def test_what_cannot_be_read_is_named_and_the_rest_is_done(
     rest = "\n".join(complaints[len(bad) :])
     for message in ("got a URL", "expected a folder with images", "No such file", "expected files that match"):
         assert message in rest
+
+
+def test_large_pictures_are_not_kept_until_their_batch_is_done(folder: Path, tmp_path: Path) -> None:
+    Image.new("RGB", (4000, 4000)).save(tmp_path / "large.png", compress_level=1)  # 64 MB of pixels
+    peaks = []
+    for images in ([tmp_path / "large.png"], [tmp_path / "large.png"] * 8):
+        with subprocess.Popen(
+            command("classify", folder / "classifier", *images), stdout=subprocess.DEVNULL
+        ) as process:
+            _, status, used = os.wait4(process.pid, 0)
+            process.returncode = os.waitstatus_to_exitcode(status)
+        assert process.returncode == 0
+        peaks.append(used.ru_maxrss / 1000)
+    assert peaks[1] < peaks[0] + 100
 
 
 def test_bad_usage(folder: Path, reds: list[Path]) -> None:

@@ -9,11 +9,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from closeness import assert_close, numeric_gradients
 
 import attnkit
 from attnkit import _core
+from attnkit.explain import AttentionMap, DocumentMap
 
 
 def numbers(*shape: int, seed: int = 0, low: float = -1.0, high: float = 1.0) -> np.ndarray:
@@ -383,3 +385,29 @@ def test_repr_shows_numbers_shape_and_gradient() -> None:
     assert len(attnkit.tensor(np.zeros((3, 2)))) == 3 and bool(attnkit.tensor(1.0)) and not bool(attnkit.tensor(0.0))
     with pytest.raises(TypeError, match="expected at least one axis"):
         len(attnkit.tensor(1.0))
+
+
+@pytest.mark.parametrize(
+    "array",
+    [np.ones((2, 3), np.complex64), np.array(1 + 2j), [1 + 2j], np.array(["1.5"]), np.array([1], "m8[s]")],
+    ids=["complex", "scalar", "list", "text", "time"],
+)
+def test_what_are_no_real_numbers_is_refused(array: npt.ArrayLike) -> None:
+    for call in (attnkit.tensor, attnkit.ops.relu):
+        with pytest.raises(TypeError, match=r"^\[tensor\] expected an array of real numbers, got "):
+            call(array)
+
+
+def test_complex_arrays_lose_no_half_anywhere() -> None:
+    layer = attnkit.nn.Linear(2, 3)
+    state = {name: array.astype(np.complex64) for name, array in layer.state_dict().items()}
+    one = np.ones((1, 1), np.complex64)
+    for call in (
+        lambda: layer.load_state_dict(state),
+        lambda: attnkit.ops.matmul(one, one),
+        lambda: attnkit.ops.add_scaled_sequences(one.real, one.real, [0, 1], one[0]),
+        lambda: AttentionMap(["a"], ["b"], one),
+        lambda: DocumentMap([["a"]], [one[0]], one[0].real),
+    ):
+        with pytest.raises(TypeError, match="expected an array of real numbers, got complex64"):
+            call()

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import re
 import shutil
+import signal
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import attnkit
+from attnkit.models import files
+from attnkit.reading import read_file
 from attnkit.tasks.shared.directory import ModelDirectory, save_directory
 
 MODELS = Path(__file__).parent.parent / "data" / "formats" / "1" / "models"
@@ -39,16 +45,53 @@ def test_a_directory_is_written_again_to_the_same_bytes(name: str, tmp_path: Pat
 @pytest.mark.parametrize("name", NAMES)
 def test_loading_parses_the_config_once(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = []
-    read_bytes = Path.read_bytes
 
     def counted(path: Path) -> bytes:
-        if path.name == "config.json":
-            reads.append(path)
-        return read_bytes(path)
+        reads.append(path.name)
+        return read_file(path)
 
-    monkeypatch.setattr(Path, "read_bytes", counted)
+    monkeypatch.setattr(files, "read_file", counted)
     attnkit.load(MODELS / name)
-    assert len(reads) == 1
+    assert reads == ["config.json"]
+
+
+@contextlib.contextmanager
+def within(seconds: float) -> Iterator[None]:
+    def stop(number: int, frame: object) -> None:
+        raise TimeoutError
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX")
+@pytest.mark.parametrize("name", NAMES)
+def test_a_pipe_or_a_device_in_a_directory_is_refused_at_once(name: str, tmp_path: Path) -> None:
+    for file in sorted(path.name for path in (MODELS / name).iterdir()):
+        if file in ("metrics.jsonl", "training.toml", "shortlist.safetensors"):  # which loading does not read
+            continue
+        for kind in ("pipe", "device"):
+            copy = Path(shutil.copytree(MODELS / name, tmp_path / f"{file}-{kind}"))
+            (copy / file).unlink()
+            if kind == "pipe":
+                os.mkfifo(copy / file)
+            else:
+                (copy / file).symlink_to("/dev/zero")
+            with within(10), pytest.raises((ValueError, FileNotFoundError), match=f"{file}: "):
+                attnkit.load(copy)
+
+
+def test_a_file_of_a_directory_has_a_bound(tmp_path: Path) -> None:
+    for name, file in (("translate", "tokenizer.spm"), ("caption", "vocab.txt"), ("marian", "vocab.json")):
+        copy = Path(shutil.copytree(MODELS / name, tmp_path / name))
+        os.truncate(copy / file, 10**12)  # a hole: it takes no room on the disk
+        with pytest.raises(ValueError, match=f"{file}: expected a file of at most 33,554,432 bytes, got a larger one"):
+            attnkit.load(copy)
 
 
 def changed(name: str, folder: Path, **keys: Any) -> Path:

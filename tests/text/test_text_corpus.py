@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from attnkit.data.lines import read_lines
+from attnkit.data import lines
+from attnkit.data.lines import MAX_LINE, read_lines
 from attnkit.text.config import DataConfig
 from attnkit.text.corpus import EncodedCorpus, ParallelCorpus, flatten, read_parallel
 from attnkit.text.tokenizers.config import TokenizerConfig
@@ -92,6 +94,51 @@ def test_damaged_gzip_is_refused(tmp_path: Path) -> None:
     for name in ("cut.gz", "none.gz"):
         with pytest.raises(ValueError, match=rf"{name}, after line \d+: expected a whole gzip file"):
             list(read_lines(tmp_path / name))
+
+
+def packed(path: Path, piece: bytes, count: int) -> Path:
+    with gzip.open(path, "wb", 6) as file:
+        for _ in range(count):
+            file.write(piece)
+    return path
+
+
+def test_a_line_has_a_bound(tmp_path: Path) -> None:
+    longest = b"a" * MAX_LINE
+    for name, end in (("lf", b"\n"), ("crlf", b"\r\n"), ("none", b"")):
+        (tmp_path / name).write_bytes(b"x\n" + longest + end)
+        assert [len(line) for line in read_lines(tmp_path / name)] == [1, MAX_LINE]
+        (tmp_path / name).write_bytes(b"x\n" + longest + b"a" + end + b"y\n")
+        with pytest.raises(ValueError, match=rf"{name}, line 2: expected at most 8,388,608 bytes a line, got more"):
+            list(read_lines(tmp_path / name))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux's limits")
+def test_half_a_megabyte_that_is_one_line_takes_little_memory(tmp_path: Path) -> None:
+    name = packed(tmp_path / "line.gz", b"the cat " * (1 << 17), 500)
+    assert name.stat().st_size < 2_500_000
+    code = (
+        "import resource, sys\n"
+        "from attnkit.data.lines import read_lines\n"
+        "limit = 200_000_000\n"
+        "resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))\n"
+        "try: list(read_lines(sys.argv[1]))\n"
+        "except ValueError as error: print(error)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, name], capture_output=True, timeout=60, text=True)
+    assert "line 1: expected at most" in done.stdout, done.stderr
+
+
+def test_a_packed_file_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lines, "MAX_UNPACKED", 1 << 20)
+    name = packed(tmp_path / "a.gz", b"line\n" * 1000, 400)  # 2 MB
+    with pytest.raises(ValueError, match=r"a.gz, line 209716: expected at most 1,048,576 bytes .* unpack it first"):
+        list(read_lines(name))
+    (tmp_path / "a").write_bytes(gzip.decompress(name.read_bytes()))
+    assert sum(1 for _ in read_lines(tmp_path / "a")) == 400_000
+    random = packed(tmp_path / "b.gz", b"".join(b"%x\n" % hash((i, "x")) for i in range(100_000)), 1)
+    monkeypatch.setattr(lines, "MAX_UNPACKED", 10)
+    assert sum(1 for _ in read_lines(random)) == 100_000  # packed to a third, not to a hundredth
 
 
 def test_missing_file_is_an_os_error(tmp_path: Path) -> None:

@@ -247,3 +247,22 @@ def test_data_without_what_is_to_be_learnt(tmp_path: Path) -> None:
     (tmp_path / "pictures" / "red").rename(tmp_path / "one" / "red")
     assert "expected at least 2 classes" in message(classify, 'data.train=["one"]')
     assert "expected the classes of the training data in data.test, got 'red'" in message(classify, 'data.test=["one"]')
+
+
+def test_a_run_with_a_list_of_absolute_paths_goes_on_once_the_list_is_trusted(tmp_path: Path) -> None:
+    path = caption_task(tmp_path)
+    listed = tmp_path / "pictures" / "list.jsonl"
+    (tmp_path / "lists").mkdir()
+    absolute = listed.read_text().replace('"image": "', f'"image": "{tmp_path}/pictures/')
+    (tmp_path / "lists" / "list.jsonl").write_text(absolute)
+    path.write_text(path.read_text().replace("pictures/list.jsonl", "lists/list.jsonl"))
+    few = ("training.schedule=constant", "decoding.metrics=false", "training.validate_every=2", "training.final=last")
+    with pytest.raises(ValueError, match=r"data\.outside_images = true"):
+        train(read_config(path, (*few, "training.max_steps=2")), tmp_path / "run", progress="none")
+    trusted = (*few, "data.outside_images=true")
+    train(read_config(path, (*trusted, "training.max_steps=2")), tmp_path / "run", progress="none")
+    file = tmp_path / "run" / "training.toml"
+    file.write_text(file.read_text().replace("outside_images = true\n", ""))  # as 0.1.0 wrote it
+    config = read_config(file, ("training.max_steps=4", "data.outside_images=true"))
+    train(config, tmp_path / "run", resume=True, progress="none")
+    assert rows(tmp_path / "run")[-1]["step"] == 4

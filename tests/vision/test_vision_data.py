@@ -116,6 +116,35 @@ def test_lists_that_are_none(photos: Path, name: str, text: str, message: str) -
         read_list(written(photos, name, text), photos, Keys())
 
 
+@pytest.mark.parametrize("name", ["../secret.png", "x/../../secret.png", "/etc/passwd", "{outside}/secret.png"])
+def test_a_list_names_images_in_its_folder_alone(tmp_path: Path, name: str) -> None:
+    (tmp_path / "photos").mkdir()
+    gradient().save(tmp_path / "secret.png")
+    listed = written(tmp_path / "photos", "a.jsonl", json.dumps({"image": name.format(outside=tmp_path)}) + "\n")
+    with pytest.raises(
+        ValueError, match=r"line 1: expected images in the folder .*photos, .*data\.outside_images = true"
+    ):
+        read_list(listed, tmp_path / "photos", Keys())
+
+
+def test_a_list_may_name_images_elsewhere_if_it_is_trusted(tmp_path: Path, photos: Path) -> None:
+    (tmp_path / "lists").mkdir()
+    text = "".join(json.dumps({"image": name, "label": "x"}) + "\n" for name in ("../a.png", f"{photos}/b.png"))
+    written(tmp_path / "lists", "a.jsonl", text)
+    table = {"format": "list", "train": [str(tmp_path / "lists" / "a.jsonl")], "outside_images": True}
+    data = msgspec.convert(table, ImageDataConfig).read("train")
+    assert data is not None and len(data) == 2 and data.pictures.get(1, 3, 0).mode == "RGB"
+
+
+def test_names_that_stay_in_the_folder(photos: Path) -> None:
+    (photos / "sub").mkdir()
+    names = [f"{photos}/a.png", "./b.png", "sub/../a.png"]
+    data = read_list(
+        written(photos, "a.jsonl", "".join(json.dumps({"image": n}) + "\n" for n in names)), photos, Keys()
+    )
+    assert [data.pictures.get(index, 3, 0).size for index in range(3)] == [(12, 8)] * 3
+
+
 # ----- IDX
 
 
@@ -148,7 +177,7 @@ def test_idx_files_packed_or_not(tmp_path: Path) -> None:
         (idx(np.zeros(5, np.uint8)) + b"x", "got more"),
         (b"\0\0\x08\x01\0\0", "expected between 1 and"),
         (b"\0\0\x08\x01" + struct.pack(">I", 0), "expected between 1 and"),
-        (b"\0\0\x08\x01" + struct.pack(">I", 2**32 - 1), "expected 4,294,967,295 bytes behind the header, got 0"),
+        (b"\0\0\x08\x01" + struct.pack(">I", 2**30 - 1), "expected 1,073,741,823 bytes behind the header, got 0"),
         (gzip.compress(idx(np.zeros(100, np.uint8)), mtime=0)[:-9], "expected a whole gzip file"),
     ],
 )
@@ -156,6 +185,15 @@ def test_idx_files_that_are_none(tmp_path: Path, data: bytes, message: str) -> N
     (tmp_path / "a").write_bytes(data)
     with pytest.raises(ValueError, match=rf"^\[idx\] .*a: .*{message}"):
         read_idx(tmp_path / "a", 1)
+
+
+def test_an_idx_file_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a").write_bytes(struct.pack(">IIII", 0x803, 3000, 1000, 1000))
+    with pytest.raises(ValueError, match=r"expected between 1 and 1,073,741,824 bytes, got the shape \[3000"):
+        read_idx(tmp_path / "a", 3)
+    large = np.arange(3 << 20, dtype=np.uint8)  # several pieces
+    (tmp_path / "b").write_bytes(gzip.compress(idx(large)))
+    assert np.array_equal(read_idx(tmp_path / "b", 1), large)
 
 
 def test_idx_labels_for_every_image(tmp_path: Path) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import io
+import os
 import random
+import subprocess
+import sys
 import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,8 +17,9 @@ import pytest
 from pictures import gradient, write_bad_images
 from PIL import Image
 
-from attnkit.vision import AugmentationConfig, Augmenter, Preprocessing, read_image, to_image
+from attnkit.vision import AugmentationConfig, Augmenter, Preprocessing, images, read_image, to_image
 from attnkit.vision.augmentation import _OPERATIONS
+from attnkit.vision.preprocessing import check_images
 
 
 def pixels(image: Image.Image) -> np.ndarray:
@@ -122,6 +126,124 @@ def test_threads_read_at_once(tmp_path: Path) -> None:
     gradient(100, 100).save(tmp_path / "a.png")
     with ThreadPoolExecutor(8) as pool:
         assert {picture.size for picture in pool.map(read_image, [tmp_path / "a.png"] * 64)} == {(100, 100)}
+
+
+def in_every_form(path: Path) -> list[object]:
+    """An image file as bytes, as streams, one of which only goes forwards, and as Pillow opens it."""
+    data = path.read_bytes()
+
+    class Forwards:
+        def __init__(self) -> None:
+            self._file = io.BytesIO(data)
+
+        def read(self, size: int = -1) -> bytes:
+            return self._file.read(min(size, 100) if size > 0 else size)
+
+    return [data, bytearray(data), memoryview(data), io.BytesIO(data), Forwards(), Image.open(io.BytesIO(data))]
+
+
+def test_one_rule_for_files_bytes_streams_and_pillow_images(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    gradient(40, 30).save(tmp_path / "turned.jpg", exif=exif)
+    clear = gradient(8, 8).convert("RGBA")
+    clear.putalpha(100)
+    clear.save(tmp_path / "clear.png")
+    Image.fromarray(np.array([[0, 257, 32896, 65535]], np.uint16)).save(tmp_path / "deep.png")
+    for name in ("turned.jpg", "clear.png", "deep.png"):
+        for channels in (3, 1):
+            prepare = Preprocessing(size=4, channels=channels)
+            expected = read_image(tmp_path / name, channels)
+            for form in in_every_form(tmp_path / name):
+                assert np.array_equal(pixels(read_image(form, channels)), pixels(expected)), (name, type(form))
+            assert [prepare.read(form).size for form in in_every_form(tmp_path / name)]
+
+
+def test_what_was_read_is_not_turned_again(tmp_path: Path) -> None:
+    exif = Image.Exif()
+    exif[274] = 6
+    gradient(40, 30).save(tmp_path / "a.jpg", exif=exif)
+    once = read_image(tmp_path / "a.jpg")
+    assert once.size == (30, 40) and np.array_equal(pixels(read_image(once)), pixels(once))
+
+
+def test_what_is_no_picture_says_so_in_every_form(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        expected = write_bad_images(tmp_path)
+    for name, message in expected.items():
+        data = (tmp_path / name).read_bytes()
+        for form in (data, io.BytesIO(data)):
+            with pytest.raises(ValueError, match=r"^\[image\] (bytes|a stream): ") as raised:
+                read_image(form)
+            assert message in str(raised.value)
+    with Image.open(tmp_path / "moving.gif") as moving:
+        with pytest.raises(ValueError, match="expected one picture, got 3 frames"):
+            read_image(moving)
+        assert read_image(moving.copy()).size == (8, 8)
+    with pytest.raises(ValueError, match=r"^\[image\] a Pillow image: .* got floating-point numbers"):
+        read_image(Image.new("F", (4, 4), 0.5))
+    for bad, got in ((None, "NoneType"), ({}, "dict"), (io.StringIO("text"), "str")):
+        with pytest.raises(TypeError, match=rf"^\[image\] .*got {got}$"):
+            read_image(bad)  # type: ignore[arg-type]
+
+
+def test_one_image_is_no_list_of_them(tmp_path: Path) -> None:
+    for one in (b"bytes", io.BytesIO(b"stream"), gradient(), "a.png", tmp_path, np.zeros((2, 2), np.uint8)):
+        with pytest.raises(TypeError, match=r"^\[caption\] expected a list of images, got one "):
+            check_images(one, "caption")  # type: ignore[arg-type]
+    check_images(iter(["a.png"]), "caption")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs POSIX")
+def test_a_pipe_or_a_device_is_no_image_file(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    for path, got in ((tmp_path / "pipe.png", "a pipe"), (Path("/dev/zero"), "a device")):
+        with pytest.raises(ValueError, match=f"{path}: expected a regular file, got {got}"):
+            read_image(path)
+
+
+class Endless(io.RawIOBase):
+    """A stream that never ends."""
+
+    def read(self, size: int = -1) -> bytes:
+        return bytes(size)
+
+
+def test_a_file_has_a_bound(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(images, "MAX_BYTES", 1 << 22)
+    (tmp_path / "large.png").write_bytes(bytes((1 << 22) + 1))
+    for form in (tmp_path / "large.png", bytes((1 << 22) + 1), Endless()):
+        with pytest.raises(ValueError, match=r"expected at most 4,194,304 bytes, got more"):
+            read_image(form)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("mode", ["RGBA", "P", "I;16", "LA", "CMYK", "1"])
+def test_a_large_picture_is_converted_in_strips(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    deep = Image.fromarray((np.arange(35 * 20, dtype=np.uint16) * 90).reshape(35, 20))
+    picture = deep if mode == "I;16" else gradient(20, 35).convert(mode)
+    if mode in ("RGBA", "LA"):
+        picture.putalpha(gradient(20, 35).convert("L"))
+    if mode == "P":
+        picture.info["transparency"] = 3
+    for channels in (3, 1):
+        whole = read_image(picture, channels)
+        with monkeypatch.context() as patch:
+            patch.setattr(images, "_STRIP", 100)
+            assert np.array_equal(pixels(read_image(picture, channels)), pixels(whole))
+
+
+def test_the_memory_of_a_large_picture_is_little_more_than_its_own(tmp_path: Path) -> None:
+    Image.new("RGBA", (6000, 6000), (1, 2, 3, 128)).save(tmp_path / "a.png", compress_level=1)
+    code = (
+        "import resource, sys\n"
+        "from attnkit.vision import read_image\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "read_image(sys.argv[1])\n"
+        "print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1000)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.png"], capture_output=True, timeout=60, check=True)
+    assert float(done.stdout) < 2.6 * 144  # megabytes: the file's four bytes a pixel, and the result's
 
 
 def test_arrays() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attnkit._tensor import float_array
 from attnkit.explain.drawing.pieces import WORD_START, labels
 from attnkit.explain.weights import Weights
 
@@ -31,8 +32,8 @@ class DocumentMap:
 
     def __post_init__(self) -> None:
         sentences = [list(sentence) for sentence in self.sentences]
-        words = [np.asarray(weights, np.float32) for weights in self.words]
-        of_sentences = np.asarray(self.sentence_weights, np.float32)
+        words = [float_array(weights) for weights in self.words]
+        of_sentences = float_array(self.sentence_weights)
         lengths, got = [len(sentence) for sentence in sentences], [list(weights.shape) for weights in words]
         if got != [[length] for length in lengths] or of_sentences.shape != (len(sentences),):
             raise ValueError(

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
+
+from attnkit.printable import printable
 
 WORD_START = "\u2581"  # SentencePiece writes a space as this block and puts it at the start of a word
 _CONTINUES = "\u00b7"  # a middle dot before a piece that goes on with the word
-_HIDDEN = "\ufffd"
-# Marks that turn the writing direction; in a token they would turn the text around it as well.
-_DIRECTION_MARKS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 SPECIAL = frozenset({"<s>", "</s>", "<unk>", "<pad>"})
 
 
@@ -36,15 +34,10 @@ def labels(tokens: Sequence[str]) -> list[str]:
 
 
 def _label(token: str, continues: bool) -> str:
-    text = token.removeprefix(WORD_START).replace(WORD_START, " ")
-    text = "".join(_HIDDEN if _is_hidden(character) else character for character in text)
+    text = printable(token.removeprefix(WORD_START).replace(WORD_START, " "))
     if not text.strip():
         return "\u2423"
     return _CONTINUES + text if continues else text
-
-
-def _is_hidden(character: str) -> bool:
-    return character in _DIRECTION_MARKS or unicodedata.category(character) in ("Cc", "Cs", "Zl", "Zp")
 
 
 def _are_pieces(tokens: Sequence[str]) -> bool:

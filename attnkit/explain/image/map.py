@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
+from attnkit._tensor import float_array
 from attnkit.explain.weights import Weights
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class ImageMap:
     caption: str = ""
 
     def __post_init__(self) -> None:
-        tokens, weights = tuple(self.tokens), np.asarray(self.weights, dtype=np.float32)
+        tokens, weights = tuple(self.tokens), float_array(self.weights)
         if weights.ndim != 3 or len(weights) != len(tokens) or 0 in weights.shape[1:]:
             expected = f"[{len(tokens)}, rows, columns]"
             raise ValueError(f"[image_map] expected weights of shape {expected}, got {list(weights.shape)}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from attnkit._tensor import float_array
 from attnkit.explain.weights import Weights
 
 
@@ -26,7 +27,7 @@ class AttentionMap:
 
     def __post_init__(self) -> None:
         source, target = tuple(self.source_tokens), tuple(self.target_tokens)
-        weights = np.asarray(self.weights, dtype=np.float32)
+        weights = float_array(self.weights)
         if weights.ndim not in (2, 3, 4) or weights.shape[-2:] != (len(target), len(source)) or 0 in weights.shape[:-2]:
             expected = f"[{len(target)}, {len(source)}] ([target, source]), with [heads] or [layers, heads] before them"
             raise ValueError(f"[attention_map] expected weights of shape {expected}, got {list(weights.shape)}")

@@ -8,6 +8,7 @@ import numpy as np
 
 from attnkit import ops
 from attnkit._core import Tensor
+from attnkit._tensor import index_array
 from attnkit.nn.attention.hard import Choice, HardNormaliser
 from attnkit.nn.attention.normalisers import Normaliser, Rows
 from attnkit.nn.attention.scores import Score
@@ -54,7 +55,7 @@ class Attention(Module):
 
     def prepare(self, memory: Tensor, offsets: np.ndarray) -> Memory:
         """Projects a memory [S, memory_size] once, for all queries to come."""
-        return Memory(self.score.keys(memory, offsets), memory, np.asarray(offsets, dtype=np.int32))
+        return Memory(self.score.keys(memory, offsets), memory, index_array(offsets, "offsets"))
 
     def forward(
         self,
@@ -70,9 +71,9 @@ class Attention(Module):
         other from 0. coverage: flat, the weights of earlier steps, for a score with coverage.
         """
         if positions is None:
-            positions = packed_positions(np.asarray(query_offsets))
+            positions = packed_positions(index_array(query_offsets, "offsets"))
         scores = self.score(query, memory.keys, query_offsets, memory.offsets, coverage)
-        rows = Rows(query, np.asarray(query_offsets, dtype=np.int32), memory.offsets, positions)
+        rows = Rows(query, index_array(query_offsets, "offsets"), memory.offsets, positions)
         choice = None
         if isinstance(self.normaliser, HardNormaliser):
             weights, choice = self.normaliser.choose(scores, rows)

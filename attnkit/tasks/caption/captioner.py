@@ -5,7 +5,6 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Unpack, cast
@@ -26,7 +25,8 @@ if TYPE_CHECKING:
     from attnkit.models.captioner import Captioner as CaptionModel
     from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.tokenizers.base import Tokenizer
-    from attnkit.vision.preprocessing import ImageLike, Preprocessing
+    from attnkit.vision.images import ImageLike
+    from attnkit.vision.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,10 +93,12 @@ class Captioner:
         beam=5, nbest=1, min_length=1, max_length=None, ...: see `DecodingOptions`; lengths count tokens, and without
         max_length a caption is as long as the model can make it.
 
-        Raises OSError or ValueError for a file that is no image, naming it.
+        An image is a file's name, bytes, a stream of them, a Pillow image or an array, as `attnkit.vision.read_image`
+        takes them. Raises OSError or ValueError for one that is no image, naming its file.
         """
-        if isinstance(images, str | os.PathLike | np.ndarray):
-            raise TypeError(f"[caption] expected a list of images, got one {type(images).__name__}")
+        from attnkit.vision.preprocessing import check_images
+
+        check_images(images, "caption")
         return list(
             self.caption_stream(map(self.read, images), attention=attention, batch_images=batch_images, **search)
         )
@@ -122,10 +124,9 @@ class Captioner:
         return self._stream(pictures, options, attention, batch_images)
 
     def read(self, image: ImageLike) -> Image:
-        """The picture of a file or array, in the model's channels. Raises OSError or ValueError."""
-        from attnkit.vision.preprocessing import as_picture
-
-        return as_picture(image, self.preprocessing)
+        """The picture of a file, or what else `attnkit.vision.read_image` takes, in the model's channels. Raises
+        OSError, TypeError or ValueError."""
+        return self.preprocessing.read(image)
 
     def _stream(
         self, pictures: Iterable[Image], options: DecodingOptions, attention: bool, batch_images: int

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,8 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from attnkit.tasks.shared.directory import ModelDirectory
-    from attnkit.vision.preprocessing import ImageLike, Preprocessing
+    from attnkit.vision.images import ImageLike
+    from attnkit.vision.preprocessing import Preprocessing
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -78,10 +78,12 @@ class ImageClassifier:
         top: how many classes to return for each. attention: also return where the model looked; the classes are the
         same with and without. batch_images: how many images go through the model at once.
 
-        Raises OSError or ValueError for a file that is no image, naming it.
+        An image is a file's name, bytes, a stream of them, a Pillow image or an array, as `attnkit.vision.read_image`
+        takes them. Raises OSError or ValueError for one that is no image, naming its file.
         """
-        if isinstance(images, str | os.PathLike | np.ndarray):
-            raise TypeError(f"[classify] expected a list of images, got one {type(images).__name__}")
+        from attnkit.vision.preprocessing import check_images
+
+        check_images(images, "classify")
         pictures = map(self.read, images)
         return list(self.classify_stream(pictures, top=top, attention=attention, batch_images=batch_images))
 
@@ -98,10 +100,9 @@ class ImageClassifier:
         return self._stream(pictures, top, attention and self.attends, batch_images)
 
     def read(self, image: ImageLike) -> Image:
-        """The picture of a file or array, in the model's channels. Raises OSError or ValueError."""
-        from attnkit.vision.preprocessing import as_picture
-
-        return as_picture(image, self.preprocessing)
+        """The picture of a file, or what else `attnkit.vision.read_image` takes, in the model's channels. Raises
+        OSError, TypeError or ValueError."""
+        return self.preprocessing.read(image)
 
     def _stream(
         self, pictures: Iterable[Image], top: int, attention: bool, batch_images: int

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
 from attnkit.tasks.shared.by_length import batches_by_length
+from attnkit.tasks.shared.windows import windows
 from attnkit.text.tokenizers.vocabulary import UNK
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ class Classifier:
         self, texts: Iterable[str], top: int, attention: bool, batch_tokens: int, window: int
     ) -> Iterator[Classification]:
         numbered = enumerate(texts)
-        while chunk := list(itertools.islice(numbered, window)):
+        for chunk in windows(numbered, window, lambda each: each[1]):
             read = [self._read(number, text) for number, text in chunk]
             results: dict[int, Classification] = {}
             for batch in batches_by_length(read, lambda text: text.length, batch_tokens):

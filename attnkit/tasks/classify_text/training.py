@@ -11,6 +11,7 @@ from attnkit import _core, ops
 from attnkit.models.document_classifier import DocumentClassifier
 from attnkit.models.output import LossOutput
 from attnkit.models.registry import build_model
+from attnkit.printable import quoted, shortened
 from attnkit.tasks.classify_text.config import ClassifyTextConfig
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask, classification_figures
@@ -74,9 +75,9 @@ class ClassifyTextTask(HeldOutTask[EncodedDocuments]):
         numbers = {label: number for number, label in enumerate(self._labels)}
         for label in texts.classes():
             if label not in numbers:
+                known = shortened(", ".join(self._labels), 500)
                 raise ValueError(
-                    f"[train] expected the labels of the training data ({', '.join(self._labels)}) in data.{split}, "
-                    f"got {label!r}"
+                    f"[train] expected the labels of the training data ({known}) in data.{split}, got {quoted(label)}"
                 )
         documents = EncodedDocuments.encode(self._reader, texts.texts, (numbers[label] for label in texts.labels))
         if not len(documents):

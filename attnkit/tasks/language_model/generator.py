@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack, cast
@@ -17,6 +16,7 @@ from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_
 from attnkit.decoding.sources import Nothing
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.tasks.shared.by_length import batches_by_length
+from attnkit.tasks.shared.windows import windows
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, UNK
 
 if TYPE_CHECKING:
@@ -125,7 +125,7 @@ class Generator:
         self, prompts: Iterable[str], options: DecodingOptions, attention: bool, batch_tokens: int, window: int
     ) -> Iterator[Generation]:
         numbered = enumerate(prompts)
-        while chunk := list(itertools.islice(numbered, window)):
+        for chunk in windows(numbered, window, lambda each: each[1]):
             read = [self._read(number, prompt, options) for number, prompt in chunk]
             results: dict[int, Generation] = {}
             share = fair_share(sum(len(prompt.ids) + 1 for prompt in read), batch_tokens)

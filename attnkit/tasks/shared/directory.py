@@ -13,6 +13,7 @@ import msgspec
 
 from attnkit._tensor import Precision
 from attnkit.models.files import Described, described_model, load_model, read_config, save_model
+from attnkit.printable import quoted, shortened
 from attnkit.tasks.registry import find_entry
 from attnkit.weights import CONFIG_FILE
 
@@ -83,7 +84,7 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
             found = config.__struct_config__.tag
             raise ValueError(
                 f"[load] {self.folder / CONFIG_FILE}: expected a model with {name} for the task {self.task!r}, got one "
-                f"of type {found!r}"
+                f"of type {quoted(found)}"
             )
         return sizes[name]
 
@@ -139,7 +140,7 @@ def _read_part(table: dict[str, Any], name: str, folder: Path) -> Any:
 
 
 def _mismatch(folder: Path, name: str, found: Any) -> str:
-    return f"[load] {folder / CONFIG_FILE}: expected {_PARTS[name][1]} under {name}, got {found!r}"
+    return f"[load] {folder / CONFIG_FILE}: expected {_PARTS[name][1]} under {name}, got {quoted(found)}"
 
 
 def _read_decoding(table: dict[str, Any], folder: Path) -> DecodingDefaults | None:
@@ -150,4 +151,4 @@ def _read_decoding(table: dict[str, Any], folder: Path) -> DecodingDefaults | No
     try:
         return msgspec.convert(table["decoding"], DecodingDefaults)
     except msgspec.ValidationError as error:
-        raise ValueError(f"[load] {folder / CONFIG_FILE}: decoding: {error}") from None
+        raise ValueError(f"[load] {folder / CONFIG_FILE}: decoding: {shortened(str(error), 500)}") from None

@@ -19,7 +19,9 @@ from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_
 from attnkit.decoding.protocol import S, TextModel
 from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, fair_share, run_batches
+from attnkit.printable import quoted
 from attnkit.tasks.shared.by_length import batches_by_length
+from attnkit.tasks.shared.windows import windows
 from attnkit.text.languages import add_tag, split_tag, tag_of
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
 from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
@@ -197,7 +199,7 @@ class Translator:
     def _check_language(self, to: str | None) -> None:
         if to is not None and to not in self.languages:
             expected = f"a language among {', '.join(self.languages)}" if self.languages else "none: it writes only one"
-            raise ValueError(f"[translate] expected {expected}, got {to!r}")
+            raise ValueError(f"[translate] expected {expected}, got {quoted(to)}")
 
     def _stream(
         self,
@@ -210,7 +212,7 @@ class Translator:
         window: int,
     ) -> Iterator[Result]:
         numbered = enumerate(_with_prefixes(lines, prefix))
-        while chunk := list(itertools.islice(numbered, window)):
+        for chunk in windows(numbered, window, lambda each: each[1][0]):
             sources = [self._read(number, line, start, to) for number, (line, start) in chunk]
             results: dict[int, Result] = {}
             share = fair_share(sum(len(source.ids) for source in sources), batch_tokens)

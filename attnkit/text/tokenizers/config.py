@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from attnkit.printable import quoted
 from attnkit.text.tokenizers.registry import KINDS, tokenizer_class, trainable_kinds
 
 
@@ -80,9 +81,9 @@ class TokenizerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def __post_init__(self) -> None:
         if self.kind not in KINDS or not tokenizer_class(self.kind).trainable:
             choices = " or ".join(map(repr, trainable_kinds()))
-            raise ValueError(f"kind: invalid value {self.kind!r}; expected {choices}")
+            raise ValueError(f"kind: invalid value {quoted(self.kind)}; expected {choices}")
         if self.models and not tokenizer_class(self.kind).reads_models:
-            raise ValueError(f"models: expected none for the kind {self.kind!r}")
+            raise ValueError(f"models: expected none for the kind {quoted(self.kind)}")
         if self.models and len(self.models) != (1 if self.joint else 2):
             need = "1 file for a joint vocabulary" if self.joint else "2 files, source and target"
             raise ValueError(f"models: expected {need}, got {len(self.models)}")

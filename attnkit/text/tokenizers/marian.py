@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 
 from attnkit.files import atomic_write
+from attnkit.reading import read_file
 from attnkit.text.languages import languages_of
 from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
 from attnkit.text.tokenizers.sentencepiece_file import checked_text, read_processor
@@ -42,7 +43,7 @@ class MarianVocabulary:
     def load(cls, directory: Path, file_name: str) -> MarianVocabulary:
         """Reads what `save` wrote. Raises OSError, or ValueError naming the file."""
         try:
-            pieces = msgspec.json.decode((directory / file_name).read_bytes(), type=list[str | None])
+            pieces = msgspec.json.decode(read_file(directory / file_name), type=list[str | None])
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"[tokenizer] {directory / file_name}: expected a JSON list of pieces ({error})") from None
         return cls(pieces, file_name)
@@ -74,7 +75,7 @@ class MarianTokenizer(Tokenizer):
 
     @classmethod
     def _read(cls, path: Path, vocabulary: MarianVocabulary) -> MarianTokenizer:
-        return cls(path.read_bytes(), vocabulary, str(path))
+        return cls(read_file(path), vocabulary, str(path))
 
     @property
     def vocab_size(self) -> int:

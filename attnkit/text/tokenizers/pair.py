@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from attnkit.printable import quoted, shortened
 from attnkit.text.languages import split_tag, tag_of
 from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
 from attnkit.text.tokenizers.config import TokenizerConfig
@@ -103,9 +104,9 @@ class TokenizerPair:
         try:
             saved = msgspec.convert(config, SavedTokenizer)
         except msgspec.ValidationError as error:
-            raise ValueError(f"[tokenizer] config.json: {error}") from None
+            raise ValueError(f"[tokenizer] config.json: {shortened(str(error), 500)}") from None
         if saved.kind not in KINDS:
-            raise ValueError(f"[tokenizer] config.json: Invalid enum value {saved.kind!r} - at `$.kind`")
+            raise ValueError(f"[tokenizer] config.json: Invalid enum value {quoted(saved.kind)} - at `$.kind`")
         source, target = tokenizer_class(saved.kind).load_pair(Path(directory), saved)
         return cls._tagged(source, target, saved.kind, saved.lowercase, saved.languages)
 

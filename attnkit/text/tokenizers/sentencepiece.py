@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnkit.files import atomic_write
+from attnkit.reading import read_file
 from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
 from attnkit.text.tokenizers.config import TokenizerConfig
 from attnkit.text.tokenizers.sentencepiece_file import checked_text, read_processor
@@ -53,7 +54,7 @@ class SentencePieceTokenizer(Tokenizer):
 
     @classmethod
     def read(cls, path: Path, lowercase: bool) -> SentencePieceTokenizer:
-        return cls(path.read_bytes(), lowercase, str(path))
+        return cls(read_file(path), lowercase, str(path))
 
     @classmethod
     def file_names(cls, name: str) -> tuple[str, ...]:

@@ -7,6 +7,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 
 from attnkit.files import atomic_write
+from attnkit.printable import quoted
+from attnkit.reading import read_file
 
 PAD, UNK, BOS, EOS = range(4)
 """The ids of padding (never in a packed batch), unknown, beginning and end of a sentence, in every tokenizer."""
@@ -28,10 +30,10 @@ class Vocabulary:
         self._ids = {token: number for number, token in enumerate(tokens, start=len(own))}
         self.reserved_ids = {token: number for number, token in enumerate(reserved, start=len(SPECIAL_TOKENS))}
         if (bad := next((token for token in self._tokens if not token or "\n" in token), None)) is not None:
-            raise ValueError(f"[vocabulary] expected tokens of one line, got {bad!r}")
+            raise ValueError(f"[vocabulary] expected tokens of one line, got {quoted(bad)}")
         if len(set(self._tokens)) != len(self._tokens):
             repeated = next(token for token, count in Counter(self._tokens).items() if count > 1)
-            raise ValueError(f"[vocabulary] expected distinct tokens, got {repeated!r} twice")
+            raise ValueError(f"[vocabulary] expected distinct tokens, got {quoted(repeated)} twice")
 
     @classmethod
     def build(
@@ -74,8 +76,7 @@ class Vocabulary:
         """Reads what `save` wrote of a vocabulary with these reserved tokens. Raises OSError, or ValueError naming the
         file when it is anything else."""
         where = f"[vocabulary] {os.fspath(path)}"
-        with open(path, "rb") as file:
-            data = file.read()
+        data = read_file(path)
         try:
             text = data.decode("utf-8")
         except UnicodeDecodeError as error:
