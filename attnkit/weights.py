@@ -40,6 +40,7 @@ FLOATS = ("F32", "F16", "BF16", "F64")
 
 _MAX_HEADER = 100_000_000  # bytes, the format's own limit
 _MAX_RANK = 32
+_DROPPED_AT = 1 << 24  # bytes of a mapping; more rarely costs memory, more often time
 
 
 class WeightsError(ValueError):
@@ -104,12 +105,29 @@ class WeightsFile:
 
 
 class MappedWeights(dict[str, np.ndarray]):
-    """Arrays that lie in a file, mapped privately. skipped: the tensors that are no weights."""
+    """Arrays that lie in a file, mapped privately. skipped: the tensors that are no weights.
+
+    Who cuts the file, as by writing over it in place, ends a process that then reads them (SIGBUS).
+    """
 
     def __init__(self, arrays: Mapping[str, np.ndarray], skipped: Mapping[str, Entry], mapping: mmap.mmap) -> None:
         super().__init__(arrays)
         self.skipped = dict(skipped)
         self._mapping = mapping
+
+    def copy_all_but(self, names: set[str]) -> None:
+        """Takes the others into memory, where nothing that befalls the file reaches them."""
+        mapped = np.frombuffer(self._mapping, np.uint8)
+        read = 0
+        for name, array in self.items():  # in the order of the file
+            if name in names or not np.may_share_memory(array, mapped):  # those of other types are in memory already
+                continue
+            self[name] = array.copy()
+            read += array.nbytes
+            if read > _DROPPED_AT:
+                self.drop_pages()
+                read = 0
+        self.drop_pages()
 
     def drop_pages(self) -> None:
         """Gives back the memory of what has been read of the file; what is looked at again is read again.

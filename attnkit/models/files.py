@@ -15,6 +15,7 @@ from attnkit._tensor import Precision
 from attnkit.files import atomic_write
 from attnkit.models.config import Positive
 from attnkit.models.registry import ModelConfig, build_model, size_names
+from attnkit.nn.embedding import Embedding
 from attnkit.nn.init import InitLimitError, skip_init
 from attnkit.printable import quoted, shortened
 from attnkit.reading import read_file
@@ -109,6 +110,7 @@ def load_model(
         with skip_init(limit):
             model = build_model(config, *sizes.values())
         _check_types(model, weights)
+        weights.copy_all_but(_only_packed(model, precision))
         model.load_state_dict(weights, adopt=True)
     except InitLimitError as error:
         raise ValueError(f"{directory}: {CONFIG_FILE} describes a larger model than {WEIGHTS_FILE} holds") from error
@@ -118,6 +120,19 @@ def load_model(
     if precision is not None:
         model.pack(precision, weights.drop_pages)  # the file and the packed weights never fill memory together
     return model
+
+
+def _only_packed(model: Model, precision: Precision | None) -> set[str]:
+    """The weights of which a model in this precision reads its packed copies alone, so that they may stay in the file.
+
+    All others are copied into memory: to read a mapping of a file that somebody has cut ends the process.
+    """
+    if precision is None:
+        return set()
+    packed = {id(weight) for module in model.modules() for weight in module.matrices()}
+    rows = {id(module.weight) for module in model.modules() if isinstance(module, Embedding)}  # are looked up
+    rows.add(id(getattr(model, "output_weight", None)))  # a shortlist gathers some of a text's output layer
+    return {name for name, parameter in model.named_parameters() if id(parameter) in packed - rows}
 
 
 def _check_types(model: Model, weights: MappedWeights) -> None:
