@@ -29,6 +29,9 @@ ImageLike: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image 
 MAX_PIXELS = 1 << 27
 """A picture of more is refused before it is unpacked: a few kilobytes can hold gigabytes of one colour."""
 
+MAX_SIDE = 1 << 20
+"""So is one with a longer side: Pillow needs more memory for a row than for its one pixel."""
+
 MAX_BYTES = 1 << 29
 """So is a file or a stream of more bytes, packed as they come."""
 
@@ -57,7 +60,8 @@ def read_image(path: ImageLike, channels: int = 3, at_least: int = 0) -> Image.I
 
     Raises OSError where the file cannot be read, TypeError for what is no image in any form, and ValueError, `[image]
     NAME: expected ..., got ...`, for one that is empty, broken or no image, has several frames or numbers that are no
-    pixels, more than `MAX_PIXELS` pixels, or more than `MAX_BYTES` bytes.
+    pixels, more than `MAX_PIXELS` pixels, a side of more than `MAX_SIDE`, or more
+    than `MAX_BYTES` bytes.
     """
     from PIL import Image
 
@@ -204,6 +208,8 @@ def _check(image: Image.Image, where: str) -> None:
 def _check_size(width: int, height: int, where: str) -> None:
     if width * height > MAX_PIXELS:
         raise _ImageError(f"{where}: expected at most {MAX_PIXELS:,} pixels, got {width:,} × {height:,}")
+    if max(width, height) > MAX_SIDE:
+        raise _ImageError(f"{where}: expected sides of at most {MAX_SIDE:,} pixels, got {width:,} × {height:,}")
     if width * height == 0:
         raise _ImageError(f"{where}: expected at least one pixel, got {width:,} × {height:,}")
 

@@ -27,6 +27,7 @@ def write_bad_images(folder: Path) -> dict[str, str]:
     frames[0].save(folder / "moving.gif", save_all=True, append_images=frames[1:])
     Image.new("1", (12_000, 12_000)).save(folder / "bomb.png")
     Image.new("1", (20_000, 20_000)).save(folder / "great-bomb.png")
+    Image.new("1", (1, (1 << 20) + 1)).save(folder / "column.png")
     Image.fromarray(np.ones((4, 4), np.float32)).save(folder / "float.tif")
     (folder / "whole.png").unlink()
     (folder / "whole.jpg").unlink()
@@ -38,5 +39,6 @@ def write_bad_images(folder: Path) -> dict[str, str]:
         "moving.gif": "expected one picture, got 3 frames",
         "bomb.png": "expected at most 134,217,728 pixels, got 12,000 × 12,000",
         "great-bomb.png": "expected at most 134,217,728 pixels, got many more",
+        "column.png": "expected sides of at most 1,048,576 pixels, got 1 × 1,048,577",
         "float.tif": "got floating-point numbers",
     }
