@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from fuzz import job, runner
 
-CASES = {kind: 12 for kind in runner.FILES} | {"ops": 600}
+CASES = {kind: 8 for kind in runner.FILES} | {"ops": 600}
 
 
 @pytest.mark.parametrize("kind", runner.KINDS)

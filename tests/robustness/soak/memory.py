@@ -78,7 +78,8 @@ def steps(count: int, seed: int) -> list[str]:
     with tempfile.TemporaryDirectory() as name:
         samples.copy_data(Path(name))
         (Path(name) / "t.toml").write_text(samples.training("translate-recurrent"))
-        settings = [f"max_steps={count}", f"save_every={max(1, count // 40)}", f"validate_every={max(1, count // 40)}"]
+        every = max(10, count // 40)
+        settings = [f"max_steps={count}", f"save_every={every}", f"validate_every={every}"]
         options = [part for setting in [*settings, "patience=1000000"] for part in ("--set", f"training.{setting}")]
         line = command("train", "t.toml", "--out", "run", *options)
         sizes = []
