@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import children
 import pytest
-from _pytest.mark import ParameterSet
 
 
 class Named(Protocol):
@@ -28,7 +27,7 @@ _TOKENIZER_FILES = Known("tokenizer files may be devices or pipes")
 _BOUNDS = Known("one packed line, file or picture has no bound")
 _TERMINAL = Known("names and labels reach the terminal as they are")
 _LOADING = Known(
-    "loading in threads: a limit of nn.init is shared, and msgspec crashes where threads meet a type for the first time",
+    "loading in threads: a limit of nn.init is shared, and msgspec crashes where they meet a type for the first time",
     r"^threads_load_and_use ",
 )
 _LISTS = Known("a list of images may name any file")
@@ -74,11 +73,11 @@ def patience(name: str) -> float:
     return 3.0 if name in KNOWN else children.SECONDS
 
 
-def mark(name: str, *values: object) -> ParameterSet:
+def mark(name: str, *values: object) -> Any:
     """A parameter of a test; expected to fail, where its name is that of a known fault."""
     marks = [pytest.mark.xfail(reason=KNOWN[name].reason, strict=True)] if name in KNOWN else []
     return pytest.param(*(values or (name,)), id=name, marks=marks)
 
 
-def cases(table: Iterable[Named]) -> list[ParameterSet]:
+def cases(table: Iterable[Named]) -> list[Any]:
     return [mark(case.name, case) for case in table]
