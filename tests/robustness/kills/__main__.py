@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import shutil
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 from expected import known
@@ -36,20 +38,25 @@ def main() -> int:
         return rounds(ways, trainings, options.seed, time.monotonic() + options.seconds)
 
 
+def _endless(seed: int, ways: list[str], trainings: list[Training]) -> Iterator[tuple[int, str, Training]]:
+    for each in itertools.count(seed) if ways else ():
+        for way, training in itertools.product(ways, trainings):
+            yield each, way, training
+
+
 def rounds(ways: list[str], trainings: list[Training], seed: int, end: float) -> int:
     counts = dict.fromkeys(ways, 0)
     found = 0
-    while ways and time.monotonic() < end:
-        for way in ways:
-            for training in trainings:
-                disturbed, faults = trial.disturb(way, training, seed)
-                counts[way] += disturbed
-                for fault in faults:
-                    reason = known(fault)
-                    found += reason is None
-                    print(f"{'found' if reason is None else 'known'} {way} {seed}: {fault}", flush=True)
-                shutil.rmtree(training.work / f"{training.task}-{way}-{seed}", ignore_errors=True)
-        seed += 1
+    for round_seed, way, training in _endless(seed, ways, trainings):
+        if time.monotonic() > end:
+            break
+        disturbed, faults = trial.disturb(way, training, round_seed)
+        counts[way] += disturbed
+        for fault in faults:
+            reason = known(fault)
+            found += reason is None
+            print(f"{'found' if reason is None else 'known'} {way} {round_seed}: {fault}", flush=True)
+        shutil.rmtree(training.work / f"{training.task}-{way}-{round_seed}", ignore_errors=True)
     print("disturbed: " + ", ".join(f"{way} {count}" for way, count in counts.items()) + f"; {found} faults")
     return int(found > 0)
 
