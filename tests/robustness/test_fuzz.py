@@ -1,0 +1,31 @@
+"""A short part of `./dev fuzz`, always the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from fuzz import job, runner
+
+CASES = {kind: 8 for kind in runner.FILES} | {"ops": 600}
+
+
+@pytest.mark.parametrize("kind", runner.KINDS)
+def test_hostile_inputs_end_in_a_result_or_in_one_line(kind: str) -> None:
+    tally = runner.run(kind, seed=0, cases=CASES[kind])
+    assert tally.cases >= CASES[kind]
+    assert not tally.found, [str(each) for each in tally.found.values()]
+
+
+@pytest.mark.parametrize("kind", runner.FILES)
+def test_a_seed_makes_the_same_case_again_and_so_does_its_record(kind: str, tmp_path: Path) -> None:
+    boxes = [tmp_path / name for name in ("one", "two", "restored")]
+    for box in boxes:
+        box.mkdir()
+    made, again = (runner.make(kind, 3, box) for box in boxes[:2])
+    made.keep(boxes[0], tmp_path / "kept")
+    assert made == again == job.restore(tmp_path / "kept", boxes[2])
+    contents = [
+        {path.relative_to(box): path.read_bytes() for path in box.rglob("*") if path.is_file()} for box in boxes
+    ]
+    assert contents[0] == contents[1] == contents[2]
