@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("-i", "--input", type=FILE, metavar="FILE", help="Prompts, one a line; .gz too, - is standard input.")
 @output_option
 @search_options_for(max_length="as far as the model goes", nbest="line number, score, text")
-@click.option("--jsonl", is_flag=True, help="JSON lines: prompt, text, score, tokens, truncated.")
+@click.option("--jsonl", is_flag=True, help="JSON lines: prompt, text, score, tokens, truncated, unknown.")
 @attention_option
 @precision_option
 @threads_option
@@ -98,7 +98,7 @@ def _json(prompt: str, result: Generation) -> bytes:
     def plain(each: Generation) -> dict[str, Any]:
         return {"text": each.text, "score": each.score, "tokens": each.tokens, "truncated": each.truncated}
 
-    record = {"prompt": prompt, **plain(result)}
+    record = {"prompt": prompt, **plain(result), "unknown": result.unknown}
     if result.alternatives:
         record["alternatives"] = [plain(each) for each in result.alternatives]
     return msgspec.json.encode(record) + b"\n"

@@ -173,6 +173,15 @@ def test_prefixes(translator: Translator) -> None:
             list(translator.translate_stream(lines, prefix=prefixes))
 
 
+def test_a_prefix_stands_as_it_was_given(translator: Translator) -> None:
+    known, unknown = translator.translate(["the cat is red", "the cat"], prefix="Zorro,  casa", nbest=2)
+    assert known.text == "Zorro,  casa è rosso" and known.tokens == ["Zorro,", "casa", "è", "rosso"]
+    assert all(each.text.startswith("Zorro,  casa") for each in known.alternatives)
+    assert known.unknown == unknown.unknown == ["Zorro,"]
+    [both] = translator.translate(["the gnu"], prefix="Zorro")
+    assert both.unknown == ["gnu", "Zorro"]
+
+
 def test_max_source_length_can_be_lowered(translator: Translator, model: DictionaryModel) -> None:
     tokenizers = translator.source_tokenizer, translator.target_tokenizer
     [result] = Translator(model, *tokenizers, max_source_length=3).translate(["the cat sees"])

@@ -14,6 +14,7 @@ from marian_checkpoint import SHAPES, lines, write_checkpoint
 import attnkit
 from attnkit.decoding import DecodingOptions, Hypothesis, Packed, decode
 from attnkit.interop import convert_marian
+from attnkit.text.forced import Forced
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -151,6 +152,15 @@ def test_tokenizers(shape: str, tmp_path: Path) -> None:
         assert [*ids, ours.target_tokenizer.eos_id] == theirs(text_target=text).input_ids, text
         text = theirs.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         assert ours.target_tokenizer.decode([*ids, ours.target_tokenizer.eos_id]) == text
+
+
+def test_a_prefix_stands_as_it_was_given(plain: Pair) -> None:
+    for given in ("☃", "il ☃", "☃ il", "il  gatto"):
+        [result] = plain.ours.translate([SOURCES[0]], prefix=given)
+        assert result.text.startswith(given) and result.unknown == ["☃"] * ("☃" in given)
+        forced = Forced.read(given, plain.ours.target_tokenizer)
+        ids = plain.ours.target_tokenizer.encode(f"{given} cane")
+        assert forced.whole(ids, plain.ours.target_tokenizer) == f"{given} cane"
 
 
 def test_translation_is_the_text_of_the_ids(plain: Pair) -> None:

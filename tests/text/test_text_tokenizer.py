@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from attnkit.text import en_it
+from attnkit.text.forced import Forced
 from attnkit.text.tokenizers.config import TokenizerConfig
 from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.sentencepiece import SentencePieceTokenizer
@@ -64,6 +65,20 @@ def test_text_that_looks_like_a_special_token_is_text(pair: TokenizerPair) -> No
 def test_unknown_characters_are_named(pair: TokenizerPair) -> None:
     assert UNK in pair.source.encode("the ☃")
     assert pair.source.unknown("the ☃") == ["☃"]
+
+
+def test_what_an_output_must_begin_with_stands_as_it_was_given(pair: TokenizerPair) -> None:
+    tokenizer = pair.target
+    for given in ("☃", "☃ il", "il ☃", "il", "il  gatto"):
+        forced = Forced.read(given, tokenizer)
+        separator = "" if pair.kind == "char" else " "
+        whole = tokenizer.encode(f"{given}{separator}cane")
+        assert whole[: len(forced.ids)] == forced.ids
+        assert forced.whole(whole, tokenizer) == f"{given}{separator}cane"
+        assert forced.whole(forced.ids, tokenizer) == given
+        pieces = forced.pieces(whole, tokenizer)
+        assert len(pieces) == len(whole) and ("☃" in pieces) == ("☃" in given)
+    assert Forced.read("", tokenizer).whole(tokenizer.encode("il cane"), tokenizer) == "il cane"
 
 
 def test_ids_out_of_range_are_refused(pair: TokenizerPair) -> None:

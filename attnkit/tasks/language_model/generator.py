@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
@@ -17,6 +17,7 @@ from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_
 from attnkit.decoding.sources import Nothing
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.tasks.shared.by_length import batches_by_length
+from attnkit.text.forced import Forced
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, UNK
 
 if TYPE_CHECKING:
@@ -30,14 +31,15 @@ if TYPE_CHECKING:
 class Generation:
     """One generated text.
 
-    text: the prompt and what the model wrote after it.
+    text: the prompt as it was given, and what the model wrote after it.
     score: the normalised log-probability that hypotheses are compared by, the prompt's tokens counted.
-    tokens: the pieces of `text`, N of them; the first `prompt_tokens` are the prompt's.
+    tokens: the pieces of `text`, N of them; the first `prompt_tokens` are the prompt's, an unknown one as it was given.
     context: the start token and all tokens but the last, which is what the model had read when it wrote each.
     attention: float32 [N, N]: how much it looked at each of `context` when it wrote each of `tokens`; of the last
     layer, averaged over heads; rows sum to one; None unless asked for.
     truncated: the text reached max_length before its end.
     alternatives: the second to the nbest-th text, best first, where nbest > 1.
+    unknown: the words or pieces of the prompt that the vocabulary does not have.
     """
 
     text: str
@@ -48,12 +50,13 @@ class Generation:
     attention: npt.NDArray[np.float32] | None
     truncated: bool = False
     alternatives: tuple[Generation, ...] = ()
+    unknown: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Prompt:
     number: int
-    ids: list[int]
+    given: Forced
 
 
 class Generator:
@@ -128,8 +131,8 @@ class Generator:
         while chunk := list(itertools.islice(numbered, window)):
             read = [self._read(number, prompt, options) for number, prompt in chunk]
             results: dict[int, Generation] = {}
-            share = fair_share(sum(len(prompt.ids) + 1 for prompt in read), batch_tokens)
-            batches = list(batches_by_length(read, lambda prompt: len(prompt.ids) + 1, share))
+            share = fair_share(sum(len(prompt.given.ids) + 1 for prompt in read), batch_tokens)
+            batches = list(batches_by_length(read, lambda prompt: len(prompt.given.ids) + 1, share))
             for written in run_batches(lambda batch, stop: self._decode(batch, options, attention, stop), batches):
                 results.update(written)
             yield from (results[prompt.number] for prompt in read)
@@ -137,14 +140,14 @@ class Generator:
     def _read(self, number: int, prompt: str, options: DecodingOptions) -> _Prompt:
         if not isinstance(prompt, str):
             raise TypeError(f"[generate] expected text in prompt {number + 1}, got {type(prompt).__name__}")
-        ids = self.tokenizer.encode(prompt.strip())
+        given = Forced.read(prompt.strip(), self.tokenizer)
         assert options.max_length is not None  # generate_stream has set it
-        if len(ids) > options.max_length:
+        if len(given.ids) > options.max_length:
             raise ValueError(
                 f"[generate] expected a prompt of at most {options.max_length} tokens in line {number + 1}, "
-                f"got {len(ids)}"
+                f"got {len(given.ids)}"
             )
-        return _Prompt(number, ids)
+        return _Prompt(number, given)
 
     def _decode(
         self, prompts: list[_Prompt], options: DecodingOptions, attention: bool, stop: Stop
@@ -157,7 +160,7 @@ class Generator:
                 self.model,
                 Nothing(len(prompts)),
                 options,
-                prefixes=[prompt.ids for prompt in prompts],
+                prefixes=[prompt.given.ids for prompt in prompts],
                 suppress=[token for token in (PAD, UNK, BOS) if token != EOS],
                 numbers=[prompt.number for prompt in prompts],
                 stop=stop,
@@ -168,7 +171,6 @@ class Generator:
         }
 
     def _write(self, prompt: _Prompt, hypotheses: list[Hypothesis], attention: bool) -> Generation:
-
         results = []
         for hypothesis in hypotheses:
             tokens = hypothesis.tokens.tolist()
@@ -177,15 +179,17 @@ class Generator:
             if attention:
                 with _tensor.precision(self.precision):
                     weights = self.model.attention(np.array(read, np.int32))
+            pieces = prompt.given.pieces(tokens, self.tokenizer)
             results.append(
                 Generation(
-                    text=self.tokenizer.decode(tokens),
+                    text=prompt.given.whole(tokens, self.tokenizer),
                     score=hypothesis.score,
-                    tokens=self.tokenizer.pieces(tokens),
-                    prompt_tokens=len(prompt.ids),
-                    context=self.tokenizer.pieces(read),
+                    tokens=pieces,
+                    prompt_tokens=len(prompt.given.ids),
+                    context=[*self.tokenizer.pieces(read[:1]), *pieces[:-1]],
                     attention=weights,
                     truncated=hypothesis.cut,
+                    unknown=prompt.given.unknown,
                 )
             )
         return dataclasses.replace(results[0], alternatives=tuple(results[1:]))

@@ -20,6 +20,7 @@ from attnkit.decoding.protocol import S, TextModel
 from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.tasks.shared.by_length import batches_by_length
+from attnkit.text.forced import Forced
 from attnkit.text.languages import add_tag, split_tag, tag_of
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
 from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
@@ -51,11 +52,11 @@ class Result:
 
     text: the translation; empty for an empty line.
     score: the normalised log-probability that hypotheses are compared by; 0 for an empty line.
-    tokens: the pieces of `text`, N of them.
+    tokens: the pieces of `text`, N of them; an unknown one of the prefix is as it was given.
     attention: cross-attention float32 [N, M], averaged over heads as the model does; None unless asked for.
     source_tokens: the M pieces that the model read, its end token included, so that rows of attention sum to one.
     truncated: the line was longer than the model reads, or the translation reached max_length.
-    unknown: the words or pieces of the line that the vocabulary does not have.
+    unknown: the words or pieces of the line, and then of its prefix, that the vocabulary does not have.
     alternatives: the second to the nbest-th translation, best first, where nbest > 1.
     """
 
@@ -76,7 +77,7 @@ class _Source:
     number: int
     ids: list[int]
     pieces: list[str]
-    prefix: list[int]
+    prefix: Forced
     truncated: bool
     unknown: list[str]
 
@@ -149,7 +150,8 @@ class Translator:
         to: the language to write, of a model that has several (`languages`); a line may also say it by a tag of its
         own, such as ">>de<<" at its start, and then goes by that.
         attention: also return the cross-attention; the text is the same with and without.
-        prefix: what every translation starts with, or one such text for each line; an empty line stays empty.
+        prefix: what every translation starts with, or one such text for each line; an empty line stays empty. It stands
+        in the translation as it is given, words that the vocabulary does not have too.
         batch_tokens: about how many source tokens go through the model at once.
         shortlist: leaves target tokens that a sentence can hardly need out of account; see `shortlist_source`.
         beam=5, nbest=1, min_length=1, max_length=None, ...: see `DecodingOptions`.
@@ -228,13 +230,14 @@ class Translator:
         unknown = self.source_tokenizer.unknown(line) if self.source_tokenizer.unk_id in ids else []
         longest = self.max_source_length - 1
         kept = [*ids[:longest], self.source_tokenizer.eos_id] if ids else []
+        forced = Forced.read(one_line(prefix.strip()), self.target_tokenizer)
         return _Source(
             number=number,
             ids=kept,
             pieces=self.source_tokenizer.pieces(kept),
-            prefix=self.target_tokenizer.encode(one_line(prefix.strip())),
+            prefix=forced,
             truncated=len(ids) > longest,
-            unknown=unknown,
+            unknown=unknown + forced.unknown,
         )
 
     def _with_language(self, number: int, line: str, to: str | None) -> str:
@@ -266,7 +269,7 @@ class Translator:
                 Packed.of([source.ids for source in batch]),
                 options,
                 attention=attention,
-                prefixes=[source.prefix for source in batch],
+                prefixes=[source.prefix.ids for source in batch],
                 suppress=self._suppress,
                 numbers=[source.number for source in batch],
                 shortlist=shortlist,
@@ -277,9 +280,9 @@ class Translator:
     def _write(self, source: _Source, hypotheses: list[Hypothesis]) -> Result:
         results = [
             Result(
-                text=self.target_tokenizer.decode(hypothesis.tokens.tolist()),
+                text=source.prefix.whole(hypothesis.tokens.tolist(), self.target_tokenizer),
                 score=hypothesis.score,
-                tokens=self.target_tokenizer.pieces(hypothesis.tokens.tolist()),
+                tokens=source.prefix.pieces(hypothesis.tokens.tolist(), self.target_tokenizer),
                 attention=hypothesis.attention,
                 source_tokens=source.pieces,
                 truncated=source.truncated or hypothesis.cut,

@@ -63,6 +63,11 @@ class Tokenizer(ABC):
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; pad, bos and eos are left out. Raises ValueError for an id out of range."""
 
+    def continuation(self, ids: Sequence[int], count: int) -> str:
+        """The text of ids[count:] as it follows that of the first `count`, with the space between them if there is
+        one."""
+        return self.decode(ids)[len(self.decode(ids[:count])) :]
+
     @abstractmethod
     def pieces(self, ids: Sequence[int]) -> list[str]:
         """The tokens of ids, as the vocabulary writes them. Raises ValueError for an id out of range."""

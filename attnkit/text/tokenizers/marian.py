@@ -90,8 +90,15 @@ class MarianTokenizer(Tokenizer):
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; end, unknown and padding are left out. Raises ValueError for an id out of range."""
+        return self._joined(ids).strip()
+
+    def continuation(self, ids: Sequence[int], count: int) -> str:
+        # Unknown pieces leave nothing to measure by, and a text's first space is taken off: so behind a letter.
+        return self._joined(ids[count:], "a").removeprefix("a").rstrip()
+
+    def _joined(self, ids: Sequence[int], *before: str) -> str:
         pieces = [piece for piece in self._checked(ids) if piece is not None and piece not in _SILENT]
-        return str(self._processor.decode_pieces(pieces)).replace(_SPACE, " ").strip()
+        return str(self._processor.decode_pieces([*before, *pieces])).replace(_SPACE, " ")
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         return [UNK_PIECE if piece is None else piece for piece in self._checked(ids)]
