@@ -38,6 +38,9 @@ class Tokenizer(ABC):
     trainable: ClassVar[bool] = True
     """Whether a training configuration may ask for this kind."""
 
+    heeds: ClassVar[frozenset[str]] = frozenset()
+    """The keys of a training configuration that this kind heeds, of those that not every kind does."""
+
     reads_models: ClassVar[bool] = False
     """Whether `read` makes one of a file that the user has, the key `models` of a configuration."""
 
