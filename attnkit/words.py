@@ -9,7 +9,7 @@ _MARK, _JOINER, _NON_JOINER = "\u0301", "\u200d", "\u200c"
 
 
 class _Shadow(dict[int, int]):
-    """For `str.translate`: one mark stands for all that combine with what is before them, which `re` has no class for."""
+    """For `str.translate`: one mark stands for all that combine with what is before them: `re` has no class of them."""
 
     def __missing__(self, code: int) -> int:
         combines = unicodedata.category(chr(code)).startswith("M") or chr(code) == _NON_JOINER

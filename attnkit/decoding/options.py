@@ -27,7 +27,8 @@ class DecodingOptions:
     length_penalty, normalization: a hypothesis of log-probability s and length L (its end token counted) scores
         "average": s / L ** length_penalty, the mean log-probability at 1.0;
         "gnmt":    s / ((5 + L) / 6) ** length_penalty (Wu et al., 2016, equation 14; they use 0.6 or so).
-        0 compares plain log-probabilities, which favours short output.
+        0 compares plain log-probabilities, which favours short output; below 0, which only the rules of transformers
+        allow, favours it more.
     rules: when a search is over.
         "attnkit": a finished hypothesis holds one of `beam` places, and the search ends when no live one can win;
         "transformers": as `generate` of Hugging Face transformers with early_stopping = False. `beam` hypotheses live
@@ -78,7 +79,8 @@ class DecodingOptions:
             _check_integer("max_length", self.max_length, 1)
         if self.seed >= 2**64:
             raise ValueError(f"[decode] expected seed below 2**64, got {self.seed}")
-        if not (math.isfinite(self.length_penalty) and self.length_penalty >= 0):
+        # The rules of attnkit end a search by a bound that holds only where longer hypotheses are not punished.
+        if not math.isfinite(self.length_penalty) or (self.length_penalty < 0 and self.rules == "attnkit"):
             raise ValueError(f"[decode] expected length_penalty >= 0, got {self.length_penalty}")
         if self.normalization not in ("average", "gnmt"):
             raise ValueError(f'[decode] expected normalization "average" or "gnmt", got {self.normalization!r}')

@@ -69,15 +69,15 @@ def test_unknown_characters_are_named(pair: TokenizerPair) -> None:
 
 def test_what_an_output_must_begin_with_stands_as_it_was_given(pair: TokenizerPair) -> None:
     tokenizer = pair.target
-    for given in ("☃", "☃ il", "il ☃", "il", "il  gatto"):
-        forced = Forced.read(given, tokenizer)
+    for text in ("☃", "☃ il", "il ☃", "il", "il  gatto"):
+        forced = Forced.read(text, tokenizer)
         separator = "" if pair.kind == "char" else " "
-        whole = tokenizer.encode(f"{given}{separator}cane")
+        whole = tokenizer.encode(f"{text}{separator}cane")
         assert whole[: len(forced.ids)] == forced.ids
-        assert forced.whole(whole, tokenizer) == f"{given}{separator}cane"
-        assert forced.whole(forced.ids, tokenizer) == given
+        assert forced.whole(whole, tokenizer) == f"{text}{separator}cane"
+        assert forced.whole(forced.ids, tokenizer) == text
         pieces = forced.pieces(whole, tokenizer)
-        assert len(pieces) == len(whole) and ("☃" in pieces) == ("☃" in given)
+        assert len(pieces) == len(whole) and ("☃" in pieces) == ("☃" in text)
     assert Forced.read("", tokenizer).whole(tokenizer.encode("il cane"), tokenizer) == "il cane"
 
 
