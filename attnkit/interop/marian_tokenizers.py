@@ -41,7 +41,8 @@ def _added_tokens(folder: Path, settings: dict[str, Any]) -> dict[str, tuple[int
     file = folder / _ADDED
     added = read_table(file) if file.exists() else {}
     try:
-        added |= {str(token["content"]): int(number) for number, token in settings.get("added_tokens_decoder", {}).items()}
+        listed = settings.get("added_tokens_decoder", {})
+        added |= {str(token["content"]): int(number) for number, token in listed.items()}
     except (AttributeError, KeyError, TypeError, ValueError):
         raise ValueError(f"[convert] {folder / _SETTINGS}: expected tokens by id in added_tokens_decoder") from None
     special = (EOS_PIECE, UNK_PIECE, PAD_PIECE)  # of which text never comes, nor they of text

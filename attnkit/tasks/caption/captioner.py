@@ -39,7 +39,7 @@ class Caption:
     attention: float32 [N, rows, columns] over the square that the model sees, where each token's numbers sum to one;
         None unless asked for, and for a model that does not attend.
     truncated: the caption reached max_length.
-    alternatives: the second to the nbest-th caption, best first, where nbest > 1.
+    alternatives: the second to the nbest-th caption, best first (samples as drawn), where nbest > 1.
     """
 
     text: str
@@ -155,6 +155,7 @@ class Captioner:
                 attention=attention and self.model.attends,
                 suppress=[PAD, UNK, BOS],  # they are no text
                 numbers=[number for number, _ in batch],
+                what="image",
                 stop=stop,
             )
         return [self._captioned(hypotheses, regions.grid) for hypotheses in found]

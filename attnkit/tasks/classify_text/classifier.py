@@ -13,6 +13,7 @@ import numpy.typing as npt
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
 from attnkit.tasks.shared.by_length import batches_by_length
+from attnkit.tasks.shared.places import at
 from attnkit.text.tokenizers.vocabulary import UNK
 
 if TYPE_CHECKING:
@@ -147,10 +148,11 @@ class Classifier:
     def _read(self, number: int, text: str) -> _Text:
         if not isinstance(text, str):
             raise TypeError(f"[classify] expected text in line {number + 1}, got {type(text).__name__}")
-        prepared = self.reader.prepare(text)
-        document = self.reader.read(prepared)
-        has_unknown = any(UNK in sentence for sentence in document.sentences)
-        unknown = self.reader.unknown(prepared) if has_unknown else []
+        with at(f"line {number + 1}"):
+            prepared = self.reader.prepare(text)
+            document = self.reader.read(prepared)
+            has_unknown = any(UNK in sentence for sentence in document.sentences)
+            unknown = self.reader.unknown(prepared) if has_unknown else []
         return _Text(number, document.sentences, document.cut > 0, unknown)
 
     def _classify(self, texts: list[_Text], top: int, attention: bool) -> Iterator[Classification]:

@@ -17,6 +17,7 @@ from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_
 from attnkit.decoding.sources import Nothing
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.tasks.shared.by_length import batches_by_length
+from attnkit.tasks.shared.places import at
 from attnkit.text.forced import Forced
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, UNK
 
@@ -38,7 +39,7 @@ class Generation:
     attention: float32 [N, N]: how much it looked at each of `context` when it wrote each of `tokens`; of the last
     layer, averaged over heads; rows sum to one; None unless asked for.
     truncated: the text reached max_length before its end.
-    alternatives: the second to the nbest-th text, best first, where nbest > 1.
+    alternatives: the second to the nbest-th text, best first (samples as drawn), where nbest > 1.
     unknown: the words or pieces of the prompt that the vocabulary does not have.
     """
 
@@ -140,7 +141,8 @@ class Generator:
     def _read(self, number: int, prompt: str, options: DecodingOptions) -> _Prompt:
         if not isinstance(prompt, str):
             raise TypeError(f"[generate] expected text in prompt {number + 1}, got {type(prompt).__name__}")
-        given = Forced.read(prompt.strip(), self.tokenizer)
+        with at(f"line {number + 1}"):
+            given = Forced.read(prompt.strip(), self.tokenizer)
         assert options.max_length is not None  # generate_stream has set it
         if len(given.ids) > options.max_length:
             raise ValueError(
@@ -163,6 +165,7 @@ class Generator:
                 prefixes=[prompt.given.ids for prompt in prompts],
                 suppress=[token for token in (PAD, UNK, BOS) if token != EOS],
                 numbers=[prompt.number for prompt in prompts],
+                what="line",
                 stop=stop,
             )
         return {

@@ -20,6 +20,7 @@ from attnkit.decoding.protocol import S, TextModel
 from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.tasks.shared.by_length import batches_by_length
+from attnkit.tasks.shared.places import at
 from attnkit.text.forced import Forced
 from attnkit.text.languages import add_tag, split_tag, tag_of
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
@@ -57,7 +58,7 @@ class Result:
     source_tokens: the M pieces that the model read, its end token included, so that rows of attention sum to one.
     truncated: the line was longer than the model reads, or the translation reached max_length.
     unknown: the words or pieces of the line, and then of its prefix, that the vocabulary does not have.
-    alternatives: the second to the nbest-th translation, best first, where nbest > 1.
+    alternatives: the second to the nbest-th translation, best first (samples as drawn), where nbest > 1.
     """
 
     text: str
@@ -213,7 +214,7 @@ class Translator:
     ) -> Iterator[Result]:
         numbered = enumerate(_with_prefixes(lines, prefix))
         while chunk := list(itertools.islice(numbered, window)):
-            sources = [self._read(number, line, start, to) for number, (line, start) in chunk]
+            sources = [self._read_line(number, line, start, to) for number, (line, start) in chunk]
             results: dict[int, Result] = {}
             share = fair_share(sum(len(source.ids) for source in sources), batch_tokens)
             batches = list(batches_by_length(sources, lambda source: len(source.ids), share))
@@ -222,10 +223,15 @@ class Translator:
             empty = Result("", 0.0, [], np.zeros((0, 0), np.float32) if attention else None, [])
             yield from (results.get(source.number, empty) for source in sources)
 
+    def _read_line(self, number: int, line: str, prefix: str, to: str | None) -> _Source:
+        for text in (line, prefix):
+            if not isinstance(text, str):
+                raise TypeError(f"[translate] expected text in line {number + 1}, got {type(text).__name__}")
+        with at(f"line {number + 1}"):
+            return self._read(number, line, prefix, to)
+
     def _read(self, number: int, line: str, prefix: str, to: str | None) -> _Source:
-        if not isinstance(line, str):
-            raise TypeError(f"[translate] expected text in line {number + 1}, got {type(line).__name__}")
-        line = self._with_language(number, one_line(line.strip()), to)  # as in training
+        line = self._with_language(one_line(line.strip()), to)  # as in training
         ids = self.source_tokenizer.encode(line)
         unknown = self.source_tokenizer.unknown(line) if self.source_tokenizer.unk_id in ids else []
         longest = self.max_source_length - 1
@@ -240,16 +246,14 @@ class Translator:
             unknown=unknown + forced.unknown,
         )
 
-    def _with_language(self, number: int, line: str, to: str | None) -> str:
+    def _with_language(self, line: str, to: str | None) -> str:
         """The line with the tag of its language, where the model has several."""
         if not self.languages or not line or (to is None and not self._needs_language):
             return line
         own, _ = split_tag(line)
         if (own or to) not in self.languages:
             got = "none; say it by to, or by a tag such as " + tag_of(self.languages[0]) if own is None else own
-            raise ValueError(
-                f"[translate] expected a language among {', '.join(self.languages)} for line {number + 1}, got {got}"
-            )
+            raise ValueError(f"[translate] expected a language among {', '.join(self.languages)}, got {got}")
         return line if own else add_tag(str(to), line)
 
     def _decode(
@@ -272,6 +276,7 @@ class Translator:
                 prefixes=[source.prefix.ids for source in batch],
                 suppress=self._suppress,
                 numbers=[source.number for source in batch],
+                what="line",
                 shortlist=shortlist,
                 stop=stop,
             )
