@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -36,7 +35,11 @@ if TYPE_CHECKING:
 @precision_option
 @threads_option
 @click.option(
-    "--window", type=click.IntRange(1), metavar="N", help="Prompts read before any is written.", show_default="256"
+    "--window",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Most prompts read before any is written.",
+    show_default="256",
 )
 def command(
     model: str,
@@ -53,22 +56,22 @@ def command(
     """Write texts with the language MODEL in a directory.
 
     A text goes on from each prompt, and lengths count its tokens too; without a prompt, or after an empty line, the
-    model begins by itself. Typed at a terminal, a prompt is answered at once.
+    model begins by itself. A prompt is answered at once when no more have come.
     """
     search = chosen_search(arguments)
     if prompts and input is not None:
         raise click.UsageError("expected --prompt or --input, got both")
 
     from attnkit import explain
-    from attnkit.data.lines import read_lines
+    from attnkit.data.lines import arriving_lines
 
     generator = load_for("language-model", model, precision, threads)
-    lines = Remembered((prompts or ("",)) if input is None else read_lines(input))
+    lines = Remembered((prompts or ("",)) if input is None else arriving_lines(input))
     with checked_search():
         results = generator.generate_stream(
             lines,
             attention=attention is not None,
-            window=window or (1 if input == "-" and sys.stdin.isatty() else 256),
+            window=window or 256,
             **search,
         )
     maps: list[AttentionMap] = []

@@ -10,6 +10,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, cast
 
+from attnkit.data.arrivals import PAUSE, Paused, arriving
+
 Path = str | os.PathLike[str]
 STDIN = "-"
 
@@ -28,16 +30,27 @@ def _opened(path: Path) -> Iterator[BinaryIO]:
 
 
 def read_lines(path: Path) -> Iterator[str]:
+    """`arriving_lines` without its pauses."""
+    return (line for line in arriving_lines(path) if line is not PAUSE)
+
+
+def arriving_lines(path: Path) -> Iterator[str | Paused]:
     """The lines of a UTF-8 file without their ends; `-` is standard input, and a name in .gz is unpacked.
 
     Only LF and CR LF end a line, so that the count agrees with other tools. A byte order mark at the start is dropped.
+    PAUSE comes before a line that is not there yet, of a pipe or a terminal.
+
     Raises OSError when the file cannot be read, ValueError naming file and line when it is not UTF-8 or not gzip.
     """
     name = "standard input" if os.fspath(path) == STDIN else os.fspath(path)
     number = 0
     try:
         with _opened(path) as stream:
-            for number, line in enumerate(stream, start=1):
+            for line in arriving(stream):
+                if line is PAUSE:
+                    yield PAUSE
+                    continue
+                number += 1
                 text = line.removesuffix(b"\n").removesuffix(b"\r").decode("utf-8")
                 yield text.removeprefix("\ufeff") if number == 1 else text
     except UnicodeDecodeError as error:
@@ -56,12 +69,22 @@ def one_line(text: str) -> str:
 
 
 def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`arriving_records` without its pauses."""
+    return (record for record in arriving_records(path) if record is not PAUSE)
+
+
+def arriving_records(path: Path) -> Iterator[tuple[str, dict[str, Any]] | Paused]:
     """(where, record) for the JSON object of each line; blank lines are ignored. `where` names file and line, to begin
     a message with. Raises ValueError for a line that is no JSON object."""
     import msgspec
 
     decode = msgspec.json.Decoder().decode
-    for number, line in enumerate(read_lines(path), start=1):
+    number = 0
+    for line in arriving_lines(path):
+        if line is PAUSE:
+            yield PAUSE
+            continue
+        number += 1
         if not line.strip():
             continue
         where = f"[corpus] {os.fspath(path)}, line {number}"

@@ -97,7 +97,7 @@ def decode(
             Hypothesis(tokens, score, log_probability, _collect(weights, rows, source_length), cut)
             for tokens, rows, log_probability, score, cut in search.results(sentence)
         ]
-        for sentence, source_length in enumerate(source_lengths)
+        for sentence, source_length in enumerate(source_lengths.tolist())
     ]
     return [list(chain(*found[begin : begin + draws])) for begin in range(0, len(found), draws)]
 

@@ -7,21 +7,27 @@ import contextlib
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import click
+
+if TYPE_CHECKING:
+    from attnkit.data.arrivals import Paused
 
 
 class Remembered:
     """Passes lines on, and keeps each until its result arrives."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self, lines: Iterable[str | Paused]) -> None:
         self._lines = lines
         self._waiting: collections.deque[str] = collections.deque()
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[str | Paused]:
+        from attnkit.data.arrivals import PAUSE
+
         for line in self._lines:
-            self._waiting.append(line)
+            if line is not PAUSE:
+                self._waiting.append(line)
             yield line
 
     def take(self) -> str:

@@ -183,7 +183,7 @@ def test_other_languages_are_refused(polyglot: Path, tmp_path: Path) -> None:
     translator = attnkit.load(polyglot)
     with pytest.raises(ValueError, match="expected a language among de, pt-BR, got 'fr'"):
         translator.translate_stream([], to="fr")
-    with pytest.raises(ValueError, match="among de, pt-BR, got fr in line 2"):
+    with pytest.raises(ValueError, match="among de, pt-BR for line 2, got fr"):
         translator.translate([">>de<< the dog", ">>fr<< the dog"])
     with pytest.raises(ValueError, match="for line 1, got none; say it by to, or by a tag such as >>de<<"):
         translator.translate(["the dog"])

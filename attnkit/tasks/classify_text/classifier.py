@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
+from attnkit.data.arrivals import Paused, windows
 from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.places import at
 from attnkit.text.tokenizers.vocabulary import UNK
@@ -115,14 +116,15 @@ class Classifier:
 
     def classify_stream(
         self,
-        texts: Iterable[str],
+        texts: Iterable[str | Paused],
         *,
         top: int = 1,
         attention: bool = False,
         batch_tokens: int = 4096,
         window: int = 1024,
     ) -> Iterator[Classification]:
-        """`classify` for input of any length: yields in input order while it reads, `window` texts at a time.
+        """`classify` for input of any length: yields in input order while it reads, `window` texts at a time, or
+        as many as there are before a PAUSE (`attnkit.data.arrivals`).
 
         Arguments are checked at the call; errors of `texts` itself pass through.
         """
@@ -132,10 +134,9 @@ class Classifier:
         return self._stream(texts, top, attention, batch_tokens, window)
 
     def _stream(
-        self, texts: Iterable[str], top: int, attention: bool, batch_tokens: int, window: int
+        self, texts: Iterable[str | Paused], top: int, attention: bool, batch_tokens: int, window: int
     ) -> Iterator[Classification]:
-        numbered = enumerate(texts)
-        while chunk := list(itertools.islice(numbered, window)):
+        for chunk in windows(texts, window):
             read = [self._read(number, text) for number, text in chunk]
             results: dict[int, Classification] = {}
             for batch in batches_by_length(read, lambda text: text.length, batch_tokens):

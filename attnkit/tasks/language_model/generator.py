@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Unpack, cast
@@ -13,6 +12,7 @@ import numpy.typing as npt
 
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
+from attnkit.data.arrivals import Paused, windows
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
 from attnkit.decoding.sources import Nothing
 from attnkit.decoding.workers import Stop, fair_share, run_batches
@@ -103,14 +103,15 @@ class Generator:
 
     def generate_stream(
         self,
-        prompts: Iterable[str],
+        prompts: Iterable[str | Paused],
         *,
         attention: bool = False,
         batch_tokens: int = 1024,
         window: int = 256,
         **search: Unpack[SearchArguments],
     ) -> Iterator[Generation]:
-        """`generate` for input of any length: yields in input order while it reads, `window` prompts at a time.
+        """`generate` for input of any length: yields in input order while it reads, `window` prompts at a time, or
+        as many as there are before a PAUSE (`attnkit.data.arrivals`).
 
         Arguments are checked at the call; errors of `prompts` itself pass through.
         """
@@ -126,10 +127,9 @@ class Generator:
         return self._stream(prompts, options, attention, batch_tokens, window)
 
     def _stream(
-        self, prompts: Iterable[str], options: DecodingOptions, attention: bool, batch_tokens: int, window: int
+        self, prompts: Iterable[str | Paused], options: DecodingOptions, attention: bool, batch_tokens: int, window: int
     ) -> Iterator[Generation]:
-        numbered = enumerate(prompts)
-        while chunk := list(itertools.islice(numbered, window)):
+        for chunk in windows(prompts, window):
             read = [self._read(number, prompt, options) for number, prompt in chunk]
             results: dict[int, Generation] = {}
             share = fair_share(sum(len(prompt.given.ids) + 1 for prompt in read), batch_tokens)

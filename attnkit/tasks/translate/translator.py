@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
+from attnkit.data.arrivals import PAUSE, Paused, windows
 from attnkit.data.lines import one_line
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
 from attnkit.decoding.protocol import S, TextModel
@@ -170,7 +171,7 @@ class Translator:
 
     def translate_stream(
         self,
-        lines: Iterable[str],
+        lines: Iterable[str | Paused],
         *,
         to: str | None = None,
         attention: bool = False,
@@ -182,8 +183,9 @@ class Translator:
     ) -> Iterator[Result]:
         """`translate` for input of any length: yields in input order while it reads.
 
-        `window` lines are read at a time and sorted by length, so that a batch holds sentences of one length. Arguments
-        are checked at the call; errors of `lines` itself pass through.
+        `window` lines are read at a time and sorted by length, so that a batch holds sentences of one length; at a
+        PAUSE (`attnkit.data.arrivals`) among the lines, what has been read is translated at once. Arguments are checked
+        at the call; errors of `lines` itself pass through.
         """
         merged: Any = search if self._defaults is None else self._defaults.merge({**search})
         options = decoding_options(**merged)
@@ -204,7 +206,7 @@ class Translator:
 
     def _stream(
         self,
-        lines: Iterable[str],
+        lines: Iterable[str | Paused],
         to: str | None,
         prefix: str | Iterable[str] | None,
         decode: Callable[[list[_Source], Stop], dict[int, Result]],
@@ -212,8 +214,7 @@ class Translator:
         batch_tokens: int,
         window: int,
     ) -> Iterator[Result]:
-        numbered = enumerate(_with_prefixes(lines, prefix))
-        while chunk := list(itertools.islice(numbered, window)):
+        for chunk in windows(_with_prefixes(lines, prefix), window):
             sources = [self._read_line(number, line, start, to) for number, (line, start) in chunk]
             results: dict[int, Result] = {}
             share = fair_share(sum(len(source.ids) for source in sources), batch_tokens)
@@ -227,11 +228,11 @@ class Translator:
         for text in (line, prefix):
             if not isinstance(text, str):
                 raise TypeError(f"[translate] expected text in line {number + 1}, got {type(text).__name__}")
+        line = self._with_language(number, one_line(line.strip()), to)  # as in training
         with at(f"line {number + 1}"):
-            return self._read(number, line, prefix, to)
+            return self._read(number, line, prefix)
 
-    def _read(self, number: int, line: str, prefix: str, to: str | None) -> _Source:
-        line = self._with_language(one_line(line.strip()), to)  # as in training
+    def _read(self, number: int, line: str, prefix: str) -> _Source:
         ids = self.source_tokenizer.encode(line)
         unknown = self.source_tokenizer.unknown(line) if self.source_tokenizer.unk_id in ids else []
         longest = self.max_source_length - 1
@@ -246,14 +247,16 @@ class Translator:
             unknown=unknown + forced.unknown,
         )
 
-    def _with_language(self, line: str, to: str | None) -> str:
+    def _with_language(self, number: int, line: str, to: str | None) -> str:
         """The line with the tag of its language, where the model has several."""
         if not self.languages or not line or (to is None and not self._needs_language):
             return line
         own, _ = split_tag(line)
         if (own or to) not in self.languages:
             got = "none; say it by to, or by a tag such as " + tag_of(self.languages[0]) if own is None else own
-            raise ValueError(f"[translate] expected a language among {', '.join(self.languages)}, got {got}")
+            raise ValueError(
+                f"[translate] expected a language among {', '.join(self.languages)} for line {number + 1}, got {got}"
+            )
         return line if own else add_tag(str(to), line)
 
     def _decode(
@@ -299,11 +302,16 @@ class Translator:
         return dataclasses.replace(best, alternatives=tuple(results[1:]))
 
 
-def _with_prefixes(lines: Iterable[str], prefix: str | Iterable[str] | None) -> Iterator[tuple[str, str]]:
-    if prefix is None or isinstance(prefix, str):
-        yield from zip(lines, itertools.repeat(prefix or ""))
-        return
-    for line, start in itertools.zip_longest(lines, prefix):
-        if line is None or start is None:
-            raise ValueError(f"[translate] expected a prefix for each line, got {'fewer' if start is None else 'more'}")
-        yield line, start
+def _with_prefixes(
+    lines: Iterable[str | Paused], prefix: str | Iterable[str] | None
+) -> Iterator[tuple[str, str] | Paused]:
+    prefixes = itertools.repeat(prefix or "") if prefix is None or isinstance(prefix, str) else iter(prefix)
+    for line in lines:
+        if line is PAUSE:
+            yield PAUSE
+        elif (start := next(prefixes, None)) is None:
+            raise ValueError("[translate] expected a prefix for each line, got fewer")
+        else:
+            yield line, start
+    if not isinstance(prefixes, itertools.repeat) and next(prefixes, None) is not None:
+        raise ValueError("[translate] expected a prefix for each line, got more")
