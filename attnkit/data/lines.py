@@ -91,10 +91,23 @@ def arriving_records(path: Path) -> Iterator[tuple[str, dict[str, Any]] | Paused
         try:
             record = decode(line)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise ValueError(f"{where}: expected a JSON object: {error}") from None
+            raise ValueError(f"{where}: expected a JSON object: {_json_fault(line, error)}") from None
         if not isinstance(record, dict):
             raise ValueError(f"{where}: expected a JSON object, got {type(record).__name__}")
         yield where, record
+
+
+def _json_fault(line: str, error: Exception) -> str:
+    """What is wrong with a line that msgspec refused: of half a surrogate pair it says that data was truncated."""
+    import json
+
+    try:
+        json.dumps(json.loads(line), ensure_ascii=False).encode()
+    except UnicodeEncodeError as lone:
+        return f"got the lone surrogate U+{ord(lone.object[lone.start]):04X}, which is no text"
+    except (ValueError, RecursionError):
+        pass
+    return str(error)
 
 
 def string_field(record: Mapping[str, Any], key: str, where: str) -> str:
