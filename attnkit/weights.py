@@ -71,6 +71,8 @@ class WeightsFile:
         with open(self.path, "rb") as file:
             size = os.fstat(file.fileno()).st_size
             length = int.from_bytes(file.read(8), "little")
+            if length == int.from_bytes(b"version ", "little"):
+                raise WeightsError(path, "a git-lfs pointer to it; `git lfs pull` in its folder fetches the file")
             if size < 8 or length > min(size - 8, _MAX_HEADER):
                 raise WeightsError(path, f"expected a header within its {size} bytes, got one of {length}")
             header = file.read(length)

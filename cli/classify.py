@@ -32,7 +32,11 @@ _INPUTS = {"text": "classify_text", "images": "classify_images"}
 @threads_option
 @click.option("--batch-tokens", type=click.IntRange(1), metavar="N", help="Tokens at once.", show_default="4096")
 @click.option(
-    "--window", type=click.IntRange(1), metavar="N", help="Texts read before any is written.", show_default="1024"
+    "--window",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Most texts read before any is written.",
+    show_default="1024",
 )
 def command(model: str, inputs: tuple[str, ...], precision: Any, threads: int | None, **options: Any) -> None:
     """Classify texts or images with the MODEL in a directory.

@@ -12,6 +12,7 @@ from .shared.line_counter import line_counter
 from .shared.outputs import Remembered, line_of, opened, report_drawings
 
 if TYPE_CHECKING:
+    from attnkit.data.arrivals import Paused
     from attnkit.explain import DocumentMap
     from attnkit.tasks.classify_text.classifier import Classification, Classifier
 
@@ -35,7 +36,6 @@ def run(
     from attnkit.explain import write_documents
 
     inputs = inputs or ("-",)
-    typed = "-" in inputs and sys.stdin.isatty()
     seen = output == "-" and sys.stdout.isatty()
     highlight = not jsonl and (seen if highlight is None else highlight)
     texts = Remembered(_texts(inputs, text_key))
@@ -44,7 +44,7 @@ def run(
         top=top,
         attention=highlight or attention is not None,
         batch_tokens=batch_tokens or 4096,
-        window=window or (1 if typed else 1024),
+        window=window or 1024,
     )
     maps: list[DocumentMap] = []
     cut = 0
@@ -66,15 +66,16 @@ def run(
         errors.say(f"{what} longer than the model reads; it saw the beginning")
 
 
-def _texts(inputs: tuple[str, ...], text_key: str | None) -> Iterator[str]:
-    from attnkit.data.lines import read_lines, read_records, string_field
+def _texts(inputs: tuple[str, ...], text_key: str | None) -> Iterator[str | Paused]:
+    from attnkit.data.arrivals import PAUSE
+    from attnkit.data.lines import arriving_lines, arriving_records, string_field
 
     for path in inputs:
         if text_key is None:
-            yield from read_lines(path)
+            yield from arriving_lines(path)
         else:
-            for where, record in read_records(path):
-                yield string_field(record, text_key, where)
+            for each in arriving_records(path):
+                yield each if each is PAUSE else string_field(each[1], text_key, each[0])
 
 
 def _shortened(text: str) -> str:

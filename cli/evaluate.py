@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 )
 @click.option(
     "--tokenize",
-    type=click.Choice(["13a", "none", "intl", "char"]),
+    type=click.Choice(["13a", "none", "intl", "char", "zh", "ja-mecab", "ko-mecab", "flores200"]),
     default="13a",
     help="Of sacrebleu; none where the text is tokenised already.",
     show_default=True,
@@ -63,10 +63,13 @@ def command(
     """
     search = chosen_search(arguments)
 
-    from attnkit.metrics.text import METRICS
+    from attnkit.metrics.text import METRICS, check_tokenization
     from attnkit.tasks.translate import shortlist_source as shortlists
     from attnkit.text.corpus import read_parallel
 
+    metrics = metrics or METRICS
+    if "bleu" in metrics:
+        check_tokenization(tokenize)
     pairs = list(read_parallel(source, reference))
     if not pairs:
         raise ValueError(f"[evaluate] expected at least one line, got none in {source}")
@@ -81,7 +84,7 @@ def command(
         for result in stream:
             results.append(result)
             advance()
-    report = _report(results, [line for _, line in pairs], metrics or METRICS, tokenize, time.perf_counter() - start)
+    report = _report(results, [line for _, line in pairs], metrics, tokenize, time.perf_counter() - start)
     click.echo(_as_json(report) if as_json else _as_text(report))
 
 

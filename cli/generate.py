@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,12 +30,16 @@ if TYPE_CHECKING:
 @click.option("-i", "--input", type=FILE, metavar="FILE", help="Prompts, one a line; .gz too, - is standard input.")
 @output_option
 @search_options_for(max_length="as far as the model goes", nbest="line number, score, text")
-@click.option("--jsonl", is_flag=True, help="JSON lines: prompt, text, score, tokens, truncated.")
+@click.option("--jsonl", is_flag=True, help="JSON lines: prompt, text, score, tokens, truncated, unknown.")
 @attention_option
 @precision_option
 @threads_option
 @click.option(
-    "--window", type=click.IntRange(1), metavar="N", help="Prompts read before any is written.", show_default="256"
+    "--window",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Most prompts read before any is written.",
+    show_default="256",
 )
 def command(
     model: str,
@@ -53,22 +56,22 @@ def command(
     """Write texts with the language MODEL in a directory.
 
     A text goes on from each prompt, and lengths count its tokens too; without a prompt, or after an empty line, the
-    model begins by itself. Typed at a terminal, a prompt is answered at once.
+    model begins by itself. A prompt is answered at once when no more have come.
     """
     search = chosen_search(arguments)
     if prompts and input is not None:
         raise click.UsageError("expected --prompt or --input, got both")
 
     from attnkit import explain
-    from attnkit.data.lines import read_lines
+    from attnkit.data.lines import arriving_lines
 
     generator = load_for("language-model", model, precision, threads)
-    lines = Remembered((prompts or ("",)) if input is None else read_lines(input))
+    lines = Remembered((prompts or ("",)) if input is None else arriving_lines(input))
     with checked_search():
         results = generator.generate_stream(
             lines,
             attention=attention is not None,
-            window=window or (1 if input == "-" and sys.stdin.isatty() else 256),
+            window=window or 256,
             **search,
         )
     maps: list[AttentionMap] = []
@@ -96,7 +99,7 @@ def _json(prompt: str, result: Generation) -> bytes:
     def plain(each: Generation) -> dict[str, Any]:
         return {"text": each.text, "score": each.score, "tokens": each.tokens, "truncated": each.truncated}
 
-    record = {"prompt": prompt, **plain(result)}
+    record = {"prompt": prompt, **plain(result), "unknown": result.unknown}
     if result.alternatives:
         record["alternatives"] = [plain(each) for each in result.alternatives]
     return msgspec.json.encode(record) + b"\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -54,7 +53,11 @@ _SHOWN = 40  # characters of a word in a message
     "--batch-tokens", type=click.IntRange(1), default=1024, metavar="N", help="Tokens at once.", show_default=True
 )
 @click.option(
-    "--window", type=click.IntRange(1), metavar="N", help="Lines read before any is written.", show_default="2048"
+    "--window",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Most lines read before any is written.",
+    show_default="2048",
 )
 def command(
     model: str,
@@ -70,23 +73,23 @@ def command(
 ) -> None:
     """Translate each line of text with the MODEL in a directory.
 
-    N lines in are N lines out, and an empty line stays empty. Typed at a terminal, a line is answered at once.
+    N lines in are N lines out, and an empty line stays empty. A line is answered at once when no more have come.
     """
     search = chosen_search(arguments)
 
     from attnkit import explain
-    from attnkit.data.lines import read_lines
+    from attnkit.data.lines import arriving_lines
     from attnkit.tasks.translate import shortlist_source as shortlists
 
     translator = load_for("translate", model, precision, threads)
-    lines = Remembered(read_lines(input))
+    lines = Remembered(arriving_lines(input))
     restriction = None if shortlist is None else shortlists.find(shortlist, translator, model, errors.say)
     with checked_search():
         results = translator.translate_stream(
             lines,
             attention=attention is not None,
             shortlist=restriction,
-            window=window or (1 if input == "-" and sys.stdin.isatty() else 2048),
+            window=window or 2048,
             **arguments,
             **search,
         )

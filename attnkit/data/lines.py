@@ -13,6 +13,8 @@ import zlib
 from collections.abc import Iterator, Mapping
 from typing import Any, BinaryIO, cast
 
+from attnkit.data.arrivals import PAUSE, Paused, arriving
+
 Path = str | os.PathLike[str]
 STDIN = "-"
 
@@ -40,9 +42,16 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, int | None]]:
 
 
 def read_lines(path: Path) -> Iterator[str]:
+    """`arriving_lines` without its pauses."""
+    return (line for line in arriving_lines(path) if line is not PAUSE)
+
+
+def arriving_lines(path: Path) -> Iterator[str | Paused]:
     """The lines of a UTF-8 file without their ends; `-` is standard input, and a name in .gz is unpacked.
 
     Only LF and CR LF end a line, so that the count agrees with other tools. A byte order mark at the start is dropped.
+    PAUSE comes before a line that is not there yet, of a pipe or a terminal.
+
     Raises OSError when the file cannot be read, ValueError naming file and line when it is not UTF-8 or not gzip, for a
     line of more than `MAX_LINE` bytes, and for a gzip file of more than `MAX_UNPACKED`.
     """
@@ -50,7 +59,10 @@ def read_lines(path: Path) -> Iterator[str]:
     number = size = 0
     try:
         with _opened(path) as (stream, limit):
-            while line := stream.readline(MAX_LINE + 2):  # its end does not count
+            for line in arriving(stream, MAX_LINE):
+                if line is PAUSE:
+                    yield PAUSE
+                    continue
                 number += 1
                 size += len(line)
                 data = line.removesuffix(b"\n").removesuffix(b"\r")
@@ -80,22 +92,45 @@ def one_line(text: str) -> str:
 
 
 def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
+    """`arriving_records` without its pauses."""
+    return (record for record in arriving_records(path) if record is not PAUSE)
+
+
+def arriving_records(path: Path) -> Iterator[tuple[str, dict[str, Any]] | Paused]:
     """(where, record) for the JSON object of each line; blank lines are ignored. `where` names file and line, to begin
     a message with. Raises ValueError for a line that is no JSON object."""
     import msgspec
 
     decode = msgspec.json.Decoder().decode
-    for number, line in enumerate(read_lines(path), start=1):
+    number = 0
+    for line in arriving_lines(path):
+        if line is PAUSE:
+            yield PAUSE
+            continue
+        number += 1
         if not line.strip():
             continue
         where = f"[corpus] {os.fspath(path)}, line {number}"
         try:
             record = decode(line)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise ValueError(f"{where}: expected a JSON object: {error}") from None
+            raise ValueError(f"{where}: expected a JSON object: {_json_fault(line, error)}") from None
         if not isinstance(record, dict):
             raise ValueError(f"{where}: expected a JSON object, got {type(record).__name__}")
         yield where, record
+
+
+def _json_fault(line: str, error: Exception) -> str:
+    """What is wrong with a line that msgspec refused: of half a surrogate pair it says that data was truncated."""
+    import json
+
+    try:
+        json.dumps(json.loads(line), ensure_ascii=False).encode()
+    except UnicodeEncodeError as lone:
+        return f"got the lone surrogate U+{ord(lone.object[lone.start]):04X}, which is no text"
+    except (ValueError, RecursionError):
+        pass
+    return str(error)
 
 
 def string_field(record: Mapping[str, Any], key: str, where: str) -> str:

@@ -19,7 +19,7 @@ class DecodingDefaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     beam: Positive | None = None
     min_length: Count | None = None
     max_length: Positive | None = None
-    length_penalty: Annotated[float, Meta(ge=0.0)] | None = None
+    length_penalty: float | None = None
     normalization: Normalization | None = None
     rules: Rules | None = None
     renormalize: bool | None = None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
@@ -23,12 +24,14 @@ class DecodingOptions:
     """How text is searched for. Lengths count target tokens, without the end token.
 
     beam: hypotheses followed for a sentence, at most 1024; 1 is greedy search.
-    nbest: hypotheses returned for a sentence, best first; at most `beam`.
+    nbest: hypotheses returned for a sentence, best first; at most `beam`. Of samples as many as are asked for, in the
+        order in which they are drawn: the first is what nbest 1 gives.
     min_length, max_length: `max_length=None` allows 2 n + 10 tokens for a source of n, as far as the model can go.
     length_penalty, normalization: a hypothesis of log-probability s and length L (its end token counted) scores
         "average": s / L ** length_penalty, the mean log-probability at 1.0;
         "gnmt":    s / ((5 + L) / 6) ** length_penalty (Wu et al., 2016, equation 14; they use 0.6 or so).
-        0 compares plain log-probabilities, which favours short output.
+        0 compares plain log-probabilities, which favours short output; below 0, which only the rules of transformers
+        allow, favours it more.
     rules: when a search is over.
         "attnkit": a finished hypothesis holds one of `beam` places, and the search ends when no live one can win;
         "transformers": as `generate` of Hugging Face transformers with early_stopping = False. `beam` hypotheses live
@@ -40,7 +43,7 @@ class DecodingOptions:
     temperature: log-probabilities are divided by it before sampling.
     top_k: samples among the k likeliest tokens; 0 for all.
     top_p: samples among the fewest tokens that have this share of the mass (Holtzman et al., 2020).
-    seed: of the samples. A sentence's sample depends on the seed and on its number in the input, not on its batch.
+    seed: of the samples. A sentence's samples depend on the seed and on its number in the input, not on its batch.
     """
 
     beam: int = 5
@@ -60,7 +63,9 @@ class DecodingOptions:
 
     def __post_init__(self) -> None:
         self._check_ranges()
-        if self.nbest > self.beam:
+        if self.sample and self.nbest > MAX_BEAM:
+            raise ValueError(f"[decode] expected nbest <= {MAX_BEAM}, got {self.nbest}")
+        if not self.sample and self.nbest > self.beam:
             raise ValueError(f"[decode] expected nbest <= beam, got nbest {self.nbest} and beam {self.beam}")
         if self.max_length is not None and self.max_length < self.min_length:
             raise ValueError(f"[decode] expected min_length <= max_length, got {self.min_length} and {self.max_length}")
@@ -79,7 +84,8 @@ class DecodingOptions:
             _check_integer("max_length", self.max_length, 1)
         if self.seed >= 2**64:
             raise ValueError(f"[decode] expected seed below 2**64, got {self.seed}")
-        if not (math.isfinite(self.length_penalty) and self.length_penalty >= 0):
+        # The rules of attnkit end a search by a bound that holds only where longer hypotheses are not punished.
+        if not math.isfinite(self.length_penalty) or (self.length_penalty < 0 and self.rules == "attnkit"):
             raise ValueError(f"[decode] expected length_penalty >= 0, got {self.length_penalty}")
         if self.normalization not in ("average", "gnmt"):
             raise ValueError(f'[decode] expected normalization "average" or "gnmt", got {quoted(self.normalization)}')
@@ -90,8 +96,15 @@ class DecodingOptions:
         if not 0 < self.top_p <= 1:
             raise ValueError(f"[decode] expected 0 < top_p <= 1, got {self.top_p}")
 
-    def max_lengths(self, source_lengths: Ids, prefix_lengths: Ids, limit: int | None) -> Ids:
-        """The longest output of each sentence [B]; `limit` is the most tokens that the model can write."""
+    def max_lengths(
+        self,
+        source_lengths: Ids,
+        prefix_lengths: Ids,
+        limit: int | None,
+        name: Callable[[int], str] = lambda b: f"sentence {b + 1}",
+    ) -> Ids:
+        """The longest output of each sentence [B]; `limit` is the most tokens that the model can write, `name` what an
+        error calls sentence b."""
         if limit is None:
             limit = 2**31 - 2
         if self.max_length is not None:
@@ -110,7 +123,7 @@ class DecodingOptions:
             b = int(too_long[0])
             raise ValueError(
                 f"[decode] expected prefixes of at most {min(int(longest[b]), limit)} tokens, "
-                f"got {int(prefix_lengths[b])} in sentence {b}"
+                f"got {int(prefix_lengths[b])} in {name(b)}"
             )
         return longest.astype(np.int32)
 

@@ -6,8 +6,10 @@ hypothesis is compiled (`attnkit._beam`).
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -49,16 +51,18 @@ def decode(
     prefixes: Sequence[Sequence[int]] | None = None,
     suppress: Sequence[int] = (),
     numbers: Sequence[int] | None = None,
+    what: str = "sentence",
     shortlist: Shortlist | None = None,
     stop: Stop | None = None,
 ) -> list[list[Hypothesis]]:
-    """The nbest hypotheses of each sentence of a batch, best first.
+    """The nbest hypotheses of each sentence of a batch, best first; samples in the order in which they are drawn.
 
     source: what the sentences are written about, of the kind that the model reads: `Packed` sentences, the `Regions` of
     images, or `Nothing`.
     prefixes: for each sentence the tokens that its output must start with.
     suppress: tokens that are never written, such as padding and the start token.
     numbers: each sentence's number in the whole input, which its random numbers depend on; 0 to B - 1 by default.
+    what: what an error calls a sentence before its number, counted from 1, such as "line".
     shortlist: leaves each sentence the target tokens that its source, which is `Packed`, can need, and makes no others.
     stop: set from another thread, ends the search at its next step, by the exception Stopped.
 
@@ -69,28 +73,51 @@ def decode(
     options = options or DecodingOptions()
     if not isinstance(source, Source):
         raise TypeError(f"[decode] expected a source, such as Packed(ids, offsets), got {type(source).__name__}")
-    source_lengths = source.lengths
-    prefix_ids, prefix_offsets = _pack_prefixes(model, prefixes, len(source))
-    streams = _check_numbers(numbers, len(source))
+    # Each sample of a sentence is a search of its own, side by side with the others.
+    draws = options.nbest if options.sample else 1
+    source_lengths = np.repeat(source.lengths, draws)
+    sentences = _Sentences(_check_numbers(numbers, len(source)), draws, what)
+    restriction = None if shortlist is None else _restrict(model, shortlist, source, prefixes)
+    if prefixes is not None:
+        prefixes = [prefix for prefix in prefixes for _ in range(draws)]
+    prefix_ids, prefix_offsets = _pack_prefixes(model, prefixes, len(source_lengths))
     # One position of the decoder reads the start token, so a model of n positions writes n - 1 tokens and the end.
     limit = None if model.max_target_length is None else model.max_target_length - 1
     search = _beam.Search(
-        options,
+        dataclasses.replace(options, nbest=1) if draws > 1 else options,
         eos=model.eos_id,
-        max_lengths=options.max_lengths(source_lengths, np.diff(prefix_offsets), limit),
+        max_lengths=options.max_lengths(source_lengths, np.diff(prefix_offsets), limit, sentences.name),
         prefix_ids=prefix_ids,
         prefix_offsets=prefix_offsets,
         suppressed=_check_tokens("suppress", suppress, model),
     )
-    restriction = None if shortlist is None else _restrict(model, shortlist, source, prefixes)
-    weights = _run(model, search, source, options, streams, attention, restriction, stop or Stop())
-    return [
+    weights = _run(model, search, source, options, sentences, attention, restriction, stop or Stop())
+    found = [
         [
             Hypothesis(tokens, score, log_probability, _collect(weights, rows, source_length), cut)
             for tokens, rows, log_probability, score, cut in search.results(sentence)
         ]
-        for sentence, source_length in enumerate(source_lengths)
+        for sentence, source_length in enumerate(source_lengths.tolist())
     ]
+    return [list(chain(*found[begin : begin + draws])) for begin in range(0, len(found), draws)]
+
+
+class _Sentences:
+    """What is searched for, `draws` times for each sentence of the source."""
+
+    def __init__(self, numbers: npt.NDArray[np.int64], draws: int, what: str) -> None:
+        self.draws, self._what = draws, what
+        self._numbers = np.repeat(numbers, draws)
+        self.streams = self._numbers + (np.tile(np.arange(draws), len(numbers)) << 40)  # no input is as long
+        """Of the random numbers of each; those of the first draw are the sentence's number."""
+
+    def name(self, sentence: int) -> str:
+        """As errors call it."""
+        return f"{self._what} {self._numbers[sentence] + 1}"
+
+    def of_source(self, sentences: Ids) -> Ids:
+        """The sentences of the source that these are about."""
+        return sentences if self.draws == 1 else sentences // self.draws
 
 
 def _run(
@@ -98,7 +125,7 @@ def _run(
     search: _beam.Search,
     source: Reads,
     options: DecodingOptions,
-    streams: npt.NDArray[np.int64],
+    sentences: _Sentences,
     attention: bool,
     restriction: Restriction | None,
     stop: Stop,
@@ -108,6 +135,8 @@ def _run(
     if not search.rows:
         return weights if attention else None
     state = model.start(source)
+    if sentences.draws > 1:
+        state.select(np.repeat(np.arange(len(source), dtype=np.int32), sentences.draws))
     last = np.full(search.rows, model.bos_id, np.int32)
     while True:
         if stop.requested:
@@ -117,9 +146,9 @@ def _run(
             _check_output(output, search.rows, model.vocabulary_size, attention)
         if output.attention is not None and attention:
             weights.append(output.attention)
-        values, indices, bad = _candidates(model, search, output, options, streams, restriction)
+        values, indices, bad = _candidates(model, search, output, options, sentences, restriction)
         if bad >= 0:
-            raise FloatingPointError(f"[decode] the model gave NaN for sentence {streams[bad]} at token {search.step}")
+            raise FloatingPointError(f"[decode] the model gave NaN for {sentences.name(bad)} at token {search.step}")
         parents = search.extend(values, indices)
         if not len(parents):
             return weights if attention else None
@@ -133,7 +162,7 @@ def _candidates(
     search: _beam.Search,
     output: StepOutput,
     options: DecodingOptions,
-    streams: npt.NDArray[np.int64],
+    sentences: _Sentences,
     restriction: Restriction | None,
 ) -> tuple[Floats, Ids, int]:
     """The candidates of every row, values and indices [rows, k], and a sentence of NaN or -1."""
@@ -142,15 +171,16 @@ def _candidates(
         if restriction is None:
             values, indices, asked = _core.best_tokens(*output.projection, k, *search.ask(), None, None)
         else:
-            values, indices, asked = restriction.best(output.projection, k, search.ask(), search.row_sentences())
+            rows = sentences.of_source(search.row_sentences())
+            values, indices, asked = restriction.best(output.projection, k, search.ask(), rows)
         return values, indices, search.settle(values, indices, asked)
     log_probs = output.log_probs
     if restriction is not None:
-        log_probs = restriction.log_probs(log_probs, search.row_sentences())
+        log_probs = restriction.log_probs(log_probs, sentences.of_source(search.row_sentences()))
     bad = search.constrain(log_probs)
     if bad >= 0 or not options.sample:
         return *_core.top_k(log_probs, k), bad
-    sampled = _beam.sample(log_probs, streams[search.row_sentences()], search.step, options)
+    sampled = _beam.sample(log_probs, sentences.streams[search.row_sentences()], search.step, options)
     return *sampled, bad
 
 

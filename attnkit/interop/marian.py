@@ -14,17 +14,14 @@ import numpy as np
 import numpy.typing as npt
 
 from attnkit.files import atomic_folder
-from attnkit.interop.marian_config import MarianConfig, read_configs, read_table
+from attnkit.interop.marian_config import MarianConfig, read_configs
+from attnkit.interop.marian_tokenizers import read_tokenizers
 from attnkit.interop.tensors import Tensors
 from attnkit.models.registry import build_model
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.nn.init import InitLimitError, skip_init
 from attnkit.nn.positions import sinusoids
-from attnkit.printable import quoted
-from attnkit.reading import read_file
 from attnkit.tasks.shared.directory import save_directory
-from attnkit.text.tokenizers.marian import EOS_PIECE, PAD_PIECE, UNK_PIECE, MarianTokenizer, MarianVocabulary
-from attnkit.text.tokenizers.pair import TokenizerPair
 
 # Our layers, and theirs whose matrices lie on top of each other in ours.
 _ENCODER_LAYER = {
@@ -48,7 +45,8 @@ _POSITIONS = ("model.encoder.embed_positions.weight", "model.decoder.embed_posit
 
 
 class Converted(NamedTuple):
-    """What came of a conversion. left_out: a line for each setting of the checkpoint that attnkit does not follow."""
+    """What came of a conversion. left_out: a line for each setting of the checkpoint that attnkit does not follow, and
+    for tensors that no part of the model wants."""
 
     config: TransformerConfig
     parameters: int
@@ -66,17 +64,14 @@ def convert_marian(source: str | os.PathLike[str], directory: str | os.PathLike[
         raise FileNotFoundError(f"[convert] {folder}: expected the folder of a Marian checkpoint, got no folder")
     if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
         raise FileExistsError(f"[convert] {target}: expected a new or empty folder, got one that has content")
-    marian, generation, left_out = read_configs(folder)
-    try:
-        config = marian.to_transformer(generation)
-        defaults = generation.to_defaults(marian.max_position_embeddings)
-    except ValueError as error:
-        raise ValueError(f"[convert] {folder / 'config.json'}: {error}") from None
+    marian, config, defaults, left_out = read_configs(folder)
     # Sizes of the configuration are believed once they fit the tensors.
-    model = _model(Tensors(folder), marian, config)
-    tokenizers = _tokenizers(folder, marian)
+    tensors = Tensors(folder)
+    model = _model(tensors, marian, config)
+    tokenizers = read_tokenizers(folder, marian)
     with atomic_folder(target) as new:
         save_directory(model, new, "translate", tokenizers=tokenizers, decoding=defaults)
+    left_out += _left_out(tensors, marian, config)
     return Converted(config, sum(parameter.size for parameter in model.parameters()), left_out)
 
 
@@ -95,23 +90,32 @@ def _model(tensors: Tensors, marian: MarianConfig, config: TransformerConfig) ->
     except InitLimitError:
         raise ValueError(f"[convert] {tensors.file}: config.json describes a larger model than its tensors") from None
     layers, shared = _layer_parts(config), _shared_parts(marian)
-    used = {_BIAS, *_POSITIONS}
     for name, parameter in model.named_parameters():
         shape = parameter.shape
         if name in layers:
             parts = [tensors.read(part, (shape[0] // len(layers[name]), *shape[1:])) for part in layers[name]]
             parameter.copy_(np.concatenate(parts))
-            used.update(layers[name])
         elif name in shared:
             parameter.copy_(_read_first(tensors, shared[name], shape, same=marian.tie_word_embeddings))
-            used.update(shared[name])
         else:
             parameter.copy_(_bias(tensors, shape))
-    if unexpected := sorted(tensors.names() - used):
-        raise ValueError(f"[convert] {tensors.folder}: expected no tensor {unexpected[0]} by config.json, got one")
+    if more := [name for name in _unread(tensors, marian, config) if ".layers." in name]:
+        raise ValueError(f"[convert] {tensors.folder}: expected no layer's tensor {more[0]} by config.json, got one")
     _check_positions(tensors, config)
     model.eval()
     return model
+
+
+def _unread(tensors: Tensors, marian: MarianConfig, config: TransformerConfig) -> list[str]:
+    """The names of the tensors that the model does without."""
+    parts = (*_layer_parts(config).values(), *_shared_parts(marian).values())
+    return sorted(tensors.names() - {_BIAS, *_POSITIONS}.union(*parts))
+
+
+def _left_out(tensors: Tensors, marian: MarianConfig, config: TransformerConfig) -> list[str]:
+    names = _unread(tensors, marian, config)
+    more = f" and {len(names) - 1} more tensors" if len(names) > 1 else ""
+    return [f"{tensors.file}: {names[0]}{more} is left out, which a Marian model does not have"] if names else []
 
 
 def _layer_parts(config: TransformerConfig) -> dict[str, tuple[str, ...]]:
@@ -164,46 +168,3 @@ def _check_positions(tensors: Tensors, config: TransformerConfig) -> None:
                 table, sinusoids(config.max_length, config.d_model, halves=True), atol=1e-2
             ):  # it may be of bfloat16
                 raise ValueError(f"[convert] {tensors.folder}: expected sinusoids in {name}, got other positions")
-
-
-# ----- Tokenizers
-
-
-def _tokenizers(folder: Path, marian: MarianConfig) -> TokenizerPair:
-    file = folder / "tokenizer_config.json"
-    settings = read_table(file) if file.exists() else {}
-    for name, piece in (("eos_token", EOS_PIECE), ("unk_token", UNK_PIECE), ("pad_token", PAD_PIECE)):
-        given = settings.get(name, piece)
-        given = given.get("content") if isinstance(given, dict) else given
-        if given != piece:
-            raise ValueError(f"[convert] {file}: expected the {name} {piece}, got {quoted(given)}")
-    source = _vocabulary(folder, "vocab.json", marian.vocab_size)
-    target = source
-    if settings.get("separate_vocabs"):
-        target = _vocabulary(folder, "target_vocab.json", marian.target_vocab_size)
-    elif marian.target_vocab_size != marian.vocab_size:
-        raise ValueError(
-            f"[convert] {file}: expected separate_vocabs, since config.json has {marian.vocab_size} source and "
-            f"{marian.target_vocab_size} target entries"
-        )
-    return TokenizerPair(_tokenizer(folder, "source.spm", source), _tokenizer(folder, "target.spm", target), "marian")
-
-
-def _vocabulary(folder: Path, name: str, size: int) -> MarianVocabulary:
-    pieces: list[str | None] = [None] * size
-    for piece, number in read_table(folder / name).items():
-        if type(number) is not int or not 0 <= number < size:
-            raise ValueError(
-                f"[convert] {folder / name}: expected ids below {size}, got {quoted(number)} of {quoted(piece)}"
-            )
-        if pieces[number] is not None:
-            raise ValueError(f"[convert] {folder / name}: expected a piece for each id, got two for {number}")
-        pieces[number] = piece
-    return MarianVocabulary(pieces, name)
-
-
-def _tokenizer(folder: Path, name: str, vocabulary: MarianVocabulary) -> MarianTokenizer:
-    path = folder / name
-    if not path.is_file():
-        raise FileNotFoundError(f"[convert] {path}: no such file; {folder} is not a Marian checkpoint")
-    return MarianTokenizer(read_file(path), vocabulary, str(path))

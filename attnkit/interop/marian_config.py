@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 
 import msgspec
 from msgspec import Meta
@@ -112,19 +112,22 @@ class GenerationConfig(msgspec.Struct, frozen=True):
     max_length: Positive | None = None
     max_new_tokens: Positive | None = None
     min_length: Annotated[int, Meta(ge=0)] | None = None
-    length_penalty: Annotated[float, Meta(ge=0.0)] | None = None
+    length_penalty: float | None = None
     no_repeat_ngram_size: Annotated[int, Meta(ge=0)] | None = None
     renormalize_logits: bool | None = None
     bad_words_ids: tuple[tuple[NotNegative, ...], ...] | None = None
     eos_token_id: NotNegative | tuple[NotNegative, ...] | None = None
     decoder_start_token_id: NotNegative | None = None
 
-    def to_defaults(self, positions: int) -> DecodingDefaults:
+    def to_defaults(self, positions: int, vocab_size: int) -> DecodingDefaults:
         """The same search as one of ours. Lengths there count the start token and the end, ours neither.
 
         `positions` is how long a target can be, start token included; transformers' own limit of 20, where nothing is
         said, would only cut translations.
         """
+        suppress = tuple(_only(word, "bad_words_ids") for word in self.bad_words_ids or ())
+        if bad := [token for token in suppress if token >= vocab_size]:
+            raise ValueError(f"bad_words_ids: expected ids below {vocab_size}, got {bad[0]}")
         longest = positions - 2
         if self.max_new_tokens is not None:
             longest = self.max_new_tokens - 1
@@ -139,12 +142,21 @@ class GenerationConfig(msgspec.Struct, frozen=True):
             rules="transformers",
             renormalize=bool(self.renormalize_logits),
             no_repeat_ngram=self.no_repeat_ngram_size or 0,
-            suppress=tuple(_only(word, "bad_words_ids") for word in self.bad_words_ids or ()),
+            suppress=suppress,
         )
 
 
-def read_configs(folder: Path) -> tuple[MarianConfig, GenerationConfig, list[str]]:
-    """Both configurations, and a line for each setting of the search that attnkit leaves out.
+class Configs(NamedTuple):
+    """What both files say. left_out: a line for each setting of the search that attnkit does not follow."""
+
+    marian: MarianConfig
+    transformer: TransformerConfig
+    defaults: DecodingDefaults
+    left_out: list[str]
+
+
+def read_configs(folder: Path) -> Configs:
+    """Both configurations of a checkpoint.
 
     Checkpoints from before generation_config.json have its settings in config.json. Raises FileNotFoundError, or
     ValueError that names the file and the key.
@@ -156,17 +168,34 @@ def read_configs(folder: Path) -> tuple[MarianConfig, GenerationConfig, list[str
     architectures = table.get("architectures")
     if architectures is not None and architectures != ["MarianMTModel"]:
         raise ValueError(f'[convert] {file}: expected the architecture "MarianMTModel", got {quoted(architectures)}')
-    config = _decode(table, MarianConfig, file)
+    marian = _decode(table, MarianConfig, file)
     if (folder / GENERATION_FILE).exists():
         file = folder / GENERATION_FILE
         table = read_table(file)
     generation = _decode(table, GenerationConfig, file)
+    transformer, defaults = _settled(marian, generation, file)
     left_out = [
         f"{file}: {name} = {quoted(table[name])} is left out, which attnkit's search does not have"
         for name, values in _WITHOUT_EFFECT.items()
         if table.get(name) is not None and table[name] not in values
     ]
-    return config, generation, left_out
+    return Configs(marian, transformer, defaults, left_out)
+
+
+def _settled(
+    marian: MarianConfig, generation: GenerationConfig, file: Path
+) -> tuple[TransformerConfig, DecodingDefaults]:
+    """Both as ours. `file` is where the settings of the search stand."""
+    try:
+        defaults = generation.to_defaults(marian.max_position_embeddings, marian.target_vocab_size)
+        if generation.eos_token_id is not None:
+            _only(generation.eos_token_id, "eos_token_id")
+    except ValueError as error:
+        raise ValueError(f"[convert] {file}: {error}") from None
+    try:
+        return marian.to_transformer(generation), defaults
+    except ValueError as error:
+        raise ValueError(f"[convert] {file.parent / CONFIG_FILE}: {error}") from None
 
 
 def read_table(file: Path) -> dict[str, Any]:
@@ -174,9 +203,17 @@ def read_table(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise FileNotFoundError(f"[convert] {file}: no such file; {file.parent} is not a Marian checkpoint")
     try:
-        return msgspec.json.decode(read_file(file), type=dict[str, Any])
+        return msgspec.json.decode(read_content(file), type=dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"[convert] {file}: expected a JSON object ({error})") from None
+
+
+def read_content(file: Path) -> bytes:
+    """The content of a file. Raises ValueError for what git leaves where git-lfs is not installed."""
+    content = read_file(file)
+    if content.startswith(b"version https://git-lfs."):
+        raise ValueError(f"[convert] {file}: a git-lfs pointer to it; `git lfs pull` in its folder fetches the file")
+    return content
 
 
 def _decode(table: dict[str, Any], kind: type[T], file: Path) -> T:

@@ -6,11 +6,11 @@ Before counting, captions are lower-cased and cut into words and numbers, withou
 from __future__ import annotations
 
 import math
-import re
 from collections import Counter
 from collections.abc import Sequence
 
-_WORD = re.compile(r"\w+(?:['’]\w+)*")
+from attnkit.words import words as find_words
+
 _ORDERS = 4
 _SIGMA = 6.0  # of the penalty for another length, in words
 
@@ -19,7 +19,7 @@ Counts = Counter[tuple[str, ...]]
 
 def words(caption: str) -> list[str]:
     """The words of a caption as the metrics count them."""
-    return _WORD.findall(caption.lower())
+    return find_words(caption.lower())
 
 
 def bleu(captions: Sequence[str], references: Sequence[Sequence[str]]) -> list[float]:

@@ -52,9 +52,23 @@ def decode_config(table: dict[str, Any], name: str) -> RunConfig:
     except ValueError as error:
         raise ConfigError(f"{name}: {shortened(str(error), 500)}") from None
     try:
-        return msgspec.convert(table, kind)
+        return msgspec.convert(_with_lists(table, kind), kind)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{name}: {_explain(str(error), kind)}") from None
+
+
+def _with_lists(table: dict[str, Any], kind: Any, path: str = "") -> dict[str, Any]:
+    """The table with a list of one string where a list is wanted and a string stands, such as `train = "file"`."""
+    found = {}
+    for key, value in table.items():
+        place = _join(path, key)
+        if isinstance(value, dict):
+            value = _with_lists(value, kind, place)
+        elif isinstance(value, str) and (types := _types(kind, place)):
+            lists = msgspec.inspect.VarTupleType | msgspec.inspect.ListType
+            value = [value] if all(isinstance(one, lists) for one in types) else value
+        found[key] = value
+    return found
 
 
 def encode_config(config: RunConfig) -> str:
@@ -91,7 +105,7 @@ def _read(source: str | Path) -> tuple[str, str]:
     if path.is_dir():
         raise ConfigError(f"{path}: expected a TOML file or a preset, got a folder (that of a run has a training.toml)")
     try:
-        return str(source), path.read_text(encoding="utf-8")
+        return str(source), path.read_text(encoding="utf-8-sig")  # some editors begin a file with a byte order mark
     except UnicodeDecodeError as error:
         raise ConfigError(f"{source}: expected TOML in UTF-8, got byte 0x{error.object[error.start]:02x}") from None
 

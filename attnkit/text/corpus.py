@@ -43,10 +43,12 @@ def read_parallel(source: Path, target: Path) -> Iterator[Pair]:
 
 def read_tsv(path: Path, languages: bool = False) -> Iterator[Pair]:
     """Source and target, separated by one tab; with `languages`, behind another one the language of the target, whose
-    tag is put before the source. Raises ValueError for a line with another number of fields."""
+    tag is put before the source. Blank lines are ignored. Raises ValueError for a line of other fields."""
     wanted = 2 + languages
     for number, line in enumerate(read_lines(path), start=1):
         fields = line.split("\t")
+        if len(fields) == 1 and not line.strip():
+            continue
         where = f"[corpus] {os.fspath(path)}, line {number}"
         if len(fields) != wanted:
             raise ValueError(f"{where}: expected {wanted} fields, got {len(fields)}")

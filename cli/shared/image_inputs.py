@@ -20,6 +20,8 @@ from . import errors
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from attnkit.data.arrivals import Paused
+
 _URL = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]+://")
 
 
@@ -36,9 +38,14 @@ class ImageInputs:
         self._waiting: collections.deque[tuple[str, Image | None]] = collections.deque()
         self.failures = 0
 
-    def __iter__(self) -> Iterator[Image]:
+    def __iter__(self) -> Iterator[Image | Paused]:
+        from attnkit.data.arrivals import PAUSE
+
         for name in self._inputs:
             for path in self._expanded(name):
+                if path is PAUSE:
+                    yield PAUSE
+                    continue
                 try:
                     picture = self._read(path)
                 except (OSError, ValueError) as error:
@@ -56,11 +63,17 @@ class ImageInputs:
         if self.failures:
             raise click.exceptions.Exit(errors.FAILURE)
 
-    def _expanded(self, name: str) -> Iterator[str]:
-        """The files that an argument, or a line of a list, stands for."""
+    def _expanded(self, name: str) -> Iterator[str | Paused]:
+        """The files that an argument, or a line of a list, stands for. A list may have NUL for line ends, as
+        `find -print0` writes it."""
+        from attnkit.data.arrivals import PAUSE, arriving
+        from attnkit.data.lines import MAX_LINE
+
         if name == "-":
-            for line in sys.stdin.buffer:
-                if path := line.rstrip(b"\r\n"):
+            for line in arriving(sys.stdin.buffer, MAX_LINE, (b"\0", b"\n")):
+                if line is PAUSE:
+                    yield PAUSE
+                elif path := line.removesuffix(b"\0") if line.endswith(b"\0") else line.rstrip(b"\r\n"):
                     # As the system has it: a file's name need not be text.
                     yield from self._found(path.decode(sys.getfilesystemencoding(), "surrogateescape"))
         else:

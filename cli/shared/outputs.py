@@ -9,7 +9,7 @@ import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 import click
 
@@ -17,19 +17,25 @@ from attnkit.printable import printable
 
 from . import errors
 
+if TYPE_CHECKING:
+    from attnkit.data.arrivals import Paused
+
 _GZIP_LEVEL = 6  # gzip's own
 
 
 class Remembered:
     """Passes lines on, and keeps each until its result arrives."""
 
-    def __init__(self, lines: Iterable[str]) -> None:
+    def __init__(self, lines: Iterable[str | Paused]) -> None:
         self._lines = lines
         self._waiting: collections.deque[str] = collections.deque()
 
-    def __iter__(self) -> Iterator[str]:
+    def __iter__(self) -> Iterator[str | Paused]:
+        from attnkit.data.arrivals import PAUSE
+
         for line in self._lines:
-            self._waiting.append(line)
+            if line is not PAUSE:
+                self._waiting.append(line)
             yield line
 
     def take(self) -> str:

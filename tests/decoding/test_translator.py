@@ -173,6 +173,47 @@ def test_prefixes(translator: Translator) -> None:
             list(translator.translate_stream(lines, prefix=prefixes))
 
 
+def test_a_prefix_stands_as_it_was_given(translator: Translator) -> None:
+    known, unknown = translator.translate(["the cat is red", "the cat"], prefix="Zorro,  casa", nbest=2)
+    assert known.text == "Zorro,  casa è rosso" and known.tokens == ["Zorro,", "casa", "è", "rosso"]
+    assert all(each.text.startswith("Zorro,  casa") for each in known.alternatives)
+    assert known.unknown == unknown.unknown == ["Zorro,"]
+    [both] = translator.translate(["the gnu"], prefix="Zorro")
+    assert both.unknown == ["gnu", "Zorro"]
+
+
+def test_errors_name_the_line_of_the_caller(translator: Translator) -> None:
+    class Broken(DictionaryModel):
+        def step(self, state: DictionaryState, ids: npt.NDArray[np.int32], attention: bool = False) -> StepOutput:
+            output = super().step(state, ids, attention)
+            for row, source in enumerate(state.sources):
+                if 4 + ENGLISH.index("red") in source:
+                    output.log_probs[row] = np.nan
+            return output
+
+    broken = Translator(Broken(14), translator.source_tokenizer, translator.target_tokenizer)
+    lines = ["the cat sees a dog", "red", "the dog sees"]  # in another order once they are sorted
+    with pytest.raises(FloatingPointError, match="NaN for line 2 at token 0"):
+        broken.translate(lines)
+    with pytest.raises(ValueError, match=r"prefixes of at most 2 tokens, got 3 in line 2$"):
+        translator.translate(lines, prefix=["", "una casa rosso", ""], max_length=2)
+    with pytest.raises(TypeError, match="expected text in line 2, got int"):
+        translator.translate(lines, prefix=["", 3, ""])  # type: ignore[list-item]
+
+
+def test_several_samples_of_a_line(translator: Translator, model: DictionaryModel) -> None:
+    lines = ["the cat sees a dog", "", "the dog", "table"]
+    search: dict[str, Any] = {"sample": True, "seed": 5}
+    one = translator.translate(lines, **search)
+    three = translator.translate(lines, nbest=3, attention=True, **search)
+    assert texts(one) == texts(three) and [len(result.alternatives) for result in three] == [2, 0, 2, 2]
+    everyone = [[result, *result.alternatives] for result in three]
+    assert any(len({each.text for each in found}) > 1 for found in everyone)
+    assert all(each.attention is not None and len(each.attention) == len(each.tokens) for f in everyone for each in f)
+    alone = list(translator.translate_stream(lines, nbest=3, batch_tokens=1, window=2, **search))
+    assert [[each.text for each in [r, *r.alternatives]] for r in alone] == [[e.text for e in f] for f in everyone]
+
+
 def test_max_source_length_can_be_lowered(translator: Translator, model: DictionaryModel) -> None:
     tokenizers = translator.source_tokenizer, translator.target_tokenizer
     [result] = Translator(model, *tokenizers, max_source_length=3).translate(["the cat sees"])

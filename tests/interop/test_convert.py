@@ -14,6 +14,7 @@ from marian_checkpoint import SHAPES, lines, write_checkpoint
 import attnkit
 from attnkit.decoding import DecodingOptions, Hypothesis, Packed, decode
 from attnkit.interop import convert_marian
+from attnkit.text.forced import Forced
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -108,6 +109,7 @@ def test_token_ids_and_scores(pair: Pair, beam: int) -> None:
     [
         {"renormalize": False},
         {"length_penalty": 0.5},
+        {"length_penalty": -1.0},
         {"max_length": 5},
         {"min_length": 6, "no_repeat_ngram": 2},
     ],
@@ -151,6 +153,59 @@ def test_tokenizers(shape: str, tmp_path: Path) -> None:
         assert [*ids, ours.target_tokenizer.eos_id] == theirs(text_target=text).input_ids, text
         text = theirs.decode(ids, skip_special_tokens=True, clean_up_tokenization_spaces=False)
         assert ours.target_tokenizer.decode([*ids, ours.target_tokenizer.eos_id]) == text
+
+
+@pytest.mark.filterwarnings("ignore:Recommended. pip install sacremoses")
+@pytest.mark.parametrize("file", ["added_tokens.json", "tokenizer_config.json"])
+def test_added_tokens(file: str, tmp_path: Path) -> None:
+    from transformers import MarianTokenizer
+
+    write_checkpoint(tmp_path / "hf")
+    vocabulary = json.loads((tmp_path / "hf" / "vocab.json").read_text())
+    ids = {"<nl>": vocabulary.pop("filler0"), "<nl2>": vocabulary.pop("filler1"), "☃": vocabulary.pop("filler2")}
+    (tmp_path / "hf" / "vocab.json").write_text(json.dumps(vocabulary))
+    settings = json.loads((tmp_path / "hf" / "tokenizer_config.json").read_text())
+    if file == "added_tokens.json":
+        (tmp_path / "hf" / file).write_text(json.dumps(ids))
+    else:
+        settings["added_tokens_decoder"] = {
+            str(number): {"content": token, "special": token == "☃", "lstrip": False, "rstrip": False,
+                          "normalized": False, "single_word": False}
+            for token, number in ids.items()
+        }  # fmt: skip
+    settings["additional_special_tokens"] = ["☃"]
+    (tmp_path / "hf" / "tokenizer_config.json").write_text(json.dumps(settings))
+    convert_marian(tmp_path / "hf", tmp_path / "ours")
+    theirs, ours = MarianTokenizer.from_pretrained(tmp_path / "hf"), attnkit.load(tmp_path / "ours")
+    for text in ("the dog<nl> a cat <nl2>", "<nl><nl2>", ">>fra<<the ☃ dog<nl>☃", "<nl", "the☃dog"):
+        found = ours.source_tokenizer.encode(text)
+        assert [*found, ours.source_tokenizer.eos_id] == theirs(text).input_ids, text
+        found = ours.target_tokenizer.encode(text)
+        plain = theirs.decode(found, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+        assert ours.target_tokenizer.decode(found) == plain, text
+    assert ours.source_tokenizer.unknown("a ☃<nl>") == []
+    [result] = ours.translate(["the dog"], prefix="il<nl> ")
+    assert result.text.startswith("il<nl>")
+
+
+def test_a_tensor_that_nothing_wants_is_left_out(tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    write_checkpoint(tmp_path / "hf")
+    file = tmp_path / "hf" / "model.safetensors"
+    save_file(load_file(file) | {"model.extra.scale": np.ones(3, np.float32)}, file)
+    converted = convert_marian(tmp_path / "hf", tmp_path / "ours")
+    assert [line for line in converted.left_out if "model.extra.scale is left out" in line]
+    assert attnkit.load(tmp_path / "ours").translate(SOURCES[:1])[0].tokens
+
+
+def test_a_prefix_stands_as_it_was_given(plain: Pair) -> None:
+    for given in ("☃", "il ☃", "☃ il", "il  gatto"):
+        [result] = plain.ours.translate([SOURCES[0]], prefix=given)
+        assert result.text.startswith(given) and result.unknown == ["☃"] * ("☃" in given)
+        forced = Forced.read(given, plain.ours.target_tokenizer)
+        ids = plain.ours.target_tokenizer.encode(f"{given} cane")
+        assert forced.whole(ids, plain.ours.target_tokenizer) == f"{given} cane"
 
 
 def test_translation_is_the_text_of_the_ids(plain: Pair) -> None:

@@ -8,17 +8,17 @@ import pytest
 from untrained_model import write_untrained_model
 
 import attnkit
-from attnkit.tasks.shared import windows as module
-from attnkit.tasks.shared.windows import windows
+from attnkit.data import arrivals
+from attnkit.data.arrivals import windows
 
 
 def test_a_window_has_so_many_lines_or_characters(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_CHARACTERS", 10)
+    monkeypatch.setattr(arrivals, "MAX_CHARACTERS", 10)
     lines = ["a", "b", "c" * 20, "d", "e", "f", None, "g"]
-    found = list(windows(lines, 3, lambda line: line))
+    found = [[item for _, item in window] for window in windows(lines, 3)]
     assert found == [["a", "b", "c" * 20], ["d", "e", "f"], [None, "g"]]
-    assert list(windows(["a" * 10] * 3, 9, lambda line: line)) == [["a" * 10]] * 3
-    assert list(windows([], 3, lambda line: line)) == []
+    assert list(windows(["a" * 10] * 3, 9)) == [[(number, "a" * 10)] for number in range(3)]
+    assert list(windows([], 3)) == []
 
 
 def test_long_lines_do_not_wait_for_a_whole_window(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -27,7 +27,7 @@ def test_long_lines_do_not_wait_for_a_whole_window(tmp_path: Path, monkeypatch: 
     lines = ["the cat " * 10] * 6
     whole = [result.text for result in translator.translate(lines)]
     read = []
-    monkeypatch.setattr(module, "MAX_CHARACTERS", 100)
+    monkeypatch.setattr(arrivals, "MAX_CHARACTERS", 100)
     results = translator.translate_stream(read.append(line) or line for line in lines)
     next(results)
     assert len(read) == 2

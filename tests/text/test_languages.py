@@ -104,6 +104,8 @@ def test_a_column_or_a_key_names_the_language(tmp_path: Path) -> None:
     ("name", "text", "message"),
     [
         ("a.tsv", "a\tb\n", "line 1: expected 3 fields, got 2"),
+        ("a.tsv", "a\tb\tde\n\n\na\n", "line 4: expected 3 fields, got 1"),
+        ("a.jsonl", '{"source": "x\\ud800 y"}\n', "line 1: expected a JSON object: got the lone surrogate U+D800"),
         ("a.tsv", "a\tb\tde\na\tb\tde at\n", "line 2: expected a language of letters, digits, - and _"),
         ("a.tsv", "a\tb\t\n", "got ''"),
         ("a.jsonl", '{"source": "a", "target": "b"}\n', "expected a string under 'language', got nothing"),

@@ -13,6 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from attnkit.text import en_it
+from attnkit.text.forced import Forced
 from attnkit.text.tokenizers.config import TokenizerConfig
 from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.sentencepiece import SentencePieceTokenizer
@@ -64,6 +65,20 @@ def test_text_that_looks_like_a_special_token_is_text(pair: TokenizerPair) -> No
 def test_unknown_characters_are_named(pair: TokenizerPair) -> None:
     assert UNK in pair.source.encode("the ☃")
     assert pair.source.unknown("the ☃") == ["☃"]
+
+
+def test_what_an_output_must_begin_with_stands_as_it_was_given(pair: TokenizerPair) -> None:
+    tokenizer = pair.target
+    for text in ("☃", "☃ il", "il ☃", "il", "il  gatto"):
+        forced = Forced.read(text, tokenizer)
+        separator = "" if pair.kind == "char" else " "
+        whole = tokenizer.encode(f"{text}{separator}cane")
+        assert whole[: len(forced.ids)] == forced.ids
+        assert forced.whole(whole, tokenizer) == f"{text}{separator}cane"
+        assert forced.whole(forced.ids, tokenizer) == text
+        pieces = forced.pieces(whole, tokenizer)
+        assert len(pieces) == len(whole) and ("☃" in pieces) == ("☃" in text)
+    assert Forced.read("", tokenizer).whole(tokenizer.encode("il cane"), tokenizer) == "il cane"
 
 
 def test_ids_out_of_range_are_refused(pair: TokenizerPair) -> None:
@@ -123,6 +138,61 @@ def test_byte_fallback_knows_everything() -> None:
     tokenizer = SentencePieceTokenizer.train(SOURCES, config)
     assert tokenizer.decode(tokenizer.encode("the ☃")) == "the ☃"
     assert tokenizer.unknown("the ☃") == []
+
+
+CUT = {
+    "नमस्ते दुनिया।": ["नमस्ते", "दुनिया", "।"],
+    "வணக்கம் உலகம்": ["வணக்கம்", "உலகம்"],
+    "สวัสดี น้ำ": ["สวัสดี", "น้ำ"],
+    "cafe\u0301 nai\u0308ve!": ["cafe\u0301", "nai\u0308ve", "!"],
+    "می\u200cخواهم": ["می\u200cخواهم"],
+    "it's 3.14, 1,000.50. (10)": ["it's", "3.14", ",", "1,000.50", ".", "(", "10", ")"],
+    "\u2764\ufe0flove \U0001f469\u200d\U0001f467": ["\u2764\ufe0f", "love", "\U0001f469\u200d\U0001f467"],
+    "\u0301a": ["\u0301a"],
+}
+
+
+@pytest.mark.parametrize("text", CUT)
+def test_words_keep_their_combining_marks_and_numbers_their_points(text: str, tmp_path: Path) -> None:
+    pair = TokenizerPair.train([text], [], TokenizerConfig(kind="wordpunct"))
+    assert pair.source.pieces(pair.source.encode(text)) == CUT[text]
+    pair.save(tmp_path)
+    assert TokenizerPair.load(tmp_path, pair.to_config()).source.encode(text) == pair.source.encode(text)
+
+
+@pytest.mark.parametrize("joint", [True, False])
+def test_vocabularies_of_version_0_1_cut_words_as_they_did(joint: bool, tmp_path: Path) -> None:
+    text = "नमस्ते 3.14"
+    tokens = ["नमस", "\u094d", "त", "\u0947", "3", ".", "14"]
+    for name in ("vocab.txt",) if joint else ("source.vocab.txt", "target.vocab.txt"):
+        Vocabulary(tokens).save(tmp_path / name)
+    saved = {"kind": "wordpunct", "joint": joint, "lowercase": False}
+    pair = TokenizerPair.load(tmp_path, saved)
+    assert pair.source.pieces(pair.source.encode(text)) == tokens == pair.target.pieces(pair.target.encode(text))
+    again = tmp_path / "again"
+    again.mkdir()
+    pair.save(again)
+    assert sorted(path.name for path in again.iterdir()) == sorted(path.name for path in tmp_path.glob("*.txt"))
+    assert TokenizerPair.load(again, pair.to_config()).source.unknown(text) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "key", "value"),
+    [
+        ("word", "normalization", "nfkc"),
+        ("wordpunct", "character_coverage", 0.99),
+        ("char", "byte_fallback", True),
+        ("word", "training_sentences", 10),
+        ("bpe", "min_frequency", 2),
+    ],
+)
+def test_a_choice_that_would_change_nothing_is_refused(kind: str, key: str, value: object) -> None:
+    with pytest.raises(ValueError, match=f"{key}: expected none for the kind '{kind}', got {value!r}"):
+        TokenizerConfig(kind=kind, **{key: value})  # type: ignore[arg-type]
+    if key != "min_frequency":
+        with pytest.raises(ValueError, match=f"{key}: expected none beside models"):
+            TokenizerConfig(models=("a.spm",), **{key: value})  # type: ignore[arg-type]
+    assert TokenizerConfig(kind="word", normalization="identity").normalization == "identity"  # as words are
 
 
 def test_min_frequency_and_vocabulary_size() -> None:

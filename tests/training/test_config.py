@@ -95,6 +95,24 @@ def test_a_file_that_is_no_toml(tmp_path: Path, content: bytes) -> None:
         read_config(path)
 
 
+def test_a_byte_order_mark_is_no_content(file: Path) -> None:
+    expected = read_config(file)
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    assert read_config(file) == expected
+
+
+def test_one_file_needs_no_brackets(tmp_path: Path) -> None:
+    path = tmp_path / "run.toml"
+    rest = '[model]\ntype = "transformer"\n[training]\nmax_steps = 1\n[decoding]\nbleu = false\n'
+    path.write_text(f'task = "translate"\n[data]\nformat = "tsv"\ntrain = "pairs.tsv"\nvalidation = "held.tsv"\n{rest}')
+    assert read_config(path).data.train == ("pairs.tsv",)
+    assert read_config(path, ["data.train=other.tsv"]).data.train == ("other.tsv",)
+    with pytest.raises(ConfigError, match=r"data\.train: expected 2 file\(s\) for format 'parallel', got 1"):
+        read_config(path, ["data.format=parallel"])
+    with pytest.raises(ConfigError, match=r"training\.betas: expected array, got str"):
+        read_config(path, ["training.betas=fast"])
+
+
 def test_neither_file_nor_preset() -> None:
     with pytest.raises(ConfigError, match=r"nowhere: expected a TOML file or a preset \(en-it\b"):
         read_config("nowhere")

@@ -262,7 +262,9 @@ def test_what_a_generation_tells(writer: Path) -> None:
     assert len(result.alternatives) == 1 and result.alternatives[0].score < result.score
     cut = generator.generate(["the dog"], max_length=3)[0]
     assert cut.truncated and cut.text == "the dog sees"
-    assert generator.generate(["zzz the cat"])[0].tokens[0] == "<unk>"
+    unknown = generator.generate(["zzz  the cat"], attention=True)[0]
+    assert unknown.text.startswith("zzz  the cat") and unknown.unknown == ["zzz"]
+    assert unknown.tokens[0] == "zzz" and unknown.context[:3] == ["<s>", "zzz", "the"]
 
 
 def test_prompts_are_answered_alike_alone_and_together(writer: Path) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import itertools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Unpack, cast
@@ -14,6 +13,7 @@ import numpy.typing as npt
 
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
+from attnkit.data.arrivals import PAUSE, Paused, windows
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
@@ -39,7 +39,7 @@ class Caption:
     attention: float32 [N, rows, columns] over the square that the model sees, where each token's numbers sum to one;
         None unless asked for, and for a model that does not attend.
     truncated: the caption reached max_length.
-    alternatives: the second to the nbest-th caption, best first, where nbest > 1.
+    alternatives: the second to the nbest-th caption, best first (samples as drawn), where nbest > 1.
     """
 
     text: str
@@ -105,14 +105,14 @@ class Captioner:
 
     def caption_stream(
         self,
-        pictures: Iterable[Image],
+        pictures: Iterable[Image | Paused],
         *,
         attention: bool = False,
         batch_images: int = 32,
         **search: Unpack[SearchArguments],
     ) -> Iterator[Caption]:
         """`caption` for any number of pictures, as `read` returns them: yields in their order while it takes them,
-        `batch_images` at a time.
+        `batch_images` at a time, or as many as there are before a PAUSE (`attnkit.data.arrivals`).
 
         Arguments are checked at the call; errors of `pictures` itself pass through.
         """
@@ -129,12 +129,12 @@ class Captioner:
         return self.preprocessing.read(image)
 
     def _stream(
-        self, pictures: Iterable[Image], options: DecodingOptions, attention: bool, batch_images: int
+        self, pictures: Iterable[Image | Paused], options: DecodingOptions, attention: bool, batch_images: int
     ) -> Iterator[Caption]:
         decode = functools.partial(self._decode, options, attention)
         prepare = self.preprocessing
-        squares = enumerate(prepare.pixels(prepare.fitted(picture)) for picture in pictures)
-        while window := list(itertools.islice(squares, batch_images)):
+        squares = (each if each is PAUSE else prepare.pixels(prepare.fitted(each)) for each in pictures)
+        for window in windows(squares, batch_images):
             share = fair_share(len(window), batch_images, fewest=1)
             batches = [window[begin : begin + share] for begin in range(0, len(window), share)]
             for captions in run_batches(decode, batches):
@@ -156,6 +156,7 @@ class Captioner:
                 attention=attention and self.model.attends,
                 suppress=[PAD, UNK, BOS],  # they are no text
                 numbers=[number for number, _ in batch],
+                what="image",
                 stop=stop,
             )
         return [self._captioned(hypotheses, regions.grid) for hypotheses in found]

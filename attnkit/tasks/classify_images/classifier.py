@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import numpy.typing as npt
 
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
+from attnkit.data.arrivals import PAUSE, Paused, windows
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -88,9 +88,10 @@ class ImageClassifier:
         return list(self.classify_stream(pictures, top=top, attention=attention, batch_images=batch_images))
 
     def classify_stream(
-        self, pictures: Iterable[Image], *, top: int = 1, attention: bool = False, batch_images: int = 64
+        self, pictures: Iterable[Image | Paused], *, top: int = 1, attention: bool = False, batch_images: int = 64
     ) -> Iterator[ImageClassification]:
-        """`classify` for any number of pictures, as `read` returns them: yields in their order while it takes them.
+        """`classify` for any number of pictures, as `read` returns them: yields in their order while it takes them,
+        `batch_images` at a time, or as many as there are before a PAUSE (`attnkit.data.arrivals`).
 
         Arguments are checked at the call; errors of `pictures` itself pass through.
         """
@@ -105,12 +106,12 @@ class ImageClassifier:
         return self.preprocessing.read(image)
 
     def _stream(
-        self, pictures: Iterable[Image], top: int, attention: bool, batch_images: int
+        self, pictures: Iterable[Image | Paused], top: int, attention: bool, batch_images: int
     ) -> Iterator[ImageClassification]:
         prepare = self.preprocessing
-        squares = (prepare.array(prepare.fitted(picture)) for picture in pictures)
-        while chunk := list(itertools.islice(squares, batch_images)):
-            yield from self._classify(np.stack(chunk), top, attention)
+        squares = (each if each is PAUSE else prepare.array(prepare.fitted(each)) for each in pictures)
+        for chunk in windows(squares, batch_images):
+            yield from self._classify(np.stack([square for _, square in chunk]), top, attention)
 
     def _classify(self, images: npt.NDArray[np.float32], top: int, attention: bool) -> Iterator[ImageClassification]:
 

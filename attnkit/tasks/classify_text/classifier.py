@@ -12,8 +12,9 @@ import numpy.typing as npt
 
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
+from attnkit.data.arrivals import Paused, windows
 from attnkit.tasks.shared.by_length import batches_by_length
-from attnkit.tasks.shared.windows import windows
+from attnkit.tasks.shared.places import at
 from attnkit.text.tokenizers.vocabulary import UNK
 
 if TYPE_CHECKING:
@@ -115,14 +116,15 @@ class Classifier:
 
     def classify_stream(
         self,
-        texts: Iterable[str],
+        texts: Iterable[str | Paused],
         *,
         top: int = 1,
         attention: bool = False,
         batch_tokens: int = 4096,
         window: int = 1024,
     ) -> Iterator[Classification]:
-        """`classify` for input of any length: yields in input order while it reads, `window` texts at a time.
+        """`classify` for input of any length: yields in input order while it reads, `window` texts at a time, or
+        as many as there are before a PAUSE (`attnkit.data.arrivals`).
 
         Arguments are checked at the call; errors of `texts` itself pass through.
         """
@@ -132,10 +134,9 @@ class Classifier:
         return self._stream(texts, top, attention, batch_tokens, window)
 
     def _stream(
-        self, texts: Iterable[str], top: int, attention: bool, batch_tokens: int, window: int
+        self, texts: Iterable[str | Paused], top: int, attention: bool, batch_tokens: int, window: int
     ) -> Iterator[Classification]:
-        numbered = enumerate(texts)
-        for chunk in windows(numbered, window, lambda each: each[1]):
+        for chunk in windows(texts, window):
             read = [self._read(number, text) for number, text in chunk]
             results: dict[int, Classification] = {}
             for batch in batches_by_length(read, lambda text: text.length, batch_tokens):
@@ -148,10 +149,11 @@ class Classifier:
     def _read(self, number: int, text: str) -> _Text:
         if not isinstance(text, str):
             raise TypeError(f"[classify] expected text in line {number + 1}, got {type(text).__name__}")
-        prepared = self.reader.prepare(text)
-        document = self.reader.read(prepared)
-        has_unknown = any(UNK in sentence for sentence in document.sentences)
-        unknown = self.reader.unknown(prepared) if has_unknown else []
+        with at(f"line {number + 1}"):
+            prepared = self.reader.prepare(text)
+            document = self.reader.read(prepared)
+            has_unknown = any(UNK in sentence for sentence in document.sentences)
+            unknown = self.reader.unknown(prepared) if has_unknown else []
         return _Text(number, document.sentences, document.cut > 0, unknown)
 
     def _classify(self, texts: list[_Text], top: int, attention: bool) -> Iterator[Classification]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
@@ -12,11 +12,13 @@ import numpy.typing as npt
 
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
+from attnkit.data.arrivals import Paused, windows
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
 from attnkit.decoding.sources import Nothing
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.tasks.shared.by_length import batches_by_length
-from attnkit.tasks.shared.windows import windows
+from attnkit.tasks.shared.places import at
+from attnkit.text.forced import Forced
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, UNK
 
 if TYPE_CHECKING:
@@ -30,14 +32,15 @@ if TYPE_CHECKING:
 class Generation:
     """One generated text.
 
-    text: the prompt and what the model wrote after it.
+    text: the prompt as it was given, and what the model wrote after it.
     score: the normalised log-probability that hypotheses are compared by, the prompt's tokens counted.
-    tokens: the pieces of `text`, N of them; the first `prompt_tokens` are the prompt's.
+    tokens: the pieces of `text`, N of them; the first `prompt_tokens` are the prompt's, an unknown one as it was given.
     context: the start token and all tokens but the last, which is what the model had read when it wrote each.
     attention: float32 [N, N]: how much it looked at each of `context` when it wrote each of `tokens`; of the last
     layer, averaged over heads; rows sum to one; None unless asked for.
     truncated: the text reached max_length before its end.
-    alternatives: the second to the nbest-th text, best first, where nbest > 1.
+    alternatives: the second to the nbest-th text, best first (samples as drawn), where nbest > 1.
+    unknown: the words or pieces of the prompt that the vocabulary does not have.
     """
 
     text: str
@@ -48,12 +51,13 @@ class Generation:
     attention: npt.NDArray[np.float32] | None
     truncated: bool = False
     alternatives: tuple[Generation, ...] = ()
+    unknown: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
 class _Prompt:
     number: int
-    ids: list[int]
+    given: Forced
 
 
 class Generator:
@@ -99,14 +103,15 @@ class Generator:
 
     def generate_stream(
         self,
-        prompts: Iterable[str],
+        prompts: Iterable[str | Paused],
         *,
         attention: bool = False,
         batch_tokens: int = 1024,
         window: int = 256,
         **search: Unpack[SearchArguments],
     ) -> Iterator[Generation]:
-        """`generate` for input of any length: yields in input order while it reads, `window` prompts at a time.
+        """`generate` for input of any length: yields in input order while it reads, `window` prompts at a time, or
+        as many as there are before a PAUSE (`attnkit.data.arrivals`).
 
         Arguments are checked at the call; errors of `prompts` itself pass through.
         """
@@ -122,14 +127,13 @@ class Generator:
         return self._stream(prompts, options, attention, batch_tokens, window)
 
     def _stream(
-        self, prompts: Iterable[str], options: DecodingOptions, attention: bool, batch_tokens: int, window: int
+        self, prompts: Iterable[str | Paused], options: DecodingOptions, attention: bool, batch_tokens: int, window: int
     ) -> Iterator[Generation]:
-        numbered = enumerate(prompts)
-        for chunk in windows(numbered, window, lambda each: each[1]):
+        for chunk in windows(prompts, window):
             read = [self._read(number, prompt, options) for number, prompt in chunk]
             results: dict[int, Generation] = {}
-            share = fair_share(sum(len(prompt.ids) + 1 for prompt in read), batch_tokens)
-            batches = list(batches_by_length(read, lambda prompt: len(prompt.ids) + 1, share))
+            share = fair_share(sum(len(prompt.given.ids) + 1 for prompt in read), batch_tokens)
+            batches = list(batches_by_length(read, lambda prompt: len(prompt.given.ids) + 1, share))
             for written in run_batches(lambda batch, stop: self._decode(batch, options, attention, stop), batches):
                 results.update(written)
             yield from (results[prompt.number] for prompt in read)
@@ -137,14 +141,15 @@ class Generator:
     def _read(self, number: int, prompt: str, options: DecodingOptions) -> _Prompt:
         if not isinstance(prompt, str):
             raise TypeError(f"[generate] expected text in prompt {number + 1}, got {type(prompt).__name__}")
-        ids = self.tokenizer.encode(prompt.strip())
+        with at(f"line {number + 1}"):
+            given = Forced.read(prompt.strip(), self.tokenizer)
         assert options.max_length is not None  # generate_stream has set it
-        if len(ids) > options.max_length:
+        if len(given.ids) > options.max_length:
             raise ValueError(
                 f"[generate] expected a prompt of at most {options.max_length} tokens in line {number + 1}, "
-                f"got {len(ids)}"
+                f"got {len(given.ids)}"
             )
-        return _Prompt(number, ids)
+        return _Prompt(number, given)
 
     def _decode(
         self, prompts: list[_Prompt], options: DecodingOptions, attention: bool, stop: Stop
@@ -157,9 +162,10 @@ class Generator:
                 self.model,
                 Nothing(len(prompts)),
                 options,
-                prefixes=[prompt.ids for prompt in prompts],
+                prefixes=[prompt.given.ids for prompt in prompts],
                 suppress=[token for token in (PAD, UNK, BOS) if token != EOS],
                 numbers=[prompt.number for prompt in prompts],
+                what="line",
                 stop=stop,
             )
         return {
@@ -168,7 +174,6 @@ class Generator:
         }
 
     def _write(self, prompt: _Prompt, hypotheses: list[Hypothesis], attention: bool) -> Generation:
-
         results = []
         for hypothesis in hypotheses:
             tokens = hypothesis.tokens.tolist()
@@ -177,15 +182,17 @@ class Generator:
             if attention:
                 with _tensor.precision(self.precision):
                     weights = self.model.attention(np.array(read, np.int32))
+            pieces = prompt.given.pieces(tokens, self.tokenizer)
             results.append(
                 Generation(
-                    text=self.tokenizer.decode(tokens),
+                    text=prompt.given.whole(tokens, self.tokenizer),
                     score=hypothesis.score,
-                    tokens=self.tokenizer.pieces(tokens),
-                    prompt_tokens=len(prompt.ids),
-                    context=self.tokenizer.pieces(read),
+                    tokens=pieces,
+                    prompt_tokens=len(prompt.given.ids),
+                    context=[*self.tokenizer.pieces(read[:1]), *pieces[:-1]],
                     attention=weights,
                     truncated=hypothesis.cut,
+                    unknown=prompt.given.unknown,
                 )
             )
         return dataclasses.replace(results[0], alternatives=tuple(results[1:]))

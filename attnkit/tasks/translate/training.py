@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnkit import _core
+from attnkit.metrics.text import check_tokenization
 from attnkit.models.output import LossOutput
 from attnkit.models.registry import build_model
 from attnkit.models.transformer import Transformer
@@ -38,6 +39,8 @@ class TranslateTask(HeldOutTask[HeldOut]):
         """
         self._config, self._note = config, note
         seed = config.training.seed
+        if config.decoding.bleu:
+            check_tokenization(config.decoding.tokenize)
         text = config.data.corpus("train")
         if text is None or not len(text):
             raise ValueError("[train] expected sentence pairs in data.train, got none")

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
+from attnkit.data.arrivals import PAUSE, Paused, characters, windows
 from attnkit.data.lines import one_line
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
 from attnkit.decoding.protocol import S, TextModel
@@ -21,7 +22,8 @@ from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.printable import quoted
 from attnkit.tasks.shared.by_length import batches_by_length
-from attnkit.tasks.shared.windows import windows
+from attnkit.tasks.shared.places import at
+from attnkit.text.forced import Forced
 from attnkit.text.languages import add_tag, split_tag, tag_of
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
 from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
@@ -53,12 +55,12 @@ class Result:
 
     text: the translation; empty for an empty line.
     score: the normalised log-probability that hypotheses are compared by; 0 for an empty line.
-    tokens: the pieces of `text`, N of them.
+    tokens: the pieces of `text`, N of them; an unknown one of the prefix is as it was given.
     attention: cross-attention float32 [N, M], averaged over heads as the model does; None unless asked for.
     source_tokens: the M pieces that the model read, its end token included, so that rows of attention sum to one.
     truncated: the line was longer than the model reads, or the translation reached max_length.
-    unknown: the words or pieces of the line that the vocabulary does not have.
-    alternatives: the second to the nbest-th translation, best first, where nbest > 1.
+    unknown: the words or pieces of the line, and then of its prefix, that the vocabulary does not have.
+    alternatives: the second to the nbest-th translation, best first (samples as drawn), where nbest > 1.
     """
 
     text: str
@@ -78,7 +80,7 @@ class _Source:
     number: int
     ids: list[int]
     pieces: list[str]
-    prefix: list[int]
+    prefix: Forced
     truncated: bool
     unknown: list[str]
 
@@ -151,7 +153,8 @@ class Translator:
         to: the language to write, of a model that has several (`languages`); a line may also say it by a tag of its
         own, such as ">>de<<" at its start, and then goes by that.
         attention: also return the cross-attention; the text is the same with and without.
-        prefix: what every translation starts with, or one such text for each line; an empty line stays empty.
+        prefix: what every translation starts with, or one such text for each line; an empty line stays empty. It stands
+        in the translation as it is given, words that the vocabulary does not have too.
         batch_tokens: about how many source tokens go through the model at once.
         shortlist: leaves target tokens that a sentence can hardly need out of account; see `shortlist_source`.
         beam=5, nbest=1, min_length=1, max_length=None, ...: see `DecodingOptions`.
@@ -169,7 +172,7 @@ class Translator:
 
     def translate_stream(
         self,
-        lines: Iterable[str],
+        lines: Iterable[str | Paused],
         *,
         to: str | None = None,
         attention: bool = False,
@@ -181,8 +184,9 @@ class Translator:
     ) -> Iterator[Result]:
         """`translate` for input of any length: yields in input order while it reads.
 
-        `window` lines are read at a time and sorted by length, so that a batch holds sentences of one length. Arguments
-        are checked at the call; errors of `lines` itself pass through.
+        `window` lines are read at a time and sorted by length, so that a batch holds sentences of one length; at a
+        PAUSE (`attnkit.data.arrivals`) among the lines, what has been read is translated at once. Arguments are checked
+        at the call; errors of `lines` itself pass through.
         """
         merged: Any = search if self._defaults is None else self._defaults.merge({**search})
         options = decoding_options(**merged)
@@ -203,7 +207,7 @@ class Translator:
 
     def _stream(
         self,
-        lines: Iterable[str],
+        lines: Iterable[str | Paused],
         to: str | None,
         prefix: str | Iterable[str] | None,
         decode: Callable[[list[_Source], Stop], dict[int, Result]],
@@ -211,9 +215,8 @@ class Translator:
         batch_tokens: int,
         window: int,
     ) -> Iterator[Result]:
-        numbered = enumerate(_with_prefixes(lines, prefix))
-        for chunk in windows(numbered, window, lambda each: each[1][0]):
-            sources = [self._read(number, line, start, to) for number, (line, start) in chunk]
+        for chunk in windows(_with_prefixes(lines, prefix), window, lambda each: characters(each[0])):
+            sources = [self._read_line(number, line, start, to) for number, (line, start) in chunk]
             results: dict[int, Result] = {}
             share = fair_share(sum(len(source.ids) for source in sources), batch_tokens)
             batches = list(batches_by_length(sources, lambda source: len(source.ids), share))
@@ -222,21 +225,27 @@ class Translator:
             empty = Result("", 0.0, [], np.zeros((0, 0), np.float32) if attention else None, [])
             yield from (results.get(source.number, empty) for source in sources)
 
-    def _read(self, number: int, line: str, prefix: str, to: str | None) -> _Source:
-        if not isinstance(line, str):
-            raise TypeError(f"[translate] expected text in line {number + 1}, got {type(line).__name__}")
+    def _read_line(self, number: int, line: str, prefix: str, to: str | None) -> _Source:
+        for text in (line, prefix):
+            if not isinstance(text, str):
+                raise TypeError(f"[translate] expected text in line {number + 1}, got {type(text).__name__}")
         line = self._with_language(number, one_line(line.strip()), to)  # as in training
+        with at(f"line {number + 1}"):
+            return self._read(number, line, prefix)
+
+    def _read(self, number: int, line: str, prefix: str) -> _Source:
         ids = self.source_tokenizer.encode(line)
         unknown = self.source_tokenizer.unknown(line) if self.source_tokenizer.unk_id in ids else []
         longest = self.max_source_length - 1
         kept = [*ids[:longest], self.source_tokenizer.eos_id] if ids else []
+        forced = Forced.read(one_line(prefix.strip()), self.target_tokenizer)
         return _Source(
             number=number,
             ids=kept,
             pieces=self.source_tokenizer.pieces(kept),
-            prefix=self.target_tokenizer.encode(one_line(prefix.strip())),
+            prefix=forced,
             truncated=len(ids) > longest,
-            unknown=unknown,
+            unknown=unknown + forced.unknown,
         )
 
     def _with_language(self, number: int, line: str, to: str | None) -> str:
@@ -268,9 +277,10 @@ class Translator:
                 Packed.of([source.ids for source in batch]),
                 options,
                 attention=attention,
-                prefixes=[source.prefix for source in batch],
+                prefixes=[source.prefix.ids for source in batch],
                 suppress=self._suppress,
                 numbers=[source.number for source in batch],
+                what="line",
                 shortlist=shortlist,
                 stop=stop,
             )
@@ -279,9 +289,9 @@ class Translator:
     def _write(self, source: _Source, hypotheses: list[Hypothesis]) -> Result:
         results = [
             Result(
-                text=self.target_tokenizer.decode(hypothesis.tokens.tolist()),
+                text=source.prefix.whole(hypothesis.tokens.tolist(), self.target_tokenizer),
                 score=hypothesis.score,
-                tokens=self.target_tokenizer.pieces(hypothesis.tokens.tolist()),
+                tokens=source.prefix.pieces(hypothesis.tokens.tolist(), self.target_tokenizer),
                 attention=hypothesis.attention,
                 source_tokens=source.pieces,
                 truncated=source.truncated or hypothesis.cut,
@@ -293,11 +303,16 @@ class Translator:
         return dataclasses.replace(best, alternatives=tuple(results[1:]))
 
 
-def _with_prefixes(lines: Iterable[str], prefix: str | Iterable[str] | None) -> Iterator[tuple[str, str]]:
-    if prefix is None or isinstance(prefix, str):
-        yield from zip(lines, itertools.repeat(prefix or ""))
-        return
-    for line, start in itertools.zip_longest(lines, prefix):
-        if line is None or start is None:
-            raise ValueError(f"[translate] expected a prefix for each line, got {'fewer' if start is None else 'more'}")
-        yield line, start
+def _with_prefixes(
+    lines: Iterable[str | Paused], prefix: str | Iterable[str] | None
+) -> Iterator[tuple[str, str] | Paused]:
+    prefixes = itertools.repeat(prefix or "") if prefix is None or isinstance(prefix, str) else iter(prefix)
+    for line in lines:
+        if line is PAUSE:
+            yield PAUSE
+        elif (start := next(prefixes, None)) is None:
+            raise ValueError("[translate] expected a prefix for each line, got fewer")
+        else:
+            yield line, start
+    if not isinstance(prefixes, itertools.repeat) and next(prefixes, None) is not None:
+        raise ValueError("[translate] expected a prefix for each line, got more")

@@ -38,6 +38,9 @@ class Tokenizer(ABC):
     trainable: ClassVar[bool] = True
     """Whether a training configuration may ask for this kind."""
 
+    heeds: ClassVar[frozenset[str]] = frozenset()
+    """The keys of a training configuration that this kind heeds, of those that not every kind does."""
+
     reads_models: ClassVar[bool] = False
     """Whether `read` makes one of a file that the user has, the key `models` of a configuration."""
 
@@ -62,6 +65,11 @@ class Tokenizer(ABC):
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; pad, bos and eos are left out. Raises ValueError for an id out of range."""
+
+    def continuation(self, ids: Sequence[int], count: int) -> str:
+        """The text of ids[count:] as it follows that of the first `count`, with the space between them if there is
+        one."""
+        return self.decode(ids)[len(self.decode(ids[:count])) :]
 
     @abstractmethod
     def pieces(self, ids: Sequence[int]) -> list[str]:

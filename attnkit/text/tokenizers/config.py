@@ -10,6 +10,8 @@ from msgspec import Meta
 from attnkit.printable import quoted
 from attnkit.text.tokenizers.registry import KINDS, tokenizer_class, trainable_kinds
 
+_OF_SOME_KINDS = ("normalization", "character_coverage", "byte_fallback", "training_sentences", "min_frequency")
+
 
 class TokenizerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """How text becomes ids."""
@@ -18,7 +20,7 @@ class TokenizerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         str,
         Meta(
             description='"bpe" or "unigram" (SentencePiece), "word" (split at white space), "wordpunct" (words and '
-            'punctuation marks, each a token), or "char".'
+            'signs, each a token), or "char".'
         ),
     ] = "bpe"
 
@@ -41,7 +43,10 @@ class TokenizerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     normalization: Annotated[
         Literal["nmt_nfkc", "nfkc", "identity"],
-        Meta(description='SentencePiece\'s normalisation of Unicode. "identity" keeps the text as it is.'),
+        Meta(
+            description='SentencePiece\'s normalisation of Unicode. "identity" keeps the text as it is, as the other '
+            "kinds do always."
+        ),
     ] = "nmt_nfkc"
 
     character_coverage: Annotated[
@@ -87,3 +92,16 @@ class TokenizerConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         if self.models and len(self.models) != (1 if self.joint else 2):
             need = "1 file for a joint vocabulary" if self.joint else "2 files, source and target"
             raise ValueError(f"models: expected {need}, got {len(self.models)}")
+        self._check_heeded()
+
+    def _check_heeded(self) -> None:
+        """A choice that would change nothing is a mistake."""
+        heeds = tokenizer_class(self.kind).heeds
+        for field in msgspec.structs.fields(type(self)):
+            value = getattr(self, field.name)
+            if field.name not in _OF_SOME_KINDS or value == field.default:
+                continue
+            if self.models:
+                raise ValueError(f"{field.name}: expected none beside models, which are made already, got {value!r}")
+            if field.name not in heeds and value != "identity":  # the others keep the text as it is
+                raise ValueError(f"{field.name}: expected none for the kind {self.kind!r}, got {value!r}")

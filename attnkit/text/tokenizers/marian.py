@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
+from typing import TypeVar
 
 import msgspec
 
@@ -17,44 +20,64 @@ from attnkit.text.tokenizers.sentencepiece_file import checked_text, read_proces
 EOS_PIECE, UNK_PIECE, PAD_PIECE = "</s>", "<unk>", "<pad>"
 _SILENT = {EOS_PIECE, UNK_PIECE, PAD_PIECE}  # no text comes of them
 _SPACE = "▁"
+_ADDED_FILE = "added_tokens.json"
+T = TypeVar("T")
 
 
 class MarianVocabulary:
-    """Pieces by id. A model may have ids that no piece stands for; None marks them."""
+    """Pieces by id. A model may have ids that no piece stands for; None marks them.
 
-    def __init__(self, pieces: Sequence[str | None], file_name: str) -> None:
+    added: the tokens that were added to the vocabulary, found wherever in a text they stand, and whether each is
+    special, so that no text comes of it.
+    """
+
+    def __init__(
+        self, pieces: Sequence[str | None], file_name: str, added: Mapping[str, bool] = MappingProxyType({})
+    ) -> None:
         """`file_name` is that in a model directory. Raises ValueError for a repeated piece, or where </s> or <unk> is
         missing."""
         self.pieces = list(pieces)
         self.file_name = file_name
+        self.added = dict(added)
         self.ids = {piece: number for number, piece in enumerate(pieces) if piece is not None}
         if len(self.ids) != sum(piece is not None for piece in pieces):
             raise ValueError(f"[tokenizer] {file_name}: expected distinct pieces, got one twice")
         for piece in (EOS_PIECE, UNK_PIECE):
             if piece not in self.ids:
                 raise ValueError(f"[tokenizer] {file_name}: expected the piece {piece}")
+        if missing := [token for token in self.added if token not in self.ids or not token]:
+            raise ValueError(f"[tokenizer] {_ADDED_FILE}: expected tokens of {file_name}, got {missing[0]!r}")
 
     def save(self, directory: Path) -> None:
-        """Writes the pieces as a JSON list."""
+        """Writes the pieces as a JSON list, and the added ones, where there are any, in a file of their own."""
         with atomic_write(directory / self.file_name, "w") as file:
             json.dump(self.pieces, file, ensure_ascii=False, indent=0)
+        if self.added:
+            with atomic_write(directory / _ADDED_FILE, "w") as file:
+                json.dump(self.added, file, ensure_ascii=False, indent=0)
 
     @classmethod
     def load(cls, directory: Path, file_name: str) -> MarianVocabulary:
         """Reads what `save` wrote. Raises OSError, or ValueError naming the file."""
-        try:
-            pieces = msgspec.json.decode(read_file(directory / file_name), type=list[str | None])
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            raise ValueError(f"[tokenizer] {directory / file_name}: expected a JSON list of pieces ({error})") from None
-        return cls(pieces, file_name)
+        pieces = _read_json(directory / file_name, list[str | None], "a JSON list of pieces")
+        shared = file_name == "vocab.json" and (directory / _ADDED_FILE).exists()
+        added = _read_json(directory / _ADDED_FILE, dict[str, bool], "a JSON object of tokens") if shared else {}
+        return cls(pieces, file_name, added)
+
+
+def _read_json(path: Path, kind: type[T], what: str) -> T:
+    try:
+        return msgspec.json.decode(read_file(path), type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise ValueError(f"[tokenizer] {path}: expected {what} ({error})") from None
 
 
 class MarianTokenizer(Tokenizer):
     """A SentencePiece model cuts the text, the vocabulary says which id a piece has; what it lacks is unknown.
 
     A line may begin with a tag such as >>fra<<, which tells a model for several languages what to write; it becomes one
-    token. As in Hugging Face transformers without sacremoses, punctuation is left as it is; other than there, text like
-    "</s>" inside a line is text.
+    token, as added tokens do wherever they stand. As in Hugging Face transformers without sacremoses, punctuation is
+    left as it is; other than there, text like "</s>" inside a line is text.
     """
 
     trainable = False
@@ -65,6 +88,8 @@ class MarianTokenizer(Tokenizer):
         self.vocabulary = vocabulary
         self.eos_id = vocabulary.ids[EOS_PIECE]
         self.unk_id = vocabulary.ids[UNK_PIECE]
+        longest_first = sorted(vocabulary.added, key=len, reverse=True)
+        self._added = re.compile(f"({'|'.join(map(re.escape, longest_first))})") if longest_first else None
 
     @classmethod
     def load_pair(cls, directory: Path, saved: SavedTokenizer) -> tuple[MarianTokenizer, MarianTokenizer]:
@@ -91,8 +116,17 @@ class MarianTokenizer(Tokenizer):
 
     def decode(self, ids: Sequence[int]) -> str:
         """The text of ids; end, unknown and padding are left out. Raises ValueError for an id out of range."""
-        pieces = [piece for piece in self._checked(ids) if piece is not None and piece not in _SILENT]
-        return str(self._processor.decode_pieces(pieces)).replace(_SPACE, " ").strip()
+        return self._joined(ids).strip()
+
+    def continuation(self, ids: Sequence[int], count: int) -> str:
+        # Unknown pieces leave nothing to measure by, and a text's first space is taken off: so behind a letter.
+        return self._joined(ids[count:], "a").removeprefix("a").rstrip()
+
+    def _joined(self, ids: Sequence[int], *before: str) -> str:
+        added = self.vocabulary.added
+        silent = {None, *_SILENT, *(token for token, special in added.items() if special)}
+        pieces = [*before, *(piece for piece in self._checked(ids) if piece is not None and piece not in silent)]
+        return str(self._processor.decode_pieces(pieces)).replace(_SPACE, " ")
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         return [UNK_PIECE if piece is None else piece for piece in self._checked(ids)]
@@ -110,9 +144,13 @@ class MarianTokenizer(Tokenizer):
         self.vocabulary.save(directory)
 
     def _cut(self, text: str) -> list[str]:
-        tag, text = _split_tag(text)
-        pieces: list[str] = self._processor.encode(checked_text(text), out_type=str)
-        return [*tag, *pieces]
+        pieces, text = _split_tag(text)
+        for part in [text] if self._added is None else self._added.split(text):
+            if part in self.vocabulary.added:
+                pieces.append(part)
+            else:
+                pieces += self._processor.encode(checked_text(part), out_type=str)
+        return pieces
 
     def _checked(self, ids: Sequence[int]) -> list[str | None]:
         size = self.vocab_size

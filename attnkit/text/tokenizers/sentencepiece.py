@@ -27,6 +27,7 @@ _SPACE = "▁"
 class SentencePieceTokenizer(Tokenizer):
     """A SentencePiece model, BPE or unigram (Kudo & Richardson 2018)."""
 
+    heeds = frozenset({"normalization", "character_coverage", "byte_fallback", "training_sentences"})
     reads_models = True
 
     def __init__(self, model: bytes, lowercase: bool = False, name: str = "a SentencePiece model") -> None:

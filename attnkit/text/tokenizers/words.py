@@ -11,13 +11,15 @@ from typing import ClassVar
 from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
 from attnkit.text.tokenizers.config import TokenizerConfig
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, Vocabulary
+from attnkit.words import words_and_signs
 
-_WORD_OR_MARK = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")
+_WORD_OR_MARK_1 = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")  # of attnkit 0.1
 
 
 class _VocabularyTokenizer(Tokenizer):
     """What words and characters have in common: a lookup in a `Vocabulary`."""
 
+    heeds = frozenset({"min_frequency"})
     _separator: ClassVar[str]
 
     def __init__(self, vocabulary: Vocabulary, lowercase: bool = False) -> None:
@@ -86,12 +88,37 @@ class WordTokenizer(_VocabularyTokenizer):
 
 
 class WordPunctTokenizer(_VocabularyTokenizer):
-    """Words and punctuation marks, each a token; `decode` puts single spaces between them."""
+    """Words and punctuation marks, each a token (`attnkit.words`); `decode` puts single spaces between them.
+
+    The name of its file says that words were cut so. attnkit 0.1 cut them at combining marks and at the point in 3.14;
+    its vocabularies have another name, and their text is cut as it was when they were made.
+    """
 
     _separator = " "
 
+    @classmethod
+    def file_names(cls, name: str) -> tuple[str, ...]:
+        return ("wordpunct.txt" if name == "tokenizer" else f"{name}.wordpunct.txt",)
+
+    @classmethod
+    def load(cls, directory: Path, name: str, saved: SavedTokenizer) -> _VocabularyTokenizer:
+        old = any((directory / file).exists() for file in _WordPunctTokenizer1.file_names(name))
+        kind = _WordPunctTokenizer1 if old else cls
+        return super(WordPunctTokenizer, kind).load(directory, name, saved)
+
     def _split(self, text: str) -> Sequence[str]:
-        return _WORD_OR_MARK.findall(text)
+        return words_and_signs(text)
+
+
+class _WordPunctTokenizer1(WordPunctTokenizer):
+    """That of attnkit 0.1."""
+
+    @classmethod
+    def file_names(cls, name: str) -> tuple[str, ...]:
+        return WordTokenizer.file_names(name)
+
+    def _split(self, text: str) -> Sequence[str]:
+        return _WORD_OR_MARK_1.findall(text)
 
 
 class CharTokenizer(_VocabularyTokenizer):
