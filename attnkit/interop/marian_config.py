@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, NamedTuple, TypeVar
 import msgspec
 from msgspec import Meta
 
+from attnkit import typed
 from attnkit.decoding.defaults import DecodingDefaults
 from attnkit.models.config import NotNegative, Positive, Rate
 from attnkit.models.transformer_config import TransformerConfig
@@ -203,7 +204,7 @@ def read_table(file: Path) -> dict[str, Any]:
     if not file.is_file():
         raise FileNotFoundError(f"[convert] {file}: no such file; {file.parent} is not a Marian checkpoint")
     try:
-        return msgspec.json.decode(read_content(file), type=dict[str, Any])
+        return typed.from_json(read_content(file), dict[str, Any])
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"[convert] {file}: expected a JSON object ({error})") from None
 
@@ -218,7 +219,7 @@ def read_content(file: Path) -> bytes:
 
 def _decode(table: dict[str, Any], kind: type[T], file: Path) -> T:
     try:
-        return msgspec.convert(table, kind)
+        return typed.convert(table, kind)
     except msgspec.ValidationError as error:
         raise ValueError(f"[convert] {file}: {error}") from None
 

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from attnkit import typed
 from attnkit.printable import quoted
 from attnkit.reading import read_file
 from attnkit.weights import FLOATS, WEIGHTS_FILE, Entry, WeightsError, WeightsFile
@@ -72,7 +73,7 @@ class Tensors:
     def _read_shards(self) -> None:
         index = self.folder / INDEX_FILE
         try:
-            files = msgspec.json.decode(read_file(index), type=_Index).weight_map
+            files = typed.from_json(read_file(index), _Index).weight_map
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise ValueError(f"[convert] {index}: expected a weight_map of tensor names to files ({error})") from None
         shards = {file: _open(self._shard(file)) for file in sorted(set(files.values()))}

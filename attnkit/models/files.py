@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
+from attnkit import typed
 from attnkit._tensor import Precision
 from attnkit.files import atomic_write
 from attnkit.models.config import Positive
@@ -76,7 +77,7 @@ class Described(NamedTuple):
 def described_model(table: Mapping[str, Any], path: str | os.PathLike[str]) -> Described:
     """That of what `read_config` read in the directory `path`. Raises ValueError, naming the file."""
     try:
-        config = msgspec.convert(table, _Config).model
+        config = typed.convert(table, _Config).model
         return Described(config, _sizes(config, table))
     except msgspec.ValidationError as error:
         raise ValueError(f"{Path(path) / CONFIG_FILE}: {shortened(str(error), 500)}") from error
@@ -88,7 +89,7 @@ class _Config(msgspec.Struct):
 
 def _sizes(config: ModelConfig, table: Mapping[str, Any]) -> dict[str, int]:
     struct = msgspec.defstruct("Sizes", [(name, Positive) for name in size_names(config)])
-    return msgspec.structs.asdict(msgspec.convert(table, struct))
+    return msgspec.structs.asdict(typed.convert(table, struct))
 
 
 def load_model(

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from attnkit import typed
 from attnkit.printable import quoted, shortened
 from attnkit.tasks.registry import config_type
 from attnkit.training.errors import ConfigError
@@ -52,7 +53,7 @@ def decode_config(table: dict[str, Any], name: str) -> RunConfig:
     except ValueError as error:
         raise ConfigError(f"{name}: {shortened(str(error), 500)}") from None
     try:
-        return msgspec.convert(_with_lists(table, kind), kind)
+        return typed.convert(_with_lists(table, kind), kind)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{name}: {_explain(str(error), kind)}") from None
 

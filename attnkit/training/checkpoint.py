@@ -20,6 +20,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from attnkit import typed
 from attnkit.files import remove_leftovers
 from attnkit.training.errors import CheckpointError
 from attnkit.training.state import State
@@ -64,7 +65,7 @@ class CheckpointFolder:
         """State, weights and optimizer arrays. Raises CheckpointError for a damaged file, OSError for none."""
         arrays, text = _read(self.last)
         try:
-            state = msgspec.json.decode(text, type=State)
+            state = typed.from_json(text, State)
         except msgspec.DecodeError as error:
             raise CheckpointError(f"{self.last}: damaged checkpoint: its state cannot be read: {error}") from None
         for step in {*state.snapshots, state.best_step} - {0}:
@@ -127,7 +128,7 @@ def _read(path: Path) -> tuple[dict[str, npt.NDArray[np.float32]], str]:
     if _KEY not in file.metadata:
         raise CheckpointError(f"{path}: expected a checkpoint, got another kind of safetensors file")
     try:
-        header = msgspec.json.decode(file.metadata[_KEY], type=_Header)
+        header = typed.from_json(file.metadata[_KEY], _Header)
     except msgspec.DecodeError as error:
         raise CheckpointError(f"{path}: damaged checkpoint: {error}") from None
     if header.format != FORMAT:

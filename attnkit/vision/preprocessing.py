@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
 
+from attnkit import typed
 from attnkit.printable import shortened
 from attnkit.vision.images import ImageLike, read_image
 
@@ -95,7 +96,7 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 def saved_preprocessing(found: Any, directory: Path) -> Preprocessing:
     """Of what stands under `image` in a directory's config.json. Raises ValueError where that is none."""
     try:
-        return msgspec.convert(found, Preprocessing)
+        return typed.convert(found, Preprocessing)
     except msgspec.ValidationError as error:
         where, reason = directory / "config.json", shortened(str(error), 500)
         raise ValueError(f"[load] {where}: expected how images are prepared: {reason}") from None

@@ -13,7 +13,7 @@ from import_graph import EXTENSIONS, ROOT, Import, circles, imports_of, sources
 # knows no text, no image and no task, and text and vision do not know each other.
 STOREYS = (
     ("_core", "_beam", "_batching", "_testing", "kernels"),
-    ("_interrupt", "_lazy", "_openmp", "_version", "environment", "files", "printable", "reading", "words"),
+    ("_interrupt", "_lazy", "_openmp", "_version", "environment", "files", "printable", "reading", "typed", "words"),
     ("_tensor",),
     ("ops",),
     ("data", "metrics", "nn", "weights"),

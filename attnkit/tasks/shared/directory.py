@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from attnkit import typed
 from attnkit._tensor import Precision
 from attnkit.models.files import Described, described_model, load_model, read_config, save_model
 from attnkit.printable import quoted, shortened
@@ -134,7 +135,7 @@ def save_directory(
 
 def _read_part(table: dict[str, Any], name: str, folder: Path) -> Any:
     try:
-        return msgspec.convert(table[name], _PARTS[name][0])
+        return typed.convert(table[name], _PARTS[name][0])
     except msgspec.ValidationError:
         raise ValueError(_mismatch(folder, name, table[name])) from None
 
@@ -149,6 +150,6 @@ def _read_decoding(table: dict[str, Any], folder: Path) -> DecodingDefaults | No
     from attnkit.decoding.defaults import DecodingDefaults
 
     try:
-        return msgspec.convert(table["decoding"], DecodingDefaults)
+        return typed.convert(table["decoding"], DecodingDefaults)
     except msgspec.ValidationError as error:
         raise ValueError(f"[load] {folder / CONFIG_FILE}: decoding: {shortened(str(error), 500)}") from None

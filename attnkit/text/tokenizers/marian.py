@@ -11,6 +11,7 @@ from typing import TypeVar
 
 import msgspec
 
+from attnkit import typed
 from attnkit.files import atomic_write
 from attnkit.reading import read_file
 from attnkit.text.languages import languages_of
@@ -67,7 +68,7 @@ class MarianVocabulary:
 
 def _read_json(path: Path, kind: type[T], what: str) -> T:
     try:
-        return msgspec.json.decode(read_file(path), type=kind)
+        return typed.from_json(read_file(path), kind)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ValueError(f"[tokenizer] {path}: expected {what} ({error})") from None
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from attnkit import typed
 from attnkit.printable import quoted, shortened
 from attnkit.text.languages import split_tag, tag_of
 from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
@@ -102,7 +103,7 @@ class TokenizerPair:
         """Reads what `save` wrote, with what `to_config` gave. Raises OSError for a missing file, ValueError for a file
         or a configuration that is not one of ours."""
         try:
-            saved = msgspec.convert(config, SavedTokenizer)
+            saved = typed.convert(config, SavedTokenizer)
         except msgspec.ValidationError as error:
             raise ValueError(f"[tokenizer] config.json: {shortened(str(error), 500)}") from None
         if saved.kind not in KINDS:
