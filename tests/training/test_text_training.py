@@ -50,7 +50,7 @@ def test_it_is_learnt_and_used(learnt: Path) -> None:
 def test_the_folder_is_a_model_directory(learnt: Path) -> None:
     assert {path.name for path in learnt.iterdir()} == {
         "checkpoints", "config.json", "learning-curve.png", "metrics.jsonl", "model.safetensors", "training.toml",
-        "vocab.txt",
+        "wordpunct.txt",
     }  # fmt: skip
     config = json.loads((learnt / "config.json").read_text())
     assert config["task"] == "classify" and config["labels"] == ["neg", "pos"] and config["html"] is False
@@ -134,7 +134,7 @@ def test_bad_arguments_are_refused(learnt: Path) -> None:
     ],
 )
 def test_a_broken_directory_is_refused(learnt: Path, tmp_path: Path, change: dict[str, object], message: str) -> None:
-    for name in ("config.json", "model.safetensors", "vocab.txt"):
+    for name in ("config.json", "model.safetensors", "wordpunct.txt"):
         (tmp_path / name).write_bytes((learnt / name).read_bytes())
     config = json.loads((tmp_path / "config.json").read_text())
     (tmp_path / "config.json").write_text(json.dumps(config | change))
