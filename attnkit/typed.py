@@ -1,7 +1,7 @@
 """Tables and JSON as the types that they must be, by msgspec, one at a time.
 
-msgspec finds out about a type when it is first asked for; several threads that ask at once, as those that load models do,
-bring the process down (msgspec 0.22).
+msgspec finds out about a type when it is first asked for. Where several threads ask at once, as those do that load
+models, it brings the process down (msgspec 0.22).
 """
 
 from __future__ import annotations

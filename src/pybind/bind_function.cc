@@ -11,7 +11,8 @@ std::vector<Tensor> CallBackward(const py::object& backward, const std::vector<T
   for (const Tensor& gradient : output_gradients) arguments.append(OrNone(gradient));
   std::vector<Tensor> gradients;
   for (const py::handle& result : backward(*arguments))
-    gradients.push_back(result.is_none() ? Tensor() : py::cast<Tensor>(result));
+    gradients.push_back(result.is_none() ? Tensor()
+                                         : CastTo<Tensor>(result, "function", "tensors or None of backward"));
   return gradients;
 }
 

@@ -220,12 +220,12 @@ template <typename Class>
 void BindShapes(Class& c) {
   c.def("reshape", [](const Tensor& x, const py::args& sizes) {
     const bool packed = sizes.size() == 1 && !py::isinstance<py::int_>(sizes[0]);
-    return ops::Reshape(x, packed ? py::cast<Shape>(sizes[0]) : py::cast<Shape>(sizes));
+    return ops::Reshape(x, CastTo<Shape>(packed ? sizes[0] : py::object(sizes), "reshape", "integers"));
   });
   c.def("transpose", &SwapAxes, py::arg("axis0"), py::arg("axis1"), Unlocked());
   c.def("permute", [](const Tensor& x, const py::args& args) {
     const bool packed = args.size() == 1 && !py::isinstance<py::int_>(args[0]);
-    const Shape axes = packed ? py::cast<Shape>(args[0]) : py::cast<Shape>(args);
+    const Shape axes = CastTo<Shape>(packed ? args[0] : py::object(args), "permute", "integers");
     py::gil_scoped_release release;
     return ops::Permute(x, axes);
   });

@@ -63,6 +63,19 @@ inline ops::Indices ToIndices(const std::optional<Int32Array>& array) {
   return array ? ToIndices(*array) : ops::Indices();
 }
 
+// A Python value as a T. Where it is none, a TypeError: "[op] expected ..., got ...".
+template <typename T>
+T CastTo(const py::handle& value, const char* op, const char* expected) {
+  try {
+    return py::cast<T>(value);
+  } catch (const py::cast_error&) {
+    constexpr size_t kLongest = 100;
+    std::string got = py::reinterpret_steal<py::str>(PyObject_ASCII(value.ptr()));  // may be cut anywhere
+    if (got.size() > kLongest) got = got.substr(0, kLongest) + " ...";
+    throw py::type_error(Concat("[", op, "] expected ", expected, ", got ", got));
+  }
+}
+
 inline Tensor OrUndefined(const std::optional<Tensor>& tensor) { return tensor.value_or(Tensor()); }
 inline py::object OrNone(const Tensor& tensor) { return tensor ? py::cast(tensor) : py::none(); }
 

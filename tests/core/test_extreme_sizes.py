@@ -58,3 +58,11 @@ def test_misaligned_arrays_are_copied() -> None:
     ids = _core.embedding(misaligned(np.array([2, 0], dtype=np.int32)), _core.from_array(x), 1.0, None, None, 0.0)
     np.testing.assert_array_equal(np.asarray(ids), x[[2, 0]])
     np.testing.assert_array_equal(np.asarray(tensor + misaligned(x.astype(np.float64))), 2 * x)
+
+
+def test_sizes_that_are_no_numbers() -> None:
+    x = attnkit.tensor(np.zeros((3, 3, 1)))
+    with pytest.raises(TypeError, match=r"\[permute\] expected integers, got \(1, 0, \[\]\)"):
+        x.permute(1, 0, [])  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match=r"\[reshape\] expected integers, got '(.xe4)+ \.\.\.$"):
+        x.reshape("\xe4" * 100)  # type: ignore[arg-type]

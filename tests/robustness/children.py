@@ -32,7 +32,7 @@ from attnkit.cli.shared import errors
 
 SANITIZED = bool(_core.build_info()["sanitizers"])
 SECONDS = 60.0 if SANITIZED else 20.0
-MEMORY = 1 << 30  # what a command may take beyond what it has at its start
+MEMORY = 5 << 28  # what a command may take beyond what it has at its start: the largest picture, twice
 ADDRESS_SPACE = 4 << 30
 LONGEST_MESSAGE = 3000
 BROKEN = 99  # the status of a target that let an exception out

@@ -23,44 +23,8 @@ class Known(NamedTuple):
     finding: str = r"(?!)"
 
 
-_TOKENIZER_FILES = Known("tokenizer files may be devices or pipes")
-_BOUNDS = Known("one packed line, file or picture has no bound")
-_TERMINAL = Known("names and labels reach the terminal as they are")
-_LOADING = Known(
-    "loading in threads: a limit of nn.init is shared, and msgspec crashes where they meet a type for the first time",
-    r"^threads_load_and_use ",
-)
-_LISTS = Known("a list of images may name any file")
-
 # By the names of the cases that show them: a row of hostile.CASES, a folder of tests/data/faults, a check of soak.
-KNOWN = {
-    "translate-languages/vocab.txt is /dev/zero": _TOKENIZER_FILES,
-    "translate-languages/vocab.txt is a pipe": _TOKENIZER_FILES,
-    "translate/tokenizer.spm is /dev/zero": _TOKENIZER_FILES,
-    "translate/tokenizer.spm is a pipe": _TOKENIZER_FILES,
-    "marian/vocab.json is /dev/zero": _TOKENIZER_FILES,
-    "marian/vocab.json is a pipe": _TOKENIZER_FILES,
-    "a list of images names ../../secret.png": _LISTS,
-    "a list of images names BOX/secret.png": _LISTS,
-    "escapes in the name of a picture to classify": _TERMINAL,
-    "escapes in the name of a picture to caption": _TERMINAL,
-    "escapes in a label of training data": _TERMINAL,
-    "a shard is named 'AAAAAAAAAAAAAAAAAAAA'": Known(
-        "messages quote all of what is long", r"^a message of \d+ characters"
-    ),
-    "a line of a gigabyte": _BOUNDS,
-    "a line of a gigabyte of words": _BOUNDS,
-    "a training line of a gigabyte": _BOUNDS,
-    "IDX of two gigabytes": _BOUNDS,
-    "a transparent picture of 134 million pixels": _BOUNDS,
-    "cut": Known("weights that change under a loaded model end the process"),
-    "overwritten": Known("weights that change under a loaded model end the process"),
-    "ops/permute_by_a_list": Known("axes that are no numbers are a RuntimeError", "Unable to cast Python instance"),
-    "ops/ragged_pick_of_huge_offsets": Known(
-        "ragged_pick follows huge offsets for minutes", r"hangs: ops.py:ragged_pick"
-    ),
-    "threads_load_and_use": _LOADING,
-}
+KNOWN: dict[str, Known] = {}
 
 
 def known(finding: str) -> str | None:
