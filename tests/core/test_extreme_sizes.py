@@ -64,5 +64,5 @@ def test_sizes_that_are_no_numbers() -> None:
     x = attnkit.tensor(np.zeros((3, 3, 1)))
     with pytest.raises(TypeError, match=r"\[permute\] expected integers, got \(1, 0, \[\]\)"):
         x.permute(1, 0, [])  # type: ignore[arg-type]
-    with pytest.raises(TypeError, match=r"\[reshape\] expected integers, got '(.xe4)+ \.\.\.$"):
+    with pytest.raises(TypeError, match=r"\[reshape\] expected integers, got '(.xe4)+.{0,3} \.\.\.$"):
         x.reshape("\xe4" * 100)  # type: ignore[arg-type]
