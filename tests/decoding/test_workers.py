@@ -181,7 +181,7 @@ def test_a_search_that_is_stopped(model: str) -> None:
     translator = attnkit.load(model)
     stop = Stop()
     stop.requested = True
-    source = translator._read(0, "the cat", "", None)
+    source = translator._read_line(0, "the cat", "", None)
     with pytest.raises(Stopped):
         translator._decode(attnkit.decoding.options.decoding_options(), False, None, [source], stop)  # type: ignore[attr-defined]
 
