@@ -467,6 +467,9 @@ def get_num_threads() -> int:
 def set_num_threads(count: int) -> None:
     """From 1 to 1024; ValueError otherwise."""
 
+def say_on_bus_error(message: str) -> None:
+    """From now on a read of a mapped file beyond its end ends this process with status 1 and this line on stderr."""
+
 def limit_threads_here(count: int) -> None:
     """At most `count` threads for kernels that the present thread calls."""
 

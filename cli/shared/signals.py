@@ -1,4 +1,7 @@
-"""SIGINT, SIGTERM and SIGHUP end a command in order: as exceptions, so that nothing half written stays behind."""
+"""SIGINT, SIGTERM and SIGHUP end a command in order: as exceptions, so that nothing half written stays behind.
+
+SIGBUS ends it with a line: nothing else can be done about a file that is cut while it is read.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,8 @@ import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
+
+from attnkit import _core
 
 
 class Ended(KeyboardInterrupt):
@@ -19,6 +24,7 @@ class Ended(KeyboardInterrupt):
 @contextmanager
 def as_exceptions() -> Iterator[None]:
     """A signal that the caller ignores stays ignored, as SIGHUP under nohup does."""
+    _core.say_on_bus_error("attnkit: a file of weights was cut while it was read; start again once it is whole")
     previous = {}
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:

@@ -1,4 +1,7 @@
 // CPU, threads, memory, random numbers.
+#include <signal.h>
+#include <unistd.h>
+
 #include "attnkit/allocator.h"
 #include "attnkit/cpu.h"
 #include "attnkit/random.h"
@@ -44,6 +47,23 @@ py::dict MemoryStats() {
   return result;
 }
 
+// What a program says as it ends by a read of a mapped file beyond the file's end: whoever maps model.safetensors while
+// somebody cuts it gets SIGBUS. Only what a signal handler may do is done there.
+std::string bus_error_message;
+
+extern "C" void EndOnBusError(int) {
+  // GCC wants the result used; there is nobody left to tell.
+  if (write(STDERR_FILENO, bus_error_message.data(), bus_error_message.size()) < 0) _exit(1);
+  _exit(1);
+}
+
+void SayOnBusError(const std::string& message) {
+  bus_error_message = message + "\n";
+  struct sigaction action = {};
+  action.sa_handler = EndOnBusError;
+  sigaction(SIGBUS, &action, nullptr);
+}
+
 }  // namespace
 
 void BindSystem(py::module_& m) {
@@ -55,6 +75,7 @@ void BindSystem(py::module_& m) {
   m.def("get_num_threads", &ThreadCount);
   m.def("set_num_threads", &SetThreadCount, py::arg("count"));
   m.def("limit_threads_here", &LimitThreadsHere, py::arg("count"));
+  m.def("say_on_bus_error", &SayOnBusError, py::arg("message"));
   m.def("memory_stats", &MemoryStats);
   m.def("trim_memory", &TrimCache);
   m.def("manual_seed", &ManualSeed, py::arg("seed"));

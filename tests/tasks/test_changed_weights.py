@@ -70,3 +70,23 @@ def test_a_loaded_model_outlives_its_file(tmp_path: Path, kind: str) -> None:
     arguments = [str(tmp_path / "run"), str(tmp_path / "cut"), picture, reads]
     done = subprocess.run([sys.executable, "-c", CODE, *arguments], stderr=subprocess.PIPE, timeout=120)
     assert done.returncode == 0, (done.returncode, done.stderr.decode())
+
+
+def test_a_command_that_reads_a_file_cut_meanwhile_says_so(tmp_path: Path) -> None:
+    """While weights are being read nothing else can be done about it."""
+    (tmp_path / "weights").write_bytes(bytes(1 << 20))
+    code = (
+        "import mmap, os, sys\n"
+        "from attnkit.cli.shared import errors\n"
+        "def command():\n"
+        "    file = open(sys.argv[1], 'r+b')\n"
+        "    mapped = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)\n"
+        "    os.ftruncate(file.fileno(), 0)\n"
+        "    print(mapped[1 << 19])\n"
+        "sys.exit(errors.status_of(command))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "weights"], capture_output=True, text=True, timeout=60
+    )
+    assert done.returncode == 1
+    assert done.stderr == "attnkit: a file of weights was cut while it was read; start again once it is whole\n"
