@@ -148,24 +148,26 @@ else:
 def test_python_ends_while_workers_work() -> None:
     code = """
 _core.set_num_threads(2)
-results = run_batches(lambda batch, stop: batch and time.sleep(0.3), range(20))
+results = run_batches(lambda batch, stop: batch and time.sleep(1), range(20))
 next(results)
 keep = [results]
 keep.append(keep)
 """
     begin = time.monotonic()
     in_a_process(code)
-    assert time.monotonic() - begin < 0.3 * 10  # the rest is not begun
+    assert time.monotonic() - begin < 7  # the rest, 10 s for two workers, is not begun
 
 
 def test_two_runs_take_turns() -> None:
     order: list[str] = []
+    both = threading.Barrier(2)
 
     def work(name: str, stop: Stop) -> None:
-        time.sleep(0.01)
+        time.sleep(0.05)
         order.append(name)
 
     def run(name: str) -> None:
+        both.wait(10)
         list(run_batches(work, [name] * 12))
 
     threads = [threading.Thread(target=run, args=(name,)) for name in "ab"]
