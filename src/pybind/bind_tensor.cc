@@ -136,7 +136,7 @@ int64_t IndexOf(const py::handle& item) {
     PyErr_Clear();
     throw py::type_error("[index] expected integers and slices, got " + std::string(py::str(py::type::of(item))));
   }
-  return py::cast<int64_t>(number);
+  return PyNumber_AsSsize_t(number.ptr(), nullptr);  // what does not fit 64 bits becomes what is out of reach too
 }
 
 // x[i], x[a:b] on the first axis; x[:, a:b] and so on with a tuple of slices and integers.

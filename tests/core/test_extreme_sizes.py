@@ -66,3 +66,9 @@ def test_sizes_that_are_no_numbers() -> None:
         x.permute(1, 0, [])  # type: ignore[arg-type]
     with pytest.raises(TypeError, match=r"\[reshape\] expected integers, got '(.xe4)+.{0,3} \.\.\.$"):
         x.reshape("\xe4" * 100)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("index", [2**64, -(2**64), 2**63, 3])
+def test_an_index_beyond_any_length(index: int) -> None:
+    with pytest.raises(IndexError, match=r"\[index\] expected an index below 3, got"):
+        attnkit.tensor(np.zeros((2, 3)))[0, index]
