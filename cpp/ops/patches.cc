@@ -38,6 +38,7 @@ Tensor Patches(const Tensor& x, Pair size) {
   ATTNKIT_CHECK(size[0] >= 1 && size[1] >= 1 && x.dim(1) % size[0] == 0 && x.dim(2) % size[1] == 0,
                 "[patches] expected an image of whole patches of ", size[0], " x ", size[1], ", got ", x.dim(1), " x ",
                 x.dim(2));
+  SizeOf({size[0], size[1], x.dim(3)});  // an image of no pixels has whole patches of any size; theirs must fit
   const PatchShape shape{x.dim(0), x.dim(1) / size[0], x.dim(2) / size[1], size[0], size[1] * x.dim(3)};
   Tensor out({shape.batch * shape.rows * shape.columns, shape.patch()});
   ForLines(shape, [&](int64_t image, int64_t patches) {

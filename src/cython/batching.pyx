@@ -6,8 +6,14 @@ A set of sentences is one flat int32 array of ids and int64 offsets: sentence i 
 
 import numpy as np
 
-from libc.stdint cimport INT32_MAX, int32_t, int64_t
+from libc.stdint cimport INT32_MAX, int32_t, int64_t, uintptr_t
 from libc.string cimport memcpy
+
+
+cdef int _check_aligned(str where, const void* data, size_t size) except -1:
+    if <uintptr_t> data % size:
+        raise ValueError(f"[{where}] expected aligned arrays, got one that begins at an odd address")
+    return 0
 
 
 cdef int64_t _cut(
@@ -49,6 +55,8 @@ def cut_batches(
     ends = np.empty(count, dtype=np.int64)
     if count == 0:
         return ends
+    _check_aligned("cut_batches", &source_lengths[0], sizeof(int32_t))
+    _check_aligned("cut_batches", &target_lengths[0], sizeof(int32_t))
     cdef int64_t[::1] view = ends
     cdef int64_t batches
     with nogil:
@@ -108,6 +116,9 @@ def pack(
     cdef int64_t total = 0
     cdef const int32_t* source = &ids[0] if size else NULL
     if count:
+        _check_aligned("pack", source, sizeof(int32_t))
+        _check_aligned("pack", &offsets[0], sizeof(int64_t))
+        _check_aligned("pack", &chosen[0], sizeof(int64_t))
         total = _packed_size(
             &offsets[0], sentences, size, &chosen[0], count, (1 if first >= 0 else 0) + (1 if last >= 0 else 0)
         )

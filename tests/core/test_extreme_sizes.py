@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import attnkit
-from attnkit import _core, ops
+from attnkit import _batching, _core, ops
 
 MOST = 2**31 - 1
 
@@ -58,6 +58,25 @@ def test_misaligned_arrays_are_copied() -> None:
     ids = _core.embedding(misaligned(np.array([2, 0], dtype=np.int32)), _core.from_array(x), 1.0, None, None, 0.0)
     np.testing.assert_array_equal(np.asarray(ids), x[[2, 0]])
     np.testing.assert_array_equal(np.asarray(tensor + misaligned(x.astype(np.float64))), 2 * x)
+
+
+def test_loops_of_batching_refuse_misaligned_arrays() -> None:
+    lengths = np.array([4, 1, 4], dtype=np.int32)
+    with pytest.raises(ValueError, match=r"\[cut_batches\] expected aligned arrays"):
+        _batching.cut_batches(lengths, misaligned(lengths), 7, 3)
+    offsets, chosen = np.array([0, 1, 3]), np.array([1])
+    for which in range(3):
+        arrays = [lengths, offsets, chosen]
+        arrays[which] = misaligned(arrays[which])
+        with pytest.raises(ValueError, match=r"\[pack\] expected aligned arrays"):
+            _batching.pack(*arrays)
+
+
+def test_sizes_whose_sum_or_product_is_beyond_any_number() -> None:
+    with pytest.raises(ValueError, match=r"\[split\] expected sizes from 0 to 105"):
+        ops.split(np.zeros(105, np.float32), [2**63 - 1, 2])
+    with pytest.raises(ValueError, match="whose product fits"):
+        ops.patches(np.zeros((1, 0, 0, 27), np.float32), (2**63 - 1, 2))
 
 
 def test_sizes_that_are_no_numbers() -> None:

@@ -1,6 +1,5 @@
 // Sequences step by step, at a cost that does not grow with the number of steps.
 #include <cstring>
-#include <numeric>
 #include <utility>
 
 #include "attnkit/autograd.h"
@@ -30,13 +29,16 @@ Tensor Joined(const Shape& shape, const std::vector<int64_t>& sizes, int64_t row
 
 std::vector<Tensor> Split(const Tensor& x, const std::vector<int64_t>& sizes) {
   ATTNKIT_CHECK(x.rank() >= 1, "[split] expected at least one axis, got []");
-  const int64_t total = std::accumulate(sizes.begin(), sizes.end(), int64_t{0});
+  int64_t total = 0;
+  for (const int64_t size : sizes) {
+    ATTNKIT_CHECK(size >= 0 && size <= x.dim(0), "[split] expected sizes from 0 to ", x.dim(0), ", got ", size);
+    total += size;
+  }
   ATTNKIT_CHECK(total == x.dim(0), "[split] expected sizes that add up to ", x.dim(0), ", got ", total);
   const int64_t row = RowSize(x);
   std::vector<Tensor> parts;
   int64_t begin = 0;
   for (const int64_t size : sizes) {
-    ATTNKIT_CHECK(size >= 0, "[split] expected sizes of at least 0, got ", size);
     Shape shape = x.shape();
     shape[0] = size;
     parts.push_back(x.View(shape, begin * row));
