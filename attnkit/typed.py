@@ -6,14 +6,14 @@ models, it brings the process down (msgspec 0.22).
 
 from __future__ import annotations
 
-import os
-import threading
 from typing import Any, TypeVar
 
 import msgspec
 
+from attnkit.process_lock import ProcessLock
+
 T = TypeVar("T")
-_lock = threading.Lock()
+_lock = ProcessLock()
 
 
 def convert(table: Any, kind: type[T]) -> T:
@@ -26,12 +26,3 @@ def from_json(text: bytes | str, kind: type[T]) -> T:
     """Raises msgspec.DecodeError for what is no JSON, and msgspec.ValidationError."""
     with _lock:
         return msgspec.json.decode(text, type=kind)
-
-
-def _after_fork() -> None:
-    """The thread that had the lock may not be in the child."""
-    global _lock
-    _lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_after_fork)

@@ -3,19 +3,19 @@ sees a word cut in other ways each epoch and learns what its parts are."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
+from attnkit.process_lock import ProcessLock
 from attnkit.text.corpus import EncodedCorpus, ParallelCorpus
 from attnkit.text.tokenizers.base import Tokenizer
 from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.sentencepiece import SentencePieceTokenizer
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
 
-_seeding = threading.Lock()
+_seeding = ProcessLock()
 
 
 class BpeDropout:

@@ -9,17 +9,16 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import msgspec
 import numpy as np
 from msgspec import Meta
+from PIL import Image, ImageEnhance, ImageOps
+from PIL.Image import Resampling, Transform
 
 from attnkit.vision.images import to_image
 from attnkit.vision.preprocessing import Pixels, Preprocessing
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 Probability = Annotated[float, Meta(ge=0.0, le=1.0)]
 
@@ -93,8 +92,6 @@ class Augmenter:
 
     def _cropped(self, picture: Image.Image, draw: random.Random) -> Image.Image:
         """A rectangle with sides in a proportion from 3 : 4 to 4 : 3 (Szegedy et al., 2015)."""
-        from PIL.Image import Resampling
-
         size = self._preprocessing.size
         width, height = picture.size
         area = width * height * draw.uniform(self._config.crop, 1.0)
@@ -120,8 +117,6 @@ class Augmenter:
 
     def moved(self, square: Image.Image, matrix: tuple[float, ...]) -> Image.Image:
         """Each pixel (x, y) from (a x + b y + c, d x + e y + f); what lies outside is blank."""
-        from PIL.Image import Resampling, Transform
-
         blank = self._blank if square.mode == "L" else (self._blank,) * 3
         return square.transform(square.size, Transform.AFFINE, matrix, Resampling.BILINEAR, fillcolor=blank)
 
@@ -168,8 +163,6 @@ def _move_down(augmenter: Augmenter, square: Image.Image, strength: float) -> Im
 
 def _enhance(kind: str) -> Callable[[Augmenter, Image.Image, float], Image.Image]:
     def apply(augmenter: Augmenter, square: Image.Image, strength: float) -> Image.Image:
-        from PIL import ImageEnhance
-
         enhanced: Image.Image = getattr(ImageEnhance, kind)(square).enhance(1.0 + 0.9 * strength)
         return enhanced
 
@@ -178,8 +171,6 @@ def _enhance(kind: str) -> Callable[[Augmenter, Image.Image, float], Image.Image
 
 def _automatic(kind: str) -> Callable[[Augmenter, Image.Image, float], Image.Image]:
     def apply(augmenter: Augmenter, square: Image.Image, strength: float) -> Image.Image:
-        from PIL import ImageOps
-
         changed: Image.Image = getattr(ImageOps, kind)(square)
         return changed
 
@@ -187,14 +178,10 @@ def _automatic(kind: str) -> Callable[[Augmenter, Image.Image, float], Image.Ima
 
 
 def _posterize(augmenter: Augmenter, square: Image.Image, strength: float) -> Image.Image:
-    from PIL import ImageOps
-
     return ImageOps.posterize(square, 8 - round(4 * abs(strength)))
 
 
 def _solarize(augmenter: Augmenter, square: Image.Image, strength: float) -> Image.Image:
-    from PIL import ImageOps
-
     return ImageOps.solarize(square, round(256 * (1 - 0.9 * abs(strength))))
 
 

@@ -5,17 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image
 
 from attnkit.data.order import held_out
 from attnkit.printable import quoted
 from attnkit.vision.images import read_image, to_image
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 
 class Pictures(Protocol):

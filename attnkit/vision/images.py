@@ -5,23 +5,20 @@ Pictures are `PIL.Image.Image` of mode "RGB" or "L" everywhere in attnkit, until
 
 from __future__ import annotations
 
-import functools
 import io
 import os
-import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, cast
+from typing import Any, BinaryIO, TypeAlias, cast
 
 import numpy as np
 import numpy.typing as npt
+from PIL import Image, UnidentifiedImageError
+from PIL.ImageFile import ImageFile
 
+from attnkit.process_lock import ProcessLock
 from attnkit.reading import open_regular
-
-if TYPE_CHECKING:
-    from PIL import Image
-    from PIL.ImageFile import ImageFile
 
 ImageLike: TypeAlias = "str | os.PathLike[str] | bytes | BinaryIO | Image.Image | npt.NDArray[np.uint8]"
 """A file's name, its bytes, a stream of them, a Pillow image, or an array: uint8 [H, W], [H, W, 1] or [H, W, 3]."""
@@ -39,7 +36,10 @@ SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".gif", ".bmp", ".tif", 
 """What counts as an image where a folder is searched."""
 
 # Pillow knows more, among them formats that start other programs (EPS runs Ghostscript).
-_FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
+_WANTED = ("JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF", "PPM", "AVIF", "JPEG2000")
+# Its readers are imported with this module, and not by the thread that first needs one: a fork beside an import hangs.
+Image.init()
+_FORMATS = tuple(name for name in _WANTED if name in Image.OPEN)
 
 # EXIF's orientation (the tag 274), and the name of the transposition that undoes it.
 _ORIENTATION = 274
@@ -63,8 +63,6 @@ def read_image(path: ImageLike, channels: int = 3, at_least: int = 0) -> Image.I
     pixels, more than `MAX_PIXELS` pixels, a side of more than `MAX_SIDE`, or more
     than `MAX_BYTES` bytes.
     """
-    from PIL import Image
-
     if isinstance(path, Image.Image):
         return _converted(path, f"[image] {getattr(path, 'filename', '') or 'a Pillow image'}", channels)
     if isinstance(path, str | os.PathLike):
@@ -83,8 +81,6 @@ def read_image(path: ImageLike, channels: int = 3, at_least: int = 0) -> Image.I
 def to_image(array: npt.ArrayLike, channels: int = 3) -> Image.Image:
     """A picture of an array: uint8 [H, W], [H, W, 1] or [H, W, 3]. Raises ValueError for any other, TypeError for what
     is no array."""
-    from PIL import Image
-
     pixels = np.asarray(array)
     if pixels.dtype == object:
         raise TypeError(
@@ -139,11 +135,9 @@ def _decoded(file: BinaryIO, where: str, channels: int, at_least: int) -> Image.
 
 
 def _open(file: BinaryIO, where: str) -> ImageFile:
-    from PIL import Image, UnidentifiedImageError
-
     try:
         with _quiet():
-            return Image.open(file, formats=_formats())
+            return Image.open(file, formats=_FORMATS)
     except UnidentifiedImageError:
         raise ValueError(f"{where}: expected an image, got something else") from None
     except Image.DecompressionBombError:
@@ -152,24 +146,20 @@ def _open(file: BinaryIO, where: str) -> ImageFile:
         raise ValueError(f"{where}: expected an image, got a broken one ({_reason(error)})") from None
 
 
-@functools.cache
-def _formats() -> tuple[str, ...]:
-    """Those of `_FORMATS` that this Pillow was built with."""
-    from PIL import Image
-
-    Image.init()
-    return tuple(name for name in _FORMATS if name in Image.OPEN)
-
-
-_WARNINGS = threading.Lock()  # what catch_warnings changes belongs to the whole process
+# What catch_warnings changes belongs to the whole process.
+_quieting = warnings.catch_warnings()
+_WARNINGS = ProcessLock(mend=lambda: _quieting.__exit__(None, None, None))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Pillow warns of large files and damaged notes; the first is an error here, the second no harm."""
-    with _WARNINGS, warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        yield
+    global _quieting
+    with _WARNINGS:
+        _quieting = warnings.catch_warnings()
+        with _quieting:
+            warnings.simplefilter("ignore")
+            yield
 
 
 # ----- Pictures, opened here or by the caller
@@ -220,8 +210,6 @@ def _mode(channels: int) -> str:
 
 def in_mode(image: Image.Image, mode: str) -> Image.Image:
     """A new picture in the mode "RGB" or "L"."""
-    from PIL import Image
-
     width, height = image.size
     rows = max(1, _STRIP // width)
     if rows >= height:
@@ -234,8 +222,6 @@ def in_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _strip_in_mode(image: Image.Image, mode: str) -> Image.Image:
-    from PIL import Image
-
     if image.mode.startswith("I"):  # 16 bits, in one of Pillow's several modes for them
         deep = np.clip(np.asarray(image), 0, 65535).astype(np.uint32)
         return Image.fromarray(((deep * 255 + 32767) // 65535).astype(np.uint8)).convert(mode)
@@ -246,7 +232,6 @@ def _strip_in_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _upright(picture: Image.Image, source: Image.Image) -> Image.Image:
-    from PIL import Image
 
     try:
         with _quiet():

@@ -5,19 +5,18 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import Meta
+from PIL import Image
+from PIL.Image import Resampling
 
 from attnkit import typed
 from attnkit.printable import shortened
 from attnkit.vision.images import ImageLike, read_image
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
@@ -61,8 +60,6 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def fitted(self, picture: Image.Image, side: int | None = None) -> Image.Image:
         """The square that the model sees of a picture, of `size` pixels, or of `side` for people to look at."""
-        from PIL.Image import Resampling
-
         width, height = picture.size
         square = (side or self.size, side or self.size)
         if picture.size == square:

@@ -2,13 +2,20 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 #include <tuple>
 
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/cpu.h"
+#include "base/fork_safe_mutex.h"
 
 namespace attnkit {
+namespace {
+
+ForkSafeMutex mutex;  // of what all storages know of their packed copies
+
+}  // namespace
 
 int64_t SizeOf(const Shape& shape) {
   int64_t size = 1;
@@ -42,17 +49,15 @@ void Storage::RequireWritable(const char* op) const {
   ATTNKIT_CHECK(writable(), "[", op, "] expected memory that may be written, got a read-only array");
 }
 
-void Storage::Touch() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  ++writes_;
-  packed_.clear();
-}
+void Storage::Touch() { Forget(false); }
+void Storage::Expose() { Forget(true); }
 
-void Storage::Expose() {
-  std::lock_guard<std::mutex> lock(mutex_);
-  exposed_ = true;
+void Storage::Forget(bool expose) {
+  Packings stale;  // freed when the mutex is not held any more: the allocator has one of its own
+  std::lock_guard<ForkSafeMutex> lock(mutex);
+  exposed_ |= expose;
   ++writes_;
-  packed_.clear();
+  stale.swap(packed_);
 }
 
 bool Storage::PackKey::operator<(const PackKey& other) const {
@@ -68,14 +73,14 @@ std::shared_ptr<const kernels::PackedMatrix> Storage::Packed(int64_t offset, int
       offset, k, n, row_stride, column_stride, static_cast<int>(precision), static_cast<int>(ActiveIsa())};
   uint64_t writes_before;
   {
-    std::lock_guard<std::mutex> lock(mutex_);
+    std::lock_guard<ForkSafeMutex> lock(mutex);
     const auto found = packed_.find(key);
     if (found != packed_.end()) return found->second;
     writes_before = writes_;
   }
   auto packed = std::make_shared<const kernels::PackedMatrix>(
       kernels::PackMatrix(data_ + offset, k, n, row_stride, column_stride, precision));
-  std::lock_guard<std::mutex> lock(mutex_);
+  std::lock_guard<ForkSafeMutex> lock(mutex);
   if (!exposed_ && writes_ == writes_before) packed_.emplace(key, packed);
   return packed;
 }

@@ -1,7 +1,5 @@
 #include "attnkit/allocator.h"
 
-#include <pthread.h>
-
 #ifdef ATTNKIT_EXACT_ALLOCATIONS
 #include "base/exact_allocator.h"
 using Allocator = attnkit::ExactAllocator;
@@ -13,11 +11,8 @@ using Allocator = attnkit::CachingAllocator;
 namespace attnkit {
 namespace {
 
-// Made while the library is loaded, before there can be a fork beside it. Never destroyed: tensors held by Python may
-// be freed after static destructors ran.
+// Never destroyed: tensors held by Python may be freed after static destructors ran.
 Allocator& allocator = *new Allocator;
-[[maybe_unused]] const int watching_forks =
-    pthread_atfork([] { allocator.Lock(); }, [] { allocator.Unlock(); }, [] { allocator.Unlock(); });
 
 }  // namespace
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "attnkit/allocator.h"
+#include "base/fork_safe_mutex.h"
 
 namespace attnkit {
 
@@ -19,7 +20,7 @@ class CachingAllocator {
   void* Take(size_t bytes) {
     if (bytes > kMostBytes) throw std::bad_alloc();
     const SizeClass size = ClassOf(bytes);
-    std::unique_lock<std::mutex> lock(mutex_);
+    std::lock_guard<ForkSafeMutex> lock(mutex_);
     std::vector<void*>& free_blocks = free_[size.index];
     void* block = nullptr;
     if (!free_blocks.empty()) {
@@ -36,7 +37,7 @@ class CachingAllocator {
 
   void Give(void* block, size_t bytes) noexcept {
     const SizeClass size = ClassOf(bytes);
-    std::unique_lock<std::mutex> lock(mutex_);
+    std::lock_guard<ForkSafeMutex> lock(mutex_);
     stats_.bytes_in_use -= size.bytes;
     try {
       free_[size.index].push_back(block);
@@ -47,16 +48,12 @@ class CachingAllocator {
   }
 
   void Trim() {
-    std::unique_lock<std::mutex> lock(mutex_);
+    std::lock_guard<ForkSafeMutex> lock(mutex_);
     TrimLocked();
   }
 
-  // Around a fork, so that no other thread holds the lock in the child, where it would stay held for ever.
-  void Lock() { mutex_.lock(); }
-  void Unlock() { mutex_.unlock(); }
-
   AllocatorStats Stats() {
-    std::unique_lock<std::mutex> lock(mutex_);
+    std::lock_guard<ForkSafeMutex> lock(mutex_);
     return stats_;
   }
 
@@ -97,7 +94,7 @@ class CachingAllocator {
     stats_.bytes_cached = 0;
   }
 
-  std::mutex mutex_;
+  ForkSafeMutex mutex_;
   std::array<std::vector<void*>, kClasses> free_;
   AllocatorStats stats_;
 };

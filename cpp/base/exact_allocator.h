@@ -34,10 +34,6 @@ class ExactAllocator {
 
   void Trim() {}
 
-  // Nothing is held around a fork.
-  void Lock() {}
-  void Unlock() {}
-
   AllocatorStats Stats() const {
     AllocatorStats stats;
     stats.bytes_in_use = in_use_.load(kRelaxed);

@@ -13,6 +13,7 @@ from import_graph import EXTENSIONS, ROOT, Import, circles, imports_of, sources
 # knows no text, no image and no task, and text and vision do not know each other.
 STOREYS = (
     ("_core", "_beam", "_batching", "_testing", "kernels"),
+    ("process_lock",),
     ("_interrupt", "_lazy", "_openmp", "_version", "environment", "files", "printable", "reading", "typed", "words"),
     ("_tensor",),
     ("ops",),
@@ -129,7 +130,7 @@ HEADERS = {
     "cpp/include/attnkit/kernels": r"attnkit/kernels/|attnkit/(random|check|cpu|threads|allocator|precision)\.h",
     "cpp/base": r"attnkit/(allocator|check|cpu|random|threads)\.h|base/",
     "cpp/kernels": r"attnkit/kernels/|attnkit/(allocator|c_api|check|cpu|random|threads)\.h|kernels/|gemm/|attention/",
-    "cpp/autograd": r"attnkit/",
+    "cpp/autograd": r"attnkit/|base/",
     "cpp/ops": r"attnkit/|ops/|kernels/",
     "src": r"attnkit/|[\w-]+\.h$",
 }

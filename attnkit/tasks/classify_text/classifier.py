@@ -15,12 +15,12 @@ from attnkit._tensor import Precision, check_precision
 from attnkit.data.arrivals import Paused, windows
 from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.places import at
+from attnkit.text.document_batching import DocumentBatch
 from attnkit.text.tokenizers.vocabulary import UNK
 
 if TYPE_CHECKING:
     from attnkit.models.document_classifier import DocumentClassifier, DocumentWeights
     from attnkit.tasks.shared.directory import ModelDirectory
-    from attnkit.text.document_batching import DocumentBatch
     from attnkit.text.documents import DocumentReader
 
 
@@ -187,8 +187,6 @@ class Classifier:
 
 
 def _pack(texts: list[_Text]) -> DocumentBatch:
-    from attnkit.text.document_batching import DocumentBatch
-
     sentences = [sentence for text in texts for sentence in text.sentences]
     return DocumentBatch(
         ids=np.array([number for sentence in sentences for number in sentence], np.int32),

@@ -5,7 +5,6 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <vector>
 
@@ -59,14 +58,17 @@ class Storage {
     int precision, isa;
     bool operator<(const PackKey& other) const;
   };
+  using Packings = std::map<PackKey, std::shared_ptr<const kernels::PackedMatrix>>;
+
+  void Forget(bool expose);
 
   float* data_ = nullptr;
   int64_t size_ = 0;
   Loan loan_;
-  std::mutex mutex_;
+  // What follows is read and written under one mutex for all storages.
   bool exposed_ = false;
   uint64_t writes_ = 0;  // so that what was packed during a write is not kept
-  std::map<PackKey, std::shared_ptr<const kernels::PackedMatrix>> packed_;
+  Packings packed_;
 };
 
 // A handle; copies share the array and the place in the tape.
