@@ -1,13 +1,12 @@
 #include "attnkit/tensor.h"
 
-#include <algorithm>
-#include <cstring>
 #include <mutex>
 #include <tuple>
 
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/cpu.h"
+#include "attnkit/kernels/memory.h"
 #include "base/fork_safe_mutex.h"
 
 namespace attnkit {
@@ -93,7 +92,7 @@ Tensor::Tensor(Shape shape) : impl_(std::make_shared<Impl>()) {
 
 Tensor Tensor::Full(Shape shape, float value) {
   Tensor tensor(std::move(shape));
-  std::fill_n(tensor.data(), tensor.size(), value);
+  kernels::Fill(value, tensor.size(), tensor.data());
   return tensor;
 }
 
@@ -124,13 +123,13 @@ Tensor Tensor::Detach() const { return View(shape()); }
 
 Tensor Tensor::Clone() const {
   Tensor copy{Shape(shape())};
-  std::memcpy(copy.data(), data(), size() * sizeof(float));
+  kernels::Copy(data(), size(), copy.data());
   return copy;
 }
 
 void Tensor::CopyFrom(const float* source) {
   storage().RequireWritable("copy_");
-  std::memcpy(data(), source, size() * sizeof(float));
+  kernels::Copy(source, size(), data());
   storage().Touch();
 }
 

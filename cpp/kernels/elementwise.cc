@@ -90,5 +90,17 @@ void Scale(const float* x, float a, float b, int64_t size, float* out) {
   ParallelFor(size, kGrain, [=](int64_t begin, int64_t end) { kernel(x + begin, a, b, end - begin, out + begin); });
 }
 
+void ScaleBy(const float* x, const float* a, int64_t size, float* out) {
+  if (*a == 1.0f && x == out) return;
+  Scale(x, *a, 0.0f, size, out);
+}
+
+void ScaleRows(const float* x, const float* a, int64_t rows, int64_t columns, float* out) {
+  auto* kernel = ATTNKIT_DISPATCH(ScaleRange);
+  ParallelFor(rows, RowGrain(columns), [=](int64_t begin, int64_t end) {
+    for (int64_t r = begin; r < end; ++r) kernel(x + r * columns, a[r], 0.0f, columns, out + r * columns);
+  });
+}
+
 }  // namespace attnkit::kernels
 #endif

@@ -7,6 +7,7 @@
 #include "attnkit/kernels/elementwise.h"
 #include "attnkit/kernels/gemm.h"
 #include "attnkit/kernels/optimizer.h"
+#include "attnkit/kernels/reduce.h"
 #include "attnkit/threads.h"
 
 namespace attnkit::kernels {

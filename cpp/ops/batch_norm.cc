@@ -1,5 +1,3 @@
-#include <cmath>
-
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/ops/vision.h"
@@ -25,22 +23,10 @@ std::vector<Tensor> BatchNormBackward(const Saved& s, std::vector<Tensor>& dy) {
   return {dx, s.need_residual && !s.y ? dy[0] : dresidual, dweight, dbias};
 }
 
-// running += momentum * (of the batch - running); the running variance is the unbiased one.
-void MoveTowards(const Tensor& mean, const Tensor& variance, int64_t rows, float momentum, Tensor& running_mean,
-                 Tensor& running_variance) {
-  const float unbias = static_cast<float>(rows) / static_cast<float>(rows - 1);
-  for (int64_t c = 0; c < mean.size(); ++c) {
-    running_mean.data()[c] += momentum * (mean.data()[c] - running_mean.data()[c]);
-    running_variance.data()[c] += momentum * (unbias * variance.data()[c] - running_variance.data()[c]);
-  }
-  running_mean.storage().Touch();
-  running_variance.storage().Touch();
-}
-
-Tensor InverseDeviation(const Tensor& variance, float eps) {
-  Tensor rstd(variance.shape());
-  for (int64_t c = 0; c < rstd.size(); ++c) rstd.data()[c] = 1.0f / std::sqrt(variance.data()[c] + eps);
-  return rstd;
+// The running statistics move towards those of the batch; the running variance is the unbiased one.
+void MoveTowards(const Tensor& batch, float factor, float momentum, Tensor& running) {
+  kernels::MoveTowards(batch.data(), factor, momentum, batch.size(), running.data());
+  running.storage().Touch();
 }
 
 }  // namespace
@@ -67,9 +53,11 @@ Tensor BatchNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, 
   if (options.training) {
     variance = Tensor({columns});
     kernels::ColumnMoments(x.data(), rows, columns, mean.data(), variance.data());
-    MoveTowards(mean, variance, rows, options.momentum, running_mean, running_variance);
+    MoveTowards(mean, 1.0f, options.momentum, running_mean);
+    MoveTowards(variance, static_cast<float>(rows) / static_cast<float>(rows - 1), options.momentum, running_variance);
   }
-  const Tensor rstd = InverseDeviation(variance, options.eps);
+  const Tensor rstd({columns});
+  kernels::InverseDeviation(variance.data(), options.eps, columns, rstd.data());
   Tensor y(x.shape());
   const Saved saved{x.Detach(),
                     options.relu ? y.Detach() : Tensor(),

@@ -23,9 +23,7 @@ Tensor CrossEntropy(const Tensor& logits, const Indices& labels, const CrossEntr
   if (record) {
     Record("cross_entropy", {logits}, {&losses}, [gradient, rows, columns](std::vector<Tensor>& dy) {
       Tensor dx(gradient.shape());
-      for (int64_t r = 0; r < rows; ++r) {
-        kernels::Scale(gradient.data() + r * columns, dy[0].data()[r], 0.0f, columns, dx.data() + r * columns);
-      }
+      kernels::ScaleRows(gradient.data(), dy[0].data(), rows, columns, dx.data());
       return std::vector<Tensor>{dx};
     });
   }

@@ -6,6 +6,7 @@
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/kernels/elementwise.h"
+#include "attnkit/kernels/reduce.h"
 #include "attnkit/kernels/rows.h"
 #include "attnkit/ops/loss.h"
 #include "attnkit/precision.h"
@@ -52,8 +53,8 @@ void AddBlock(const Gradients& gradients, const Tensor& hidden, const Tensor& we
   if (gradients.bias) kernels::ColumnSums(dlogits, rows, vocabulary, vocabulary, !first, gradients.bias.data());
 }
 
-void ScaleInPlace(const Tensor& x, float scale) {
-  if (x && scale != 1.0f) kernels::Scale(x.data(), scale, 0.0f, x.size(), x.data());
+void ScaleInPlace(const Tensor& x, const Tensor& scale) {
+  if (x) kernels::ScaleBy(x.data(), scale.data(), x.size(), x.data());
 }
 
 void CheckShapes(const Tensor& hidden, const Tensor& weight, const Tensor& bias, const Indices& labels) {
@@ -87,7 +88,7 @@ LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& 
     gradients.weight = tokens ? Tensor(weight.shape()) : Tensor::Zeros(weight.shape());
   if (record && bias.requires_grad()) gradients.bias = tokens ? Tensor(bias.shape()) : Tensor::Zeros(bias.shape());
 
-  Buffer<float> logits(std::min(block, tokens) * vocabulary), losses(tokens), nlls(tokens);
+  const Tensor logits({std::min(block, tokens), vocabulary}), losses({tokens}), nlls({tokens});
   kernels::Epilogue epilogue;
   epilogue.bias = bias ? bias.data() : nullptr;
   for (int64_t begin = 0; begin < tokens; begin += block) {
@@ -100,13 +101,11 @@ LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& 
     if (record) AddBlock(gradients, hidden, weight, logits.data(), begin, rows, precision);
   }
   result.nll_sum = kernels::Sum(nlls.data(), tokens);
-  result.loss = Tensor::Full({}, static_cast<float>(kernels::Sum(losses.data(), tokens) * scale));
+  result.loss = Tensor(Shape{});
+  kernels::SumTo(losses.data(), tokens, scale, result.loss.data());
   if (record) {
     Record("linear_cross_entropy", {hidden, weight, bias}, {&result.loss}, [gradients](std::vector<Tensor>& dy) {
-      const float upstream = dy[0].data()[0];
-      ScaleInPlace(gradients.hidden, upstream);
-      ScaleInPlace(gradients.weight, upstream);
-      ScaleInPlace(gradients.bias, upstream);
+      for (const Tensor& gradient : {gradients.hidden, gradients.weight, gradients.bias}) ScaleInPlace(gradient, dy[0]);
       return std::vector<Tensor>{gradients.hidden, gradients.weight, gradients.bias};
     });
   }

@@ -1,4 +1,4 @@
-// Checks of the offsets of packed sentences.
+// Checks of the offsets of packed sentences, and of row numbers.
 #pragma once
 
 #include "attnkit/check.h"
@@ -17,6 +17,13 @@ inline void CheckOffsets(const char* op, const char* what, const Indices& offset
   for (int64_t i = 1; i < size; ++i) {
     ATTNKIT_CHECK(offsets[i - 1] <= offsets[i], "[", op, "] expected ", what, " that never fall, got ", offsets[i - 1],
                   " before ", offsets[i]);
+  }
+}
+
+// Throws std::invalid_argument unless all lie in an array of so many rows.
+inline void CheckRows(const char* op, const Indices& rows, int64_t count) {
+  for (int64_t i = 0; i < rows.size(); ++i) {
+    ATTNKIT_CHECK(rows[i] >= 0 && rows[i] < count, "[", op, "] expected rows from 0 to ", count - 1, ", got ", rows[i]);
   }
 }
 

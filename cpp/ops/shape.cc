@@ -1,14 +1,13 @@
 // Ops that move numbers without computing: reshape, permute, slice, concatenate, gather, broadcast; and their opposite,
 // sums.
 #include <algorithm>
-#include <cstring>
-#include <numeric>
 
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
-#include "attnkit/kernels/elementwise.h"
-#include "attnkit/kernels/rows.h"
+#include "attnkit/kernels/memory.h"
+#include "attnkit/kernels/reduce.h"
 #include "attnkit/ops/shape.h"
+#include "ops/offsets.h"
 
 namespace attnkit::ops {
 namespace {
@@ -37,27 +36,6 @@ Shape StridesOf(const Shape& shape) {
   return strides;
 }
 
-// out (contiguous, `shape`) = source read at `strides`.
-void CopyStrided(const float* source, const Shape& strides, const Shape& shape, float* out) {
-  const int64_t rank = static_cast<int64_t>(shape.size());
-  if (rank == 0) {
-    *out = *source;
-    return;
-  }
-  const int64_t length = shape.back(), step = strides.back(), rows = length ? SizeOf(shape) / length : 0;
-  Shape index(rank, 0);
-  for (int64_t row = 0; row < rows; ++row, out += length) {
-    const float* in = source;
-    for (int64_t i = 0; i + 1 < rank; ++i) in += index[i] * strides[i];
-    if (step == 1) {
-      std::memcpy(out, in, length * sizeof(float));
-    } else {
-      for (int64_t i = 0; i < length; ++i) out[i] = in[i * step];
-    }
-    for (int64_t i = rank - 2; i >= 0 && ++index[i] == shape[i]; --i) index[i] = 0;
-  }
-}
-
 Tensor SumAxisForward(const Tensor& x, int64_t axis, bool keep) {
   const Blocks blocks = SplitAt(x.shape(), axis);
   Shape shape = x.shape();
@@ -67,14 +45,7 @@ Tensor SumAxisForward(const Tensor& x, int64_t axis, bool keep) {
     shape.erase(shape.begin() + axis);
   }
   Tensor out(std::move(shape));
-  for (int64_t o = 0; o < blocks.outer; ++o) {
-    const float* block = x.data() + o * blocks.length * blocks.inner;
-    if (blocks.inner == 1) {
-      out.data()[o] = static_cast<float>(kernels::Sum(block, blocks.length));
-    } else {
-      kernels::ColumnSums(block, blocks.length, blocks.inner, blocks.inner, false, out.data() + o * blocks.inner);
-    }
-  }
+  kernels::SumAxis(x.data(), blocks.outer, blocks.length, blocks.inner, out.data());
   return out;
 }
 
@@ -121,7 +92,7 @@ Tensor Permute(const Tensor& x, const std::vector<int64_t>& axes) {
     read[i] = strides[axis];
   }
   Tensor out(shape);
-  if (out.size() > 0) CopyStrided(x.data(), read, shape, out.data());
+  kernels::CopyStrided(x.data(), read, shape, out.data());
   if (NeedsGrad({x})) {
     Record("permute", {x}, {&out},
            [inverse](std::vector<Tensor>& dy) { return std::vector<Tensor>{Permute(dy[0], inverse)}; });
@@ -137,17 +108,12 @@ Tensor Slice(const Tensor& x, int64_t axis, int64_t begin, int64_t end) {
   Shape shape = x.shape();
   shape[axis] = end - begin;
   Tensor out(shape);
-  const int64_t row = (end - begin) * blocks.inner;
-  for (int64_t o = 0; o < blocks.outer; ++o) {
-    std::memcpy(out.data() + o * row, x.data() + (o * blocks.length + begin) * blocks.inner, row * sizeof(float));
-  }
+  const int64_t row = (end - begin) * blocks.inner, whole = blocks.length * blocks.inner, first = begin * blocks.inner;
+  kernels::CopyRows(x.data() + first, whole, blocks.outer, row, out.data(), row);
   if (NeedsGrad({x})) {
-    Record("slice", {x}, {&out}, [blocks, begin, row, before = x.shape()](std::vector<Tensor>& dy) {
+    Record("slice", {x}, {&out}, [=, outer = blocks.outer, before = x.shape()](std::vector<Tensor>& dy) {
       Tensor dx = Tensor::Zeros(before);
-      for (int64_t o = 0; o < blocks.outer; ++o) {
-        std::memcpy(dx.data() + (o * blocks.length + begin) * blocks.inner, dy[0].data() + o * row,
-                    row * sizeof(float));
-      }
+      kernels::CopyRows(dy[0].data(), row, outer, row, dx.data() + first, whole);
       return std::vector<Tensor>{dx};
     });
   }
@@ -171,10 +137,8 @@ Tensor Concatenate(const std::vector<Tensor>& parts, int64_t axis) {
   std::vector<int64_t> bounds{0};
   for (const Tensor& part : parts) {
     const int64_t row = part.dim(axis) * blocks.inner;
-    for (int64_t o = 0; o < blocks.outer; ++o) {
-      std::memcpy(out.data() + (o * blocks.length + bounds.back()) * blocks.inner, part.data() + o * row,
-                  row * sizeof(float));
-    }
+    kernels::CopyRows(part.data(), row, blocks.outer, row, out.data() + bounds.back() * blocks.inner,
+                      blocks.length * blocks.inner);
     bounds.push_back(bounds.back() + part.dim(axis));
   }
   if (NeedsGrad(parts)) {
@@ -193,18 +157,12 @@ Tensor GatherRows(const Tensor& x, const Indices& rows) {
   Shape shape = x.shape();
   shape[0] = rows.size();
   Tensor out(shape);
-  for (int64_t i = 0; i < rows.size(); ++i) {
-    ATTNKIT_CHECK(rows[i] >= 0 && rows[i] < x.dim(0), "[gather_rows] expected rows from 0 to ", x.dim(0) - 1, ", got ",
-                  rows[i]);
-    std::memcpy(out.data() + i * row, x.data() + rows[i] * row, row * sizeof(float));
-  }
+  CheckRows("gather_rows", rows, x.dim(0));
+  kernels::GatherRows(x.data(), rows.data(), rows.size(), row, out.data());
   if (NeedsGrad({x})) {
     Record("gather_rows", {x}, {&out}, [rows, row, before = x.shape()](std::vector<Tensor>& dy) {
       Tensor dx = Tensor::Zeros(before);
-      for (int64_t i = 0; i < rows.size(); ++i) {
-        float* target = dx.data() + rows[i] * row;
-        kernels::Add(target, dy[0].data() + i * row, row, target);
-      }
+      kernels::AddToRows(dy[0].data(), rows.data(), rows.size(), row, dx.data());
       return std::vector<Tensor>{dx};
     });
   }
@@ -223,7 +181,7 @@ Tensor BroadcastTo(const Tensor& x, const Shape& shape) {
     strides[added + i] = x.dim(i) == 1 ? 0 : own[i];
   }
   Tensor out(shape);
-  if (out.size() > 0) CopyStrided(x.data(), strides, shape, out.data());
+  kernels::CopyStrided(x.data(), strides, shape, out.data());
   if (NeedsGrad({x})) {
     Record("broadcast_to", {x}, {&out},
            [before = x.shape()](std::vector<Tensor>& dy) { return std::vector<Tensor>{SumTo(dy[0], before)}; });
@@ -233,11 +191,10 @@ Tensor BroadcastTo(const Tensor& x, const Shape& shape) {
 
 Tensor SumAll(const Tensor& x) {
   Tensor out{Shape{}};
-  out.data()[0] = static_cast<float>(kernels::Sum(x.data(), x.size()));
+  kernels::SumTo(x.data(), x.size(), 1.0f, out.data());
   if (NeedsGrad({x})) {
-    Record("sum", {x}, {&out}, [before = x.shape()](std::vector<Tensor>& dy) {
-      return std::vector<Tensor>{Tensor::Full(before, dy[0].data()[0])};
-    });
+    Record("sum", {x}, {&out},
+           [before = x.shape()](std::vector<Tensor>& dy) { return std::vector<Tensor>{BroadcastTo(dy[0], before)}; });
   }
   return out;
 }

@@ -1,7 +1,7 @@
 // Kernels without the tape: products, the optimizer step, selection.
-#include "attnkit/kernels/elementwise.h"
 #include "attnkit/kernels/gemm.h"
 #include "attnkit/kernels/optimizer.h"
+#include "attnkit/kernels/reduce.h"
 #include "attnkit/kernels/rows.h"
 #include "attnkit/precision.h"
 #include "casts.h"

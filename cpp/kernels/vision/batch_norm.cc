@@ -5,6 +5,7 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 // After foreach_target.h:
+#include <cmath>
 #include <cstring>
 
 #include "attnkit/allocator.h"
@@ -145,6 +146,14 @@ void ColumnMoments(const float* x, int64_t rows, int64_t columns, float* mean, f
     mean[c] = static_cast<float>(joined);
     variance[c] = static_cast<float>(squares / static_cast<double>(rows));
   }
+}
+
+void MoveTowards(const float* latest, float factor, float momentum, int64_t size, float* running) {
+  for (int64_t c = 0; c < size; ++c) running[c] += momentum * (factor * latest[c] - running[c]);
+}
+
+void InverseDeviation(const float* variance, float eps, int64_t size, float* rstd) {
+  for (int64_t c = 0; c < size; ++c) rstd[c] = 1.0f / std::sqrt(variance[c] + eps);
 }
 
 void BatchNormForward(const float* x, const float* residual, const BatchNormColumns& norm, int64_t rows,

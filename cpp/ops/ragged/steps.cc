@@ -1,10 +1,11 @@
 // Sequences step by step, at a cost that does not grow with the number of steps.
-#include <cstring>
 #include <utility>
 
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
+#include "attnkit/kernels/memory.h"
 #include "attnkit/ops/ragged.h"
+#include "ops/offsets.h"
 
 namespace attnkit::ops {
 namespace {
@@ -15,12 +16,13 @@ Tensor Joined(const Shape& shape, const std::vector<int64_t>& sizes, int64_t row
   Tensor joined(shape);
   float* to = joined.data();
   for (size_t i = 0; i < sizes.size(); ++i) {
+    const int64_t size = sizes[i] * row;
     if (parts[i]) {
-      std::memcpy(to, parts[i].data(), sizes[i] * row * sizeof(float));
+      kernels::Copy(parts[i].data(), size, to);
     } else {
-      std::fill(to, to + sizes[i] * row, 0.0f);
+      kernels::Fill(0.0f, size, to);
     }
-    to += sizes[i] * row;
+    to += size;
   }
   return joined;
 }
@@ -63,21 +65,15 @@ Tensor WriteRows(const Tensor& buffer, const Indices& rows, const Tensor& x) {
   buffer.storage().RequireWritable("write_rows");
   const int64_t row = RowSize(buffer);
   Tensor out = buffer.Detach();
-  for (int64_t i = 0; i < rows.size(); ++i) {
-    ATTNKIT_CHECK(rows[i] >= 0 && rows[i] < buffer.dim(0), "[write_rows] expected rows from 0 to ", buffer.dim(0) - 1,
-                  ", got ", rows[i]);
-    std::memcpy(out.data() + rows[i] * row, x.data() + i * row, row * sizeof(float));
-  }
+  CheckRows("write_rows", rows, buffer.dim(0));
+  kernels::ScatterRows(x.data(), rows.data(), rows.size(), row, out.data());
   out.storage().Touch();
   if (NeedsGrad({buffer, x})) {
     Record("write_rows", {buffer, x}, {&out}, [=](std::vector<Tensor>& dy) {
       Tensor dbuffer = std::move(dy[0]), dx(shape);
       if (!dbuffer.IsSoleOwner()) dbuffer = dbuffer.Clone();
-      for (int64_t i = 0; i < rows.size(); ++i) {
-        float* from = dbuffer.data() + rows[i] * row;
-        std::memcpy(dx.data() + i * row, from, row * sizeof(float));
-        std::fill(from, from + row, 0.0f);
-      }
+      kernels::GatherRows(dbuffer.data(), rows.data(), rows.size(), row, dx.data());
+      kernels::FillRows(0.0f, rows.data(), rows.size(), row, dbuffer.data());
       return std::vector<Tensor>{dbuffer, dx};
     });
   }

@@ -1,6 +1,6 @@
 // attnkit._testing: kernels that nothing but the tests calls by themselves. Built for development, in no wheel.
-#include "attnkit/kernels/elementwise.h"
 #include "attnkit/kernels/optimizer.h"
+#include "attnkit/kernels/reduce.h"
 #include "attnkit/precision.h"
 #include "casts.h"
 #include "kernels/gemm/amx.h"

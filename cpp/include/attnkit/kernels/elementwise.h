@@ -14,9 +14,9 @@ void Multiply(const float* x, const float* y, int64_t size, float* out);
 void Divide(const float* x, const float* y, int64_t size, float* out);
 void Axpy(float a, const float* x, int64_t size, float* y);              // y += a * x
 void Scale(const float* x, float a, float b, int64_t size, float* out);  // a * x + b
-double Sum(const float* x, int64_t size);                                // pairwise in fixed chunks, double
-double SumOfSquares(const float* x, int64_t size);
-bool AllFinite(const float* x, int64_t size);
+void ScaleBy(const float* x, const float* a, int64_t size, float* out);  // *a * x
+// out[r] = a[r] * x[r], rows of `columns` numbers.
+void ScaleRows(const float* x, const float* a, int64_t rows, int64_t columns, float* out);
 
 enum class Unary { kExp, kLog, kSqrt, kTanh, kSigmoid, kRelu, kGelu, kSilu };
 void UnaryForward(Unary op, const float* x, int64_t size, float* y);

@@ -66,6 +66,10 @@ void AveragePoolBackward(const PoolShape& shape, const float* dy, float* dx);
 
 // Mean and (biased) variance of each column of x [rows, columns].
 void ColumnMoments(const float* x, int64_t rows, int64_t columns, float* mean, float* variance);
+// running += momentum * (factor * latest - running).
+void MoveTowards(const float* latest, float factor, float momentum, int64_t size, float* running);
+// rstd = 1 / sqrt(variance + eps).
+void InverseDeviation(const float* variance, float eps, int64_t size, float* rstd);
 
 // y = activation((x - mean) * rstd * weight + bias + residual), by columns; residual may be null, activation is none or
 // ReLU.
@@ -84,5 +88,10 @@ void BatchNormBackward(const float* dy, const float* x, const float* y, const Ba
 void ScaleChannels(const float* x, const float* gate, int64_t images, int64_t pixels, int64_t channels, float* y);
 void ScaleChannelsGateGradient(const float* x, const float* dy, int64_t images, int64_t pixels, int64_t channels,
                                float* dgate);
+
+// out = residual + scale[b] * x on the rows [offsets[b], offsets[b + 1]) of each sequence; without a residual (null)
+// scale[b] * x.
+void AddScaledSequences(const float* residual, const float* x, const int32_t* offsets, const float* scale,
+                        int64_t sequences, int64_t columns, float* out);
 
 }  // namespace attnkit::kernels

@@ -1,7 +1,7 @@
 // Reductions: sums of columns, sums over everything, the check for finite numbers. Partial sums belong to pieces of
 // fixed size and are added in order.
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/column_sums.cc"
+#define HWY_TARGET_INCLUDE "kernels/reduce.cc"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 // After foreach_target.h:
@@ -9,7 +9,7 @@
 #include <cstring>
 
 #include "attnkit/allocator.h"
-#include "attnkit/kernels/elementwise.h"
+#include "attnkit/kernels/reduce.h"
 #include "attnkit/kernels/rows.h"
 #include "attnkit/threads.h"
 #include "kernels/dispatch.h"
@@ -114,6 +114,25 @@ bool AllFinite(const float* x, int64_t size) {
     if (finite.load(std::memory_order_relaxed) && !kernel(x + begin, end - begin)) finite.store(false);
   });
   return finite;
+}
+
+void SumTo(const float* x, int64_t size, float scale, float* out) {
+  *out = static_cast<float>(Sum(x, size) * static_cast<double>(scale));
+}
+
+void SumAxis(const float* x, int64_t outer, int64_t length, int64_t inner, float* out) {
+  const auto sum = [=](int64_t begin, int64_t end) {
+    for (int64_t o = begin; o < end; ++o) {
+      const float* block = x + o * length * inner;
+      if (inner == 1) {
+        out[o] = static_cast<float>(Sum(block, length));
+      } else {
+        ColumnSums(block, length, inner, inner, false, out + o * inner);
+      }
+    }
+  };
+  if (length * inner > 4 * kSumGrain) return sum(0, outer);  // each has work for all threads
+  ParallelFor(outer, RowGrain(length * inner), sum);
 }
 
 }  // namespace attnkit::kernels

@@ -1,11 +1,14 @@
-// The gate of squeeze-and-excitation: every channel of an image times a number.
+// Numbers that scale a part of a batch: the channels of an image (the gate of squeeze-and-excitation), the rows of a
+// sequence (stochastic depth).
 #undef HWY_TARGET_INCLUDE
-#define HWY_TARGET_INCLUDE "kernels/vision/scale_channels.cc"
+#define HWY_TARGET_INCLUDE "kernels/vision/scaling.cc"
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 // After foreach_target.h:
 #include <cstring>
 
+#include "attnkit/kernels/elementwise.h"
+#include "attnkit/kernels/memory.h"
 #include "attnkit/kernels/vision.h"
 #include "attnkit/threads.h"
 #include "kernels/dispatch.h"
@@ -58,6 +61,21 @@ void ScaleChannelsGateGradient(const float* x, const float* dy, int64_t images, 
     for (int64_t b = begin; b < end; ++b) {
       const int64_t first = b * pixels * channels;
       kernel(x + first, dy + first, pixels, channels, dgate + b * channels);
+    }
+  });
+}
+
+void AddScaledSequences(const float* residual, const float* x, const int32_t* offsets, const float* scale,
+                        int64_t sequences, int64_t columns, float* out) {
+  ParallelFor(sequences, 1, [=](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) {
+      const int64_t first = offsets[b] * columns, size = (offsets[b + 1] - offsets[b]) * columns;
+      if (residual) {
+        Copy(residual + first, size, out + first);
+        if (scale[b] != 0.0f) Axpy(scale[b], x + first, size, out + first);
+      } else {
+        Scale(x + first, scale[b], 0.0f, size, out + first);
+      }
     }
   });
 }

@@ -1,0 +1,28 @@
+// Kernels that move numbers without computing: fills, copies, gathers, and what lies between arrays of other strides.
+// Rows are `columns` numbers long and, where no stride is said, contiguous. `rows` must lie within the array that they
+// select from; who calls has checked it. Memory must not overlap where it is read and written, but where said.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace attnkit::kernels {
+
+void Fill(float value, int64_t size, float* out);
+void Copy(const float* x, int64_t size, float* out);
+
+// out[r * out_stride + c] = x[r * x_stride + c].
+void CopyRows(const float* x, int64_t x_stride, int64_t rows, int64_t columns, float* out, int64_t out_stride);
+
+// out, contiguous and of these sizes, = x read at `strides`, of which 0 repeats: transposition, broadcasting, slicing.
+void CopyStrided(const float* x, const std::vector<int64_t>& strides, const std::vector<int64_t>& sizes, float* out);
+
+void GatherRows(const float* x, const int32_t* rows, int64_t count, int64_t columns,
+                float* out);  // out[i] = x[rows[i]]
+void ScatterRows(const float* x, const int32_t* rows, int64_t count, int64_t columns,
+                 float* out);  // out[rows[i]] = x[i]
+// out[rows[i]] += x[i], in the order of i where a row occurs more than once.
+void AddToRows(const float* x, const int32_t* rows, int64_t count, int64_t columns, float* out);
+void FillRows(float value, const int32_t* rows, int64_t count, int64_t columns, float* out);  // out[rows[i]] = value
+
+}  // namespace attnkit::kernels
