@@ -5,6 +5,7 @@ The names here are the whole everyday API; heavy parts are imported when they ar
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import attnkit._interrupt  # isort: skip  # before what takes time
@@ -15,6 +16,7 @@ from attnkit._core import (
     get_num_threads,
     manual_seed,
     random_state,
+    set_nan_check,
     set_num_threads,
     set_random_state,
 )
@@ -74,3 +76,16 @@ if not TYPE_CHECKING:  # with it, type checkers would let any name pass
         },
         __all__,
     )
+
+
+def _look_inside() -> None:
+    """What the environment asks to see of the ops (docs/performance.md)."""
+    if destination := os.environ.get("ATTNKIT_PROFILE"):
+        from attnkit.benchmark.profile import start
+
+        start(destination)
+    if os.environ.get("ATTNKIT_CHECK_NAN") == "1":
+        set_nan_check(True)
+
+
+_look_inside()

@@ -473,6 +473,15 @@ def say_on_bus_error(message: str) -> None:
 def limit_threads_here(count: int) -> None:
     """At most `count` threads for kernels that the present thread calls."""
 
+def start_profile() -> None:
+    """Counts what ops cost from now on, from nothing."""
+
+def stop_profile() -> list[tuple[str, int, float, float, float, float, float]]:
+    """(op, calls, seconds, bytes, operations in fp32, in bf16, in int8) by name, since `start_profile`."""
+
+def set_nan_check(on: bool) -> None:
+    """Whether the first op that gives NaN without having read one raises RuntimeError."""
+
 def memory_stats() -> dict[str, int]: ...
 def trim_memory() -> None: ...
 def manual_seed(seed: int) -> None:

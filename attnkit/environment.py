@@ -43,6 +43,19 @@ VARIABLES = (
         "The same for any OpenMP: with `active` waiting threads keep their cores, with `passive` they sleep at once.",
     ),
     Variable(
+        "ATTNKIT_PROFILE",
+        "1, or the name of a file",
+        "no profile",
+        "When the program ends, a table of its ops goes to stderr, or into the file as JSON: calls, time, bytes, "
+        "arithmetic and the share of the machine's roof.",
+    ),
+    Variable(
+        "ATTNKIT_CHECK_NAN",
+        "1",
+        "no check",
+        "The first op that gives NaN without having read one raises an error that names it.",
+    ),
+    Variable(
         "ATTNKIT_TRACEBACK",
         "1",
         "a message of one line",

@@ -8,6 +8,7 @@
 
 #include "attnkit/check.h"
 #include "attnkit/kernels/elementwise.h"
+#include "attnkit/op_scope.h"
 
 namespace attnkit {
 namespace {
@@ -160,6 +161,8 @@ Node::~Node() {
 
 std::vector<Tensor> Node::Run(std::vector<Tensor>& output_gradients) {
   NoGrad no_grad;
+  if (!internal::Watching()) return backward_(output_gradients);
+  const OpScope scope(name_, output_gradients, inputs_);
   return backward_(output_gradients);
 }
 

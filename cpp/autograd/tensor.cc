@@ -7,6 +7,7 @@
 #include "attnkit/check.h"
 #include "attnkit/cpu.h"
 #include "attnkit/kernels/memory.h"
+#include "attnkit/op_scope.h"
 #include "base/fork_safe_mutex.h"
 
 namespace attnkit {
@@ -88,6 +89,7 @@ Tensor::Tensor(Shape shape) : impl_(std::make_shared<Impl>()) {
   impl_->size = SizeOf(shape);
   impl_->shape = std::move(shape);
   impl_->storage = std::make_shared<Storage>(impl_->size);
+  OpScope::Made(impl_->storage);
 }
 
 Tensor Tensor::Full(Shape shape, float value) {

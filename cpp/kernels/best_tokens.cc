@@ -12,6 +12,7 @@
 #include "attnkit/allocator.h"
 #include "attnkit/check.h"
 #include "attnkit/kernels/decoding.h"
+#include "attnkit/profile.h"
 #include "attnkit/threads.h"
 #include "kernels/dispatch.h"
 #include "kernels/gemm/parts.h"
@@ -245,6 +246,7 @@ void BestTokens(const float* hidden, int64_t rows, const PackedMatrix& weight, c
                 float* asked_values) {
   ATTNKIT_CHECK(k >= 1 && k <= weight.n, "[best_tokens] expected k in [1, ", weight.n, "], got ", k);
   if (rows == 0) return;
+  CountArithmetic(2.0 * rows * weight.n * weight.k, static_cast<int>(weight.precision));
   OutputLayer layer(hidden, rows, weight, bias, k, asked, allowed, asked_values);
   layer.Run();
   layer.Write(values, indices);

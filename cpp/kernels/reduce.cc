@@ -116,6 +116,16 @@ bool AllFinite(const float* x, int64_t size) {
   return finite;
 }
 
+int64_t CountNan(const float* x, int64_t size) {
+  std::atomic<int64_t> count{0};
+  ParallelFor(size, kSumGrain, [&](int64_t begin, int64_t end) {
+    int64_t found = 0;
+    for (int64_t i = begin; i < end; ++i) found += x[i] != x[i];
+    count.fetch_add(found, std::memory_order_relaxed);
+  });
+  return count;
+}
+
 void SumTo(const float* x, int64_t size, float scale, float* out) {
   *out = static_cast<float>(Sum(x, size) * static_cast<double>(scale));
 }

@@ -2,6 +2,7 @@
 #include "attnkit/ops/arithmetic.h"
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
+#include "attnkit/op_scope.h"
 #include "attnkit/ops/shape.h"
 
 namespace attnkit::ops {
@@ -45,6 +46,7 @@ Tensor Quotient(const Tensor& x, const Tensor& y) {
 }  // namespace
 
 Tensor Add(const Tensor& left, const Tensor& right) {
+  const OpScope scope("add", {&left, &right});
   const auto [x, y] = Broadcast("add", left, right);
   Tensor out(x.shape());
   kernels::Add(x.data(), y.data(), x.size(), out.data());
@@ -55,6 +57,7 @@ Tensor Add(const Tensor& left, const Tensor& right) {
 }
 
 Tensor Subtract(const Tensor& left, const Tensor& right) {
+  const OpScope scope("subtract", {&left, &right});
   const auto [x, y] = Broadcast("subtract", left, right);
   Tensor out(x.shape());
   kernels::Subtract(x.data(), y.data(), x.size(), out.data());
@@ -67,6 +70,7 @@ Tensor Subtract(const Tensor& left, const Tensor& right) {
 }
 
 Tensor Multiply(const Tensor& left, const Tensor& right) {
+  const OpScope scope("multiply", {&left, &right});
   const auto [x, y] = Broadcast("multiply", left, right);
   Tensor out = Product(x, y);
   if (NeedsGrad({x, y})) {
@@ -78,6 +82,7 @@ Tensor Multiply(const Tensor& left, const Tensor& right) {
 }
 
 Tensor Divide(const Tensor& left, const Tensor& right) {
+  const OpScope scope("divide", {&left, &right});
   const auto [x, y] = Broadcast("divide", left, right);
   Tensor out = Quotient(x, y);
   if (NeedsGrad({x, y})) {
@@ -90,6 +95,7 @@ Tensor Divide(const Tensor& left, const Tensor& right) {
 }
 
 Tensor ScaleShift(const Tensor& x, float scale, float shift) {
+  const OpScope scope("scale_shift", {&x});
   Tensor out(x.shape());
   kernels::Scale(x.data(), scale, shift, x.size(), out.data());
   if (NeedsGrad({x})) {
@@ -103,6 +109,7 @@ Tensor ScaleShift(const Tensor& x, float scale, float shift) {
 }
 
 Tensor Apply(kernels::Unary op, const Tensor& x) {
+  const OpScope scope("unary", {&x});
   Tensor out(x.shape());
   kernels::UnaryForward(op, x.data(), x.size(), out.data());
   if (NeedsGrad({x})) {

@@ -4,6 +4,7 @@
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/kernels/attention.h"
+#include "attnkit/op_scope.h"
 #include "attnkit/ops/attention.h"
 #include "ops/offsets.h"
 
@@ -142,6 +143,7 @@ int64_t HeadWidth(const char* what, int64_t columns, int64_t parts) {
 
 AttentionResult Attention(const Tensor& query, const Tensor& key, const Tensor& value,
                           const AttentionOptions& options) {
+  const OpScope scope("attention", {&query, &key, &value});
   CheckHeads(query, key, value);
   Saved saved;
   AttentionShape& shape = saved.shape;
@@ -169,6 +171,7 @@ AttentionResult Attention(const Tensor& query, const Tensor& key, const Tensor& 
 AttentionResult PackedAttention(const Tensor& query, const Tensor& key, const Tensor& value,
                                 const Indices& query_offsets, const Indices& key_offsets, int64_t heads,
                                 int64_t kv_heads, const AttentionOptions& options) {
+  const OpScope scope("packed_attention", {&query, &key, &value});
   ATTNKIT_CHECK(heads > 0 && kv_heads > 0 && heads % kv_heads == 0,
                 "[packed_attention] expected heads to be a multiple of kv_heads, got ", heads, " and ", kv_heads);
   ATTNKIT_CHECK(query.rank() == 2 && (!key || key.rank() == 2) && (!value || value.rank() == 2),

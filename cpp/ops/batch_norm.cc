@@ -1,5 +1,6 @@
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
+#include "attnkit/op_scope.h"
 #include "attnkit/ops/vision.h"
 
 namespace attnkit::ops {
@@ -33,6 +34,7 @@ void MoveTowards(const Tensor& batch, float factor, float momentum, Tensor& runn
 
 Tensor BatchNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, const Tensor& bias,
                  Tensor& running_mean, Tensor& running_variance, const BatchNormOptions& options) {
+  const OpScope scope("batch_norm", {&x, &residual, &weight, &bias});
   ATTNKIT_CHECK(x.rank() >= 2, "[batch_norm] expected x of shape [..., C], got ", ToString(x.shape()));
   const int64_t rows = x.rows(), columns = x.columns();
   for (const Tensor* parameter :

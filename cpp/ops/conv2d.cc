@@ -1,6 +1,7 @@
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/kernels/rows.h"
+#include "attnkit/op_scope.h"
 #include "attnkit/ops/product.h"
 #include "attnkit/ops/shape.h"
 #include "attnkit/ops/vision.h"
@@ -98,6 +99,7 @@ void Forward(const Conv2dShape& shape, const Tensor& x, const Tensor& weight, ke
 }  // namespace
 
 Tensor Conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const Conv2dOptions& options) {
+  const OpScope scope("conv2d", {&x, &weight, &bias});
   const Conv2dShape shape = CheckShape(x, weight, bias, options);
   if (IsLinear(shape)) {
     return Linear(x, Reshape(weight, {shape.out_channels, shape.channels}), bias, options.activation);

@@ -2,6 +2,7 @@
 #include "attnkit/check.h"
 #include "attnkit/kernels/elementwise.h"
 #include "attnkit/kernels/rows.h"
+#include "attnkit/op_scope.h"
 #include "attnkit/ops/loss.h"
 
 namespace attnkit::ops {
@@ -12,6 +13,7 @@ void CrossEntropyOptions::Check(const char* op) const {
 }
 
 Tensor CrossEntropy(const Tensor& logits, const Indices& labels, const CrossEntropyOptions& options) {
+  const OpScope scope("cross_entropy", {&logits});
   ATTNKIT_CHECK(logits.rank() == 2 && labels.size() == logits.dim(0), "[cross_entropy] expected logits of shape [",
                 labels.size(), ", V], got ", ToString(logits.shape()));
   options.Check("cross_entropy");

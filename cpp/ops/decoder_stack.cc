@@ -4,6 +4,7 @@
 #include "attnkit/check.h"
 #include "attnkit/kernels/elementwise.h"
 #include "attnkit/kernels/rows.h"
+#include "attnkit/op_scope.h"
 #include "attnkit/ops/decoding.h"
 #include "attnkit/precision.h"
 #include "ops/optional.h"
@@ -121,6 +122,7 @@ DecoderStack::DecoderStack(std::vector<Layer> layers, Norm last_norm, bool pre_n
 }
 
 Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights) const {
+  const OpScope scope("decoder_step", {&x});
   const int64_t count = static_cast<int64_t>(layers_.size()), rows = state.rows(), width = state.width();
   ATTNKIT_CHECK(state.layers() == count && layers_[0].cross_query.packed->k == width,
                 "[decoder_step] expected a state of ", count, " layers of width ", layers_[0].cross_query.packed->k,

@@ -1,5 +1,6 @@
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
+#include "attnkit/op_scope.h"
 #include "attnkit/ops/arithmetic.h"
 #include "attnkit/ops/rows.h"
 
@@ -17,6 +18,7 @@ void CheckProbability(float p) { ATTNKIT_CHECK(p >= 0.0f && p < 1.0f, "[dropout]
 }  // namespace
 
 Tensor Dropout(const Tensor& x, float p) {
+  const OpScope scope("dropout", {&x});
   CheckProbability(p);
   if (p == 0.0f) return x;
   const PhiloxKey key = NextPhiloxKey();
@@ -29,6 +31,7 @@ Tensor Dropout(const Tensor& x, float p) {
 }
 
 Tensor AddDropout(const Tensor& residual, const Tensor& x, float p) {
+  const OpScope scope("add_dropout", {&residual, &x});
   CheckProbability(p);
   ATTNKIT_CHECK(residual.shape() == x.shape(), "[add_dropout] expected x of shape ", ToString(residual.shape()),
                 ", got ", ToString(x.shape()));

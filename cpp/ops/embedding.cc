@@ -1,6 +1,7 @@
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/kernels/rows.h"
+#include "attnkit/op_scope.h"
 #include "attnkit/ops/rows.h"
 
 namespace attnkit::ops {
@@ -15,6 +16,7 @@ Tensor GradientTarget(const Tensor& table) {
 
 Tensor Embedding(const Indices& ids, const Tensor& weight, float scale, const Tensor& positions,
                  const Indices& position_ids, float dropout) {
+  const OpScope scope("embedding", {&weight, &positions});
   ATTNKIT_CHECK(weight.rank() == 2, "[embedding] expected weight of shape [V, D], got ", ToString(weight.shape()));
   const int64_t vocabulary = weight.dim(0), width = weight.dim(1), tokens = ids.size();
   ATTNKIT_CHECK(dropout >= 0.0f && dropout < 1.0f, "[embedding] expected dropout in [0, 1), got ", dropout);

@@ -1,6 +1,7 @@
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/kernels/rows.h"
+#include "attnkit/op_scope.h"
 #include "attnkit/ops/rows.h"
 #include "ops/optional.h"
 
@@ -37,6 +38,7 @@ void CheckColumns(const char* what, const Tensor& x, int64_t columns) {
 
 AddNorm AddDropoutLayerNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, const Tensor& bias,
                             float dropout, float eps) {
+  const OpScope scope("add_dropout_layer_norm", {&x, &residual, &weight, &bias});
   ATTNKIT_CHECK(x.rank() >= 1, "[layer_norm] expected at least one axis, got []");
   ATTNKIT_CHECK(dropout >= 0.0f && dropout < 1.0f, "[layer_norm] expected dropout in [0, 1), got ", dropout);
   ATTNKIT_CHECK(!residual || residual.shape() == x.shape(), "[layer_norm] expected residual of shape ",

@@ -8,6 +8,7 @@
 #include "attnkit/kernels/elementwise.h"
 #include "attnkit/kernels/reduce.h"
 #include "attnkit/kernels/rows.h"
+#include "attnkit/op_scope.h"
 #include "attnkit/ops/loss.h"
 #include "attnkit/precision.h"
 
@@ -72,6 +73,7 @@ void CheckShapes(const Tensor& hidden, const Tensor& weight, const Tensor& bias,
 
 LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& weight, const Tensor& bias,
                                             const Indices& labels, const CrossEntropyOptions& options) {
+  const OpScope scope("linear_cross_entropy", {&hidden, &weight, &bias});
   CheckShapes(hidden, weight, bias, labels);
   options.Check("linear_cross_entropy");
   const int64_t tokens = hidden.dim(0), width = hidden.dim(1), vocabulary = weight.dim(0);

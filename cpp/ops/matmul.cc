@@ -1,6 +1,7 @@
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/kernels/rows.h"
+#include "attnkit/op_scope.h"
 #include "attnkit/ops/product.h"
 #include "attnkit/ops/shape.h"
 #include "attnkit/precision.h"
@@ -65,6 +66,7 @@ Shape BroadcastLeading(const Tensor& a, const Tensor& b) {
 }  // namespace
 
 Tensor MatMul(const Tensor& left, const Tensor& right) {
+  const OpScope scope("matmul", {&left, &right});
   ATTNKIT_CHECK(left.rank() >= 2 && right.rank() >= 2 && left.dim(-1) == right.dim(-2),
                 "[matmul] expected shapes [..., M, K] and [..., K, N], got ", ToString(left.shape()), " and ",
                 ToString(right.shape()));

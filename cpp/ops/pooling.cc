@@ -1,5 +1,6 @@
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
+#include "attnkit/op_scope.h"
 #include "attnkit/ops/vision.h"
 #include "ops/window.h"
 
@@ -34,6 +35,7 @@ Tensor Inputs(const PoolShape& s) { return Tensor({s.batch, s.rows.size, s.colum
 }  // namespace
 
 Tensor MaxPool2d(const Tensor& x, const PoolOptions& options) {
+  const OpScope scope("max_pool2d", {&x});
   const PoolShape shape = CheckShape("max_pool2d", x, options);
   const bool record = NeedsGrad({x});
   Tensor y = Outputs(shape), taps = record ? Outputs(shape) : Tensor();
@@ -49,6 +51,7 @@ Tensor MaxPool2d(const Tensor& x, const PoolOptions& options) {
 }
 
 Tensor AvgPool2d(const Tensor& x, const PoolOptions& options) {
+  const OpScope scope("avg_pool2d", {&x});
   const PoolShape shape = CheckShape("avg_pool2d", x, options);
   Tensor y = Outputs(shape);
   kernels::AveragePoolForward(shape, x.data(), y.data());

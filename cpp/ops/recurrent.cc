@@ -1,4 +1,5 @@
 #include "attnkit/ops/recurrent.h"
+#include "attnkit/op_scope.h"
 
 #include <array>
 #include <memory>
@@ -20,6 +21,10 @@ using PackedPair = std::array<std::shared_ptr<const kernels::PackedMatrix>, 2>;
 
 const char* NameOf(RecurrentCell unit) {
   return unit == RecurrentCell::kLstm ? "lstm" : unit == RecurrentCell::kGru ? "gru" : "rnn";
+}
+
+const char* StepNameOf(RecurrentCell unit) {
+  return unit == RecurrentCell::kLstm ? "lstm_cell" : unit == RecurrentCell::kGru ? "gru_cell" : "rnn_cell";
 }
 
 struct Inputs {
@@ -182,6 +187,7 @@ void CheckState(const std::string& op, const char* what, const Tensor& state, co
 
 RecurrentResult Recurrent(RecurrentCell unit, Direction direction, const Tensor& projected, const Tensor& weight,
                           const Tensor& bias, const Indices& offsets, const Tensor& state, const Tensor& cell) {
+  const OpScope scope(NameOf(unit), {&projected, &weight, &bias, &state, &cell});
   const Inputs inputs{projected, weight, bias, state, cell};
   const std::string op = NameOf(unit);
   Saved saved;
@@ -214,8 +220,9 @@ RecurrentResult Recurrent(RecurrentCell unit, Direction direction, const Tensor&
 
 RecurrentState RecurrentStep(RecurrentCell unit, const Tensor& projected, const Tensor& weight, const Tensor& bias,
                              const Tensor& state, const Tensor& cell) {
+  const OpScope scope(StepNameOf(unit), {&projected, &weight, &bias, &state, &cell});
   const Inputs inputs{projected, weight, bias, state, cell};
-  const std::string op = std::string(NameOf(unit)) + "_cell";
+  const std::string op = StepNameOf(unit);
   Saved saved;
   RecurrentShape& shape = saved.shape;
   shape = CheckedShape(op, unit, 1, inputs);
@@ -237,12 +244,9 @@ RecurrentState RecurrentStep(RecurrentCell unit, const Tensor& projected, const 
   if (record) {
     std::vector<Tensor*> outputs{&result.output};
     if (result.cell) outputs.push_back(&result.cell);
-    Record(unit == RecurrentCell::kLstm  ? "lstm_cell"
-           : unit == RecurrentCell::kGru ? "gru_cell"
-                                         : "rnn_cell",
-           inputs.all(), outputs, [saved](std::vector<Tensor>& dy) {
-             return RecurrentBackward(saved, {dy[0], Tensor(), dy.size() > 1 ? dy[1] : Tensor()});
-           });
+    Record(StepNameOf(unit), inputs.all(), outputs, [saved](std::vector<Tensor>& dy) {
+      return RecurrentBackward(saved, {dy[0], Tensor(), dy.size() > 1 ? dy[1] : Tensor()});
+    });
   }
   return {result.output, result.cell};
 }

@@ -1,11 +1,13 @@
 // Numbers that scale a part of a batch: the channels of an image, the rows of a sequence.
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
+#include "attnkit/op_scope.h"
 #include "attnkit/ops/vision.h"
 #include "ops/offsets.h"
 
 namespace attnkit::ops {
 Tensor ScaleChannels(const Tensor& x, const Tensor& gate) {
+  const OpScope scope("scale_channels", {&x, &gate});
   ATTNKIT_CHECK(x.rank() >= 2, "[scale_channels] expected x of shape [B, ..., C], got ", ToString(x.shape()));
   const int64_t images = x.dim(0), channels = x.columns();
   ATTNKIT_CHECK((gate.shape() == Shape{images, channels}), "[scale_channels] expected gate of shape [", images, ", ",
@@ -26,6 +28,7 @@ Tensor ScaleChannels(const Tensor& x, const Tensor& gate) {
 
 Tensor AddScaledSequences(const Tensor& residual, const Tensor& x, const Indices& offsets,
                           const std::vector<float>& scale) {
+  const OpScope scope("add_scaled_sequences", {&residual, &x});
   ATTNKIT_CHECK(residual.shape() == x.shape() && x.rank() >= 1, "[add_scaled_sequences] expected x of shape ",
                 ToString(residual.shape()), ", got ", ToString(x.shape()));
   ATTNKIT_CHECK(offsets.size() == static_cast<int64_t>(scale.size()) + 1,

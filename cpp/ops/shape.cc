@@ -6,6 +6,7 @@
 #include "attnkit/check.h"
 #include "attnkit/kernels/memory.h"
 #include "attnkit/kernels/reduce.h"
+#include "attnkit/op_scope.h"
 #include "attnkit/ops/shape.h"
 #include "ops/offsets.h"
 
@@ -79,6 +80,7 @@ Tensor Reshape(const Tensor& x, Shape shape) {
 }
 
 Tensor Permute(const Tensor& x, const std::vector<int64_t>& axes) {
+  const OpScope scope("permute", {&x});
   const int64_t rank = x.rank();
   ATTNKIT_CHECK(static_cast<int64_t>(axes.size()) == rank, "[permute] expected ", rank, " axes, got ", axes.size());
   const Shape strides = StridesOf(x.shape());
@@ -101,6 +103,7 @@ Tensor Permute(const Tensor& x, const std::vector<int64_t>& axes) {
 }
 
 Tensor Slice(const Tensor& x, int64_t axis, int64_t begin, int64_t end) {
+  const OpScope scope("slice", {&x});
   axis = CheckAxis("slice", axis, x.rank());
   const Blocks blocks = SplitAt(x.shape(), axis);
   ATTNKIT_CHECK(begin >= 0 && begin <= end && end <= blocks.length,
@@ -121,6 +124,7 @@ Tensor Slice(const Tensor& x, int64_t axis, int64_t begin, int64_t end) {
 }
 
 Tensor Concatenate(const std::vector<Tensor>& parts, int64_t axis) {
+  const OpScope scope("concatenate", parts);
   ATTNKIT_CHECK(!parts.empty(), "[concatenate] expected at least one tensor");
   axis = CheckAxis("concatenate", axis, parts[0].rank());
   Shape shape = parts[0].shape();
@@ -152,6 +156,7 @@ Tensor Concatenate(const std::vector<Tensor>& parts, int64_t axis) {
 }
 
 Tensor GatherRows(const Tensor& x, const Indices& rows) {
+  const OpScope scope("gather_rows", {&x});
   ATTNKIT_CHECK(x.rank() >= 1, "[gather_rows] expected at least one axis, got []");
   const int64_t row = x.dim(0) ? x.size() / x.dim(0) : 0;
   Shape shape = x.shape();
@@ -171,6 +176,7 @@ Tensor GatherRows(const Tensor& x, const Indices& rows) {
 
 Tensor BroadcastTo(const Tensor& x, const Shape& shape) {
   if (x.shape() == shape) return x;
+  const OpScope scope("broadcast_to", {&x});
   const Shape own = StridesOf(x.shape());
   const int64_t added = static_cast<int64_t>(shape.size()) - x.rank();
   ATTNKIT_CHECK(added >= 0, "[broadcast_to] expected at most ", shape.size(), " axes, got ", ToString(x.shape()));
@@ -190,6 +196,7 @@ Tensor BroadcastTo(const Tensor& x, const Shape& shape) {
 }
 
 Tensor SumAll(const Tensor& x) {
+  const OpScope scope("sum", {&x});
   Tensor out{Shape{}};
   kernels::SumTo(x.data(), x.size(), 1.0f, out.data());
   if (NeedsGrad({x})) {
@@ -200,6 +207,7 @@ Tensor SumAll(const Tensor& x) {
 }
 
 Tensor SumAxis(const Tensor& x, int64_t axis, bool keep) {
+  const OpScope scope("sum", {&x});
   axis = CheckAxis("sum", axis, x.rank());
   Tensor out = SumAxisForward(x, axis, keep);
   if (NeedsGrad({x})) {

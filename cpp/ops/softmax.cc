@@ -1,11 +1,13 @@
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/kernels/rows.h"
+#include "attnkit/op_scope.h"
 #include "attnkit/ops/rows.h"
 
 namespace attnkit::ops {
 
 Tensor Softmax(const Tensor& x) {
+  const OpScope scope("softmax", {&x});
   ATTNKIT_CHECK(x.rank() >= 1, "[softmax] expected at least one axis, got []");
   Tensor y(x.shape());
   kernels::SoftmaxForward(x.data(), x.rows(), x.columns(), y.data());
@@ -20,6 +22,7 @@ Tensor Softmax(const Tensor& x) {
 }
 
 Tensor LogSoftmax(const Tensor& x) {
+  const OpScope scope("log_softmax", {&x});
   ATTNKIT_CHECK(x.rank() >= 1, "[log_softmax] expected at least one axis, got []");
   Tensor y(x.shape());
   kernels::LogSoftmaxForward(x.data(), x.rows(), x.columns(), y.data());

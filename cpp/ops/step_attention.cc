@@ -5,6 +5,7 @@
 
 #include "attnkit/check.h"
 #include "attnkit/kernels/decoding.h"
+#include "attnkit/op_scope.h"
 
 namespace attnkit::ops {
 namespace {
@@ -57,6 +58,7 @@ void AttendToSources(const float* query, const DecoderState& state, int64_t laye
 }
 
 Tensor CachedAttention(const Tensor& projected, DecoderState& state, int64_t layer, int64_t heads) {
+  const OpScope scope("cached_attention", {&projected});
   Check("cached_attention", projected, 3 * state.width(), state, layer, heads);
   ATTNKIT_CHECK(state.is_advanced(), "[cached_attention] expected a state that was advanced after its last selection");
   Tensor output({state.rows(), state.width()});
@@ -65,6 +67,7 @@ Tensor CachedAttention(const Tensor& projected, DecoderState& state, int64_t lay
 }
 
 Tensor MemoryAttention(const Tensor& query, const DecoderState& state, int64_t layer, int64_t heads, Tensor* weights) {
+  const OpScope scope("memory_attention", {&query});
   Check("memory_attention", query, state.width(), state, layer, heads);
   Tensor output({state.rows(), state.width()});
   AttendToSources(query.data(), state, layer, heads, output.data(), weights);

@@ -4,6 +4,7 @@
 
 #include "attnkit/allocator.h"
 #include "attnkit/cpu.h"
+#include "attnkit/profile.h"
 #include "attnkit/random.h"
 #include "attnkit/threads.h"
 #include "casts.h"
@@ -47,6 +48,16 @@ py::dict MemoryStats() {
   return result;
 }
 
+// A row an op: name, calls, seconds, bytes, and the arithmetic in fp32, bf16 and int8.
+py::list CostsToPython(const std::vector<OpCost>& costs) {
+  py::list rows;
+  for (const OpCost& cost : costs) {
+    const auto& [fp32, bf16, int8] = cost.arithmetic;
+    rows.append(py::make_tuple(cost.op, cost.calls, cost.seconds, cost.bytes, fp32, bf16, int8));
+  }
+  return rows;
+}
+
 // What a program says as it ends by a read of a mapped file beyond the file's end: whoever maps model.safetensors while
 // somebody cuts it gets SIGBUS. Only what a signal handler may do is done there.
 std::string bus_error_message;
@@ -76,6 +87,9 @@ void BindSystem(py::module_& m) {
   m.def("set_num_threads", &SetThreadCount, py::arg("count"));
   m.def("limit_threads_here", &LimitThreadsHere, py::arg("count"));
   m.def("say_on_bus_error", &SayOnBusError, py::arg("message"));
+  m.def("start_profile", &StartProfile);
+  m.def("stop_profile", [] { return CostsToPython(StopProfile()); });
+  m.def("set_nan_check", &SetNanCheck, py::arg("on"));
   m.def("memory_stats", &MemoryStats);
   m.def("trim_memory", &TrimCache);
   m.def("manual_seed", &ManualSeed, py::arg("seed"));

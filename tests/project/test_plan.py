@@ -128,8 +128,10 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^">]+)[">]', re.MULTILINE)
 # What the files of a folder may include of the project, beside their own folder's.
 HEADERS = {
     "cpp/include/attnkit/kernels": r"attnkit/kernels/|attnkit/(random|check|cpu|threads|allocator|precision)\.h",
-    "cpp/base": r"attnkit/(allocator|check|cpu|random|threads)\.h|base/",
-    "cpp/kernels": r"attnkit/kernels/|attnkit/(allocator|c_api|check|cpu|random|threads)\.h|kernels/|gemm/|attention/",
+    "cpp/base": r"attnkit/(allocator|check|cpu|profile|random|threads)\.h|base/",
+    "cpp/kernels": (
+        r"attnkit/kernels/|attnkit/(allocator|c_api|check|cpu|profile|random|threads)\.h|kernels/|gemm/|attention/"
+    ),
     "cpp/autograd": r"attnkit/|base/",
     "cpp/ops": r"attnkit/|ops/|kernels/",
     "src": r"attnkit/|[\w-]+\.h$",

@@ -443,6 +443,7 @@ void AttentionBackward(const AttentionShape& shape, const float* query, const fl
                        float* dvalue, float* dmask) {
   using namespace attention;
   if (shape.batch == 0 || shape.heads == 0) return;
+  CountProducts(shape, 3 * shape.d_head + 2 * shape.d_value);
   BackwardCall call{&shape,
                     query,
                     key,

@@ -431,6 +431,7 @@ void AttentionForward(const AttentionShape& shape, const float* query, const flo
                       float* output, SoftmaxRows rows, float* weights) {
   using namespace attention;
   if (shape.batch == 0 || shape.heads == 0) return;
+  CountProducts(shape, shape.d_head + shape.d_value);
   const std::vector<int64_t> weights_start = weights ? WeightsStart(shape) : std::vector<int64_t>();
   const ForwardCall call{&shape,
                          query,

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "attnkit/kernels/attention.h"
+#include "attnkit/profile.h"
 
 namespace attnkit::kernels::attention {
 
@@ -79,6 +80,19 @@ inline Range VisibleKeys(const AttentionShape& shape, int64_t i, int64_t keys) {
 // The keys that any of the queries sees.
 inline Range VisibleKeys(const AttentionShape& shape, Range queries, int64_t keys) {
   return {VisibleKeys(shape, queries.begin, keys).begin, VisibleKeys(shape, queries.end - 1, keys).end};
+}
+
+// What is multiplied between queries and the keys that they see by their places, `widths` numbers for each head.
+inline void CountProducts(const AttentionShape& shape, int64_t widths) {
+  if (!internal::Watching()) return;
+  double pairs = 0;
+  for (int64_t b = 0; b < shape.batch; ++b) {
+    const Sequence sequence = SequenceAt(shape, b);
+    for (int64_t i = 0; i < sequence.queries; ++i) {
+      pairs += static_cast<double>(VisibleKeys(shape, i, sequence.keys).size());
+    }
+  }
+  CountArithmetic(2.0 * pairs * shape.heads * widths, 0);
 }
 
 // Equal blocks of at most `longest` that cover `count`, each a multiple of `multiple` but for the last.

@@ -11,6 +11,7 @@
 
 #include "attnkit/allocator.h"
 #include "attnkit/kernels/decoding.h"
+#include "attnkit/profile.h"
 #include "attnkit/threads.h"
 #include "kernels/dispatch.h"
 #include "kernels/math-inl.h"
@@ -238,15 +239,26 @@ int64_t GrainOf(const StepAttention& a, int64_t keys) {
   return std::max<int64_t>(1, kTaskMultiplications / std::max<int64_t>(1, 2 * keys * a.heads * a.d_head));
 }
 
+int64_t AllPairs(const StepAttention& a, const SharedKeys& keys) {
+  int64_t pairs = 0;
+  for (int64_t r = 0; r < a.rows; ++r) {
+    const int32_t* source = keys.offsets + keys.source_of[r];
+    pairs += source[1] - source[0];
+  }
+  return pairs;
+}
+
 }  // namespace
 
 void AttendToCache(const StepAttention& a, const CachedKeys& keys) {
+  CountArithmetic(4.0 * a.rows * keys.count * a.heads * a.d_head, 0);
   auto* kernel = ATTNKIT_DISPATCH(AttendCached);
   ParallelFor(a.rows, GrainOf(a, keys.count), [&](int64_t begin, int64_t end) { kernel(a, keys, begin, end); });
 }
 
 void AttendToMemory(const StepAttention& a, const SharedKeys& keys) {
   if (a.rows == 0) return;
+  if (internal::Watching()) CountArithmetic(4.0 * AllPairs(a, keys) * a.heads * a.d_head, 0);
   auto* kernel = ATTNKIT_DISPATCH(AttendShared);
   const int32_t* source = keys.offsets + keys.source_of[0];
   ParallelFor(a.rows, GrainOf(a, source[1] - source[0]),

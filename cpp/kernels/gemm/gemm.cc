@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "attnkit/check.h"
+#include "attnkit/profile.h"
 #include "attnkit/threads.h"
 #include "kernels/gemm/int8.h"
 #include "kernels/gemm/kernel.h"
@@ -243,6 +244,7 @@ void Gemm(const float* a, int64_t a_row_stride, int64_t a_column_stride, int64_t
           int64_t c_row_stride, const Epilogue& epilogue) {
   ATTNKIT_CHECK(b.isa == static_cast<int>(ActiveIsa()), "[gemm] expected B packed for ", IsaName(ActiveIsa()),
                 ", got B packed for ", IsaName(static_cast<Isa>(b.isa)));
+  CountArithmetic(2.0 * m * b.n * b.k, static_cast<int>(b.precision));
   const bool plain = !epilogue.bias && !epilogue.pre_activation && epilogue.activation == Activation::kNone;
   ATTNKIT_CHECK(!epilogue.accumulate || plain, "[gemm] expected no bias and no activation with accumulate, got one");
   if (b.precision == Precision::kInt8) {

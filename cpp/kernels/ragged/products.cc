@@ -6,6 +6,7 @@
 #include "hwy/highway.h"
 // After foreach_target.h:
 #include "attnkit/kernels/ragged.h"
+#include "attnkit/profile.h"
 #include "kernels/dispatch.h"
 #include "kernels/ragged/walk.h"
 #include "kernels/vector-inl.h"
@@ -76,13 +77,20 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace attnkit::kernels {
+namespace {
+
+void CountProducts(const RaggedShape& shape, int64_t width) { CountArithmetic(2.0 * shape.pairs() * width, 0); }
+
+}  // namespace
 
 void RaggedDots(const RaggedShape& shape, const float* query, const float* key, int64_t width, float* out) {
+  CountProducts(shape, width);
   auto* kernel = ATTNKIT_DISPATCH(DotRows);
   ParallelQueries(shape, width, [&](int64_t begin, int64_t end) { kernel(shape, begin, end, query, key, width, out); });
 }
 
 void RaggedSums(const RaggedShape& shape, const float* weights, const float* value, int64_t width, float* out) {
+  CountProducts(shape, width);
   auto* kernel = ATTNKIT_DISPATCH(SumRows);
   ParallelQueries(shape, width,
                   [&](int64_t begin, int64_t end) { kernel(shape, begin, end, weights, value, width, out); });
@@ -90,6 +98,7 @@ void RaggedSums(const RaggedShape& shape, const float* weights, const float* val
 
 void RaggedTransposedSums(const RaggedShape& shape, const float* weights, const float* query, int64_t width,
                           float* out) {
+  CountProducts(shape, width);
   auto* kernel = ATTNKIT_DISPATCH(TransposedSumRows);
   ParallelFor(shape.keys(), RaggedGrain(shape, shape.keys(), width),
               [&](int64_t begin, int64_t end) { kernel(shape, begin, end, weights, query, width, out); });

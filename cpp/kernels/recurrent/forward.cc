@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "attnkit/profile.h"
 #include "attnkit/threads.h"
 #include "kernels/gemm/kernel.h"
 #include "kernels/recurrent/gates.h"
@@ -108,6 +109,7 @@ class ForwardWalk {
 
 void RecurrentForward(const RecurrentForwardCall& call) {
   const recurrent::Plan plan(call.shape);
+  CountArithmetic(recurrent::Operations(call.shape), static_cast<int>(call.weight[0]->precision));
   const recurrent::GateFunctions gates = recurrent::GateFunctionsFor(call.shape.cell);
   ParallelFor(plan.groups(), 1, [&](int64_t begin, int64_t end) {
     for (int64_t i = begin; i < end; ++i) recurrent::ForwardWalk(call, gates, plan.at(i)).Run();

@@ -28,6 +28,11 @@ struct Group {
   }
 };
 
+// What all steps multiply by the recurrent matrix.
+inline double Operations(const RecurrentShape& shape) {
+  return 2.0 * shape.tokens() * shape.directions * shape.gates() * shape.hidden * shape.hidden;
+}
+
 class Plan {
  public:
   explicit Plan(const RecurrentShape& shape);

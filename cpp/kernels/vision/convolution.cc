@@ -9,6 +9,7 @@
 #include "attnkit/allocator.h"
 #include "attnkit/kernels/rows.h"
 #include "attnkit/kernels/vision.h"
+#include "attnkit/profile.h"
 #include "attnkit/threads.h"
 #include "kernels/gemm/kernel.h"
 #include "kernels/vision/sliding.h"
@@ -350,6 +351,15 @@ void WeightGradient(const Kernel& kernel, const SlidingView& view, const float* 
 }  // namespace
 }  // namespace vision
 
+namespace {
+
+// Forward and both gradients multiply the same numbers. Where windows leave the image they multiply zeros.
+void CountProducts(const Conv2dShape& s, Precision precision) {
+  CountArithmetic(2.0 * s.pixels() * s.depth() * s.out_channels, static_cast<int>(precision));
+}
+
+}  // namespace
+
 Precision Conv2dForwardPrecision(const Conv2dShape& s, Precision wanted) {
   const bool splits_words = s.group_channels() % gemm::KernelFor(wanted, s.group_outputs()).word != 0;
   return splits_words ? Precision::kFloat32 : wanted;
@@ -357,6 +367,7 @@ Precision Conv2dForwardPrecision(const Conv2dShape& s, Precision wanted) {
 
 void Conv2dForward(const Conv2dShape& s, const float* x, const std::vector<const PackedMatrix*>& weights,
                    Precision precision, float* y, const Epilogue& epilogue) {
+  CountProducts(s, precision);
   const gemm::Kernel& kernel = gemm::KernelFor(precision, s.group_outputs());
   const int64_t row = s.columns.outputs() * s.out_channels, image = s.rows.outputs() * row;
   for (int64_t group = 0; group < s.groups; ++group) {
@@ -370,6 +381,7 @@ void Conv2dForward(const Conv2dShape& s, const float* x, const std::vector<const
 }
 
 void Conv2dInputGradient(const Conv2dShape& s, const float* dy, const float* weight, Precision precision, float* dx) {
+  CountProducts(s, precision);
   for (int64_t row_phase = 0; row_phase < std::min(s.rows.stride, s.rows.size); ++row_phase) {
     for (int64_t column_phase = 0; column_phase < std::min(s.columns.stride, s.columns.size); ++column_phase) {
       for (int64_t group = 0; group < s.groups; ++group) {
@@ -380,6 +392,7 @@ void Conv2dInputGradient(const Conv2dShape& s, const float* dy, const float* wei
 }
 
 void Conv2dWeightGradient(const Conv2dShape& s, const float* x, const float* dy, Precision precision, float* dweight) {
+  CountProducts(s, precision);
   const gemm::Kernel& kernel = gemm::KernelFor(precision, s.depth());
   const int64_t m = s.group_outputs();
   if (s.pixels() == 0) std::fill_n(dweight, s.out_channels * s.depth(), 0.0f);

@@ -1,6 +1,7 @@
 // Scores between packed sentences.
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
+#include "attnkit/op_scope.h"
 #include "ops/ragged/layout.h"
 
 namespace attnkit::ops {
@@ -53,6 +54,7 @@ std::vector<Tensor> AdditiveBackward(const SavedAdditive& s, const Tensor& dscor
 }  // namespace
 
 Tensor RaggedDots(const Tensor& query, const Tensor& key, const RaggedOffsets& offsets) {
+  const OpScope scope("ragged_dots", {&query, &key});
   const RaggedLayout layout = CheckedLayout("ragged_dots", query, key, offsets);
   Tensor scores({layout.shape().pairs()});
   kernels::RaggedDots(layout.shape(), query.data(), key.data(), query.dim(1), scores.data());
@@ -65,6 +67,7 @@ Tensor RaggedDots(const Tensor& query, const Tensor& key, const RaggedOffsets& o
 
 Tensor RaggedAdditive(const Tensor& query, const Tensor& key, const Tensor& v, const Tensor& coverage, const Tensor& w,
                       const RaggedOffsets& offsets) {
+  const OpScope scope("ragged_additive", {&query, &key, &v, &coverage, &w});
   const SavedAdditive saved{CheckedLayout("ragged_additive", query, key, offsets), query, key, v, coverage, w};
   const Shape vector{query.dim(1)};
   ATTNKIT_CHECK(v.shape() == vector, "[ragged_additive] expected v of shape ", ToString(vector), ", got ",

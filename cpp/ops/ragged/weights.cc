@@ -1,6 +1,7 @@
 // What turns scores into weights, and weights into a sum of values.
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
+#include "attnkit/op_scope.h"
 #include "ops/offsets.h"
 #include "ops/ragged/layout.h"
 
@@ -30,6 +31,7 @@ std::vector<Tensor> SumsBackward(const RaggedLayout& layout, const Tensor& weigh
 }  // namespace
 
 Tensor RaggedSoftmax(const Tensor& scores, const Indices& begins, const Indices& ends, const RaggedOffsets& offsets) {
+  const OpScope scope("ragged_softmax", {&scores});
   const RaggedLayout layout("ragged_softmax", offsets, kAnyRows, kAnyRows);
   layout.CheckPairs("ragged_softmax", "scores", scores);
   CheckWindow(begins, ends, layout.shape().queries());
@@ -46,6 +48,7 @@ Tensor RaggedSoftmax(const Tensor& scores, const Indices& begins, const Indices&
 }
 
 Tensor RaggedSums(const Tensor& weights, const Tensor& value, const RaggedOffsets& offsets) {
+  const OpScope scope("ragged_sums", {&weights, &value});
   ATTNKIT_CHECK(value.rank() == 2, "[ragged_sums] expected value of shape [S, D], got ", ToString(value.shape()));
   const RaggedLayout layout("ragged_sums", offsets, kAnyRows, value.dim(0));
   layout.CheckPairs("ragged_sums", "weights", weights);
@@ -59,6 +62,7 @@ Tensor RaggedSums(const Tensor& weights, const Tensor& value, const RaggedOffset
 }
 
 Tensor RaggedKeySums(const Tensor& weights, const RaggedOffsets& offsets) {
+  const OpScope scope("ragged_key_sums", {&weights});
   const RaggedLayout layout("ragged_key_sums", offsets, kAnyRows, kAnyRows);
   layout.CheckPairs("ragged_key_sums", "weights", weights);
   const Tensor ones = Tensor::Full({layout.shape().queries()}, 1.0f);
@@ -75,6 +79,7 @@ Tensor RaggedKeySums(const Tensor& weights, const RaggedOffsets& offsets) {
 }
 
 Tensor RaggedGaussian(const Tensor& weights, const Tensor& centres, float sigma, const RaggedOffsets& offsets) {
+  const OpScope scope("ragged_gaussian", {&weights, &centres});
   ATTNKIT_CHECK(centres.rank() == 1, "[ragged_gaussian] expected centres of shape [T], got ",
                 ToString(centres.shape()));
   ATTNKIT_CHECK(sigma > 0.0f, "[ragged_gaussian] expected sigma > 0, got ", sigma);
@@ -95,6 +100,7 @@ Tensor RaggedGaussian(const Tensor& weights, const Tensor& centres, float sigma,
 }
 
 Tensor RaggedChainMarginals(const Tensor& scores, const Tensor& transitions, const RaggedOffsets& offsets) {
+  const OpScope scope("ragged_chain_marginals", {&scores, &transitions});
   const RaggedLayout layout("ragged_chain_marginals", offsets, kAnyRows, kAnyRows);
   layout.CheckPairs("ragged_chain_marginals", "scores", scores);
   ATTNKIT_CHECK((transitions.shape() == Shape{2, 2}), "[ragged_chain_marginals] expected transitions of shape [2, 2], ",
@@ -114,6 +120,7 @@ Tensor RaggedChainMarginals(const Tensor& scores, const Tensor& transitions, con
 }
 
 Tensor RaggedPick(const Tensor& weights, bool sample, const RaggedOffsets& offsets) {
+  const OpScope scope("ragged_pick", {&weights});
   const RaggedLayout layout("ragged_pick", offsets, kAnyRows, kAnyRows);
   layout.CheckPairs("ragged_pick", "weights", weights);
   Tensor out(weights.shape());
@@ -129,6 +136,7 @@ Tensor RaggedPick(const Tensor& weights, bool sample, const RaggedOffsets& offse
 }
 
 Tensor UnitRows(const Tensor& x, float eps) {
+  const OpScope scope("unit_rows", {&x});
   ATTNKIT_CHECK(x.rank() >= 1, "[unit_rows] expected at least one axis, got []");
   ATTNKIT_CHECK(eps > 0.0f, "[unit_rows] expected eps > 0, got ", eps);
   Tensor y(x.shape()), norms({x.rows()});

@@ -9,6 +9,7 @@ namespace attnkit::kernels {
 double Sum(const float* x, int64_t size);
 double SumOfSquares(const float* x, int64_t size);
 bool AllFinite(const float* x, int64_t size);
+int64_t CountNan(const float* x, int64_t size);
 
 // *out = scale * sum of x, rounded once.
 void SumTo(const float* x, int64_t size, float scale, float* out);
