@@ -331,7 +331,10 @@ class DecoderState:
     """The hypotheses that a Transformer is writing, one a row: their keys and values, and those of the sources."""
 
     def __init__(self, key_values: Sequence[Tensor], offsets: _Ids) -> None:
-        """key_values: for each layer [S, 2·D], keys beside values; offsets [B + 1]. Starts with a row a source."""
+        """key_values: for each layer [S, 2·W], keys beside values, W = heads · head_dim; offsets [B + 1].
+
+        Starts with a row a source.
+        """
 
     @property
     def rows(self) -> int: ...
@@ -381,7 +384,7 @@ class DecoderLayer:
         up: Projection,
         down: Projection,
     ) -> None:
-        """self_projection [3 D, D] makes query, key and value of the self-attention."""
+        """self_projection [3 W, D] makes query, key and value of the self-attention; W = heads · head_dim."""
 
 class DecoderStack:
     """A stack of Transformer decoder layers, a token at a time. It reads the weights where they are."""

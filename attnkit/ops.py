@@ -329,8 +329,9 @@ def packed_attention(
 def cached_attention(projected: Tensor, state: _core.DecoderState, layer: int, heads: int) -> Tensor:
     """Self-attention in a step of decoding, never recorded.
 
-    projected [rows, 3·D] is the query, key and value of each row's newest token. Its key and value are kept in the
-    state, which must have been advanced; the query attends to them and to those of the tokens before.
+    projected [rows, 3·W] is the query, key and value of each row's newest token, W = heads · head_dim → [rows, W]. Its
+    key and value are kept in the state, which must have been advanced; the query attends to them and to those of the
+    tokens before.
     """
     return _core.cached_attention(projected, state, layer, heads)
 
@@ -338,7 +339,7 @@ def cached_attention(projected: Tensor, state: _core.DecoderState, layer: int, h
 def memory_attention(
     query: Tensor, state: _core.DecoderState, layer: int, heads: int, return_weights: bool = False
 ) -> tuple[Tensor, Tensor | None]:
-    """Attention to the sources in a step of decoding, never recorded: query [rows, D] → [rows, D].
+    """Attention to the sources in a step of decoding, never recorded: query [rows, W] → [rows, W].
 
     With return_weights also [rows, longest source], the mean over heads, zero beyond a row's own source.
     """

@@ -8,6 +8,7 @@ import numpy as np
 
 from attnkit import ops
 from attnkit._core import DecoderLayer, DecoderStack, DecoderState, Tensor
+from attnkit._tensor import tensor
 from attnkit.nn.attention import CrossAttention, SelfAttention
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module, ModuleList
@@ -73,9 +74,12 @@ class TransformerEncoderLayer(Sublayers):
         attention_dropout: float | None = None,
         activation_dropout: float | None = None,
         stochastic_depth: float = 0.0,
+        head_dim: int | None = None,
     ) -> None:
         super().__init__(dropout, norm)
-        self.attention = SelfAttention(d_model, heads, dropout if attention_dropout is None else attention_dropout)
+        self.attention = SelfAttention(
+            d_model, heads, dropout if attention_dropout is None else attention_dropout, head_dim=head_dim
+        )
         self.attention_norm = LayerNorm(d_model)
         self.feed_forward = FeedForward(
             d_model, ffn, dropout if activation_dropout is None else activation_dropout, activation
@@ -139,12 +143,14 @@ class TransformerDecoderLayer(Sublayers):
         activation: str = "relu",
         attention_dropout: float | None = None,
         activation_dropout: float | None = None,
+        head_dim: int | None = None,
+        memory_width: int | None = None,
     ) -> None:
         super().__init__(dropout, norm)
         rate = dropout if attention_dropout is None else attention_dropout
-        self.self_attention = SelfAttention(d_model, heads, rate)
+        self.self_attention = SelfAttention(d_model, heads, rate, head_dim=head_dim)
         self.self_attention_norm = LayerNorm(d_model)
-        self.cross_attention = CrossAttention(d_model, heads, rate)
+        self.cross_attention = CrossAttention(d_model, heads, rate, head_dim=head_dim, memory_width=memory_width)
         self.cross_attention_norm = LayerNorm(d_model)
         self.feed_forward = FeedForward(
             d_model, ffn, dropout if activation_dropout is None else activation_dropout, activation
@@ -171,7 +177,7 @@ class TransformerDecoderLayer(Sublayers):
     def forward(
         self, x: Tensor, offsets: np.ndarray, memory: Tensor, memory_offsets: np.ndarray, return_weights: bool = False
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """memory [S, d_model]. With return_weights also the flat cross-attention weights."""
+        """memory [S, memory_width]. With return_weights also the flat cross-attention weights."""
         read = self.before(self.self_attention_norm, x)
         x = self.after(self.self_attention_norm, x, self.self_attention(read, offsets, causal=True))
         read = self.before(self.cross_attention_norm, x)
@@ -250,6 +256,11 @@ class TransformerEncoder(Module):
     if TYPE_CHECKING:
         __call__ = forward
 
+    def start(self, texts: int) -> DecoderState:
+        """What writing `texts` texts, a row each, starts from."""
+        nothing = [tensor(np.zeros((0, 2 * layer.attention.width), dtype=np.float32)) for layer in self.layers]
+        return DecoderState(nothing, np.zeros(texts + 1, np.int32))
+
     def step(self, x: Tensor, state: DecoderState) -> Tensor:
         """One new token a row, causally: x [rows, d_model] → [rows, d_model]."""
         state.advance()
@@ -286,7 +297,7 @@ class TransformerDecoder(Module):
     def forward(
         self, x: Tensor, offsets: np.ndarray, memory: Tensor, memory_offsets: np.ndarray, return_weights: bool = False
     ) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """x [T, d_model], memory [S, d_model] → [T, d_model].
+        """x [T, d_model], memory [S, memory_width] → [T, d_model].
 
         With return_weights also a list of flat cross-attention weights, one a layer.
         """
@@ -303,7 +314,7 @@ class TransformerDecoder(Module):
         __call__ = forward
 
     def start(self, memory: Tensor, memory_offsets: np.ndarray) -> DecoderState:
-        """What decoding of the sources starts from: memory [S, d_model], offsets int32 [B + 1]."""
+        """What decoding of the sources starts from: memory [S, memory_width], offsets int32 [B + 1]."""
         return DecoderState([layer.cross_attention.key_value(memory) for layer in self.layers], memory_offsets)
 
     def step(

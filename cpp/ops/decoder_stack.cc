@@ -22,10 +22,11 @@ struct Scratch {
 
 class Stepper {
  public:
-  Stepper(int64_t rows, int64_t width, int64_t widest, bool pre_norm)
+  // `attended`: of all heads together.
+  Stepper(int64_t rows, int64_t width, int64_t attended, int64_t widest, bool pre_norm)
       : rows_(rows), width_(width), pre_norm_(pre_norm) {
-    for (Buffer<float>* buffer : {&b_.stream, &b_.read, &b_.attended, &b_.result})
-      *buffer = Buffer<float>(rows * width);
+    for (Buffer<float>* buffer : {&b_.stream, &b_.read, &b_.result}) *buffer = Buffer<float>(rows * width);
+    b_.attended = Buffer<float>(rows * attended);
     b_.projected = Buffer<float>(rows * widest);
   }
 
@@ -85,15 +86,16 @@ void Pack(const char* field, Projection& projection, const Shape& shape) {
   projection.packed = projection.weight.Packed(true, WeightPrecision(false));
 }
 
-// Checks a layer and packs its weights. Returns the width of the feed-forward network.
-int64_t PackLayer(DecoderStack::Layer& layer, int64_t width) {
+// Checks a layer, whose heads are `attended` wide together, and packs its weights. Returns the width of the feed-forward
+// network.
+int64_t PackLayer(DecoderStack::Layer& layer, int64_t width, int64_t attended) {
   const int64_t ffn = layer.up.weight.rank() == 2 ? layer.up.weight.dim(0) : 0;
   CheckNorm("self_norm", layer.self_norm, width);
-  Pack("self_projection", layer.self_projection, {3 * width, width});
-  Pack("self_output", layer.self_output, {width, width});
+  Pack("self_projection", layer.self_projection, {3 * attended, width});
+  Pack("self_output", layer.self_output, {width, attended});
   CheckNorm("cross_norm", layer.cross_norm, width);
-  Pack("cross_query", layer.cross_query, {width, width});
-  Pack("cross_output", layer.cross_output, {width, width});
+  Pack("cross_query", layer.cross_query, {attended, width});
+  Pack("cross_output", layer.cross_output, {width, attended});
   CheckNorm("feed_forward_norm", layer.feed_forward_norm, width);
   Pack("up", layer.up, {ffn, width});
   Pack("down", layer.down, {width, ffn});
@@ -112,23 +114,24 @@ DecoderStack::DecoderStack(std::vector<Layer> layers, Norm last_norm, bool pre_n
   ATTNKIT_CHECK(!layers_.empty(), "[decoder_stack] expected at least one layer, got none");
   const Tensor& first = layers_[0].self_output.weight;
   const int64_t width = first.rank() == 2 ? first.dim(0) : 0;
-  ATTNKIT_CHECK(width > 0 && heads > 0 && width % heads == 0,
-                "[decoder_stack] expected weights of shape [D, D] and a divisor of D as heads, got ",
+  attended_ = first.rank() == 2 ? first.dim(1) : 0;
+  ATTNKIT_CHECK(width > 0 && attended_ > 0 && heads > 0 && attended_ % heads == 0,
+                "[decoder_stack] expected self_output.weight of shape [D, W] and a divisor of W as heads, got ",
                 ToString(first.shape()), " and ", heads);
-  widest_ = 3 * width;
-  for (Layer& layer : layers_) widest_ = std::max(widest_, PackLayer(layer, width));
+  widest_ = 3 * attended_;
+  for (Layer& layer : layers_) widest_ = std::max(widest_, PackLayer(layer, width, attended_));
   if (last_norm_.weight) CheckNorm("last_norm", last_norm_, width);
 }
 
 Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights) const {
-  const int64_t count = static_cast<int64_t>(layers_.size()), rows = state.rows(), width = state.width();
-  ATTNKIT_CHECK(state.layers() == count && layers_[0].cross_query.packed->k == width,
-                "[decoder_step] expected a state of ", count, " layers of width ", layers_[0].cross_query.packed->k,
-                ", got ", state.layers(), " of ", width);
+  const int64_t count = static_cast<int64_t>(layers_.size()), rows = state.rows();
+  const int64_t width = layers_[0].cross_query.packed->k;
+  ATTNKIT_CHECK(state.layers() == count && state.width() == attended_, "[decoder_step] expected a state of ", count,
+                " layers of width ", attended_, ", got ", state.layers(), " of ", state.width());
   ATTNKIT_CHECK((x.shape() == Shape{rows, width}), "[decoder_step] expected x of shape [", rows, ", ", width, "], got ",
                 ToString(x.shape()));
   state.Advance();
-  Stepper step(rows, width, widest_, pre_norm_);
+  Stepper step(rows, width, attended_, widest_, pre_norm_);
   Scratch& b = step.buffers();
   step.Begin(x.data(), layers_[0].self_norm);
   for (int64_t l = 0; l < count; ++l) {

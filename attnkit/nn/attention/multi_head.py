@@ -1,7 +1,7 @@
 """Multi-head attention over packed sentences (Vaswani et al., 2017, section 3.2): to oneself, and to a memory.
 
-Queries, keys and values begin as parts of one matrix [3 * d_model, d_model], as in PyTorch and fairseq: smaller by √2
-than as matrices of their own. With layer norm after the residual ("post") models learn far faster from there.
+Queries, keys and values begin as parts of one matrix [3 · heads · head_dim, d_model], as in PyTorch and fairseq: smaller
+by √2 than as matrices of their own. With layer norm after the residual ("post") models learn far faster from there.
 """
 
 from __future__ import annotations
@@ -17,16 +17,23 @@ from attnkit.nn.module import Module
 
 
 class MultiHead(Module):
-    """What both have: heads, dropout of the weights, and a projection `output` of what the heads found."""
+    """What both have: heads, dropout of the weights, and a projection `output` of what the heads found.
+
+    A head is `head_dim` wide, d_model / heads where that is not given; `width` is that of all heads together.
+    """
 
     output: Linear
 
-    def __init__(self, d_model: int, heads: int, dropout: float) -> None:
+    def __init__(self, d_model: int, heads: int, dropout: float, head_dim: int | None) -> None:
         super().__init__()
-        if d_model % heads:
+        if head_dim is None and d_model % heads:
             raise ValueError(f"[attention] expected d_model to be a multiple of heads, got {d_model} and {heads}")
+        if head_dim is not None and head_dim < 1:
+            raise ValueError(f"[attention] expected a head_dim of at least 1, got {head_dim}")
         self.heads = heads
         self.dropout = dropout
+        self.head_dim = d_model // heads if head_dim is None else head_dim
+        self.width = heads * self.head_dim
 
     @property
     def _rate(self) -> float:
@@ -37,16 +44,18 @@ class MultiHead(Module):
         return (self.output(attended[0]), attended[1]) if isinstance(attended, tuple) else self.output(attended)
 
     def extra_repr(self) -> str:
-        return f"heads={self.heads}, dropout={self.dropout}"
+        return f"heads={self.heads}, head_dim={self.head_dim}, dropout={self.dropout}"
 
 
 class SelfAttention(MultiHead):
-    """Attention of a sequence to itself: query, key and value come from one matrix."""
+    """Attention of a sequence to itself: query, key and value come from one matrix [3 · heads · head_dim, d_model]."""
 
-    def __init__(self, d_model: int, heads: int, dropout: float = 0.0, bias: bool = True) -> None:
-        super().__init__(d_model, heads, dropout)
-        self.projection = Linear(d_model, 3 * d_model, bias, blocks=3)
-        self.output = Linear(d_model, d_model, bias)
+    def __init__(
+        self, d_model: int, heads: int, dropout: float = 0.0, bias: bool = True, head_dim: int | None = None
+    ) -> None:
+        super().__init__(d_model, heads, dropout, head_dim)
+        self.projection = Linear(d_model, 3 * self.width, bias, blocks=3)
+        self.output = Linear(self.width, d_model, bias)
 
     @overload
     def forward(
@@ -106,13 +115,27 @@ class SelfAttention(MultiHead):
 
 
 class CrossAttention(MultiHead):
-    """Attention of one sequence to another, the memory: queries from the one, keys and values from the other."""
+    """Attention of one sequence to another, the memory: queries from the one, keys and values from the other.
 
-    def __init__(self, d_model: int, heads: int, dropout: float = 0.0, bias: bool = True) -> None:
-        super().__init__(d_model, heads, dropout)
-        self.query = Linear(d_model, d_model, bias, fan_out=3 * d_model)
-        self.key_value = Linear(d_model, 2 * d_model, bias, blocks=2, fan_out=3 * d_model)
-        self.output = Linear(d_model, d_model, bias)
+    The memory is `memory_width` wide, d_model where that is not given.
+    """
+
+    def __init__(
+        self,
+        d_model: int,
+        heads: int,
+        dropout: float = 0.0,
+        bias: bool = True,
+        head_dim: int | None = None,
+        memory_width: int | None = None,
+    ) -> None:
+        super().__init__(d_model, heads, dropout, head_dim)
+        memory_width = d_model if memory_width is None else memory_width
+        if memory_width < 1:
+            raise ValueError(f"[attention] expected a memory_width of at least 1, got {memory_width}")
+        self.query = Linear(d_model, self.width, bias, fan_out=3 * self.width)
+        self.key_value = Linear(memory_width, 2 * self.width, bias, blocks=2, fan_out=3 * self.width)
+        self.output = Linear(self.width, d_model, bias)
 
     @overload
     def forward(
@@ -153,7 +176,7 @@ class CrossAttention(MultiHead):
         *,
         return_weights: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """x [T, d_model], memory [S, d_model] → [T, d_model].
+        """x [T, d_model], memory [S, memory_width] → [T, d_model].
 
         With return_weights also the flat weights of ops.packed_attention.
         """
@@ -184,7 +207,13 @@ class CrossAttention(MultiHead):
 
 
 def MultiHeadAttention(
-    d_model: int, heads: int, dropout: float = 0.0, bias: bool = True, cross: bool = False
+    d_model: int,
+    heads: int,
+    dropout: float = 0.0,
+    bias: bool = True,
+    cross: bool = False,
+    head_dim: int | None = None,
 ) -> SelfAttention | CrossAttention:
     """SelfAttention, or with `cross` CrossAttention: each takes the arguments that it heeds, and no others."""
-    return CrossAttention(d_model, heads, dropout, bias) if cross else SelfAttention(d_model, heads, dropout, bias)
+    kind = CrossAttention if cross else SelfAttention
+    return kind(d_model, heads, dropout, bias, head_dim)
