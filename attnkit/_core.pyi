@@ -228,6 +228,7 @@ class AttentionOptions:
         softcap: float | None = None,
         dropout: float = 0.0,
         return_weights: bool = False,
+        position_bias: Tensor | None = None,
     ) -> None: ...
 
 def attention(
@@ -400,11 +401,21 @@ class DecoderStack:
     ) -> None:
         """ValueError, which names the field, where the sizes of a layer do not fit each other."""
 
-    def step(self, x: Tensor, state: DecoderState, return_weights: bool = False) -> tuple[Tensor, Tensor | None]: ...
+    def step(
+        self, x: Tensor, state: DecoderState, return_weights: bool = False, position_bias: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """position_bias as in `attnkit.ops.cached_attention`, of every layer's self-attention."""
 
-def cached_attention(projected: Tensor, state: DecoderState, layer: int, heads: int, /) -> Tensor: ...
+def cached_attention(
+    projected: Tensor, state: DecoderState, layer: int, heads: int, position_bias: Tensor | None = None
+) -> Tensor: ...
 def memory_attention(
-    query: Tensor, state: DecoderState, layer: int, heads: int, return_weights: bool, /
+    query: Tensor,
+    state: DecoderState,
+    layer: int,
+    heads: int,
+    return_weights: bool,
+    position_bias: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]: ...
 def best_tokens(
     hidden: Tensor,

@@ -7,6 +7,7 @@
 #include "attnkit/ops/decoding.h"
 #include "attnkit/precision.h"
 #include "ops/optional.h"
+#include "ops/position_bias.h"
 #include "ops/step_attention.h"
 
 namespace attnkit::ops {
@@ -86,8 +87,8 @@ void Pack(const char* field, Projection& projection, const Shape& shape) {
   projection.packed = projection.weight.Packed(true, WeightPrecision(false));
 }
 
-// Checks a layer, whose heads are `attended` wide together, and packs its weights. Returns the width of the feed-forward
-// network.
+// Checks a layer, whose heads are `attended` wide together, and packs its weights. Returns the width of the
+// feed-forward network.
 int64_t PackLayer(DecoderStack::Layer& layer, int64_t width, int64_t attended) {
   const int64_t ffn = layer.up.weight.rank() == 2 ? layer.up.weight.dim(0) : 0;
   CheckNorm("self_norm", layer.self_norm, width);
@@ -123,14 +124,16 @@ DecoderStack::DecoderStack(std::vector<Layer> layers, Norm last_norm, bool pre_n
   if (last_norm_.weight) CheckNorm("last_norm", last_norm_, width);
 }
 
-Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights) const {
+Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights, const Tensor& position_bias) const {
   const int64_t count = static_cast<int64_t>(layers_.size()), rows = state.rows();
   const int64_t width = layers_[0].cross_query.packed->k;
   ATTNKIT_CHECK(state.layers() == count && state.width() == attended_, "[decoder_step] expected a state of ", count,
                 " layers of width ", attended_, ", got ", state.layers(), " of ", state.width());
   ATTNKIT_CHECK((x.shape() == Shape{rows, width}), "[decoder_step] expected x of shape [", rows, ", ", width, "], got ",
                 ToString(x.shape()));
+  if (position_bias) PositionBiasOf("decoder_step", position_bias, heads_, 0);
   state.Advance();
+  const Tensor bias = BiasOfStep("decoder_step", position_bias, state, heads_, state.position());
   Stepper step(rows, width, attended_, widest_, pre_norm_);
   Scratch& b = step.buffers();
   step.Begin(x.data(), layers_[0].self_norm);
@@ -138,11 +141,11 @@ Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights)
     const Layer& layer = layers_[l];
     const Norm* next = l + 1 < count ? &layers_[l + 1].self_norm : last_norm_.weight ? &last_norm_ : nullptr;
     step.Project(step.read(), layer.self_projection, b.projected.data());
-    AttendToHistory(b.projected.data(), state, l, heads_, b.attended.data());
+    AttendToHistory(b.projected.data(), state, l, heads_, StepBiasOf(bias), b.attended.data());
     step.Project(b.attended.data(), layer.self_output, b.result.data());
     step.Add(b.result.data(), layer.self_norm, &layer.cross_norm);
     step.Project(step.read(), layer.cross_query, b.projected.data());
-    AttendToSources(b.projected.data(), state, l, heads_, b.attended.data(), l + 1 == count ? weights : nullptr);
+    AttendToSources(b.projected.data(), state, l, heads_, {}, b.attended.data(), l + 1 == count ? weights : nullptr);
     step.Project(b.attended.data(), layer.cross_output, b.result.data());
     step.Add(b.result.data(), layer.cross_norm, &layer.feed_forward_norm);
     step.Project(step.read(), layer.up, b.projected.data(), activation_);

@@ -61,11 +61,15 @@ class DecoderState {
 };
 
 // Self-attention of the newest token of every row: projected [rows, 3 W] is its query, key and value. The key and value
-// are written to the state, after Advance; the query attends to them and to those before. -> [rows, W], W the width of all heads together.
-Tensor CachedAttention(const Tensor& projected, DecoderState& state, int64_t layer, int64_t heads);
+// are written to the state, after Advance; the query attends to them and to those before. -> [rows, W], W the width of
+// all heads together. position_bias, where defined: [heads, 2 * reach + 1], added to the scores by distance of key and
+// query, as in AttentionOptions.
+Tensor CachedAttention(const Tensor& projected, DecoderState& state, int64_t layer, int64_t heads,
+                       const Tensor& position_bias);
 // Attention to the sources: query [rows, W] -> [rows, W]. weights, if not null: [rows, longest source], the mean over
 // heads.
-Tensor MemoryAttention(const Tensor& query, const DecoderState& state, int64_t layer, int64_t heads, Tensor* weights);
+Tensor MemoryAttention(const Tensor& query, const DecoderState& state, int64_t layer, int64_t heads,
+                       const Tensor& position_bias, Tensor* weights);
 
 // A stack of Transformer decoder layers (Vaswani et al., 2017) over a state, all layers in one call.
 class DecoderStack {
@@ -92,7 +96,8 @@ class DecoderStack {
   DecoderStack(std::vector<Layer> layers, Norm last_norm, bool pre_norm, int64_t heads, kernels::Activation activation);
 
   // The next token of every row, x [rows, D] -> [rows, D]. weights as in MemoryAttention, of the last layer.
-  Tensor Step(const Tensor& x, DecoderState& state, Tensor* weights) const;
+  // position_bias as in CachedAttention, where defined, for the self-attention of every layer.
+  Tensor Step(const Tensor& x, DecoderState& state, Tensor* weights, const Tensor& position_bias = Tensor()) const;
 
  private:
   std::vector<Layer> layers_;
