@@ -1,7 +1,8 @@
 """Multi-head attention over packed sentences (Vaswani et al., 2017, section 3.2): to oneself, and to a memory.
 
-Queries, keys and values begin as parts of one matrix [3 · heads · head_dim, d_model], as in PyTorch and fairseq: smaller
-by √2 than as matrices of their own. With layer norm after the residual ("post") models learn far faster from there.
+Queries, keys and values begin as parts of one matrix [3 · heads · head_dim, d_model], as in PyTorch and fairseq:
+smaller by √2 than as matrices of their own. With layer norm after the residual ("post") models learn far faster from
+there.
 """
 
 from __future__ import annotations
@@ -65,6 +66,7 @@ class SelfAttention(MultiHead):
         *,
         causal: bool = False,
         window: tuple[int, int] | None = None,
+        position_bias: Tensor | None = None,
         return_weights: Literal[False] = False,
     ) -> Tensor: ...
     @overload
@@ -75,6 +77,7 @@ class SelfAttention(MultiHead):
         *,
         causal: bool = False,
         window: tuple[int, int] | None = None,
+        position_bias: Tensor | None = None,
         return_weights: Literal[True],
     ) -> tuple[Tensor, Tensor]: ...
     @overload
@@ -85,6 +88,7 @@ class SelfAttention(MultiHead):
         *,
         causal: bool = False,
         window: tuple[int, int] | None = None,
+        position_bias: Tensor | None = None,
         return_weights: bool,
     ) -> Tensor | tuple[Tensor, Tensor]: ...
     def forward(
@@ -94,24 +98,26 @@ class SelfAttention(MultiHead):
         *,
         causal: bool = False,
         window: tuple[int, int] | None = None,
+        position_bias: Tensor | None = None,
         return_weights: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """x [T, d_model] → [T, d_model].
 
-        With return_weights also the flat weights of ops.packed_attention.
+        position_bias: [heads, 2·reach + 1], added to the scores by distance of key and query (see PositionBias). With
+        return_weights also the flat weights of ops.packed_attention.
         """
         attended = ops.packed_attention(
             self.projection(x), None, None, offsets, heads=self.heads, causal=causal, window=window, dropout=self._rate,
-            return_weights=return_weights,
+            position_bias=position_bias, return_weights=return_weights,
         )  # fmt: skip
         return self._project(attended)
 
     if TYPE_CHECKING:
         __call__ = forward
 
-    def step(self, x: Tensor, state: DecoderState, layer: int) -> Tensor:
+    def step(self, x: Tensor, state: DecoderState, layer: int, position_bias: Tensor | None = None) -> Tensor:
         """One new token a row, which attends to its history: x [rows, d_model] → [rows, d_model]."""
-        return self.output(ops.cached_attention(self.projection(x), state, layer, self.heads))
+        return self.output(ops.cached_attention(self.projection(x), state, layer, self.heads, position_bias))
 
 
 class CrossAttention(MultiHead):
@@ -145,6 +151,7 @@ class CrossAttention(MultiHead):
         memory: Tensor,
         memory_offsets: np.ndarray,
         *,
+        position_bias: Tensor | None = None,
         return_weights: Literal[False] = False,
     ) -> Tensor: ...
     @overload
@@ -155,6 +162,7 @@ class CrossAttention(MultiHead):
         memory: Tensor,
         memory_offsets: np.ndarray,
         *,
+        position_bias: Tensor | None = None,
         return_weights: Literal[True],
     ) -> tuple[Tensor, Tensor]: ...
     @overload
@@ -165,6 +173,7 @@ class CrossAttention(MultiHead):
         memory: Tensor,
         memory_offsets: np.ndarray,
         *,
+        position_bias: Tensor | None = None,
         return_weights: bool,
     ) -> Tensor | tuple[Tensor, Tensor]: ...
     def forward(
@@ -174,15 +183,16 @@ class CrossAttention(MultiHead):
         memory: Tensor,
         memory_offsets: np.ndarray,
         *,
+        position_bias: Tensor | None = None,
         return_weights: bool = False,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """x [T, d_model], memory [S, memory_width] → [T, d_model].
 
-        With return_weights also the flat weights of ops.packed_attention.
+        position_bias as in SelfAttention. With return_weights also the flat weights of ops.packed_attention.
         """
         attended = ops.packed_attention(
             self.query(x), self.key_value(memory), None, offsets, memory_offsets, heads=self.heads, dropout=self._rate,
-            return_weights=return_weights,
+            position_bias=position_bias, return_weights=return_weights,
         )  # fmt: skip
         return self._project(attended)
 
@@ -190,19 +200,36 @@ class CrossAttention(MultiHead):
         __call__ = forward
 
     @overload
-    def step(self, x: Tensor, state: DecoderState, layer: int, return_weights: Literal[False] = False) -> Tensor: ...
+    def step(
+        self,
+        x: Tensor,
+        state: DecoderState,
+        layer: int,
+        return_weights: Literal[False] = False,
+        position_bias: Tensor | None = None,
+    ) -> Tensor: ...
     @overload
     def step(
-        self, x: Tensor, state: DecoderState, layer: int, return_weights: bool
+        self,
+        x: Tensor,
+        state: DecoderState,
+        layer: int,
+        return_weights: bool,
+        position_bias: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]: ...
     def step(
-        self, x: Tensor, state: DecoderState, layer: int, return_weights: bool = False
+        self,
+        x: Tensor,
+        state: DecoderState,
+        layer: int,
+        return_weights: bool = False,
+        position_bias: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """One new token a row, which attends to its source: x [rows, d_model] → [rows, d_model].
 
         With return_weights also the weights [rows, longest source], the mean over heads.
         """
-        result, weights = ops.memory_attention(self.query(x), state, layer, self.heads, return_weights)
+        result, weights = ops.memory_attention(self.query(x), state, layer, self.heads, return_weights, position_bias)
         return self.output(result) if weights is None else (self.output(result), weights)
 
 
