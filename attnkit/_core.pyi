@@ -228,6 +228,7 @@ class AttentionOptions:
         softcap: float | None = None,
         dropout: float = 0.0,
         return_weights: bool = False,
+        position_bias: Tensor | None = None,
     ) -> None: ...
 
 def attention(
@@ -331,7 +332,10 @@ class DecoderState:
     """The hypotheses that a Transformer is writing, one a row: their keys and values, and those of the sources."""
 
     def __init__(self, key_values: Sequence[Tensor], offsets: _Ids) -> None:
-        """key_values: for each layer [S, 2·D], keys beside values; offsets [B + 1]. Starts with a row a source."""
+        """key_values: for each layer [S, 2·W], keys beside values, W = heads · head_dim; offsets [B + 1].
+
+        Starts with a row a source.
+        """
 
     @property
     def rows(self) -> int: ...
@@ -381,7 +385,7 @@ class DecoderLayer:
         up: Projection,
         down: Projection,
     ) -> None:
-        """self_projection [3 D, D] makes query, key and value of the self-attention."""
+        """self_projection [3 W, D] makes query, key and value of the self-attention; W = heads · head_dim."""
 
 class DecoderStack:
     """A stack of Transformer decoder layers, a token at a time. It reads the weights where they are."""
@@ -397,11 +401,21 @@ class DecoderStack:
     ) -> None:
         """ValueError, which names the field, where the sizes of a layer do not fit each other."""
 
-    def step(self, x: Tensor, state: DecoderState, return_weights: bool = False) -> tuple[Tensor, Tensor | None]: ...
+    def step(
+        self, x: Tensor, state: DecoderState, return_weights: bool = False, position_bias: Tensor | None = None
+    ) -> tuple[Tensor, Tensor | None]:
+        """position_bias as in `attnkit.ops.cached_attention`, of every layer's self-attention."""
 
-def cached_attention(projected: Tensor, state: DecoderState, layer: int, heads: int, /) -> Tensor: ...
+def cached_attention(
+    projected: Tensor, state: DecoderState, layer: int, heads: int, position_bias: Tensor | None = None
+) -> Tensor: ...
 def memory_attention(
-    query: Tensor, state: DecoderState, layer: int, heads: int, return_weights: bool, /
+    query: Tensor,
+    state: DecoderState,
+    layer: int,
+    heads: int,
+    return_weights: bool,
+    position_bias: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]: ...
 def best_tokens(
     hidden: Tensor,

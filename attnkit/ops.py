@@ -303,6 +303,7 @@ def packed_attention(
     scale: float | None = None,
     softcap: float | None = None,
     dropout: float = 0.0,
+    position_bias: Array | None = None,
     return_weights: bool = False,
 ) -> Any:
     """Attention over packed sentences: no padding, no mask.
@@ -311,38 +312,52 @@ def packed_attention(
     query_offsets[b + 1] and the keys key_offsets[b] to key_offsets[b + 1] (the same where not given). With key None,
     query holds query, key and value side by side, [T, (H + 2·Hk)·D]; with value None, key holds key and value,
     [S, 2·Hk·D]. Other arguments as in `attention`. Weights come flat: for each sentence, for each head, [n, m].
+
+    position_bias: [H, 2·reach + 1], relative positions: column reach + d is added to the score of the head for a key d
+    places behind the query (d = j - i - query_offset, negative for keys before it), after the softcap. Further away
+    than reach the first and the last column hold on. -inf hides. `nn.RelativePositionBias` learns one.
     """
     options = _core.AttentionOptions(
         causal=causal, window=window, query_offset=query_offset, scale=scale, softcap=softcap, dropout=dropout,
-        return_weights=return_weights,
+        return_weights=return_weights, position_bias=_optional(position_bias),
     )  # fmt: skip
     offsets = index_array(query_offsets, "query_offsets")
     output, weights = _core.packed_attention(
         _tensor(query), _optional(key), _optional(value), offsets,
         offsets if key_offsets is None else index_array(key_offsets, "key_offsets"), heads, kv_heads or heads, options,
     )  # fmt: skip
-    if weights is None:
-        return _like(output, query, key, value)
-    return _like(output, query, key, value), _like(weights, query, key, value)
+    inputs = query, key, value, position_bias
+    return _like(output, *inputs) if weights is None else (_like(output, *inputs), _like(weights, *inputs))
 
 
-def cached_attention(projected: Tensor, state: _core.DecoderState, layer: int, heads: int) -> Tensor:
+def cached_attention(
+    projected: Tensor, state: _core.DecoderState, layer: int, heads: int, position_bias: Tensor | None = None
+) -> Tensor:
     """Self-attention in a step of decoding, never recorded.
 
-    projected [rows, 3·D] is the query, key and value of each row's newest token. Its key and value are kept in the
-    state, which must have been advanced; the query attends to them and to those of the tokens before.
+    projected [rows, 3·W] is the query, key and value of each row's newest token, W = heads · head_dim → [rows, W]. Its
+    key and value are kept in the state, which must have been advanced; the query attends to them and to those of the
+    tokens before.
+
+    position_bias: [heads, 2·reach + 1], by distance of the key from the newest token, as in `packed_attention`.
     """
-    return _core.cached_attention(projected, state, layer, heads)
+    return _core.cached_attention(projected, state, layer, heads, position_bias)
 
 
 def memory_attention(
-    query: Tensor, state: _core.DecoderState, layer: int, heads: int, return_weights: bool = False
+    query: Tensor,
+    state: _core.DecoderState,
+    layer: int,
+    heads: int,
+    return_weights: bool = False,
+    position_bias: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """Attention to the sources in a step of decoding, never recorded: query [rows, D] → [rows, D].
+    """Attention to the sources in a step of decoding, never recorded: query [rows, W] → [rows, W].
 
-    With return_weights also [rows, longest source], the mean over heads, zero beyond a row's own source.
+    With return_weights also [rows, longest source], the mean over heads, zero beyond a row's own source. position_bias
+    as in `cached_attention`: how far the key's place in its source lies behind that of the newest token.
     """
-    return _core.memory_attention(query, state, layer, heads, return_weights)
+    return _core.memory_attention(query, state, layer, heads, return_weights, position_bias)
 
 
 # --- recurrent units. D directions: 1, or 2 for direction "both".

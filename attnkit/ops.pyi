@@ -303,6 +303,7 @@ def packed_attention(
     scale: float | None = None,
     softcap: float | None = None,
     dropout: float = 0.0,
+    position_bias: _Array | None = None,
     return_weights: Literal[False] = False,
 ) -> _Floats: ...
 @overload
@@ -321,6 +322,7 @@ def packed_attention(
     scale: float | None = None,
     softcap: float | None = None,
     dropout: float = 0.0,
+    position_bias: _Array | None = None,
     return_weights: Literal[True],
 ) -> tuple[_Floats, _Floats]: ...
 @overload
@@ -339,6 +341,7 @@ def packed_attention(
     scale: float | None = None,
     softcap: float | None = None,
     dropout: float = 0.0,
+    position_bias: _Array | None = None,
     return_weights: bool = False,
 ) -> _Floats | tuple[_Floats, _Floats]: ...
 @overload
@@ -357,6 +360,7 @@ def packed_attention(
     scale: float | None = None,
     softcap: float | None = None,
     dropout: float = 0.0,
+    position_bias: _Input | None = None,
     return_weights: Literal[False] = False,
 ) -> Tensor: ...
 @overload
@@ -375,6 +379,7 @@ def packed_attention(
     scale: float | None = None,
     softcap: float | None = None,
     dropout: float = 0.0,
+    position_bias: _Input | None = None,
     return_weights: Literal[True],
 ) -> tuple[Tensor, Tensor]: ...
 @overload
@@ -393,20 +398,38 @@ def packed_attention(
     scale: float | None = None,
     softcap: float | None = None,
     dropout: float = 0.0,
+    position_bias: _Input | None = None,
     return_weights: bool = False,
 ) -> Tensor | tuple[Tensor, Tensor]: ...
-def cached_attention(projected: Tensor, state: DecoderState, layer: int, heads: int) -> Tensor: ...
+def cached_attention(
+    projected: Tensor, state: DecoderState, layer: int, heads: int, position_bias: Tensor | None = None
+) -> Tensor: ...
 @overload
 def memory_attention(
-    query: Tensor, state: DecoderState, layer: int, heads: int, return_weights: Literal[False] = False
+    query: Tensor,
+    state: DecoderState,
+    layer: int,
+    heads: int,
+    return_weights: Literal[False] = False,
+    position_bias: Tensor | None = None,
 ) -> tuple[Tensor, None]: ...
 @overload
 def memory_attention(
-    query: Tensor, state: DecoderState, layer: int, heads: int, return_weights: Literal[True]
+    query: Tensor,
+    state: DecoderState,
+    layer: int,
+    heads: int,
+    return_weights: Literal[True],
+    position_bias: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]: ...
 @overload
 def memory_attention(
-    query: Tensor, state: DecoderState, layer: int, heads: int, return_weights: bool = False
+    query: Tensor,
+    state: DecoderState,
+    layer: int,
+    heads: int,
+    return_weights: bool = False,
+    position_bias: Tensor | None = None,
 ) -> tuple[Tensor, Tensor | None]: ...
 @overload
 def rnn(

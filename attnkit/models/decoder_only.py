@@ -8,7 +8,7 @@ import numpy as np
 
 from attnkit import _core, nn
 from attnkit._core import Tensor
-from attnkit._tensor import no_grad, tensor
+from attnkit._tensor import no_grad
 from attnkit.decoding.protocol import StepOutput
 from attnkit.decoding.sources import Nothing
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
@@ -67,10 +67,7 @@ class DecoderOnly(WritesText):
 
     def start(self, source: Nothing) -> DecoderOnlyState:
         """A state of one row a text."""
-        no_source = tensor(np.zeros((0, 2 * self.config.d_model), dtype=np.float32))
-        return DecoderOnlyState(
-            _core.DecoderState([no_source] * self.config.layers, np.zeros(source.texts + 1, np.int32))
-        )
+        return DecoderOnlyState(self.layers.start(source.texts))
 
     def step(self, state: DecoderOnlyState, ids: np.ndarray, attention: bool = False) -> StepOutput:
         """Feeds the last token of every row → the next token's projection; `attention` is for models with a source, and

@@ -8,7 +8,8 @@ import numpy as np
 
 from attnkit import ops
 from attnkit._core import DecoderLayer, DecoderStack, DecoderState, Tensor
-from attnkit.nn.attention import CrossAttention, SelfAttention
+from attnkit._tensor import tensor
+from attnkit.nn.attention import CrossAttention, PositionBias, SelfAttention
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module, ModuleList
 from attnkit.nn.normalisation import LayerNorm
@@ -73,9 +74,12 @@ class TransformerEncoderLayer(Sublayers):
         attention_dropout: float | None = None,
         activation_dropout: float | None = None,
         stochastic_depth: float = 0.0,
+        head_dim: int | None = None,
     ) -> None:
         super().__init__(dropout, norm)
-        self.attention = SelfAttention(d_model, heads, dropout if attention_dropout is None else attention_dropout)
+        self.attention = SelfAttention(
+            d_model, heads, dropout if attention_dropout is None else attention_dropout, head_dim=head_dim
+        )
         self.attention_norm = LayerNorm(d_model)
         self.feed_forward = FeedForward(
             d_model, ffn, dropout if activation_dropout is None else activation_dropout, activation
@@ -85,22 +89,45 @@ class TransformerEncoderLayer(Sublayers):
 
     @overload
     def forward(
-        self, x: Tensor, offsets: np.ndarray, causal: bool = False, return_weights: Literal[False] = False
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        causal: bool = False,
+        return_weights: Literal[False] = False,
+        position_bias: Tensor | None = None,
     ) -> Tensor: ...
     @overload
     def forward(
-        self, x: Tensor, offsets: np.ndarray, causal: bool = False, *, return_weights: Literal[True]
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        causal: bool = False,
+        *,
+        return_weights: Literal[True],
+        position_bias: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]: ...
     @overload
     def forward(
-        self, x: Tensor, offsets: np.ndarray, causal: bool = False, return_weights: bool = False
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        causal: bool = False,
+        return_weights: bool = False,
+        position_bias: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]: ...
     def forward(
-        self, x: Tensor, offsets: np.ndarray, causal: bool = False, return_weights: bool = False
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        causal: bool = False,
+        return_weights: bool = False,
+        position_bias: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """With return_weights also the flat attention weights."""
+        """With return_weights also the flat attention weights. position_bias as in SelfAttention."""
         read = self.before(self.attention_norm, x)
-        result = self.attention(read, offsets, causal=causal, return_weights=return_weights)
+        result = self.attention(
+            read, offsets, causal=causal, position_bias=position_bias, return_weights=return_weights
+        )
         attended, weights = result if isinstance(result, tuple) else (result, None)
         x = self._rest(x, attended, offsets)
         return x if weights is None else (x, weights)
@@ -108,10 +135,10 @@ class TransformerEncoderLayer(Sublayers):
     if TYPE_CHECKING:
         __call__ = forward
 
-    def step(self, x: Tensor, state: DecoderState, layer: int) -> Tensor:
+    def step(self, x: Tensor, state: DecoderState, layer: int, position_bias: Tensor | None = None) -> Tensor:
         """One new token a row, causally: x [rows, d_model] → [rows, d_model]."""
         read = self.before(self.attention_norm, x)
-        return self._rest(x, self.attention.step(read, state, layer))
+        return self._rest(x, self.attention.step(read, state, layer, position_bias))
 
     def _rest(self, x: Tensor, attended: Tensor, offsets: np.ndarray | None = None) -> Tensor:
         x = self._residual(self.attention_norm, x, attended, offsets)
@@ -139,12 +166,14 @@ class TransformerDecoderLayer(Sublayers):
         activation: str = "relu",
         attention_dropout: float | None = None,
         activation_dropout: float | None = None,
+        head_dim: int | None = None,
+        memory_width: int | None = None,
     ) -> None:
         super().__init__(dropout, norm)
         rate = dropout if attention_dropout is None else attention_dropout
-        self.self_attention = SelfAttention(d_model, heads, rate)
+        self.self_attention = SelfAttention(d_model, heads, rate, head_dim=head_dim)
         self.self_attention_norm = LayerNorm(d_model)
-        self.cross_attention = CrossAttention(d_model, heads, rate)
+        self.cross_attention = CrossAttention(d_model, heads, rate, head_dim=head_dim, memory_width=memory_width)
         self.cross_attention_norm = LayerNorm(d_model)
         self.feed_forward = FeedForward(
             d_model, ffn, dropout if activation_dropout is None else activation_dropout, activation
@@ -159,21 +188,44 @@ class TransformerDecoderLayer(Sublayers):
         memory: Tensor,
         memory_offsets: np.ndarray,
         return_weights: Literal[False] = False,
+        position_bias: Tensor | None = None,
     ) -> Tensor: ...
     @overload
     def forward(
-        self, x: Tensor, offsets: np.ndarray, memory: Tensor, memory_offsets: np.ndarray, return_weights: Literal[True]
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        memory: Tensor,
+        memory_offsets: np.ndarray,
+        return_weights: Literal[True],
+        position_bias: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]: ...
     @overload
     def forward(
-        self, x: Tensor, offsets: np.ndarray, memory: Tensor, memory_offsets: np.ndarray, return_weights: bool = False
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        memory: Tensor,
+        memory_offsets: np.ndarray,
+        return_weights: bool = False,
+        position_bias: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]: ...
     def forward(
-        self, x: Tensor, offsets: np.ndarray, memory: Tensor, memory_offsets: np.ndarray, return_weights: bool = False
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        memory: Tensor,
+        memory_offsets: np.ndarray,
+        return_weights: bool = False,
+        position_bias: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """memory [S, d_model]. With return_weights also the flat cross-attention weights."""
+        """memory [S, memory_width]. With return_weights also the flat cross-attention weights.
+
+        position_bias as in SelfAttention; the cross-attention has none.
+        """
         read = self.before(self.self_attention_norm, x)
-        x = self.after(self.self_attention_norm, x, self.self_attention(read, offsets, causal=True))
+        attended = self.self_attention(read, offsets, causal=True, position_bias=position_bias)
+        x = self.after(self.self_attention_norm, x, attended)
         read = self.before(self.cross_attention_norm, x)
         result = self.cross_attention(read, offsets, memory, memory_offsets, return_weights=return_weights)
         attended, weights = result if isinstance(result, tuple) else (result, None)
@@ -184,16 +236,34 @@ class TransformerDecoderLayer(Sublayers):
         __call__ = forward
 
     @overload
-    def step(self, x: Tensor, state: DecoderState, layer: int, return_weights: Literal[False] = False) -> Tensor: ...
+    def step(
+        self,
+        x: Tensor,
+        state: DecoderState,
+        layer: int,
+        return_weights: Literal[False] = False,
+        position_bias: Tensor | None = None,
+    ) -> Tensor: ...
     @overload
     def step(
-        self, x: Tensor, state: DecoderState, layer: int, return_weights: bool
+        self,
+        x: Tensor,
+        state: DecoderState,
+        layer: int,
+        return_weights: bool,
+        position_bias: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]: ...
     def step(
-        self, x: Tensor, state: DecoderState, layer: int, return_weights: bool = False
+        self,
+        x: Tensor,
+        state: DecoderState,
+        layer: int,
+        return_weights: bool = False,
+        position_bias: Tensor | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """One new token a row: x [rows, d_model]. With return_weights also those of the cross-attention."""
-        attended = self.self_attention.step(self.before(self.self_attention_norm, x), state, layer)
+        read = self.before(self.self_attention_norm, x)
+        attended = self.self_attention.step(read, state, layer, position_bias)
         x = self.after(self.self_attention_norm, x, attended)
         read = self.before(self.cross_attention_norm, x)
         result = self.cross_attention.step(read, state, layer, return_weights)
@@ -208,13 +278,22 @@ class TransformerDecoderLayer(Sublayers):
 class TransformerEncoder(Module):
     """A stack of encoder layers; with pre-norm, a last norm.
 
-    `stochastic_depth` is the rate of the last layer; it rises evenly from 0 in the first (Huang et al., 2016).
+    `stochastic_depth` is the rate of the last layer; it rises evenly from 0 in the first (Huang et al., 2016). All
+    layers share `position_bias`.
     """
 
     def __init__(
-        self, layers: int, d_model: int, heads: int, ffn: int, stochastic_depth: float = 0.0, **options: Any
+        self,
+        layers: int,
+        d_model: int,
+        heads: int,
+        ffn: int,
+        stochastic_depth: float = 0.0,
+        position_bias: PositionBias | None = None,
+        **options: Any,
     ) -> None:
         super().__init__()
+        self.position_bias = position_bias
         # Not a list: a hostile configuration may say any number of layers, and loading stops at the first too many.
         rates = (stochastic_depth * layer / max(1, layers - 1) for layer in range(layers))
         self.layers = ModuleList(
@@ -239,8 +318,9 @@ class TransformerEncoder(Module):
     ) -> Tensor | tuple[Tensor, list[Tensor]]:
         """x [T, d_model] → [T, d_model]. With return_weights also a list of flat attention weights, one a layer."""
         weights = []
+        options = _bias_option(self.position_bias, offsets)
         for layer in self.layers:
-            result = layer(x, offsets, causal, return_weights=return_weights)
+            result = layer(x, offsets, causal, return_weights=return_weights, **options)
             x = result[0] if isinstance(result, tuple) else result
             if isinstance(result, tuple):
                 weights.append(result[1])
@@ -250,19 +330,34 @@ class TransformerEncoder(Module):
     if TYPE_CHECKING:
         __call__ = forward
 
+    def start(self, texts: int) -> DecoderState:
+        """What writing `texts` texts, a row each, starts from."""
+        nothing = [tensor(np.zeros((0, 2 * layer.attention.width), dtype=np.float32)) for layer in self.layers]
+        return DecoderState(nothing, np.zeros(texts + 1, np.int32))
+
     def step(self, x: Tensor, state: DecoderState) -> Tensor:
         """One new token a row, causally: x [rows, d_model] → [rows, d_model]."""
         state.advance()
+        options = _step_option(self.position_bias, state)
         for index, layer in enumerate(self.layers):
-            x = layer.step(x, state, index)
+            x = layer.step(x, state, index, **options)
         return x if self.last_norm is None else self.last_norm(x)
 
 
 class TransformerDecoder(Module):
-    """A stack of decoder layers; with pre-norm, a last norm."""
+    """A stack of decoder layers; with pre-norm, a last norm. All self-attentions share `position_bias`."""
 
-    def __init__(self, layers: int, d_model: int, heads: int, ffn: int, **options: Any) -> None:
+    def __init__(
+        self,
+        layers: int,
+        d_model: int,
+        heads: int,
+        ffn: int,
+        position_bias: PositionBias | None = None,
+        **options: Any,
+    ) -> None:
         super().__init__()
+        self.position_bias = position_bias
         self.layers = ModuleList([TransformerDecoderLayer(d_model, heads, ffn, **options) for _ in range(layers)])
         self.last_norm = LayerNorm(d_model) if options.get("norm") == "pre" else None
 
@@ -286,13 +381,14 @@ class TransformerDecoder(Module):
     def forward(
         self, x: Tensor, offsets: np.ndarray, memory: Tensor, memory_offsets: np.ndarray, return_weights: bool = False
     ) -> Tensor | tuple[Tensor, list[Tensor]]:
-        """x [T, d_model], memory [S, d_model] → [T, d_model].
+        """x [T, d_model], memory [S, memory_width] → [T, d_model].
 
         With return_weights also a list of flat cross-attention weights, one a layer.
         """
         weights = []
+        options = _bias_option(self.position_bias, offsets)
         for layer in self.layers:
-            result = layer(x, offsets, memory, memory_offsets, return_weights=return_weights)
+            result = layer(x, offsets, memory, memory_offsets, return_weights=return_weights, **options)
             x = result[0] if isinstance(result, tuple) else result
             if isinstance(result, tuple):
                 weights.append(result[1])
@@ -303,7 +399,7 @@ class TransformerDecoder(Module):
         __call__ = forward
 
     def start(self, memory: Tensor, memory_offsets: np.ndarray) -> DecoderState:
-        """What decoding of the sources starts from: memory [S, d_model], offsets int32 [B + 1]."""
+        """What decoding of the sources starts from: memory [S, memory_width], offsets int32 [B + 1]."""
         return DecoderState([layer.cross_attention.key_value(memory) for layer in self.layers], memory_offsets)
 
     def step(
@@ -314,12 +410,14 @@ class TransformerDecoder(Module):
         `fused` comes from `fuse`; None runs the layers one by one, which gives the same bits.
         """
         if fused is not None:
-            return fused.step(x, state, return_weights)
+            bias = None if self.position_bias is None else self.position_bias.table(state.position + 1)
+            return fused.step(x, state, return_weights, bias)
         state.advance()
+        options = _step_option(self.position_bias, state)
         weights: Tensor | None = None
         last = len(self.layers) - 1
         for index, layer in enumerate(self.layers):
-            result = layer.step(x, state, index, return_weights and index == last)
+            result = layer.step(x, state, index, return_weights and index == last, **options)
             x, weights = result if isinstance(result, tuple) else (result, None)
         return x if self.last_norm is None else self.last_norm(x), weights
 
@@ -338,6 +436,16 @@ class TransformerDecoder(Module):
             heads=first.self_attention.heads,
             activation=first.feed_forward.up.activation,
         )
+
+
+def _bias_option(bias: PositionBias | None, offsets: np.ndarray) -> dict[str, Any]:
+    """What a stack with a bias tells its layers: those of other kinds, without one, need not know of it."""
+    return {} if bias is None else {"position_bias": bias.table(int(np.diff(offsets).max(initial=1)))}
+
+
+def _step_option(bias: PositionBias | None, state: DecoderState) -> dict[str, Any]:
+    """The same in a step, behind `state.advance()`."""
+    return {} if bias is None else {"position_bias": bias.table(state.position)}
 
 
 def _fields(layer: TransformerDecoderLayer) -> DecoderLayer:

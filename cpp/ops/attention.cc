@@ -7,6 +7,7 @@
 #include "attnkit/op_scope.h"
 #include "attnkit/ops/attention.h"
 #include "ops/offsets.h"
+#include "ops/position_bias.h"
 
 namespace attnkit::ops {
 namespace {
@@ -29,9 +30,20 @@ struct Saved {
   Indices query_offsets, key_offsets;  // keep what `shape` points to alive
   std::shared_ptr<const void> bool_mask_owner;
   bool need_mask;
+  kernels::PositionBias position_bias;            // where heads > 0: `mask` is its table written out
+  int64_t longest_queries = 0, longest_keys = 0;  // of it
 
+  // Of `mask` or of its gradient: the element of the first query and the first key.
+  float* MaskOrigin(const Tensor& x) const { return x.data() + std::max<int64_t>(longest_queries - 1, 0); }
   kernels::SoftmaxRows softmax_rows() const { return {rows.data(), rows.data() + rows.dim(1)}; }
 };
+
+// The gradient of the table of a position bias, from that of the bias written out.
+Tensor TableGradient(const Saved& s, const Tensor& dmask) {
+  const Tensor dtable({s.position_bias.heads, 2 * s.position_bias.reach + 1});
+  kernels::GatherPositionBias(s.position_bias, dmask.data(), s.longest_queries, s.longest_keys, dtable.data());
+  return dtable;
+}
 
 std::vector<Tensor> AttentionBackward(const Saved& s, const std::vector<Tensor>& dy) {
   // Operands that share a source share its gradient.
@@ -43,9 +55,10 @@ std::vector<Tensor> AttentionBackward(const Saved& s, const std::vector<Tensor>&
   const Tensor dmask = s.need_mask ? Tensor::Zeros(s.mask.shape()) : Tensor();
   kernels::AttentionBackward(s.shape, s.query.data(), s.key.data(), s.value.data(), s.output.data(), s.softmax_rows(),
                              dy[0].data(), dquery.data() + s.query.column, dkey.data() + s.key.column,
-                             dvalue.data() + s.value.column, dmask ? dmask.data() : nullptr);
+                             dvalue.data() + s.value.column, dmask ? s.MaskOrigin(dmask) : nullptr);
   return {dquery, dkey.SameAs(dquery) ? Tensor() : dkey,
-          dvalue.SameAs(dquery) || dvalue.SameAs(dkey) ? Tensor() : dvalue, dmask};
+          dvalue.SameAs(dquery) || dvalue.SameAs(dkey) ? Tensor() : dvalue,
+          dmask && s.position_bias.heads > 0 ? TableGradient(s, dmask) : dmask};
 }
 
 void ApplyOptions(const AttentionOptions& options, AttentionShape& shape) {
@@ -97,6 +110,30 @@ void ApplyMask(const AttentionOptions& options, AttentionShape& shape) {
   }
 }
 
+int64_t Longest(const Indices& offsets) {
+  int64_t longest = 0;
+  for (int64_t b = 0; b + 1 < offsets.size(); ++b) longest = std::max<int64_t>(longest, offsets[b + 1] - offsets[b]);
+  return longest;
+}
+
+// The table written out by distance, as the mask of all sentences.
+void ApplyPositionBias(const Tensor& table, Saved& saved) {
+  AttentionShape& shape = saved.shape;
+  saved.position_bias = PositionBiasOf("packed_attention", table, shape.heads, shape.query_offset);
+  saved.longest_queries = Longest(saved.query_offsets);
+  saved.longest_keys = Longest(saved.key_offsets);
+  const int64_t columns = kernels::DistanceColumns(saved.longest_queries, saved.longest_keys);
+  if (columns == 0) saved.longest_queries = 0;  // no pair of query and key
+  saved.mask = Tensor({shape.heads, columns});
+  kernels::SpreadPositionBias(saved.position_bias, table.data(), saved.longest_queries, saved.longest_keys,
+                              saved.mask.data());
+  saved.need_mask = table.requires_grad();
+  shape.mask_kind = MaskKind::kFloat;
+  shape.mask = saved.MaskOrigin(saved.mask);
+  const int64_t strides[4] = {0, columns, -1, 1};
+  std::copy_n(strides, 4, shape.mask_strides);
+}
+
 // Runs the kernel and records. `saved` has everything but output and rows.
 AttentionResult Run(Saved saved, Shape output_shape, Shape weights_shape, const std::vector<Tensor>& inputs,
                     bool return_weights) {
@@ -145,6 +182,7 @@ AttentionResult Attention(const Tensor& query, const Tensor& key, const Tensor& 
                           const AttentionOptions& options) {
   const OpScope scope("attention", {&query, &key, &value});
   CheckHeads(query, key, value);
+  ATTNKIT_CHECK(!options.position_bias, "[attention] expected no position_bias; use packed_attention() for it");
   Saved saved;
   AttentionShape& shape = saved.shape;
   shape.batch = query.dim(0), shape.heads = query.dim(1), shape.kv_heads = key.dim(1);
@@ -215,7 +253,9 @@ AttentionResult PackedAttention(const Tensor& query, const Tensor& key, const Te
   shape.value = {0, shape.d_value, v.dim(1)};
   shape.output = {0, shape.d_value, heads * shape.d_value};
   ApplyOptions(options, shape);
-  return Run(std::move(saved), {q.dim(0), heads * shape.d_value}, {kernels::WeightsSize(shape)}, {query, key, value},
+  if (options.position_bias) ApplyPositionBias(options.position_bias, saved);
+  const Shape output_shape{q.dim(0), heads * shape.d_value}, weights_shape{kernels::WeightsSize(shape)};
+  return Run(std::move(saved), output_shape, weights_shape, {query, key, value, options.position_bias},
              options.return_weights);
 }
 

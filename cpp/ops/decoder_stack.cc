@@ -8,6 +8,7 @@
 #include "attnkit/ops/decoding.h"
 #include "attnkit/precision.h"
 #include "ops/optional.h"
+#include "ops/position_bias.h"
 #include "ops/step_attention.h"
 
 namespace attnkit::ops {
@@ -23,10 +24,11 @@ struct Scratch {
 
 class Stepper {
  public:
-  Stepper(int64_t rows, int64_t width, int64_t widest, bool pre_norm)
+  // `attended`: of all heads together.
+  Stepper(int64_t rows, int64_t width, int64_t attended, int64_t widest, bool pre_norm)
       : rows_(rows), width_(width), pre_norm_(pre_norm) {
-    for (Buffer<float>* buffer : {&b_.stream, &b_.read, &b_.attended, &b_.result})
-      *buffer = Buffer<float>(rows * width);
+    for (Buffer<float>* buffer : {&b_.stream, &b_.read, &b_.result}) *buffer = Buffer<float>(rows * width);
+    b_.attended = Buffer<float>(rows * attended);
     b_.projected = Buffer<float>(rows * widest);
   }
 
@@ -86,15 +88,16 @@ void Pack(const char* field, Projection& projection, const Shape& shape) {
   projection.packed = projection.weight.Packed(true, WeightPrecision(false));
 }
 
-// Checks a layer and packs its weights. Returns the width of the feed-forward network.
-int64_t PackLayer(DecoderStack::Layer& layer, int64_t width) {
+// Checks a layer, whose heads are `attended` wide together, and packs its weights. Returns the width of the
+// feed-forward network.
+int64_t PackLayer(DecoderStack::Layer& layer, int64_t width, int64_t attended) {
   const int64_t ffn = layer.up.weight.rank() == 2 ? layer.up.weight.dim(0) : 0;
   CheckNorm("self_norm", layer.self_norm, width);
-  Pack("self_projection", layer.self_projection, {3 * width, width});
-  Pack("self_output", layer.self_output, {width, width});
+  Pack("self_projection", layer.self_projection, {3 * attended, width});
+  Pack("self_output", layer.self_output, {width, attended});
   CheckNorm("cross_norm", layer.cross_norm, width);
-  Pack("cross_query", layer.cross_query, {width, width});
-  Pack("cross_output", layer.cross_output, {width, width});
+  Pack("cross_query", layer.cross_query, {attended, width});
+  Pack("cross_output", layer.cross_output, {width, attended});
   CheckNorm("feed_forward_norm", layer.feed_forward_norm, width);
   Pack("up", layer.up, {ffn, width});
   Pack("down", layer.down, {width, ffn});
@@ -113,35 +116,38 @@ DecoderStack::DecoderStack(std::vector<Layer> layers, Norm last_norm, bool pre_n
   ATTNKIT_CHECK(!layers_.empty(), "[decoder_stack] expected at least one layer, got none");
   const Tensor& first = layers_[0].self_output.weight;
   const int64_t width = first.rank() == 2 ? first.dim(0) : 0;
-  ATTNKIT_CHECK(width > 0 && heads > 0 && width % heads == 0,
-                "[decoder_stack] expected weights of shape [D, D] and a divisor of D as heads, got ",
+  attended_ = first.rank() == 2 ? first.dim(1) : 0;
+  ATTNKIT_CHECK(width > 0 && attended_ > 0 && heads > 0 && attended_ % heads == 0,
+                "[decoder_stack] expected self_output.weight of shape [D, W] and a divisor of W as heads, got ",
                 ToString(first.shape()), " and ", heads);
-  widest_ = 3 * width;
-  for (Layer& layer : layers_) widest_ = std::max(widest_, PackLayer(layer, width));
+  widest_ = 3 * attended_;
+  for (Layer& layer : layers_) widest_ = std::max(widest_, PackLayer(layer, width, attended_));
   if (last_norm_.weight) CheckNorm("last_norm", last_norm_, width);
 }
 
-Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights) const {
+Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights, const Tensor& position_bias) const {
   const OpScope scope("decoder_step", {&x});
-  const int64_t count = static_cast<int64_t>(layers_.size()), rows = state.rows(), width = state.width();
-  ATTNKIT_CHECK(state.layers() == count && layers_[0].cross_query.packed->k == width,
-                "[decoder_step] expected a state of ", count, " layers of width ", layers_[0].cross_query.packed->k,
-                ", got ", state.layers(), " of ", width);
+  const int64_t count = static_cast<int64_t>(layers_.size()), rows = state.rows();
+  const int64_t width = layers_[0].cross_query.packed->k;
+  ATTNKIT_CHECK(state.layers() == count && state.width() == attended_, "[decoder_step] expected a state of ", count,
+                " layers of width ", attended_, ", got ", state.layers(), " of ", state.width());
   ATTNKIT_CHECK((x.shape() == Shape{rows, width}), "[decoder_step] expected x of shape [", rows, ", ", width, "], got ",
                 ToString(x.shape()));
+  if (position_bias) PositionBiasOf("decoder_step", position_bias, heads_, 0);
   state.Advance();
-  Stepper step(rows, width, widest_, pre_norm_);
+  const Tensor bias = BiasOfStep("decoder_step", position_bias, state, heads_, state.position());
+  Stepper step(rows, width, attended_, widest_, pre_norm_);
   Scratch& b = step.buffers();
   step.Begin(x.data(), layers_[0].self_norm);
   for (int64_t l = 0; l < count; ++l) {
     const Layer& layer = layers_[l];
     const Norm* next = l + 1 < count ? &layers_[l + 1].self_norm : last_norm_.weight ? &last_norm_ : nullptr;
     step.Project(step.read(), layer.self_projection, b.projected.data());
-    AttendToHistory(b.projected.data(), state, l, heads_, b.attended.data());
+    AttendToHistory(b.projected.data(), state, l, heads_, StepBiasOf(bias), b.attended.data());
     step.Project(b.attended.data(), layer.self_output, b.result.data());
     step.Add(b.result.data(), layer.self_norm, &layer.cross_norm);
     step.Project(step.read(), layer.cross_query, b.projected.data());
-    AttendToSources(b.projected.data(), state, l, heads_, b.attended.data(), l + 1 == count ? weights : nullptr);
+    AttendToSources(b.projected.data(), state, l, heads_, {}, b.attended.data(), l + 1 == count ? weights : nullptr);
     step.Project(b.attended.data(), layer.cross_output, b.result.data());
     step.Add(b.result.data(), layer.cross_norm, &layer.feed_forward_norm);
     step.Project(step.read(), layer.up, b.projected.data(), activation_);

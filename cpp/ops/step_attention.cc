@@ -6,12 +6,13 @@
 #include "attnkit/check.h"
 #include "attnkit/kernels/decoding.h"
 #include "attnkit/op_scope.h"
+#include "ops/position_bias.h"
 
 namespace attnkit::ops {
 namespace {
 
 kernels::StepAttention StepOf(const float* query, int64_t query_row, const DecoderState& state, int64_t heads,
-                              float* output) {
+                              StepBias bias, float* output) {
   kernels::StepAttention step;
   step.rows = state.rows();
   step.heads = heads;
@@ -19,6 +20,8 @@ kernels::StepAttention StepOf(const float* query, int64_t query_row, const Decod
   step.query = query;
   step.query_row = query_row;
   step.scale = 1.0f / std::sqrt(static_cast<float>(step.d_head));
+  step.bias = bias.data;
+  step.bias_row = bias.row;
   step.output = output;
   return step;
 }
@@ -35,20 +38,30 @@ void Check(const char* op, const Tensor& query, int64_t columns, const DecoderSt
 
 }  // namespace
 
-void AttendToHistory(const float* projected, DecoderState& state, int64_t layer, int64_t heads, float* output) {
+Tensor BiasOfStep(const char* op, const Tensor& table, const DecoderState& state, int64_t heads, int64_t keys) {
+  if (!table) return Tensor();
+  const int64_t newest = std::max<int64_t>(state.position() - 1, 0);
+  const kernels::PositionBias bias = PositionBiasOf(op, table, heads, newest);
+  Tensor spread({heads, keys});
+  kernels::SpreadPositionBias(bias, table.data(), 1, keys, spread.data());
+  return spread;
+}
+
+void AttendToHistory(const float* projected, DecoderState& state, int64_t layer, int64_t heads, StepBias bias,
+                     float* output) {
   const int64_t width = state.width();
   float* newest = state.Newest(layer);
   for (int64_t r = 0; r < state.rows(); ++r) {
     std::copy_n(projected + r * 3 * width + width, 2 * width, newest + r * 2 * width);
   }
   const std::vector<const float*> blocks = state.Blocks(layer);
-  kernels::AttendToCache(StepOf(projected, 3 * width, state, heads, output),
+  kernels::AttendToCache(StepOf(projected, 3 * width, state, heads, bias, output),
                          {blocks.data(), state.places(), state.places_row(), state.position()});
 }
 
-void AttendToSources(const float* query, const DecoderState& state, int64_t layer, int64_t heads, float* output,
-                     Tensor* weights) {
-  kernels::StepAttention step = StepOf(query, state.width(), state, heads, output);
+void AttendToSources(const float* query, const DecoderState& state, int64_t layer, int64_t heads, StepBias bias,
+                     float* output, Tensor* weights) {
+  kernels::StepAttention step = StepOf(query, state.width(), state, heads, bias, output);
   if (weights) {
     *weights = Tensor({state.rows(), state.longest_source()});
     step.weights = weights->data();
@@ -57,20 +70,25 @@ void AttendToSources(const float* query, const DecoderState& state, int64_t laye
   kernels::AttendToMemory(step, {state.key_value(layer).data(), state.offsets(), state.source_of()});
 }
 
-Tensor CachedAttention(const Tensor& projected, DecoderState& state, int64_t layer, int64_t heads) {
+Tensor CachedAttention(const Tensor& projected, DecoderState& state, int64_t layer, int64_t heads,
+                       const Tensor& position_bias) {
   const OpScope scope("cached_attention", {&projected});
   Check("cached_attention", projected, 3 * state.width(), state, layer, heads);
   ATTNKIT_CHECK(state.is_advanced(), "[cached_attention] expected a state that was advanced after its last selection");
+  const Tensor bias = BiasOfStep("cached_attention", position_bias, state, heads, state.position());
   Tensor output({state.rows(), state.width()});
-  AttendToHistory(projected.data(), state, layer, heads, output.data());
+  AttendToHistory(projected.data(), state, layer, heads, StepBiasOf(bias), output.data());
   return output;
 }
 
-Tensor MemoryAttention(const Tensor& query, const DecoderState& state, int64_t layer, int64_t heads, Tensor* weights) {
+Tensor MemoryAttention(const Tensor& query, const DecoderState& state, int64_t layer, int64_t heads,
+                       const Tensor& position_bias, Tensor* weights) {
   const OpScope scope("memory_attention", {&query});
   Check("memory_attention", query, state.width(), state, layer, heads);
+  const int64_t keys = position_bias ? state.longest_source() : 0;
+  const Tensor bias = BiasOfStep("memory_attention", position_bias, state, heads, keys);
   Tensor output({state.rows(), state.width()});
-  AttendToSources(query.data(), state, layer, heads, output.data(), weights);
+  AttendToSources(query.data(), state, layer, heads, StepBiasOf(bias), output.data(), weights);
   return output;
 }
 

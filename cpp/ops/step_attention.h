@@ -5,9 +5,21 @@
 
 namespace attnkit::ops {
 
+// What a step adds to the scores of a head's keys, [heads, row]; null: nothing.
+struct StepBias {
+  const float* data = nullptr;
+  int64_t row = 0;
+};
+
+// A table of biases by relative position, for the newest token of every row and the keys 0 to `keys`: [heads, keys].
+// Undefined where the table is.
+Tensor BiasOfStep(const char* op, const Tensor& table, const DecoderState& state, int64_t heads, int64_t keys);
+inline StepBias StepBiasOf(const Tensor& bias) { return bias ? StepBias{bias.data(), bias.dim(1)} : StepBias(); }
+
 // See CachedAttention and MemoryAttention.
-void AttendToHistory(const float* projected, DecoderState& state, int64_t layer, int64_t heads, float* output);
-void AttendToSources(const float* query, const DecoderState& state, int64_t layer, int64_t heads, float* output,
-                     Tensor* weights);
+void AttendToHistory(const float* projected, DecoderState& state, int64_t layer, int64_t heads, StepBias bias,
+                     float* output);
+void AttendToSources(const float* query, const DecoderState& state, int64_t layer, int64_t heads, StepBias bias,
+                     float* output, Tensor* weights);
 
 }  // namespace attnkit::ops

@@ -67,21 +67,28 @@ DecoderStack MakeStack(std::vector<DecoderStack::Layer> layers, const py::object
           heads, ParseActivation(activation)};
 }
 
-py::tuple Step(const DecoderStack& stack, const Tensor& x, DecoderState& state, bool return_weights) {
+py::tuple Step(const DecoderStack& stack, const Tensor& x, DecoderState& state, bool return_weights,
+               const std::optional<Tensor>& position_bias) {
   Tensor result, weights;
   {
     py::gil_scoped_release release;
-    result = stack.Step(x, state, return_weights ? &weights : nullptr);
+    result = stack.Step(x, state, return_weights ? &weights : nullptr, OrUndefined(position_bias));
   }
   return py::make_tuple(result, OrNone(weights));
 }
 
+Tensor CachedAttention(const Tensor& projected, DecoderState& state, int64_t layer, int64_t heads,
+                       const std::optional<Tensor>& position_bias) {
+  return ops::CachedAttention(projected, state, layer, heads, OrUndefined(position_bias));
+}
+
 py::tuple MemoryAttention(const Tensor& query, const DecoderState& state, int64_t layer, int64_t heads,
-                          bool return_weights) {
+                          bool return_weights, const std::optional<Tensor>& position_bias) {
   Tensor result, weights;
   {
     py::gil_scoped_release release;
-    result = ops::MemoryAttention(query, state, layer, heads, return_weights ? &weights : nullptr);
+    result = ops::MemoryAttention(query, state, layer, heads, OrUndefined(position_bias),
+                                  return_weights ? &weights : nullptr);
   }
   return py::make_tuple(result, OrNone(weights));
 }
@@ -137,9 +144,12 @@ void BindDecoding(py::module_& m) {
   py::class_<DecoderStack>(m, "DecoderStack", "A stack of Transformer decoder layers, a token at a time.")
       .def(py::init(&MakeStack), py::kw_only(), py::arg("layers"), py::arg("last_norm"), py::arg("pre_norm"),
            py::arg("heads"), py::arg("activation"))
-      .def("step", &Step, py::arg("x"), py::arg("state"), py::arg("return_weights") = false);
-  m.def("cached_attention", &ops::CachedAttention, Unlocked());
-  m.def("memory_attention", &MemoryAttention);
+      .def("step", &Step, py::arg("x"), py::arg("state"), py::arg("return_weights") = false,
+           py::arg("position_bias") = py::none());
+  m.def("cached_attention", &CachedAttention, py::arg("projected"), py::arg("state"), py::arg("layer"),
+        py::arg("heads"), py::arg("position_bias") = py::none(), Unlocked());
+  m.def("memory_attention", &MemoryAttention, py::arg("query"), py::arg("state"), py::arg("layer"), py::arg("heads"),
+        py::arg("return_weights"), py::arg("position_bias") = py::none());
   m.def("best_tokens", &BestTokens);
 }
 

@@ -29,7 +29,7 @@ using Window = std::optional<std::pair<int64_t, int64_t>>;
 // The one place where Python's keywords become options of attention; what they mean is in attnkit/ops.py.
 ops::AttentionOptions MakeAttentionOptions(const Mask& mask, bool causal, const Window& window, int64_t query_offset,
                                            std::optional<float> scale, std::optional<float> softcap, float dropout,
-                                           bool return_weights) {
+                                           bool return_weights, const OptionalTensor& position_bias) {
   ops::AttentionOptions options;
   if (mask && std::holds_alternative<Tensor>(*mask)) {
     options.mask = std::get<Tensor>(*mask);
@@ -46,6 +46,7 @@ ops::AttentionOptions MakeAttentionOptions(const Mask& mask, bool causal, const 
   options.softcap = softcap.value_or(0.0f);
   options.dropout = dropout;
   options.return_weights = return_weights;
+  options.position_bias = OrUndefined(position_bias);
   return options;
 }
 
@@ -133,7 +134,8 @@ void BindOps(py::module_& m) {
   py::class_<ops::AttentionOptions>(m, "AttentionOptions", "What attention does beside its three inputs.")
       .def(py::init(&MakeAttentionOptions), py::kw_only(), py::arg("mask") = py::none(), py::arg("causal") = false,
            py::arg("window") = py::none(), py::arg("query_offset") = 0, py::arg("scale") = py::none(),
-           py::arg("softcap") = py::none(), py::arg("dropout") = 0.0f, py::arg("return_weights") = false);
+           py::arg("softcap") = py::none(), py::arg("dropout") = 0.0f, py::arg("return_weights") = false,
+           py::arg("position_bias") = py::none());
   m.def("attention", &Attention);
   m.def("packed_attention", &PackedAttention);
 }

@@ -29,10 +29,10 @@ def stack(width: int = 32, heads: int = 2, **options: Any) -> nn.TransformerDeco
     return decoder
 
 
-def run(decoder: nn.TransformerDecoder, fused: bool, width: int) -> list[Any]:
+def run(decoder: nn.TransformerDecoder, fused: bool, width: int, memory_width: int | None = None) -> list[Any]:
     """Six steps in which rows repeat, change places and go: hidden states and weights of each."""
     with attnkit.no_grad():
-        state = decoder.start(attnkit.tensor(numbers(16, width, seed=5)), OFFSETS)
+        state = decoder.start(attnkit.tensor(numbers(16, memory_width or width, seed=5)), OFFSETS)
         whole = decoder.fuse() if fused else None
         results = []
         for step, rows in enumerate(([0, 1, 2], [0, 0, 1, 2, 2], [1, 0, 2, 4], [3, 1], [1], [0])):
@@ -49,6 +49,24 @@ def test_one_call_equals_layer_by_layer(options: dict[str, Any], precision: str,
     with attnkit.precision(precision):
         for whole, composed in zip(run(decoder, True, 32), run(decoder, False, 32), strict=True):
             np.testing.assert_array_equal(whole, composed)
+
+
+# Heads narrower and wider than their part of the layer; the feed-forward network is 48 wide.
+@pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
+@pytest.mark.parametrize("head_dim", [5, 24])
+def test_one_call_with_heads_and_memory_of_other_widths(head_dim: int, precision: str) -> None:
+    decoder = stack(norm="pre", head_dim=head_dim, memory_width=20)
+    with attnkit.precision(precision):
+        for whole, composed in zip(run(decoder, True, 32, 20), run(decoder, False, 32, 20), strict=True):
+            np.testing.assert_array_equal(whole, composed)
+
+
+def test_a_state_of_other_heads_is_refused() -> None:
+    state = stack(head_dim=5).start(attnkit.tensor(numbers(16, 32, seed=5)), OFFSETS)
+    whole = stack().fuse()
+    assert whole is not None
+    with pytest.raises(ValueError, match=r"\[decoder_step\] expected a state of 2 layers of width 32, got 2 of 10"):
+        whole.step(attnkit.tensor(numbers(3, 32, seed=1)), state)
 
 
 def test_other_layers_run_one_by_one() -> None:
@@ -113,7 +131,7 @@ def test_a_step_after_a_selection_needs_place_for_it() -> None:
 def test_a_stack_whose_heads_do_not_divide_its_width(heads: int) -> None:
     whole = stack()
     whole.layers[0].self_attention.heads = heads
-    with pytest.raises(ValueError, match=rf"a divisor of D as heads, got \[32, 32\] and {heads}"):
+    with pytest.raises(ValueError, match=rf"a divisor of W as heads, got \[32, 32\] and {heads}"):
         whole.fuse()
 
 

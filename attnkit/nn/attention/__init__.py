@@ -6,6 +6,7 @@ from attnkit.nn.attention.local import LocalMonotonicNormaliser, LocalPredictive
 from attnkit.nn.attention.memory_read import MemoryRead
 from attnkit.nn.attention.multi_head import CrossAttention, MultiHeadAttention, SelfAttention
 from attnkit.nn.attention.normalisers import Normaliser, Rows, SoftmaxNormaliser
+from attnkit.nn.attention.position_bias import ALiBi, PositionBias, RelativePositionBias
 from attnkit.nn.attention.scores import (
     AdditiveScore,
     ConcatScore,
@@ -20,6 +21,7 @@ from attnkit.nn.attention.scores import (
 from attnkit.nn.attention.structured import StructuredNormaliser
 
 __all__ = [
+    "ALiBi",
     "AdditiveScore",
     "Attended",
     "Attention",
@@ -37,6 +39,8 @@ __all__ = [
     "MemoryRead",
     "MultiHeadAttention",
     "Normaliser",
+    "PositionBias",
+    "RelativePositionBias",
     "Rows",
     "ScaledDotScore",
     "ScaledGeneralScore",

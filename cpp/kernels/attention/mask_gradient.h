@@ -32,7 +32,9 @@ class MaskGradientPlan {
     const Range sequences{0, shape.batch}, kv_heads{0, shape.kv_heads};
     MaskGradient whole{dmask, {}};
     std::copy_n(shape.mask_strides, 4, whole.strides);
-    if (over_sequences && over_heads) {
+    if (over_sequences && shape.mask_strides[2] < 0) {
+      SplitDistances();
+    } else if (over_sequences && over_heads) {
       SplitWithPartials();
     } else if (over_sequences) {
       for (int64_t h = 0; h < shape.kv_heads; ++h) regions_.push_back({sequences, {h, h + 1}, whole});
@@ -56,7 +58,7 @@ class MaskGradientPlan {
       for (int64_t at = begin; at < end; ++at) {
         float sum = 0;
         for (int64_t part = 0; part < parts; ++part) sum += partials_[part * partial_size_ + at];
-        dmask_[at / columns_ * shape_.mask_strides[2] + at % columns_ * shape_.mask_strides[3]] += sum;
+        to_[at / columns_ * row_stride_ + at % columns_ * column_stride_] += sum;
       }
     });
   }
@@ -69,9 +71,8 @@ class MaskGradientPlan {
     const int64_t count = by_sequence ? shape_.batch : shape_.kv_heads, parts = std::min(count, kMaxParts);
     rows_ = shape_.mask_strides[2] ? LongestQueries(shape_) : 1;
     columns_ = shape_.mask_strides[3] ? LongestKeys(shape_) : 1;
-    partial_size_ = rows_ * columns_;
-    partials_ = Buffer<float>(parts * partial_size_);
-    std::fill(partials_.begin(), partials_.end(), 0.0f);
+    to_ = dmask_, row_stride_ = shape_.mask_strides[2], column_stride_ = shape_.mask_strides[3];
+    MakePartials(parts);
     for (int64_t part = 0; part < parts; ++part) {
       const Range mine{part * count / parts, (part + 1) * count / parts};
       const MaskGradient target{partials_.data() + part * partial_size_,
@@ -81,11 +82,35 @@ class MaskGradientPlan {
     }
   }
 
+  // A number for each head and distance, few enough that every run of sequences has its own.
+  void SplitDistances() {
+    constexpr int64_t kMaxParts = 8;
+    const int64_t parts = std::min(shape_.batch, kMaxParts);
+    rows_ = shape_.heads;
+    columns_ = DistanceColumns(LongestQueries(shape_), LongestKeys(shape_));
+    const int64_t origin = columns_ > 0 ? LongestQueries(shape_) - 1 : 0;
+    to_ = dmask_ - origin, row_stride_ = shape_.mask_strides[1], column_stride_ = 1;
+    MakePartials(parts);
+    for (int64_t part = 0; part < parts; ++part) {
+      const Range sequences{part * shape_.batch / parts, (part + 1) * shape_.batch / parts};
+      const MaskGradient target{partials_.data() + part * partial_size_ + origin, {0, columns_, -1, 1}};
+      for (int64_t h = 0; h < shape_.kv_heads; ++h) regions_.push_back({sequences, {h, h + 1}, target});
+    }
+  }
+
+  void MakePartials(int64_t parts) {
+    partial_size_ = rows_ * columns_;
+    partials_ = Buffer<float>(parts * partial_size_);
+    std::fill(partials_.begin(), partials_.end(), 0.0f);
+  }
+
   const AttentionShape& shape_;
   float* dmask_;
   std::vector<Region> regions_;
   Buffer<float> partials_;
   int64_t rows_ = 0, columns_ = 0, partial_size_ = 0;
+  float* to_ = nullptr;  // where the partial sums are added in the end: row r, column c at the sum of index * stride
+  int64_t row_stride_ = 0, column_stride_ = 0;
 };
 
 }  // namespace attnkit::kernels::attention

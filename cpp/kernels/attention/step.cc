@@ -106,6 +106,24 @@ HWY_INLINE void Scores(const float* query, const Keys& keys, int64_t shift, int6
   }
 }
 
+HWY_INLINE void AddBias(const StepAttention& a, int64_t count, float* scores) {
+  for (int64_t h = 0; h < a.heads; ++h) {
+    const float* bias = a.bias + h * a.bias_row;
+    float* to = scores + h * Padded(count);
+    ForVectors(count, [&](auto access, int64_t i, int)
+                          ATTNKIT_BODY { access.Store(hn::Add(access.Load(to + i), access.Load(bias + i)), to + i); });
+  }
+}
+
+// A head whose bias hides every key has no weights.
+HWY_INLINE void ForgetHidden(const StepAttention& a, int64_t count, float* weights) {
+  for (int64_t h = 0; h < a.heads; ++h) {
+    const float* bias = a.bias + h * a.bias_row;
+    const auto hidden = [](float b) { return b == -std::numeric_limits<float>::infinity(); };
+    if (std::all_of(bias, bias + count, hidden)) std::fill_n(weights + h * Padded(count), count, 0.0f);
+  }
+}
+
 // Scores to weights, in place; the padding becomes zeros.
 HWY_INLINE void SoftmaxOf(float* scores, int64_t count) {
   const Floats d;
@@ -181,8 +199,10 @@ HWY_INLINE void AttendRow(const StepAttention& a, int64_t row, const Keys& keys,
   for (int64_t h = 0; h < a.heads; ++h) {
     Scores<kVectors>(query + h * a.d_head, keys, h * a.d_head, a.d_head, a.scale, scores + h * padded);
   }
+  if (a.bias) AddBias(a, keys.count, scores);
   // Behind each other: the long chains of several heads run at once.
   for (int64_t h = 0; h < a.heads && keys.count > 0; ++h) SoftmaxOf(scores + h * padded, keys.count);
+  if (a.bias) ForgetHidden(a, keys.count, scores);
   for (int64_t h = 0; h < a.heads; ++h) {
     SumValues<kVectors>(keys, width + h * a.d_head, scores + h * padded, a.d_head, output + h * a.d_head);
   }

@@ -79,7 +79,7 @@ def _attention(rng: Numbers, s: Sizes) -> Arguments:
 def _packed_attention(rng: Numbers, s: Sizes) -> Arguments:
     H, D = (int(rng.integers(1, most)) for most in (4, 9))
     arrays = (f(rng, s.T, H * D), f(rng, s.S, H * D), f(rng, s.S, H * 3), s.q, s.k)
-    return arrays, dict(heads=H) | _visible(rng)
+    return arrays, dict(heads=H) | _visible(rng) | dict(position_bias=one_of(rng, None, f(rng, H, 2 * s.V + 1)))
 
 
 def _visible(rng: Numbers) -> dict[str, Any]:

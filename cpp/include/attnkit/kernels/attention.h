@@ -33,10 +33,10 @@ struct AttentionShape {
   int64_t window_left = -1,
           window_right = -1;  // i + query_offset - left <= j <= i + query_offset + right; -1: no bound
   int64_t query_offset = 0;
-  MaskKind mask_kind = MaskKind::kNone;  // kBool: uint8, non-zero = may attend; kFloat: added to the scores
-  const void* mask = nullptr;            // element (b, h, i, j) at the sum of index * stride; 0 broadcasts
-  int64_t mask_strides[4] = {0, 0, 0, 0};
-  float dropout = 0.0f;  // of the weights, after the softmax
+  MaskKind mask_kind = MaskKind::kNone;    // kBool: uint8, non-zero = may attend; kFloat: added to the scores
+  const void* mask = nullptr;              // element (b, h, i, j) at the sum of index * stride; 0 broadcasts
+  int64_t mask_strides[4] = {0, 0, 0, 0};  // {0, s, -1, 1}: a number for each head and distance j - i
+  float dropout = 0.0f;                    // of the weights, after the softmax
   PhiloxKey dropout_key;
 };
 
@@ -60,6 +60,22 @@ int64_t WeightsSize(const AttentionShape& shape);
 // total_queries + query row) padded to `round_up(longest key count, 8)` numbers).
 void AttentionForward(const AttentionShape& shape, const float* query, const float* key, const float* value,
                       float* output, SoftmaxRows rows, float* weights);
+
+// A bias that depends on head and distance j - i - query_offset alone (relative positions): a table [heads, 2 * reach +
+// 1] whose column reach + d is for distance d. Its first and last columns also hold for all that is further.
+struct PositionBias {
+  int64_t heads = 0, reach = 0, query_offset = 0;
+};
+
+// Written out for `queries` and `keys` it is [heads, DistanceColumns]: the bias of (h, i, j) at
+// h * DistanceColumns + (queries - 1) - i + j, which is a float mask of strides {0, DistanceColumns, -1, 1} from column
+// queries - 1 on. Its bytes grow with the length of a sentence, where those of a [heads, queries, keys] mask grow with
+// its square. Gather is the gradient, written (not added), sums in a fixed order.
+constexpr int64_t DistanceColumns(int64_t queries, int64_t keys) {
+  return queries > 0 && keys > 0 ? queries + keys - 1 : 0;
+}
+void SpreadPositionBias(const PositionBias& bias, const float* table, int64_t queries, int64_t keys, float* spread);
+void GatherPositionBias(const PositionBias& bias, const float* dspread, int64_t queries, int64_t keys, float* dtable);
 
 // Gradients, written (not added): dquery, dkey, dvalue have the layouts of query, key, value; doutput that of output.
 // dmask (may be null) is ADDED to: gradient of a float mask, same strides as the mask, for broadcast masks too

@@ -14,6 +14,8 @@ struct StepAttention {
   const float* query = nullptr;
   int64_t query_row = 0;  // numbers from one row to the next
   float scale = 1.0f;
+  const float* bias = nullptr;  // if set: added to the scaled score of head h and key j at h * bias_row + j
+  int64_t bias_row = 0;
   float* output = nullptr;
   // If set: the mean over heads of the weights, [rows, weights_row], zeros behind the keys of a row. The output is the
   // same to the bit with or without.

@@ -15,6 +15,8 @@ struct AttentionOptions {
   std::shared_ptr<const void> bool_mask_owner;
   const uint8_t* bool_mask = nullptr;  // alternatively non-zero = may attend
   Shape bool_mask_shape;
+  // Of packed sentences: [heads, 2 * reach + 1], added to the scores by distance j - i - query_offset of key and query.
+  Tensor position_bias;
   bool causal = false;
   int64_t window_left = -1, window_right = -1, query_offset = 0;
   std::optional<float> scale;  // 1 / sqrt(D) by default

@@ -19,7 +19,8 @@ namespace attnkit::ops {
 // history has in each block, so that reordering, repeating and dropping rows moves 4 bytes a token.
 class DecoderState {
  public:
-  // key_values: for each layer [S, 2 D], keys beside values; offsets [B + 1]. Starts with one row a source.
+  // key_values: for each layer [S, 2 W], keys beside values, of all heads; offsets [B + 1]. Starts with one row a
+  // source.
   DecoderState(std::vector<Tensor> key_values, Indices offsets);
 
   int64_t rows() const { return static_cast<int64_t>(source_of_.size()); }
@@ -35,7 +36,7 @@ class DecoderState {
   // New row i is old row rows[i].
   void Select(const Indices& rows);
 
-  // The newest keys and values of a layer, [rows, 2 D]; after Advance.
+  // The newest keys and values of a layer, [rows, 2 W]; after Advance.
   float* Newest(int64_t layer);
   // Pointers to the layer's part of each block.
   std::vector<const float*> Blocks(int64_t layer) const;
@@ -48,7 +49,7 @@ class DecoderState {
  private:
   struct Block {
     int64_t rows;
-    Buffer<float> data;  // [layers, rows, 2 D]
+    Buffer<float> data;  // [layers, rows, 2 W]
   };
 
   std::vector<Tensor> key_values_;
@@ -59,12 +60,16 @@ class DecoderState {
   std::vector<Block> blocks_;
 };
 
-// Self-attention of the newest token of every row: projected [rows, 3 D] is its query, key and value. The key and value
-// are written to the state, after Advance; the query attends to them and to those before. -> [rows, D]
-Tensor CachedAttention(const Tensor& projected, DecoderState& state, int64_t layer, int64_t heads);
-// Attention to the sources: query [rows, D] -> [rows, D]. weights, if not null: [rows, longest source], the mean over
+// Self-attention of the newest token of every row: projected [rows, 3 W] is its query, key and value. The key and value
+// are written to the state, after Advance; the query attends to them and to those before. -> [rows, W], W the width of
+// all heads together. position_bias, where defined: [heads, 2 * reach + 1], added to the scores by distance of key and
+// query, as in AttentionOptions.
+Tensor CachedAttention(const Tensor& projected, DecoderState& state, int64_t layer, int64_t heads,
+                       const Tensor& position_bias);
+// Attention to the sources: query [rows, W] -> [rows, W]. weights, if not null: [rows, longest source], the mean over
 // heads.
-Tensor MemoryAttention(const Tensor& query, const DecoderState& state, int64_t layer, int64_t heads, Tensor* weights);
+Tensor MemoryAttention(const Tensor& query, const DecoderState& state, int64_t layer, int64_t heads,
+                       const Tensor& position_bias, Tensor* weights);
 
 // A stack of Transformer decoder layers (Vaswani et al., 2017) over a state, all layers in one call.
 class DecoderStack {
@@ -79,9 +84,9 @@ class DecoderStack {
   };
   struct Layer {
     Norm self_norm;
-    Projection self_projection, self_output;  // [3 D, D]: query, key and value; [D, D]
+    Projection self_projection, self_output;  // [3 W, D]: query, key and value; [D, W]; W = heads * head_dim
     Norm cross_norm;
-    Projection cross_query, cross_output;  // [D, D]
+    Projection cross_query, cross_output;  // [W, D], [D, W]
     Norm feed_forward_norm;
     Projection up, down;  // [F, D], [D, F]
   };
@@ -91,13 +96,14 @@ class DecoderStack {
   DecoderStack(std::vector<Layer> layers, Norm last_norm, bool pre_norm, int64_t heads, kernels::Activation activation);
 
   // The next token of every row, x [rows, D] -> [rows, D]. weights as in MemoryAttention, of the last layer.
-  Tensor Step(const Tensor& x, DecoderState& state, Tensor* weights) const;
+  // position_bias as in CachedAttention, where defined, for the self-attention of every layer.
+  Tensor Step(const Tensor& x, DecoderState& state, Tensor* weights, const Tensor& position_bias = Tensor()) const;
 
  private:
   std::vector<Layer> layers_;
   Norm last_norm_;
   bool pre_norm_;
-  int64_t heads_, widest_ = 0;
+  int64_t heads_, attended_ = 0, widest_ = 0;
   kernels::Activation activation_;
 };
 
