@@ -174,6 +174,7 @@ class Tensor:
 def from_array(array: _Floats, requires_grad: bool = False) -> Tensor: ...
 def parameter(array: _Floats) -> Tensor: ...
 def empty_parameter(shape: Sequence[int]) -> Tensor: ...
+def zeros(shape: Sequence[int]) -> Tensor: ...
 def pack(weight: Tensor, precision: str) -> None:
     """Makes and keeps the packed copy of a weight [N, K] that `linear` takes in this precision."""
 
@@ -429,8 +430,8 @@ def top_k(x: _Floats, k: int) -> tuple[_Floats, _Ids]: ...
 def adam_step(
     parameter: Tensor,
     gradient: Tensor,
-    moment1: _Floats,
-    moment2: _Floats,
+    moment1: Tensor,
+    moment2: Tensor,
     step: int,
     learning_rate: float,
     beta1: float,
@@ -443,7 +444,7 @@ def adam_step(
 def muon_step(
     parameters: list[Tensor],
     gradients: list[Tensor],
-    momenta: list[_Floats],
+    momenta: list[Tensor],
     matrices: list[int],
     learning_rate: float,
     momentum: float,
