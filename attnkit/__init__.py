@@ -11,6 +11,7 @@ import attnkit._interrupt  # isort: skip  # before what takes time
 import attnkit._openmp  # noqa: F401  # isort: skip  # before anything else loads the core
 
 from attnkit._core import (
+    Indices,
     Tensor,
     get_num_threads,
     manual_seed,
@@ -37,6 +38,7 @@ __all__ = [
     "Function",
     "Generator",
     "ImageClassifier",
+    "Indices",
     "Tensor",
     "Translator",
     "decoding",
