@@ -12,6 +12,7 @@ import attnkit._interrupt  # isort: skip  # before what takes time
 import attnkit._openmp  # noqa: F401  # isort: skip  # before anything else loads the core
 
 from attnkit._core import (
+    Indices,
     Tensor,
     get_num_threads,
     manual_seed,
@@ -39,6 +40,7 @@ __all__ = [
     "Function",
     "Generator",
     "ImageClassifier",
+    "Indices",
     "Tensor",
     "Translator",
     "decoding",

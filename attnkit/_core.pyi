@@ -7,7 +7,8 @@ import numpy as np
 import numpy.typing as npt
 
 _Floats = npt.NDArray[np.float32]
-_Ids = npt.NDArray[np.int32]
+_Integers = npt.NDArray[np.int32]
+_Ids: TypeAlias = _Integers | Indices
 _Real = npt.NDArray[np.floating[Any] | np.integer[Any] | np.bool_]
 _Operand: TypeAlias = Tensor | _Real | SupportsFloat
 _Index: TypeAlias = SupportsIndex | slice
@@ -169,11 +170,69 @@ class Tensor:
     def __setstate__(self, state: tuple[np.ndarray, bool]) -> None: ...
     def __dlpack_device__(self) -> tuple[int, int]: ...
 
+# --- ids, labels, offsets
+
+class Indices:
+    """Whole numbers that ops read beside tensors: ids, labels, offsets, rows. They never change.
+
+    Making them copies them and looks through them, once: an op that takes them then neither copies nor loops to check
+    them, as it must with an array. Those of a batch are made with the batch. `numpy()`, and what NumPy makes of them,
+    is a read-only array over the same memory, which ops know as these Indices.
+    """
+
+    def __init__(self, values: npt.ArrayLike | Indices, what: str = "indices") -> None:
+        """`values`, flat, as int32; other Indices are shared. ValueError, which calls them `what`, for numbers that are
+        no integers or do not fit."""
+
+    @property
+    def shape(self) -> tuple[int]: ...
+    @property
+    def ndim(self) -> int:
+        """1."""
+
+    @property
+    def size(self) -> int: ...
+    @property
+    def dtype(self) -> np.dtype[np.int32]: ...
+    @property
+    def are_offsets(self) -> bool:
+        """Whether they begin with 0 and never fall, as the offsets of packed sentences do."""
+
+    def numpy(self) -> _Integers:
+        """A read-only view of the memory, not a copy."""
+
+    def min(self) -> int:
+        """The smallest number, which is known. ValueError where there is none."""
+
+    def max(self) -> int:
+        """The largest number, which is known. ValueError where there is none."""
+
+    def tolist(self) -> list[int]: ...
+    def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, index: int | np.integer[Any]) -> np.int32: ...
+    @overload
+    def __getitem__(self, index: slice | npt.NDArray[Any] | Sequence[int]) -> _Integers:
+        """As NumPy indexes an array of one axis; slices are read-only views."""
+
+    def __iter__(self) -> Iterator[np.int32]: ...
+    def __eq__(self, other: object) -> Any:
+        """Whether other Indices are the same; with anything else number by number, as NumPy compares."""
+
+    def __ne__(self, other: object) -> Any: ...
+    __hash__: None  # type: ignore[assignment]
+    def __array__(self, dtype: npt.DTypeLike | None = None, copy: bool | None = None) -> npt.NDArray[Any]: ...
+    def __copy__(self) -> Indices: ...
+    def __deepcopy__(self, memo: dict[int, object]) -> Indices: ...
+    def __getstate__(self) -> tuple[np.ndarray]: ...
+    def __setstate__(self, state: tuple[np.ndarray]) -> None: ...
+
 # --- tensors and the tape
 
 def from_array(array: _Floats, requires_grad: bool = False) -> Tensor: ...
 def parameter(array: _Floats) -> Tensor: ...
 def empty_parameter(shape: Sequence[int]) -> Tensor: ...
+def zeros(shape: Sequence[int]) -> Tensor: ...
 def pack(weight: Tensor, precision: str) -> None:
     """Makes and keeps the packed copy of a weight [N, K] that `linear` takes in this precision."""
 
@@ -428,7 +487,7 @@ def best_tokens(
     allowed: npt.NDArray[np.uint8] | None,
     groups: _Ids | None,
     /,
-) -> tuple[_Floats, _Ids, _Floats]:
+) -> tuple[_Floats, _Integers, _Floats]:
     """The k best log-probabilities of each row of log softmax(hidden · weightᵀ + bias), and those asked for.
 
     Row r asks for ids asked_ids[asked_offsets[r] : asked_offsets[r + 1]], rising; the `excluded` among them are not
@@ -439,12 +498,12 @@ def best_tokens(
 # --- kernels without the tape
 
 def gemm(a: _Floats, b: _Floats, precision: str = "fp32", trans_a: bool = False, trans_b: bool = False) -> _Floats: ...
-def top_k(x: _Floats, k: int) -> tuple[_Floats, _Ids]: ...
+def top_k(x: _Floats, k: int) -> tuple[_Floats, _Integers]: ...
 def adam_step(
     parameter: Tensor,
     gradient: Tensor,
-    moment1: _Floats,
-    moment2: _Floats,
+    moment1: Tensor,
+    moment2: Tensor,
     step: int,
     learning_rate: float,
     beta1: float,
@@ -457,7 +516,7 @@ def adam_step(
 def muon_step(
     parameters: list[Tensor],
     gradients: list[Tensor],
-    momenta: list[_Floats],
+    momenta: list[Tensor],
     matrices: list[int],
     learning_rate: float,
     momentum: float,

@@ -7,10 +7,11 @@ from contextlib import contextmanager
 from typing import Any, Literal, get_args
 
 import numpy as np
+import numpy.typing as npt
 from numpy.typing import ArrayLike
 
 from attnkit import _core
-from attnkit._core import Tensor
+from attnkit._core import Indices, Tensor
 from attnkit.printable import quoted
 
 Precision = Literal["fp32", "bf16", "int8"]
@@ -36,18 +37,16 @@ def float_array(array: ArrayLike) -> np.ndarray:
     return converted if converted.flags.aligned else converted.copy()
 
 
-def index_array(array: ArrayLike, what: str = "ids") -> np.ndarray:
-    """`array` as flat C-contiguous int32. Raises ValueError for numbers that are no integers or do not fit."""
-    indices = np.asarray(array)
-    if indices.dtype != np.int32:
-        if indices.size == 0:
-            return np.zeros(0, dtype=np.int32)
-        if indices.dtype.kind not in "iu":
-            raise ValueError(f"[{what}] expected integers, got {indices.dtype}")
-        limits = np.iinfo(np.int32)
-        if indices.min() < limits.min or indices.max() > limits.max:
-            raise ValueError(f"[{what}] expected numbers that fit 32 bits, got {indices.min()} to {indices.max()}")
-    return np.ascontiguousarray(indices, dtype=np.int32).reshape(-1)
+def index_array(array: ArrayLike | Indices, what: str = "ids") -> npt.NDArray[np.int32]:
+    """`array` as a flat read-only int32 array that ops know as Indices: they neither copy nor check it again. Raises
+    ValueError for numbers that are no integers or do not fit."""
+    return Indices(array, what).numpy()
+
+
+def hold_indices(batch: Any, *names: str) -> None:
+    """Makes the Indices of a frozen dataclass: once, and not in each op that its fields are given to."""
+    for name in names:
+        object.__setattr__(batch, name, index_array(getattr(batch, name), name))
 
 
 def tensor(array: ArrayLike, requires_grad: bool = False) -> Tensor:

@@ -1,7 +1,8 @@
 """The functional API: every op on NumPy arrays or Tensors.
 
 NumPy arrays in give a NumPy array out; with a Tensor among the inputs the result is a Tensor and can be differentiated.
-Arrays are float32 (others are converted); token ids, labels and offsets are integer arrays, never Tensors.
+Arrays are float32 (others are converted); token ids, labels and offsets are integer arrays or `attnkit.Indices`, never
+Tensors. Indices were copied and looked through when they were made, an array is at each call.
 
 Sizes: B batch, H heads, N queries, M keys, D head size, T packed tokens, V vocabulary. Shapes that do not fit raise
 ValueError: `[op] expected ..., got ...`.
@@ -17,10 +18,11 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from attnkit import _core
-from attnkit._core import Tensor
-from attnkit._tensor import float_array, index_array
+from attnkit._core import Indices, Tensor
+from attnkit._tensor import float_array
 
 Array: TypeAlias = Any  # a Tensor, or anything NumPy makes a float32 array of
+Ids: TypeAlias = ArrayLike | Indices
 
 __all__ = [
     "add_dropout",
@@ -169,19 +171,21 @@ def linear(x: Array, weight: Array, bias: Array | None = None, activation: str |
 
 
 def embedding(
-    ids: ArrayLike,
+    ids: Ids,
     weight: Array,
     scale: float = 1.0,
     position_weight: Array | None = None,
-    position_ids: ArrayLike | None = None,
+    position_ids: Ids | None = None,
     dropout: float = 0.0,
 ) -> Any:
     """dropout(scale · weight[ids] + position_weight[position_ids]): ids [T], weight [V, D] → [T, D].
 
     An id outside its table raises ValueError.
     """
-    positions = None if position_ids is None else index_array(position_ids, "position_ids")
-    result = _core.embedding(index_array(ids), _tensor(weight), scale, _optional(position_weight), positions, dropout)
+    positions = None if position_ids is None else Indices(position_ids, "position_ids")
+    result = _core.embedding(
+        Indices(ids, "ids"), _tensor(weight), scale, _optional(position_weight), positions, dropout
+    )
     return _like(result, weight, position_weight)
 
 
@@ -190,9 +194,9 @@ def concatenate(parts: list[Array], axis: int = 0) -> Any:
     return _like(_core.concatenate([_tensor(part) for part in parts], axis), *parts)
 
 
-def gather_rows(x: Array, rows: ArrayLike) -> Any:
+def gather_rows(x: Array, rows: Ids) -> Any:
     """x[rows] along the first axis."""
-    return _like(_core.gather_rows(_tensor(x), index_array(rows, "rows")), x)
+    return _like(_core.gather_rows(_tensor(x), Indices(rows, "rows")), x)
 
 
 def _reduce(losses: Any, count: int, reduction: str) -> Any:
@@ -207,7 +211,7 @@ def _reduce(losses: Any, count: int, reduction: str) -> Any:
 
 def cross_entropy(
     logits: Array,
-    labels: ArrayLike,
+    labels: Ids,
     label_smoothing: float = 0.0,
     ignore_index: int = -100,
     reduction: str = "mean",
@@ -216,15 +220,15 @@ def cross_entropy(
 
     (1 - s) · -log p[label] + s · mean over v of -log p[v]; rows labelled `ignore_index` do not count.
     """
-    targets = index_array(labels, "labels")
+    targets = Indices(labels, "labels")
     losses = _core.cross_entropy(_tensor(logits), targets, label_smoothing, ignore_index)
-    return _like(_reduce(losses, int((targets != ignore_index).sum()), reduction), logits)
+    return _like(_reduce(losses, int((targets.numpy() != ignore_index).sum()), reduction), logits)
 
 
 def linear_cross_entropy(
     hidden: Array,
     weight: Array,
-    labels: ArrayLike,
+    labels: Ids,
     bias: Array | None = None,
     label_smoothing: float = 0.0,
     ignore_index: int = -100,
@@ -234,7 +238,7 @@ def linear_cross_entropy(
 
     hidden [T, D], weight [V, D], bias [V]; reduction "mean" or "sum".
     """
-    targets = index_array(labels, "labels")
+    targets = Indices(labels, "labels")
     loss, _, count = _core.linear_cross_entropy(
         _tensor(hidden), _tensor(weight), _optional(bias), targets, label_smoothing, ignore_index
     )
@@ -292,8 +296,8 @@ def packed_attention(
     query: Array,
     key: Array | None,
     value: Array | None,
-    query_offsets: ArrayLike,
-    key_offsets: ArrayLike | None = None,
+    query_offsets: Ids,
+    key_offsets: Ids | None = None,
     *,
     heads: int,
     kv_heads: int | None = None,
@@ -321,10 +325,10 @@ def packed_attention(
         causal=causal, window=window, query_offset=query_offset, scale=scale, softcap=softcap, dropout=dropout,
         return_weights=return_weights, position_bias=_optional(position_bias),
     )  # fmt: skip
-    offsets = index_array(query_offsets, "query_offsets")
+    offsets = Indices(query_offsets, "query_offsets")
     output, weights = _core.packed_attention(
         _tensor(query), _optional(key), _optional(value), offsets,
-        offsets if key_offsets is None else index_array(key_offsets, "key_offsets"), heads, kv_heads or heads, options,
+        offsets if key_offsets is None else Indices(key_offsets, "key_offsets"), heads, kv_heads or heads, options,
     )  # fmt: skip
     inputs = query, key, value, position_bias
     return _like(output, *inputs) if weights is None else (_like(output, *inputs), _like(weights, *inputs))
@@ -365,7 +369,7 @@ def memory_attention(
 
 def rnn(
     projected: Array,
-    offsets: ArrayLike,
+    offsets: Ids,
     weight: Array,
     bias: Array | None = None,
     state: Array | None = None,
@@ -387,7 +391,7 @@ def rnn(
 
 def gru(
     projected: Array,
-    offsets: ArrayLike,
+    offsets: Ids,
     weight: Array,
     bias: Array | None = None,
     state: Array | None = None,
@@ -405,7 +409,7 @@ def gru(
 
 def lstm(
     projected: Array,
-    offsets: ArrayLike,
+    offsets: Ids,
     weight: Array,
     bias: Array | None = None,
     state: tuple[Array, Array] | None = None,
@@ -425,7 +429,7 @@ def lstm(
 def _recurrent(
     unit: str,
     projected: Array,
-    offsets: ArrayLike,
+    offsets: Ids,
     weight: Array,
     bias: Array | None,
     state: Array | None,
@@ -433,7 +437,7 @@ def _recurrent(
     direction: str,
 ) -> tuple[Any, Any, Any]:
     output, last, last_cell = _core.recurrent(
-        unit, _tensor(projected), index_array(offsets, "offsets"), _tensor(weight), _optional(bias), _optional(state),
+        unit, _tensor(projected), Indices(offsets, "offsets"), _tensor(weight), _optional(bias), _optional(state),
         _optional(cell), direction,
     )  # fmt: skip
     inputs = (projected, weight, bias, state, cell)
@@ -476,11 +480,11 @@ def _recurrent_step(
 # row-major, as `packed_attention` returns them for one head. In decoding the queries of a sentence are its hypotheses.
 
 
-def _offsets(query_offsets: ArrayLike, key_offsets: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
-    return index_array(query_offsets, "query_offsets"), index_array(key_offsets, "key_offsets")
+def _offsets(query_offsets: Ids, key_offsets: Ids) -> tuple[Indices, Indices]:
+    return Indices(query_offsets, "query_offsets"), Indices(key_offsets, "key_offsets")
 
 
-def ragged_dots(query: Array, key: Array, query_offsets: ArrayLike, key_offsets: ArrayLike) -> Any:
+def ragged_dots(query: Array, key: Array, query_offsets: Ids, key_offsets: Ids) -> Any:
     """query_i · key_j for the queries and keys of each sentence: query [T, D], key [S, D] → flat scores."""
     return _like(_core.ragged_dots(_tensor(query), _tensor(key), *_offsets(query_offsets, key_offsets)), query, key)
 
@@ -489,8 +493,8 @@ def ragged_additive(
     query: Array,
     key: Array,
     v: Array,
-    query_offsets: ArrayLike,
-    key_offsets: ArrayLike,
+    query_offsets: Ids,
+    key_offsets: Ids,
     coverage: Array | None = None,
     coverage_weight: Array | None = None,
 ) -> Any:
@@ -508,34 +512,32 @@ def ragged_additive(
 
 def ragged_softmax(
     scores: Array,
-    query_offsets: ArrayLike,
-    key_offsets: ArrayLike,
-    begins: ArrayLike | None = None,
-    ends: ArrayLike | None = None,
+    query_offsets: Ids,
+    key_offsets: Ids,
+    begins: Ids | None = None,
+    ends: Ids | None = None,
 ) -> Any:
     """Softmax of each row of flat scores.
 
     begins, ends: integers [T]; query i sees the keys begins[i] ≤ j < ends[i] of its sentence, counted from 0, and the
     others get zero. A query that sees no key gives zeros.
     """
-    window = [None if x is None else index_array(x, what) for x, what in ((begins, "begins"), (ends, "ends"))]
+    window = [None if x is None else Indices(x, what) for x, what in ((begins, "begins"), (ends, "ends"))]
     return _like(_core.ragged_softmax(_tensor(scores), *_offsets(query_offsets, key_offsets), *window), scores)
 
 
-def ragged_sums(weights: Array, value: Array, query_offsets: ArrayLike, key_offsets: ArrayLike) -> Any:
+def ragged_sums(weights: Array, value: Array, query_offsets: Ids, key_offsets: Ids) -> Any:
     """Σ_j weights(i, j) · value_j for each query: flat weights, value [S, D] → [T, D]."""
     sums = _core.ragged_sums(_tensor(weights), _tensor(value), *_offsets(query_offsets, key_offsets))
     return _like(sums, weights, value)
 
 
-def ragged_key_sums(weights: Array, query_offsets: ArrayLike, key_offsets: ArrayLike) -> Any:
+def ragged_key_sums(weights: Array, query_offsets: Ids, key_offsets: Ids) -> Any:
     """Σ_i weights(i, j) for each key: flat weights → [S]."""
     return _like(_core.ragged_key_sums(_tensor(weights), *_offsets(query_offsets, key_offsets)), weights)
 
 
-def ragged_gaussian(
-    weights: Array, centres: Array, sigma: float, query_offsets: ArrayLike, key_offsets: ArrayLike
-) -> Any:
+def ragged_gaussian(weights: Array, centres: Array, sigma: float, query_offsets: Ids, key_offsets: Ids) -> Any:
     """weights(i, j) · exp(-(j - centres_i)² / (2 sigma²)) (Luong et al., 2015, equation 10): centres [T].
 
     j counts the keys of the sentence from 0.
@@ -544,7 +546,7 @@ def ragged_gaussian(
     return _like(_core.ragged_gaussian(_tensor(weights), _tensor(centres), sigma, *offsets), weights, centres)
 
 
-def ragged_chain_marginals(scores: Array, transitions: Array, query_offsets: ArrayLike, key_offsets: ArrayLike) -> Any:
+def ragged_chain_marginals(scores: Array, transitions: Array, query_offsets: Ids, key_offsets: Ids) -> Any:
     """p(z_j = 1) in a chain of binary z over the keys of each query (structured attention: Kim et al., 2017).
 
     A row of flat scores and transitions [2, 2] give the potential exp(Σ_j score_j z_j + Σ_j transitions[z_j, z_j+1]).
@@ -554,7 +556,7 @@ def ragged_chain_marginals(scores: Array, transitions: Array, query_offsets: Arr
     return _like(_core.ragged_chain_marginals(_tensor(scores), _tensor(transitions), *offsets), scores, transitions)
 
 
-def ragged_pick(weights: Array, query_offsets: ArrayLike, key_offsets: ArrayLike, sample: bool = False) -> Any:
+def ragged_pick(weights: Array, query_offsets: Ids, key_offsets: Ids, sample: bool = False) -> Any:
     """One-hot rows, flat as the weights: the key of the largest weight, or one drawn in proportion to the weights.
 
     Samples depend on `attnkit.manual_seed` and the number of the row. The gradient of the result goes to the weights as
@@ -573,13 +575,13 @@ def split(x: Array, sizes: Sequence[int]) -> list[Any]:
     return [_like(part, x) for part in _core.split(_tensor(x), sizes)]
 
 
-def write_rows(buffer: Tensor, rows: ArrayLike, x: Array) -> Tensor:
+def write_rows(buffer: Tensor, rows: Ids, x: Array) -> Tensor:
     """`buffer` with x in the given rows (each once), written in place.
 
     Every tensor over this memory sees the write, so write only rows that no result so far depends on: a memory that
     grows step by step, read through a window of `ragged_softmax` that ends before the rows not written yet.
     """
-    return _core.write_rows(buffer, index_array(rows, "rows"), _tensor(x))
+    return _core.write_rows(buffer, Indices(rows, "rows"), _tensor(x))
 
 
 # --- images: [B, H, W, C], so that a pixel is a row
@@ -679,8 +681,8 @@ def scale_channels(x: Array, gate: Array) -> Any:
     return _like(_core.scale_channels(_tensor(x), _tensor(gate)), x, gate)
 
 
-def add_scaled_sequences(residual: Array, x: Array, offsets: ArrayLike, scale: ArrayLike) -> Any:
+def add_scaled_sequences(residual: Array, x: Array, offsets: Ids, scale: ArrayLike) -> Any:
     """residual + x · scale[b] on the rows of sequence b: x and residual [T, D], offsets [B + 1], scale [B]."""
     factors = float_array(scale).tolist()
-    result = _core.add_scaled_sequences(_tensor(residual), _tensor(x), index_array(offsets, "offsets"), factors)
+    result = _core.add_scaled_sequences(_tensor(residual), _tensor(x), Indices(offsets, "offsets"), factors)
     return _like(result, residual, x)

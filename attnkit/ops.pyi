@@ -12,7 +12,7 @@ from typing import Any, Literal, Protocol, TypeAlias, overload
 import numpy as np
 import numpy.typing as npt
 
-from attnkit._core import DecoderState, Tensor
+from attnkit._core import DecoderState, Indices, Tensor
 
 _Floats: TypeAlias = npt.NDArray[np.float32]
 
@@ -28,7 +28,7 @@ _Array: TypeAlias = npt.NDArray[Any] | np.number[Any] | float | _Rows
 _Input: TypeAlias = Tensor | _Array
 
 # Ids, labels and offsets.
-_Ids: TypeAlias = npt.NDArray[np.integer[Any]] | Sequence[int] | Sequence[Sequence[int]]
+_Ids: TypeAlias = Indices | npt.NDArray[np.integer[Any]] | Sequence[int] | Sequence[Sequence[int]]
 _Pair: TypeAlias = int | tuple[int, int]
 _Reduction: TypeAlias = Literal["mean", "sum", "none"]
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attnkit._core import Tensor
+from attnkit._tensor import hold_indices
 from attnkit.decoding.protocol import Ids
 
 
@@ -36,6 +37,7 @@ class Packed:
             raise ValueError(
                 f"[Packed] expected offsets that rise from 0 to {len(ids)} with no empty source, got {offsets.tolist()}"
             )
+        hold_indices(self, "ids", "offsets")
 
     @classmethod
     def of(cls, sentences: Iterable[Sequence[int] | Ids]) -> Packed:
@@ -60,6 +62,9 @@ class Regions:
     memory: Tensor
     offsets: Ids
     grid: tuple[int, int]
+
+    def __post_init__(self) -> None:
+        hold_indices(self, "offsets")
 
     def __len__(self) -> int:
         return len(self.offsets) - 1

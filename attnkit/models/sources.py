@@ -28,7 +28,7 @@ class Sources:
         if len(kept) == len(self.offsets) - 1:
             return None
         begins, lengths = self.offsets[:-1][kept], np.diff(self.offsets)[kept]
-        self.offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+        self.offsets = index_array(np.concatenate([[0], np.cumsum(lengths)]), "offsets")
         return np.repeat(begins - self.offsets[:-1], lengths) + np.arange(self.offsets[-1])
 
     def pair_offsets(self) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 
 from attnkit import nn, ops
 from attnkit._core import Tensor
+from attnkit._tensor import index_array
 from attnkit.models.document_classifier import DocumentClassifier, DocumentWeights
 from attnkit.models.text_stack import make_text_stack
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
@@ -37,7 +38,7 @@ class TransformerClassifier(DocumentClassifier):
         The word weights are those of the pooling; with "cls" they are the attention of the start token in the last
         layer, averaged over heads.
         """
-        offsets = batch.sentence_offsets[batch.document_offsets]
+        offsets = index_array(batch.sentence_offsets[batch.document_offsets])
         x = self.embedding(batch.ids, nn.packed_positions(offsets))
         if not return_weights:
             return self._drop(self.pooling(self.encoder(x, offsets), offsets))

@@ -9,7 +9,7 @@ import numpy as np
 
 from attnkit import nn, ops
 from attnkit._core import Tensor
-from attnkit._tensor import no_grad, tensor
+from attnkit._tensor import index_array, no_grad, tensor
 from attnkit.models.classification import ClassificationLoss, classification_loss
 from attnkit.models.vit_config import ViTConfig
 from attnkit.nn import init
@@ -114,7 +114,7 @@ class ViT(nn.Module):
             first = ops.gather_rows(self.class_token, np.zeros(batch, dtype=np.int32))
             embedded = ops.concatenate([first.reshape(batch, 1, self.width), embedded], axis=1)
         tokens = embedded.shape[1]
-        offsets = np.arange(batch + 1, dtype=np.int32) * tokens
+        offsets = index_array(np.arange(batch + 1, dtype=np.int32) * tokens)
         x = self.dropout(embedded.reshape(batch * tokens, self.width))
         result = self.encoder(x, offsets, return_weights=return_weights)
         x, weights = result if isinstance(result, tuple) else (result, [])

@@ -8,7 +8,7 @@ import numpy as np
 
 from attnkit import ops
 from attnkit._core import Tensor
-from attnkit._tensor import tensor
+from attnkit._tensor import index_array, tensor
 from attnkit.nn import init
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module
@@ -82,4 +82,4 @@ class FirstPooling(Module):
 
 
 def _one_query_each(offsets: np.ndarray) -> np.ndarray:
-    return np.arange(len(offsets), dtype=np.int32)
+    return index_array(np.arange(len(offsets), dtype=np.int32))

@@ -8,6 +8,7 @@ import numpy as np
 
 from attnkit import ops
 from attnkit._core import Tensor
+from attnkit._tensor import index_array
 
 
 class TimeMajor:
@@ -37,13 +38,12 @@ class TimeMajor:
 
     def offsets(self, step: int) -> np.ndarray:
         """The rows of a step as offsets of the sentences in their places, int32 [B + 1]: one row or none for each."""
-        rows: np.ndarray = np.minimum(np.arange(len(self.order) + 1), self.active[step])
-        return rows.astype(np.int32)
+        return index_array(np.minimum(np.arange(len(self.order) + 1), self.active[step]), "offsets")
 
 
 def sorted_offsets(offsets: np.ndarray, order: np.ndarray) -> np.ndarray:
     """The offsets of the same sentences in another order."""
-    return np.concatenate([[0], np.cumsum(np.diff(offsets)[order])]).astype(np.int32)
+    return index_array(np.concatenate([[0], np.cumsum(np.diff(offsets)[order])]), "offsets")
 
 
 def tokens_of(offsets: np.ndarray, chosen: np.ndarray) -> np.ndarray:

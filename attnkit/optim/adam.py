@@ -9,6 +9,7 @@ import numpy as np
 
 from attnkit import _core
 from attnkit._core import Tensor
+from attnkit._tensor import float_array
 
 
 class Adam:
@@ -32,7 +33,7 @@ class Adam:
         self.params = list(params)
         self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
         self.steps = 0
-        self._moments = [(np.zeros(p.shape, np.float32), np.zeros(p.shape, np.float32)) for p in self.params]
+        self._moments = [(_core.zeros(p.shape), _core.zeros(p.shape)) for p in self.params]
 
     def step(self, gradient_scale: float = 1.0) -> None:
         """Updates every parameter that has a gradient, which is multiplied by `gradient_scale` first."""
@@ -52,7 +53,7 @@ class Adam:
         """`steps`, and arrays `moment1.I` and `moment2.I` for parameter I (not copied)."""
         state: dict[str, Any] = {"steps": self.steps}
         for index, (moment1, moment2) in enumerate(self._moments):
-            state[f"moment1.{index}"], state[f"moment2.{index}"] = moment1, moment2
+            state[f"moment1.{index}"], state[f"moment2.{index}"] = moment1.numpy(), moment2.numpy()
         return state
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -69,12 +70,12 @@ class AdamW(Adam):
     decoupled = True
 
 
-def restore(moment: np.ndarray, name: str, state: Mapping[str, Any]) -> None:
+def restore(moment: Tensor, name: str, state: Mapping[str, Any]) -> None:
     """Copies an array of an optimizer's state in. Raises ValueError when it is missing or has another shape."""
     if name not in state or state[name].shape != moment.shape:
         got = list(state[name].shape) if name in state else "nothing"
         raise ValueError(f"[optim] expected {name} of shape {list(moment.shape)}, got {got}")
-    moment[...] = state[name]
+    moment.copy_(float_array(state[name]))
 
 
 def grad_norm(params: Iterable[Tensor]) -> float:

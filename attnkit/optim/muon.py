@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from attnkit import _core, nn
 from attnkit._core import Tensor
 from attnkit.optim.adam import AdamW, restore
@@ -54,7 +52,7 @@ class Muon:
         self._hidden = hidden_matrices(model)
         hidden = {id(weight) for weight, _ in self._hidden}
         self._others = AdamW((p for p in model.parameters() if id(p) not in hidden), lr, betas, eps, weight_decay)
-        self._momenta = [np.zeros(weight.shape, np.float32) for weight, _ in self._hidden]
+        self._momenta = [_core.zeros(weight.shape) for weight, _ in self._hidden]
 
     @property
     def steps(self) -> int:
@@ -79,7 +77,8 @@ class Muon:
 
     def state_dict(self) -> dict[str, Any]:
         """AdamW's, of the other parameters, and `momentum.I` for hidden matrix I (not copied)."""
-        return self._others.state_dict() | {f"momentum.{i}": momentum for i, momentum in enumerate(self._momenta)}
+        momenta = {f"momentum.{index}": momentum.numpy() for index, momentum in enumerate(self._momenta)}
+        return self._others.state_dict() | momenta
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copies the arrays in. Raises ValueError when one is missing or has another shape."""

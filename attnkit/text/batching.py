@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attnkit._batching import pack
+from attnkit._tensor import hold_indices
 from attnkit.data.order import Int32Array, Int64Array
 from attnkit.text.batch_order import TokenBatches
 from attnkit.text.corpus import EncodedCorpus
@@ -15,7 +16,7 @@ from attnkit.text.corpus import EncodedCorpus
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """B sentence pairs in the packed layout, every array int32.
+    """B sentence pairs in the packed layout, every array int32. What ops read is made Indices once, so read-only.
 
     `source_ids [S]` and `source_offsets [B + 1]`; `target_input_ids [T]` (bos, then the sentence) and
     `target_labels [T]` (the sentence, then eos) share `target_offsets [B + 1]`. `tokens` is T, the number of labels;
@@ -31,6 +32,9 @@ class Batch:
     indices: Int32Array
     tokens: int
     sentences: int
+
+    def __post_init__(self) -> None:
+        hold_indices(self, "source_ids", "source_offsets", "target_input_ids", "target_labels", "target_offsets")
 
 
 class BatchIterator(TokenBatches[Batch]):

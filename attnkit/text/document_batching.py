@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attnkit._batching import pack
+from attnkit._tensor import hold_indices
 from attnkit.data.order import Int32Array, Int64Array
 from attnkit.text.batch_order import TokenBatches
 from attnkit.text.documents import EncodedDocuments
@@ -14,7 +15,7 @@ from attnkit.text.documents import EncodedDocuments
 
 @dataclass(frozen=True, slots=True)
 class DocumentBatch:
-    """B documents in the packed layout, every array int32.
+    """B documents in the packed layout, every array int32. What ops read is made Indices once, so read-only.
 
     `ids [T]`; `sentence_offsets [S + 1]` into them; `document_offsets [B + 1]` into the sentences; `labels [B]`.
     `indices [B]` says which documents of the corpus they are.
@@ -25,6 +26,9 @@ class DocumentBatch:
     document_offsets: Int32Array
     labels: Int32Array
     indices: Int32Array
+
+    def __post_init__(self) -> None:
+        hold_indices(self, "ids", "sentence_offsets", "document_offsets", "labels")
 
     @property
     def tokens(self) -> int:

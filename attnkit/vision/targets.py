@@ -11,6 +11,8 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
+from attnkit._tensor import hold_indices
+
 Int32Array = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
 
@@ -30,6 +32,10 @@ class ImageBatch:
     share: np.ndarray | None = None
     indices: np.ndarray | None = None
 
+    def __post_init__(self) -> None:
+        labels = {"labels": np.asarray(self.labels), "other_labels": np.asarray(self.other_labels)}
+        hold_indices(self, *(name for name, x in labels.items() if x.ndim == 1 and x.dtype.kind in "iu"))
+
     @property
     def tokens(self) -> int:
         """How many images."""
@@ -38,7 +44,7 @@ class ImageBatch:
 
 @dataclass(frozen=True, slots=True)
 class CaptionBatch:
-    """B images, float32 [B, H, W, C], each with one caption; ids int32.
+    """B images, float32 [B, H, W, C], each with one caption; ids int32, made Indices once, so read-only.
 
     target_input_ids [T] (bos, then the caption) and target_labels [T] (the caption, then eos) share target_offsets
     [B + 1]. indices [B] says which images of the data they are. tokens is T, the number of labels.
@@ -50,6 +56,9 @@ class CaptionBatch:
     target_offsets: Int32Array
     indices: Int32Array
     tokens: int
+
+    def __post_init__(self) -> None:
+        hold_indices(self, "target_input_ids", "target_labels", "target_offsets")
 
 
 class Targets(Protocol):

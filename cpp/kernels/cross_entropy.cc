@@ -68,9 +68,9 @@ HWY_AFTER_NAMESPACE();
 namespace attnkit::kernels {
 
 void CrossEntropy(const float* x, const int32_t* labels, int64_t rows, int64_t columns, float smoothing,
-                  int32_t ignore_index, float scale, float* losses, float* nlls, float* dx) {
+                  int32_t ignore_index, float scale, float* losses, float* nlls, float* dx, bool inside) {
   // Before any gradient overwrites a logit.
-  for (int64_t r = 0; r < rows; ++r) {
+  for (int64_t r = inside ? rows : 0; r < rows; ++r) {
     ATTNKIT_CHECK(labels[r] == ignore_index || (labels[r] >= 0 && labels[r] < columns),
                   "[cross_entropy] expected labels in [0, ", columns, ") or ", ignore_index, ", got ", labels[r],
                   " in row ", r);

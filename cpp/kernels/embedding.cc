@@ -99,9 +99,9 @@ void Scatter(const int32_t* ids, const float* dout, int64_t tokens, int64_t widt
 
 void EmbeddingForward(const int32_t* ids, int64_t tokens, const float* weight, int64_t vocabulary, int64_t width,
                       float scale, const float* positions, const int32_t* position_ids, int64_t max_positions, float p,
-                      PhiloxKey key, float* out) {
-  CheckIds("ids", ids, tokens, vocabulary);
-  if (positions) CheckIds("position ids", position_ids, tokens, max_positions);
+                      PhiloxKey key, float* out, bool inside) {
+  if (!inside) CheckIds("ids", ids, tokens, vocabulary);
+  if (!inside && positions) CheckIds("position ids", position_ids, tokens, max_positions);
   auto* kernel = ATTNKIT_DISPATCH(EmbeddingRows);
   ParallelFor(tokens, RowGrain(width), [=](int64_t begin, int64_t end) {
     kernel(ids, begin, end, weight, width, scale, positions, position_ids, p, key, out);
@@ -110,9 +110,9 @@ void EmbeddingForward(const int32_t* ids, int64_t tokens, const float* weight, i
 
 void EmbeddingBackward(const int32_t* ids, const float* dout, int64_t tokens, int64_t vocabulary, int64_t width,
                        float scale, const int32_t* position_ids, int64_t max_positions, float p, PhiloxKey key,
-                       float* dweight, float* dpositions) {
-  if (dweight) CheckIds("ids", ids, tokens, vocabulary);
-  if (dpositions) CheckIds("position ids", position_ids, tokens, max_positions);
+                       float* dweight, float* dpositions, bool inside) {
+  if (!inside && dweight) CheckIds("ids", ids, tokens, vocabulary);
+  if (!inside && dpositions) CheckIds("position ids", position_ids, tokens, max_positions);
   if (dweight) Scatter(ids, dout, tokens, width, scale, p, key, dweight);
   if (dpositions) Scatter(position_ids, dout, tokens, width, 1.0f, p, key, dpositions);
 }

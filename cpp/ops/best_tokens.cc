@@ -27,7 +27,7 @@ void CheckAllowed(const BestTokensOptions& o, int64_t rows) {
   if (!o.allowed) return;
   ATTNKIT_CHECK(o.groups.size() == rows, "[best_tokens] expected a group for each of ", rows, " rows, got ",
                 o.groups.size());
-  for (int64_t r = 0; r < rows; ++r) {
+  for (int64_t r = o.groups.Within(o.allowed_groups) ? rows : 0; r < rows; ++r) {
     ATTNKIT_CHECK(o.groups[r] >= 0 && o.groups[r] < o.allowed_groups, "[best_tokens] expected groups below ",
                   o.allowed_groups, ", got ", o.groups[r]);
   }

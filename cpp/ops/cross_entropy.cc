@@ -21,7 +21,7 @@ Tensor CrossEntropy(const Tensor& logits, const Indices& labels, const CrossEntr
   const bool record = NeedsGrad({logits});
   Tensor losses({rows}), gradient = record ? Tensor(logits.shape()) : Tensor();
   kernels::CrossEntropy(logits.data(), labels.data(), rows, columns, options.label_smoothing, options.ignore_index,
-                        1.0f, losses.data(), nullptr, record ? gradient.data() : nullptr);
+                        1.0f, losses.data(), nullptr, record ? gradient.data() : nullptr, labels.Within(columns));
   if (record) {
     Record("cross_entropy", {logits}, {&losses}, [gradient, rows, columns](std::vector<Tensor>& dy) {
       Tensor dx(gradient.shape());

@@ -26,18 +26,19 @@ Tensor Embedding(const Indices& ids, const Tensor& weight, float scale, const Te
                 position_ids.size());
 
   const int64_t max_positions = positions ? positions.dim(0) : 0;
+  const bool inside = ids.Within(vocabulary) && (!positions || position_ids.Within(max_positions));
   const PhiloxKey key = dropout > 0.0f ? NextPhiloxKey() : PhiloxKey{};
   Tensor out({tokens, width});
   kernels::EmbeddingForward(ids.data(), tokens, weight.data(), vocabulary, width, scale,
                             positions ? positions.data() : nullptr, position_ids.data(), max_positions, dropout, key,
-                            out.data());
+                            out.data(), inside);
   if (NeedsGrad({weight, positions})) {
     Record("embedding", {weight, positions}, {&out}, [=](std::vector<Tensor>& dy) {
       Tensor dweight = weight.requires_grad() ? GradientTarget(weight) : Tensor();
       Tensor dpositions = positions.requires_grad() ? GradientTarget(positions) : Tensor();
       kernels::EmbeddingBackward(ids.data(), dy[0].data(), tokens, vocabulary, width, scale, position_ids.data(),
                                  max_positions, dropout, key, dweight ? dweight.data() : nullptr,
-                                 dpositions ? dpositions.data() : nullptr);
+                                 dpositions ? dpositions.data() : nullptr, inside);
       return std::vector<Tensor>{weight.is_leaf() ? Tensor() : dweight,
                                  dpositions && !positions.is_leaf() ? dpositions : Tensor()};
     });

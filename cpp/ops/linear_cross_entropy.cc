@@ -29,6 +29,7 @@ int64_t BlockRows(int64_t vocabulary, int64_t width, kernels::Precision precisio
 }
 
 int64_t CountLabels(const Indices& labels, int32_t ignore_index) {
+  if (labels.size() && (ignore_index < labels.minimum() || ignore_index > labels.maximum())) return labels.size();
   return labels.size() - std::count(labels.data(), labels.data() + labels.size(), ignore_index);
 }
 
@@ -80,6 +81,7 @@ LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& 
   const bool record = NeedsGrad({hidden, weight, bias});
   const kernels::Precision precision = WeightPrecision(record);
   const int64_t block = BlockRows(vocabulary, width, precision);
+  const bool inside = labels.Within(vocabulary);
 
   LinearCrossEntropyResult result;
   result.tokens = CountLabels(labels, options.ignore_index);
@@ -99,7 +101,7 @@ LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& 
                   vocabulary, epilogue);
     kernels::CrossEntropy(logits.data(), labels.data() + begin, rows, vocabulary, options.label_smoothing,
                           options.ignore_index, scale, losses.data() + begin, nlls.data() + begin,
-                          record ? logits.data() : nullptr);
+                          record ? logits.data() : nullptr, inside);
     if (record) AddBlock(gradients, hidden, weight, logits.data(), begin, rows, precision);
   }
   result.nll_sum = kernels::Sum(nlls.data(), tokens);

@@ -4,6 +4,7 @@
 #include <array>
 #include <memory>
 #include <numeric>
+#include <utility>
 
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
@@ -232,9 +233,9 @@ RecurrentState RecurrentStep(RecurrentCell unit, const Tensor& projected, const 
   CheckState(op, "cell", cell, states);
 
   // To the kernel, rows are sentences of one token.
-  std::vector<int32_t> offsets(shape.batch + 1);
+  Buffer<int32_t> offsets(shape.batch + 1);
   std::iota(offsets.begin(), offsets.end(), 0);
-  saved.offsets = Indices(offsets);
+  saved.offsets = Indices(std::move(offsets));
   shape.offsets = saved.offsets.data();
   saved.step = true;
   RecurrentResult result;

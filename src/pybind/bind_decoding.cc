@@ -94,8 +94,8 @@ py::tuple MemoryAttention(const Tensor& query, const DecoderState& state, int64_
 }
 
 py::tuple BestTokens(const Tensor& hidden, const Tensor& weight, const std::optional<Tensor>& bias, int64_t k,
-                     const Int32Array& asked_offsets, const Int32Array& asked_ids, const ByteArray& excluded,
-                     const std::optional<ByteArray>& allowed, const std::optional<Int32Array>& groups) {
+                     const ops::Indices& asked_offsets, const ops::Indices& asked_ids, const ByteArray& excluded,
+                     const std::optional<ByteArray>& allowed, const std::optional<ops::Indices>& groups) {
   ATTNKIT_CHECK(hidden.rank() == 2 && weight.rank() == 2, "[best_tokens] expected hidden [rows, D] and weight [V, D]");
   ATTNKIT_CHECK(excluded.size() == asked_ids.size(), "[best_tokens] expected excluded as long as asked_ids, ",
                 asked_ids.size(), ", got ", excluded.size());
@@ -104,13 +104,13 @@ py::tuple BestTokens(const Tensor& hidden, const Tensor& weight, const std::opti
   ATTNKIT_CHECK(k >= 1 && k <= weight.dim(0), "[best_tokens] expected k in [1, ", weight.dim(0), "], got ", k);
   ops::BestTokensOptions options;
   options.k = k;
-  options.asked_offsets = ToIndices(asked_offsets);
-  options.asked_ids = ToIndices(asked_ids);
+  options.asked_offsets = asked_offsets;
+  options.asked_ids = asked_ids;
   options.excluded = excluded.data();
   if (allowed) {
     options.allowed = allowed->data();
     options.allowed_groups = allowed->shape(0);
-    options.groups = ToIndices(groups);
+    options.groups = *groups;
   }
   const std::vector<int64_t> shape{hidden.dim(0), k};
   FloatArray values(shape), asked_values(asked_ids.size());
@@ -129,16 +129,11 @@ py::tuple BestTokens(const Tensor& hidden, const Tensor& weight, const std::opti
 void BindDecoding(py::module_& m) {
   using Unlocked = py::call_guard<py::gil_scoped_release>;
   py::class_<DecoderState>(m, "DecoderState", "The hypotheses that a Transformer is writing, one a row.")
-      .def(py::init([](std::vector<Tensor> key_values, const Int32Array& offsets) {
-             return DecoderState(std::move(key_values), ToIndices(offsets));
-           }),
-           py::arg("key_values"), py::arg("offsets"))
+      .def(py::init<std::vector<Tensor>, ops::Indices>(), py::arg("key_values"), py::arg("offsets"))
       .def_property_readonly("rows", &DecoderState::rows)
       .def_property_readonly("position", &DecoderState::position)
       .def("advance", &DecoderState::Advance)
-      .def(
-          "select", [](DecoderState& state, const Int32Array& rows) { state.Select(ToIndices(rows)); },
-          py::arg("rows"));
+      .def("select", &DecoderState::Select, py::arg("rows"));
   py::class_<DecoderStack::Layer>(m, "DecoderLayer", "The weights of a Transformer decoder layer.")
       .def(py::init(&MakeLayer));
   py::class_<DecoderStack>(m, "DecoderStack", "A stack of Transformer decoder layers, a token at a time.")

@@ -3,6 +3,7 @@
 #include "attnkit/kernels/optimizer.h"
 #include "attnkit/kernels/reduce.h"
 #include "attnkit/kernels/rows.h"
+#include "attnkit/op_scope.h"
 #include "attnkit/precision.h"
 #include "casts.h"
 
@@ -49,9 +50,18 @@ py::tuple TopK(const FloatArray& x, int64_t k) {
   return py::make_tuple(values, indices);
 }
 
-void AdamStep(Tensor& parameter, const Tensor& gradient, FloatArray& moment1, FloatArray& moment2, int64_t step,
-              float learning_rate, float beta1, float beta2, float eps, float weight_decay, bool decoupled,
-              float gradient_scale) {
+void RequireWritable(const char* op, const std::vector<Tensor>& tensors) {
+  for (const Tensor& tensor : tensors) tensor.storage().RequireWritable(op);
+}
+
+void Touch(const std::vector<Tensor>& tensors) {
+  for (const Tensor& tensor : tensors) tensor.storage().Touch();
+}
+
+void AdamStep(const Tensor& parameter, const Tensor& gradient, const Tensor& moment1, const Tensor& moment2,
+              int64_t step, float learning_rate, float beta1, float beta2, float eps, float weight_decay,
+              bool decoupled, float gradient_scale) {
+  const OpScope scope("adam", {&parameter, &gradient, &moment1, &moment2});
   const int64_t size = parameter.size();
   ATTNKIT_CHECK(gradient.size() == size && moment1.size() == size && moment2.size() == size, "[adam] expected ", size,
                 " numbers in the gradient and the moments");
@@ -59,23 +69,24 @@ void AdamStep(Tensor& parameter, const Tensor& gradient, FloatArray& moment1, Fl
   options.learning_rate = learning_rate, options.beta1 = beta1, options.beta2 = beta2, options.eps = eps;
   options.weight_decay = weight_decay, options.decoupled = decoupled, options.gradient_scale = gradient_scale,
   options.step = step;
-  parameter.storage().RequireWritable("adam");
-  float *m = moment1.mutable_data(), *v = moment2.mutable_data();
-  py::gil_scoped_release release;
-  kernels::AdamStep(options, gradient.data(), size, parameter.data(), m, v);
-  parameter.storage().Touch();
+  const std::vector<Tensor> written{parameter, moment1, moment2};
+  RequireWritable("adam", written);
+  kernels::AdamStep(options, gradient.data(), size, parameter.data(), moment1.data(), moment2.data());
+  Touch(written);
 }
 
 // Of each parameter: how many matrices it consists of, its gradient and its momentum.
-void MuonStep(std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients, std::vector<FloatArray>& momenta,
-              const std::vector<int64_t>& matrices, float learning_rate, float momentum, float weight_decay,
-              float gradient_scale) {
+void MuonStep(const std::vector<Tensor>& parameters, const std::vector<Tensor>& gradients,
+              const std::vector<Tensor>& momenta, const std::vector<int64_t>& matrices, float learning_rate,
+              float momentum, float weight_decay, float gradient_scale) {
+  const OpScope scope("muon", gradients);
   const size_t count = parameters.size();
   ATTNKIT_CHECK(gradients.size() == count && momenta.size() == count && matrices.size() == count, "[muon] expected ",
                 count, " gradients, momenta and numbers of matrices");
   std::vector<kernels::MuonWeight> weights;
+  RequireWritable("muon", parameters);
+  RequireWritable("muon", momenta);
   for (size_t i = 0; i < count; ++i) {
-    parameters[i].storage().RequireWritable("muon");
     const int64_t size = parameters[i].size(), parts = matrices[i];
     const int64_t lines = parameters[i].rank() ? parameters[i].dim(0) : 0;
     ATTNKIT_CHECK(lines > 0 && size > 0 && parts > 0 && lines % parts == 0, "[muon] expected rows in ", parts,
@@ -83,14 +94,15 @@ void MuonStep(std::vector<Tensor>& parameters, const std::vector<Tensor>& gradie
     ATTNKIT_CHECK(gradients[i].size() == size && momenta[i].size() == size, "[muon] expected ", size,
                   " numbers in the gradient and the momentum");
     weights.push_back(
-        {gradients[i].data(), parameters[i].data(), momenta[i].mutable_data(), parts, lines / parts, size / lines});
+        {gradients[i].data(), parameters[i].data(), momenta[i].data(), parts, lines / parts, size / lines});
   }
-  py::gil_scoped_release release;
   kernels::MuonStep({learning_rate, momentum, weight_decay, gradient_scale, ActivationPrecision()}, weights);
-  for (Tensor& parameter : parameters) parameter.storage().Touch();
+  Touch(parameters);
+  Touch(momenta);
 }
 
 double SumOfSquares(const std::vector<Tensor>& tensors) {
+  const OpScope scope("sum_of_squares", tensors);
   double sum = 0;
   for (const Tensor& tensor : tensors) sum += kernels::SumOfSquares(tensor.data(), tensor.size());
   return sum;
@@ -103,13 +115,11 @@ void BindKernels(py::module_& m) {
   m.def("gemm", &GemmArrays, py::arg("a"), py::arg("b"), py::arg("precision") = "fp32", py::arg("trans_a") = false,
         py::arg("trans_b") = false);
   m.def("top_k", &TopK, py::arg("x"), py::arg("k"));
-  // Without conversion: of a copy of the moments nobody would see what became of it.
-  m.def("adam_step", &AdamStep, py::arg("parameter"), py::arg("gradient"), py::arg("moment1").noconvert(),
-        py::arg("moment2").noconvert(), py::arg("step"), py::arg("learning_rate"), py::arg("beta1"), py::arg("beta2"),
-        py::arg("eps"), py::arg("weight_decay"), py::arg("decoupled"), py::arg("gradient_scale"));
-  m.def("muon_step", &MuonStep, py::arg("parameters"), py::arg("gradients"), py::arg("momenta").noconvert(),
-        py::arg("matrices"), py::arg("learning_rate"), py::arg("momentum"), py::arg("weight_decay"),
-        py::arg("gradient_scale"));
+  m.def("adam_step", &AdamStep, py::arg("parameter"), py::arg("gradient"), py::arg("moment1"), py::arg("moment2"),
+        py::arg("step"), py::arg("learning_rate"), py::arg("beta1"), py::arg("beta2"), py::arg("eps"),
+        py::arg("weight_decay"), py::arg("decoupled"), py::arg("gradient_scale"), Unlocked());
+  m.def("muon_step", &MuonStep, py::arg("parameters"), py::arg("gradients"), py::arg("momenta"), py::arg("matrices"),
+        py::arg("learning_rate"), py::arg("momentum"), py::arg("weight_decay"), py::arg("gradient_scale"), Unlocked());
   m.def("sum_of_squares", &SumOfSquares, Unlocked());
 }
 

@@ -62,40 +62,34 @@ py::tuple Attention(const Tensor& query, const Tensor& key, const Tensor& value,
 }
 
 py::tuple PackedAttention(const Tensor& query, const OptionalTensor& key, const OptionalTensor& value,
-                          const Int32Array& query_offsets, const Int32Array& key_offsets, int64_t heads,
+                          const ops::Indices& query_offsets, const ops::Indices& key_offsets, int64_t heads,
                           int64_t kv_heads, const ops::AttentionOptions& options) {
-  const ops::Indices q_offsets = ToIndices(query_offsets), k_offsets = ToIndices(key_offsets);
   ops::AttentionResult result;
   {
     py::gil_scoped_release release;
-    result = ops::PackedAttention(query, OrUndefined(key), OrUndefined(value), q_offsets, k_offsets, heads, kv_heads,
-                                  options);
+    result = ops::PackedAttention(query, OrUndefined(key), OrUndefined(value), query_offsets, key_offsets, heads,
+                                  kv_heads, options);
   }
   return ToPython(result);
 }
 
-Tensor Embedding(const Int32Array& ids, const Tensor& weight, float scale, const OptionalTensor& positions,
-                 const std::optional<Int32Array>& position_ids, float dropout) {
-  const ops::Indices tokens = ToIndices(ids), places = ToIndices(position_ids);
-  py::gil_scoped_release release;
-  return ops::Embedding(tokens, weight, scale, OrUndefined(positions), places, dropout);
+Tensor Embedding(const ops::Indices& ids, const Tensor& weight, float scale, const OptionalTensor& positions,
+                 const std::optional<ops::Indices>& position_ids, float dropout) {
+  return ops::Embedding(ids, weight, scale, OrUndefined(positions), OrUndefined(position_ids), dropout);
 }
 
 py::tuple LinearCrossEntropy(const Tensor& hidden, const Tensor& weight, const OptionalTensor& bias,
-                             const Int32Array& labels, float label_smoothing, int32_t ignore_index) {
-  const ops::Indices targets = ToIndices(labels);
+                             const ops::Indices& labels, float label_smoothing, int32_t ignore_index) {
   ops::LinearCrossEntropyResult result;
   {
     py::gil_scoped_release release;
-    result = ops::LinearCrossEntropy(hidden, weight, OrUndefined(bias), targets, {label_smoothing, ignore_index});
+    result = ops::LinearCrossEntropy(hidden, weight, OrUndefined(bias), labels, {label_smoothing, ignore_index});
   }
   return py::make_tuple(result.loss, result.nll_sum, result.tokens);
 }
 
-Tensor CrossEntropy(const Tensor& logits, const Int32Array& labels, float label_smoothing, int32_t ignore_index) {
-  const ops::Indices targets = ToIndices(labels);
-  py::gil_scoped_release release;
-  return ops::CrossEntropy(logits, targets, {label_smoothing, ignore_index});
+Tensor CrossEntropy(const Tensor& logits, const ops::Indices& labels, float label_smoothing, int32_t ignore_index) {
+  return ops::CrossEntropy(logits, labels, {label_smoothing, ignore_index});
 }
 
 Tensor Linear(const Tensor& x, const Tensor& weight, const OptionalTensor& bias,
@@ -123,13 +117,9 @@ void BindOps(py::module_& m) {
   m.def("matmul", &ops::MatMul, Unlocked());
   m.def("linear", &Linear, Unlocked());
   m.def("concatenate", &ops::Concatenate, Unlocked());
-  m.def("gather_rows", [](const Tensor& x, const Int32Array& rows) {
-    const ops::Indices indices = ToIndices(rows);
-    py::gil_scoped_release release;
-    return ops::GatherRows(x, indices);
-  });
-  m.def("embedding", &Embedding);
-  m.def("cross_entropy", &CrossEntropy);
+  m.def("gather_rows", &ops::GatherRows, Unlocked());
+  m.def("embedding", &Embedding, Unlocked());
+  m.def("cross_entropy", &CrossEntropy, Unlocked());
   m.def("linear_cross_entropy", &LinearCrossEntropy);
   py::class_<ops::AttentionOptions>(m, "AttentionOptions", "What attention does beside its three inputs.")
       .def(py::init(&MakeAttentionOptions), py::kw_only(), py::arg("mask") = py::none(), py::arg("causal") = false,

@@ -23,16 +23,15 @@ ops::Direction ParseDirection(const std::string& name) {
   Fail("[recurrent] expected the direction \"forward\", \"backward\" or \"both\", got \"", name, "\"");
 }
 
-py::tuple Recurrent(const std::string& unit, const Tensor& projected, const Int32Array& offsets, const Tensor& weight,
+py::tuple Recurrent(const std::string& unit, const Tensor& projected, const ops::Indices& offsets, const Tensor& weight,
                     const OptionalTensor& bias, const OptionalTensor& state, const OptionalTensor& cell,
                     const std::string& direction) {
   const kernels::RecurrentCell parsed = ParseUnit(unit);
   const ops::Direction reads = ParseDirection(direction);
-  const ops::Indices sentences = ToIndices(offsets);
   ops::RecurrentResult result;
   {
     py::gil_scoped_release release;
-    result = ops::Recurrent(parsed, reads, projected, weight, OrUndefined(bias), sentences, OrUndefined(state),
+    result = ops::Recurrent(parsed, reads, projected, weight, OrUndefined(bias), offsets, OrUndefined(state),
                             OrUndefined(cell));
   }
   return py::make_tuple(result.output, result.state, OrNone(result.cell));

@@ -324,6 +324,7 @@ void BindTensor(py::module_& m) {
   m.def("from_array", &FromArray, py::arg("array"), py::arg("requires_grad") = false);
   m.def("parameter", &NewParameter, py::arg("array"));
   m.def("empty_parameter", &EmptyParameter, py::arg("shape"));
+  m.def("zeros", &Tensor::Zeros, py::arg("shape"));
   m.def("pack", &Pack, py::arg("weight"), py::arg("precision"));
   m.def("grad_enabled", &GradEnabled);
   m.def("set_grad_enabled", &SetGradEnabled, py::arg("enabled"));

@@ -26,13 +26,6 @@ Tensor BatchNorm(const Tensor& x, const OptionalTensor& residual, const Tensor& 
                         {training, momentum, eps, relu});
 }
 
-Tensor AddScaledSequences(const Tensor& residual, const Tensor& x, const Int32Array& offsets,
-                          const std::vector<float>& scale) {
-  const ops::Indices indices = ToIndices(offsets);
-  py::gil_scoped_release release;
-  return ops::AddScaledSequences(residual, x, indices, scale);
-}
-
 }  // namespace
 
 void BindVision(py::module_& m) {
@@ -43,7 +36,7 @@ void BindVision(py::module_& m) {
   m.def("batch_norm", &BatchNorm, Unlocked());
   m.def("patches", &ops::Patches, Unlocked());
   m.def("scale_channels", &ops::ScaleChannels, Unlocked());
-  m.def("add_scaled_sequences", &AddScaledSequences);
+  m.def("add_scaled_sequences", &ops::AddScaledSequences, Unlocked());
 }
 
 }  // namespace attnkit::python

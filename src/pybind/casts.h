@@ -55,13 +55,13 @@ inline FloatArray ArrayView(const Tensor& tensor, bool writable) {
   return array;
 }
 
-// Copied: they are checked once, and backward reads them after the caller may have written others there.
-inline ops::Indices ToIndices(const Int32Array& array) {
-  return ops::Indices(std::vector<int32_t>(array.data(), array.data() + array.size()));
-}
-inline ops::Indices ToIndices(const std::optional<Int32Array>& array) {
-  return array ? ToIndices(*array) : ops::Indices();
-}
+// The Indices that these are, or that an array is a view of (Indices.numpy()); undefined where there are none.
+ops::Indices IndicesBehind(const py::handle& values);
+
+// Copied: the caller may write others there before backward reads them.
+inline ops::Indices CopyIndices(const Int32Array& array) { return ops::Indices::Copy(array.data(), array.size()); }
+
+inline ops::Indices OrUndefined(const std::optional<ops::Indices>& indices) { return indices.value_or(ops::Indices()); }
 
 // A Python value as a T. Where it is none, a TypeError: "[op] expected ..., got ...".
 template <typename T>
@@ -84,3 +84,30 @@ const char* PrecisionName(kernels::Precision precision);
 kernels::Activation ParseActivation(const std::optional<std::string>& name);
 
 }  // namespace attnkit::python
+
+namespace pybind11::detail {
+
+// An argument that is Indices may be given as an array too.
+template <>
+struct type_caster<attnkit::ops::Indices> : type_caster_base<attnkit::ops::Indices> {
+  static constexpr auto name =
+      io_name("typing.Annotated[numpy.typing.ArrayLike, numpy.int32] | attnkit._core.Indices", "attnkit._core.Indices");
+
+  bool load(handle source, bool convert) {
+    if (type_caster_base::load(source, false)) return value != nullptr;
+    if (!convert) return false;
+    made_ = attnkit::python::IndicesBehind(source);
+    if (!made_) {
+      const auto array = attnkit::python::Int32Array::ensure(source);
+      if (!array) return false;
+      made_ = attnkit::python::CopyIndices(array);
+    }
+    value = &made_;
+    return true;
+  }
+
+ private:
+  attnkit::ops::Indices made_;
+};
+
+}  // namespace pybind11::detail

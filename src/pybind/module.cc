@@ -4,6 +4,7 @@
 namespace attnkit::python {
 
 void BindSystem(pybind11::module_& m);
+void BindIndices(pybind11::module_& m);
 void BindTensor(pybind11::module_& m);
 void BindFunction(pybind11::module_& m);
 void BindOps(pybind11::module_& m);
@@ -18,6 +19,7 @@ void BindVision(pybind11::module_& m);
 PYBIND11_MODULE(_core, m) {
   m.doc() = "The C++ core of attnkit: tensors, the tape and the ops.";
   attnkit::python::BindSystem(m);
+  attnkit::python::BindIndices(m);
   attnkit::python::BindTensor(m);
   attnkit::python::BindFunction(m);
   attnkit::python::BindOps(m);

@@ -107,19 +107,22 @@ def test_any_number_of_threads_makes_the_same_step() -> None:
 
 def test_parameters_and_moments_that_cannot_be_moved_are_refused() -> None:
     weight, gradient = _core.parameter(numbers(4, 2)), attnkit.tensor(numbers(4, 2))
-    point, frozen = _core.parameter(np.float32(1)), _core.from_array(np.broadcast_to(np.float32(1), (4, 2)).copy())
-    momentum = np.zeros((4, 2), np.float32)
+    point, momentum = _core.parameter(np.float32(1)), _core.zeros((4, 2))
     for parameter, matrices in (point, 1), (weight, 0), (weight, 3):
         with pytest.raises(ValueError, match="equal parts"):
             _core.muon_step([parameter], [gradient], [momentum], [matrices], 0.1, 0.9, 0.0, 1.0)
-    strided = np.zeros((4, 4), np.float32)[:, ::2]
-    with pytest.raises(TypeError):
-        _core.muon_step([weight], [gradient], [strided], [1], 0.1, 0.9, 0.0, 1.0)
-    with pytest.raises(TypeError):
-        _core.adam_step(weight, gradient, momentum, strided, 1, 0.1, 0.9, 0.9, 1e-8, 0.0, True, 1.0)
-    momentum.flags.writeable = False
-    with pytest.raises(ValueError, match="not writeable"):
-        _core.muon_step([frozen], [gradient], [momentum], [1], 0.1, 0.9, 0.0, 1.0)
+    with pytest.raises(ValueError, match=re.escape("[muon] expected 8 numbers in the gradient and the momentum")):
+        _core.muon_step([weight], [gradient], [_core.zeros((3,))], [1], 0.1, 0.9, 0.0, 1.0)
+    with pytest.raises(TypeError):  # of a copy nobody would see what became of it
+        _core.adam_step(weight, gradient, momentum, momentum.numpy(), 1, 0.1, 0.9, 0.9, 1e-8, 0.0, True, 1.0)  # type: ignore[arg-type]
+    array = np.zeros((4, 2), np.float32)
+    array.flags.writeable = False
+    frozen = _core.from_array(array)
+    for parameter, moved in (weight, frozen), (frozen, momentum):
+        with pytest.raises(ValueError, match=re.escape("[muon] expected memory that may be written")):
+            _core.muon_step([parameter], [gradient], [moved], [1], 0.1, 0.9, 0.0, 1.0)
+        with pytest.raises(ValueError, match=re.escape("[adam] expected memory that may be written")):
+            _core.adam_step(parameter, gradient, momentum, moved, 1, 0.1, 0.9, 0.9, 1e-8, 0.0, True, 1.0)
 
 
 def test_the_others_are_adamws() -> None:

@@ -135,7 +135,8 @@ _TYPES = {
     "typing.SupportsFloat | typing.SupportsIndex": "float",
     "numpy.typing.NDArray[numpy.float32]": "_Floats",
     "typing.Annotated[numpy.typing.ArrayLike, numpy.float32]": "_Floats",
-    "typing.Annotated[numpy.typing.ArrayLike, numpy.int32]": "_Ids",
+    "numpy.typing.NDArray[numpy.int32]": "_Integers",
+    "typing.Annotated[numpy.typing.ArrayLike, numpy.int32] | Indices": "_Ids",
 }
 _VAGUE = (
     "tuple",

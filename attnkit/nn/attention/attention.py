@@ -70,10 +70,11 @@ class Attention(Module):
         positions: int32 [T], the place of each query in its target; by default the queries of a sentence follow each
         other from 0. coverage: flat, the weights of earlier steps, for a score with coverage.
         """
+        query_offsets = index_array(query_offsets, "offsets")
         if positions is None:
-            positions = packed_positions(index_array(query_offsets, "offsets"))
+            positions = packed_positions(query_offsets)
         scores = self.score(query, memory.keys, query_offsets, memory.offsets, coverage)
-        rows = Rows(query, index_array(query_offsets, "offsets"), memory.offsets, positions)
+        rows = Rows(query, query_offsets, memory.offsets, positions)
         choice = None
         if isinstance(self.normaliser, HardNormaliser):
             weights, choice = self.normaliser.choose(scores, rows)

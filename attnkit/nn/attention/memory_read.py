@@ -6,6 +6,7 @@ import numpy as np
 
 from attnkit import ops
 from attnkit._core import Tensor
+from attnkit._tensor import index_array
 from attnkit.nn import init
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module
@@ -44,8 +45,8 @@ class MemoryRead(Module):
             if not hasattr(self, "keys"):
                 raise ValueError("[memory_read] expected keys to read, since the layer has no slots of its own")
             keys, values = self.keys, self.values
-            query_offsets = np.array([0, query.shape[0]], dtype=np.int32)
-            key_offsets = np.array([0, keys.shape[0]], dtype=np.int32)
+            query_offsets = index_array([0, query.shape[0]])
+            key_offsets = index_array([0, keys.shape[0]])
         if query_offsets is None or key_offsets is None:
             raise ValueError("[memory_read] expected query_offsets and key_offsets with keys")
         scores = ops.ragged_dots(self._asked(query), ops.unit_rows(keys), query_offsets, key_offsets)

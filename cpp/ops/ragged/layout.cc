@@ -1,5 +1,7 @@
 #include "ops/ragged/layout.h"
 
+#include <utility>
+
 #include "attnkit/check.h"
 #include "ops/offsets.h"
 
@@ -12,12 +14,13 @@ RaggedLayout::RaggedLayout(const char* op, const RaggedOffsets& offsets, int64_t
                 "] expected as many key offsets as query offsets, got ", offsets.key.size(), " and ",
                 offsets.query.size());
   shape_.batch = offsets.query.size() - 1;
-  std::vector<int64_t> blocks(shape_.batch + 1, 0);
+  Buffer<int64_t> blocks(shape_.batch + 1);
+  blocks[0] = 0;
   for (int64_t b = 0; b < shape_.batch; ++b) {
     const int64_t rows = offsets.query[b + 1] - offsets.query[b], columns = offsets.key[b + 1] - offsets.key[b];
     blocks[b + 1] = blocks[b] + rows * columns;
   }
-  blocks_ = std::make_shared<const std::vector<int64_t>>(std::move(blocks));
+  blocks_ = std::make_shared<const Buffer<int64_t>>(std::move(blocks));
   shape_.query_offsets = offsets_.query.data();
   shape_.key_offsets = offsets_.key.data();
   shape_.block_offsets = blocks_->data();

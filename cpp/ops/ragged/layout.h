@@ -2,8 +2,8 @@
 #pragma once
 
 #include <memory>
-#include <vector>
 
+#include "attnkit/allocator.h"
 #include "attnkit/kernels/ragged.h"
 #include "attnkit/ops/ragged.h"
 
@@ -21,7 +21,7 @@ class RaggedLayout {
 
  private:
   RaggedOffsets offsets_;
-  std::shared_ptr<const std::vector<int64_t>> blocks_;
+  std::shared_ptr<const Buffer<int64_t>> blocks_;
   kernels::RaggedShape shape_;
 };
 

@@ -125,9 +125,9 @@ def _write_rows(rng: Numbers, s: Sizes) -> Arguments:
 
 
 def _adam_step(rng: Numbers, s: Sizes) -> Arguments:
-    tensors = (attnkit.tensor(f(rng, s.T, s.D)), attnkit.tensor(f(rng, s.T, s.D)))
-    moments = (f(rng, s.T, s.D), np.abs(f(rng, s.T, s.D)))
-    return (*tensors, *moments, 3, 0.01, 0.9, 0.99, 1e-8, 0.0, True, 1.0), {}
+    numbers = [f(rng, s.T, s.D) for _ in range(4)]
+    numbers[3] = np.abs(numbers[3])
+    return (*map(attnkit.tensor, numbers), 3, 0.01, 0.9, 0.99, 1e-8, 0.0, True, 1.0), {}
 
 
 def _pack(rng: Numbers, s: Sizes) -> Arguments:

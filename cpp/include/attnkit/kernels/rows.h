@@ -28,21 +28,21 @@ void AddDropoutLayerNormBackward(const float* dy, const float* dsum_in, const fl
                                  PhiloxKey key, float* dx, float* dresidual, float* dweight, float* dbias);
 
 // Label-smoothed cross-entropy of each row: (1 - s) * -log p[label] + s * mean over v of -log p[v] (Szegedy et al.,
-// 2016). Rows whose label is `ignore_index` have loss 0 and gradient 0. A label outside [0, columns) throws
-// std::invalid_argument. If dx is not null the gradient of scale * loss is written there; dx may equal x. losses
-// [rows], nlls (may be null, plain -log p[label]) [rows].
+// 2016). Rows whose label is `ignore_index` have loss 0 and gradient 0. Any other label outside [0, columns) throws
+// std::invalid_argument; with `inside` the caller has made sure that there is none. If dx is not null the gradient of
+// scale * loss is written there; dx may equal x. losses [rows], nlls (may be null, plain -log p[label]) [rows].
 void CrossEntropy(const float* x, const int32_t* labels, int64_t rows, int64_t columns, float smoothing,
-                  int32_t ignore_index, float scale, float* losses, float* nlls, float* dx);
+                  int32_t ignore_index, float scale, float* losses, float* nlls, float* dx, bool inside = false);
 
 // out[t] = dropout(scale * weight[ids[t]] + positions[position_ids[t]]); positions may be null. An id outside its table
-// throws.
+// throws; with `inside` the caller has made sure that there is none.
 void EmbeddingForward(const int32_t* ids, int64_t tokens, const float* weight, int64_t vocabulary, int64_t width,
                       float scale, const float* positions, const int32_t* position_ids, int64_t max_positions, float p,
-                      PhiloxKey key, float* out);
+                      PhiloxKey key, float* out, bool inside = false);
 // dweight [vocabulary, width] is ADDED to: += scale * dropout(dout). dpositions likewise. Either may be null.
 void EmbeddingBackward(const int32_t* ids, const float* dout, int64_t tokens, int64_t vocabulary, int64_t width,
                        float scale, const int32_t* position_ids, int64_t max_positions, float p, PhiloxKey key,
-                       float* dweight, float* dpositions);
+                       float* dweight, float* dpositions, bool inside = false);
 
 // out[c] = sum over rows of x[r, c] (fixed order); added when accumulate.
 void ColumnSums(const float* x, int64_t rows, int64_t columns, int64_t row_stride, bool accumulate, float* out);

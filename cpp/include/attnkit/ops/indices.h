@@ -3,24 +3,41 @@
 
 #include <cstdint>
 #include <memory>
-#include <utility>
 #include <vector>
+
+#include "attnkit/allocator.h"
 
 namespace attnkit::ops {
 
-// Shared with the nodes that need them in backward.
+// Numbers that never change, looked through once, when they are made: ops check them against what is known of them.
+// Copies share the numbers, also with the nodes that need them in backward.
 class Indices {
  public:
-  Indices() = default;
-  explicit Indices(std::vector<int32_t> values)
-      : values_(std::make_shared<const std::vector<int32_t>>(std::move(values))) {}
-  const int32_t* data() const { return values_ ? values_->data() : nullptr; }
-  int64_t size() const { return values_ ? static_cast<int64_t>(values_->size()) : 0; }
-  int32_t operator[](int64_t i) const { return (*values_)[i]; }
-  explicit operator bool() const { return values_ != nullptr; }
+  Indices() = default;  // undefined: none were given
+  explicit Indices(Buffer<int32_t> values);
+  explicit Indices(const std::vector<int32_t>& values) : Indices(Copy(values.data(), values.size())) {}
+  static Indices Copy(const int32_t* values, int64_t size);
+
+  const int32_t* data() const { return checked_ ? checked_->values.data() : nullptr; }
+  int64_t size() const { return checked_ ? checked_->values.size() : 0; }
+  int32_t operator[](int64_t i) const { return checked_->values[i]; }
+  explicit operator bool() const { return checked_ != nullptr; }
+
+  // Of at least one number.
+  int32_t minimum() const { return checked_->minimum; }
+  int32_t maximum() const { return checked_->maximum; }
+  // Are all of them numbers of rows of a table that has `rows`?
+  bool Within(int64_t rows) const { return !size() || (minimum() >= 0 && maximum() < rows); }
+  // Do they begin with 0 and never fall?
+  bool AreOffsets() const { return checked_ && checked_->offsets; }
 
  private:
-  std::shared_ptr<const std::vector<int32_t>> values_;
+  struct Checked {
+    Buffer<int32_t> values;
+    int32_t minimum = 0, maximum = 0;
+    bool offsets = false;
+  };
+  std::shared_ptr<const Checked> checked_;
 };
 
 }  // namespace attnkit::ops
