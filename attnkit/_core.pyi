@@ -134,6 +134,12 @@ class Tensor:
     def gelu(self) -> Tensor:
         """x · Φ(x), exactly (Hendrycks and Gimpel, 2016)."""
 
+    def gelu_tanh(self) -> Tensor:
+        """GELU by a hyperbolic tangent, x · (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2."""
+
+    def quick_gelu(self) -> Tensor:
+        """x · sigmoid(1.702 x)."""
+
     def silu(self) -> Tensor:
         """x · sigmoid(x)."""
 

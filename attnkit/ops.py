@@ -37,6 +37,7 @@ __all__ = [
     "embedding",
     "gather_rows",
     "gelu",
+    "gelu_tanh",
     "gru",
     "gru_cell",
     "layer_norm",
@@ -50,6 +51,7 @@ __all__ = [
     "memory_attention",
     "packed_attention",
     "patches",
+    "quick_gelu",
     "ragged_additive",
     "ragged_chain_marginals",
     "ragged_dots",
@@ -114,6 +116,22 @@ def gelu(x: Array) -> Any:
     return _like(_tensor(x).gelu(), x)
 
 
+def gelu_tanh(x: Array) -> Any:
+    """x · (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2, an approximation of `gelu` (Hendrycks and Gimpel, 2016).
+
+    Elsewhere: PyTorch's gelu with approximate="tanh"; `gelu_new`, `gelu_pytorch_tanh` and `gelu_fast` in transformers.
+    """
+    return _like(_tensor(x).gelu_tanh(), x)
+
+
+def quick_gelu(x: Array) -> Any:
+    """x · sigmoid(1.702 x), a rougher approximation of `gelu` (Hendrycks and Gimpel, 2016).
+
+    Elsewhere: `quick_gelu` in transformers, QuickGELU of CLIP.
+    """
+    return _like(_tensor(x).quick_gelu(), x)
+
+
 def silu(x: Array) -> Any:
     """x · sigmoid(x), also called swish."""
     return _like(_tensor(x).silu(), x)
@@ -164,7 +182,10 @@ def matmul(a: Array, b: Array) -> Any:
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None, activation: str | None = None) -> Any:
-    """activation(x · weightᵀ + bias): x [..., K], weight [N, K], bias [N]; relu, gelu, silu, tanh or sigmoid."""
+    """activation(x · weightᵀ + bias): x [..., K], weight [N, K], bias [N].
+
+    activation: "relu", "gelu", "gelu_tanh", "quick_gelu", "silu", "tanh", "sigmoid" or None.
+    """
     return _like(_core.linear(_tensor(x), _tensor(weight), _optional(bias), activation), x, weight, bias)
 
 
@@ -592,6 +613,7 @@ def conv2d(
 
     H' = (H + 2 · padding - KH) // stride + 1, with zeros behind the edges. `groups` cuts the channels: each part of the
     outputs sees its part of the inputs; groups = C = O is a depthwise convolution, which is always computed in float32.
+    activation: as in `linear`.
     """
     result = _core.conv2d(
         _tensor(x), _tensor(weight), _optional(bias), _pair(stride, "conv2d"), _pair(padding, "conv2d"), groups,

@@ -47,6 +47,7 @@ __all__ = [
     "embedding",
     "gather_rows",
     "gelu",
+    "gelu_tanh",
     "gru",
     "gru_cell",
     "layer_norm",
@@ -60,6 +61,7 @@ __all__ = [
     "memory_attention",
     "packed_attention",
     "patches",
+    "quick_gelu",
     "ragged_additive",
     "ragged_chain_marginals",
     "ragged_dots",
@@ -97,6 +99,14 @@ def relu(x: _Array) -> _Floats: ...
 def gelu(x: Tensor) -> Tensor: ...
 @overload
 def gelu(x: _Array) -> _Floats: ...
+@overload
+def gelu_tanh(x: Tensor) -> Tensor: ...
+@overload
+def gelu_tanh(x: _Array) -> _Floats: ...
+@overload
+def quick_gelu(x: Tensor) -> Tensor: ...
+@overload
+def quick_gelu(x: _Array) -> _Floats: ...
 @overload
 def silu(x: Tensor) -> Tensor: ...
 @overload

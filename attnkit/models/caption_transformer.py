@@ -28,7 +28,7 @@ class TransformerCaptionDecoder(nn.Module):
             config.ffn,
             dropout=config.dropout,
             norm="pre",
-            activation="gelu",
+            activation=config.activation,
             attention_dropout=config.attention_dropout,
         )
 

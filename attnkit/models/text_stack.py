@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from attnkit import nn
-from attnkit.models.config import Positive, Rate
+from attnkit.models.config import Activation, Positive, Rate
 
 
 class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,9 +46,7 @@ class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         ),
     ] = "pre"
 
-    activation: Annotated[Literal["relu", "gelu", "silu"], Meta(description="Inside the feed-forward networks.")] = (
-        "gelu"
-    )
+    activation: Activation = "gelu"
 
     positions: Annotated[
         Literal["sinusoidal", "learned"],

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from attnkit.models.config import NotNegative, Positive, Rate
+from attnkit.models.config import Activation, NotNegative, Positive, Rate
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
 
 
@@ -49,9 +49,7 @@ class TransformerConfig(
         ),
     ] = "post"
 
-    activation: Annotated[Literal["relu", "gelu", "silu"], Meta(description="Inside the feed-forward networks.")] = (
-        "relu"
-    )
+    activation: Activation = "relu"
 
     tie_embeddings: Annotated[
         Literal["all", "decoder", "none"],

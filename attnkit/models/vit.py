@@ -35,7 +35,7 @@ class ViT(nn.Module):
         self.class_token = init.normal((1, d_model), 0.02) if config.pooling == "token" else None
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = nn.TransformerEncoder(
-            layers, d_model, heads, ffn, dropout=config.dropout, norm="pre", activation="gelu",
+            layers, d_model, heads, ffn, dropout=config.dropout, norm="pre", activation=config.activation,
             attention_dropout=config.attention_dropout, stochastic_depth=config.stochastic_depth,
         )  # fmt: skip
         self.head = nn.Linear(d_model, classes) if classes else None

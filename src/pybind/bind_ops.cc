@@ -16,7 +16,9 @@ kernels::Activation ParseActivation(const std::optional<std::string>& name) {
   if (*name == "silu") return Activation::kSilu;
   if (*name == "tanh") return Activation::kTanh;
   if (*name == "sigmoid") return Activation::kSigmoid;
-  Fail("[activation] expected relu, gelu, silu, tanh, sigmoid or None, got \"", *name, "\"");
+  if (*name == "gelu_tanh") return Activation::kGeluTanh;
+  if (*name == "quick_gelu") return Activation::kQuickGelu;
+  Fail("[activation] expected relu, gelu, silu, tanh, sigmoid, gelu_tanh, quick_gelu or None, got \"", *name, "\"");
 }
 
 namespace {

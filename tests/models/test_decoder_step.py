@@ -43,7 +43,11 @@ def run(decoder: nn.TransformerDecoder, fused: bool, width: int) -> list[Any]:
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
-@pytest.mark.parametrize("options", [{"norm": "pre"}, {"norm": "post", "activation": "silu"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{"norm": "pre", "activation": "gelu_tanh"}, {"norm": "post", "activation": "silu"}, {"activation": "quick_gelu"}],
+    ids=str,
+)
 def test_one_call_equals_layer_by_layer(options: dict[str, Any], precision: str, isa: str) -> None:
     decoder = stack(**options)
     with attnkit.precision(precision):

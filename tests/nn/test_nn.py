@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from closeness import assert_close
-from pytorch_twin import copy_attention, copy_decoder_layer, copy_encoder_layer, gradients_by_our_names, randomise
+from pytorch_twin import (
+    copy_attention,
+    copy_decoder_layer,
+    copy_encoder_layer,
+    gradients_by_our_names,
+    randomise,
+    torch_activation,
+)
 
 import attnkit
 from attnkit import nn, ops
@@ -299,13 +306,12 @@ def test_the_name_of_both_attentions_makes_either(cross: bool) -> None:
         np.testing.assert_array_equal(made.state_dict()[name], value)
 
 
-ACTIVATIONS = ["relu", "gelu", "silu"]
+ACTIVATIONS = ["relu", "gelu", "silu", "gelu_tanh", "quick_gelu"]
 
 
 def _torch_options(norm: str, activation: str) -> dict[str, Any]:
-    torch = pytest.importorskip("torch")
-    function = getattr(torch.nn.functional, activation)
-    return dict(dropout=0.0, activation=function, batch_first=True, norm_first=norm == "pre")
+    pytest.importorskip("torch")
+    return dict(dropout=0.0, activation=torch_activation(activation), batch_first=True, norm_first=norm == "pre")
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)

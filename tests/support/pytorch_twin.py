@@ -17,6 +17,17 @@ def randomise(module: nn.Module, seed: int = 0, deviation: float = 0.2) -> None:
         parameter.copy_((values + (1.0 if "norm.weight" in name else 0.0)).astype(np.float32))
 
 
+def torch_activation(name: str) -> Any:
+    """PyTorch's function of an activation's name here."""
+    import torch
+
+    if name == "gelu_tanh":
+        return lambda x: torch.nn.functional.gelu(x, approximate="tanh")
+    if name == "quick_gelu":
+        return lambda x: x * torch.sigmoid(1.702 * x)
+    return getattr(torch.nn.functional, name)
+
+
 def _set(target: Any, *parts: Any) -> None:
     import torch
 
@@ -107,7 +118,7 @@ def transformer_twin(ours: Any) -> Any:
             options: dict[str, Any] = dict(
                 dim_feedforward=config.ffn,
                 dropout=0.0,
-                activation=getattr(torch.nn.functional, config.activation),
+                activation=torch_activation(config.activation),
                 norm_first=config.norm == "pre",
                 batch_first=True,
             )

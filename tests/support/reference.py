@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import erfc, sqrt
+from math import erfc, pi, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +76,16 @@ def normal_distribution(x: Array64) -> Array64:
 
 def gelu(x: Array64) -> Array64:
     return x * normal_distribution(x)
+
+
+def gelu_tanh(x: Array64) -> Array64:
+    """x / 2 · (1 + tanh u) = x · sigmoid(2 u), without the cancellation."""
+    twice = 2.0 * sqrt(2.0 / pi) * (x + 0.044715 * x**3)
+    return x * sigmoid(np.maximum(twice, -700.0))  # beyond, e^-u is too large for a float64
+
+
+def quick_gelu(x: Array64) -> Array64:
+    return x * sigmoid(1.702 * x)
 
 
 def relu(x: Array64) -> Array64:

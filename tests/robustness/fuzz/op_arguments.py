@@ -13,7 +13,7 @@ from attnkit import _batching, _core, ops
 
 Numbers = np.random.Generator
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
-UNARY = ("relu", "gelu", "silu", "tanh", "sigmoid", "unit_rows")
+UNARY = ("relu", "gelu", "gelu_tanh", "quick_gelu", "silu", "tanh", "sigmoid", "unit_rows")
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
