@@ -200,6 +200,9 @@ def log_softmax(x: Tensor, /) -> Tensor: ...
 def add_dropout_layer_norm(
     x: Tensor, residual: Tensor | None, weight: Tensor | None, bias: Tensor | None, dropout: float, eps: float, /
 ) -> tuple[Tensor, Tensor]: ...
+def add_dropout_rms_norm(
+    x: Tensor, residual: Tensor | None, weight: Tensor | None, dropout: float, eps: float, /
+) -> tuple[Tensor, Tensor]: ...
 def dropout(x: Tensor, p: float, /) -> Tensor: ...
 def add_dropout(residual: Tensor, x: Tensor, p: float, /) -> Tensor: ...
 def matmul(a: Tensor, b: Tensor, /) -> Tensor: ...
@@ -362,12 +365,12 @@ class Projection(Protocol):
 
 @type_check_only
 class Norm(Protocol):
-    """What it reads of a layer norm: weight [D], bias [D]."""
+    """What it reads of a norm: weight [D] and, of a layer norm, bias [D]. An RMSNorm has the `kind` "rms"."""
 
     @property
     def weight(self) -> Tensor: ...
     @property
-    def bias(self) -> Tensor: ...
+    def bias(self) -> Tensor | None: ...
     @property
     def eps(self) -> float: ...
 
@@ -386,8 +389,12 @@ class DecoderLayer:
         feed_forward_norm: Norm,
         up: Projection,
         down: Projection,
+        gate: Projection | None = None,
     ) -> None:
-        """self_projection [3 D, D] makes query, key and value of the self-attention."""
+        """self_projection [3 D, D] makes query, key and value of the self-attention.
+
+        The feed-forward network is down(activation(up(x))), with a gate down(activation(gate(x)) · up(x)).
+        """
 
 class DecoderStack:
     """A stack of Transformer decoder layers, a token at a time. It reads the weights where they are."""

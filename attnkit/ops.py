@@ -25,6 +25,7 @@ Array: TypeAlias = Any  # a Tensor, or anything NumPy makes a float32 array of
 __all__ = [
     "add_dropout",
     "add_dropout_layer_norm",
+    "add_dropout_rms_norm",
     "add_scaled_sequences",
     "attention",
     "avg_pool2d",
@@ -61,6 +62,7 @@ __all__ = [
     "ragged_softmax",
     "ragged_sums",
     "relu",
+    "rms_norm",
     "rnn",
     "rnn_cell",
     "scale_channels",
@@ -164,6 +166,20 @@ def add_dropout_layer_norm(
     """(sum, normed) with sum = residual + dropout(x) and normed its layer normalisation, in one pass over memory."""
     result = _core.add_dropout_layer_norm(_tensor(x), _optional(residual), _optional(weight), _optional(bias), p, eps)
     return _like(result[0], residual, x, weight, bias), _like(result[1], residual, x, weight, bias)
+
+
+def rms_norm(x: Array, weight: Array | None = None, eps: float = 1e-5) -> Any:
+    """x / √(mean of x² + eps) · weight over the last axis (Zhang and Sennrich, 2019): x [..., D], weight [D]."""
+    _, normed = _core.add_dropout_rms_norm(_tensor(x), None, _optional(weight), 0.0, eps)
+    return _like(normed, x, weight)
+
+
+def add_dropout_rms_norm(
+    residual: Array | None, x: Array, weight: Array | None = None, p: float = 0.0, eps: float = 1e-5
+) -> tuple[Any, Any]:
+    """(sum, normed) with sum = residual + dropout(x) and normed its `rms_norm`, in one pass over memory."""
+    result = _core.add_dropout_rms_norm(_tensor(x), _optional(residual), _optional(weight), p, eps)
+    return _like(result[0], residual, x, weight), _like(result[1], residual, x, weight)
 
 
 def dropout(x: Array, p: float) -> Any:

@@ -15,7 +15,7 @@ from pytorch_twin import (
     copy_encoder_layer,
     gradients_by_our_names,
     randomise,
-    torch_activation,
+    torch_layer,
 )
 
 import attnkit
@@ -306,21 +306,22 @@ def test_the_name_of_both_attentions_makes_either(cross: bool) -> None:
         np.testing.assert_array_equal(made.state_dict()[name], value)
 
 
-ACTIVATIONS = ["relu", "gelu", "silu", "gelu_tanh", "quick_gelu"]
+OPTIONS: list[dict[str, Any]] = [
+    *({"activation": name} for name in ("relu", "gelu", "silu", "gelu_tanh", "quick_gelu")),
+    {"norm_eps": 0.1},
+    {"norm_kind": "rms", "norm_eps": 0.01},
+    {"gated": True, "activation": "gelu"},
+    {"gated": True, "activation": "silu", "norm_kind": "rms"},
+]
 
 
-def _torch_options(norm: str, activation: str) -> dict[str, Any]:
-    pytest.importorskip("torch")
-    return dict(dropout=0.0, activation=torch_activation(activation), batch_first=True, norm_first=norm == "pre")
-
-
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("norm", ["post", "pre"])
 @pytest.mark.parametrize("causal", [False, True])
-def test_encoder_layer_against_pytorch(norm: str, activation: str, causal: bool) -> None:
+def test_encoder_layer_against_pytorch(norm: str, options: dict[str, Any], causal: bool) -> None:
     torch = pytest.importorskip("torch")
-    ours = nn.TransformerEncoderLayer(D_MODEL, HEADS, FFN, dropout=0.0, norm=norm, activation=activation)
-    theirs = torch.nn.TransformerEncoderLayer(D_MODEL, HEADS, FFN, **_torch_options(norm, activation))
+    ours = nn.TransformerEncoderLayer(D_MODEL, HEADS, FFN, dropout=0.0, norm=norm, **options)
+    theirs = torch_layer("Encoder", D_MODEL, HEADS, FFN, norm, **options)
     randomise(ours)
     copy_encoder_layer(ours, theirs)
     array, upstream = numbers(13, D_MODEL), numbers(13, D_MODEL, seed=2)
@@ -338,12 +339,12 @@ def test_encoder_layer_against_pytorch(norm: str, activation: str, causal: bool)
         assert_close(dict(ours.named_parameters())[name].grad, gradient, terms=FFN * 4, scale=1.0)
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("norm", ["post", "pre"])
-def test_decoder_layer_against_pytorch(norm: str, activation: str) -> None:
+def test_decoder_layer_against_pytorch(norm: str, options: dict[str, Any]) -> None:
     torch = pytest.importorskip("torch")
-    ours = nn.TransformerDecoderLayer(D_MODEL, HEADS, FFN, dropout=0.0, norm=norm, activation=activation)
-    theirs = torch.nn.TransformerDecoderLayer(D_MODEL, HEADS, FFN, **_torch_options(norm, activation))
+    ours = nn.TransformerDecoderLayer(D_MODEL, HEADS, FFN, dropout=0.0, norm=norm, **options)
+    theirs = torch_layer("Decoder", D_MODEL, HEADS, FFN, norm, **options)
     randomise(ours)
     copy_decoder_layer(ours, theirs)
     arrays = numbers(13, D_MODEL), numbers(14, D_MODEL, seed=1)
@@ -382,6 +383,27 @@ def test_stacks_run_their_layers_in_order(norm: str) -> None:
     np.testing.assert_array_equal(weights[0].numpy(), first_weights.numpy())
     for block in flat_weights(weights[1].numpy(), OFFSETS, MEMORY_OFFSETS):
         assert_close(block.sum(axis=-1), np.ones(block.shape[:2]), terms=9)
+
+
+@pytest.mark.parametrize("kind", [nn.TransformerEncoder, nn.TransformerDecoder])
+def test_every_norm_of_a_stack_is_of_its_kind_and_eps(kind: Any) -> None:
+    stack = kind(2, D_MODEL, HEADS, FFN, norm="pre", norm_kind="rms", norm_eps=1e-3)
+    norms = [module for module in stack.modules() if isinstance(module, nn.LayerNorm | nn.RMSNorm)]
+    assert len(norms) == (5 if kind is nn.TransformerEncoder else 7)
+    assert all(isinstance(norm, nn.RMSNorm) and norm.eps == 1e-3 for norm in norms)
+    assert repr(stack.last_norm) == "RMSNorm(24, eps=0.001)"
+    with pytest.raises(ValueError, match=re.escape('[transformer] expected norm_kind "layer" or "rms", got "batch"')):
+        kind(1, D_MODEL, HEADS, FFN, norm_kind="batch")
+
+
+def test_a_gated_network_by_its_formula() -> None:
+    layer = nn.FeedForward(8, 12, 0.0, "silu", gated=True)
+    randomise(layer)
+    x, state = numbers(5, 8), {name: array.astype(np.float64) for name, array in layer.state_dict().items()}
+    gate, up = (x @ state[f"{name}.weight"].T + state[f"{name}.bias"] for name in ("gate", "up"))
+    exact = (gate / (1 + np.exp(-gate)) * up) @ state["down.weight"].T + state["down.bias"]
+    assert_close(layer(attnkit.tensor(x)), exact, terms=12)
+    assert [name for name in nn.FeedForward(8, 12, 0.0, "silu").state_dict() if "gate" in name] == []
 
 
 def test_dropout_of_a_layer_acts_in_training_only() -> None:

@@ -51,13 +51,51 @@ def copy_attention(ours: nn.SelfAttention | nn.CrossAttention, theirs: Any) -> N
 
 
 def _copy_feed_forward(ours: nn.FeedForward, theirs: Any) -> None:
-    _copy_linear(ours.up, theirs.linear1)
+    parts = [ours.up] if ours.gate is None else [ours.gate, ours.up]
+    _set(theirs.linear1.weight, *(part.weight for part in parts))
+    _set(theirs.linear1.bias, *(part.bias for part in parts))
     _copy_linear(ours.down, theirs.linear2)
 
 
-def copy_norm(ours: nn.LayerNorm, theirs: Any) -> None:
+def copy_norm(ours: nn.LayerNorm | nn.RMSNorm, theirs: Any) -> None:
     _set(theirs.weight, ours.weight)
-    _set(theirs.bias, ours.bias)
+    if ours.bias is not None:
+        _set(theirs.bias, ours.bias)
+
+
+def torch_norm(kind: str, size: int, eps: float) -> Any:
+    import torch
+
+    return torch.nn.LayerNorm(size, eps) if kind == "layer" else torch.nn.RMSNorm(size, eps)
+
+
+def torch_layer(
+    side: str,
+    d_model: int,
+    heads: int,
+    ffn: int,
+    norm: str = "post",
+    activation: str = "relu",
+    norm_kind: str = "layer",
+    norm_eps: float = 1e-5,
+    gated: bool = False,
+) -> Any:
+    """PyTorch's "Encoder" or "Decoder" layer with dropout 0 and our options; those that it does not have are put in.
+
+    A gate stands on top of what it multiplies, in one linear layer.
+    """
+    import torch
+
+    function = torch_activation(activation)
+    layer = getattr(torch.nn, f"Transformer{side}Layer")(
+        d_model, heads, 2 * ffn if gated else ffn, 0.0, function, batch_first=True, norm_first=norm == "pre"
+    )
+    if gated:
+        layer.linear2 = torch.nn.Linear(ffn, d_model)
+        layer.activation = lambda x: function(x[..., :ffn]) * x[..., ffn:]
+    for name in ("norm1", "norm2", "norm3")[: 2 if side == "Encoder" else 3]:
+        setattr(layer, name, torch_norm(norm_kind, d_model, norm_eps))
+    return layer
 
 
 def copy_encoder_layer(ours: nn.TransformerEncoderLayer, theirs: Any) -> None:

@@ -36,6 +36,11 @@ def layer_norm(x: Array64, weight: Array64 | float = 1.0, bias: Array64 | float 
     return centred / np.sqrt(variance + eps) * weight + bias
 
 
+def rms_norm(x: Array64, weight: Array64 | float = 1.0, eps: float = 1e-5) -> Array64:
+    """x / √(mean of x² + eps) · weight."""
+    return x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + eps) * weight
+
+
 def cross_entropy(logits: Array64, labels: Ids, smoothing: float = 0.0, ignore_index: int = -100) -> Array64:
     """(1 - s) · -log p[label] + s · mean over v of -log p[v]; 0 for ignored rows. [T, V], [T] → [T]."""
     log_p = log_softmax(logits)
