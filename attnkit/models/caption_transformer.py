@@ -30,6 +30,9 @@ class TransformerCaptionDecoder(nn.Module):
             norm="pre",
             activation=config.activation,
             attention_dropout=config.attention_dropout,
+            norm_kind=config.norm_kind,
+            norm_eps=config.norm_eps,
+            gated=config.gated,
         )
 
     def forward(self, memory: Tensor, offsets: np.ndarray, ids: np.ndarray, target_offsets: np.ndarray) -> Decoded:

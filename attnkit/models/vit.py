@@ -37,6 +37,7 @@ class ViT(nn.Module):
         self.encoder = nn.TransformerEncoder(
             layers, d_model, heads, ffn, dropout=config.dropout, norm="pre", activation=config.activation,
             attention_dropout=config.attention_dropout, stochastic_depth=config.stochastic_depth,
+            norm_kind=config.norm_kind, norm_eps=config.norm_eps, gated=config.gated,
         )  # fmt: skip
         self.head = nn.Linear(d_model, classes) if classes else None
 

@@ -153,17 +153,13 @@ def transformer_twin(ours: Any) -> Any:
     class Twin(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            options: dict[str, Any] = dict(
-                dim_feedforward=config.ffn,
-                dropout=0.0,
-                activation=torch_activation(config.activation),
-                norm_first=config.norm == "pre",
-                batch_first=True,
-            )
+            names = ("norm", "activation", "norm_kind", "norm_eps", "gated")
+            options = {name: getattr(config, name) for name in names}
             # torch.nn.Transformer ends each stack with a norm; the post-norm model of the paper has none there.
-            norms = [torch.nn.LayerNorm(config.d_model) if config.norm == "pre" else None for _ in range(2)]
-            encoder_layer = torch.nn.TransformerEncoderLayer(config.d_model, config.heads, **options)
-            decoder_layer = torch.nn.TransformerDecoderLayer(config.d_model, config.heads, **options)
+            last = config.norm_kind, config.d_model, config.norm_eps
+            norms = [torch_norm(*last) if config.norm == "pre" else None for _ in range(2)]
+            encoder_layer = torch_layer("Encoder", config.d_model, config.heads, config.ffn, **options)
+            decoder_layer = torch_layer("Decoder", config.d_model, config.heads, config.ffn, **options)
             self.transformer = torch.nn.Transformer(
                 config.d_model,
                 config.heads,
@@ -181,17 +177,22 @@ def transformer_twin(ours: Any) -> Any:
             if config.tie_embeddings == "all":
                 self.source.weight = self.target.weight
             if config.positions == "learned":
-                self.source_positions = torch.nn.Parameter(torch.zeros(config.max_length, config.d_model))
-                self.target_positions = torch.nn.Parameter(torch.zeros(config.max_length, config.d_model))
+                rows = config.position_offset + config.max_length
+                self.source_positions = torch.nn.Parameter(torch.zeros(rows, config.d_model))
+                self.target_positions = torch.nn.Parameter(torch.zeros(rows, config.d_model))
             else:
-                table = torch.tensor(nn.sinusoids(config.max_length, config.d_model))
+                layout = config.positions == "sinusoidal-halves", config.position_spacing
+                rows = config.position_offset + config.max_length
+                table = torch.tensor(nn.sinusoids(rows, config.d_model, *layout))
                 self.register_buffer("source_positions", table)
                 self.register_buffer("target_positions", table)
+            kinds = [torch_norm(*last) if config.embedding_norm else torch.nn.Identity() for _ in range(2)]
+            self.source_norm, self.target_norm = kinds
 
         def forward(self, source: Any, source_padding: Any, target: Any, target_padding: Any) -> Any:
-            scale = config.d_model**0.5
-            x = self.source(source) * scale + self.source_positions[: source.shape[1]]
-            y = self.target(target) * scale + self.target_positions[: target.shape[1]]
+            scale, first = config.d_model**0.5 if config.scale_embeddings else 1.0, config.position_offset
+            x = self.source_norm(self.source(source) * scale + self.source_positions[first:][: source.shape[1]])
+            y = self.target_norm(self.target(target) * scale + self.target_positions[first:][: target.shape[1]])
             causal = torch.ones(target.shape[1], target.shape[1], dtype=torch.bool).triu(1)
             hidden = self.transformer(
                 x,
@@ -218,6 +219,9 @@ def copy_transformer(ours: Any, theirs: Any) -> None:
             copy_norm(stack.last_norm, other.norm)
     _set(theirs.source.weight, ours.source_embedding.weight)
     _set(theirs.target.weight, ours.target_embedding.weight)
+    if ours.config.embedding_norm:
+        copy_norm(ours.source_embedding.norm, theirs.source_norm)
+        copy_norm(ours.target_embedding.norm, theirs.target_norm)
     if ours.config.positions == "learned":
         _set(theirs.source_positions, ours.source_embedding.positions.weight)
         _set(theirs.target_positions, ours.target_embedding.positions.weight)
