@@ -135,6 +135,12 @@ class Tensor:
     def gelu(self) -> Tensor:
         """x · Φ(x), exactly (Hendrycks and Gimpel, 2016)."""
 
+    def gelu_tanh(self) -> Tensor:
+        """GELU by a hyperbolic tangent, x · (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2."""
+
+    def quick_gelu(self) -> Tensor:
+        """x · sigmoid(1.702 x)."""
+
     def silu(self) -> Tensor:
         """x · sigmoid(x)."""
 
@@ -252,6 +258,9 @@ def softmax(x: Tensor, /) -> Tensor: ...
 def log_softmax(x: Tensor, /) -> Tensor: ...
 def add_dropout_layer_norm(
     x: Tensor, residual: Tensor | None, weight: Tensor | None, bias: Tensor | None, dropout: float, eps: float, /
+) -> tuple[Tensor, Tensor]: ...
+def add_dropout_rms_norm(
+    x: Tensor, residual: Tensor | None, weight: Tensor | None, dropout: float, eps: float, /
 ) -> tuple[Tensor, Tensor]: ...
 def dropout(x: Tensor, p: float, /) -> Tensor: ...
 def add_dropout(residual: Tensor, x: Tensor, p: float, /) -> Tensor: ...
@@ -419,12 +428,12 @@ class Projection(Protocol):
 
 @type_check_only
 class Norm(Protocol):
-    """What it reads of a layer norm: weight [D], bias [D]."""
+    """What it reads of a norm: weight [D] and, of a layer norm, bias [D]. An RMSNorm has the `kind` "rms"."""
 
     @property
     def weight(self) -> Tensor: ...
     @property
-    def bias(self) -> Tensor: ...
+    def bias(self) -> Tensor | None: ...
     @property
     def eps(self) -> float: ...
 
@@ -443,8 +452,12 @@ class DecoderLayer:
         feed_forward_norm: Norm,
         up: Projection,
         down: Projection,
+        gate: Projection | None = None,
     ) -> None:
-        """self_projection [3 W, D] makes query, key and value of the self-attention; W = heads · head_dim."""
+        """self_projection [3 W, D] makes query, key and value of the self-attention; W = heads · head_dim.
+
+        The feed-forward network is down(activation(up(x))), with a gate down(activation(gate(x)) · up(x)).
+        """
 
 class DecoderStack:
     """A stack of Transformer decoder layers, a token at a time. It reads the weights where they are."""

@@ -27,6 +27,7 @@ Ids: TypeAlias = ArrayLike | Indices
 __all__ = [
     "add_dropout",
     "add_dropout_layer_norm",
+    "add_dropout_rms_norm",
     "add_scaled_sequences",
     "attention",
     "avg_pool2d",
@@ -39,6 +40,7 @@ __all__ = [
     "embedding",
     "gather_rows",
     "gelu",
+    "gelu_tanh",
     "gru",
     "gru_cell",
     "layer_norm",
@@ -52,6 +54,7 @@ __all__ = [
     "memory_attention",
     "packed_attention",
     "patches",
+    "quick_gelu",
     "ragged_additive",
     "ragged_chain_marginals",
     "ragged_dots",
@@ -61,6 +64,7 @@ __all__ = [
     "ragged_softmax",
     "ragged_sums",
     "relu",
+    "rms_norm",
     "rnn",
     "rnn_cell",
     "scale_channels",
@@ -116,6 +120,22 @@ def gelu(x: Array) -> Any:
     return _like(_tensor(x).gelu(), x)
 
 
+def gelu_tanh(x: Array) -> Any:
+    """x · (1 + tanh(√(2/π) · (x + 0.044715 x³))) / 2, an approximation of `gelu` (Hendrycks and Gimpel, 2016).
+
+    Elsewhere: PyTorch's gelu with approximate="tanh"; `gelu_new`, `gelu_pytorch_tanh` and `gelu_fast` in transformers.
+    """
+    return _like(_tensor(x).gelu_tanh(), x)
+
+
+def quick_gelu(x: Array) -> Any:
+    """x · sigmoid(1.702 x), a rougher approximation of `gelu` (Hendrycks and Gimpel, 2016).
+
+    Elsewhere: `quick_gelu` in transformers, QuickGELU of CLIP.
+    """
+    return _like(_tensor(x).quick_gelu(), x)
+
+
 def silu(x: Array) -> Any:
     """x · sigmoid(x), also called swish."""
     return _like(_tensor(x).silu(), x)
@@ -150,6 +170,20 @@ def add_dropout_layer_norm(
     return _like(result[0], residual, x, weight, bias), _like(result[1], residual, x, weight, bias)
 
 
+def rms_norm(x: Array, weight: Array | None = None, eps: float = 1e-5) -> Any:
+    """x / √(mean of x² + eps) · weight over the last axis (Zhang and Sennrich, 2019): x [..., D], weight [D]."""
+    _, normed = _core.add_dropout_rms_norm(_tensor(x), None, _optional(weight), 0.0, eps)
+    return _like(normed, x, weight)
+
+
+def add_dropout_rms_norm(
+    residual: Array | None, x: Array, weight: Array | None = None, p: float = 0.0, eps: float = 1e-5
+) -> tuple[Any, Any]:
+    """(sum, normed) with sum = residual + dropout(x) and normed its `rms_norm`, in one pass over memory."""
+    result = _core.add_dropout_rms_norm(_tensor(x), _optional(residual), _optional(weight), p, eps)
+    return _like(result[0], residual, x, weight), _like(result[1], residual, x, weight)
+
+
 def dropout(x: Array, p: float) -> Any:
     """Sets each number to zero with probability `p` and scales the rest by 1 / (1 - p) (Srivastava et al., 2014)."""
     return _like(_core.dropout(_tensor(x), p), x)
@@ -166,7 +200,10 @@ def matmul(a: Array, b: Array) -> Any:
 
 
 def linear(x: Array, weight: Array, bias: Array | None = None, activation: str | None = None) -> Any:
-    """activation(x · weightᵀ + bias): x [..., K], weight [N, K], bias [N]; relu, gelu, silu, tanh or sigmoid."""
+    """activation(x · weightᵀ + bias): x [..., K], weight [N, K], bias [N].
+
+    activation: "relu", "gelu", "gelu_tanh", "quick_gelu", "silu", "tanh", "sigmoid" or None.
+    """
     return _like(_core.linear(_tensor(x), _tensor(weight), _optional(bias), activation), x, weight, bias)
 
 
@@ -609,6 +646,7 @@ def conv2d(
 
     H' = (H + 2 · padding - KH) // stride + 1, with zeros behind the edges. `groups` cuts the channels: each part of the
     outputs sees its part of the inputs; groups = C = O is a depthwise convolution, which is always computed in float32.
+    activation: as in `linear`.
     """
     result = _core.conv2d(
         _tensor(x), _tensor(weight), _optional(bias), _pair(stride, "conv2d"), _pair(padding, "conv2d"), groups,

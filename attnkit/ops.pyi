@@ -35,6 +35,7 @@ _Reduction: TypeAlias = Literal["mean", "sum", "none"]
 __all__ = [
     "add_dropout",
     "add_dropout_layer_norm",
+    "add_dropout_rms_norm",
     "add_scaled_sequences",
     "attention",
     "avg_pool2d",
@@ -47,6 +48,7 @@ __all__ = [
     "embedding",
     "gather_rows",
     "gelu",
+    "gelu_tanh",
     "gru",
     "gru_cell",
     "layer_norm",
@@ -60,6 +62,7 @@ __all__ = [
     "memory_attention",
     "packed_attention",
     "patches",
+    "quick_gelu",
     "ragged_additive",
     "ragged_chain_marginals",
     "ragged_dots",
@@ -69,6 +72,7 @@ __all__ = [
     "ragged_softmax",
     "ragged_sums",
     "relu",
+    "rms_norm",
     "rnn",
     "rnn_cell",
     "scale_channels",
@@ -97,6 +101,14 @@ def relu(x: _Array) -> _Floats: ...
 def gelu(x: Tensor) -> Tensor: ...
 @overload
 def gelu(x: _Array) -> _Floats: ...
+@overload
+def gelu_tanh(x: Tensor) -> Tensor: ...
+@overload
+def gelu_tanh(x: _Array) -> _Floats: ...
+@overload
+def quick_gelu(x: Tensor) -> Tensor: ...
+@overload
+def quick_gelu(x: _Array) -> _Floats: ...
 @overload
 def silu(x: Tensor) -> Tensor: ...
 @overload
@@ -130,6 +142,18 @@ def add_dropout_layer_norm(
     bias: _Input | None = None,
     p: float = 0.0,
     eps: float = 1e-5,
+) -> tuple[Tensor, Tensor]: ...
+@overload
+def rms_norm(x: _Array, weight: _Array | None = None, eps: float = 1e-5) -> _Floats: ...
+@overload
+def rms_norm(x: _Input, weight: _Input | None = None, eps: float = 1e-5) -> Tensor: ...
+@overload
+def add_dropout_rms_norm(
+    residual: _Array | None, x: _Array, weight: _Array | None = None, p: float = 0.0, eps: float = 1e-5
+) -> tuple[_Floats, _Floats]: ...
+@overload
+def add_dropout_rms_norm(
+    residual: _Input | None, x: _Input, weight: _Input | None = None, p: float = 0.0, eps: float = 1e-5
 ) -> tuple[Tensor, Tensor]: ...
 @overload
 def dropout(x: Tensor, p: float) -> Tensor: ...

@@ -10,7 +10,7 @@ from msgspec import Meta
 
 from attnkit import typed
 from attnkit.decoding.defaults import DecodingDefaults
-from attnkit.models.config import NotNegative, Positive, Rate
+from attnkit.models.config import Activation, NotNegative, Positive, Rate
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.printable import quoted
 from attnkit.reading import read_file
@@ -18,8 +18,9 @@ from attnkit.reading import read_file
 CONFIG_FILE, GENERATION_FILE = "config.json", "generation_config.json"
 T = TypeVar("T")
 
-_ACTIVATIONS: dict[str, Literal["relu", "gelu", "silu"]] = {
-    "relu": "relu", "gelu": "gelu", "silu": "silu", "swish": "silu",
+_ACTIVATIONS: dict[str, Activation] = {
+    "relu": "relu", "gelu": "gelu", "silu": "silu", "swish": "silu", "gelu_new": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh", "gelu_fast": "gelu_tanh", "quick_gelu": "quick_gelu",
 }  # fmt: skip
 
 # Settings of a search that attnkit does not have, and the values with which they do nothing.
@@ -53,7 +54,9 @@ class MarianConfig(msgspec.Struct, frozen=True):
     decoder_ffn_dim: Positive = 4096
     encoder_attention_heads: Positive = 16
     decoder_attention_heads: Positive = 16
-    activation_function: Literal["relu", "gelu", "silu", "swish"] = "gelu"
+    activation_function: Literal[
+        "relu", "gelu", "silu", "swish", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "quick_gelu"
+    ] = "gelu"
     max_position_embeddings: Annotated[int, Meta(ge=3, le=2**24)] = 1024
     scale_embedding: bool = False
     share_encoder_decoder_embeddings: bool = True

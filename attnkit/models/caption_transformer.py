@@ -28,8 +28,11 @@ class TransformerCaptionDecoder(nn.Module):
             config.ffn,
             dropout=config.dropout,
             norm="pre",
-            activation="gelu",
+            activation=config.activation,
             attention_dropout=config.attention_dropout,
+            norm_kind=config.norm_kind,
+            norm_eps=config.norm_eps,
+            gated=config.gated,
         )
 
     def forward(self, memory: Tensor, offsets: np.ndarray, ids: np.ndarray, target_offsets: np.ndarray) -> Decoded:

@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from attnkit.models.cnn_config import CNNConfig
-from attnkit.models.config import Positive, Rate
+from attnkit.models.config import Activation, Gated, NormEps, NormKind, Positive, Rate
 from attnkit.models.vit_config import ViTConfig
 
 Weight = Annotated[float, Meta(ge=0.0)]
@@ -75,6 +75,14 @@ class TransformerDecoderConfig(
     heads: Annotated[Positive, Meta(description="Attention heads; width must be a multiple.")] = 4
 
     ffn: Annotated[Positive, Meta(description="Width inside the feed-forward networks.")] = 1024
+
+    norm_kind: NormKind = "layer"
+
+    norm_eps: NormEps = 1e-5
+
+    activation: Activation = "gelu"
+
+    gated: Gated = False
 
     dropout: Annotated[Rate, Meta(description="Of word vectors and of each sublayer's result; in training only.")] = 0.1
 

@@ -3,7 +3,7 @@ weights in config.json, and written as [model] in a training TOML."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from msgspec import Meta
 
@@ -11,3 +11,45 @@ Positive = Annotated[int, Meta(ge=1)]
 NotNegative = Annotated[int, Meta(ge=0)]
 NotNegativeFloat = Annotated[float, Meta(ge=0.0)]
 Rate = Annotated[float, Meta(ge=0.0, lt=1.0)]
+
+# What every stack of Transformer layers may have, explained once.
+Activation = Annotated[
+    Literal["relu", "gelu", "gelu_tanh", "quick_gelu", "silu"],
+    Meta(
+        description='Inside the feed-forward networks. "gelu_tanh" (transformers: gelu_new) and "quick_gelu" are '
+        "approximations of the exact GELU, for models that were trained with them."
+    ),
+]
+Gated = Annotated[
+    bool,
+    Meta(
+        description="Feed-forward networks with a gate (Shazeer, 2020): down(activation(gate(x)) · up(x)), known as "
+        'GEGLU with activation "gelu" and as SwiGLU with "silu".'
+    ),
+]
+NormKind = Annotated[
+    Literal["layer", "rms"],
+    Meta(description="Every norm is a layer norm, or an RMSNorm, which takes no mean off (Zhang and Sennrich, 2019)."),
+]
+NormEps = Annotated[float, Meta(gt=0.0, description="Added to the variance (or mean square) in every norm.")]
+
+# What stands around the embeddings of tokens.
+ScaleEmbeddings = Annotated[
+    bool, Meta(description="Multiply embeddings by the square root of d_model, as in the paper.")
+]
+EmbeddingNorm = Annotated[bool, Meta(description="A norm behind the embeddings, as in BERT and BART.")]
+PositionSpacing = Annotated[
+    Literal["paper", "tensor2tensor"],
+    Meta(
+        description="Frequencies of sinusoids: the paper's, or those of tensor2tensor, fairseq and Marian, the slowest "
+        "of which is 1/10000 itself."
+    ),
+]
+PositionOffset = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=2**24,
+        description="The first token's position. Models of fairseq's family count from padding_idx + 1: often 2.",
+    ),
+]

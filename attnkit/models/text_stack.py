@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 from msgspec import Meta
 
 from attnkit import nn
-from attnkit.models.config import Positive, Rate
+from attnkit._core import Tensor
+from attnkit.models.config import (
+    Activation,
+    EmbeddingNorm,
+    Gated,
+    NormEps,
+    NormKind,
+    NotNegative,
+    PositionOffset,
+    PositionSpacing,
+    Positive,
+    Rate,
+    ScaleEmbeddings,
+)
+from attnkit.models.transformer_config import TransformerConfig
+from attnkit.nn.normalisation import make_norm
 
 
 class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -46,14 +61,37 @@ class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         ),
     ] = "pre"
 
-    activation: Annotated[Literal["relu", "gelu", "silu"], Meta(description="Inside the feed-forward networks.")] = (
-        "gelu"
-    )
+    norm_kind: NormKind = "layer"
+
+    norm_eps: NormEps = 1e-5
+
+    activation: Activation = "gelu"
+
+    gated: Gated = False
+
+    scale_embeddings: ScaleEmbeddings = True
+
+    embedding_norm: EmbeddingNorm = False
+
+    token_types: Annotated[
+        NotNegative,
+        Meta(
+            description="Vectors of segments, of which each token gets one added, as in BERT; all tokens of a text get "
+            "the first."
+        ),
+    ] = 0
 
     positions: Annotated[
-        Literal["sinusoidal", "learned"],
-        Meta(description="Fixed sinusoids, or trained vectors for up to `max_length` positions."),
+        Literal["sinusoidal", "sinusoidal-halves", "learned"],
+        Meta(
+            description="Fixed sinusoids, sine and cosine in turn or all sines first, or trained vectors for up to "
+            "`max_length` positions."
+        ),
     ] = "sinusoidal"
+
+    position_spacing: PositionSpacing = "paper"
+
+    position_offset: PositionOffset = 0
 
     max_length: Annotated[
         Positive,
@@ -68,24 +106,49 @@ class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
             raise ValueError(f"heads: expected a divisor of d_model = {self.d_model}, got {self.heads}")
 
 
-def make_text_stack(config: TextStackConfig, vocab_size: int) -> tuple[nn.Embedding, nn.TransformerEncoder]:
-    """The embedding and the layers, their weights drawn in this order."""
+def make_embedding(
+    config: TransformerConfig | TextStackConfig, vocabulary: int, weight: Tensor | None = None
+) -> nn.Embedding:
+    """The embedding of a vocabulary with its positions and what stands behind them."""
     c = config
-    positions: nn.SinusoidalPositions | nn.LearnedPositions
-    if c.positions == "sinusoidal":
-        positions = nn.SinusoidalPositions(c.d_model)
+    positions: nn.SinusoidalPositions | nn.LearnedPositions | None
+    if c.positions == "none":
+        positions = None
+    elif c.positions == "learned":
+        positions = nn.LearnedPositions(c.d_model, c.max_length, c.position_offset)
     else:
-        positions = nn.LearnedPositions(c.d_model, c.max_length)
-    embedding = nn.Embedding(vocab_size, c.d_model, c.d_model**0.5, positions, c.dropout)
-    layers = nn.TransformerEncoder(
-        c.layers,
+        positions = nn.SinusoidalPositions(
+            c.d_model, halves=c.positions == "sinusoidal-halves", spacing=c.position_spacing, offset=c.position_offset
+        )
+    return nn.Embedding(
+        vocabulary,
         c.d_model,
-        c.heads,
-        c.ffn,
+        c.d_model**0.5 if c.scale_embeddings else 1.0,
+        positions,
+        c.dropout,
+        weight,
+        c.token_types if isinstance(c, TextStackConfig) else 0,
+        make_norm(c.norm_kind, c.d_model, c.norm_eps) if c.embedding_norm else None,
+    )
+
+
+def layer_options(config: TransformerConfig | TextStackConfig) -> dict[str, Any]:
+    """What the configuration says of every layer, as `nn.TransformerEncoder` and `nn.TransformerDecoder` take it."""
+    c = config
+    return dict(
         dropout=c.dropout,
         norm=c.norm,
         activation=c.activation,
         attention_dropout=c.attention_dropout,
         activation_dropout=c.activation_dropout,
+        norm_kind=c.norm_kind,
+        norm_eps=c.norm_eps,
+        gated=c.gated,
     )
-    return embedding, layers
+
+
+def make_text_stack(config: TextStackConfig, vocab_size: int) -> tuple[nn.Embedding, nn.TransformerEncoder]:
+    """The embedding and the layers, their weights drawn in this order."""
+    c = config
+    embedding = make_embedding(c, vocab_size)
+    return embedding, nn.TransformerEncoder(c.layers, c.d_model, c.heads, c.ffn, **layer_options(c))

@@ -12,6 +12,7 @@ from attnkit._tensor import no_grad
 from attnkit.decoding.protocol import StepOutput
 from attnkit.decoding.sources import Packed
 from attnkit.models.output import LossOutput, WritesText
+from attnkit.models.text_stack import layer_options, make_embedding
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.nn import init
 
@@ -36,16 +37,10 @@ class Transformer(WritesText):
         self.config = config
         self.bos_id, self.eos_id = config.bos_id, config.eos_id
         self.vocabulary_size = target_vocab_size
-        self.source_embedding = self._embedding(source_vocab_size)
+        self.source_embedding = make_embedding(config, source_vocab_size)
         shared = self.source_embedding.weight if config.tie_embeddings == "all" else None
-        self.target_embedding = self._embedding(target_vocab_size, shared)
-        options: dict[str, Any] = dict(
-            dropout=config.dropout,
-            norm=config.norm,
-            activation=config.activation,
-            attention_dropout=config.attention_dropout,
-            activation_dropout=config.activation_dropout,
-        )
+        self.target_embedding = make_embedding(config, target_vocab_size, shared)
+        options = layer_options(config)
         self.encoder = nn.TransformerEncoder(config.encoder_layers, config.d_model, config.heads, config.ffn, **options)
         self.decoder_heads = config.decoder_heads or config.heads
         self.decoder = nn.TransformerDecoder(
@@ -54,18 +49,6 @@ class Transformer(WritesText):
         self.generator = None if config.tie_embeddings != "none" else nn.Linear(config.d_model, target_vocab_size)
         has_bias = self.generator is None and config.output_bias
         self.tied_output_bias = init.constant((target_vocab_size,), 0.0) if has_bias else None
-
-    def _embedding(self, vocabulary: int, weight: Tensor | None = None) -> nn.Embedding:
-        c = self.config
-        positions: nn.SinusoidalPositions | nn.LearnedPositions | None
-        if c.positions == "none":
-            positions = None
-        elif c.positions == "learned":
-            positions = nn.LearnedPositions(c.d_model, c.max_length)
-        else:
-            positions = nn.SinusoidalPositions(c.d_model, halves=c.positions == "sinusoidal-halves")
-        scale = c.d_model**0.5 if c.scale_embeddings else 1.0
-        return nn.Embedding(vocabulary, c.d_model, scale, positions, c.dropout, weight)
 
     @property
     def max_source_length(self) -> int:

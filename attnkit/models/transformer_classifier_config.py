@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from attnkit.models.config import Positive
+from attnkit.models.config import Activation, Positive
 from attnkit.models.text_stack import TextStackConfig
 from attnkit.text.documents import Layout
 from attnkit.text.tokenizers.vocabulary import BOS
@@ -40,9 +40,7 @@ class TransformerClassifierConfig(
 
     layers: Annotated[Positive, Meta(description="Encoder layers.")] = 2
 
-    activation: Annotated[Literal["relu", "gelu", "silu"], Meta(description="Inside the feed-forward networks.")] = (
-        "relu"
-    )
+    activation: Activation = "relu"
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -7,7 +7,19 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from attnkit.models.config import NotNegative, Positive, Rate
+from attnkit.models.config import (
+    Activation,
+    EmbeddingNorm,
+    Gated,
+    NormEps,
+    NormKind,
+    NotNegative,
+    PositionOffset,
+    PositionSpacing,
+    Positive,
+    Rate,
+    ScaleEmbeddings,
+)
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
 
 
@@ -49,9 +61,13 @@ class TransformerConfig(
         ),
     ] = "post"
 
-    activation: Annotated[Literal["relu", "gelu", "silu"], Meta(description="Inside the feed-forward networks.")] = (
-        "relu"
-    )
+    norm_kind: NormKind = "layer"
+
+    norm_eps: NormEps = 1e-5
+
+    activation: Activation = "relu"
+
+    gated: Gated = False
 
     tie_embeddings: Annotated[
         Literal["all", "decoder", "none"],
@@ -69,9 +85,9 @@ class TransformerConfig(
         ),
     ] = False
 
-    scale_embeddings: Annotated[
-        bool, Meta(description="Multiply embeddings by the square root of d_model, as in the paper.")
-    ] = True
+    scale_embeddings: ScaleEmbeddings = True
+
+    embedding_norm: EmbeddingNorm = False
 
     positions: Annotated[
         Literal["sinusoidal", "sinusoidal-halves", "learned", "none"],
@@ -81,6 +97,10 @@ class TransformerConfig(
             "becomes of it: the encoder then reads a bag of words."
         ),
     ] = "sinusoidal"
+
+    position_spacing: PositionSpacing = "paper"
+
+    position_offset: PositionOffset = 0
 
     max_length: Annotated[Positive, Meta(description="Longest source and target, in tokens.")] = 1024
 

@@ -35,8 +35,9 @@ class ViT(nn.Module):
         self.class_token = init.normal((1, d_model), 0.02) if config.pooling == "token" else None
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = nn.TransformerEncoder(
-            layers, d_model, heads, ffn, dropout=config.dropout, norm="pre", activation="gelu",
+            layers, d_model, heads, ffn, dropout=config.dropout, norm="pre", activation=config.activation,
             attention_dropout=config.attention_dropout, stochastic_depth=config.stochastic_depth,
+            norm_kind=config.norm_kind, norm_eps=config.norm_eps, gated=config.gated,
         )  # fmt: skip
         self.head = nn.Linear(d_model, classes) if classes else None
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from attnkit.models.config import Positive, Rate
+from attnkit.models.config import Activation, Gated, NormEps, NormKind, Positive, Rate
 
 # d_model, layers, heads, ffn
 _SIZES = {"Ti": (192, 12, 3, 768), "S": (384, 12, 6, 1536), "B": (768, 12, 12, 3072)}
@@ -62,6 +62,14 @@ class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Literal["token", "mean"],
         Meta(description="What is classified: a class token in front of the patches, or the mean of all patches."),
     ] = "token"
+
+    norm_kind: NormKind = "layer"
+
+    norm_eps: NormEps = 1e-5
+
+    activation: Activation = "gelu"
+
+    gated: Gated = False
 
     dropout: Annotated[Rate, Meta(description="Of embeddings and of each sublayer's result; in training only.")] = 0.0
 

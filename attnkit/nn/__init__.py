@@ -10,7 +10,7 @@ from attnkit.nn.feature_attention import FeatureAttention
 from attnkit.nn.linear import Linear
 from attnkit.nn.lstmn import LSTMN
 from attnkit.nn.module import Module, ModuleList
-from attnkit.nn.normalisation import BatchNorm2d, LayerNorm
+from attnkit.nn.normalisation import BatchNorm2d, LayerNorm, RMSNorm
 from attnkit.nn.patches import ConvolutionalStem, PatchEmbedding
 from attnkit.nn.pooling import AvgPool2d, GlobalAvgPool2d, GlobalMaxPool2d, MaxPool2d
 from attnkit.nn.positions import (
@@ -60,6 +60,7 @@ __all__ = [
     "Module",
     "ModuleList",
     "PatchEmbedding",
+    "RMSNorm",
     "RNNCell",
     "RecurrentWeights",
     "SinusoidalPositions",

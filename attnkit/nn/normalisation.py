@@ -1,6 +1,8 @@
-"""Layer normalisation, alone and fused with what comes before it; batch normalisation with what comes behind."""
+"""Layer norm and RMSNorm, alone and fused with what comes before them; batch norm with what comes behind."""
 
 from __future__ import annotations
+
+from typing import TypeAlias
 
 import numpy as np
 
@@ -13,6 +15,8 @@ from attnkit.nn.module import Module
 
 class LayerNorm(Module):
     """Normalises each row to mean 0 and variance 1, then scales and shifts it (Ba et al., 2016): x [..., size]."""
+
+    kind = "layer"
 
     def __init__(self, size: int, eps: float = 1e-5) -> None:
         super().__init__()
@@ -29,6 +33,39 @@ class LayerNorm(Module):
 
     def extra_repr(self) -> str:
         return f"{self.weight.shape[0]}, eps={self.eps}"
+
+
+class RMSNorm(Module):
+    """Divides each row by its root mean square, then scales it (Zhang and Sennrich, 2019): x [..., size]."""
+
+    kind = "rms"
+    bias = None
+
+    def __init__(self, size: int, eps: float = 1e-5) -> None:
+        super().__init__()
+        self.weight = init.constant((size,), 1.0)
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.rms_norm(x, self.weight, self.eps)
+
+    def add(self, residual: Tensor, x: Tensor, dropout: float) -> tuple[Tensor, Tensor]:
+        """(sum, normed): residual + dropout(x), and its normalisation, in one pass."""
+        return ops.add_dropout_rms_norm(residual, x, self.weight, dropout, self.eps)
+
+    def extra_repr(self) -> str:
+        return f"{self.weight.shape[0]}, eps={self.eps}"
+
+
+Norm: TypeAlias = LayerNorm | RMSNorm
+
+
+def make_norm(kind: str, size: int, eps: float = 1e-5) -> Norm:
+    """kind: "layer" or "rms"."""
+    for norm in (LayerNorm, RMSNorm):
+        if kind == norm.kind:
+            return norm(size, eps)
+    raise ValueError(f'[transformer] expected norm_kind "layer" or "rms", got "{kind}"')
 
 
 class BatchNorm2d(Module):

@@ -11,18 +11,26 @@ from attnkit.nn import init
 from attnkit.nn.module import Module
 
 
-def sinusoids(length: int, width: int, halves: bool = False) -> np.ndarray:
+def sinusoids(length: int, width: int, halves: bool = False, spacing: str = "paper", offset: int = 0) -> np.ndarray:
     """[length, width]: sin at even columns, cos at odd ones (Vaswani et al., 2017, section 3.5).
 
-    With halves all sines come first, then all cosines.
+    With halves all sines come first, then all cosines. The frequencies fall from 1 in equal ratios: with spacing
+    "paper" to one ratio before 1/10000, with "tensor2tensor" (also fairseq's and Marian's) to 1/10000 itself, and an
+    odd last column is then zero. Row 0 is position `offset`: fairseq's models count from padding_idx + 1.
     """
-    position = np.arange(length, dtype=np.float64)[:, None]
-    frequency = 10000.0 ** (-np.arange(0, width, 2, dtype=np.float64) / width)
+    position = np.arange(offset, offset + length, dtype=np.float64)[:, None]
+    if spacing == "paper":
+        used, exponent = width, np.arange(0, width, 2, dtype=np.float64) / width
+    elif spacing == "tensor2tensor":
+        used, exponent = width // 2 * 2, np.arange(width // 2, dtype=np.float64) / max(1, width // 2 - 1)
+    else:
+        raise ValueError(f'[sinusoids] expected spacing "paper" or "tensor2tensor", got "{spacing}"')
+    frequency = 10000.0**-exponent
     table = np.zeros((length, width), dtype=np.float32)
-    middle = (width + 1) // 2
-    sine, cosine = (slice(middle), slice(middle, None)) if halves else (slice(0, None, 2), slice(1, None, 2))
+    middle = (used + 1) // 2
+    sine, cosine = (slice(middle), slice(middle, used)) if halves else (slice(0, used, 2), slice(1, used, 2))
     table[:, sine] = np.sin(position * frequency)
-    table[:, cosine] = np.cos(position * frequency[: width // 2])
+    table[:, cosine] = np.cos(position * frequency[: used // 2])
     return table
 
 
@@ -34,38 +42,50 @@ def packed_positions(offsets: np.ndarray) -> np.ndarray:
 
 
 class SinusoidalPositions(Module):
-    """Fixed sinusoids; the table grows as longer sentences come."""
+    """Fixed sinusoids, as `sinusoids` lays them out; the table grows as longer sentences come."""
 
-    def __init__(self, width: int, length: int = 256, halves: bool = False) -> None:
+    def __init__(
+        self, width: int, length: int = 256, halves: bool = False, spacing: str = "paper", offset: int = 0
+    ) -> None:
         super().__init__()
         self.width = width
-        self.halves = halves
-        self._table = tensor(sinusoids(length, width, halves))
+        self.halves, self.spacing, self.offset = halves, spacing, offset
+        self._table = self._make(length)
+
+    def _make(self, length: int) -> Tensor:
+        return tensor(sinusoids(length, self.width, self.halves, self.spacing, self.offset))
 
     def table(self, length: int) -> Tensor:
         """[at least length, width]."""
         if length > self._table.shape[0]:
-            self._table = tensor(sinusoids(max(length, 2 * self._table.shape[0]), self.width, self.halves))
+            self._table = self._make(max(length, 2 * self._table.shape[0]))
         return self._table
 
     def extra_repr(self) -> str:
-        return f"{self.width}, halves={self.halves}"
+        return f"{self.width}, halves={self.halves}, spacing={self.spacing}, offset={self.offset}"
 
 
 class LearnedPositions(Module):
-    """A trained vector for each position up to `length`; a longer sentence raises ValueError."""
+    """A trained vector for each position up to `length`; a longer sentence raises ValueError.
 
-    def __init__(self, width: int, length: int) -> None:
+    The weight has `offset` more rows in front, which nothing reads: models of fairseq's family (BART: 2) have them.
+    """
+
+    def __init__(self, width: int, length: int, offset: int = 0) -> None:
         super().__init__()
-        self.weight = init.normal((length, width), 0.02)
+        self.weight = init.normal((offset + length, width), 0.02)
+        self.offset = offset
 
     def table(self, length: int) -> Tensor:
-        if length > self.weight.shape[0]:
-            raise ValueError(f"[positions] expected at most {self.weight.shape[0]} tokens in a sentence, got {length}")
-        return self.weight
+        """[at least length, width]."""
+        longest = self.weight.shape[0] - self.offset
+        if length > longest:
+            raise ValueError(f"[positions] expected at most {longest} tokens in a sentence, got {length}")
+        table: Tensor = ops.split(self.weight, [self.offset, longest])[1] if self.offset else self.weight
+        return table
 
     def extra_repr(self) -> str:
-        return f"{self.weight.shape[1]}, length={self.weight.shape[0]}"
+        return f"{self.weight.shape[1]}, length={self.weight.shape[0] - self.offset}, offset={self.offset}"
 
 
 def resampling(old: int, new: int, method: str = "bicubic") -> np.ndarray:

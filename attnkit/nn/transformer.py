@@ -12,21 +12,28 @@ from attnkit._tensor import tensor
 from attnkit.nn.attention import CrossAttention, PositionBias, SelfAttention
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module, ModuleList
-from attnkit.nn.normalisation import LayerNorm
+from attnkit.nn.normalisation import Norm, make_norm
 from attnkit.nn.stochastic_depth import StochasticDepth
 
 
 class FeedForward(Module):
-    """x → down(dropout(activation(up(x)))), [T, d_model] → [T, d_model]."""
+    """x → down(dropout(activation(up(x)))), [T, d_model] → [T, d_model].
 
-    def __init__(self, d_model: int, ffn: int, dropout: float, activation: str) -> None:
+    gated: down(dropout(activation(gate(x)) · up(x))) (GLU variants: Shazeer, 2020), called GEGLU with a GELU and SwiGLU
+    with "silu".
+    """
+
+    def __init__(self, d_model: int, ffn: int, dropout: float, activation: str, gated: bool = False) -> None:
         super().__init__()
-        self.up = Linear(d_model, ffn, activation=activation)
+        self.gate = Linear(d_model, ffn, activation=activation) if gated else None
+        self.up = Linear(d_model, ffn, activation=None if gated else activation)
         self.down = Linear(ffn, d_model)
-        self.dropout = dropout
+        self.activation, self.dropout = activation, dropout
 
     def forward(self, x: Tensor) -> Tensor:
         hidden = self.up(x)
+        if self.gate is not None:
+            hidden = self.gate(x) * hidden
         if self.training and self.dropout:
             hidden = ops.dropout(hidden, self.dropout)
         return self.down(hidden)
@@ -36,6 +43,7 @@ class Sublayers(Module):
     """What encoder and decoder layers share: sublayers with a residual connection and a norm around each.
 
     norm "post": x = norm(x + dropout(sublayer(x))), as in the paper; "pre": x = x + dropout(sublayer(norm(x))).
+    norm_kind "layer" or "rms" (RMSNorm), norm_eps and gated (`FeedForward`) are options of both.
     """
 
     def __init__(self, dropout: float, norm: str) -> None:
@@ -45,11 +53,11 @@ class Sublayers(Module):
         self.dropout = dropout
         self.norm = norm
 
-    def before(self, norm: LayerNorm, x: Tensor) -> Tensor:
+    def before(self, norm: Norm, x: Tensor) -> Tensor:
         """What the sublayer reads."""
         return norm(x) if self.norm == "pre" else x
 
-    def after(self, norm: LayerNorm, x: Tensor, result: Tensor) -> Tensor:
+    def after(self, norm: Norm, x: Tensor, result: Tensor) -> Tensor:
         """The residual stream behind the sublayer."""
         rate = self.dropout if self.training else 0.0
         if self.norm == "post":
@@ -74,17 +82,20 @@ class TransformerEncoderLayer(Sublayers):
         attention_dropout: float | None = None,
         activation_dropout: float | None = None,
         stochastic_depth: float = 0.0,
+        norm_kind: str = "layer",
+        norm_eps: float = 1e-5,
+        gated: bool = False,
         head_dim: int | None = None,
     ) -> None:
         super().__init__(dropout, norm)
         self.attention = SelfAttention(
             d_model, heads, dropout if attention_dropout is None else attention_dropout, head_dim=head_dim
         )
-        self.attention_norm = LayerNorm(d_model)
+        self.attention_norm = make_norm(norm_kind, d_model, norm_eps)
         self.feed_forward = FeedForward(
-            d_model, ffn, dropout if activation_dropout is None else activation_dropout, activation
+            d_model, ffn, dropout if activation_dropout is None else activation_dropout, activation, gated
         )
-        self.feed_forward_norm = LayerNorm(d_model)
+        self.feed_forward_norm = make_norm(norm_kind, d_model, norm_eps)
         self.stochastic_depth = StochasticDepth(stochastic_depth)
 
     @overload
@@ -145,7 +156,7 @@ class TransformerEncoderLayer(Sublayers):
         hidden = self.feed_forward(self.before(self.feed_forward_norm, x))
         return self._residual(self.feed_forward_norm, x, hidden, offsets)
 
-    def _residual(self, norm: LayerNorm, x: Tensor, result: Tensor, offsets: np.ndarray | None) -> Tensor:
+    def _residual(self, norm: Norm, x: Tensor, result: Tensor, offsets: np.ndarray | None) -> Tensor:
         """`after`, where a sequence may go without the sublayer (in training, where there are offsets)."""
         if offsets is None or not self.stochastic_depth.active:
             return self.after(norm, x, result)
@@ -166,19 +177,22 @@ class TransformerDecoderLayer(Sublayers):
         activation: str = "relu",
         attention_dropout: float | None = None,
         activation_dropout: float | None = None,
+        norm_kind: str = "layer",
+        norm_eps: float = 1e-5,
+        gated: bool = False,
         head_dim: int | None = None,
         memory_width: int | None = None,
     ) -> None:
         super().__init__(dropout, norm)
         rate = dropout if attention_dropout is None else attention_dropout
         self.self_attention = SelfAttention(d_model, heads, rate, head_dim=head_dim)
-        self.self_attention_norm = LayerNorm(d_model)
+        self.self_attention_norm = make_norm(norm_kind, d_model, norm_eps)
         self.cross_attention = CrossAttention(d_model, heads, rate, head_dim=head_dim, memory_width=memory_width)
-        self.cross_attention_norm = LayerNorm(d_model)
+        self.cross_attention_norm = make_norm(norm_kind, d_model, norm_eps)
         self.feed_forward = FeedForward(
-            d_model, ffn, dropout if activation_dropout is None else activation_dropout, activation
+            d_model, ffn, dropout if activation_dropout is None else activation_dropout, activation, gated
         )
-        self.feed_forward_norm = LayerNorm(d_model)
+        self.feed_forward_norm = make_norm(norm_kind, d_model, norm_eps)
 
     @overload
     def forward(
@@ -275,6 +289,13 @@ class TransformerDecoderLayer(Sublayers):
         return self.after(self.feed_forward_norm, x, self.feed_forward(self.before(self.feed_forward_norm, x)))
 
 
+def _last_norm(
+    d_model: int, norm: str = "post", norm_kind: str = "layer", norm_eps: float = 1e-5, **_: Any
+) -> Norm | None:
+    """Of a stack whose layers have these options."""
+    return make_norm(norm_kind, d_model, norm_eps) if norm == "pre" else None
+
+
 class TransformerEncoder(Module):
     """A stack of encoder layers; with pre-norm, a last norm.
 
@@ -299,7 +320,7 @@ class TransformerEncoder(Module):
         self.layers = ModuleList(
             [TransformerEncoderLayer(d_model, heads, ffn, stochastic_depth=rate, **options) for rate in rates]
         )
-        self.last_norm = LayerNorm(d_model) if options.get("norm") == "pre" else None
+        self.last_norm = _last_norm(d_model, **options)
 
     @overload
     def forward(
@@ -359,7 +380,7 @@ class TransformerDecoder(Module):
         super().__init__()
         self.position_bias = position_bias
         self.layers = ModuleList([TransformerDecoderLayer(d_model, heads, ffn, **options) for _ in range(layers)])
-        self.last_norm = LayerNorm(d_model) if options.get("norm") == "pre" else None
+        self.last_norm = _last_norm(d_model, **options)
 
     @overload
     def forward(
@@ -434,7 +455,7 @@ class TransformerDecoder(Module):
             last_norm=self.last_norm,
             pre_norm=first.norm == "pre",
             heads=first.self_attention.heads,
-            activation=first.feed_forward.up.activation,
+            activation=first.feed_forward.activation,
         )
 
 
@@ -460,4 +481,5 @@ def _fields(layer: TransformerDecoderLayer) -> DecoderLayer:
         feed_forward_norm=layer.feed_forward_norm,
         up=feed_forward.up,
         down=feed_forward.down,
+        gate=feed_forward.gate,
     )

@@ -25,9 +25,11 @@ HWY_INLINE FloatVec Value(FloatVec x) {
   if constexpr (kOp == Unary::kRelu) return FastRelu(d, x);
   if constexpr (kOp == Unary::kGelu) return FastGelu(d, x);
   if constexpr (kOp == Unary::kSilu) return FastSilu(d, x);
+  if constexpr (kOp == Unary::kGeluTanh) return FastGeluTanh(d, x);
+  if constexpr (kOp == Unary::kQuickGelu) return FastQuickGelu(d, x);
 }
 
-// dy * f'(x), where `v` is x for log, gelu and silu, and f(x) for the others.
+// dy * f'(x), where `v` is x for log, silu and the GELUs, and f(x) for the others.
 template <Unary kOp>
 HWY_INLINE FloatVec Gradient(FloatVec v, FloatVec dy) {
   const Floats d;
@@ -40,6 +42,8 @@ HWY_INLINE FloatVec Gradient(FloatVec v, FloatVec dy) {
   if constexpr (kOp == Unary::kRelu) return hn::IfThenElseZero(hn::Gt(v, hn::Zero(d)), dy);
   if constexpr (kOp == Unary::kGelu) return hn::Mul(dy, FastGeluDerivative(d, v));
   if constexpr (kOp == Unary::kSilu) return hn::Mul(dy, FastSiluDerivative(d, v));
+  if constexpr (kOp == Unary::kGeluTanh) return hn::Mul(dy, FastGeluTanhDerivative(d, v));
+  if constexpr (kOp == Unary::kQuickGelu) return hn::Mul(dy, FastQuickGeluDerivative(d, v));
 }
 
 template <Unary kOp>
@@ -65,6 +69,8 @@ void UnaryForwardRange(Unary op, const float* x, int64_t size, float* y) {
     case Unary::kRelu: return ForwardRange<Unary::kRelu>(x, size, y);
     case Unary::kGelu: return ForwardRange<Unary::kGelu>(x, size, y);
     case Unary::kSilu: return ForwardRange<Unary::kSilu>(x, size, y);
+    case Unary::kGeluTanh: return ForwardRange<Unary::kGeluTanh>(x, size, y);
+    case Unary::kQuickGelu: return ForwardRange<Unary::kQuickGelu>(x, size, y);
   }
 }
 
@@ -78,6 +84,8 @@ void UnaryBackwardRange(Unary op, const float* v, const float* dy, int64_t size,
     case Unary::kRelu: return BackwardRange<Unary::kRelu>(v, dy, size, dx);
     case Unary::kGelu: return BackwardRange<Unary::kGelu>(v, dy, size, dx);
     case Unary::kSilu: return BackwardRange<Unary::kSilu>(v, dy, size, dx);
+    case Unary::kGeluTanh: return BackwardRange<Unary::kGeluTanh>(v, dy, size, dx);
+    case Unary::kQuickGelu: return BackwardRange<Unary::kQuickGelu>(v, dy, size, dx);
   }
 }
 
@@ -94,8 +102,15 @@ Unary ToUnary(Activation activation) {
     case Activation::kSilu: return Unary::kSilu;
     case Activation::kTanh: return Unary::kTanh;
     case Activation::kSigmoid: return Unary::kSigmoid;
+    case Activation::kGeluTanh: return Unary::kGeluTanh;
+    case Activation::kQuickGelu: return Unary::kQuickGelu;
     default: return Unary::kRelu;
   }
+}
+
+bool ReadsInput(Unary op) {
+  return op == Unary::kLog || op == Unary::kGelu || op == Unary::kSilu || op == Unary::kGeluTanh ||
+         op == Unary::kQuickGelu;
 }
 
 }  // namespace
@@ -106,8 +121,7 @@ void UnaryForward(Unary op, const float* x, int64_t size, float* y) {
 }
 
 void UnaryBackward(Unary op, const float* x, const float* y, const float* dy, int64_t size, float* dx) {
-  const bool reads_input = op == Unary::kLog || op == Unary::kGelu || op == Unary::kSilu;
-  const float* v = reads_input ? x : y;
+  const float* v = ReadsInput(op) ? x : y;
   auto* kernel = ATTNKIT_DISPATCH(UnaryBackwardRange);
   ParallelFor(size, kGrainElements,
               [=](int64_t begin, int64_t end) { kernel(op, v + begin, dy + begin, end - begin, dx + begin); });

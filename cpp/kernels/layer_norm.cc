@@ -1,4 +1,5 @@
-// Residual + dropout + layer norm of rows (Ba et al., 2016), one visit to memory for each row, forward and backward.
+// Residual + dropout + norm of rows, one visit to memory for each row, forward and backward. RMSNorm is layer norm with
+// a mean that is 0, whatever the row.
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "kernels/layer_norm.cc"
 #include "hwy/foreach_target.h"
@@ -28,6 +29,7 @@ struct LayerNormForwardArguments {
   PhiloxKey key;
   bool stream;
   float *sum, *y, *mean, *rstd;
+  Norm norm;
 };
 
 struct LayerNormBackwardArguments {
@@ -37,6 +39,9 @@ struct LayerNormBackwardArguments {
   PhiloxKey key;
   bool stream;
   float *dx, *dresidual;
+  Norm norm;
+
+  float Mean(int64_t row) const { return norm == Norm::kLayer ? mean[row] : 0.0f; }
 };
 
 }  // namespace attnkit::kernels
@@ -103,16 +108,16 @@ void LayerNormForwardRows(const LayerNormForwardArguments& a, int64_t begin, int
   for (int64_t r = begin; r < end; ++r) {
     const int64_t first = r * a.columns;
     const float* s = a.x + first;
-    float total;
+    float total = 0.0f;
     if (plain) {
-      total = SumRow(s, a.columns);
+      if (a.norm == Norm::kLayer) total = SumRow(s, a.columns);
     } else {
       float* to = (a.sum ? a.sum : a.y) + first;
       total = AddRow(s, a.residual ? a.residual + first : nullptr, a.columns, rule, numbers, first, to);
       s = to;
     }
     const float* next = a.stream ? a.x + first + a.columns : nullptr;
-    const float mean = total / static_cast<float>(a.columns);
+    const float mean = a.norm == Norm::kLayer ? total / static_cast<float>(a.columns) : 0.0f;
     const float variance = SumSquaredDeviations(s, a.columns, mean, next) / static_cast<float>(a.columns);
     const float rstd = 1.0f / std::sqrt(variance + a.eps);
     NormalizeRow(s, a.weight, a.bias, a.columns, mean, rstd, a.stream && s != a.y + first, a.y + first);
@@ -149,12 +154,13 @@ HWY_INLINE RowMeans GradientMeans(const float* dy, const float* s, const float* 
   return {g_total.Sum() * scale, g_xhat_total.Sum() * scale};
 }
 
-// dsum = rstd * (g - mean of g - xhat * mean of g * xhat) + dsum_in, to dresidual and, through the mask, to dx.
+// dsum = rstd * (g - mean of g - xhat * mean of g * xhat) + dsum_in, to dresidual and, through the mask, to dx. The
+// mean of g is there because the row's mean was taken off.
 HWY_INLINE void InputGradientRow(const LayerNormBackwardArguments& a, int64_t r, RowMeans row, const DropoutRule& rule,
                                  DropoutNumbers& numbers) {
   const Floats d;
   const float* weight = a.weight;
-  const FloatVec means = hn::Set(d, a.mean[r]), rstds = hn::Set(d, a.rstd[r]);
+  const FloatVec means = hn::Set(d, a.Mean(r)), rstds = hn::Set(d, a.rstd[r]);
   const FloatVec g_mean = hn::Set(d, row.g), g_xhat_mean = hn::Set(d, row.g_xhat);
   for (int64_t begin = 0; begin < a.columns; begin += kDropoutChunk) {
     const int64_t count = std::min(kDropoutChunk, a.columns - begin), first = r * a.columns + begin;
@@ -188,9 +194,10 @@ void LayerNormBackwardRows(const LayerNormBackwardArguments& a, int64_t begin, i
   if (partial) std::memset(partial, 0, 2 * a.columns * sizeof(float));
   for (int64_t r = begin; r < end; ++r) {
     const float *dy = a.dy + r * a.columns, *s = a.sum + r * a.columns;
-    const RowMeans row =
-        partial ? GradientMeans<true>(dy, s, a.weight, a.columns, a.mean[r], a.rstd[r], partial, partial + a.columns)
-                : GradientMeans<false>(dy, s, a.weight, a.columns, a.mean[r], a.rstd[r], nullptr, nullptr);
+    RowMeans row =
+        partial ? GradientMeans<true>(dy, s, a.weight, a.columns, a.Mean(r), a.rstd[r], partial, partial + a.columns)
+                : GradientMeans<false>(dy, s, a.weight, a.columns, a.Mean(r), a.rstd[r], nullptr, nullptr);
+    if (a.norm == Norm::kRms) row.g = 0.0f;
     if (a.dx || a.dresidual) InputGradientRow(a, r, row, rule, numbers);
   }
   if (a.stream) hwy::FlushStream();
@@ -204,18 +211,18 @@ namespace attnkit::kernels {
 
 void AddDropoutLayerNormForward(const float* x, const float* residual, const float* weight, const float* bias,
                                 int64_t rows, int64_t columns, float eps, float p, PhiloxKey key, float* sum, float* y,
-                                float* mean, float* rstd) {
+                                float* mean, float* rstd, Norm norm) {
   const LayerNormForwardArguments arguments = {
-      x, residual, weight, bias, columns, eps, p, key, WorthStreaming(rows, columns), sum, y, mean, rstd};
+      x, residual, weight, bias, columns, eps, p, key, WorthStreaming(rows, columns), sum, y, mean, rstd, norm};
   auto* kernel = ATTNKIT_DISPATCH(LayerNormForwardRows);
   ParallelFor(rows, StreamGrain(rows, columns), [&](int64_t begin, int64_t end) { kernel(arguments, begin, end); });
 }
 
 void AddDropoutLayerNormBackward(const float* dy, const float* dsum_in, const float* sum, const float* weight,
                                  const float* mean, const float* rstd, int64_t rows, int64_t columns, float p,
-                                 PhiloxKey key, float* dx, float* dresidual, float* dweight, float* dbias) {
+                                 PhiloxKey key, float* dx, float* dresidual, float* dweight, float* dbias, Norm norm) {
   const LayerNormBackwardArguments arguments = {
-      dy, dsum_in, sum, weight, mean, rstd, columns, p, key, WorthStreaming(rows, columns), dx, dresidual};
+      dy, dsum_in, sum, weight, mean, rstd, columns, p, key, WorthStreaming(rows, columns), dx, dresidual, norm};
   constexpr int64_t kMaxChunks = 128;
   const int64_t grain = ReductionGrain(rows, columns, kMaxChunks), chunks = (rows + grain - 1) / grain;
   const bool parameters = dweight || dbias;

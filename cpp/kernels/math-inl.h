@@ -179,11 +179,26 @@ HWY_INLINE V FastGeluDerivative(D d, V x) {
   return hn::MulAdd(bounded, normal.density, normal.distribution);
 }
 
+// x * sigmoid(a), for an a that goes to -inf with x: 0 there.
+template <class D, class V>
+HWY_INLINE V TimesSigmoid(D d, V x, V a) {
+  const V denominator = hn::Add(hn::Set(d, 1.0f), FastExp(d, hn::Neg(a)));
+  return hn::Div(AtLeast(d, x, std::numeric_limits<float>::lowest()), denominator);
+}
+
+// Its derivative by x, sigmoid(a) + x * a' * sigmoid(a) * sigmoid(-a), given x * a'. Neither sigmoid is taken from one.
+template <class D, class V>
+HWY_INLINE V TimesSigmoidDerivative(D d, V a, V x_da) {
+  const V one = hn::Set(d, 1.0f), e = FastExp(d, hn::Neg(hn::Abs(a)));
+  const V larger = hn::Div(one, hn::Add(one, e)), smaller = hn::Mul(e, larger);
+  const V s = hn::IfThenElse(hn::Lt(a, hn::Zero(d)), smaller, larger);
+  return hn::MulAdd(x_da, hn::Mul(larger, smaller), s);
+}
+
 // x / (1 + e^-x) (Elfwing et al., 2018), 3 ulp; 0 at -inf.
 template <class D, class V>
 HWY_INLINE V FastSilu(D d, V x) {
-  const V denominator = hn::Add(hn::Set(d, 1.0f), FastExp(d, hn::Neg(x)));
-  return hn::Div(AtLeast(d, x, std::numeric_limits<float>::lowest()), denominator);
+  return TimesSigmoid(d, x, x);
 }
 
 // d/dx silu(x) = s * (1 + x * (1 - s)) with s = sigmoid(x)
@@ -192,6 +207,36 @@ HWY_INLINE V FastSiluDerivative(D d, V x) {
   const V one = hn::Set(d, 1.0f), s = FastSigmoid(d, x);
   const V bounded = AtLeast(d, AtMost(d, x, 100.0f), -100.0f);
   return hn::Mul(s, hn::MulAdd(bounded, hn::Sub(one, s), one));
+}
+
+// x * (1 + tanh(u)) / 2 = x * sigmoid(2 u) with u = sqrt(2 / pi) * (x + 0.044715 x^3) (Hendrycks & Gimpel, 2016).
+// 3 ulp for x >= 0; below, each rounding of 2 u counts |2 u| times.
+constexpr float kGeluLinear = 1.59576912f, kGeluCubic = 0.0713548163f;  // 2 u = x * (linear + cubic * x^2)
+template <class D, class V>
+HWY_INLINE V FastGeluTanh(D d, V x) {
+  const V a = hn::Mul(x, hn::MulAdd(hn::Mul(x, x), hn::Set(d, kGeluCubic), hn::Set(d, kGeluLinear)));
+  return TimesSigmoid(d, x, a);
+}
+
+template <class D, class V>
+HWY_INLINE V FastGeluTanhDerivative(D d, V x) {
+  const V bounded = AtLeast(d, AtMost(d, x, 15.0f), -15.0f);  // sigmoid(-2 u) of 15 is zero in float32
+  const V square = hn::Mul(bounded, bounded), linear = hn::Set(d, kGeluLinear);
+  const V a = hn::Mul(bounded, hn::MulAdd(square, hn::Set(d, kGeluCubic), linear));
+  return TimesSigmoidDerivative(d, a, hn::Mul(bounded, hn::MulAdd(square, hn::Set(d, 3.0f * kGeluCubic), linear)));
+}
+
+// x * sigmoid(1.702 x) (Hendrycks & Gimpel, 2016), as exact as the one above.
+constexpr float kQuickGeluSlope = 1.702f;
+template <class D, class V>
+HWY_INLINE V FastQuickGelu(D d, V x) {
+  return TimesSigmoid(d, x, hn::Mul(x, hn::Set(d, kQuickGeluSlope)));
+}
+
+template <class D, class V>
+HWY_INLINE V FastQuickGeluDerivative(D d, V x) {
+  const V a = hn::Mul(AtLeast(d, AtMost(d, x, 100.0f), -100.0f), hn::Set(d, kQuickGeluSlope));
+  return TimesSigmoidDerivative(d, a, a);
 }
 
 template <class D, class V>
@@ -206,6 +251,8 @@ HWY_INLINE V Activate(D d, V x) {
   if constexpr (kActivation == Activation::kSilu) return FastSilu(d, x);
   if constexpr (kActivation == Activation::kTanh) return FastTanh(d, x);
   if constexpr (kActivation == Activation::kSigmoid) return FastSigmoid(d, x);
+  if constexpr (kActivation == Activation::kGeluTanh) return FastGeluTanh(d, x);
+  if constexpr (kActivation == Activation::kQuickGelu) return FastQuickGelu(d, x);
   return x;
 }
 

@@ -20,16 +20,18 @@ using Projection = DecoderStack::Projection;
 // The buffers of a step, for all layers.
 struct Scratch {
   Buffer<float> stream, read, projected, attended, result;  // projected is the widest
+  Buffer<float> gated;
 };
 
 class Stepper {
  public:
   // `attended`: of all heads together.
-  Stepper(int64_t rows, int64_t width, int64_t attended, int64_t widest, bool pre_norm)
+  Stepper(int64_t rows, int64_t width, int64_t attended, int64_t widest, int64_t widest_gate, bool pre_norm)
       : rows_(rows), width_(width), pre_norm_(pre_norm) {
     for (Buffer<float>* buffer : {&b_.stream, &b_.read, &b_.result}) *buffer = Buffer<float>(rows * width);
     b_.attended = Buffer<float>(rows * attended);
     b_.projected = Buffer<float>(rows * widest);
+    b_.gated = Buffer<float>(rows * widest_gate);
   }
 
   Scratch& buffers() { return b_; }
@@ -58,12 +60,24 @@ class Stepper {
     float* sum = pre_norm_ ? stream : b_.read.data();
     float* normed = pre_norm_ ? b_.read.data() : stream;
     kernels::AddDropoutLayerNormForward(result, stream, DataOrNull(norm.weight), DataOrNull(norm.bias), rows_, width_,
-                                        norm.eps, 0.0f, {}, sum, normed, nullptr, nullptr);
+                                        norm.eps, 0.0f, {}, sum, normed, nullptr, nullptr, norm.kind);
   }
 
   void Normalise(const Norm& norm, const float* x, float* to) const {
     kernels::AddDropoutLayerNormForward(x, nullptr, DataOrNull(norm.weight), DataOrNull(norm.bias), rows_, width_,
-                                        norm.eps, 0.0f, {}, nullptr, to, nullptr, nullptr);
+                                        norm.eps, 0.0f, {}, nullptr, to, nullptr, nullptr, norm.kind);
+  }
+
+  void FeedForward(const DecoderStack::Layer& layer, kernels::Activation activation) {
+    float* hidden = b_.projected.data();
+    if (layer.gate.packed) {
+      Project(read(), layer.gate, b_.gated.data(), activation);
+      Project(read(), layer.up, hidden);
+      kernels::Multiply(b_.gated.data(), hidden, rows_ * layer.up.packed->n, hidden);
+    } else {
+      Project(read(), layer.up, hidden, activation);
+    }
+    Project(hidden, layer.down, b_.result.data());
   }
 
  private:
@@ -79,7 +93,7 @@ void CheckShape(const char* field, const char* part, const Tensor& x, const Shap
 
 void CheckNorm(const char* field, const Norm& norm, int64_t width) {
   CheckShape(field, "weight", norm.weight, {width});
-  CheckShape(field, "bias", norm.bias, {width});
+  if (norm.kind == kernels::Norm::kLayer) CheckShape(field, "bias", norm.bias, {width});
 }
 
 void Pack(const char* field, Projection& projection, const Shape& shape) {
@@ -101,6 +115,7 @@ int64_t PackLayer(DecoderStack::Layer& layer, int64_t width, int64_t attended) {
   CheckNorm("feed_forward_norm", layer.feed_forward_norm, width);
   Pack("up", layer.up, {ffn, width});
   Pack("down", layer.down, {width, ffn});
+  if (layer.gate.weight) Pack("gate", layer.gate, {ffn, width});
   return ffn;
 }
 
@@ -121,7 +136,11 @@ DecoderStack::DecoderStack(std::vector<Layer> layers, Norm last_norm, bool pre_n
                 "[decoder_stack] expected self_output.weight of shape [D, W] and a divisor of W as heads, got ",
                 ToString(first.shape()), " and ", heads);
   widest_ = 3 * attended_;
-  for (Layer& layer : layers_) widest_ = std::max(widest_, PackLayer(layer, width, attended_));
+  for (Layer& layer : layers_) {
+    const int64_t ffn = PackLayer(layer, width, attended_);
+    widest_ = std::max(widest_, ffn);
+    if (layer.gate.weight) widest_gate_ = std::max(widest_gate_, ffn);
+  }
   if (last_norm_.weight) CheckNorm("last_norm", last_norm_, width);
 }
 
@@ -136,7 +155,7 @@ Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights,
   if (position_bias) PositionBiasOf("decoder_step", position_bias, heads_, 0);
   state.Advance();
   const Tensor bias = BiasOfStep("decoder_step", position_bias, state, heads_, state.position());
-  Stepper step(rows, width, attended_, widest_, pre_norm_);
+  Stepper step(rows, width, attended_, widest_, widest_gate_, pre_norm_);
   Scratch& b = step.buffers();
   step.Begin(x.data(), layers_[0].self_norm);
   for (int64_t l = 0; l < count; ++l) {
@@ -150,8 +169,7 @@ Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights,
     AttendToSources(b.projected.data(), state, l, heads_, {}, b.attended.data(), l + 1 == count ? weights : nullptr);
     step.Project(b.attended.data(), layer.cross_output, b.result.data());
     step.Add(b.result.data(), layer.cross_norm, &layer.feed_forward_norm);
-    step.Project(step.read(), layer.up, b.projected.data(), activation_);
-    step.Project(b.projected.data(), layer.down, b.result.data());
+    step.FeedForward(layer, activation_);
     step.Add(b.result.data(), layer.feed_forward_norm, next);
   }
   Tensor result({rows, width});

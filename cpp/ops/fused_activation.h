@@ -9,9 +9,11 @@
 
 namespace attnkit::ops {
 
-// GELU and SiLU are not functions of their own result: backward needs what they read.
+// SiLU and the GELUs are not functions of their own result: backward needs what they read.
 inline bool NeedsInput(kernels::Activation activation) {
-  return activation == kernels::Activation::kGelu || activation == kernels::Activation::kSilu;
+  using kernels::Activation;
+  return activation == Activation::kGelu || activation == Activation::kSilu || activation == Activation::kGeluTanh ||
+         activation == Activation::kQuickGelu;
 }
 
 // The gradient before the activation, from dy[0], which is taken: in its memory where nobody else holds that.

@@ -8,14 +8,17 @@
 namespace attnkit::ops {
 namespace {
 
+using kernels::Norm;
+
 struct Saved {
+  Norm norm;
   Tensor sum, weight, mean, rstd;
   float dropout;
   PhiloxKey key;
   bool need_x, need_residual, need_weight, need_bias;
 };
 
-std::vector<Tensor> LayerNormBackward(const Saved& s, std::vector<Tensor>& gradients) {
+std::vector<Tensor> NormBackward(const Saved& s, std::vector<Tensor>& gradients) {
   const Tensor dsum = gradients[0], dnormed = gradients[1] ? gradients[1] : Tensor::Zeros(s.sum.shape());
   const int64_t rows = s.sum.rows(), columns = s.sum.columns();
   // Without dropout x and the residual have the same gradient.
@@ -23,39 +26,38 @@ std::vector<Tensor> LayerNormBackward(const Saved& s, std::vector<Tensor>& gradi
   Tensor dx = s.need_x ? Tensor(s.sum.shape()) : Tensor();
   Tensor dresidual = s.need_residual && !shared ? Tensor(s.sum.shape()) : Tensor();
   Tensor dweight = s.need_weight ? Tensor({columns}) : Tensor(), dbias = s.need_bias ? Tensor({columns}) : Tensor();
-  kernels::AddDropoutLayerNormBackward(dnormed.data(), DataOrNull(dsum), s.sum.data(), DataOrNull(s.weight),
-                                       s.mean.data(), s.rstd.data(), rows, columns, s.dropout, s.key, DataOrNull(dx),
-                                       DataOrNull(dresidual), DataOrNull(dweight), DataOrNull(dbias));
+  kernels::AddDropoutLayerNormBackward(
+      dnormed.data(), DataOrNull(dsum), s.sum.data(), DataOrNull(s.weight), DataOrNull(s.mean), s.rstd.data(), rows,
+      columns, s.dropout, s.key, DataOrNull(dx), DataOrNull(dresidual), DataOrNull(dweight), DataOrNull(dbias), s.norm);
   return {dx, shared ? dx : dresidual, dweight, dbias};
 }
 
-void CheckColumns(const char* what, const Tensor& x, int64_t columns) {
-  ATTNKIT_CHECK(!x || x.shape() == Shape{columns}, "[layer_norm] expected ", what, " of shape [", columns, "], got ",
+void CheckColumns(const char* op, const char* what, const Tensor& x, int64_t columns) {
+  ATTNKIT_CHECK(!x || x.shape() == Shape{columns}, "[", op, "] expected ", what, " of shape [", columns, "], got ",
                 ToString(x.shape()));
 }
 
-}  // namespace
-
-AddNorm AddDropoutLayerNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, const Tensor& bias,
-                            float dropout, float eps) {
-  const OpScope scope("add_dropout_layer_norm", {&x, &residual, &weight, &bias});
-  ATTNKIT_CHECK(x.rank() >= 1, "[layer_norm] expected at least one axis, got []");
-  ATTNKIT_CHECK(dropout >= 0.0f && dropout < 1.0f, "[layer_norm] expected dropout in [0, 1), got ", dropout);
-  ATTNKIT_CHECK(!residual || residual.shape() == x.shape(), "[layer_norm] expected residual of shape ",
+AddNorm AddDropoutNorm(Norm norm, const char* op, const Tensor& x, const Tensor& residual, const Tensor& weight,
+                       const Tensor& bias, float dropout, float eps) {
+  const OpScope scope(op, {&x, &residual, &weight, &bias});
+  ATTNKIT_CHECK(x.rank() >= 1, "[", op, "] expected at least one axis, got []");
+  ATTNKIT_CHECK(dropout >= 0.0f && dropout < 1.0f, "[", op, "] expected dropout in [0, 1), got ", dropout);
+  ATTNKIT_CHECK(!residual || residual.shape() == x.shape(), "[", op, "] expected residual of shape ",
                 ToString(x.shape()), ", got ", ToString(residual.shape()));
   const int64_t rows = x.rows(), columns = x.columns();
-  CheckColumns("weight", weight, columns);
-  CheckColumns("bias", bias, columns);
+  CheckColumns(op, "weight", weight, columns);
+  CheckColumns(op, "bias", bias, columns);
 
   const bool changed = residual || dropout > 0.0f;
   const PhiloxKey key = dropout > 0.0f ? NextPhiloxKey() : PhiloxKey{};
   AddNorm result{changed ? Tensor(x.shape()) : x.Detach(), Tensor(x.shape())};
-  Tensor mean({rows}), rstd({rows});
+  Tensor mean = norm == Norm::kLayer ? Tensor({rows}) : Tensor(), rstd({rows});
   kernels::AddDropoutLayerNormForward(x.data(), DataOrNull(residual), DataOrNull(weight), DataOrNull(bias), rows,
                                       columns, eps, dropout, key, changed ? result.sum.data() : nullptr,
-                                      result.normed.data(), mean.data(), rstd.data());
+                                      result.normed.data(), DataOrNull(mean), rstd.data(), norm);
   if (NeedsGrad({x, residual, weight, bias})) {
-    const Saved saved{result.sum.Detach(),
+    const Saved saved{norm,
+                      result.sum.Detach(),
                       weight ? weight.Detach() : weight,
                       mean,
                       rstd,
@@ -65,10 +67,21 @@ AddNorm AddDropoutLayerNorm(const Tensor& x, const Tensor& residual, const Tenso
                       residual.requires_grad(),
                       weight.requires_grad(),
                       bias.requires_grad()};
-    Record("layer_norm", {x, residual, weight, bias}, {&result.sum, &result.normed},
-           [saved](std::vector<Tensor>& gradients) { return LayerNormBackward(saved, gradients); });
+    Record(op, {x, residual, weight, bias}, {&result.sum, &result.normed},
+           [saved](std::vector<Tensor>& gradients) { return NormBackward(saved, gradients); });
   }
   return result;
+}
+
+}  // namespace
+
+AddNorm AddDropoutLayerNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, const Tensor& bias,
+                            float dropout, float eps) {
+  return AddDropoutNorm(Norm::kLayer, "layer_norm", x, residual, weight, bias, dropout, eps);
+}
+
+AddNorm AddDropoutRmsNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, float dropout, float eps) {
+  return AddDropoutNorm(Norm::kRms, "rms_norm", x, residual, weight, Tensor(), dropout, eps);
 }
 
 }  // namespace attnkit::ops

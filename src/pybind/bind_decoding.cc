@@ -9,6 +9,13 @@ using ops::DecoderStack;
 using ops::DecoderState;
 using ByteArray = AlignedArray<uint8_t>;
 
+template <typename T>
+constexpr const char* kExpected = "a Tensor";
+template <>
+constexpr const char* kExpected<float> = "a number";
+template <>
+constexpr const char* kExpected<std::optional<std::string>> = "a string";
+
 // Reads an attribute of the part of a layer that Python gave as `field`; TypeError names both where it does not fit.
 template <typename T>
 T Read(const py::handle& part, const char* field, const char* attribute) {
@@ -16,8 +23,8 @@ T Read(const py::handle& part, const char* field, const char* attribute) {
   constexpr bool kNumber = std::is_same_v<T, float>;
   py::detail::make_caster<T> caster;
   if (!caster.load(value, kNumber)) {  // numbers may be converted; a Tensor must be one, not None
-    throw py::type_error(Concat("[decoder_layer] expected ", field, ".", attribute, " to be ",
-                                kNumber ? "a number" : "a Tensor", ", got ", Py_TYPE(value.ptr())->tp_name));
+    throw py::type_error(Concat("[decoder_layer] expected ", field, ".", attribute, " to be ", kExpected<T>, ", got ",
+                                Py_TYPE(value.ptr())->tp_name));
   }
   return py::detail::cast_op<T>(std::move(caster));
 }
@@ -29,8 +36,15 @@ DecoderStack::Projection ReadProjection(const py::handle& linear, const char* fi
   return projection;
 }
 
+// Its `kind` is "layer", where there is none, or "rms", which has no bias.
 DecoderStack::Norm ReadNorm(const py::handle& norm, const char* field) {
-  return {Read<Tensor>(norm, field, "weight"), Read<Tensor>(norm, field, "bias"), Read<float>(norm, field, "eps")};
+  const auto kind = Read<std::optional<std::string>>(norm, field, "kind").value_or("layer");
+  if (kind != "layer" && kind != "rms") {
+    throw py::value_error(Concat("[decoder_layer] expected ", field, ".kind layer or rms, got \"", kind, "\""));
+  }
+  const bool layer = kind == "layer";
+  return {Read<Tensor>(norm, field, "weight"), layer ? Read<Tensor>(norm, field, "bias") : Tensor(),
+          Read<float>(norm, field, "eps"), layer ? kernels::Norm::kLayer : kernels::Norm::kRms};
 }
 
 // Takes a field out of those that Python gave.
@@ -55,6 +69,9 @@ DecoderStack::Layer MakeLayer(const py::kwargs& given) {
   layer.feed_forward_norm = norm("feed_forward_norm");
   layer.up = projection("up");
   layer.down = projection("down");
+  if (given.contains("gate")) {
+    if (const py::object gate = Take(given, "gate"); !gate.is_none()) layer.gate = ReadProjection(gate, "gate");
+  }
   for (const auto& [name, value] : given) {
     throw py::type_error(Concat("[decoder_layer] expected no field ", py::cast<std::string>(name)));
   }

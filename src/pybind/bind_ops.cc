@@ -16,7 +16,9 @@ kernels::Activation ParseActivation(const std::optional<std::string>& name) {
   if (*name == "silu") return Activation::kSilu;
   if (*name == "tanh") return Activation::kTanh;
   if (*name == "sigmoid") return Activation::kSigmoid;
-  Fail("[activation] expected relu, gelu, silu, tanh, sigmoid or None, got \"", *name, "\"");
+  if (*name == "gelu_tanh") return Activation::kGeluTanh;
+  if (*name == "quick_gelu") return Activation::kQuickGelu;
+  Fail("[activation] expected relu, gelu, silu, tanh, sigmoid, gelu_tanh, quick_gelu or None, got \"", *name, "\"");
 }
 
 namespace {
@@ -105,6 +107,12 @@ std::pair<Tensor, Tensor> AddDropoutLayerNorm(const Tensor& x, const OptionalTen
   return {result.sum, result.normed};
 }
 
+std::pair<Tensor, Tensor> AddDropoutRmsNorm(const Tensor& x, const OptionalTensor& residual,
+                                            const OptionalTensor& weight, float dropout, float eps) {
+  const ops::AddNorm result = ops::AddDropoutRmsNorm(x, OrUndefined(residual), OrUndefined(weight), dropout, eps);
+  return {result.sum, result.normed};
+}
+
 }  // namespace
 
 void BindOps(py::module_& m) {
@@ -112,6 +120,7 @@ void BindOps(py::module_& m) {
   m.def("softmax", &ops::Softmax, Unlocked());
   m.def("log_softmax", &ops::LogSoftmax, Unlocked());
   m.def("add_dropout_layer_norm", &AddDropoutLayerNorm, Unlocked());
+  m.def("add_dropout_rms_norm", &AddDropoutRmsNorm, Unlocked());
   m.def("dropout", &ops::Dropout, Unlocked());
   m.def("add_dropout", &ops::AddDropout, Unlocked());
   m.def("matmul", &ops::MatMul, Unlocked());

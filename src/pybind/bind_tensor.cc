@@ -176,9 +176,16 @@ Tensor Raise(const Tensor& x, float exponent) {
 template <typename Class>
 void BindUnary(Class& c) {
   using kernels::Unary;
-  const std::pair<const char*, Unary> unary[] = {
-      {"exp", Unary::kExp},         {"log", Unary::kLog},   {"sqrt", Unary::kSqrt}, {"tanh", Unary::kTanh},
-      {"sigmoid", Unary::kSigmoid}, {"relu", Unary::kRelu}, {"gelu", Unary::kGelu}, {"silu", Unary::kSilu}};
+  const std::pair<const char*, Unary> unary[] = {{"exp", Unary::kExp},
+                                                 {"log", Unary::kLog},
+                                                 {"sqrt", Unary::kSqrt},
+                                                 {"tanh", Unary::kTanh},
+                                                 {"sigmoid", Unary::kSigmoid},
+                                                 {"relu", Unary::kRelu},
+                                                 {"gelu", Unary::kGelu},
+                                                 {"silu", Unary::kSilu},
+                                                 {"gelu_tanh", Unary::kGeluTanh},
+                                                 {"quick_gelu", Unary::kQuickGelu}};
   for (const auto& [name, op] : unary) {
     c.def(
         name, [op = op](const Tensor& x) { return ops::Apply(op, x); }, Unlocked());

@@ -203,7 +203,7 @@ def edit(file: Path, **changes: Any) -> None:
         ({"model_type": "bart"}, "'bart'"),
         ({"model_type": "absent"}, "marian"),
         ({"architectures": ["MarianForCausalLM"]}, "MarianForCausalLM"),
-        ({"activation_function": "gelu_new"}, "gelu_new"),
+        ({"activation_function": "mish"}, "mish"),
         ({"normalize_before": True}, "normalize_before"),
         ({"d_model": "wide"}, "d_model"),
         ({"d_model": -1}, "d_model"),

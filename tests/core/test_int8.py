@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import reference
 from closeness import FLOAT32, assert_close
 
 import attnkit
@@ -81,6 +82,8 @@ def test_bias_and_activation(isa: str) -> None:
         assert_close(ops.linear(x, weight, bias), exact)
         assert_close(ops.linear(x, weight, bias, "relu"), np.maximum(exact, 0))
         assert_close(ops.linear(x, weight, bias, "tanh"), np.tanh(exact), terms=4)
+        assert_close(ops.linear(x, weight, bias, "gelu_tanh"), reference.gelu_tanh(exact), terms=4)
+        assert_close(ops.linear(x, weight, bias, "quick_gelu"), reference.quick_gelu(exact), terms=4)
 
 
 @pytest.mark.parametrize("special", [np.nan, np.inf, -np.inf])

@@ -33,6 +33,8 @@ ACTIVATIONS: dict[str | None, Callable[[np.ndarray], np.ndarray]] = {
     "relu": lambda x: np.maximum(x, 0),
     "gelu": lambda x: 0.5 * x * (1 + _erf(x / np.sqrt(2))),
     "silu": lambda x: x / (1 + np.exp(-x)),
+    "gelu_tanh": lambda x: 0.5 * x * (1 + np.tanh(np.sqrt(2 / np.pi) * (x + 0.044715 * x**3))),
+    "quick_gelu": lambda x: x / (1 + np.exp(-1.702 * x)),
     "tanh": np.tanh,
     "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
 }
@@ -297,6 +299,7 @@ def test_the_logits_of_a_batch_are_never_stored(caching_allocator: None) -> None
         (lambda: ops.linear(numbers(2, 3), numbers(3)), "[linear] expected weight of shape [N, K], got [3]"),
         (lambda: ops.linear(numbers(2, 3), numbers(4, 3), numbers(3)), "[linear] expected bias of shape [4], got [3]"),
         (lambda: ops.linear(numbers(2, 3), numbers(4, 3), None, "elu"), "[activation] expected relu, gelu, silu, tanh"),
+        (lambda: ops.linear(numbers(2, 3), numbers(4, 3), None, "gelu_new"), 'quick_gelu or None, got "gelu_new"'),
         (lambda: ops.matmul(numbers(3), numbers(3, 2)), "[matmul] expected shapes [..., M, K] and [..., K, N]"),
         (lambda: ops.matmul(numbers(2, 3, 4), numbers(3, 4, 5)), "[matmul] expected leading axes that broadcast"),
         (

@@ -279,6 +279,90 @@ def test_layer_norm_does_not_depend_on_threads(isa: str) -> None:
     with_threads(run)
 
 
+# --- RMSNorm
+
+
+@pytest.mark.parametrize("shape", SHAPES[1:], ids=str)
+@pytest.mark.parametrize("affine", [True, False])
+def test_rms_norm(shape: tuple[int, int], affine: bool, isa: str, threads: int) -> None:
+    x, weight = off_alignment(numbers(*shape) + np.float32(2)), numbers(shape[1], seed=1)
+    out = ops.rms_norm(x, weight) if affine else ops.rms_norm(x)
+    assert_close(out, reference.rms_norm(*doubles(x, weight) if affine else doubles(x)), terms=shape[1])
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (3, 18), (1, 40)], ids=str)
+@pytest.mark.parametrize("residual", [True, False])
+@pytest.mark.parametrize("p", [0.0, 0.4])
+def test_the_gradients_of_add_dropout_rms_norm(shape: tuple[int, int], residual: bool, p: float, isa: str) -> None:
+    state = attnkit.random_state()
+    arrays = [numbers(*shape), numbers(*shape, seed=1), numbers(shape[1], seed=2)]
+    upstreams = np.stack([numbers(*shape, seed=4), numbers(*shape, seed=5)])
+
+    def formula(x: np.ndarray, other: np.ndarray, weight: np.ndarray) -> np.ndarray:
+        total = (reference.dropout(x, p, state) if p else x) + (other if residual else 0.0)
+        return np.stack([total, reference.rms_norm(total, weight)])
+
+    x, other, weight = map(leaf, arrays)
+    total, normed = ops.add_dropout_rms_norm(other if residual else None, x, weight, p)
+    exact = formula(*doubles(*arrays))
+    assert_close(total, exact[0])
+    assert_close(normed, exact[1], terms=16)
+    ((total * upstreams[0]).sum() + (normed * upstreams[1]).sum()).backward()
+    leaves = [x, other, weight] if residual else [x, weight]
+    wanted = numeric_gradients(formula, doubles(*arrays), upstreams)
+    for t, expected in zip(leaves, wanted if residual else [wanted[0], wanted[2]], strict=True):
+        assert_close(gradient(t), expected, terms=shape[0] * shape[1], scale=2.0)
+
+
+@pytest.mark.parametrize("shape", [(9, 64), (700, 33), (5, 3000)], ids=str)
+def test_rms_norm_against_pytorch(shape: tuple[int, int]) -> None:
+    torch = pytest.importorskip("torch")
+    arrays, upstream = [numbers(*shape) + np.float32(1), numbers(shape[1], seed=1)], numbers(*shape, seed=3)
+    ours, theirs = [leaf(a) for a in arrays], [torch.tensor(a, requires_grad=True) for a in arrays]
+    out = ops.rms_norm(*ours, eps=1e-3)
+    expected = torch.nn.functional.rms_norm(theirs[0], (shape[1],), theirs[1], 1e-3)
+    assert_close(out, expected.detach().numpy(), terms=16)
+    out.backward(upstream)
+    expected.backward(torch.tensor(upstream))
+    for t, peer in zip(ours, theirs, strict=True):
+        assert_close(gradient(t), peer.grad.numpy(), terms=shape[0], scale=4.0)
+
+
+def test_rms_norm_does_not_depend_on_threads(isa: str) -> None:
+    arrays = [numbers(900, 130), numbers(900, 130, seed=1), numbers(130, seed=2)]
+
+    def run() -> list[np.ndarray]:
+        attnkit.manual_seed(5)
+        x, residual, weight = map(leaf, arrays)
+        total, normed = ops.add_dropout_rms_norm(residual, x, weight, 0.2)
+        (total * arrays[1] + normed * arrays[0]).sum().backward()
+        return [total.numpy(), normed.numpy(), *(gradient(t) for t in (x, residual, weight))]
+
+    with_threads(run)
+
+
+def test_rms_norm_eps_counts_and_zeros_stay() -> None:
+    x = numbers(3, 10)
+    assert_close(ops.rms_norm(x, eps=0.5), reference.rms_norm(x.astype(np.float64), eps=0.5), terms=4)
+    assert (ops.rms_norm(x, eps=0.5) != ops.rms_norm(x)).any()
+    np.testing.assert_array_equal(ops.rms_norm(np.zeros((2, 6), np.float32)), np.zeros((2, 6)))
+
+
+def test_what_rms_norm_cannot_read_is_named() -> None:
+    x = numbers(2, 5)
+    for call, message in (
+        (lambda: ops.rms_norm(x, numbers(4)), "[rms_norm] expected weight of shape [5], got [4]"),
+        (lambda: ops.rms_norm(np.float32(1)), "[rms_norm] expected at least one axis, got []"),
+        (lambda: ops.add_dropout_rms_norm(x, x, p=1.0), "[rms_norm] expected dropout in [0, 1), got 1"),
+        (
+            lambda: ops.add_dropout_rms_norm(numbers(2, 4), x),
+            "[rms_norm] expected residual of shape [2, 5], got [2, 4]",
+        ),
+    ):
+        with pytest.raises(ValueError, match=re.escape(message)):
+            call()
+
+
 # --- cross-entropy
 
 

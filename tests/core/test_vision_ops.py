@@ -94,7 +94,7 @@ def test_the_gradients_of_conv2d_are_its_transposes(case: Any, isa: str, threads
     assert_close(leaves[2].grad, dy.astype(np.float64).sum(axis=(0, 1, 2)), terms=dy.size)
 
 
-@pytest.mark.parametrize("activation", [None, "relu", "gelu", "silu", "tanh", "sigmoid"])
+@pytest.mark.parametrize("activation", [None, "relu", "gelu", "silu", "tanh", "sigmoid", "gelu_tanh", "quick_gelu"])
 @pytest.mark.parametrize("groups", [1, 2, 4])
 def test_the_gradients_of_conv2d(activation: str | None, groups: int) -> None:
     from test_linear import ACTIVATIONS

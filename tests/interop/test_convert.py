@@ -80,6 +80,13 @@ def test_states_and_logits(pair: Pair) -> None:
         assert np.abs(logits - output.logits[0].numpy()).max() < 1e-4
 
 
+@pytest.mark.parametrize("name", ["gelu_new", "gelu_pytorch_tanh", "gelu_fast", "quick_gelu"])
+def test_approximations_of_gelu(name: str, tmp_path: Path) -> None:
+    made = Pair(tmp_path, seed=1, activation_function=name)
+    assert made.ours.model.config.activation == ("quick_gelu" if name == "quick_gelu" else "gelu_tanh")
+    test_states_and_logits(made)
+
+
 NAMES = {
     "beam": "num_beams", "renormalize": "renormalize_logits", "length_penalty": "length_penalty",
     "no_repeat_ngram": "no_repeat_ngram_size",

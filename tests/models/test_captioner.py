@@ -30,6 +30,9 @@ DECODERS = {
     "soft": LSTMDecoderConfig(width=10, hidden=14),
     "hard": LSTMDecoderConfig(attention="hard", width=10, hidden=14),
     "transformer": TransformerDecoderConfig(width=12, heads=2, ffn=16, max_length=16),
+    "gated": TransformerDecoderConfig(
+        width=12, heads=2, ffn=16, max_length=16, activation="quick_gelu", norm_kind="rms", norm_eps=0.01, gated=True
+    ),
 }
 PAIRS = [(encoder, decoder) for encoder in ENCODERS for decoder in DECODERS]
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from closeness import assert_close
-from pytorch_twin import copy_encoder_layer, randomise
+from pytorch_twin import copy_encoder_layer, copy_norm, randomise, torch_layer, torch_norm
 
 import attnkit
 from attnkit import nn, optim
@@ -39,7 +39,14 @@ def batch_of(lines: list[list[int]]) -> Batch:
 
 
 LINES = texts([5, 1, 12, 30])
-OPTIONS = [{}, {"norm": "post", "activation": "relu", "tie_embeddings": False, "positions": "learned"}]
+OPTIONS: list[dict[str, Any]] = [
+    {},
+    {"norm": "post", "activation": "relu", "tie_embeddings": False, "positions": "learned"},
+    {"activation": "gelu_tanh", "positions": "learned", "position_offset": 2, "scale_embeddings": False},
+    {"norm_kind": "rms", "norm_eps": 0.01, "gated": True, "activation": "silu"},
+    {"positions": "sinusoidal-halves", "position_spacing": "tensor2tensor", "position_offset": 1},
+    {"norm": "post", "norm_eps": 0.1, "embedding_norm": True, "token_types": 2},
+]
 
 
 def test_a_batch_without_sources() -> None:
@@ -54,25 +61,34 @@ def test_it_is_pytorchs(options: dict[str, Any]) -> None:
     torch = pytest.importorskip("torch")
     model, batch = small_model(**options), batch_of(LINES)
     config, state = model.config, model.state_dict()
-    kind = {"activation": config.activation, "batch_first": True, "norm_first": config.norm == "pre"}
-    layers = [
-        torch.nn.TransformerEncoderLayer(config.d_model, config.heads, config.ffn, 0.0, **kind)
-        for _ in range(config.layers)
-    ]
+    names = ("norm", "activation", "norm_kind", "norm_eps", "gated")
+    kind = {name: getattr(config, name) for name in names}
+    layers = [torch_layer("Encoder", config.d_model, config.heads, config.ffn, **kind) for _ in range(config.layers)]
+    embedding_norm, last_norm = (torch_norm(config.norm_kind, config.d_model, config.norm_eps) for _ in range(2))
+    if config.embedding_norm:
+        copy_norm(model.embedding.norm, embedding_norm)
+    if config.norm == "pre":
+        copy_norm(model.layers.last_norm, last_norm)
     for ours, theirs in zip(model.layers.layers, layers, strict=True):
         copy_encoder_layer(ours, theirs)
     expected = []
     for begin, end in pairwise(batch.target_offsets):
         ids = batch.target_input_ids[begin:end]
-        positions = state.get("embedding.positions.weight", nn.sinusoids(len(ids), config.d_model))[: len(ids)]
-        x = torch.tensor(state["embedding.weight"][ids] * np.float32(config.d_model**0.5) + positions)[None]
+        layout = config.positions == "sinusoidal-halves", config.position_spacing
+        table = state.get("embedding.positions.weight", nn.sinusoids(64, config.d_model, *layout))
+        positions = table[config.position_offset :][: len(ids)]
+        scale = np.float32(config.d_model**0.5 if config.scale_embeddings else 1.0)
+        x = torch.tensor(state["embedding.weight"][ids] * scale + positions)[None]
         mask = torch.nn.Transformer.generate_square_subsequent_mask(len(ids))
         with torch.no_grad():
+            if config.token_types:
+                x = x + torch.tensor(state["embedding.token_type_weight"][0])
+            if config.embedding_norm:
+                x = embedding_norm(x)
             for layer in layers:
                 x = layer(x, src_mask=mask, is_causal=True)
             if config.norm == "pre":
-                scale, shift = (torch.tensor(state[f"layers.last_norm.{name}"]) for name in ("weight", "bias"))
-                x = torch.nn.functional.layer_norm(x, (config.d_model,), scale, shift)
+                x = last_norm(x)
         output = state["embedding.weight"] if config.tie_embeddings else state["generator.weight"]
         expected.append(x[0].numpy() @ output.T + state.get("generator.bias", np.float32(0)))
     logits = np.concatenate(expected)

@@ -43,7 +43,14 @@ def run(decoder: nn.TransformerDecoder, fused: bool, width: int, memory_width: i
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
-@pytest.mark.parametrize("options", [{"norm": "pre"}, {"norm": "post", "activation": "silu"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [{"norm": "pre", "activation": "gelu_tanh"}, {"norm": "post", "activation": "silu"}, {"activation": "quick_gelu"},
+     {"norm": "pre", "norm_kind": "rms", "norm_eps": 1e-3}, {"norm_kind": "rms", "norm_eps": 0.1},
+     {"norm": "pre", "gated": True, "activation": "gelu"},
+     {"norm": "pre", "gated": True, "activation": "silu", "norm_kind": "rms"}, {"gated": True, "norm_eps": 0.1}],
+    ids=str,
+)  # fmt: skip
 def test_one_call_equals_layer_by_layer(options: dict[str, Any], precision: str, isa: str) -> None:
     decoder = stack(**options)
     with attnkit.precision(precision):
@@ -67,6 +74,13 @@ def test_a_state_of_other_heads_is_refused() -> None:
     assert whole is not None
     with pytest.raises(ValueError, match=r"\[decoder_step\] expected a state of 2 layers of width 32, got 2 of 10"):
         whole.step(attnkit.tensor(numbers(3, 32, seed=1)), state)
+
+
+def test_layers_with_a_gate_and_without_go_together() -> None:
+    decoder = stack()
+    decoder.layers[1].feed_forward = nn.FeedForward(32, 100, 0.0, "relu", gated=True)
+    for whole, composed in zip(run(decoder, True, 32), run(decoder, False, 32), strict=True):
+        np.testing.assert_array_equal(whole, composed)
 
 
 def test_other_layers_run_one_by_one() -> None:
@@ -183,6 +197,22 @@ def test_a_norm_needs_a_bias_and_a_number() -> None:
         stack_of(fields(cross_norm=norm(8, bias=None)))
     with pytest.raises(TypeError, match=r"expected cross_norm\.eps to be a number, got str"):
         stack_of(fields(cross_norm=norm(8, eps="small")))
+
+
+def test_an_rms_norm_has_no_bias_and_a_kind_is_one_of_two() -> None:
+    stack_of(fields(cross_norm=norm(8, kind="rms", bias=None)))
+    with pytest.raises(ValueError, match=r'^\[decoder_layer\] expected cross_norm\.kind layer or rms, got "batch"$'):
+        stack_of(fields(cross_norm=norm(8, kind="batch")))
+    with pytest.raises(TypeError, match=r"expected cross_norm\.kind to be a string, got int"):
+        stack_of(fields(cross_norm=norm(8, kind=1)))
+
+
+def test_a_gate_may_be_left_out_and_is_named_where_it_is_wrong() -> None:
+    stack_of(fields(gate=None))
+    with pytest.raises(TypeError, match=r"^\[decoder_layer\] expected gate\.weight to be a Tensor, got NoneType$"):
+        stack_of(fields(gate=(1, 2)))
+    with pytest.raises(ValueError, match=r"^\[decoder_stack\] expected gate\.weight of shape \[12, 8\], got \[8, 7\]"):
+        stack_of(fields(gate=projection(8, 7)))
 
 
 def test_a_layer_takes_no_other_field() -> None:

@@ -50,7 +50,15 @@ def safetensors(header: Any, data: bytes = b"", length: int | None = None) -> by
 # --- what is written comes back
 
 
-@pytest.mark.parametrize("options", [{}, {"positions": "learned", "tie_embeddings": "none", "norm": "pre"}], ids=str)
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"positions": "learned", "tie_embeddings": "none", "norm": "pre"},
+        {"norm_kind": "rms", "gated": True, "embedding_norm": True, "positions": "learned", "position_offset": 2},
+    ],
+    ids=str,
+)
 def test_a_model_comes_back_to_the_bit(tmp_path: Path, options: dict[str, Any]) -> None:
     attnkit.manual_seed(3)
     config = TransformerConfig(**{**{name: getattr(CONFIG, name) for name in CONFIG.__struct_fields__}, **options})

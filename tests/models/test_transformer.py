@@ -71,6 +71,10 @@ PAIRS = random_pairs([(5, 4), (1, 9), (12, 1), (3, 3)])
         {"norm": "pre", "activation": "gelu", "tie_embeddings": "none"},
         {"norm": "pre", "activation": "silu", "tie_embeddings": "decoder", "positions": "learned"},
         {"norm": "post", "activation": "gelu", "tie_embeddings": "none", "positions": "learned"},
+        {"norm_eps": 0.1, "activation": "gelu_tanh", "scale_embeddings": False, "embedding_norm": True},
+        {"norm": "pre", "norm_kind": "rms", "norm_eps": 0.01, "gated": True, "activation": "silu"},
+        {"positions": "sinusoidal-halves", "position_spacing": "tensor2tensor", "position_offset": 2},
+        {"positions": "learned", "position_offset": 2, "embedding_norm": True, "norm_kind": "rms"},
     ],
     ids=str,
 )
@@ -207,7 +211,17 @@ def whole_log_probs(model: Transformer, source: np.ndarray, target: np.ndarray) 
     return ops.log_softmax(logits_by_sentence(model, [(source, target)])[0])
 
 
-@pytest.mark.parametrize("options", [{}, {"norm": "pre", "tie_embeddings": "none"}, {"positions": "learned"}], ids=str)
+# Every option of layers and embeddings, in two halves.
+PUBLIC: list[dict[str, Any]] = [
+    {"positions": "learned", "position_offset": 2, "embedding_norm": True, "activation": "gelu_tanh", "norm_eps": 0.1},
+    {"norm": "pre", "positions": "sinusoidal-halves", "position_spacing": "tensor2tensor", "position_offset": 2,
+     "norm_kind": "rms", "gated": True, "activation": "silu"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"norm": "pre", "tie_embeddings": "none"}, {"positions": "learned"}, *PUBLIC], ids=str
+)
 def test_steps_with_a_cache_equal_one_pass(options: dict[str, Any]) -> None:
     model = small_model(**options).eval()
     # 40 tokens outgrow the first cache twice; the sentences end at different steps and leave.
@@ -340,7 +354,9 @@ def test_a_token_outside_the_vocabulary_is_refused(ids: list[int]) -> None:
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"norm": "pre", "activation": "gelu", "tie_embeddings": "none", "positions": "learned"}], ids=str
+    "options",
+    [{}, {"norm": "pre", "activation": "gelu", "tie_embeddings": "none", "positions": "learned"}, *PUBLIC],
+    ids=str,
 )
 def test_it_learns_to_copy(options: dict[str, Any]) -> None:
     attnkit.manual_seed(7)

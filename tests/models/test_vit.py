@@ -10,7 +10,7 @@ import msgspec
 import numpy as np
 import pytest
 from closeness import assert_close
-from pytorch_twin import copy_encoder_layer, copy_norm, gradients_by_our_names, randomise
+from pytorch_twin import copy_encoder_layer, copy_norm, gradients_by_our_names, randomise, torch_layer, torch_norm
 
 import attnkit
 from attnkit import _core, ops, optim
@@ -52,11 +52,10 @@ def twin(ours: ViT) -> Any:
             self.patches = torch.nn.Conv2d(ours.config.channels, d_model, patch, patch)
             self.first = torch.nn.Parameter(torch.zeros(1, d_model))
             self.positions = torch.nn.Parameter(torch.zeros(ours.positions.weight.shape[0], d_model))
-            layer = torch.nn.TransformerEncoderLayer(
-                d_model, heads, ffn, 0.0, "gelu", batch_first=True, norm_first=True
-            )
+            c = ours.config
+            layer = torch_layer("Encoder", d_model, heads, ffn, "pre", c.activation, c.norm_kind, c.norm_eps, c.gated)
             self.encoder = torch.nn.TransformerEncoder(
-                layer, layers, torch.nn.LayerNorm(d_model), enable_nested_tensor=False
+                layer, layers, torch_norm(c.norm_kind, d_model, c.norm_eps), enable_nested_tensor=False
             )
             self.head = torch.nn.Linear(d_model, CLASSES)
 
@@ -92,10 +91,19 @@ def copy_vit(ours: ViT, theirs: Any) -> None:
     put(theirs.head.bias, ours.head.bias)
 
 
-@pytest.mark.parametrize("pooling", ["token", "mean"])
-def test_logits_and_gradients_against_pytorch(pooling: str) -> None:
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"pooling": "token"},
+        {"pooling": "mean"},
+        {"activation": "quick_gelu", "norm_eps": 0.1},
+        {"activation": "silu", "gated": True, "norm_kind": "rms"},
+    ],
+    ids=str,
+)
+def test_logits_and_gradients_against_pytorch(options: dict[str, Any]) -> None:
     torch = pytest.importorskip("torch")
-    ours = small_model(pooling=pooling)
+    ours = small_model(**options)
     theirs = twin(ours)
     copy_vit(ours, theirs)
     images, labels = numbers(4, 12, 12, 3), labels_of(4)

@@ -9,7 +9,14 @@ from typing import Any
 import numpy as np
 import pytest
 from closeness import assert_close
-from pytorch_twin import copy_attention, copy_decoder_layer, copy_encoder_layer, gradients_by_our_names, randomise
+from pytorch_twin import (
+    copy_attention,
+    copy_decoder_layer,
+    copy_encoder_layer,
+    gradients_by_our_names,
+    randomise,
+    torch_layer,
+)
 
 import attnkit
 from attnkit import nn, ops
@@ -198,6 +205,86 @@ def test_sinusoids_are_those_of_the_paper() -> None:
     np.testing.assert_array_equal(halves.numpy(), nn.sinusoids(50, 8, halves=True))
 
 
+def test_sinusoids_of_tensor2tensor_and_fairseq() -> None:
+    """Sines, then cosines, of frequencies e^(-i · ln 10000 / (half - 1)); an odd last column is zero."""
+    for width in (8, 9, 3):
+        half = width // 2
+        frequency = np.exp(-np.arange(half) * np.log(10000.0) / max(1, half - 1))
+        angle = np.arange(2, 52)[:, None] * frequency
+        exact = np.concatenate([np.sin(angle), np.cos(angle), np.zeros((50, width - 2 * half))], axis=1)
+        table = nn.sinusoids(50, width, halves=True, spacing="tensor2tensor", offset=2)
+        assert_close(table, exact)
+        order = [column for pair in range(half) for column in (pair, half + pair)]
+        interleaved = nn.sinusoids(50, width, spacing="tensor2tensor", offset=2)
+        np.testing.assert_array_equal(interleaved[:, : 2 * half], table[:, order])
+    with pytest.raises(ValueError, match=re.escape('[sinusoids] expected spacing "paper" or "tensor2tensor", got "x"')):
+        nn.sinusoids(3, 4, spacing="x")
+
+
+def test_sinusoids_begin_at_their_offset() -> None:
+    np.testing.assert_array_equal(nn.sinusoids(5, 6, offset=3), nn.sinusoids(8, 6)[3:])
+    grown = nn.SinusoidalPositions(6, length=2, offset=3, spacing="tensor2tensor")
+    wanted = nn.sinusoids(20, 6, offset=3, spacing="tensor2tensor")
+    for length in (2, 20):
+        np.testing.assert_array_equal(grown.table(length).numpy()[:length], wanted[:length])
+
+
+def test_learned_positions_begin_at_their_offset() -> None:
+    positions = nn.LearnedPositions(4, 5, offset=2)
+    layer, ids = nn.Embedding(7, 4, positions=positions), np.array([1, 3, 3], np.int32)
+    assert positions.weight.shape == (7, 4)
+    out = layer(ids, np.array([0, 4, 0], np.int32))
+    assert_close(out, layer.weight.numpy()[ids] + positions.weight.numpy()[[2, 6, 2]])
+    np.testing.assert_array_equal(
+        layer.at(ids[:1], 4).numpy(), (layer.weight.numpy()[1] + positions.weight.numpy()[6])[None]
+    )
+    upstream = numbers(3, 4)
+    out.backward(upstream)
+    expected = np.zeros((7, 4), np.float32)
+    expected[2], expected[6] = upstream[0] + upstream[2], upstream[1]
+    assert_close(positions.weight.grad, expected)
+    with pytest.raises(ValueError, match=re.escape("[positions] expected at most 5 tokens in a sentence, got 6")):
+        layer(ids, np.array([0, 5, 0], np.int32))
+
+
+@pytest.mark.parametrize("token_types", [0, 3])
+@pytest.mark.parametrize("kind", [None, nn.LayerNorm, nn.RMSNorm])
+def test_an_embedding_with_token_types_and_a_norm(token_types: int, kind: Any) -> None:
+    """As in BERT: norm(word + position + type)."""
+    torch = pytest.importorskip("torch")
+    norm = None if kind is None else kind(6, 0.01)
+    layer = nn.Embedding(5, 6, 2.0, nn.LearnedPositions(6, 4), 0.0, None, token_types, norm)
+    randomise(layer)
+    ids, places = np.array([1, 4, 4, 0], np.int32), np.array([0, 1, 2, 0], np.int32)
+    types = np.array([0, 2, 1, 2], np.int32)
+    parameters = {name: torch.tensor(array, requires_grad=True) for name, array in layer.state_dict().items()}
+    x = parameters["weight"][ids] * 2.0 + parameters["positions.weight"][places]
+    if token_types:
+        x = x + parameters["token_type_weight"][types]
+    if kind is nn.LayerNorm:
+        x = torch.nn.functional.layer_norm(x, (6,), parameters["norm.weight"], parameters["norm.bias"], 0.01)
+    elif kind is nn.RMSNorm:
+        x = torch.nn.functional.rms_norm(x, (6,), parameters["norm.weight"], 0.01)
+    out = layer(ids, places, types)
+    assert_close(out, x.detach(), terms=16)
+    upstream = numbers(4, 6, seed=3)
+    out.backward(upstream)
+    x.backward(torch.tensor(upstream))
+    for name, parameter in layer.named_parameters():
+        assert_close(parameter.grad, parameters[name].grad, terms=24, scale=1.0)
+    same = layer(ids, places, np.zeros(4, np.int32)).numpy()  # the types where none are given
+    np.testing.assert_array_equal(layer(ids, places).numpy(), same)
+    np.testing.assert_array_equal(layer.at(ids[2:3], 2).numpy(), same[2:3])
+
+
+def test_dropout_of_an_embedding_stands_behind_its_norm() -> None:
+    layer = nn.Embedding(5, 600, dropout=0.25, norm=nn.LayerNorm(600))
+    ids = np.array([1, 4], np.int32)
+    dropped, kept = layer(ids).numpy(), layer.eval()(ids).numpy()
+    assert_close(dropped[dropped != 0], kept[dropped != 0] / 0.75)
+    assert abs((dropped == 0).mean() - 0.25) < 5 * np.sqrt(0.25 * 0.75 / 1200)
+
+
 # --- attention and Transformer layers against PyTorch's, sentence by sentence
 
 D_MODEL, HEADS, FFN = 24, 4, 40
@@ -299,22 +386,22 @@ def test_the_name_of_both_attentions_makes_either(cross: bool) -> None:
         np.testing.assert_array_equal(made.state_dict()[name], value)
 
 
-ACTIVATIONS = ["relu", "gelu", "silu"]
+OPTIONS: list[dict[str, Any]] = [
+    *({"activation": name} for name in ("relu", "gelu", "silu", "gelu_tanh", "quick_gelu")),
+    {"norm_eps": 0.1},
+    {"norm_kind": "rms", "norm_eps": 0.01},
+    {"gated": True, "activation": "gelu"},
+    {"gated": True, "activation": "silu", "norm_kind": "rms"},
+]
 
 
-def _torch_options(norm: str, activation: str) -> dict[str, Any]:
-    torch = pytest.importorskip("torch")
-    function = getattr(torch.nn.functional, activation)
-    return dict(dropout=0.0, activation=function, batch_first=True, norm_first=norm == "pre")
-
-
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("norm", ["post", "pre"])
 @pytest.mark.parametrize("causal", [False, True])
-def test_encoder_layer_against_pytorch(norm: str, activation: str, causal: bool) -> None:
+def test_encoder_layer_against_pytorch(norm: str, options: dict[str, Any], causal: bool) -> None:
     torch = pytest.importorskip("torch")
-    ours = nn.TransformerEncoderLayer(D_MODEL, HEADS, FFN, dropout=0.0, norm=norm, activation=activation)
-    theirs = torch.nn.TransformerEncoderLayer(D_MODEL, HEADS, FFN, **_torch_options(norm, activation))
+    ours = nn.TransformerEncoderLayer(D_MODEL, HEADS, FFN, dropout=0.0, norm=norm, **options)
+    theirs = torch_layer("Encoder", D_MODEL, HEADS, FFN, norm, **options)
     randomise(ours)
     copy_encoder_layer(ours, theirs)
     array, upstream = numbers(13, D_MODEL), numbers(13, D_MODEL, seed=2)
@@ -332,12 +419,12 @@ def test_encoder_layer_against_pytorch(norm: str, activation: str, causal: bool)
         assert_close(dict(ours.named_parameters())[name].grad, gradient, terms=FFN * 4, scale=1.0)
 
 
-@pytest.mark.parametrize("activation", ACTIVATIONS)
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
 @pytest.mark.parametrize("norm", ["post", "pre"])
-def test_decoder_layer_against_pytorch(norm: str, activation: str) -> None:
+def test_decoder_layer_against_pytorch(norm: str, options: dict[str, Any]) -> None:
     torch = pytest.importorskip("torch")
-    ours = nn.TransformerDecoderLayer(D_MODEL, HEADS, FFN, dropout=0.0, norm=norm, activation=activation)
-    theirs = torch.nn.TransformerDecoderLayer(D_MODEL, HEADS, FFN, **_torch_options(norm, activation))
+    ours = nn.TransformerDecoderLayer(D_MODEL, HEADS, FFN, dropout=0.0, norm=norm, **options)
+    theirs = torch_layer("Decoder", D_MODEL, HEADS, FFN, norm, **options)
     randomise(ours)
     copy_decoder_layer(ours, theirs)
     arrays = numbers(13, D_MODEL), numbers(14, D_MODEL, seed=1)
@@ -376,6 +463,27 @@ def test_stacks_run_their_layers_in_order(norm: str) -> None:
     np.testing.assert_array_equal(weights[0].numpy(), first_weights.numpy())
     for block in flat_weights(weights[1].numpy(), OFFSETS, MEMORY_OFFSETS):
         assert_close(block.sum(axis=-1), np.ones(block.shape[:2]), terms=9)
+
+
+@pytest.mark.parametrize("kind", [nn.TransformerEncoder, nn.TransformerDecoder])
+def test_every_norm_of_a_stack_is_of_its_kind_and_eps(kind: Any) -> None:
+    stack = kind(2, D_MODEL, HEADS, FFN, norm="pre", norm_kind="rms", norm_eps=1e-3)
+    norms = [module for module in stack.modules() if isinstance(module, nn.LayerNorm | nn.RMSNorm)]
+    assert len(norms) == (5 if kind is nn.TransformerEncoder else 7)
+    assert all(isinstance(norm, nn.RMSNorm) and norm.eps == 1e-3 for norm in norms)
+    assert repr(stack.last_norm) == "RMSNorm(24, eps=0.001)"
+    with pytest.raises(ValueError, match=re.escape('[transformer] expected norm_kind "layer" or "rms", got "batch"')):
+        kind(1, D_MODEL, HEADS, FFN, norm_kind="batch")
+
+
+def test_a_gated_network_by_its_formula() -> None:
+    layer = nn.FeedForward(8, 12, 0.0, "silu", gated=True)
+    randomise(layer)
+    x, state = numbers(5, 8), {name: array.astype(np.float64) for name, array in layer.state_dict().items()}
+    gate, up = (x @ state[f"{name}.weight"].T + state[f"{name}.bias"] for name in ("gate", "up"))
+    exact = (gate / (1 + np.exp(-gate)) * up) @ state["down.weight"].T + state["down.bias"]
+    assert_close(layer(attnkit.tensor(x)), exact, terms=12)
+    assert [name for name in nn.FeedForward(8, 12, 0.0, "silu").state_dict() if "gate" in name] == []
 
 
 def test_dropout_of_a_layer_acts_in_training_only() -> None:

@@ -17,6 +17,17 @@ def randomise(module: nn.Module, seed: int = 0, deviation: float = 0.2) -> None:
         parameter.copy_((values + (1.0 if "norm.weight" in name else 0.0)).astype(np.float32))
 
 
+def torch_activation(name: str) -> Any:
+    """PyTorch's function of an activation's name here."""
+    import torch
+
+    if name == "gelu_tanh":
+        return lambda x: torch.nn.functional.gelu(x, approximate="tanh")
+    if name == "quick_gelu":
+        return lambda x: x * torch.sigmoid(1.702 * x)
+    return getattr(torch.nn.functional, name)
+
+
 def _set(target: Any, *parts: Any) -> None:
     import torch
 
@@ -40,13 +51,51 @@ def copy_attention(ours: nn.SelfAttention | nn.CrossAttention, theirs: Any) -> N
 
 
 def _copy_feed_forward(ours: nn.FeedForward, theirs: Any) -> None:
-    _copy_linear(ours.up, theirs.linear1)
+    parts = [ours.up] if ours.gate is None else [ours.gate, ours.up]
+    _set(theirs.linear1.weight, *(part.weight for part in parts))
+    _set(theirs.linear1.bias, *(part.bias for part in parts))
     _copy_linear(ours.down, theirs.linear2)
 
 
-def copy_norm(ours: nn.LayerNorm, theirs: Any) -> None:
+def copy_norm(ours: nn.LayerNorm | nn.RMSNorm, theirs: Any) -> None:
     _set(theirs.weight, ours.weight)
-    _set(theirs.bias, ours.bias)
+    if ours.bias is not None:
+        _set(theirs.bias, ours.bias)
+
+
+def torch_norm(kind: str, size: int, eps: float) -> Any:
+    import torch
+
+    return torch.nn.LayerNorm(size, eps) if kind == "layer" else torch.nn.RMSNorm(size, eps)
+
+
+def torch_layer(
+    side: str,
+    d_model: int,
+    heads: int,
+    ffn: int,
+    norm: str = "post",
+    activation: str = "relu",
+    norm_kind: str = "layer",
+    norm_eps: float = 1e-5,
+    gated: bool = False,
+) -> Any:
+    """PyTorch's "Encoder" or "Decoder" layer with dropout 0 and our options; those that it does not have are put in.
+
+    A gate stands on top of what it multiplies, in one linear layer.
+    """
+    import torch
+
+    function = torch_activation(activation)
+    layer = getattr(torch.nn, f"Transformer{side}Layer")(
+        d_model, heads, 2 * ffn if gated else ffn, 0.0, function, batch_first=True, norm_first=norm == "pre"
+    )
+    if gated:
+        layer.linear2 = torch.nn.Linear(ffn, d_model)
+        layer.activation = lambda x: function(x[..., :ffn]) * x[..., ffn:]
+    for name in ("norm1", "norm2", "norm3")[: 2 if side == "Encoder" else 3]:
+        setattr(layer, name, torch_norm(norm_kind, d_model, norm_eps))
+    return layer
 
 
 def copy_encoder_layer(ours: nn.TransformerEncoderLayer, theirs: Any) -> None:
@@ -104,17 +153,13 @@ def transformer_twin(ours: Any) -> Any:
     class Twin(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
-            options: dict[str, Any] = dict(
-                dim_feedforward=config.ffn,
-                dropout=0.0,
-                activation=getattr(torch.nn.functional, config.activation),
-                norm_first=config.norm == "pre",
-                batch_first=True,
-            )
+            names = ("norm", "activation", "norm_kind", "norm_eps", "gated")
+            options = {name: getattr(config, name) for name in names}
             # torch.nn.Transformer ends each stack with a norm; the post-norm model of the paper has none there.
-            norms = [torch.nn.LayerNorm(config.d_model) if config.norm == "pre" else None for _ in range(2)]
-            encoder_layer = torch.nn.TransformerEncoderLayer(config.d_model, config.heads, **options)
-            decoder_layer = torch.nn.TransformerDecoderLayer(config.d_model, config.heads, **options)
+            last = config.norm_kind, config.d_model, config.norm_eps
+            norms = [torch_norm(*last) if config.norm == "pre" else None for _ in range(2)]
+            encoder_layer = torch_layer("Encoder", config.d_model, config.heads, config.ffn, **options)
+            decoder_layer = torch_layer("Decoder", config.d_model, config.heads, config.ffn, **options)
             self.transformer = torch.nn.Transformer(
                 config.d_model,
                 config.heads,
@@ -132,17 +177,22 @@ def transformer_twin(ours: Any) -> Any:
             if config.tie_embeddings == "all":
                 self.source.weight = self.target.weight
             if config.positions == "learned":
-                self.source_positions = torch.nn.Parameter(torch.zeros(config.max_length, config.d_model))
-                self.target_positions = torch.nn.Parameter(torch.zeros(config.max_length, config.d_model))
+                rows = config.position_offset + config.max_length
+                self.source_positions = torch.nn.Parameter(torch.zeros(rows, config.d_model))
+                self.target_positions = torch.nn.Parameter(torch.zeros(rows, config.d_model))
             else:
-                table = torch.tensor(nn.sinusoids(config.max_length, config.d_model))
+                layout = config.positions == "sinusoidal-halves", config.position_spacing
+                rows = config.position_offset + config.max_length
+                table = torch.tensor(nn.sinusoids(rows, config.d_model, *layout))
                 self.register_buffer("source_positions", table)
                 self.register_buffer("target_positions", table)
+            kinds = [torch_norm(*last) if config.embedding_norm else torch.nn.Identity() for _ in range(2)]
+            self.source_norm, self.target_norm = kinds
 
         def forward(self, source: Any, source_padding: Any, target: Any, target_padding: Any) -> Any:
-            scale = config.d_model**0.5
-            x = self.source(source) * scale + self.source_positions[: source.shape[1]]
-            y = self.target(target) * scale + self.target_positions[: target.shape[1]]
+            scale, first = config.d_model**0.5 if config.scale_embeddings else 1.0, config.position_offset
+            x = self.source_norm(self.source(source) * scale + self.source_positions[first:][: source.shape[1]])
+            y = self.target_norm(self.target(target) * scale + self.target_positions[first:][: target.shape[1]])
             causal = torch.ones(target.shape[1], target.shape[1], dtype=torch.bool).triu(1)
             hidden = self.transformer(
                 x,
@@ -169,6 +219,9 @@ def copy_transformer(ours: Any, theirs: Any) -> None:
             copy_norm(stack.last_norm, other.norm)
     _set(theirs.source.weight, ours.source_embedding.weight)
     _set(theirs.target.weight, ours.target_embedding.weight)
+    if ours.config.embedding_norm:
+        copy_norm(ours.source_embedding.norm, theirs.source_norm)
+        copy_norm(ours.target_embedding.norm, theirs.target_norm)
     if ours.config.positions == "learned":
         _set(theirs.source_positions, ours.source_embedding.positions.weight)
         _set(theirs.target_positions, ours.target_embedding.positions.weight)

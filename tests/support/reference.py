@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import erfc, sqrt
+from math import erfc, pi, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,11 @@ def layer_norm(x: Array64, weight: Array64 | float = 1.0, bias: Array64 | float 
     centred = x - x.mean(axis=-1, keepdims=True)
     variance = (centred**2).mean(axis=-1, keepdims=True)
     return centred / np.sqrt(variance + eps) * weight + bias
+
+
+def rms_norm(x: Array64, weight: Array64 | float = 1.0, eps: float = 1e-5) -> Array64:
+    """x / √(mean of x² + eps) · weight."""
+    return x / np.sqrt((x**2).mean(axis=-1, keepdims=True) + eps) * weight
 
 
 def cross_entropy(logits: Array64, labels: Ids, smoothing: float = 0.0, ignore_index: int = -100) -> Array64:
@@ -76,6 +81,16 @@ def normal_distribution(x: Array64) -> Array64:
 
 def gelu(x: Array64) -> Array64:
     return x * normal_distribution(x)
+
+
+def gelu_tanh(x: Array64) -> Array64:
+    """x / 2 · (1 + tanh u) = x · sigmoid(2 u), without the cancellation."""
+    twice = 2.0 * sqrt(2.0 / pi) * (x + 0.044715 * x**3)
+    return x * sigmoid(np.maximum(twice, -700.0))  # beyond, e^-u is too large for a float64
+
+
+def quick_gelu(x: Array64) -> Array64:
+    return x * sigmoid(1.702 * x)
 
 
 def relu(x: Array64) -> Array64:

@@ -39,6 +39,8 @@ RowFunction RowFunctionFor(Activation activation) {
     case Activation::kSilu: return &ActivateRow<Activation::kSilu>;
     case Activation::kTanh: return &ActivateRow<Activation::kTanh>;
     case Activation::kSigmoid: return &ActivateRow<Activation::kSigmoid>;
+    case Activation::kGeluTanh: return &ActivateRow<Activation::kGeluTanh>;
+    case Activation::kQuickGelu: return &ActivateRow<Activation::kQuickGelu>;
   }
   return nullptr;
 }

@@ -13,7 +13,7 @@ from attnkit import _batching, _core, ops
 
 Numbers = np.random.Generator
 Arguments = tuple[tuple[Any, ...], dict[str, Any]]
-UNARY = ("relu", "gelu", "silu", "tanh", "sigmoid", "unit_rows")
+UNARY = ("relu", "gelu", "gelu_tanh", "quick_gelu", "silu", "tanh", "sigmoid", "unit_rows")
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 
 
@@ -157,6 +157,8 @@ MAKERS: dict[str, Callable[[Numbers, Sizes], Arguments]] = {
     "softmax": lambda r, s: ((f(r, s.B, s.T, s.D),), dict(axis=int(r.integers(-3, 3)))),
     "log_softmax": lambda r, s: ((f(r, s.B, s.T, s.D),), dict(axis=int(r.integers(-3, 3)))),
     "layer_norm": lambda r, s: ((f(r, s.T, s.D), f(r, s.D), f(r, s.D)), dict(eps=1e-5)),
+    "rms_norm": lambda r, s: ((f(r, s.T, s.D), f(r, s.D)), dict(eps=1e-5)),
+    "add_dropout_rms_norm": lambda r, s: ((f(r, s.T, s.D), f(r, s.T, s.D), f(r, s.D)), dict(p=0.1)),
     "add_dropout_layer_norm": lambda r, s: (
         (f(r, s.T, s.D), f(r, s.T, s.D), f(r, s.D), f(r, s.D)), dict(p=one_of(r, 0.0, 0.1, 0.9))),
     "dropout": lambda r, s: ((f(r, s.T, s.D), 0.3), {}),

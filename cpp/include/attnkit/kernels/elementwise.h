@@ -18,15 +18,16 @@ void ScaleBy(const float* x, const float* a, int64_t size, float* out);  // *a *
 // out[r] = a[r] * x[r], rows of `columns` numbers.
 void ScaleRows(const float* x, const float* a, int64_t rows, int64_t columns, float* out);
 
-enum class Unary { kExp, kLog, kSqrt, kTanh, kSigmoid, kRelu, kGelu, kSilu };
+// GELU is the exact x * Phi(x) (Hendrycks & Gimpel, 2016); gelu-tanh and quick GELU are its two approximations there,
+// x * (1 + tanh(sqrt(2 / pi) * (x + 0.044715 x^3))) / 2 and x * sigmoid(1.702 x).
+enum class Unary { kExp, kLog, kSqrt, kTanh, kSigmoid, kRelu, kGelu, kSilu, kGeluTanh, kQuickGelu };
 void UnaryForward(Unary op, const float* x, int64_t size, float* y);
 // dx = dy * f'(x). x and y are what forward read and wrote (either may be null where f' does not need it: exp, sqrt,
-// tanh, sigmoid, relu need y; log, gelu, silu need x).
+// tanh, sigmoid, relu need y; log, silu and the GELUs need x).
 void UnaryBackward(Unary op, const float* x, const float* y, const float* dy, int64_t size, float* dx);
 
-// GELU is the exact x * Phi(x) (Hendrycks & Gimpel, 2016).
-// The activation of a linear layer, in place over dy: dy *= f'(.), with `pre` the value before the activation for gelu
-// and silu, and `post` the value after it for relu, tanh, sigmoid (the other may be null).
+// The activation of a linear layer, in place over dy: dy *= f'(.), with `pre` the value before the activation for silu
+// and the GELUs, and `post` the value after it for relu, tanh, sigmoid (the other may be null).
 void ActivationBackward(Activation activation, const float* pre, const float* post, int64_t size, float* dy);
 
 // out = keep ? x / (1 - p) : 0, with the numbers of attnkit/random.h; also its own backward. p in [0, 1).

@@ -13,7 +13,7 @@
 namespace attnkit::kernels {
 
 enum class Precision { kFloat32 = 0, kBFloat16 = 1, kInt8 = 2 };
-enum class Activation { kNone = 0, kRelu, kGelu, kSilu, kTanh, kSigmoid };
+enum class Activation { kNone = 0, kRelu, kGelu, kSilu, kTanh, kSigmoid, kGeluTanh, kQuickGelu };
 
 // B packed for the instruction set that was active when it was made: panels of columns, padded with zeros.
 struct PackedMatrix {

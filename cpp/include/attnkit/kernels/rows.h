@@ -13,19 +13,24 @@ void SoftmaxBackward(const float* y, const float* dy, int64_t rows, int64_t colu
 void LogSoftmaxForward(const float* x, int64_t rows, int64_t columns, float* y);
 void LogSoftmaxBackward(const float* y, const float* dy, int64_t rows, int64_t columns, float* dx);
 
-// sum = residual + dropout(x); y = (sum - mean) * rstd * weight + bias (Ba et al., 2016). residual, sum, weight, bias
-// may be null (no residual; sum not stored; weight 1; bias 0). mean and rstd are [rows], may be null. p = 0 means no
-// dropout. Dropout numbers are those of element r * columns + c. x may equal sum; residual may equal sum.
+// What a row is divided by: its deviation from its mean (layer norm: Ba et al., 2016), or its root mean square, with
+// the mean taken to be 0 (RMSNorm: Zhang & Sennrich, 2019).
+enum class Norm { kLayer, kRms };
+
+// sum = residual + dropout(x); y = (sum - mean) * rstd * weight + bias. residual, sum, weight, bias may be null (no
+// residual; sum not stored; weight 1; bias 0). mean and rstd are [rows], may be null. p = 0 means no dropout. Dropout
+// numbers are those of element r * columns + c. x may equal sum; residual may equal sum.
 void AddDropoutLayerNormForward(const float* x, const float* residual, const float* weight, const float* bias,
                                 int64_t rows, int64_t columns, float eps, float p, PhiloxKey key, float* sum, float* y,
-                                float* mean, float* rstd);
+                                float* mean, float* rstd, Norm norm = Norm::kLayer);
 // dsum_in (may be null) is the gradient that reached `sum` from elsewhere; the total gradient of sum goes to dresidual
 // (may be null) and, through the dropout mask, to dx (may be null; when p = 0 and both are wanted they are equal).
 // dweight and dbias [columns] are written, may be null. `sum` is what forward stored (x itself where there was neither
-// residual nor dropout).
+// residual nor dropout). mean may be null for RMSNorm.
 void AddDropoutLayerNormBackward(const float* dy, const float* dsum_in, const float* sum, const float* weight,
                                  const float* mean, const float* rstd, int64_t rows, int64_t columns, float p,
-                                 PhiloxKey key, float* dx, float* dresidual, float* dweight, float* dbias);
+                                 PhiloxKey key, float* dx, float* dresidual, float* dweight, float* dbias,
+                                 Norm norm = Norm::kLayer);
 
 // Label-smoothed cross-entropy of each row: (1 - s) * -log p[label] + s * mean over v of -log p[v] (Szegedy et al.,
 // 2016). Rows whose label is `ignore_index` have loss 0 and gradient 0. Any other label outside [0, columns) throws

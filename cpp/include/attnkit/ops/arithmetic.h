@@ -11,6 +11,6 @@ Tensor Subtract(const Tensor& x, const Tensor& y);
 Tensor Multiply(const Tensor& x, const Tensor& y);
 Tensor Divide(const Tensor& x, const Tensor& y);
 Tensor ScaleShift(const Tensor& x, float scale, float shift);  // scale * x + shift
-Tensor Apply(kernels::Unary op, const Tensor& x);              // exp, log, sqrt, tanh, sigmoid, relu, gelu, silu
+Tensor Apply(kernels::Unary op, const Tensor& x);              // exp, log, relu and so on
 
 }  // namespace attnkit::ops

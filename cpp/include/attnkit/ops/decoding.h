@@ -7,6 +7,7 @@
 
 #include "attnkit/allocator.h"
 #include "attnkit/kernels/gemm.h"
+#include "attnkit/kernels/rows.h"
 #include "attnkit/ops/indices.h"
 #include "attnkit/tensor.h"
 
@@ -79,8 +80,9 @@ class DecoderStack {
     std::shared_ptr<const kernels::PackedMatrix> packed;  // by the stack, in the precision of its making
   };
   struct Norm {
-    Tensor weight, bias;
+    Tensor weight, bias;  // RMSNorm has no bias
     float eps = 1e-5f;
+    kernels::Norm kind = kernels::Norm::kLayer;
   };
   struct Layer {
     Norm self_norm;
@@ -89,6 +91,8 @@ class DecoderStack {
     Projection cross_query, cross_output;  // [W, D], [D, W]
     Norm feed_forward_norm;
     Projection up, down;  // [F, D], [D, F]
+    // [F, D], or undefined. With it the network is down(activation(gate(x)) * up(x)) (Shazeer, 2020).
+    Projection gate;
   };
 
   // pre_norm: x + sublayer(norm(x)), else norm(x + sublayer(x)). last_norm.weight may be undefined. Weights are taken
@@ -103,7 +107,7 @@ class DecoderStack {
   std::vector<Layer> layers_;
   Norm last_norm_;
   bool pre_norm_;
-  int64_t heads_, attended_ = 0, widest_ = 0;
+  int64_t heads_, attended_ = 0, widest_ = 0, widest_gate_ = 0;
   kernels::Activation activation_;
 };
 

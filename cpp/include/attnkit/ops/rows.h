@@ -14,6 +14,8 @@ struct AddNorm {
 // sum = residual + dropout(x), normed = layer norm of sum. residual, weight and bias may be undefined.
 AddNorm AddDropoutLayerNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, const Tensor& bias,
                             float dropout, float eps);
+// The same with RMSNorm (Zhang & Sennrich, 2019), which has no bias.
+AddNorm AddDropoutRmsNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, float dropout, float eps);
 Tensor Dropout(const Tensor& x, float p);
 Tensor AddDropout(const Tensor& residual, const Tensor& x, float p);  // residual + dropout(x)
 
