@@ -36,6 +36,8 @@ MEMORY = 5 << 28  # what a command may take beyond what it has at its start: the
 ADDRESS_SPACE = 4 << 30
 LONGEST_MESSAGE = 3000
 BROKEN = 99  # the status of a target that let an exception out
+# A warning that an allocation was refused is none: the MemoryError that comes of it is a clear end.
+REPORT = re.compile(r"(?m)^(?!.*WARNING: AddressSanitizer failed to allocate).*(?:Sanitizer|runtime error:).*")
 
 
 @dataclass(frozen=True)
@@ -109,8 +111,8 @@ def fault(outcome: Outcome) -> str | None:
         return f"hangs: {_where(outcome.stderr)}"
     if outcome.status < 0:
         return f"killed by {signal.Signals(-outcome.status).name}: {_where(outcome.stderr)}"
-    if "Sanitizer" in outcome.stderr or "runtime error:" in outcome.stderr:
-        return f"a sanitizer's report: {_first(r'.*(?:Sanitizer|runtime error:).*', outcome.stderr)}"
+    if report := REPORT.search(outcome.stderr):
+        return f"a sanitizer's report: {report[0]}"
     if outcome.status == BROKEN or "Traceback (most recent call last)" in outcome.stderr:
         return f"a traceback: {outcome.last_line[:300]}"
     if "internal error" in outcome.stderr:

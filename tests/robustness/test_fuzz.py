@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import children
 import pytest
 from fuzz import job, runner
 
@@ -29,3 +30,16 @@ def test_a_seed_makes_the_same_case_again_and_so_does_its_record(kind: str, tmp_
         {path.relative_to(box): path.read_bytes() for path in box.rglob("*") if path.is_file()} for box in boxes
     ]
     assert contents[0] == contents[1] == contents[2]
+
+
+@pytest.mark.parametrize(
+    ("line", "counts"),
+    [
+        ("==7==WARNING: AddressSanitizer failed to allocate 0x12000000120 bytes", False),  # a MemoryError comes of it
+        ("==7==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x602000000010", True),
+        ("cpp/ops/shape.cc:96:3: runtime error: signed integer overflow", True),
+    ],
+)
+def test_a_sanitizer_that_refuses_memory_reports_no_fault(line: str, counts: bool) -> None:
+    found = children.fault(children.Outcome(0, 1.0, 0, "", f"before\n{line}\nafter\n"))
+    assert found == (f"a sanitizer's report: {line}" if counts else None)
