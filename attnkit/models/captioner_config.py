@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from attnkit.models.cnn_config import CNNConfig
-from attnkit.models.config import Positive, Rate
+from attnkit.models.config import Layers, Positive, Rate
 from attnkit.models.vit_config import ViTConfig
 
 Weight = Annotated[float, Meta(ge=0.0)]
@@ -68,7 +68,7 @@ class TransformerDecoderConfig(
 ):
     """A Transformer decoder that writes captions (Vaswani et al., 2017), with the norm first."""
 
-    layers: Annotated[Positive, Meta(description="Layers.")] = 2
+    layers: Annotated[Layers, Meta(description="Layers.")] = 2
 
     width: Annotated[Positive, Meta(description="Of the states.")] = 256
 

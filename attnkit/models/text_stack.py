@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from attnkit import nn
-from attnkit.models.config import Positive, Rate
+from attnkit.models.config import Layers, Positive, Rate
 
 
 class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -20,7 +20,7 @@ class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     heads: Annotated[Positive, Meta(description="Attention heads; d_model must be a multiple.")] = 4
 
-    layers: Annotated[Positive, Meta(description="Layers.")] = 4
+    layers: Annotated[Layers, Meta(description="Layers.")] = 4
 
     dropout: Annotated[
         Rate,

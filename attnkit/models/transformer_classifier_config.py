@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from attnkit.models.config import Positive
+from attnkit.models.config import Layers, Positive
 from attnkit.models.text_stack import TextStackConfig
 from attnkit.text.documents import Layout
 from attnkit.text.tokenizers.vocabulary import BOS
@@ -38,7 +38,7 @@ class TransformerClassifierConfig(
 
     ffn: Annotated[Positive, Meta(description="Width inside the feed-forward networks.")] = 512
 
-    layers: Annotated[Positive, Meta(description="Encoder layers.")] = 2
+    layers: Annotated[Layers, Meta(description="Encoder layers.")] = 2
 
     activation: Annotated[Literal["relu", "gelu", "silu"], Meta(description="Inside the feed-forward networks.")] = (
         "relu"

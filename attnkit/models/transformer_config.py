@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from attnkit.models.config import NotNegative, Positive, Rate
+from attnkit.models.config import Layers, NotNegative, Positive, Rate
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
 
 
@@ -26,9 +26,9 @@ class TransformerConfig(
 
     decoder_heads: Annotated[Positive | None, Meta(description="Of the decoder; as `heads` where not given.")] = None
 
-    encoder_layers: Annotated[Positive, Meta(description="Layers that read the source.")] = 6
+    encoder_layers: Annotated[Layers, Meta(description="Layers that read the source.")] = 6
 
-    decoder_layers: Annotated[Positive, Meta(description="Layers that write the target.")] = 6
+    decoder_layers: Annotated[Layers, Meta(description="Layers that write the target.")] = 6
 
     dropout: Annotated[Rate, Meta(description="Of embeddings and of each sublayer's result; in training only.")] = 0.1
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from attnkit.models.config import Positive, Rate
+from attnkit.models.config import Layers, Positive, Rate
 
 # d_model, layers, heads, ffn
 _SIZES = {"Ti": (192, 12, 3, 768), "S": (384, 12, 6, 1536), "B": (768, 12, 12, 3072)}
@@ -47,7 +47,7 @@ class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     d_model: Annotated[Positive | None, Meta(description="Width of the states; as `size` says where not given.")] = None
 
-    layers: Annotated[Positive | None, Meta(description="Encoder layers; as `size` says where not given.")] = None
+    layers: Annotated[Layers | None, Meta(description="Encoder layers; as `size` says where not given.")] = None
 
     heads: Annotated[
         Positive | None,
