@@ -10,7 +10,13 @@ from msgspec import Meta
 
 from attnkit import typed
 from attnkit.decoding.defaults import DecodingDefaults
-from attnkit.models.config import Activation, NotNegative, Positive, Rate
+from attnkit.models.config import (
+    Activation,
+    Layers,
+    NotNegative,
+    Positive,
+    Rate,
+)
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.printable import quoted
 from attnkit.reading import read_file
@@ -48,8 +54,8 @@ class MarianConfig(msgspec.Struct, frozen=True):
     vocab_size: Positive = 58101
     decoder_vocab_size: Positive | None = None
     d_model: Positive = 1024
-    encoder_layers: Positive = 12
-    decoder_layers: Positive = 12
+    encoder_layers: Layers = 12
+    decoder_layers: Layers = 12
     encoder_ffn_dim: Positive = 4096
     decoder_ffn_dim: Positive = 4096
     encoder_attention_heads: Positive = 16

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
 from attnkit.models.cnn_config import CNNConfig
-from attnkit.models.config import Activation, Gated, NormEps, NormKind, Positive, Rate
+from attnkit.models.config import (
+    Activation,
+    Gated,
+    Layers,
+    NormEps,
+    NormKind,
+    Positive,
+    Rate,
+)
 from attnkit.models.vit_config import ViTConfig
 
 Weight = Annotated[float, Meta(ge=0.0)]
@@ -68,7 +76,9 @@ class TransformerDecoderConfig(
 ):
     """A Transformer decoder that writes captions (Vaswani et al., 2017), with the norm first."""
 
-    layers: Annotated[Positive, Meta(description="Layers.")] = 2
+    LATER: ClassVar = frozenset({"activation", "gated", "norm_eps", "norm_kind"})
+
+    layers: Annotated[Layers, Meta(description="Layers.")] = 2
 
     width: Annotated[Positive, Meta(description="Of the states.")] = 256
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from attnkit.models.config import Positive, Rate
+from attnkit.models.config import Layers, Positive, Rate
 
 
 class CNNConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="cnn"):
@@ -18,7 +18,7 @@ class CNNConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Meta(min_length=1, description="Channels of each stage; every stage but the first halves rows and columns."),
     ] = (32, 64, 128)
 
-    blocks: Annotated[Positive, Meta(description="Residual blocks in each stage, of two convolutions each.")] = 2
+    blocks: Annotated[Layers, Meta(description="Residual blocks in each stage, of two convolutions each.")] = 2
 
     channels: Annotated[Positive, Meta(description="Colours of a pixel: 3 for RGB, 1 for grey.")] = 3
 

@@ -3,11 +3,14 @@ weights in config.json, and written as [model] in a training TOML."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
+import msgspec
 from msgspec import Meta
 
 Positive = Annotated[int, Meta(ge=1)]
+# A width too large has no memory and says so; layers are small, and building 2^63 of them would never end.
+Layers = Annotated[int, Meta(ge=1, le=1000)]
 NotNegative = Annotated[int, Meta(ge=0)]
 NotNegativeFloat = Annotated[float, Meta(ge=0.0)]
 Rate = Annotated[float, Meta(ge=0.0, lt=1.0)]
@@ -53,3 +56,17 @@ PositionOffset = Annotated[
         description="The first token's position. Models of fairseq's family count from padding_idx + 1: often 2.",
     ),
 ]
+
+
+def written(config: msgspec.Struct) -> dict[str, Any]:
+    """What config.json says of a model: all keys, but of those that its class calls LATER, which version 0.1.0 did not
+    know, only the ones that are not as they were then. So a model that needs no new key is written as it always was."""
+    table: dict[str, Any] = msgspec.to_builtins(config)
+    later: frozenset[str] = getattr(type(config), "LATER", frozenset())
+    for field in msgspec.structs.fields(config):
+        value = getattr(config, field.name)
+        if field.name in later and value == field.default:
+            del table[field.name]
+        elif isinstance(value, msgspec.Struct):
+            table[field.name] = written(value)
+    return table

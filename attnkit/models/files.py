@@ -14,7 +14,7 @@ import msgspec
 from attnkit import typed
 from attnkit._tensor import Precision
 from attnkit.files import atomic_write
-from attnkit.models.config import Positive
+from attnkit.models.config import Positive, written
 from attnkit.models.registry import ModelConfig, build_model, size_names
 from attnkit.nn.embedding import Embedding
 from attnkit.nn.init import InitLimitError, skip_init
@@ -36,7 +36,7 @@ def save_model(model: Any, path: str | os.PathLike[str], extra: Mapping[str, Any
     directory.mkdir(parents=True, exist_ok=True)
     config = {
         "format": FORMAT,
-        "model": msgspec.to_builtins(model.config),
+        "model": written(model.config),
         **dict(zip(size_names(model.config), model.sizes, strict=True)),
         **(extra or {}),
     }

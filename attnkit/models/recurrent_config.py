@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
-from attnkit.models.config import NotNegative, NotNegativeFloat, Positive, Rate
+from attnkit.models.config import Layers, NotNegative, NotNegativeFloat, Positive, Rate
 
 EQUAL_WIDTHS = ("dot", "scaled-dot", "cosine")
 """The scores that compare a state and a source state of one width."""
@@ -34,7 +34,7 @@ class RecurrentConfig(
         Meta(description="Width of the encoder's states, in each direction; as `hidden_size` where not given."),
     ] = None
 
-    layers: Annotated[Positive, Meta(description="Recurrent layers of the encoder, and of the decoder.")] = 1
+    layers: Annotated[Layers, Meta(description="Recurrent layers of the encoder, and of the decoder.")] = 1
 
     encoder: Annotated[
         Literal["recurrent", "lstmn"],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -13,6 +13,7 @@ from attnkit.models.config import (
     Activation,
     EmbeddingNorm,
     Gated,
+    Layers,
     NormEps,
     NormKind,
     NotNegative,
@@ -29,13 +30,26 @@ from attnkit.nn.normalisation import make_norm
 class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Embeddings, positions and layers."""
 
+    LATER: ClassVar = frozenset(
+        {
+            "embedding_norm",
+            "gated",
+            "norm_eps",
+            "norm_kind",
+            "position_offset",
+            "position_spacing",
+            "scale_embeddings",
+            "token_types",
+        }
+    )
+
     d_model: Annotated[Positive, Meta(description="Width of the states.")] = 256
 
     ffn: Annotated[Positive, Meta(description="Width inside the feed-forward networks.")] = 1024
 
     heads: Annotated[Positive, Meta(description="Attention heads; d_model must be a multiple.")] = 4
 
-    layers: Annotated[Positive, Meta(description="Layers.")] = 4
+    layers: Annotated[Layers, Meta(description="Layers.")] = 4
 
     dropout: Annotated[
         Rate,

@@ -6,7 +6,11 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from attnkit.models.config import Activation, Positive
+from attnkit.models.config import (
+    Activation,
+    Layers,
+    Positive,
+)
 from attnkit.models.text_stack import TextStackConfig
 from attnkit.text.documents import Layout
 from attnkit.text.tokenizers.vocabulary import BOS
@@ -38,7 +42,7 @@ class TransformerClassifierConfig(
 
     ffn: Annotated[Positive, Meta(description="Width inside the feed-forward networks.")] = 512
 
-    layers: Annotated[Positive, Meta(description="Encoder layers.")] = 2
+    layers: Annotated[Layers, Meta(description="Encoder layers.")] = 2
 
     activation: Activation = "relu"
 

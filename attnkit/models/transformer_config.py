@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
@@ -11,6 +11,7 @@ from attnkit.models.config import (
     Activation,
     EmbeddingNorm,
     Gated,
+    Layers,
     NormEps,
     NormKind,
     NotNegative,
@@ -28,6 +29,10 @@ class TransformerConfig(
 ):
     """A Transformer encoder-decoder (Vaswani et al., 2017)."""
 
+    LATER: ClassVar = frozenset(
+        {"embedding_norm", "gated", "norm_eps", "norm_kind", "position_offset", "position_spacing"}
+    )
+
     d_model: Annotated[Positive, Meta(description="Width of the states.")] = 512
 
     ffn: Annotated[Positive, Meta(description="Width inside the feed-forward networks.")] = 2048
@@ -38,9 +43,9 @@ class TransformerConfig(
 
     decoder_heads: Annotated[Positive | None, Meta(description="Of the decoder; as `heads` where not given.")] = None
 
-    encoder_layers: Annotated[Positive, Meta(description="Layers that read the source.")] = 6
+    encoder_layers: Annotated[Layers, Meta(description="Layers that read the source.")] = 6
 
-    decoder_layers: Annotated[Positive, Meta(description="Layers that write the target.")] = 6
+    decoder_layers: Annotated[Layers, Meta(description="Layers that write the target.")] = 6
 
     dropout: Annotated[Rate, Meta(description="Of embeddings and of each sublayer's result; in training only.")] = 0.1
 

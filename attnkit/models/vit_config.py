@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
-from attnkit.models.config import Activation, Gated, NormEps, NormKind, Positive, Rate
+from attnkit.models.config import (
+    Activation,
+    Gated,
+    Layers,
+    NormEps,
+    NormKind,
+    Positive,
+    Rate,
+)
 
 # d_model, layers, heads, ffn
 _SIZES = {"Ti": (192, 12, 3, 768), "S": (384, 12, 6, 1536), "B": (768, 12, 12, 3072)}
@@ -15,6 +23,8 @@ _SIZES = {"Ti": (192, 12, 3, 768), "S": (384, 12, 6, 1536), "B": (768, 12, 12, 3
 
 class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="vit"):
     """A Vision Transformer (Dosovitskiy et al., 2021; the sizes Ti and S are those of Touvron et al., 2021)."""
+
+    LATER: ClassVar = frozenset({"activation", "gated", "norm_eps", "norm_kind"})
 
     size: Annotated[
         Literal["Ti", "S", "B"],
@@ -47,7 +57,7 @@ class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     d_model: Annotated[Positive | None, Meta(description="Width of the states; as `size` says where not given.")] = None
 
-    layers: Annotated[Positive | None, Meta(description="Encoder layers; as `size` says where not given.")] = None
+    layers: Annotated[Layers | None, Meta(description="Encoder layers; as `size` says where not given.")] = None
 
     heads: Annotated[
         Positive | None,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from attnkit.models.config import written
 from attnkit.tasks import run
 from attnkit.tasks.config_file import flatten, read_config
 from attnkit.tasks.shared.directory import ModelDirectory
@@ -122,7 +123,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         task=directory.task,
         reads=directory.reads,
         type=str(config.__struct_config__.tag),
-        model=msgspec.to_builtins(config),
+        model=written(config),
         sizes=sizes,
         parameters=sum(part.parameters for part in parts),
         parts=parts,

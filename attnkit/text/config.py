@@ -14,6 +14,8 @@ from attnkit.text.corpus import ParallelCorpus
 
 Split = Literal["train", "validation", "test"]
 Positive = Annotated[int, Meta(ge=1)]
+# All are drawn before the first step: 2^63 of them for ever.
+Drawn = Annotated[int, Meta(ge=1, le=1_000_000)]
 
 
 class DataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,10 +26,10 @@ class DataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         Meta(description="The built-in corpus, English to Italian or the other way round, instead of files."),
     ] = None
 
-    builtin_train: Annotated[Positive, Meta(description="Training pairs to draw from the built-in corpus.")] = 30_000
+    builtin_train: Annotated[Drawn, Meta(description="Training pairs to draw from the built-in corpus.")] = 30_000
 
     builtin_held_out: Annotated[
-        Positive, Meta(description="Validation pairs, and as many test pairs, to draw from the built-in corpus.")
+        Drawn, Meta(description="Validation pairs, and as many test pairs, to draw from the built-in corpus.")
     ] = 500
 
     builtin_seed: Annotated[

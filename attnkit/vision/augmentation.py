@@ -46,6 +46,7 @@ class AugmentationConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
         int,
         Meta(
             ge=0,
+            le=100,
             description="Random operations for each picture, as in RandAugment (Cubuk et al., 2020): 2 is usual, 0 "
             "for none.",
         ),

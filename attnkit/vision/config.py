@@ -10,7 +10,8 @@ from msgspec import Meta
 
 from attnkit.vision.data import ImageData
 
-Positive = Annotated[int, Meta(ge=1)]
+# All are drawn before the first step: 2^63 of them for ever.
+Drawn = Annotated[int, Meta(ge=1, le=1_000_000)]
 Split = Literal["train", "validation", "test"]
 
 
@@ -22,10 +23,10 @@ class ImageDataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         Meta(description="The built-in scenes of coloured shapes, with captions, instead of files."),
     ] = None
 
-    builtin_train: Annotated[Positive, Meta(description="Training scenes to draw.")] = 6000
+    builtin_train: Annotated[Drawn, Meta(description="Training scenes to draw.")] = 6000
 
     builtin_held_out: Annotated[
-        Positive,
+        Drawn,
         Meta(description="Validation scenes, and as many test scenes, which put together what training scenes do not."),
     ] = 500
 

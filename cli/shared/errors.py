@@ -73,7 +73,8 @@ def describe(error: Exception) -> str:
         case UnicodeDecodeError():
             return f"expected UTF-8 text, got the byte 0x{error.object[error.start]:02x} at position {error.start}"
         case MemoryError():
-            return str(error) or "not enough memory"
+            said = str(error).removeprefix("std::bad_alloc")  # what C++ says tells nothing
+            return said or "not enough memory"
         case ModuleNotFoundError(name=str(name)):
             return f"the Python package {name} is needed for this and is not installed"
         case _ if isinstance(error, _BUGS) or not str(error):

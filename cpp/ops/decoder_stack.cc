@@ -3,6 +3,7 @@
 
 #include "attnkit/check.h"
 #include "attnkit/kernels/elementwise.h"
+#include "attnkit/kernels/memory.h"
 #include "attnkit/kernels/rows.h"
 #include "attnkit/op_scope.h"
 #include "attnkit/ops/decoding.h"
@@ -19,8 +20,7 @@ using Projection = DecoderStack::Projection;
 
 // The buffers of a step, for all layers.
 struct Scratch {
-  Buffer<float> stream, read, projected, attended, result;  // projected is the widest
-  Buffer<float> gated;
+  Tensor stream, read, projected, attended, result, gated;  // projected is the widest
 };
 
 class Stepper {
@@ -28,10 +28,10 @@ class Stepper {
   // `attended`: of all heads together.
   Stepper(int64_t rows, int64_t width, int64_t attended, int64_t widest, int64_t widest_gate, bool pre_norm)
       : rows_(rows), width_(width), pre_norm_(pre_norm) {
-    for (Buffer<float>* buffer : {&b_.stream, &b_.read, &b_.result}) *buffer = Buffer<float>(rows * width);
-    b_.attended = Buffer<float>(rows * attended);
-    b_.projected = Buffer<float>(rows * widest);
-    b_.gated = Buffer<float>(rows * widest_gate);
+    for (Tensor* buffer : {&b_.stream, &b_.read, &b_.result}) *buffer = Tensor({rows, width});
+    b_.attended = Tensor({rows, attended});
+    b_.projected = Tensor({rows, widest});
+    if (widest_gate) b_.gated = Tensor({rows, widest_gate});
   }
 
   Scratch& buffers() { return b_; }
@@ -39,7 +39,7 @@ class Stepper {
   const float* read() const { return pre_norm_ ? b_.read.data() : b_.stream.data(); }
 
   void Begin(const float* x, const Norm& first) {
-    std::copy_n(x, rows_ * width_, b_.stream.data());
+    kernels::Copy(x, rows_ * width_, b_.stream.data());
     if (pre_norm_) Normalise(first, b_.stream.data(), b_.read.data());
   }
 
@@ -176,7 +176,7 @@ Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights,
   if (!pre_norm_ && last_norm_.weight) {
     step.Normalise(last_norm_, b.stream.data(), result.data());
   } else {
-    std::copy_n(pre_norm_ && last_norm_.weight ? b.read.data() : b.stream.data(), rows * width, result.data());
+    kernels::Copy(pre_norm_ && last_norm_.weight ? b.read.data() : b.stream.data(), rows * width, result.data());
   }
   return result;
 }

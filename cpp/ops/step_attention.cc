@@ -5,6 +5,7 @@
 
 #include "attnkit/check.h"
 #include "attnkit/kernels/decoding.h"
+#include "attnkit/kernels/memory.h"
 #include "attnkit/op_scope.h"
 #include "ops/position_bias.h"
 
@@ -50,10 +51,7 @@ Tensor BiasOfStep(const char* op, const Tensor& table, const DecoderState& state
 void AttendToHistory(const float* projected, DecoderState& state, int64_t layer, int64_t heads, StepBias bias,
                      float* output) {
   const int64_t width = state.width();
-  float* newest = state.Newest(layer);
-  for (int64_t r = 0; r < state.rows(); ++r) {
-    std::copy_n(projected + r * 3 * width + width, 2 * width, newest + r * 2 * width);
-  }
+  kernels::CopyRows(projected + width, 3 * width, state.rows(), 2 * width, state.Newest(layer), 2 * width);
   const std::vector<const float*> blocks = state.Blocks(layer);
   kernels::AttendToCache(StepOf(projected, 3 * width, state, heads, bias, output),
                          {blocks.data(), state.places(), state.places_row(), state.position()});

@@ -117,6 +117,7 @@ def fails_with(error: BaseException, capsys: pytest.CaptureFixture[str]) -> tupl
         (ValueError("name\x1b[31m\u202e"), 1, "attnkit: name\ufffd[31m\ufffd\n"),
         (FloatingPointError("loss is NaN at step 7"), 1, "attnkit: loss is NaN at step 7\n"),
         (MemoryError(), 1, "attnkit: not enough memory\n"),
+        (MemoryError("std::bad_alloc"), 1, "attnkit: not enough memory\n"),
         (ModuleNotFoundError("No module named 'x'", name="x"), 1,
          "attnkit: the Python package x is needed for this and is not installed\n"),
         (UnicodeDecodeError("utf-8", b"ab\xff", 2, 3, "bad"), 1,

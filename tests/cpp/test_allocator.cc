@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <new>
+#include <stdexcept>
 
 #include "base/caching_allocator.h"
 #include "base/exact_allocator.h"

@@ -1,5 +1,6 @@
 // Attention against the softmax of all scores in float64: grouped heads, causal, windows, a row that sees nothing.
 #include <algorithm>
+#include <stdexcept>
 
 #include "support.h"
 

@@ -1,5 +1,8 @@
 // Threads that share a model, as workers that decode do, and threads that train side by side: each must compute what it
 // computes alone. Under ThreadSanitizer these cases look for races; elsewhere they compare bytes.
+#include <stdexcept>
+#include <string>
+
 #include "attnkit/allocator.h"
 #include "attnkit/autograd.h"
 #include "attnkit/kernels/optimizer.h"

@@ -2,6 +2,7 @@
 #include "attnkit/kernels/gemm.h"
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "support.h"
 

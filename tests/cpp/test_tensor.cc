@@ -1,6 +1,9 @@
 // Memory of tensors: borrowed, read-only, shared, and the packed copies that are kept of it.
 #include "attnkit/tensor.h"
 
+#include <new>
+#include <stdexcept>
+
 #include "support.h"
 
 namespace attnkit {

@@ -34,8 +34,11 @@ SANITIZED = bool(_core.build_info()["sanitizers"])
 SECONDS = 60.0 if SANITIZED else 20.0
 MEMORY = 5 << 28  # what a command may take beyond what it has at its start: the largest picture, twice
 ADDRESS_SPACE = 4 << 30
+LARGE = 10_000_000  # parameters; a training file may ask for more, and the training then takes its time and memory
 LONGEST_MESSAGE = 3000
 BROKEN = 99  # the status of a target that let an exception out
+# A warning that an allocation was refused is none: the MemoryError that comes of it is a clear end.
+REPORT = re.compile(r"(?m)^(?!.*WARNING: AddressSanitizer failed to allocate).*(?:Sanitizer|runtime error:).*")
 
 
 @dataclass(frozen=True)
@@ -105,17 +108,18 @@ def commands(lines: Sequence[Sequence[str]]) -> int:
 
 def fault(outcome: Outcome) -> str | None:
     """What is wrong with this end, in a line. A failure must be of status 1 or 2 and say why in a line."""
+    large = _trains_a_large_model(outcome.stderr)
     if outcome.status == -signal.SIGALRM:
-        return f"hangs: {_where(outcome.stderr)}"
+        return None if large else f"hangs: {_where(outcome.stderr)}"
     if outcome.status < 0:
         return f"killed by {signal.Signals(-outcome.status).name}: {_where(outcome.stderr)}"
-    if "Sanitizer" in outcome.stderr or "runtime error:" in outcome.stderr:
-        return f"a sanitizer's report: {_first(r'.*(?:Sanitizer|runtime error:).*', outcome.stderr)}"
+    if report := REPORT.search(outcome.stderr):
+        return f"a sanitizer's report: {report[0]}"
     if outcome.status == BROKEN or "Traceback (most recent call last)" in outcome.stderr:
         return f"a traceback: {outcome.last_line[:300]}"
     if "internal error" in outcome.stderr:
         return f"an internal error: {_first(r'internal error.*', outcome.stderr)[:300]}"
-    if outcome.memory > MEMORY and not SANITIZED:
+    if outcome.memory > MEMORY and not SANITIZED and not large:
         return f"takes {outcome.memory / 2**30:.1f} GiB, status {outcome.status}: {outcome.last_line[:200]}"
     if outcome.status not in (0, 1, 2):
         return f"status {outcome.status}: {outcome.last_line[:200]}"
@@ -126,6 +130,11 @@ def fault(outcome: Outcome) -> str | None:
     if longest := max((len(line) for line in outcome.stderr.splitlines() if len(line) > LONGEST_MESSAGE), default=0):
         return f"a message of {longest} characters: {outcome.last_line[:120]}"
     return None
+
+
+def _trains_a_large_model(stderr: str) -> bool:
+    found = re.search(r"^model: ([\d,]+) parameters", stderr, re.MULTILINE)
+    return found is not None and int(found[1].replace(",", "")) > LARGE
 
 
 def _where(stderr: str) -> str:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from attnkit.tasks.keys import json_schema
 from attnkit.training import ConfigError, encode_config, preset_names, read_config
 
 MINIMAL = """
@@ -48,6 +50,8 @@ def test_defaults_fill_what_is_not_said(file: Path) -> None:
         ("training.schedule=cosine", "training.max_steps: expected more than warmup_steps"),
         ("training.min_learning_rate=1", "training.min_learning_rate: expected at most learning_rate"),
         ("model.heads=7", "model.heads: expected a divisor"),
+        ("model.encoder_layers=1001", "model.encoder_layers: expected int <= 1000"),
+        ("data.builtin_train=1000001", "data.builtin_train: expected int <= 1000000"),
         ("model.max_length=256", "data.max_length: expected less than model.max_length = 256"),
         ("training.metric=cider", 'training.metric: expected "loss" or "bleu", all that is measured here, got "cider"'),
         ("training.metric=accuracy", 'training.metric: expected "loss" or "bleu"'),
@@ -64,6 +68,16 @@ def test_an_error_names_file_and_key(file: Path, override: str, message: str) ->
     with pytest.raises(ConfigError) as raised:
         read_config(file, [override])
     assert str(raised.value).startswith(f"{file}: {message}")
+
+
+def test_what_is_made_one_by_one_has_a_bound_in_every_task() -> None:
+    bounds = {
+        f"{name}.{key}": "maximum" in json.dumps(value)
+        for name, table in json_schema()["$defs"].items()
+        for key, value in table["properties"].items()
+        if key in ("blocks", "builtin_train", "builtin_held_out", "operations") or key.endswith("layers")
+    }
+    assert len(bounds) > 12 and all(bounds.values()), bounds
 
 
 def test_a_missing_section_is_named(file: Path) -> None:

@@ -50,7 +50,7 @@ class DecoderState {
  private:
   struct Block {
     int64_t rows;
-    Buffer<float> data;  // [layers, rows, 2 W]
+    Tensor data;  // [layers, rows, 2 W]
   };
 
   std::vector<Tensor> key_values_;
