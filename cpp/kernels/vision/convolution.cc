@@ -71,14 +71,15 @@ Operand ReadInPlace(const SlidingView& view, const OutputRows& out) {
 Operand PadRows(const Kernel& kernel, const SlidingView& view, const OutputRows& out) {
   const Reach &down = view.rows, &across = view.columns;
   const int64_t words = view.channels / kernel.word, width = across.span(across.outputs), line = width * words;
-  const int64_t first = down.begin(out.begin), count = down.span(out.count());
+  const int64_t step = std::min(down.step, down.taps);  // rows that no window reads are left out
+  const int64_t first = down.begin(out.begin), count = (out.count() - 1) * step + down.taps;
   const int64_t left = std::clamp<int64_t>(-across.shift, 0, width);
   const int64_t begin = left + across.shift, pixels = std::clamp<int64_t>(across.size - begin, 0, width - left);
   const bool dense = view.channels == view.pixel;
   Buffer<float> storage(count * line + kSlack);
   for (int64_t r = 0; r < count; ++r) {
     float* to = storage.data() + r * line;
-    const int64_t iy = first + r;
+    const int64_t iy = step == down.step ? first + r : first + r / step * down.step + r % step;
     if (iy < 0 || iy >= down.size || pixels == 0) {
       std::fill_n(to, line, 0.0f);
       continue;
@@ -90,7 +91,7 @@ Operand PadRows(const Kernel& kernel, const SlidingView& view, const OutputRows&
     kernel.pack_a({from, view.pixel, 1}, rows, depth, depth / kernel.word, to, words);
     std::fill(to + pixels * words, storage.data() + (r + 1) * line, 0.0f);
   }
-  return {storage.data(), down.step * line, across.step * words, line, std::move(storage)};
+  return {storage.data(), step * line, across.step * words, line, std::move(storage)};
 }
 
 // Each output's window, copied out.
