@@ -6,6 +6,7 @@
 #include "attnkit/allocator.h"
 #include "attnkit/autograd.h"
 #include "attnkit/kernels/optimizer.h"
+#include "attnkit/kernels/reduce.h"
 #include "attnkit/ops/decoding.h"
 #include "attnkit/ops/ragged.h"
 #include "attnkit/ops/recurrent.h"
@@ -66,9 +67,16 @@ struct Weights {
     };
     const ops::DecoderStack::Norm norm{Random({kWidth}, 50), Random({kWidth}, 51)};
     for (int i = 0; i < 2; ++i) {
-      layers.push_back({norm, projection(3 * kWidth, kWidth), projection(kWidth, kWidth), norm,
-                        projection(kWidth, kWidth), projection(kWidth, kWidth), norm, projection(kFeedForward, kWidth),
-                        projection(kWidth, kFeedForward)});
+      layers.push_back({norm,
+                        projection(3 * kWidth, kWidth),
+                        projection(kWidth, kWidth),
+                        norm,
+                        projection(kWidth, kWidth),
+                        projection(kWidth, kWidth),
+                        norm,
+                        projection(kFeedForward, kWidth),
+                        projection(kWidth, kFeedForward),
+                        {}});
       key_values.push_back(Random({2 * kWidth, kWidth}, 60 + i));
     }
   }
