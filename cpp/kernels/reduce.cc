@@ -81,6 +81,7 @@ constexpr int64_t kSumGrain = 4 * kGrainElements;
 
 double SumOfPieces(double (*kernel)(const float*, int64_t), const float* x, int64_t size) {
   const int64_t pieces = (size + kSumGrain - 1) / kSumGrain;
+  if (pieces <= 1) return 0.0 + kernel(x, size);
   Buffer<double> partial(pieces);
   ParallelFor(size, kSumGrain,
               [&](int64_t begin, int64_t end) { partial[begin / kSumGrain] = kernel(x + begin, end - begin); });

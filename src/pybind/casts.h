@@ -94,6 +94,14 @@ struct type_caster<attnkit::ops::Indices> : type_caster_base<attnkit::ops::Indic
       io_name("typing.Annotated[numpy.typing.ArrayLike, numpy.int32] | attnkit._core.Indices", "attnkit._core.Indices");
 
   bool load(handle source, bool convert) {
+    // First what a step of decoding gives: pybind11's own look at an array, and a second round for what converts, would
+    // take longer than the copy.
+    if (isinstance<attnkit::python::Int32Array>(source)) {
+      made_ = attnkit::python::IndicesBehind(source);
+      if (!made_) made_ = attnkit::python::CopyIndices(reinterpret_borrow<attnkit::python::Int32Array>(source));
+      value = &made_;
+      return true;
+    }
     if (type_caster_base::load(source, false)) return value != nullptr;
     if (!convert) return false;
     made_ = attnkit::python::IndicesBehind(source);
