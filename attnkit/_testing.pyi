@@ -8,6 +8,12 @@ def gemm_amx_emulated(a: _Floats, b: _Floats) -> _Floats:
 def gemm_int8_amx_emulated(a: _Floats, b: _Floats) -> _Floats:
     """The same in int8."""
 
+def register_host2() -> None:
+    """Makes the device "host2" known: the CPU's kernels under another name, on memory that the host cannot read."""
+
+def host2_blocks() -> int:
+    """How many blocks of its memory are in use."""
+
 def orthogonalise(matrix: _Floats) -> _Floats:
     """Muon's step: U Vᵀ of a matrix U S Vᵀ, about."""
 

@@ -90,7 +90,8 @@ def _like(result: Tensor, *inputs: Array | None) -> Any:
     """`result` as it is when a Tensor was among the inputs, else as a NumPy array of its own."""
     if any(isinstance(x, Tensor) for x in inputs):
         return result
-    return result.numpy().copy() if result.is_borrowed else result.numpy()
+    array = result.numpy()
+    return array.copy() if result.is_borrowed or not array.flags.writeable else array
 
 
 def softmax(x: Array, axis: int = -1) -> Any:

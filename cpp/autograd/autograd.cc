@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "attnkit/check.h"
-#include "attnkit/kernels/elementwise.h"
+#include "attnkit/kernels.h"
 #include "attnkit/op_scope.h"
 
 namespace attnkit {
@@ -35,8 +35,8 @@ void AddTo(Tensor& sum, bool& owned, Tensor gradient) {
     owned = false;
     return;
   }
-  Tensor target = owned ? sum : Tensor(sum.shape());
-  kernels::Add(sum.data(), gradient.data(), sum.size(), target.data());
+  Tensor target = owned ? sum : sum.New(sum.shape());
+  sum.kernels().Add(sum.data(), gradient.data(), sum.size(), target.data());
   sum = std::move(target);
   owned = true;
 }
@@ -65,7 +65,7 @@ class Engine {
     Pending& pending = PendingOf(target.node());
     Tensor& gradient = pending.gradients[target.output_index()];
     if (!gradient) {
-      gradient = Tensor::Zeros(target.shape());
+      gradient = target.NewZeros(target.shape());
     } else if (!pending.owned[target.output_index()] && !gradient.IsSoleOwner()) {
       gradient = gradient.Clone();
     }
@@ -90,6 +90,8 @@ class Engine {
   void Deliver(const Tensor& target, Tensor gradient) {
     ATTNKIT_CHECK(gradient.shape() == target.shape(), "[backward] expected a gradient of shape ",
                   ToString(target.shape()), ", got ", ToString(gradient.shape()));
+    ATTNKIT_CHECK(&gradient.context() == &target.context(), "[backward] expected a gradient on ",
+                  target.context().device(), ", got one on ", gradient.context().device());
     if (target.is_leaf()) {
       Accumulate(target, std::move(gradient));
       return;
@@ -121,8 +123,8 @@ class Engine {
       leaf.set_grad(gradient.IsSoleOwner() ? std::move(gradient) : gradient.Clone());
       return;
     }
-    Tensor sum(grad.shape());  // the old one may be held by the user
-    kernels::Add(grad.data(), gradient.data(), grad.size(), sum.data());
+    Tensor sum = grad.New(grad.shape());  // the old one may be held by the user
+    grad.kernels().Add(grad.data(), gradient.data(), grad.size(), sum.data());
     leaf.set_grad(std::move(sum));
   }
 
@@ -196,7 +198,7 @@ void Backward(const Tensor& root, Tensor gradient) {
   ATTNKIT_CHECK(root.requires_grad(), "[backward] expected a tensor computed from one with requires_grad=True");
   if (!gradient) {
     ATTNKIT_CHECK(root.size() == 1, "[backward] expected a scalar, or a gradient of shape ", ToString(root.shape()));
-    gradient = Tensor::Full(root.shape(), 1.0f);
+    gradient = root.NewFull(root.shape(), 1.0f);
   }
   Engine().Run(root, std::move(gradient));
 }
@@ -204,7 +206,7 @@ void Backward(const Tensor& root, Tensor gradient) {
 Tensor LeafGradient(const Tensor& leaf) {
   Tensor target = leaf, grad = leaf.grad();
   target.set_grad(Tensor());
-  if (!grad) grad = Tensor::Zeros(target.shape());
+  if (!grad) grad = target.NewZeros(target.shape());
   if (!grad.IsSoleOwner()) grad = grad.Clone();  // the old one may be held by the user
   target.set_grad(grad);
   return grad;

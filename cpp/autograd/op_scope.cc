@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "attnkit/check.h"
-#include "attnkit/kernels/reduce.h"
 
 namespace attnkit {
 
@@ -25,6 +24,12 @@ OpScope::OpScope(const char* op, const std::vector<Tensor>& output_gradients, co
   for (const Tensor& input : inputs) Keep(input);
 }
 
+void OpScope::Refuse(const char* op, const Tensor& input, const Context& context) {
+  ATTNKIT_CHECK(&input.context() == &context, "[", op, "] expected all tensors on one device, got ", context.device(),
+                " and ", input.context().device());
+  Fail("[", op, "] expected float32, got ", NameOf(input.dtype()), "; to(\"float32\") converts it");
+}
+
 void OpScope::Begin(std::string op) {
   watched_ = std::make_shared<Watched>();
   watched_->cost.op = std::move(op);
@@ -32,18 +37,19 @@ void OpScope::Begin(std::string op) {
 }
 
 void OpScope::Read(const Tensor& input) {
-  if (input) watched_->cost.bytes += static_cast<double>(input.size()) * sizeof(float);
+  if (input) watched_->cost.bytes += static_cast<double>(input.bytes());
   Keep(input);
 }
 
 void OpScope::Keep(const Tensor& input) {
-  if (input && (internal::Watching() & internal::kCheckingNan)) watched_->inputs.push_back(input.Detach());
+  if (input && input.dtype() == DType::kFloat32 && (internal::Watching() & internal::kCheckingNan))
+    watched_->inputs.push_back(input.Detach());
 }
 
 void OpScope::NoteMade(const std::shared_ptr<Storage>& storage) {
   auto* op = static_cast<Watched*>(internal::RunningOp());
   if (!op) return;
-  op->cost.bytes += static_cast<double>(storage->size()) * sizeof(float);
+  op->cost.bytes += static_cast<double>(storage->size() * BytesOf(storage->dtype()));
   if (internal::Watching() & internal::kCheckingNan) op->made.push_back(storage);
 }
 
@@ -54,13 +60,13 @@ void OpScope::End() {
   int64_t wrong = 0, size = 0;
   for (const std::weak_ptr<Storage>& made : op->made) {
     const std::shared_ptr<Storage> storage = made.lock();  // what is gone was scratch
-    if (!storage) continue;
-    wrong += kernels::CountNan(storage->data(), storage->size());
+    if (!storage || storage->dtype() != DType::kFloat32) continue;
+    wrong += storage->context().kernels().CountNan(static_cast<const float*>(storage->data()), storage->size());
     size += storage->size();
   }
   if (wrong == 0) return;
   for (const Tensor& input : op->inputs) {
-    if (kernels::CountNan(input.data(), input.size()) > 0) return;  // it is not the first
+    if (input.kernels().CountNan(input.data(), input.size()) > 0) return;  // it is not the first
   }
   throw std::runtime_error(
       Concat("[", op->cost.op, "] gave NaN, ", wrong, " of ", size, " numbers, although it read none"));

@@ -6,7 +6,7 @@
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/cpu.h"
-#include "attnkit/kernels/memory.h"
+#include "attnkit/kernels.h"
 #include "attnkit/op_scope.h"
 #include "base/fork_safe_mutex.h"
 
@@ -14,6 +14,19 @@ namespace attnkit {
 namespace {
 
 ForkSafeMutex mutex;  // of what all storages know of their packed copies
+
+// The same numbers in memory of their own, there. Between two devices they pass through the host.
+Tensor Copied(const Tensor& x, const Context& context) {
+  Tensor copy(x.shape(), context, x.dtype());
+  if (context.is_cpu()) {
+    x.CopyTo(copy.address());
+  } else if (x.context().is_cpu()) {
+    context.CopyFromHost(x.address(), x.bytes(), copy.address());
+  } else {
+    return Copied(Copied(x, Cpu()), context);
+  }
+  return copy;
+}
 
 }  // namespace
 
@@ -32,16 +45,19 @@ std::string ToString(const Shape& shape) {
   return text + "]";
 }
 
-Storage::Storage(int64_t size) : data_(AllocateArray<float>(size)), size_(size) {}
+Storage::Storage(const Context& context, DType dtype, int64_t size) : context_(context), dtype_(dtype), size_(size) {
+  if (size < 0 || size > static_cast<int64_t>(kMostBytes) / BytesOf(dtype)) throw std::bad_alloc();
+  data_ = context.Allocate(size * BytesOf(dtype));
+}
 
-Storage::Storage(float* data, int64_t size, Loan loan)
-    : data_(data), size_(size), loan_(std::move(loan)), exposed_(!loan_.constant) {}
+Storage::Storage(const Context& context, DType dtype, void* data, int64_t size, Loan loan)
+    : context_(context), dtype_(dtype), data_(data), size_(size), loan_(std::move(loan)), exposed_(!loan_.constant) {}
 
 Storage::~Storage() {
   if (borrowed()) {
     loan_.release();
   } else {
-    Free(data_, size_ * sizeof(float));
+    context_.Free(data_, size_ * BytesOf(dtype_));
   }
 }
 
@@ -78,34 +94,34 @@ std::shared_ptr<const kernels::PackedMatrix> Storage::Packed(int64_t offset, int
     if (found != packed_.end()) return found->second;
     writes_before = writes_;
   }
-  auto packed = std::make_shared<const kernels::PackedMatrix>(
-      kernels::PackMatrix(data_ + offset, k, n, row_stride, column_stride, precision));
+  auto packed = std::make_shared<const kernels::PackedMatrix>(context_.kernels().PackMatrix(
+      static_cast<const float*>(data_) + offset, k, n, row_stride, column_stride, precision));
   std::lock_guard<ForkSafeMutex> lock(mutex);
   if (!exposed_ && writes_ == writes_before) packed_.emplace(key, packed);
   return packed;
 }
 
-Tensor::Tensor(Shape shape) : impl_(std::make_shared<Impl>()) {
+Tensor::Tensor(Shape shape, const Context& context, DType dtype) : impl_(std::make_shared<Impl>()) {
   impl_->size = SizeOf(shape);
   impl_->shape = std::move(shape);
-  impl_->storage = std::make_shared<Storage>(impl_->size);
+  impl_->storage = std::make_shared<Storage>(context, dtype, impl_->size);
   OpScope::Made(impl_->storage);
 }
 
-Tensor Tensor::Full(Shape shape, float value) {
-  Tensor tensor(std::move(shape));
-  kernels::Fill(value, tensor.size(), tensor.data());
+Tensor Tensor::Full(Shape shape, float value, const Context& context) {
+  Tensor tensor(std::move(shape), context);
+  tensor.kernels().Fill(value, tensor.size(), tensor.data());
   return tensor;
 }
 
-Tensor Tensor::Zeros(Shape shape) { return Full(std::move(shape), 0.0f); }
+Tensor Tensor::Zeros(Shape shape, const Context& context) { return Full(std::move(shape), 0.0f, context); }
 
-Tensor Tensor::Borrow(float* data, Shape shape, Loan loan) {
+Tensor Tensor::Borrow(void* data, Shape shape, Loan loan, DType dtype) {
   Tensor tensor;
   tensor.impl_ = std::make_shared<Impl>();
   tensor.impl_->size = SizeOf(shape);
   tensor.impl_->shape = std::move(shape);
-  tensor.impl_->storage = std::make_shared<Storage>(data, tensor.impl_->size, std::move(loan));
+  tensor.impl_->storage = std::make_shared<Storage>(Cpu(), dtype, data, tensor.impl_->size, std::move(loan));
   return tensor;
 }
 
@@ -124,21 +140,43 @@ Tensor Tensor::View(Shape shape, int64_t offset) const {
 Tensor Tensor::Detach() const { return View(shape()); }
 
 Tensor Tensor::Clone() const {
-  Tensor copy{Shape(shape())};
-  kernels::Copy(data(), size(), copy.data());
+  if (dtype() != DType::kFloat32) return Copied(*this, context());
+  Tensor copy = New(Shape(shape()));
+  kernels().Copy(data(), size(), copy.data());
   return copy;
 }
 
-void Tensor::CopyFrom(const float* source) {
+Tensor Tensor::To(const Context& other) const { return &other == &context() ? Detach() : Copied(*this, other); }
+
+Tensor Tensor::To(DType type) const {
+  if (type == dtype()) return Detach();
+  Tensor converted(shape(), context(), type);
+  if (type == DType::kBFloat16) {
+    kernels().Round(data(), size(), converted.bits());
+  } else {
+    kernels().Widen(bits(), size(), converted.data());
+  }
+  return converted;
+}
+
+void Tensor::CopyFrom(const void* source) {
   storage().RequireWritable("copy_");
-  kernels::Copy(source, size(), data());
+  context().CopyFromHost(source, bytes(), address());
   storage().Touch();
 }
 
-void Tensor::Adopt(float* data, Loan loan) {
+void Tensor::Adopt(void* data, Loan loan, DType type) {
   loan.constant = true;
-  impl_->storage = std::make_shared<Storage>(data, size(), std::move(loan));
+  const Context& own = context();
+  impl_->storage = std::make_shared<Storage>(Cpu(), type, data, size(), std::move(loan));
   impl_->offset = 0;
+  MoveTo(own);
+}
+
+void Tensor::MoveTo(const Context& other) {
+  const Tensor moved = To(other);
+  impl_->storage = moved.impl_->storage;
+  impl_->offset = moved.impl_->offset;
 }
 
 void Tensor::set_requires_grad(bool value) {

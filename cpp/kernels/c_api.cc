@@ -42,7 +42,7 @@ int attnkit_layer_norm(const float* x, const float* weight, const float* bias, i
 int attnkit_matmul(const float* a, const float* b, int64_t m, int64_t n, int64_t k, float* c) noexcept {
   return Guarded([&] {
     ATTNKIT_CHECK(m >= 0 && n >= 0 && k >= 0, "[matmul] expected sizes >= 0");
-    kernels::Gemm(a, k, 1, b, n, 1, m, n, k, kernels::Precision::kFloat32, c, n);
+    kernels::MatMul(a, k, 1, b, n, 1, m, n, k, kernels::Precision::kFloat32, c, n);
   });
 }
 

@@ -47,7 +47,7 @@ class Scratch {
  private:
   void Multiply(const float* a, int64_t a_row, int64_t a_column, const float* b, int64_t b_row, int64_t b_column,
                 int64_t m, int64_t n, int64_t k, Buffer<float>& c) const {
-    Gemm(a, a_row, a_column, b, b_row, b_column, m, n, k, precision_, c.data(), n);
+    MatMul(a, a_row, a_column, b, b_row, b_column, m, n, k, precision_, c.data(), n);
   }
 
   Precision precision_;

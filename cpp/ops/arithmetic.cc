@@ -26,20 +26,20 @@ std::pair<Tensor, Tensor> Broadcast(const char* op, const Tensor& x, const Tenso
 }
 
 Tensor Negated(const Tensor& x) {
-  Tensor out(x.shape());
-  kernels::Scale(x.data(), -1.0f, 0.0f, x.size(), out.data());
+  Tensor out = x.New(x.shape());
+  x.kernels().Scale(x.data(), -1.0f, 0.0f, x.size(), out.data());
   return out;
 }
 
 Tensor Product(const Tensor& x, const Tensor& y) {
-  Tensor out(x.shape());
-  kernels::Multiply(x.data(), y.data(), x.size(), out.data());
+  Tensor out = x.New(x.shape());
+  x.kernels().Multiply(x.data(), y.data(), x.size(), out.data());
   return out;
 }
 
 Tensor Quotient(const Tensor& x, const Tensor& y) {
-  Tensor out(x.shape());
-  kernels::Divide(x.data(), y.data(), x.size(), out.data());
+  Tensor out = x.New(x.shape());
+  x.kernels().Divide(x.data(), y.data(), x.size(), out.data());
   return out;
 }
 
@@ -48,8 +48,8 @@ Tensor Quotient(const Tensor& x, const Tensor& y) {
 Tensor Add(const Tensor& left, const Tensor& right) {
   const OpScope scope("add", {&left, &right});
   const auto [x, y] = Broadcast("add", left, right);
-  Tensor out(x.shape());
-  kernels::Add(x.data(), y.data(), x.size(), out.data());
+  Tensor out = x.New(x.shape());
+  x.kernels().Add(x.data(), y.data(), x.size(), out.data());
   if (NeedsGrad({x, y})) {
     Record("add", {x, y}, {&out}, [](std::vector<Tensor>& dy) { return std::vector<Tensor>{dy[0], dy[0]}; });
   }
@@ -59,8 +59,8 @@ Tensor Add(const Tensor& left, const Tensor& right) {
 Tensor Subtract(const Tensor& left, const Tensor& right) {
   const OpScope scope("subtract", {&left, &right});
   const auto [x, y] = Broadcast("subtract", left, right);
-  Tensor out(x.shape());
-  kernels::Subtract(x.data(), y.data(), x.size(), out.data());
+  Tensor out = x.New(x.shape());
+  x.kernels().Subtract(x.data(), y.data(), x.size(), out.data());
   if (NeedsGrad({x, y})) {
     Record("subtract", {x, y}, {&out}, [](std::vector<Tensor>& dy) {
       return std::vector<Tensor>{dy[0], Negated(dy[0])};
@@ -96,12 +96,12 @@ Tensor Divide(const Tensor& left, const Tensor& right) {
 
 Tensor ScaleShift(const Tensor& x, float scale, float shift) {
   const OpScope scope("scale_shift", {&x});
-  Tensor out(x.shape());
-  kernels::Scale(x.data(), scale, shift, x.size(), out.data());
+  Tensor out = x.New(x.shape());
+  x.kernels().Scale(x.data(), scale, shift, x.size(), out.data());
   if (NeedsGrad({x})) {
     Record("scale_shift", {x}, {&out}, [scale](std::vector<Tensor>& dy) {
-      Tensor dx(dy[0].shape());
-      kernels::Scale(dy[0].data(), scale, 0.0f, dx.size(), dx.data());
+      Tensor dx = dy[0].New(dy[0].shape());
+      dy[0].kernels().Scale(dy[0].data(), scale, 0.0f, dx.size(), dx.data());
       return std::vector<Tensor>{dx};
     });
   }
@@ -110,12 +110,12 @@ Tensor ScaleShift(const Tensor& x, float scale, float shift) {
 
 Tensor Apply(kernels::Unary op, const Tensor& x) {
   const OpScope scope("unary", {&x});
-  Tensor out(x.shape());
-  kernels::UnaryForward(op, x.data(), x.size(), out.data());
+  Tensor out = x.New(x.shape());
+  x.kernels().UnaryForward(op, x.data(), x.size(), out.data());
   if (NeedsGrad({x})) {
     Record("unary", {x}, {&out}, [op, x = x.Detach(), y = out.Detach()](std::vector<Tensor>& dy) {
-      Tensor dx(x.shape());
-      kernels::UnaryBackward(op, x.data(), y.data(), dy[0].data(), x.size(), dx.data());
+      Tensor dx = x.New(x.shape());
+      x.kernels().UnaryBackward(op, x.data(), y.data(), dy[0].data(), x.size(), dx.data());
       return std::vector<Tensor>{dx};
     });
   }

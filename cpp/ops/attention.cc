@@ -40,22 +40,23 @@ struct Saved {
 
 // The gradient of the table of a position bias, from that of the bias written out.
 Tensor TableGradient(const Saved& s, const Tensor& dmask) {
-  const Tensor dtable({s.position_bias.heads, 2 * s.position_bias.reach + 1});
-  kernels::GatherPositionBias(s.position_bias, dmask.data(), s.longest_queries, s.longest_keys, dtable.data());
+  const Tensor dtable = dmask.New({s.position_bias.heads, 2 * s.position_bias.reach + 1});
+  dmask.kernels().GatherPositionBias(s.position_bias, dmask.data(), s.longest_queries, s.longest_keys, dtable.data());
   return dtable;
 }
 
 std::vector<Tensor> AttentionBackward(const Saved& s, const std::vector<Tensor>& dy) {
   // Operands that share a source share its gradient.
-  const Tensor dquery(s.query.source.shape());
-  const Tensor dkey = s.key.source.SameAs(s.query.source) ? dquery : Tensor(s.key.source.shape());
+  const Tensor dquery = s.query.source.New(s.query.source.shape());
+  const Tensor dkey = s.key.source.SameAs(s.query.source) ? dquery : s.key.source.New(s.key.source.shape());
   const Tensor dvalue = s.value.source.SameAs(s.query.source) ? dquery
                         : s.value.source.SameAs(s.key.source) ? dkey
-                                                              : Tensor(s.value.source.shape());
-  const Tensor dmask = s.need_mask ? Tensor::Zeros(s.mask.shape()) : Tensor();
-  kernels::AttentionBackward(s.shape, s.query.data(), s.key.data(), s.value.data(), s.output.data(), s.softmax_rows(),
-                             dy[0].data(), dquery.data() + s.query.column, dkey.data() + s.key.column,
-                             dvalue.data() + s.value.column, dmask ? s.MaskOrigin(dmask) : nullptr);
+                                                              : s.value.source.New(s.value.source.shape());
+  const Tensor dmask = s.need_mask ? s.mask.NewZeros(s.mask.shape()) : Tensor();
+  dquery.kernels().AttentionBackward(s.shape, s.query.data(), s.key.data(), s.value.data(), s.output.data(),
+                                     s.softmax_rows(), dy[0].data(), dquery.data() + s.query.column,
+                                     dkey.data() + s.key.column, dvalue.data() + s.value.column,
+                                     dmask ? s.MaskOrigin(dmask) : nullptr);
   return {dquery, dkey.SameAs(dquery) ? Tensor() : dkey,
           dvalue.SameAs(dquery) || dvalue.SameAs(dkey) ? Tensor() : dvalue,
           dmask && s.position_bias.heads > 0 ? TableGradient(s, dmask) : dmask};
@@ -98,11 +99,25 @@ void SetMask(const Shape& mask_shape, AttentionShape& shape) {
                 ToString(mask_shape));
 }
 
-void ApplyMask(const AttentionOptions& options, AttentionShape& shape) {
+// A mask of the host's memory, on the device.
+std::shared_ptr<Storage> CopyMask(const uint8_t* mask, const Shape& shape, const Context& context) {
+  auto copy = std::make_shared<Storage>(context, DType::kUInt8, SizeOf(shape));
+  context.CopyFromHost(mask, copy->size(), copy->data());
+  return copy;
+}
+
+void ApplyMask(const AttentionOptions& options, Saved& saved) {
+  AttentionShape& shape = saved.shape;
   if (options.bool_mask) {
     shape.mask_kind = MaskKind::kBool;
     shape.mask = options.bool_mask;
     SetMask(options.bool_mask_shape, shape);
+    saved.bool_mask_owner = options.bool_mask_owner;
+    const Context& context = saved.query.source.context();
+    if (context.is_cpu()) return;
+    const auto copy = CopyMask(options.bool_mask, options.bool_mask_shape, context);
+    shape.mask = copy->data();
+    saved.bool_mask_owner = copy;
   } else if (options.mask) {
     shape.mask_kind = MaskKind::kFloat;
     shape.mask = options.mask.data();
@@ -124,9 +139,9 @@ void ApplyPositionBias(const Tensor& table, Saved& saved) {
   saved.longest_keys = Longest(saved.key_offsets);
   const int64_t columns = kernels::DistanceColumns(saved.longest_queries, saved.longest_keys);
   if (columns == 0) saved.longest_queries = 0;  // no pair of query and key
-  saved.mask = Tensor({shape.heads, columns});
-  kernels::SpreadPositionBias(saved.position_bias, table.data(), saved.longest_queries, saved.longest_keys,
-                              saved.mask.data());
+  saved.mask = table.New({shape.heads, columns});
+  table.kernels().SpreadPositionBias(saved.position_bias, table.data(), saved.longest_queries, saved.longest_keys,
+                                     saved.mask.data());
   saved.need_mask = table.requires_grad();
   shape.mask_kind = MaskKind::kFloat;
   shape.mask = saved.MaskOrigin(saved.mask);
@@ -138,11 +153,13 @@ void ApplyPositionBias(const Tensor& table, Saved& saved) {
 AttentionResult Run(Saved saved, Shape output_shape, Shape weights_shape, const std::vector<Tensor>& inputs,
                     bool return_weights) {
   AttentionResult result;
-  result.output = Tensor(std::move(output_shape));
-  saved.rows = Tensor({2, saved.shape.heads * kernels::TotalQueries(saved.shape)});
-  if (return_weights) result.weights = Tensor(std::move(weights_shape));
-  kernels::AttentionForward(saved.shape, saved.query.data(), saved.key.data(), saved.value.data(), result.output.data(),
-                            saved.softmax_rows(), result.weights ? result.weights.data() : nullptr);
+  const Tensor& query = saved.query.source;
+  result.output = query.New(std::move(output_shape));
+  saved.rows = query.New({2, saved.shape.heads * kernels::TotalQueries(saved.shape)});
+  if (return_weights) result.weights = query.New(std::move(weights_shape));
+  query.kernels().AttentionForward(saved.shape, saved.query.data(), saved.key.data(), saved.value.data(),
+                                   result.output.data(), saved.softmax_rows(),
+                                   result.weights ? result.weights.data() : nullptr);
   if (NeedsGrad(inputs)) {
     saved.output = result.output.Detach();
     Record("attention", inputs, {&result.output},
@@ -180,7 +197,7 @@ int64_t HeadWidth(const char* what, int64_t columns, int64_t parts) {
 
 AttentionResult Attention(const Tensor& query, const Tensor& key, const Tensor& value,
                           const AttentionOptions& options) {
-  const OpScope scope("attention", {&query, &key, &value});
+  const OpScope scope("attention", {&query, &key, &value, &options.mask});
   CheckHeads(query, key, value);
   ATTNKIT_CHECK(!options.position_bias, "[attention] expected no position_bias; use packed_attention() for it");
   Saved saved;
@@ -194,14 +211,13 @@ AttentionResult Attention(const Tensor& query, const Tensor& key, const Tensor& 
   shape.value = ContiguousLayout(value);
   shape.output = {shape.heads * shape.queries * shape.d_value, shape.queries * shape.d_value, shape.d_value};
   ApplyOptions(options, shape);
-  ApplyMask(options, shape);
   // Detached copies are distinct handles even when one tensor is passed twice, so each gets its own gradient.
   saved.query = {query.Detach()};
   saved.key = {key.Detach()};
   saved.value = {value.Detach()};
   saved.mask = options.mask ? options.mask.Detach() : Tensor();
-  saved.bool_mask_owner = options.bool_mask_owner;
   saved.need_mask = options.mask.requires_grad();
+  ApplyMask(options, saved);
   return Run(std::move(saved), output_shape, {shape.batch, shape.heads, shape.queries, shape.keys},
              {query, key, value, options.mask}, options.return_weights);
 }
@@ -209,7 +225,7 @@ AttentionResult Attention(const Tensor& query, const Tensor& key, const Tensor& 
 AttentionResult PackedAttention(const Tensor& query, const Tensor& key, const Tensor& value,
                                 const Indices& query_offsets, const Indices& key_offsets, int64_t heads,
                                 int64_t kv_heads, const AttentionOptions& options) {
-  const OpScope scope("packed_attention", {&query, &key, &value});
+  const OpScope scope("packed_attention", {&query, &key, &value, &options.position_bias});
   ATTNKIT_CHECK(heads > 0 && kv_heads > 0 && heads % kv_heads == 0,
                 "[packed_attention] expected heads to be a multiple of kv_heads, got ", heads, " and ", kv_heads);
   ATTNKIT_CHECK(query.rank() == 2 && (!key || key.rank() == 2) && (!value || value.rank() == 2),

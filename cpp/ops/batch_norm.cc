@@ -15,18 +15,18 @@ struct Saved {
 
 std::vector<Tensor> BatchNormBackward(const Saved& s, std::vector<Tensor>& dy) {
   const int64_t rows = s.x.rows(), columns = s.x.columns();
-  Tensor dx = s.need_x ? Tensor(s.x.shape()) : Tensor(), dweight({columns}), dbias({columns});
+  Tensor dx = s.need_x ? s.x.New(s.x.shape()) : Tensor(), dweight = s.x.New({columns}), dbias = s.x.New({columns});
   // Without ReLU the residual's gradient is dy itself.
-  Tensor dresidual = s.need_residual && s.y ? Tensor(s.x.shape()) : Tensor();
-  kernels::BatchNormBackward(dy[0].data(), s.x.data(), s.y ? s.y.data() : nullptr, s.columns(), rows, columns,
-                             s.training, dx ? dx.data() : nullptr, dresidual ? dresidual.data() : nullptr,
-                             dweight.data(), dbias.data());
+  Tensor dresidual = s.need_residual && s.y ? s.x.New(s.x.shape()) : Tensor();
+  dy[0].kernels().BatchNormBackward(dy[0].data(), s.x.data(), s.y ? s.y.data() : nullptr, s.columns(), rows, columns,
+                                    s.training, dx ? dx.data() : nullptr, dresidual ? dresidual.data() : nullptr,
+                                    dweight.data(), dbias.data());
   return {dx, s.need_residual && !s.y ? dy[0] : dresidual, dweight, dbias};
 }
 
 // The running statistics move towards those of the batch; the running variance is the unbiased one.
 void MoveTowards(const Tensor& batch, float factor, float momentum, Tensor& running) {
-  kernels::MoveTowards(batch.data(), factor, momentum, batch.size(), running.data());
+  batch.kernels().MoveTowards(batch.data(), factor, momentum, batch.size(), running.data());
   running.storage().Touch();
 }
 
@@ -51,16 +51,16 @@ Tensor BatchNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, 
     running_mean.storage().RequireWritable("batch_norm");
     running_variance.storage().RequireWritable("batch_norm");
   }
-  Tensor mean = options.training ? Tensor({columns}) : running_mean.Clone(), variance = running_variance.Detach();
+  Tensor mean = options.training ? x.New({columns}) : running_mean.Clone(), variance = running_variance.Detach();
   if (options.training) {
-    variance = Tensor({columns});
-    kernels::ColumnMoments(x.data(), rows, columns, mean.data(), variance.data());
+    variance = x.New({columns});
+    x.kernels().ColumnMoments(x.data(), rows, columns, mean.data(), variance.data());
     MoveTowards(mean, 1.0f, options.momentum, running_mean);
     MoveTowards(variance, static_cast<float>(rows) / static_cast<float>(rows - 1), options.momentum, running_variance);
   }
-  const Tensor rstd({columns});
-  kernels::InverseDeviation(variance.data(), options.eps, columns, rstd.data());
-  Tensor y(x.shape());
+  const Tensor rstd = x.New({columns});
+  variance.kernels().InverseDeviation(variance.data(), options.eps, columns, rstd.data());
+  Tensor y = x.New(x.shape());
   const Saved saved{x.Detach(),
                     options.relu ? y.Detach() : Tensor(),
                     weight.Detach(),
@@ -70,8 +70,8 @@ Tensor BatchNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, 
                     options.training,
                     x.requires_grad(),
                     residual.requires_grad()};
-  kernels::BatchNormForward(x.data(), residual ? residual.data() : nullptr, saved.columns(), rows, columns,
-                            options.relu, y.data());
+  x.kernels().BatchNormForward(x.data(), residual ? residual.data() : nullptr, saved.columns(), rows, columns,
+                               options.relu, y.data());
   if (NeedsGrad({x, residual, weight, bias})) {
     Record("batch_norm", {x, residual, weight, bias}, {&y},
            [saved](std::vector<Tensor>& dy) { return BatchNormBackward(saved, dy); });

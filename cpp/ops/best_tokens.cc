@@ -46,9 +46,10 @@ void BestTokens(const Tensor& hidden, const Tensor& weight, const Tensor& bias, 
   const int64_t rows = hidden.dim(0);
   CheckAsked(o, rows, weight.dim(0));
   CheckAllowed(o, rows);
-  kernels::BestTokens(hidden.data(), rows, *weight.Packed(true, WeightPrecision(false)), bias ? bias.data() : nullptr,
-                      o.k, {o.asked_offsets.data(), o.asked_ids.data(), o.excluded},
-                      {o.allowed, o.groups ? o.groups.data() : nullptr}, values, indices, asked_values);
+  hidden.kernels().BestTokens(hidden.data(), rows, *weight.Packed(true, WeightPrecision(false)),
+                              bias ? bias.data() : nullptr, o.k,
+                              {o.asked_offsets.data(), o.asked_ids.data(), o.excluded},
+                              {o.allowed, o.groups ? o.groups.data() : nullptr}, values, indices, asked_values);
 }
 
 }  // namespace attnkit::ops

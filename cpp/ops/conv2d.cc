@@ -27,24 +27,24 @@ std::vector<Tensor> Conv2dBackward(const Saved& s, std::vector<Tensor>& dy) {
   const Tensor dpre = ActivationGradient(s.activation, s.pre, s.post, dy);
   Tensor dx, dweight, dbias;
   if (s.need_x) {
-    dx = Tensor(s.x.shape());
+    dx = s.x.New(s.x.shape());
     if (s.shape.depthwise()) {
-      kernels::DepthwiseInputGradient(s.shape, dpre.data(), s.weight.data(), dx.data());
+      dpre.kernels().DepthwiseInputGradient(s.shape, dpre.data(), s.weight.data(), dx.data());
     } else {
-      kernels::Conv2dInputGradient(s.shape, dpre.data(), s.weight.data(), s.precision, dx.data());
+      dpre.kernels().Conv2dInputGradient(s.shape, dpre.data(), s.weight.data(), s.precision, dx.data());
     }
   }
   if (s.need_weight) {
-    dweight = Tensor(s.weight.shape());
+    dweight = s.weight.New(s.weight.shape());
     if (s.shape.depthwise()) {
-      kernels::DepthwiseWeightGradient(s.shape, s.x.data(), dpre.data(), dweight.data());
+      s.x.kernels().DepthwiseWeightGradient(s.shape, s.x.data(), dpre.data(), dweight.data());
     } else {
-      kernels::Conv2dWeightGradient(s.shape, s.x.data(), dpre.data(), s.precision, dweight.data());
+      s.x.kernels().Conv2dWeightGradient(s.shape, s.x.data(), dpre.data(), s.precision, dweight.data());
     }
   }
   if (s.need_bias) {
-    dbias = Tensor({s.shape.out_channels});
-    kernels::ColumnSums(dpre.data(), dpre.rows(), dpre.columns(), dpre.columns(), false, dbias.data());
+    dbias = dpre.New({s.shape.out_channels});
+    dpre.kernels().ColumnSums(dpre.data(), dpre.rows(), dpre.columns(), dpre.columns(), false, dbias.data());
   }
   return {dx, dweight, dbias};
 }
@@ -81,7 +81,7 @@ bool IsLinear(const Conv2dShape& s) {
 void Forward(const Conv2dShape& shape, const Tensor& x, const Tensor& weight, kernels::Precision wanted,
              const kernels::Epilogue& epilogue, float* y) {
   if (shape.depthwise()) {
-    kernels::DepthwiseForward(shape, x.data(), weight.data(), epilogue, y);
+    x.kernels().DepthwiseForward(shape, x.data(), weight.data(), epilogue, y);
     return;
   }
   const kernels::Precision precision = kernels::Conv2dForwardPrecision(shape, wanted);
@@ -93,7 +93,7 @@ void Forward(const Conv2dShape& shape, const Tensor& x, const Tensor& weight, ke
     packed.push_back(weight.storage().Packed(offset, depth, outputs, 1, depth, precision));
     weights.push_back(packed.back().get());
   }
-  kernels::Conv2dForward(shape, x.data(), weights, precision, y, epilogue);
+  x.kernels().Conv2dForward(shape, x.data(), weights, precision, y, epilogue);
 }
 
 }  // namespace
@@ -109,12 +109,12 @@ Tensor Conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   const kernels::Precision wanted = WeightPrecision(record);
   // int8 has rows of its own scale, which windows are not.
   const kernels::Precision precision = wanted == kernels::Precision::kInt8 ? kernels::Precision::kFloat32 : wanted;
-  Tensor y({shape.batch, shape.rows.outputs(), shape.columns.outputs(), shape.out_channels}), pre;
+  Tensor y = x.New({shape.batch, shape.rows.outputs(), shape.columns.outputs(), shape.out_channels}), pre;
   kernels::Epilogue epilogue;
   epilogue.bias = bias ? bias.data() : nullptr;
   epilogue.activation = activation;
   if (record && NeedsInput(activation)) {
-    pre = Tensor(y.shape());
+    pre = y.New(y.shape());
     epilogue.pre_activation = pre.data();
   }
   Forward(shape, x, weight, precision, epilogue, y.data());

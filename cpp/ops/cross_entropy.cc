@@ -19,13 +19,14 @@ Tensor CrossEntropy(const Tensor& logits, const Indices& labels, const CrossEntr
   options.Check("cross_entropy");
   const int64_t rows = logits.dim(0), columns = logits.dim(1);
   const bool record = NeedsGrad({logits});
-  Tensor losses({rows}), gradient = record ? Tensor(logits.shape()) : Tensor();
-  kernels::CrossEntropy(logits.data(), labels.data(), rows, columns, options.label_smoothing, options.ignore_index,
-                        1.0f, losses.data(), nullptr, record ? gradient.data() : nullptr, labels.Within(columns));
+  Tensor losses({rows}), gradient = record ? logits.New(logits.shape()) : Tensor();
+  logits.kernels().CrossEntropy(logits.data(), labels.On(logits.context()), rows, columns, options.label_smoothing,
+                                options.ignore_index, 1.0f, losses.data(), nullptr, record ? gradient.data() : nullptr,
+                                labels.Within(columns));
   if (record) {
     Record("cross_entropy", {logits}, {&losses}, [gradient, rows, columns](std::vector<Tensor>& dy) {
-      Tensor dx(gradient.shape());
-      kernels::ScaleRows(gradient.data(), dy[0].data(), rows, columns, dx.data());
+      Tensor dx = gradient.New(gradient.shape());
+      gradient.kernels().ScaleRows(gradient.data(), dy[0].data(), rows, columns, dx.data());
       return std::vector<Tensor>{dx};
     });
   }

@@ -26,12 +26,12 @@ struct Scratch {
 class Stepper {
  public:
   // `attended`: of all heads together.
-  Stepper(int64_t rows, int64_t width, int64_t attended, int64_t widest, int64_t widest_gate, bool pre_norm)
-      : rows_(rows), width_(width), pre_norm_(pre_norm) {
-    for (Tensor* buffer : {&b_.stream, &b_.read, &b_.result}) *buffer = Tensor({rows, width});
-    b_.attended = Tensor({rows, attended});
-    b_.projected = Tensor({rows, widest});
-    if (widest_gate) b_.gated = Tensor({rows, widest_gate});
+  Stepper(const Tensor& x, int64_t attended, int64_t widest, int64_t widest_gate, bool pre_norm)
+      : k_(x.kernels()), rows_(x.dim(0)), width_(x.dim(1)), pre_norm_(pre_norm) {
+    for (Tensor* buffer : {&b_.stream, &b_.read, &b_.result}) *buffer = x.New(x.shape());
+    b_.attended = x.New({rows_, attended});
+    b_.projected = x.New({rows_, widest});
+    if (widest_gate) b_.gated = x.New({rows_, widest_gate});
   }
 
   Scratch& buffers() { return b_; }
@@ -39,7 +39,7 @@ class Stepper {
   const float* read() const { return pre_norm_ ? b_.read.data() : b_.stream.data(); }
 
   void Begin(const float* x, const Norm& first) {
-    kernels::Copy(x, rows_ * width_, b_.stream.data());
+    k_.Copy(x, rows_ * width_, b_.stream.data());
     if (pre_norm_) Normalise(first, b_.stream.data(), b_.read.data());
   }
 
@@ -48,24 +48,24 @@ class Stepper {
     kernels::Epilogue epilogue;
     epilogue.bias = DataOrNull(p.bias);
     epilogue.activation = activation;
-    kernels::Gemm(x, p.packed->k, 1, rows_, *p.packed, to, p.packed->n, epilogue);
+    k_.Gemm(x, p.packed->k, 1, rows_, *p.packed, to, p.packed->n, epilogue);
   }
 
   // Adds a sublayer's result. Pre-norm needs the sum and the norm of the next sublayer (null behind the last one),
   // post-norm the sublayer's own norm of the sum.
   void Add(const float* result, const Norm& own, const Norm* next) {
     float* stream = b_.stream.data();
-    if (pre_norm_ && !next) return kernels::Add(stream, result, rows_ * width_, stream);
+    if (pre_norm_ && !next) return k_.Add(stream, result, rows_ * width_, stream);
     const Norm& norm = pre_norm_ ? *next : own;
     float* sum = pre_norm_ ? stream : b_.read.data();
     float* normed = pre_norm_ ? b_.read.data() : stream;
-    kernels::AddDropoutLayerNormForward(result, stream, DataOrNull(norm.weight), DataOrNull(norm.bias), rows_, width_,
-                                        norm.eps, 0.0f, {}, sum, normed, nullptr, nullptr, norm.kind);
+    k_.AddDropoutLayerNormForward(result, stream, DataOrNull(norm.weight), DataOrNull(norm.bias), rows_, width_,
+                                  norm.eps, 0.0f, {}, sum, normed, nullptr, nullptr, norm.kind);
   }
 
   void Normalise(const Norm& norm, const float* x, float* to) const {
-    kernels::AddDropoutLayerNormForward(x, nullptr, DataOrNull(norm.weight), DataOrNull(norm.bias), rows_, width_,
-                                        norm.eps, 0.0f, {}, nullptr, to, nullptr, nullptr, norm.kind);
+    k_.AddDropoutLayerNormForward(x, nullptr, DataOrNull(norm.weight), DataOrNull(norm.bias), rows_, width_, norm.eps,
+                                  0.0f, {}, nullptr, to, nullptr, nullptr, norm.kind);
   }
 
   void FeedForward(const DecoderStack::Layer& layer, kernels::Activation activation) {
@@ -73,7 +73,7 @@ class Stepper {
     if (layer.gate.packed) {
       Project(read(), layer.gate, b_.gated.data(), activation);
       Project(read(), layer.up, hidden);
-      kernels::Multiply(b_.gated.data(), hidden, rows_ * layer.up.packed->n, hidden);
+      k_.Multiply(b_.gated.data(), hidden, rows_ * layer.up.packed->n, hidden);
     } else {
       Project(read(), layer.up, hidden, activation);
     }
@@ -81,6 +81,7 @@ class Stepper {
   }
 
  private:
+  const Kernels& k_;
   int64_t rows_, width_;
   bool pre_norm_;
   Scratch b_;
@@ -155,7 +156,7 @@ Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights,
   if (position_bias) PositionBiasOf("decoder_step", position_bias, heads_, 0);
   state.Advance();
   const Tensor bias = BiasOfStep("decoder_step", position_bias, state, heads_, state.position());
-  Stepper step(rows, width, attended_, widest_, widest_gate_, pre_norm_);
+  Stepper step(x, attended_, widest_, widest_gate_, pre_norm_);
   Scratch& b = step.buffers();
   step.Begin(x.data(), layers_[0].self_norm);
   for (int64_t l = 0; l < count; ++l) {
@@ -172,11 +173,12 @@ Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights,
     step.FeedForward(layer, activation_);
     step.Add(b.result.data(), layer.feed_forward_norm, next);
   }
-  Tensor result({rows, width});
+  Tensor result = x.New({rows, width});
   if (!pre_norm_ && last_norm_.weight) {
     step.Normalise(last_norm_, b.stream.data(), result.data());
   } else {
-    kernels::Copy(pre_norm_ && last_norm_.weight ? b.read.data() : b.stream.data(), rows * width, result.data());
+    b.read.kernels().Copy(pre_norm_ && last_norm_.weight ? b.read.data() : b.stream.data(), rows * width,
+                          result.data());
   }
   return result;
 }

@@ -39,7 +39,7 @@ void DecoderState::Advance() {
     places_ = std::move(wider);
   }
   for (int64_t r = 0; r < count; ++r) places_[r * capacity_ + position] = static_cast<int32_t>(r);
-  blocks_.push_back({count, Tensor({layers(), count, 2 * width_})});
+  blocks_.push_back({count, key_values_[0].New({layers(), count, 2 * width_})});
 }
 
 void DecoderState::Select(const Indices& rows) {

@@ -8,8 +8,8 @@ namespace attnkit::ops {
 namespace {
 
 Tensor Dropped(const Tensor& x, float p, PhiloxKey key) {
-  Tensor out(x.shape());
-  kernels::Dropout(x.data(), x.size(), p, key, out.data());
+  Tensor out = x.New(x.shape());
+  x.kernels().Dropout(x.data(), x.size(), p, key, out.data());
   return out;
 }
 
@@ -37,8 +37,8 @@ Tensor AddDropout(const Tensor& residual, const Tensor& x, float p) {
                 ", got ", ToString(x.shape()));
   if (p == 0.0f) return Add(residual, x);
   const PhiloxKey key = NextPhiloxKey();
-  Tensor out(x.shape());
-  kernels::AddDropout(residual.data(), x.data(), x.size(), p, key, out.data());
+  Tensor out = x.New(x.shape());
+  residual.kernels().AddDropout(residual.data(), x.data(), x.size(), p, key, out.data());
   if (NeedsGrad({residual, x})) {
     Record("add_dropout", {residual, x}, {&out}, [p, key](std::vector<Tensor>& dy) {
       return std::vector<Tensor>{dy[0], Dropped(dy[0], p, key)};

@@ -9,7 +9,7 @@ namespace {
 
 // Only the rows that occur get a gradient: a leaf's is added to in place instead of through a dense array of zeros.
 Tensor GradientTarget(const Tensor& table) {
-  return table.is_leaf() ? LeafGradient(table) : Tensor::Zeros(table.shape());
+  return table.is_leaf() ? LeafGradient(table) : table.NewZeros(table.shape());
 }
 
 }  // namespace
@@ -28,17 +28,18 @@ Tensor Embedding(const Indices& ids, const Tensor& weight, float scale, const Te
   const int64_t max_positions = positions ? positions.dim(0) : 0;
   const bool inside = ids.Within(vocabulary) && (!positions || position_ids.Within(max_positions));
   const PhiloxKey key = dropout > 0.0f ? NextPhiloxKey() : PhiloxKey{};
-  Tensor out({tokens, width});
-  kernels::EmbeddingForward(ids.data(), tokens, weight.data(), vocabulary, width, scale,
-                            positions ? positions.data() : nullptr, position_ids.data(), max_positions, dropout, key,
-                            out.data(), inside);
+  Tensor out = weight.New({tokens, width});
+  weight.kernels().EmbeddingForward(ids.On(weight.context()), tokens, weight.data(), vocabulary, width, scale,
+                                    positions ? positions.data() : nullptr, position_ids.On(weight.context()),
+                                    max_positions, dropout, key, out.data(), inside);
   if (NeedsGrad({weight, positions})) {
     Record("embedding", {weight, positions}, {&out}, [=](std::vector<Tensor>& dy) {
       Tensor dweight = weight.requires_grad() ? GradientTarget(weight) : Tensor();
       Tensor dpositions = positions.requires_grad() ? GradientTarget(positions) : Tensor();
-      kernels::EmbeddingBackward(ids.data(), dy[0].data(), tokens, vocabulary, width, scale, position_ids.data(),
-                                 max_positions, dropout, key, dweight ? dweight.data() : nullptr,
-                                 dpositions ? dpositions.data() : nullptr, inside);
+      weight.kernels().EmbeddingBackward(ids.On(weight.context()), dy[0].data(), tokens, vocabulary, width, scale,
+                                         position_ids.On(weight.context()), max_positions, dropout, key,
+                                         dweight ? dweight.data() : nullptr, dpositions ? dpositions.data() : nullptr,
+                                         inside);
       return std::vector<Tensor>{weight.is_leaf() ? Tensor() : dweight,
                                  dpositions && !positions.is_leaf() ? dpositions : Tensor()};
     });

@@ -23,7 +23,7 @@ inline Tensor ActivationGradient(kernels::Activation activation, const Tensor& p
   if (activation == kernels::Activation::kNone) return dpre;
   dy[0] = Tensor();
   if (!dpre.IsSoleOwner()) dpre = dpre.Clone();
-  kernels::ActivationBackward(activation, DataOrNull(pre), DataOrNull(post), dpre.size(), dpre.data());
+  dpre.kernels().ActivationBackward(activation, DataOrNull(pre), DataOrNull(post), dpre.size(), dpre.data());
   return dpre;
 }
 

@@ -2,9 +2,17 @@
 
 #include <algorithm>
 #include <cstring>
+#include <mutex>
 #include <utility>
 
+#include "base/fork_safe_mutex.h"
+
 namespace attnkit::ops {
+namespace {
+
+ForkSafeMutex mutex;  // of the copies of all Indices
+
+}  // namespace
 
 Indices::Indices(Buffer<int32_t> values) {
   auto checked = std::make_shared<Checked>();
@@ -24,6 +32,17 @@ Indices::Indices(Buffer<int32_t> values) {
   }
   checked->values = std::move(values);
   checked_ = std::move(checked);
+}
+
+const int32_t* Indices::Copied(const Context& context) const {
+  std::lock_guard<ForkSafeMutex> lock(mutex);
+  for (const auto& copy : checked_->copies) {
+    if (&copy->context() == &context) return static_cast<const int32_t*>(copy->data());
+  }
+  auto copy = std::make_unique<Storage>(context, DType::kInt32, size());
+  context.CopyFromHost(data(), size() * sizeof(int32_t), copy->data());
+  checked_->copies.push_back(std::move(copy));
+  return static_cast<const int32_t*>(checked_->copies.back()->data());
 }
 
 Indices Indices::Copy(const int32_t* values, int64_t size) {

@@ -19,14 +19,14 @@ struct Saved {
 };
 
 std::vector<Tensor> NormBackward(const Saved& s, std::vector<Tensor>& gradients) {
-  const Tensor dsum = gradients[0], dnormed = gradients[1] ? gradients[1] : Tensor::Zeros(s.sum.shape());
+  const Tensor dsum = gradients[0], dnormed = gradients[1] ? gradients[1] : s.sum.NewZeros(s.sum.shape());
   const int64_t rows = s.sum.rows(), columns = s.sum.columns();
   // Without dropout x and the residual have the same gradient.
   const bool shared = s.dropout == 0.0f && s.need_x && s.need_residual;
-  Tensor dx = s.need_x ? Tensor(s.sum.shape()) : Tensor();
-  Tensor dresidual = s.need_residual && !shared ? Tensor(s.sum.shape()) : Tensor();
+  Tensor dx = s.need_x ? s.sum.New(s.sum.shape()) : Tensor();
+  Tensor dresidual = s.need_residual && !shared ? s.sum.New(s.sum.shape()) : Tensor();
   Tensor dweight = s.need_weight ? Tensor({columns}) : Tensor(), dbias = s.need_bias ? Tensor({columns}) : Tensor();
-  kernels::AddDropoutLayerNormBackward(
+  dnormed.kernels().AddDropoutLayerNormBackward(
       dnormed.data(), DataOrNull(dsum), s.sum.data(), DataOrNull(s.weight), DataOrNull(s.mean), s.rstd.data(), rows,
       columns, s.dropout, s.key, DataOrNull(dx), DataOrNull(dresidual), DataOrNull(dweight), DataOrNull(dbias), s.norm);
   return {dx, shared ? dx : dresidual, dweight, dbias};
@@ -50,11 +50,11 @@ AddNorm AddDropoutNorm(Norm norm, const char* op, const Tensor& x, const Tensor&
 
   const bool changed = residual || dropout > 0.0f;
   const PhiloxKey key = dropout > 0.0f ? NextPhiloxKey() : PhiloxKey{};
-  AddNorm result{changed ? Tensor(x.shape()) : x.Detach(), Tensor(x.shape())};
+  AddNorm result{changed ? x.New(x.shape()) : x.Detach(), x.New(x.shape())};
   Tensor mean = norm == Norm::kLayer ? Tensor({rows}) : Tensor(), rstd({rows});
-  kernels::AddDropoutLayerNormForward(x.data(), DataOrNull(residual), DataOrNull(weight), DataOrNull(bias), rows,
-                                      columns, eps, dropout, key, changed ? result.sum.data() : nullptr,
-                                      result.normed.data(), DataOrNull(mean), rstd.data(), norm);
+  x.kernels().AddDropoutLayerNormForward(x.data(), DataOrNull(residual), DataOrNull(weight), DataOrNull(bias), rows,
+                                         columns, eps, dropout, key, changed ? result.sum.data() : nullptr,
+                                         result.normed.data(), DataOrNull(mean), rstd.data(), norm);
   if (NeedsGrad({x, residual, weight, bias})) {
     const Saved saved{norm,
                       result.sum.Detach(),

@@ -23,16 +23,16 @@ std::vector<Tensor> LinearBackward(const Saved& s, std::vector<Tensor>& dy) {
   const int64_t rows = s.x.rows(), in = s.weight.dim(1), out = s.weight.dim(0);
   Tensor dx, dweight, dbias;
   if (s.need_x) {
-    dx = Tensor(s.x.shape());
-    kernels::Gemm(dpre.data(), out, 1, rows, *s.weight.Packed(false, s.precision), dx.data(), in);
+    dx = s.x.New(s.x.shape());
+    dpre.kernels().Gemm(dpre.data(), out, 1, rows, *s.weight.Packed(false, s.precision), dx.data(), in, {});
   }
   if (s.need_weight) {
-    dweight = Tensor(s.weight.shape());
-    kernels::Gemm(dpre.data(), 1, out, s.x.data(), in, 1, out, in, rows, s.precision, dweight.data(), in);
+    dweight = s.weight.New(s.weight.shape());
+    dpre.kernels().MatMul(dpre.data(), 1, out, s.x.data(), in, 1, out, in, rows, s.precision, dweight.data(), in, {});
   }
   if (s.need_bias) {
-    dbias = Tensor({out});
-    kernels::ColumnSums(dpre.data(), rows, out, out, false, dbias.data());
+    dbias = dpre.New({out});
+    dpre.kernels().ColumnSums(dpre.data(), rows, out, out, false, dbias.data());
   }
   return {dx, dweight, dbias};
 }
@@ -51,17 +51,17 @@ Tensor Linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
   const bool record = NeedsGrad({x, weight, bias});
   Shape shape = x.shape();
   shape.back() = out_features;
-  Tensor y(shape), pre;
+  Tensor y = x.New(shape), pre;
   kernels::Epilogue epilogue;
   epilogue.bias = bias ? bias.data() : nullptr;
   epilogue.activation = activation;
   if (record && NeedsInput(activation)) {
-    pre = Tensor(shape);
+    pre = x.New(shape);
     epilogue.pre_activation = pre.data();
   }
   const kernels::Precision precision = WeightPrecision(record);
   const int64_t rows = x.rows();
-  kernels::Gemm(x.data(), in_features, 1, rows, *weight.Packed(true, precision), y.data(), out_features, epilogue);
+  x.kernels().Gemm(x.data(), in_features, 1, rows, *weight.Packed(true, precision), y.data(), out_features, epilogue);
   if (record) {
     const Tensor post = activation != Activation::kNone && !pre ? y.Detach() : Tensor();
     const Saved saved{x.Detach(),

@@ -43,20 +43,21 @@ void AddBlock(const Gradients& gradients, const Tensor& hidden, const Tensor& we
   const int64_t width = hidden.dim(1), vocabulary = weight.dim(0);
   const bool first = begin == 0;
   if (gradients.hidden) {
-    kernels::Gemm(dlogits, vocabulary, 1, rows, *weight.Packed(false, precision),
-                  gradients.hidden.data() + begin * width, width);
+    gradients.hidden.kernels().Gemm(dlogits, vocabulary, 1, rows, *weight.Packed(false, precision),
+                                    gradients.hidden.data() + begin * width, width, {});
   }
   if (gradients.weight) {
     kernels::Epilogue epilogue;
     epilogue.accumulate = !first;
-    kernels::Gemm(dlogits, 1, vocabulary, hidden.data() + begin * width, width, 1, vocabulary, width, rows, precision,
-                  gradients.weight.data(), width, epilogue);
+    hidden.kernels().MatMul(dlogits, 1, vocabulary, hidden.data() + begin * width, width, 1, vocabulary, width, rows,
+                            precision, gradients.weight.data(), width, epilogue);
   }
-  if (gradients.bias) kernels::ColumnSums(dlogits, rows, vocabulary, vocabulary, !first, gradients.bias.data());
+  if (gradients.bias)
+    gradients.bias.kernels().ColumnSums(dlogits, rows, vocabulary, vocabulary, !first, gradients.bias.data());
 }
 
 void ScaleInPlace(const Tensor& x, const Tensor& scale) {
-  if (x) kernels::ScaleBy(x.data(), scale.data(), x.size(), x.data());
+  if (x) x.kernels().ScaleBy(x.data(), scale.data(), x.size(), x.data());
 }
 
 void CheckShapes(const Tensor& hidden, const Tensor& weight, const Tensor& bias, const Indices& labels) {
@@ -82,31 +83,33 @@ LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& 
   const kernels::Precision precision = WeightPrecision(record);
   const int64_t block = BlockRows(vocabulary, width, precision);
   const bool inside = labels.Within(vocabulary);
+  const int32_t* label_data = labels.On(hidden.context());
 
   LinearCrossEntropyResult result;
   result.tokens = CountLabels(labels, options.ignore_index);
   const float scale = result.tokens ? 1.0f / static_cast<float>(result.tokens) : 0.0f;
   Gradients gradients;
-  if (record && hidden.requires_grad()) gradients.hidden = Tensor::Zeros(hidden.shape());
+  if (record && hidden.requires_grad()) gradients.hidden = hidden.NewZeros(hidden.shape());
   if (record && weight.requires_grad())
-    gradients.weight = tokens ? Tensor(weight.shape()) : Tensor::Zeros(weight.shape());
-  if (record && bias.requires_grad()) gradients.bias = tokens ? Tensor(bias.shape()) : Tensor::Zeros(bias.shape());
+    gradients.weight = tokens ? weight.New(weight.shape()) : weight.NewZeros(weight.shape());
+  if (record && bias.requires_grad()) gradients.bias = tokens ? bias.New(bias.shape()) : bias.NewZeros(bias.shape());
 
-  const Tensor logits({std::min(block, tokens), vocabulary}), losses({tokens}), nlls({tokens});
+  const Tensor logits = hidden.New({std::min(block, tokens), vocabulary}), losses = hidden.New({tokens}),
+               nlls = hidden.New({tokens});
   kernels::Epilogue epilogue;
   epilogue.bias = bias ? bias.data() : nullptr;
   for (int64_t begin = 0; begin < tokens; begin += block) {
     const int64_t rows = std::min(block, tokens - begin);
-    kernels::Gemm(hidden.data() + begin * width, width, 1, rows, *weight.Packed(true, precision), logits.data(),
-                  vocabulary, epilogue);
-    kernels::CrossEntropy(logits.data(), labels.data() + begin, rows, vocabulary, options.label_smoothing,
-                          options.ignore_index, scale, losses.data() + begin, nlls.data() + begin,
-                          record ? logits.data() : nullptr, inside);
+    hidden.kernels().Gemm(hidden.data() + begin * width, width, 1, rows, *weight.Packed(true, precision), logits.data(),
+                          vocabulary, epilogue);
+    logits.kernels().CrossEntropy(logits.data(), label_data + begin, rows, vocabulary, options.label_smoothing,
+                                  options.ignore_index, scale, losses.data() + begin, nlls.data() + begin,
+                                  record ? logits.data() : nullptr, inside);
     if (record) AddBlock(gradients, hidden, weight, logits.data(), begin, rows, precision);
   }
-  result.nll_sum = kernels::Sum(nlls.data(), tokens);
-  result.loss = Tensor(Shape{});
-  kernels::SumTo(losses.data(), tokens, scale, result.loss.data());
+  result.nll_sum = nlls.kernels().Sum(nlls.data(), tokens);
+  result.loss = hidden.New({});
+  losses.kernels().SumTo(losses.data(), tokens, scale, result.loss.data());
   if (record) {
     Record("linear_cross_entropy", {hidden, weight, bias}, {&result.loss}, [gradients](std::vector<Tensor>& dy) {
       for (const Tensor& gradient : {gradients.hidden, gradients.weight, gradients.bias}) ScaleInPlace(gradient, dy[0]);

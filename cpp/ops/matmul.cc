@@ -9,8 +9,6 @@
 namespace attnkit::ops {
 namespace {
 
-using kernels::Gemm;
-
 // One matrix of a batch, read as it lies or transposed.
 struct Matrix {
   const float* data;
@@ -30,12 +28,12 @@ Tensor BatchedProduct(const Tensor& a, bool transpose_a, const Tensor& b, bool t
   Shape shape = a.shape();
   shape[shape.size() - 2] = m;
   shape[shape.size() - 1] = n;
-  Tensor out(shape);
+  Tensor out = a.New(shape);
   const int64_t batches = SizeOf({shape.begin(), shape.end() - 2});
   for (int64_t i = 0; i < batches; ++i) {
     const Matrix left = MatrixAt(a, i, transpose_a), right = MatrixAt(b, i, transpose_b);
-    Gemm(left.data, left.row_stride, left.column_stride, right.data, right.row_stride, right.column_stride, m, n, k,
-         precision, out.data() + i * m * n, n);
+    a.kernels().MatMul(left.data, left.row_stride, left.column_stride, right.data, right.row_stride,
+                       right.column_stride, m, n, k, precision, out.data() + i * m * n, n, {});
   }
   return out;
 }

@@ -29,8 +29,8 @@ PoolShape CheckShape(const char* op, const Tensor& x, const PoolOptions& o) {
   return shape;
 }
 
-Tensor Outputs(const PoolShape& s) { return Tensor({s.batch, s.rows.outputs(), s.columns.outputs(), s.channels}); }
-Tensor Inputs(const PoolShape& s) { return Tensor({s.batch, s.rows.size, s.columns.size, s.channels}); }
+Shape Outputs(const PoolShape& s) { return {s.batch, s.rows.outputs(), s.columns.outputs(), s.channels}; }
+Shape Inputs(const PoolShape& s) { return {s.batch, s.rows.size, s.columns.size, s.channels}; }
 
 }  // namespace
 
@@ -38,12 +38,12 @@ Tensor MaxPool2d(const Tensor& x, const PoolOptions& options) {
   const OpScope scope("max_pool2d", {&x});
   const PoolShape shape = CheckShape("max_pool2d", x, options);
   const bool record = NeedsGrad({x});
-  Tensor y = Outputs(shape), taps = record ? Outputs(shape) : Tensor();
-  kernels::MaxPoolForward(shape, x.data(), y.data(), record ? taps.data() : nullptr);
+  Tensor y = x.New(Outputs(shape)), taps = record ? x.New(Outputs(shape)) : Tensor();
+  x.kernels().MaxPoolForward(shape, x.data(), y.data(), record ? taps.data() : nullptr);
   if (record) {
     Record("max_pool2d", {x}, {&y}, [shape, taps](std::vector<Tensor>& dy) {
-      Tensor dx = Inputs(shape);
-      kernels::MaxPoolBackward(shape, dy[0].data(), taps.data(), dx.data());
+      Tensor dx = dy[0].New(Inputs(shape));
+      dy[0].kernels().MaxPoolBackward(shape, dy[0].data(), taps.data(), dx.data());
       return std::vector<Tensor>{dx};
     });
   }
@@ -53,12 +53,12 @@ Tensor MaxPool2d(const Tensor& x, const PoolOptions& options) {
 Tensor AvgPool2d(const Tensor& x, const PoolOptions& options) {
   const OpScope scope("avg_pool2d", {&x});
   const PoolShape shape = CheckShape("avg_pool2d", x, options);
-  Tensor y = Outputs(shape);
-  kernels::AveragePoolForward(shape, x.data(), y.data());
+  Tensor y = x.New(Outputs(shape));
+  x.kernels().AveragePoolForward(shape, x.data(), y.data());
   if (NeedsGrad({x})) {
     Record("avg_pool2d", {x}, {&y}, [shape](std::vector<Tensor>& dy) {
-      Tensor dx = Inputs(shape);
-      kernels::AveragePoolBackward(shape, dy[0].data(), dx.data());
+      Tensor dx = dy[0].New(Inputs(shape));
+      dy[0].kernels().AveragePoolBackward(shape, dy[0].data(), dx.data());
       return std::vector<Tensor>{dx};
     });
   }

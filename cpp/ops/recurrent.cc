@@ -61,14 +61,14 @@ void WeightGradient(const Saved& s, int64_t direction, const float* previous, bo
   const int64_t hidden = shape.hidden, width = shape.gates() * hidden, tokens = shape.tokens();
   const bool gru = shape.cell == RecurrentCell::kGru;
   const int64_t rows = gru ? 2 * hidden : width;
-  const kernels::PackedMatrix states = kernels::PackMatrix(previous, tokens, hidden, hidden, 1, s.precision);
+  const kernels::PackedMatrix states = s.gates.kernels().PackMatrix(previous, tokens, hidden, hidden, 1, s.precision);
   kernels::Epilogue epilogue;
   epilogue.accumulate = accumulate;
-  kernels::Gemm(s.gates.data() + direction * width, 1, shape.directions * width, rows, states, dweight, hidden,
-                epilogue);
+  s.gates.kernels().Gemm(s.gates.data() + direction * width, 1, shape.directions * width, rows, states, dweight, hidden,
+                         epilogue);
   if (!gru) return;
-  kernels::Gemm(s.kept.data() + direction * hidden, 1, shape.directions * hidden, hidden, states,
-                dweight + rows * hidden, hidden, epilogue);
+  s.kept.kernels().Gemm(s.kept.data() + direction * hidden, 1, shape.directions * hidden, hidden, states,
+                        dweight + rows * hidden, hidden, epilogue);
 }
 
 void BiasGradient(const Saved& s, int64_t direction, bool accumulate, float* dbias) {
@@ -76,10 +76,11 @@ void BiasGradient(const Saved& s, int64_t direction, bool accumulate, float* dbi
   const int64_t hidden = shape.hidden, width = shape.gates() * hidden, tokens = shape.tokens();
   const bool gru = shape.cell == RecurrentCell::kGru;
   const int64_t columns = gru ? 2 * hidden : width;
-  kernels::ColumnSums(s.gates.data() + direction * width, tokens, columns, shape.directions * width, accumulate, dbias);
+  s.gates.kernels().ColumnSums(s.gates.data() + direction * width, tokens, columns, shape.directions * width,
+                               accumulate, dbias);
   if (!gru) return;
-  kernels::ColumnSums(s.kept.data() + direction * hidden, tokens, hidden, shape.directions * hidden, accumulate,
-                      dbias + columns);
+  s.kept.kernels().ColumnSums(s.kept.data() + direction * hidden, tokens, hidden, shape.directions * hidden, accumulate,
+                              dbias + columns);
 }
 
 // A decoder takes thousands of steps with the same weight: theirs are added to the leaf in place.
@@ -89,7 +90,7 @@ struct ParameterGradient {
 
   ParameterGradient(const Tensor& parameter, bool step) : in_place(step && parameter && parameter.is_leaf()) {
     if (!parameter.requires_grad()) return;
-    target = in_place ? LeafGradient(parameter) : Tensor(parameter.shape());
+    target = in_place ? LeafGradient(parameter) : parameter.New(parameter.shape());
     if (!in_place) returned = target;
   }
 };
@@ -101,8 +102,8 @@ struct Upstream {
 // In the order of the inputs.
 std::vector<Tensor> RecurrentBackward(const Saved& s, const Upstream& dy) {
   const RecurrentShape& shape = s.shape;
-  const Tensor dstate = s.need_state ? Tensor(s.state.shape()) : Tensor();
-  const Tensor dcell = s.need_cell ? Tensor(s.cell.shape()) : Tensor();
+  const Tensor dstate = s.need_state ? s.state.New(s.state.shape()) : Tensor();
+  const Tensor dcell = s.need_cell ? s.cell.New(s.cell.shape()) : Tensor();
   const PackedPair packed = PackWeight(shape, s.weight, false, s.precision);
   kernels::RecurrentBackwardCall call;
   call.shape = shape;
@@ -112,7 +113,7 @@ std::vector<Tensor> RecurrentBackward(const Saved& s, const Upstream& dy) {
   call.dfinal_cell = DataOrNull(dy.cell);
   call.gates = s.gates.data(), call.kept = DataOrNull(s.kept);
   call.dinitial_state = DataOrNull(dstate), call.dinitial_cell = DataOrNull(dcell);
-  kernels::RecurrentBackward(call);
+  s.gates.kernels().RecurrentBackward(call);
 
   const ParameterGradient dweight(s.weight, s.step), dbias(s.bias, s.step);
   const int64_t width = shape.gates() * shape.hidden;
@@ -120,8 +121,8 @@ std::vector<Tensor> RecurrentBackward(const Saved& s, const Upstream& dy) {
     if (dweight.target) {
       Tensor previous = s.state;
       if (!s.step) {
-        previous = Tensor({shape.tokens(), shape.hidden});
-        kernels::PreviousStates(shape, d, s.output.data(), DataOrNull(s.state), previous.data());
+        previous = s.output.New({shape.tokens(), shape.hidden});
+        s.output.kernels().PreviousStates(shape, d, s.output.data(), DataOrNull(s.state), previous.data());
       }
       WeightGradient(s, d, previous.data(), dweight.in_place, dweight.target.data() + d * width * shape.hidden);
     }
@@ -138,14 +139,14 @@ void RecurrentForward(Saved& s, const Inputs& inputs, bool record, RecurrentResu
   s.weight = inputs.weight, s.bias = inputs.bias;
   s.state = inputs.state ? inputs.state.Detach() : Tensor(), s.cell = inputs.cell ? inputs.cell.Detach() : Tensor();
   s.need_state = inputs.state.requires_grad(), s.need_cell = inputs.cell.requires_grad();
-  result.output = Tensor({tokens, states});
+  result.output = inputs.projected.New({tokens, states});
   if (record) {
     s.output = result.output.Detach();
-    s.gates = Tensor(inputs.projected.shape());
+    s.gates = inputs.projected.New(inputs.projected.shape());
     if (shape.cell == RecurrentCell::kLstm && s.step) {
       s.kept = result.cell.Detach();
     } else if (shape.cell == RecurrentCell::kLstm || shape.cell == RecurrentCell::kGru) {
-      s.kept = Tensor({tokens, states});
+      s.kept = inputs.projected.New({tokens, states});
     }
   }
   const PackedPair packed = PackWeight(shape, inputs.weight, true, s.precision);
@@ -158,7 +159,7 @@ void RecurrentForward(Saved& s, const Inputs& inputs, bool record, RecurrentResu
   call.output = result.output.data(), call.final_state = DataOrNull(result.state),
   call.final_cell = DataOrNull(result.cell);
   call.gates = DataOrNull(s.gates), call.kept = DataOrNull(s.kept);
-  kernels::RecurrentForward(call);
+  inputs.projected.kernels().RecurrentForward(call);
 }
 
 // Sizes that follow from the weight; everything else must fit them.
@@ -205,8 +206,8 @@ RecurrentResult Recurrent(RecurrentCell unit, Direction direction, const Tensor&
   saved.offsets = offsets;
   saved.step = false;
   RecurrentResult result;
-  result.state = Tensor(states);
-  if (unit == RecurrentCell::kLstm) result.cell = Tensor(states);
+  result.state = projected.New(states);
+  if (unit == RecurrentCell::kLstm) result.cell = projected.New(states);
   const bool record = NeedsGrad(inputs.all());
   RecurrentForward(saved, inputs, record, result);
   if (record) {
@@ -239,7 +240,7 @@ RecurrentState RecurrentStep(RecurrentCell unit, const Tensor& projected, const 
   shape.offsets = saved.offsets.data();
   saved.step = true;
   RecurrentResult result;
-  if (unit == RecurrentCell::kLstm) result.cell = Tensor(states);
+  if (unit == RecurrentCell::kLstm) result.cell = projected.New(states);
   const bool record = NeedsGrad(inputs.all());
   RecurrentForward(saved, inputs, record, result);
   if (record) {

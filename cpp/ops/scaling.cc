@@ -13,13 +13,13 @@ Tensor ScaleChannels(const Tensor& x, const Tensor& gate) {
   ATTNKIT_CHECK((gate.shape() == Shape{images, channels}), "[scale_channels] expected gate of shape [", images, ", ",
                 channels, "], got ", ToString(gate.shape()));
   const int64_t pixels = images ? x.rows() / images : 0;
-  Tensor y(x.shape());
-  kernels::ScaleChannels(x.data(), gate.data(), images, pixels, channels, y.data());
+  Tensor y = x.New(x.shape());
+  x.kernels().ScaleChannels(x.data(), gate.data(), images, pixels, channels, y.data());
   if (NeedsGrad({x, gate})) {
     Record("scale_channels", {x, gate}, {&y}, [=, x = x.Detach(), gate = gate.Detach()](std::vector<Tensor>& dy) {
-      Tensor dx(x.shape()), dgate(gate.shape());
-      kernels::ScaleChannels(dy[0].data(), gate.data(), images, pixels, channels, dx.data());
-      kernels::ScaleChannelsGateGradient(x.data(), dy[0].data(), images, pixels, channels, dgate.data());
+      Tensor dx = x.New(x.shape()), dgate = gate.New(gate.shape());
+      dy[0].kernels().ScaleChannels(dy[0].data(), gate.data(), images, pixels, channels, dx.data());
+      x.kernels().ScaleChannelsGateGradient(x.data(), dy[0].data(), images, pixels, channels, dgate.data());
       return std::vector<Tensor>{dx, dgate};
     });
   }
@@ -36,14 +36,16 @@ Tensor AddScaledSequences(const Tensor& residual, const Tensor& x, const Indices
                 scale.size());
   CheckOffsets("add_scaled_sequences", "offsets", offsets, x.dim(0));
   const int64_t columns = x.dim(0) ? x.size() / x.dim(0) : 0;
-  Tensor out(x.shape());
-  kernels::AddScaledSequences(residual.data(), x.data(), offsets.data(), scale.data(), scale.size(), columns,
-                              out.data());
+  Tensor factors = x.New({static_cast<int64_t>(scale.size())});
+  factors.CopyFrom(scale.data());
+  Tensor out = x.New(x.shape());
+  x.kernels().AddScaledSequences(residual.data(), x.data(), offsets.On(x.context()), factors.data(), factors.size(),
+                                 columns, out.data());
   if (NeedsGrad({residual, x})) {
     Record("add_scaled_sequences", {residual, x}, {&out}, [=](std::vector<Tensor>& dy) {
-      Tensor dx(dy[0].shape());
-      kernels::AddScaledSequences(nullptr, dy[0].data(), offsets.data(), scale.data(), scale.size(), columns,
-                                  dx.data());
+      Tensor dx = dy[0].New(dy[0].shape());
+      dx.kernels().AddScaledSequences(nullptr, dy[0].data(), offsets.On(dx.context()), factors.data(), factors.size(),
+                                      columns, dx.data());
       return std::vector<Tensor>{dy[0], dx};
     });
   }

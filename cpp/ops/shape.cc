@@ -45,8 +45,8 @@ Tensor SumAxisForward(const Tensor& x, int64_t axis, bool keep) {
   } else {
     shape.erase(shape.begin() + axis);
   }
-  Tensor out(std::move(shape));
-  kernels::SumAxis(x.data(), blocks.outer, blocks.length, blocks.inner, out.data());
+  Tensor out = x.New(std::move(shape));
+  x.kernels().SumAxis(x.data(), blocks.outer, blocks.length, blocks.inner, out.data());
   return out;
 }
 
@@ -93,8 +93,8 @@ Tensor Permute(const Tensor& x, const std::vector<int64_t>& axes) {
     shape[i] = x.dim(axis);
     read[i] = strides[axis];
   }
-  Tensor out(shape);
-  kernels::CopyStrided(x.data(), read, shape, out.data());
+  Tensor out = x.New(shape);
+  x.kernels().CopyStrided(x.data(), read, shape, out.data());
   if (NeedsGrad({x})) {
     Record("permute", {x}, {&out},
            [inverse](std::vector<Tensor>& dy) { return std::vector<Tensor>{Permute(dy[0], inverse)}; });
@@ -110,13 +110,13 @@ Tensor Slice(const Tensor& x, int64_t axis, int64_t begin, int64_t end) {
                 "[slice] expected 0 <= begin <= end <= ", blocks.length, ", got ", begin, " and ", end);
   Shape shape = x.shape();
   shape[axis] = end - begin;
-  Tensor out(shape);
+  Tensor out = x.New(shape);
   const int64_t row = (end - begin) * blocks.inner, whole = blocks.length * blocks.inner, first = begin * blocks.inner;
-  kernels::CopyRows(x.data() + first, whole, blocks.outer, row, out.data(), row);
+  x.kernels().CopyRows(x.data() + first, whole, blocks.outer, row, out.data(), row);
   if (NeedsGrad({x})) {
     Record("slice", {x}, {&out}, [=, outer = blocks.outer, before = x.shape()](std::vector<Tensor>& dy) {
-      Tensor dx = Tensor::Zeros(before);
-      kernels::CopyRows(dy[0].data(), row, outer, row, dx.data() + first, whole);
+      Tensor dx = dy[0].NewZeros(before);
+      dy[0].kernels().CopyRows(dy[0].data(), row, outer, row, dx.data() + first, whole);
       return std::vector<Tensor>{dx};
     });
   }
@@ -136,13 +136,13 @@ Tensor Concatenate(const std::vector<Tensor>& parts, int64_t axis) {
                   ToString(part.shape()));
     shape[axis] += part.dim(axis);
   }
-  Tensor out(shape);
+  Tensor out = parts[0].New(shape);
   const Blocks blocks = SplitAt(shape, axis);
   std::vector<int64_t> bounds{0};
   for (const Tensor& part : parts) {
     const int64_t row = part.dim(axis) * blocks.inner;
-    kernels::CopyRows(part.data(), row, blocks.outer, row, out.data() + bounds.back() * blocks.inner,
-                      blocks.length * blocks.inner);
+    part.kernels().CopyRows(part.data(), row, blocks.outer, row, out.data() + bounds.back() * blocks.inner,
+                            blocks.length * blocks.inner);
     bounds.push_back(bounds.back() + part.dim(axis));
   }
   if (NeedsGrad(parts)) {
@@ -161,13 +161,13 @@ Tensor GatherRows(const Tensor& x, const Indices& rows) {
   const int64_t row = x.dim(0) ? x.size() / x.dim(0) : 0;
   Shape shape = x.shape();
   shape[0] = rows.size();
-  Tensor out(shape);
+  Tensor out = x.New(shape);
   CheckRows("gather_rows", rows, x.dim(0));
-  kernels::GatherRows(x.data(), rows.data(), rows.size(), row, out.data());
+  x.kernels().GatherRows(x.data(), rows.On(x.context()), rows.size(), row, out.data());
   if (NeedsGrad({x})) {
     Record("gather_rows", {x}, {&out}, [rows, row, before = x.shape()](std::vector<Tensor>& dy) {
-      Tensor dx = Tensor::Zeros(before);
-      kernels::AddToRows(dy[0].data(), rows.data(), rows.size(), row, dx.data());
+      Tensor dx = dy[0].NewZeros(before);
+      dy[0].kernels().AddToRows(dy[0].data(), rows.On(dx.context()), rows.size(), row, dx.data());
       return std::vector<Tensor>{dx};
     });
   }
@@ -186,8 +186,8 @@ Tensor BroadcastTo(const Tensor& x, const Shape& shape) {
                   ToString(shape), ", got ", ToString(x.shape()));
     strides[added + i] = x.dim(i) == 1 ? 0 : own[i];
   }
-  Tensor out(shape);
-  kernels::CopyStrided(x.data(), strides, shape, out.data());
+  Tensor out = x.New(shape);
+  x.kernels().CopyStrided(x.data(), strides, shape, out.data());
   if (NeedsGrad({x})) {
     Record("broadcast_to", {x}, {&out},
            [before = x.shape()](std::vector<Tensor>& dy) { return std::vector<Tensor>{SumTo(dy[0], before)}; });
@@ -197,8 +197,8 @@ Tensor BroadcastTo(const Tensor& x, const Shape& shape) {
 
 Tensor SumAll(const Tensor& x) {
   const OpScope scope("sum", {&x});
-  Tensor out{Shape{}};
-  kernels::SumTo(x.data(), x.size(), 1.0f, out.data());
+  Tensor out = x.New({});
+  x.kernels().SumTo(x.data(), x.size(), 1.0f, out.data());
   if (NeedsGrad({x})) {
     Record("sum", {x}, {&out},
            [before = x.shape()](std::vector<Tensor>& dy) { return std::vector<Tensor>{BroadcastTo(dy[0], before)}; });

@@ -9,12 +9,12 @@ namespace attnkit::ops {
 Tensor Softmax(const Tensor& x) {
   const OpScope scope("softmax", {&x});
   ATTNKIT_CHECK(x.rank() >= 1, "[softmax] expected at least one axis, got []");
-  Tensor y(x.shape());
-  kernels::SoftmaxForward(x.data(), x.rows(), x.columns(), y.data());
+  Tensor y = x.New(x.shape());
+  x.kernels().SoftmaxForward(x.data(), x.rows(), x.columns(), y.data());
   if (NeedsGrad({x})) {
     Record("softmax", {x}, {&y}, [y = y.Detach()](std::vector<Tensor>& dy) {
-      Tensor dx(y.shape());
-      kernels::SoftmaxBackward(y.data(), dy[0].data(), y.rows(), y.columns(), dx.data());
+      Tensor dx = y.New(y.shape());
+      y.kernels().SoftmaxBackward(y.data(), dy[0].data(), y.rows(), y.columns(), dx.data());
       return std::vector<Tensor>{dx};
     });
   }
@@ -24,12 +24,12 @@ Tensor Softmax(const Tensor& x) {
 Tensor LogSoftmax(const Tensor& x) {
   const OpScope scope("log_softmax", {&x});
   ATTNKIT_CHECK(x.rank() >= 1, "[log_softmax] expected at least one axis, got []");
-  Tensor y(x.shape());
-  kernels::LogSoftmaxForward(x.data(), x.rows(), x.columns(), y.data());
+  Tensor y = x.New(x.shape());
+  x.kernels().LogSoftmaxForward(x.data(), x.rows(), x.columns(), y.data());
   if (NeedsGrad({x})) {
     Record("log_softmax", {x}, {&y}, [y = y.Detach()](std::vector<Tensor>& dy) {
-      Tensor dx(y.shape());
-      kernels::LogSoftmaxBackward(y.data(), dy[0].data(), y.rows(), y.columns(), dx.data());
+      Tensor dx = y.New(y.shape());
+      y.kernels().LogSoftmaxBackward(y.data(), dy[0].data(), y.rows(), y.columns(), dx.data());
       return std::vector<Tensor>{dx};
     });
   }

@@ -43,29 +43,30 @@ Tensor BiasOfStep(const char* op, const Tensor& table, const DecoderState& state
   if (!table) return Tensor();
   const int64_t newest = std::max<int64_t>(state.position() - 1, 0);
   const kernels::PositionBias bias = PositionBiasOf(op, table, heads, newest);
-  Tensor spread({heads, keys});
-  kernels::SpreadPositionBias(bias, table.data(), 1, keys, spread.data());
+  Tensor spread = table.New({heads, keys});
+  table.kernels().SpreadPositionBias(bias, table.data(), 1, keys, spread.data());
   return spread;
 }
 
 void AttendToHistory(const float* projected, DecoderState& state, int64_t layer, int64_t heads, StepBias bias,
                      float* output) {
   const int64_t width = state.width();
-  kernels::CopyRows(projected + width, 3 * width, state.rows(), 2 * width, state.Newest(layer), 2 * width);
+  const Kernels& k = state.kernels();
+  k.CopyRows(projected + width, 3 * width, state.rows(), 2 * width, state.Newest(layer), 2 * width);
   const std::vector<const float*> blocks = state.Blocks(layer);
-  kernels::AttendToCache(StepOf(projected, 3 * width, state, heads, bias, output),
-                         {blocks.data(), state.places(), state.places_row(), state.position()});
+  k.AttendToCache(StepOf(projected, 3 * width, state, heads, bias, output),
+                  {blocks.data(), state.places(), state.places_row(), state.position()});
 }
 
 void AttendToSources(const float* query, const DecoderState& state, int64_t layer, int64_t heads, StepBias bias,
                      float* output, Tensor* weights) {
   kernels::StepAttention step = StepOf(query, state.width(), state, heads, bias, output);
   if (weights) {
-    *weights = Tensor({state.rows(), state.longest_source()});
+    *weights = state.key_value(layer).New({state.rows(), state.longest_source()});
     step.weights = weights->data();
     step.weights_row = weights->dim(1);
   }
-  kernels::AttendToMemory(step, {state.key_value(layer).data(), state.offsets(), state.source_of()});
+  state.kernels().AttendToMemory(step, {state.key_value(layer).data(), state.offsets(), state.source_of()});
 }
 
 Tensor CachedAttention(const Tensor& projected, DecoderState& state, int64_t layer, int64_t heads,
@@ -74,7 +75,7 @@ Tensor CachedAttention(const Tensor& projected, DecoderState& state, int64_t lay
   Check("cached_attention", projected, 3 * state.width(), state, layer, heads);
   ATTNKIT_CHECK(state.is_advanced(), "[cached_attention] expected a state that was advanced after its last selection");
   const Tensor bias = BiasOfStep("cached_attention", position_bias, state, heads, state.position());
-  Tensor output({state.rows(), state.width()});
+  Tensor output = state.key_value(layer).New({state.rows(), state.width()});
   AttendToHistory(projected.data(), state, layer, heads, StepBiasOf(bias), output.data());
   return output;
 }
@@ -85,7 +86,7 @@ Tensor MemoryAttention(const Tensor& query, const DecoderState& state, int64_t l
   Check("memory_attention", query, state.width(), state, layer, heads);
   const int64_t keys = position_bias ? state.longest_source() : 0;
   const Tensor bias = BiasOfStep("memory_attention", position_bias, state, heads, keys);
-  Tensor output({state.rows(), state.width()});
+  Tensor output = state.key_value(layer).New({state.rows(), state.width()});
   AttendToSources(query.data(), state, layer, heads, StepBiasOf(bias), output.data(), weights);
   return output;
 }

@@ -1,7 +1,6 @@
 // Kernels without the tape: products, the optimizer step, selection.
 #include "attnkit/kernels/gemm.h"
 #include "attnkit/kernels/optimizer.h"
-#include "attnkit/kernels/reduce.h"
 #include "attnkit/kernels/rows.h"
 #include "attnkit/op_scope.h"
 #include "attnkit/precision.h"
@@ -30,8 +29,8 @@ FloatArray GemmArrays(const FloatArray& a, const FloatArray& b, const std::strin
   FloatArray c(std::vector<int64_t>{x.rows, y.columns});
   const kernels::Precision parsed = ParsePrecision(precision);
   py::gil_scoped_release release;
-  kernels::Gemm(x.data, x.row_stride, x.column_stride, y.data, y.row_stride, y.column_stride, x.rows, y.columns,
-                x.columns, parsed, const_cast<float*>(c.data()), y.columns);
+  kernels::MatMul(x.data, x.row_stride, x.column_stride, y.data, y.row_stride, y.column_stride, x.rows, y.columns,
+                  x.columns, parsed, const_cast<float*>(c.data()), y.columns);
   return c;
 }
 
@@ -71,7 +70,7 @@ void AdamStep(const Tensor& parameter, const Tensor& gradient, const Tensor& mom
   options.step = step;
   const std::vector<Tensor> written{parameter, moment1, moment2};
   RequireWritable("adam", written);
-  kernels::AdamStep(options, gradient.data(), size, parameter.data(), moment1.data(), moment2.data());
+  parameter.kernels().AdamStep(options, gradient.data(), size, parameter.data(), moment1.data(), moment2.data());
   Touch(written);
 }
 
@@ -83,6 +82,7 @@ void MuonStep(const std::vector<Tensor>& parameters, const std::vector<Tensor>& 
   const size_t count = parameters.size();
   ATTNKIT_CHECK(gradients.size() == count && momenta.size() == count && matrices.size() == count, "[muon] expected ",
                 count, " gradients, momenta and numbers of matrices");
+  if (count == 0) return;
   std::vector<kernels::MuonWeight> weights;
   RequireWritable("muon", parameters);
   RequireWritable("muon", momenta);
@@ -96,7 +96,8 @@ void MuonStep(const std::vector<Tensor>& parameters, const std::vector<Tensor>& 
     weights.push_back(
         {gradients[i].data(), parameters[i].data(), momenta[i].data(), parts, lines / parts, size / lines});
   }
-  kernels::MuonStep({learning_rate, momentum, weight_decay, gradient_scale, ActivationPrecision()}, weights);
+  parameters[0].kernels().MuonStep({learning_rate, momentum, weight_decay, gradient_scale, ActivationPrecision()},
+                                   weights);
   Touch(parameters);
   Touch(momenta);
 }
@@ -104,7 +105,7 @@ void MuonStep(const std::vector<Tensor>& parameters, const std::vector<Tensor>& 
 double SumOfSquares(const std::vector<Tensor>& tensors) {
   const OpScope scope("sum_of_squares", tensors);
   double sum = 0;
-  for (const Tensor& tensor : tensors) sum += kernels::SumOfSquares(tensor.data(), tensor.size());
+  for (const Tensor& tensor : tensors) sum += tensor.kernels().SumOfSquares(tensor.data(), tensor.size());
   return sum;
 }
 

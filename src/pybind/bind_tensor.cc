@@ -1,4 +1,6 @@
 // Tensor with its operators, and the switches of the tape.
+#include <atomic>
+
 #include "attnkit/autograd.h"
 #include "attnkit/ops/arithmetic.h"
 #include "attnkit/ops/product.h"
@@ -11,15 +13,24 @@ namespace {
 
 using Unlocked = py::call_guard<py::gil_scoped_release>;
 
-Tensor FromArray(const FloatArray& array, bool requires_grad) {
-  Tensor tensor = BorrowArray(array);
+// Where tensors lie that were not told where: the process's, not a thread's.
+std::atomic<const Context*> default_context{nullptr};
+
+const Context& ContextNamed(const std::optional<std::string>& device) {
+  if (device) return ContextOf(*device);
+  const Context* context = default_context.load();
+  return context ? *context : Cpu();
+}
+
+Tensor FromArray(const FloatArray& array, bool requires_grad, const std::optional<std::string>& device) {
+  Tensor tensor = BorrowArray(array).To(ContextNamed(device));
   tensor.set_requires_grad(requires_grad);
   return tensor;
 }
 
 // Parameters own their memory, so that their packed copies can be kept between writes.
 Tensor EmptyParameter(const Shape& shape) {
-  Tensor tensor{Shape(shape)};
+  Tensor tensor(shape, ContextNamed({}));
   tensor.set_requires_grad(true);
   return tensor;
 }
@@ -46,14 +57,9 @@ Tensor ShallowCopy(const Tensor& tensor) {
 
 Tensor DeepCopy(const Tensor& tensor, const py::dict&) {
   RequireLeaf(tensor);
-  const auto copied = [](const Tensor& from) {
-    Tensor to{Shape(from.shape())};
-    to.CopyFrom(from.data());
-    return to;
-  };
-  Tensor copy = copied(tensor);
+  Tensor copy = tensor.Clone();
   copy.set_requires_grad(tensor.requires_grad());
-  if (tensor.grad()) copy.set_grad(copied(tensor.grad()));
+  if (tensor.grad()) copy.set_grad(tensor.grad().Clone());
   return copy;
 }
 
@@ -78,19 +84,30 @@ std::string Describe(const Tensor& tensor) {
 
 float Item(const Tensor& tensor) {
   ATTNKIT_CHECK(tensor.size() == 1, "[item] expected a tensor of one number, got shape ", ToString(tensor.shape()));
-  return tensor.data()[0];
+  float number;
+  tensor.To(DType::kFloat32).CopyTo(&number);
+  return number;
 }
 
 void CopyInto(Tensor& tensor, const FloatArray& array) {
   ATTNKIT_CHECK(ShapeOf(array) == tensor.shape(), "[copy_] expected shape ", ToString(tensor.shape()), ", got ",
                 ToString(ShapeOf(array)));
-  tensor.CopyFrom(array.data());
+  if (tensor.dtype() == DType::kFloat32) return tensor.CopyFrom(array.data());
+  tensor.CopyFrom(BorrowArray(array).To(tensor.dtype()).address());
 }
 
 void AdoptArray(Tensor& tensor, const FloatArray& array) {
   ATTNKIT_CHECK(ShapeOf(array) == tensor.shape(), "[adopt_] expected shape ", ToString(tensor.shape()), ", got ",
                 ToString(ShapeOf(array)));
   tensor.Adopt(const_cast<float*>(array.data()), LoanOf(array));
+}
+
+// `target`: a device or a type.
+Tensor To(const Tensor& x, const std::string& target) {
+  for (DType dtype : {DType::kFloat32, DType::kBFloat16}) {
+    if (target == NameOf(dtype)) return ops::To(x, dtype);
+  }
+  return ops::To(x, ContextOf(target));
 }
 
 void Pack(const Tensor& weight, const std::string& precision) {
@@ -108,6 +125,9 @@ Tensor BorrowConverted(const py::array& array) {
   }
   return BorrowArray(FloatArray::ensure(py::array_t<float, py::array::forcecast>::ensure(array)));
 }
+
+// The same beside a tensor, on its device.
+Tensor Beside(const Tensor& tensor, const py::array& array) { return BorrowConverted(array).To(tensor.context()); }
 
 Tensor SwapAxes(const Tensor& x, int64_t a, int64_t b) {
   const int64_t rank = x.rank();
@@ -169,7 +189,7 @@ Tensor Index(Tensor x, const py::handle& key) {
 Tensor Raise(const Tensor& x, float exponent) {
   if (exponent == 2.0f) return ops::Multiply(x, x);
   if (exponent == 0.5f) return ops::Apply(kernels::Unary::kSqrt, x);
-  if (exponent == -1.0f) return ops::Divide(Tensor::Full({}, 1.0f), x);
+  if (exponent == -1.0f) return ops::Divide(x.NewFull({}, 1.0f), x);
   Fail("[pow] expected an exponent of 2, 0.5 or -1, got ", exponent);
 }
 
@@ -201,14 +221,13 @@ void BindOperator(Class& c, const char* name, const char* reflected, const Op& o
   };
   c.def(name, unlocked, py::is_operator());
   c.def(
-      name, [=](const Tensor& x, const py::array& y) { return unlocked(x, BorrowConverted(y)); }, py::is_operator());
+      name, [=](const Tensor& x, const py::array& y) { return unlocked(x, Beside(x, y)); }, py::is_operator());
   c.def(
-      name, [=](const Tensor& x, float y) { return unlocked(x, Tensor::Full({}, y)); }, py::is_operator());
+      name, [=](const Tensor& x, float y) { return unlocked(x, x.NewFull({}, y)); }, py::is_operator());
   c.def(
-      reflected, [=](const Tensor& x, const py::array& y) { return unlocked(BorrowConverted(y), x); },
-      py::is_operator());
+      reflected, [=](const Tensor& x, const py::array& y) { return unlocked(Beside(x, y), x); }, py::is_operator());
   c.def(
-      reflected, [=](const Tensor& x, float y) { return unlocked(Tensor::Full({}, y), x); }, py::is_operator());
+      reflected, [=](const Tensor& x, float y) { return unlocked(x.NewFull({}, y), x); }, py::is_operator());
 }
 
 template <typename Class>
@@ -255,7 +274,7 @@ void BindGradients(Class& c) {
   c.def(
       "backward",
       [](const Tensor& x, const py::array& gradient) {
-        const Tensor borrowed = BorrowConverted(gradient);
+        const Tensor borrowed = Beside(x, gradient);
         py::gil_scoped_release release;
         Backward(x, borrowed);
       },
@@ -268,6 +287,11 @@ void BindArray(Class& c) {
   c.def_property_readonly("shape", [](const Tensor& x) { return py::tuple(py::cast(x.shape())); });
   c.def_property_readonly("ndim", &Tensor::rank);
   c.def_property_readonly("size", &Tensor::size);
+  c.def_property_readonly("device", [](const Tensor& x) { return x.context().device(); });
+  c.def_property_readonly("dtype", [](const Tensor& x) { return NameOf(x.dtype()); });
+  c.def("to", &To, py::arg("target"), Unlocked());
+  c.def(
+      "move_", [](Tensor& x, const std::string& device) { x.MoveTo(ContextOf(device)); }, py::arg("device"));
   c.def("__len__", [](const Tensor& x) {
     if (x.rank() == 0) throw py::type_error("[len] expected at least one axis, got []");
     return x.dim(0);
@@ -291,12 +315,17 @@ void BindArray(Class& c) {
         return !copy.is_none() && py::cast<bool>(copy) ? array.attr("copy")() : array;
       },
       py::arg("dtype") = py::none(), py::arg("copy") = py::none());
-  c.def("__dlpack__",
-        [](const Tensor& x, const py::kwargs& options) { return ArrayView(x, true).attr("__dlpack__")(**options); });
+  c.def("__dlpack__", [](const Tensor& x, const py::kwargs& options) {
+    ATTNKIT_CHECK(x.context().is_cpu(), "[dlpack] expected a tensor of the CPU, got one on ", x.context().device());
+    return ArrayView(x, true).attr("__dlpack__")(**options);
+  });
   c.def("__copy__", &ShallowCopy);
   c.def("__deepcopy__", &DeepCopy, py::arg("memo"));
   c.def(py::pickle(&PickledState, &FromPickledState));
-  c.def("__dlpack_device__", [](const Tensor&) { return py::make_tuple(1, 0); });  // kDLCPU
+  c.def("__dlpack_device__", [](const Tensor& x) {
+    ATTNKIT_CHECK(x.context().is_cpu(), "[dlpack] expected a tensor of the CPU, got one on ", x.context().device());
+    return py::make_tuple(1, 0);  // kDLCPU
+  });
 }
 
 }  // namespace
@@ -328,10 +357,18 @@ void BindTensor(py::module_& m) {
   c.attr("__array_priority__") = 1000;
   c.attr("__array_ufunc__") = py::none();  // NumPy's operators defer to ours
 
-  m.def("from_array", &FromArray, py::arg("array"), py::arg("requires_grad") = false);
+  m.def("from_array", &FromArray, py::arg("array"), py::arg("requires_grad") = false, py::arg("device") = py::none());
   m.def("parameter", &NewParameter, py::arg("array"));
   m.def("empty_parameter", &EmptyParameter, py::arg("shape"));
-  m.def("zeros", &Tensor::Zeros, py::arg("shape"));
+  m.def(
+      "zeros",
+      [](const Shape& shape, const std::optional<std::string>& device) {
+        return Tensor::Zeros(shape, ContextNamed(device));
+      },
+      py::arg("shape"), py::arg("device") = py::none());
+  m.def("default_device", [] { return ContextNamed({}).device(); });
+  m.def(
+      "set_default_device", [](const std::string& device) { default_context = &ContextOf(device); }, py::arg("device"));
   m.def("pack", &Pack, py::arg("weight"), py::arg("precision"));
   m.def("grad_enabled", &GradEnabled);
   m.def("set_grad_enabled", &SetGradEnabled, py::arg("enabled"));

@@ -45,8 +45,17 @@ inline Tensor BorrowArray(const FloatArray& array) {
   return Tensor::Borrow(const_cast<float*>(array.data()), ShapeOf(array), LoanOf(array));
 }
 
+// What a tensor of another device holds, or of another type, in memory of its own that nobody can write.
+inline FloatArray ArrayCopy(const Tensor& tensor) {
+  FloatArray array(tensor.shape());
+  tensor.To(DType::kFloat32).CopyTo(array.mutable_data());
+  array.attr("flags").attr("writeable") = false;
+  return array;
+}
+
 // A NumPy view of the tensor's memory, to be written if that is asked for and possible.
 inline FloatArray ArrayView(const Tensor& tensor, bool writable) {
+  if (!tensor.context().is_cpu() || tensor.dtype() != DType::kFloat32) return ArrayCopy(tensor);
   writable = writable && tensor.storage().writable();
   if (writable) tensor.storage().Expose();
   py::capsule owner(new Tensor(tensor), [](void* kept) { delete static_cast<Tensor*>(kept); });

@@ -66,7 +66,7 @@ TEST_CASE("gemm: the sum in float64, in each precision under each instruction se
         CAPTURE(k);
         const Tensor a = testing::Random({m, k}, 1), b = testing::Random({k, n}, 2);
         Tensor c({m, n});
-        kernels::Gemm(a.data(), k, 1, b.data(), n, 1, m, n, k, precision, c.data(), n);
+        kernels::MatMul(a.data(), k, 1, b.data(), n, 1, m, n, k, precision, c.data(), n);
         CheckProduct(precision, a, b, c);
       }
     }
@@ -79,7 +79,7 @@ TEST_CASE("gemm: strides, bias and accumulation") {
   const Tensor bias = testing::Random({kN}, 3);
   Tensor plain({kM, kN}), biased({kM, kN}), twice({kM, kN});
   const auto multiply = [&](Tensor& c, const kernels::Epilogue& epilogue) {
-    kernels::Gemm(a.data(), 1, kM, b.data(), 1, kK, kM, kN, kK, Precision::kFloat32, c.data(), kN, epilogue);
+    kernels::MatMul(a.data(), 1, kM, b.data(), 1, kK, kM, kN, kK, Precision::kFloat32, c.data(), kN, epilogue);
   };
   kernels::Epilogue with_bias, accumulate;
   with_bias.bias = bias.data();

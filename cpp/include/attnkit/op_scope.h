@@ -5,21 +5,30 @@
 #include <memory>
 #include <vector>
 
+#include "attnkit/kernels.h"
 #include "attnkit/profile.h"
 #include "attnkit/tensor.h"
 
 namespace attnkit {
 
-// Stands first in an op. `inputs` may be undefined; they outlive the scope. What the op makes is seen where it is
-// made.
+// Stands first in an op. `inputs` may be undefined; they outlive the scope. All must lie on one device and be float32,
+// but for weights that the op only packs or looks up, which may be bfloat16: otherwise it throws std::invalid_argument.
+// What the op makes is seen where it is made.
 class OpScope {
  public:
-  OpScope(const char* op, std::initializer_list<const Tensor*> inputs) {
+  OpScope(const char* op, std::initializer_list<const Tensor*> inputs,
+          std::initializer_list<const Tensor*> weights = {}) {
+    const Context* context = nullptr;
+    for (const Tensor* input : inputs) Check(op, *input, false, context);
+    for (const Tensor* weight : weights) Check(op, *weight, true, context);
     if (!internal::Watching()) return;
     Begin(op);
     for (const Tensor* input : inputs) Read(*input);
+    for (const Tensor* weight : weights) Read(*weight);
   }
   OpScope(const char* op, const std::vector<Tensor>& inputs) {
+    const Context* context = nullptr;
+    for (const Tensor& input : inputs) Check(op, input, false, context);
     if (!internal::Watching()) return;
     Begin(op);
     for (const Tensor& input : inputs) Read(input);
@@ -38,6 +47,13 @@ class OpScope {
 
  private:
   struct Watched;
+
+  static void Check(const char* op, const Tensor& input, bool any_type, const Context*& context) {
+    if (!input) return;
+    if (!context) context = &input.context();
+    if (&input.context() != context || (!any_type && input.dtype() != DType::kFloat32)) Refuse(op, input, *context);
+  }
+  [[noreturn]] static void Refuse(const char* op, const Tensor& input, const Context& context);
 
   void Begin(std::string op);
   void Read(const Tensor& input);

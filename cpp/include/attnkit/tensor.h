@@ -1,4 +1,4 @@
-// Tensor: a float32 array in row-major order, with an optional place in the tape.
+// Tensor: an array in row-major order on a device, with an optional place in the tape.
 #pragma once
 
 #include <cstdint>
@@ -8,7 +8,8 @@
 #include <string>
 #include <vector>
 
-#include "attnkit/allocator.h"
+#include "attnkit/context.h"
+#include "attnkit/dtype.h"
 #include "attnkit/kernels/gemm.h"
 
 namespace attnkit {
@@ -27,16 +28,18 @@ struct Loan {
   bool constant = false;  // nobody else will write there, so packed copies may be kept
 };
 
-// The memory of one or more tensors: from the caching allocator, or borrowed.
+// The memory of one or more tensors: from the allocator of its context, or borrowed.
 class Storage {
  public:
-  explicit Storage(int64_t size);
-  Storage(float* data, int64_t size, Loan loan);
+  Storage(const Context& context, DType dtype, int64_t size);  // `size` numbers; throws std::bad_alloc
+  Storage(const Context& context, DType dtype, void* data, int64_t size, Loan loan);
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
 
-  float* data() { return data_; }
+  const Context& context() const { return context_; }
+  DType dtype() const { return dtype_; }
+  void* data() { return data_; }
   int64_t size() const { return size_; }
   bool borrowed() const { return static_cast<bool>(loan_.release); }
   bool writable() const { return loan_.writable; }
@@ -62,7 +65,9 @@ class Storage {
 
   void Forget(bool expose);
 
-  float* data_ = nullptr;
+  const Context& context_;
+  DType dtype_;
+  void* data_ = nullptr;
   int64_t size_ = 0;
   Loan loan_;
   // What follows is read and written under one mutex for all storages.
@@ -75,10 +80,16 @@ class Storage {
 class Tensor {
  public:
   Tensor() = default;
-  explicit Tensor(Shape shape);  // uninitialised
-  static Tensor Zeros(Shape shape);
-  static Tensor Full(Shape shape, float value);
-  static Tensor Borrow(float* data, Shape shape, Loan loan);
+  // Uninitialised. An op makes what it gives by New, where its inputs lie.
+  explicit Tensor(Shape shape, const Context& context = Cpu(), DType dtype = DType::kFloat32);
+  static Tensor Zeros(Shape shape, const Context& context = Cpu());
+  static Tensor Full(Shape shape, float value, const Context& context = Cpu());
+  static Tensor Borrow(void* data, Shape shape, Loan loan, DType dtype = DType::kFloat32);  // memory of the CPU
+
+  // float32 tensors on the device of this one.
+  Tensor New(Shape shape) const { return Tensor(std::move(shape), context()); }
+  Tensor NewZeros(Shape shape) const { return Zeros(std::move(shape), context()); }
+  Tensor NewFull(Shape shape, float value) const { return Full(std::move(shape), value, context()); }
 
   explicit operator bool() const { return impl_ != nullptr; }
   const Shape& shape() const { return impl_->shape; }
@@ -88,7 +99,14 @@ class Tensor {
   // The shape as a matrix: all axes but the last are rows.
   int64_t columns() const { return rank() ? dim(-1) : 1; }
   int64_t rows() const { return columns() ? size() / columns() : SizeOf({shape().begin(), shape().end() - 1}); }
-  float* data() const { return impl_->storage->data() + impl_->offset; }
+  const Context& context() const { return impl_->storage->context(); }
+  const Kernels& kernels() const { return context().kernels(); }
+  DType dtype() const { return impl_->storage->dtype(); }
+  int64_t bytes() const { return size() * BytesOf(dtype()); }
+  // Where the numbers are, in the device's memory: of any type, of float32, and of bfloat16 as bits.
+  void* address() const { return static_cast<char*>(impl_->storage->data()) + impl_->offset * BytesOf(dtype()); }
+  float* data() const { return static_cast<float*>(impl_->storage->data()) + impl_->offset; }
+  uint16_t* bits() const { return static_cast<uint16_t*>(impl_->storage->data()) + impl_->offset; }
   Storage& storage() const { return *impl_->storage; }
   int64_t offset() const { return impl_->offset; }
 
@@ -97,9 +115,18 @@ class Tensor {
   // The same memory outside the tape.
   Tensor Detach() const;
   Tensor Clone() const;
-  void CopyFrom(const float* source);
-  // This tensor is that memory from now on, which nobody else will write; tensors that shared its old memory keep it.
-  void Adopt(float* data, Loan loan);
+  // Outside the tape: on another device, or of another type, rounded to the nearest (ties to even). Itself where it is
+  // that already.
+  Tensor To(const Context& context) const;
+  Tensor To(DType dtype) const;
+  // This tensor lies there from now on; tensors that shared its memory do not.
+  void MoveTo(const Context& context);
+  // From and to memory of the host, of this tensor's type.
+  void CopyFrom(const void* source);
+  void CopyTo(void* to) const { context().CopyToHost(address(), bytes(), to); }
+  // This tensor is that memory of the CPU from now on, which nobody else will write; tensors that shared its old memory
+  // keep it. On another device it is a copy of it there.
+  void Adopt(void* data, Loan loan, DType dtype = DType::kFloat32);
 
   bool requires_grad() const { return impl_ && (impl_->requires_grad || impl_->node); }
   bool is_leaf() const { return !impl_->node; }

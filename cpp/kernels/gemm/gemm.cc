@@ -257,9 +257,9 @@ void Gemm(const float* a, int64_t a_row_stride, int64_t a_column_stride, int64_t
                     reinterpret_cast<const float*>(b.data.data()), m, b.n, b.k, c, c_row_stride, epilogue);
 }
 
-void Gemm(const float* a, int64_t a_row_stride, int64_t a_column_stride, const float* b, int64_t b_row_stride,
-          int64_t b_column_stride, int64_t m, int64_t n, int64_t k, Precision precision, float* c, int64_t c_row_stride,
-          const Epilogue& epilogue) {
+void MatMul(const float* a, int64_t a_row_stride, int64_t a_column_stride, const float* b, int64_t b_row_stride,
+            int64_t b_column_stride, int64_t m, int64_t n, int64_t k, Precision precision, float* c,
+            int64_t c_row_stride, const Epilogue& epilogue) {
   const PackedMatrix packed = PackMatrix(b, k, n, b_row_stride, b_column_stride, precision);
   Gemm(a, a_row_stride, a_column_stride, m, packed, c, c_row_stride, epilogue);
 }

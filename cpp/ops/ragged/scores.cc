@@ -19,11 +19,12 @@ std::vector<Tensor> DotsBackward(const RaggedLayout& layout, const Tensor& query
   const int64_t width = query.dim(1);
   Tensor dquery;
   if (query.requires_grad()) {
-    dquery = Tensor(query.shape());
-    kernels::RaggedSums(layout.shape(), dscores.data(), key.data(), width, dquery.data());
+    dquery = query.New(query.shape());
+    dscores.kernels().RaggedSums(layout.shape(), dscores.data(), key.data(), width, dquery.data());
   }
   if (key.requires_grad()) {
-    kernels::RaggedTransposedSums(layout.shape(), dscores.data(), query.data(), width, GradientInPlace(key).data());
+    dscores.kernels().RaggedTransposedSums(layout.shape(), dscores.data(), query.data(), width,
+                                           GradientInPlace(key).data());
   }
   return {dquery, Tensor()};
 }
@@ -39,13 +40,13 @@ struct SavedAdditive {
 };
 
 std::vector<Tensor> AdditiveBackward(const SavedAdditive& s, const Tensor& dscores) {
-  const Tensor dquery(s.query.shape()), dv(s.v.shape());
+  const Tensor dquery = s.query.New(s.query.shape()), dv = s.v.New(s.v.shape());
   // Keys without a gradient still need somewhere to add to.
-  const Tensor dkey = s.key.requires_grad() ? GradientInPlace(s.key) : Tensor::Zeros(s.key.shape());
+  const Tensor dkey = s.key.requires_grad() ? GradientInPlace(s.key) : s.key.NewZeros(s.key.shape());
   Tensor dcoverage, dw;
-  if (s.coverage.requires_grad()) dcoverage = Tensor(s.coverage.shape());
-  if (s.w.requires_grad()) dw = Tensor(s.w.shape());
-  kernels::RaggedAdditiveBackward(
+  if (s.coverage.requires_grad()) dcoverage = s.coverage.New(s.coverage.shape());
+  if (s.w.requires_grad()) dw = s.w.New(s.w.shape());
+  dscores.kernels().RaggedAdditiveBackward(
       s.layout.shape(), s.score(), dscores.data(),
       {dquery.data(), dkey.data(), dv.data(), dcoverage ? dcoverage.data() : nullptr, dw ? dw.data() : nullptr});
   return {dquery, Tensor(), dv, dcoverage, dw};
@@ -56,8 +57,8 @@ std::vector<Tensor> AdditiveBackward(const SavedAdditive& s, const Tensor& dscor
 Tensor RaggedDots(const Tensor& query, const Tensor& key, const RaggedOffsets& offsets) {
   const OpScope scope("ragged_dots", {&query, &key});
   const RaggedLayout layout = CheckedLayout("ragged_dots", query, key, offsets);
-  Tensor scores({layout.shape().pairs()});
-  kernels::RaggedDots(layout.shape(), query.data(), key.data(), query.dim(1), scores.data());
+  Tensor scores = query.New({layout.shape().pairs()});
+  query.kernels().RaggedDots(layout.shape(), query.data(), key.data(), query.dim(1), scores.data());
   if (NeedsGrad({query, key})) {
     Record("ragged_dots", {query, key}, {&scores},
            [=](std::vector<Tensor>& dy) { return DotsBackward(layout, query, key, dy[0]); });
@@ -78,8 +79,8 @@ Tensor RaggedAdditive(const Tensor& query, const Tensor& key, const Tensor& v, c
     ATTNKIT_CHECK(w.shape() == vector, "[ragged_additive] expected coverage_weight of shape ", ToString(vector),
                   ", got ", ToString(w.shape()));
   }
-  Tensor scores({saved.layout.shape().pairs()});
-  kernels::RaggedAdditiveScores(saved.layout.shape(), saved.score(), scores.data());
+  Tensor scores = query.New({saved.layout.shape().pairs()});
+  scores.kernels().RaggedAdditiveScores(saved.layout.shape(), saved.score(), scores.data());
   if (NeedsGrad({query, key, v, coverage, w})) {
     Record("ragged_additive", {query, key, v, coverage, w}, {&scores},
            [saved](std::vector<Tensor>& dy) { return AdditiveBackward(saved, dy[0]); });

@@ -13,15 +13,14 @@ namespace {
 
 int64_t RowSize(const Tensor& x) { return x.dim(0) ? x.size() / x.dim(0) : 0; }
 
-Tensor Joined(const Shape& shape, const std::vector<int64_t>& sizes, int64_t row, const std::vector<Tensor>& parts) {
-  Tensor joined(shape);
+Tensor Joined(const Tensor& joined, const std::vector<int64_t>& sizes, int64_t row, const std::vector<Tensor>& parts) {
   float* to = joined.data();
   for (size_t i = 0; i < sizes.size(); ++i) {
     const int64_t size = sizes[i] * row;
     if (parts[i]) {
-      kernels::Copy(parts[i].data(), size, to);
+      joined.kernels().Copy(parts[i].data(), size, to);
     } else {
-      kernels::Fill(0.0f, size, to);
+      joined.kernels().Fill(0.0f, size, to);
     }
     to += size;
   }
@@ -50,8 +49,8 @@ std::vector<Tensor> Split(const Tensor& x, const std::vector<int64_t>& sizes) {
   if (NeedsGrad({x})) {
     std::vector<Tensor*> outputs;
     for (Tensor& part : parts) outputs.push_back(&part);
-    Record("split", {x}, outputs, [=, shape = x.shape()](std::vector<Tensor>& dy) {
-      return std::vector<Tensor>{Joined(shape, sizes, row, dy)};
+    Record("split", {x}, outputs, [=, x = x.Detach()](std::vector<Tensor>& dy) {
+      return std::vector<Tensor>{Joined(x.New(x.shape()), sizes, row, dy)};
     });
   }
   return parts;
@@ -68,14 +67,15 @@ Tensor WriteRows(const Tensor& buffer, const Indices& rows, const Tensor& x) {
   const int64_t row = RowSize(buffer);
   Tensor out = buffer.Detach();
   CheckRows("write_rows", rows, buffer.dim(0));
-  kernels::ScatterRows(x.data(), rows.data(), rows.size(), row, out.data());
+  x.kernels().ScatterRows(x.data(), rows.On(x.context()), rows.size(), row, out.data());
   out.storage().Touch();
   if (NeedsGrad({buffer, x})) {
     Record("write_rows", {buffer, x}, {&out}, [=](std::vector<Tensor>& dy) {
-      Tensor dbuffer = std::move(dy[0]), dx(shape);
+      Tensor dbuffer = std::move(dy[0]);
       if (!dbuffer.IsSoleOwner()) dbuffer = dbuffer.Clone();
-      kernels::GatherRows(dbuffer.data(), rows.data(), rows.size(), row, dx.data());
-      kernels::FillRows(0.0f, rows.data(), rows.size(), row, dbuffer.data());
+      Tensor dx = dbuffer.New(shape);
+      dbuffer.kernels().GatherRows(dbuffer.data(), rows.On(dx.context()), rows.size(), row, dx.data());
+      dbuffer.kernels().FillRows(0.0f, rows.On(dx.context()), rows.size(), row, dbuffer.data());
       return std::vector<Tensor>{dbuffer, dx};
     });
   }

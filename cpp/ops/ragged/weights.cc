@@ -19,11 +19,12 @@ std::vector<Tensor> SumsBackward(const RaggedLayout& layout, const Tensor& weigh
   const int64_t width = value.dim(1);
   Tensor dweights;
   if (weights.requires_grad()) {
-    dweights = Tensor(weights.shape());
-    kernels::RaggedDots(layout.shape(), dout.data(), value.data(), width, dweights.data());
+    dweights = weights.New(weights.shape());
+    dout.kernels().RaggedDots(layout.shape(), dout.data(), value.data(), width, dweights.data());
   }
   if (value.requires_grad()) {
-    kernels::RaggedTransposedSums(layout.shape(), weights.data(), dout.data(), width, GradientInPlace(value).data());
+    weights.kernels().RaggedTransposedSums(layout.shape(), weights.data(), dout.data(), width,
+                                           GradientInPlace(value).data());
   }
   return {dweights, Tensor()};
 }
@@ -35,12 +36,13 @@ Tensor RaggedSoftmax(const Tensor& scores, const Indices& begins, const Indices&
   const RaggedLayout layout("ragged_softmax", offsets, kAnyRows, kAnyRows);
   layout.CheckPairs("ragged_softmax", "scores", scores);
   CheckWindow(begins, ends, layout.shape().queries());
-  Tensor weights(scores.shape());
-  kernels::RaggedSoftmax(layout.shape(), scores.data(), begins.data(), ends.data(), weights.data());
+  Tensor weights = scores.New(scores.shape());
+  scores.kernels().RaggedSoftmax(layout.shape(), scores.data(), begins.On(scores.context()), ends.On(scores.context()),
+                                 weights.data());
   if (NeedsGrad({scores})) {
     Record("ragged_softmax", {scores}, {&weights}, [layout, weights = weights.Detach()](std::vector<Tensor>& dy) {
-      Tensor dscores(weights.shape());
-      kernels::RaggedSoftmaxBackward(layout.shape(), weights.data(), dy[0].data(), dscores.data());
+      Tensor dscores = weights.New(weights.shape());
+      weights.kernels().RaggedSoftmaxBackward(layout.shape(), weights.data(), dy[0].data(), dscores.data());
       return std::vector<Tensor>{dscores};
     });
   }
@@ -52,8 +54,8 @@ Tensor RaggedSums(const Tensor& weights, const Tensor& value, const RaggedOffset
   ATTNKIT_CHECK(value.rank() == 2, "[ragged_sums] expected value of shape [S, D], got ", ToString(value.shape()));
   const RaggedLayout layout("ragged_sums", offsets, kAnyRows, value.dim(0));
   layout.CheckPairs("ragged_sums", "weights", weights);
-  Tensor out({layout.shape().queries(), value.dim(1)});
-  kernels::RaggedSums(layout.shape(), weights.data(), value.data(), value.dim(1), out.data());
+  Tensor out = value.New({layout.shape().queries(), value.dim(1)});
+  weights.kernels().RaggedSums(layout.shape(), weights.data(), value.data(), value.dim(1), out.data());
   if (NeedsGrad({weights, value})) {
     Record("ragged_sums", {weights, value}, {&out},
            [=](std::vector<Tensor>& dy) { return SumsBackward(layout, weights, value, dy[0]); });
@@ -65,13 +67,13 @@ Tensor RaggedKeySums(const Tensor& weights, const RaggedOffsets& offsets) {
   const OpScope scope("ragged_key_sums", {&weights});
   const RaggedLayout layout("ragged_key_sums", offsets, kAnyRows, kAnyRows);
   layout.CheckPairs("ragged_key_sums", "weights", weights);
-  const Tensor ones = Tensor::Full({layout.shape().queries()}, 1.0f);
-  Tensor sums = Tensor::Zeros({layout.shape().keys()});
-  kernels::RaggedTransposedSums(layout.shape(), weights.data(), ones.data(), 1, sums.data());
+  const Tensor ones = weights.NewFull({layout.shape().queries()}, 1.0f);
+  Tensor sums = weights.NewZeros({layout.shape().keys()});
+  weights.kernels().RaggedTransposedSums(layout.shape(), weights.data(), ones.data(), 1, sums.data());
   if (NeedsGrad({weights})) {
     Record("ragged_key_sums", {weights}, {&sums}, [layout, ones, shape = weights.shape()](std::vector<Tensor>& dy) {
-      Tensor dweights(shape);
-      kernels::RaggedDots(layout.shape(), ones.data(), dy[0].data(), 1, dweights.data());
+      Tensor dweights = ones.New(shape);
+      ones.kernels().RaggedDots(layout.shape(), ones.data(), dy[0].data(), 1, dweights.data());
       return std::vector<Tensor>{dweights};
     });
   }
@@ -85,14 +87,14 @@ Tensor RaggedGaussian(const Tensor& weights, const Tensor& centres, float sigma,
   ATTNKIT_CHECK(sigma > 0.0f, "[ragged_gaussian] expected sigma > 0, got ", sigma);
   const RaggedLayout layout("ragged_gaussian", offsets, centres.dim(0), kAnyRows);
   layout.CheckPairs("ragged_gaussian", "weights", weights);
-  Tensor out(weights.shape());
-  kernels::RaggedGaussian(layout.shape(), weights.data(), centres.data(), sigma, out.data());
+  Tensor out = weights.New(weights.shape());
+  weights.kernels().RaggedGaussian(layout.shape(), weights.data(), centres.data(), sigma, out.data());
   if (NeedsGrad({weights, centres})) {
     Record("ragged_gaussian", {weights, centres}, {&out},
            [=, weights = weights.Detach(), centres = centres.Detach()](std::vector<Tensor>& dy) {
-             Tensor dweights(weights.shape()), dcentres(centres.shape());
-             kernels::RaggedGaussianBackward(layout.shape(), weights.data(), centres.data(), sigma, dy[0].data(),
-                                             dweights.data(), dcentres.data());
+             Tensor dweights = weights.New(weights.shape()), dcentres = centres.New(centres.shape());
+             weights.kernels().RaggedGaussianBackward(layout.shape(), weights.data(), centres.data(), sigma,
+                                                      dy[0].data(), dweights.data(), dcentres.data());
              return std::vector<Tensor>{dweights, dcentres};
            });
   }
@@ -105,14 +107,14 @@ Tensor RaggedChainMarginals(const Tensor& scores, const Tensor& transitions, con
   layout.CheckPairs("ragged_chain_marginals", "scores", scores);
   ATTNKIT_CHECK((transitions.shape() == Shape{2, 2}), "[ragged_chain_marginals] expected transitions of shape [2, 2], ",
                 "got ", ToString(transitions.shape()));
-  Tensor out(scores.shape());
-  kernels::RaggedChainMarginals(layout.shape(), scores.data(), transitions.data(), out.data());
+  Tensor out = scores.New(scores.shape());
+  scores.kernels().RaggedChainMarginals(layout.shape(), scores.data(), transitions.data(), out.data());
   if (NeedsGrad({scores, transitions})) {
     Record("ragged_chain_marginals", {scores, transitions}, {&out},
            [layout, scores = scores.Detach(), transitions = transitions.Detach()](std::vector<Tensor>& dy) {
-             Tensor dscores(scores.shape()), dtransitions(transitions.shape());
-             kernels::RaggedChainBackward(layout.shape(), scores.data(), transitions.data(), dy[0].data(),
-                                          dscores.data(), dtransitions.data());
+             Tensor dscores = scores.New(scores.shape()), dtransitions = transitions.New(transitions.shape());
+             scores.kernels().RaggedChainBackward(layout.shape(), scores.data(), transitions.data(), dy[0].data(),
+                                                  dscores.data(), dtransitions.data());
              return std::vector<Tensor>{dscores, dtransitions};
            });
   }
@@ -123,11 +125,11 @@ Tensor RaggedPick(const Tensor& weights, bool sample, const RaggedOffsets& offse
   const OpScope scope("ragged_pick", {&weights});
   const RaggedLayout layout("ragged_pick", offsets, kAnyRows, kAnyRows);
   layout.CheckPairs("ragged_pick", "weights", weights);
-  Tensor out(weights.shape());
+  Tensor out = weights.New(weights.shape());
   if (sample) {
-    kernels::RaggedSample(layout.shape(), weights.data(), NextPhiloxKey(), out.data());
+    weights.kernels().RaggedSample(layout.shape(), weights.data(), NextPhiloxKey(), out.data());
   } else {
-    kernels::RaggedArgmax(layout.shape(), weights.data(), out.data());
+    weights.kernels().RaggedArgmax(layout.shape(), weights.data(), out.data());
   }
   if (NeedsGrad({weights})) {
     Record("ragged_pick", {weights}, {&out}, [](std::vector<Tensor>& dy) { return std::vector<Tensor>{dy[0]}; });
@@ -139,12 +141,12 @@ Tensor UnitRows(const Tensor& x, float eps) {
   const OpScope scope("unit_rows", {&x});
   ATTNKIT_CHECK(x.rank() >= 1, "[unit_rows] expected at least one axis, got []");
   ATTNKIT_CHECK(eps > 0.0f, "[unit_rows] expected eps > 0, got ", eps);
-  Tensor y(x.shape()), norms({x.rows()});
-  kernels::UnitRowsForward(x.data(), x.rows(), x.columns(), eps, y.data(), norms.data());
+  Tensor y = x.New(x.shape()), norms = x.New({x.rows()});
+  x.kernels().UnitRowsForward(x.data(), x.rows(), x.columns(), eps, y.data(), norms.data());
   if (NeedsGrad({x})) {
     Record("unit_rows", {x}, {&y}, [y = y.Detach(), norms, eps](std::vector<Tensor>& dy) {
-      Tensor dx(y.shape());
-      kernels::UnitRowsBackward(y.data(), norms.data(), dy[0].data(), y.rows(), y.columns(), eps, dx.data());
+      Tensor dx = y.New(y.shape());
+      y.kernels().UnitRowsBackward(y.data(), norms.data(), dy[0].data(), y.rows(), y.columns(), eps, dx.data());
       return std::vector<Tensor>{dx};
     });
   }

@@ -4,6 +4,7 @@
 #include "attnkit/precision.h"
 #include "casts.h"
 #include "kernels/gemm/amx.h"
+#include "testing/host2.h"
 
 namespace attnkit::python {
 namespace {
@@ -41,6 +42,8 @@ PYBIND11_MODULE(_testing, m) {
       "gemm_int8_amx_emulated",
       [](const FloatArray& a, const FloatArray& b) { return Emulate(&attnkit::kernels::GemmInt8AmxEmulated, a, b); },
       py::arg("a"), py::arg("b"));
+  m.def("register_host2", [] { attnkit::Host2(); });
+  m.def("host2_blocks", &attnkit::Host2Blocks);
   m.def("orthogonalise", &Orthogonalise, py::arg("matrix"));
   m.def(
       "all_finite", [](const FloatArray& x) { return attnkit::kernels::AllFinite(x.data(), x.size()); }, py::arg("x"));

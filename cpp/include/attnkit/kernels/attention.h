@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "attnkit/kernels/kernel.h"
 #include "attnkit/random.h"
 
 namespace attnkit::kernels {
@@ -83,5 +84,13 @@ void GatherPositionBias(const PositionBias& bias, const float* dspread, int64_t 
 void AttentionBackward(const AttentionShape& shape, const float* query, const float* key, const float* value,
                        const float* output, SoftmaxRows rows, const float* doutput, float* dquery, float* dkey,
                        float* dvalue, float* dmask);
+
+// Their slots in the table of a device.
+struct AttentionKernels : virtual Table {
+  Kernel<kernels::AttentionForward> AttentionForward{"attention", *this};
+  Kernel<kernels::SpreadPositionBias> SpreadPositionBias{"spread_position_bias", *this};
+  Kernel<kernels::GatherPositionBias> GatherPositionBias{"gather_position_bias", *this};
+  Kernel<kernels::AttentionBackward> AttentionBackward{"attention backward", *this};
+};
 
 }  // namespace attnkit::kernels

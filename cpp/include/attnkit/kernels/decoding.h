@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "attnkit/kernels/gemm.h"
+#include "attnkit/kernels/kernel.h"
 
 namespace attnkit::kernels {
 
@@ -61,5 +62,12 @@ struct AllowedTokens {
 void BestTokens(const float* hidden, int64_t rows, const PackedMatrix& weight, const float* bias, int64_t k,
                 const AskedTokens& asked, const AllowedTokens& allowed, float* values, int32_t* indices,
                 float* asked_values);
+
+// Their slots in the table of a device.
+struct DecodingKernels : virtual Table {
+  Kernel<kernels::AttendToCache> AttendToCache{"cached_attention", *this};
+  Kernel<kernels::AttendToMemory> AttendToMemory{"memory_attention", *this};
+  Kernel<kernels::BestTokens> BestTokens{"best_tokens", *this};
+};
 
 }  // namespace attnkit::kernels

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "attnkit/kernels/gemm.h"
+#include "attnkit/kernels/kernel.h"
 #include "attnkit/random.h"
 
 namespace attnkit::kernels {
@@ -34,5 +35,22 @@ void ActivationBackward(Activation activation, const float* pre, const float* po
 void Dropout(const float* x, int64_t size, float p, PhiloxKey key, float* out);
 // out = residual + dropout(x)
 void AddDropout(const float* residual, const float* x, int64_t size, float p, PhiloxKey key, float* out);
+
+// Their slots in the table of a device.
+struct ElementwiseKernels : virtual Table {
+  Kernel<kernels::Add> Add{"add", *this};
+  Kernel<kernels::Subtract> Subtract{"subtract", *this};
+  Kernel<kernels::Multiply> Multiply{"multiply", *this};
+  Kernel<kernels::Divide> Divide{"divide", *this};
+  Kernel<kernels::Axpy> Axpy{"axpy", *this};
+  Kernel<kernels::Scale> Scale{"scale", *this};
+  Kernel<kernels::ScaleBy> ScaleBy{"scale_by", *this};
+  Kernel<kernels::ScaleRows> ScaleRows{"scale_rows", *this};
+  Kernel<kernels::UnaryForward> UnaryForward{"unary", *this};
+  Kernel<kernels::UnaryBackward> UnaryBackward{"unary backward", *this};
+  Kernel<kernels::ActivationBackward> ActivationBackward{"activation backward", *this};
+  Kernel<kernels::Dropout> Dropout{"dropout", *this};
+  Kernel<kernels::AddDropout> AddDropout{"add_dropout", *this};
+};
 
 }  // namespace attnkit::kernels

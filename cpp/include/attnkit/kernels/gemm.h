@@ -9,6 +9,7 @@
 #include <cstdint>
 
 #include "attnkit/allocator.h"
+#include "attnkit/kernels/kernel.h"
 
 namespace attnkit::kernels {
 
@@ -46,8 +47,15 @@ void Gemm(const float* a, int64_t a_row_stride, int64_t a_column_stride, int64_t
           int64_t c_row_stride, const Epilogue& epilogue = {});
 
 // The same with B given plainly; packs it first.
-void Gemm(const float* a, int64_t a_row_stride, int64_t a_column_stride, const float* b, int64_t b_row_stride,
-          int64_t b_column_stride, int64_t m, int64_t n, int64_t k, Precision precision, float* c, int64_t c_row_stride,
-          const Epilogue& epilogue = {});
+void MatMul(const float* a, int64_t a_row_stride, int64_t a_column_stride, const float* b, int64_t b_row_stride,
+            int64_t b_column_stride, int64_t m, int64_t n, int64_t k, Precision precision, float* c,
+            int64_t c_row_stride, const Epilogue& epilogue = {});
+
+// Their slots in the table of a device.
+struct ProductKernels : virtual Table {
+  Kernel<kernels::PackMatrix> PackMatrix{"pack", *this};
+  Kernel<kernels::Gemm> Gemm{"product", *this};
+  Kernel<kernels::MatMul> MatMul{"matmul", *this};
+};
 
 }  // namespace attnkit::kernels

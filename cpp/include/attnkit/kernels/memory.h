@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "attnkit/kernels/kernel.h"
+
 namespace attnkit::kernels {
 
 void Fill(float value, int64_t size, float* out);
@@ -24,5 +26,24 @@ void ScatterRows(const float* x, const int32_t* rows, int64_t count, int64_t col
 // out[rows[i]] += x[i], in the order of i where a row occurs more than once.
 void AddToRows(const float* x, const int32_t* rows, int64_t count, int64_t columns, float* out);
 void FillRows(float value, const int32_t* rows, int64_t count, int64_t columns, float* out);  // out[rows[i]] = value
+
+// Of bfloat16, as bits (the upper half of a float32's): each number as float32, and each rounded to it, to the nearest,
+// ties to even; NaN stays NaN.
+void Widen(const uint16_t* x, int64_t size, float* out);
+void Round(const float* x, int64_t size, uint16_t* out);
+
+// Their slots in the table of a device.
+struct MemoryKernels : virtual Table {
+  Kernel<kernels::Fill> Fill{"fill", *this};
+  Kernel<kernels::Copy> Copy{"copy", *this};
+  Kernel<kernels::CopyRows> CopyRows{"copy_rows", *this};
+  Kernel<kernels::CopyStrided> CopyStrided{"copy_strided", *this};
+  Kernel<kernels::GatherRows> GatherRows{"gather_rows", *this};
+  Kernel<kernels::ScatterRows> ScatterRows{"scatter_rows", *this};
+  Kernel<kernels::AddToRows> AddToRows{"add_to_rows", *this};
+  Kernel<kernels::FillRows> FillRows{"fill_rows", *this};
+  Kernel<kernels::Widen> Widen{"widen", *this};
+  Kernel<kernels::Round> Round{"round", *this};
+};
 
 }  // namespace attnkit::kernels

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "attnkit/kernels/gemm.h"
+#include "attnkit/kernels/kernel.h"
 
 namespace attnkit::kernels {
 
@@ -37,5 +38,11 @@ void MuonStep(const MuonOptions& options, const std::vector<MuonWeight>& weights
 // About U V' of matrix = U S V', [rows, columns], in place: every singular value that is not close to nothing ends
 // between 0.7 and 1.2.
 void Orthogonalise(float* matrix, int64_t rows, int64_t columns, Precision precision = Precision::kFloat32);
+
+// Their slots in the table of a device.
+struct OptimizerKernels : virtual Table {
+  Kernel<kernels::AdamStep> AdamStep{"adam", *this};
+  Kernel<kernels::MuonStep> MuonStep{"muon", *this};
+};
 
 }  // namespace attnkit::kernels

@@ -8,6 +8,7 @@
 
 #include <cstdint>
 
+#include "attnkit/kernels/kernel.h"
 #include "attnkit/random.h"
 
 namespace attnkit::kernels {
@@ -76,5 +77,24 @@ void UnitRowsForward(const float* x, int64_t rows, int64_t columns, float eps, f
 // dx = (dy - y (y . dy)) / norm; where eps ruled, dy / eps.
 void UnitRowsBackward(const float* y, const float* norms, const float* dy, int64_t rows, int64_t columns, float eps,
                       float* dx);
+
+// Their slots in the table of a device.
+struct RaggedKernels : virtual Table {
+  Kernel<kernels::RaggedDots> RaggedDots{"ragged_dots", *this};
+  Kernel<kernels::RaggedSums> RaggedSums{"ragged_sums", *this};
+  Kernel<kernels::RaggedTransposedSums> RaggedTransposedSums{"ragged_transposed_sums", *this};
+  Kernel<kernels::RaggedAdditiveScores> RaggedAdditiveScores{"ragged_additive", *this};
+  Kernel<kernels::RaggedAdditiveBackward> RaggedAdditiveBackward{"ragged_additive backward", *this};
+  Kernel<kernels::RaggedSoftmax> RaggedSoftmax{"ragged_softmax", *this};
+  Kernel<kernels::RaggedSoftmaxBackward> RaggedSoftmaxBackward{"ragged_softmax backward", *this};
+  Kernel<kernels::RaggedGaussian> RaggedGaussian{"ragged_gaussian", *this};
+  Kernel<kernels::RaggedGaussianBackward> RaggedGaussianBackward{"ragged_gaussian backward", *this};
+  Kernel<kernels::RaggedChainMarginals> RaggedChainMarginals{"ragged_chain_marginals", *this};
+  Kernel<kernels::RaggedChainBackward> RaggedChainBackward{"ragged_chain backward", *this};
+  Kernel<kernels::RaggedArgmax> RaggedArgmax{"ragged_argmax", *this};
+  Kernel<kernels::RaggedSample> RaggedSample{"ragged_sample", *this};
+  Kernel<kernels::UnitRowsForward> UnitRowsForward{"unit_rows", *this};
+  Kernel<kernels::UnitRowsBackward> UnitRowsBackward{"unit_rows backward", *this};
+};
 
 }  // namespace attnkit::kernels

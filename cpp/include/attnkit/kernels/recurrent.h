@@ -17,6 +17,7 @@
 #include <cstdint>
 
 #include "attnkit/kernels/gemm.h"
+#include "attnkit/kernels/kernel.h"
 
 namespace attnkit::kernels {
 
@@ -71,5 +72,12 @@ void RecurrentBackward(const RecurrentBackwardCall& call);
 // (may be null): what the weight's gradient multiplies.
 void PreviousStates(const RecurrentShape& shape, int64_t direction, const float* output, const float* initial_state,
                     float* previous);
+
+// Their slots in the table of a device.
+struct RecurrentKernels : virtual Table {
+  Kernel<kernels::RecurrentForward> RecurrentForward{"recurrent", *this};
+  Kernel<kernels::RecurrentBackward> RecurrentBackward{"recurrent backward", *this};
+  Kernel<kernels::PreviousStates> PreviousStates{"previous_states", *this};
+};
 
 }  // namespace attnkit::kernels

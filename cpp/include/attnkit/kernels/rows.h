@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "attnkit/kernels/kernel.h"
 #include "attnkit/random.h"
 
 namespace attnkit::kernels {
@@ -54,5 +55,19 @@ void ColumnSums(const float* x, int64_t rows, int64_t columns, int64_t row_strid
 
 // The k largest of each row, largest first; ties go to the lower index. values, indices: [rows, k].
 void TopK(const float* x, int64_t rows, int64_t columns, int64_t k, float* values, int32_t* indices);
+
+// Their slots in the table of a device.
+struct RowKernels : virtual Table {
+  Kernel<kernels::SoftmaxForward> SoftmaxForward{"softmax", *this};
+  Kernel<kernels::SoftmaxBackward> SoftmaxBackward{"softmax backward", *this};
+  Kernel<kernels::LogSoftmaxForward> LogSoftmaxForward{"log_softmax", *this};
+  Kernel<kernels::LogSoftmaxBackward> LogSoftmaxBackward{"log_softmax backward", *this};
+  Kernel<kernels::AddDropoutLayerNormForward> AddDropoutLayerNormForward{"layer_norm", *this};
+  Kernel<kernels::AddDropoutLayerNormBackward> AddDropoutLayerNormBackward{"layer_norm backward", *this};
+  Kernel<kernels::CrossEntropy> CrossEntropy{"cross_entropy", *this};
+  Kernel<kernels::EmbeddingForward> EmbeddingForward{"embedding", *this};
+  Kernel<kernels::EmbeddingBackward> EmbeddingBackward{"embedding backward", *this};
+  Kernel<kernels::ColumnSums> ColumnSums{"column_sums", *this};
+};
 
 }  // namespace attnkit::kernels

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "attnkit/kernels/gemm.h"
+#include "attnkit/kernels/kernel.h"
 
 namespace attnkit::kernels {
 
@@ -93,5 +94,27 @@ void ScaleChannelsGateGradient(const float* x, const float* dy, int64_t images, 
 // scale[b] * x.
 void AddScaledSequences(const float* residual, const float* x, const int32_t* offsets, const float* scale,
                         int64_t sequences, int64_t columns, float* out);
+
+// Their slots in the table of a device.
+struct VisionKernels : virtual Table {
+  Kernel<kernels::Conv2dForward> Conv2dForward{"conv2d", *this};
+  Kernel<kernels::Conv2dInputGradient> Conv2dInputGradient{"conv2d backward", *this};
+  Kernel<kernels::Conv2dWeightGradient> Conv2dWeightGradient{"conv2d backward", *this};
+  Kernel<kernels::DepthwiseForward> DepthwiseForward{"conv2d", *this};
+  Kernel<kernels::DepthwiseInputGradient> DepthwiseInputGradient{"conv2d backward", *this};
+  Kernel<kernels::DepthwiseWeightGradient> DepthwiseWeightGradient{"conv2d backward", *this};
+  Kernel<kernels::MaxPoolForward> MaxPoolForward{"max_pool2d", *this};
+  Kernel<kernels::MaxPoolBackward> MaxPoolBackward{"max_pool2d backward", *this};
+  Kernel<kernels::AveragePoolForward> AveragePoolForward{"avg_pool2d", *this};
+  Kernel<kernels::AveragePoolBackward> AveragePoolBackward{"avg_pool2d backward", *this};
+  Kernel<kernels::ColumnMoments> ColumnMoments{"column_moments", *this};
+  Kernel<kernels::MoveTowards> MoveTowards{"move_towards", *this};
+  Kernel<kernels::InverseDeviation> InverseDeviation{"inverse_deviation", *this};
+  Kernel<kernels::BatchNormForward> BatchNormForward{"batch_norm", *this};
+  Kernel<kernels::BatchNormBackward> BatchNormBackward{"batch_norm backward", *this};
+  Kernel<kernels::ScaleChannels> ScaleChannels{"scale_channels", *this};
+  Kernel<kernels::ScaleChannelsGateGradient> ScaleChannelsGateGradient{"scale_channels backward", *this};
+  Kernel<kernels::AddScaledSequences> AddScaledSequences{"add_scaled_sequences", *this};
+};
 
 }  // namespace attnkit::kernels

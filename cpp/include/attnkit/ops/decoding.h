@@ -27,6 +27,7 @@ class DecoderState {
   int64_t rows() const { return static_cast<int64_t>(source_of_.size()); }
   int64_t layers() const { return static_cast<int64_t>(key_values_.size()); }
   int64_t width() const { return width_; }
+  const Kernels& kernels() const { return key_values_[0].kernels(); }  // of the device where it lies
   int64_t position() const { return static_cast<int64_t>(blocks_.size()); }
   int64_t longest_source() const;  // among the sources of the rows
 

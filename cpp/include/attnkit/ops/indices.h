@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "attnkit/allocator.h"
+#include "attnkit/tensor.h"
 
 namespace attnkit::ops {
 
@@ -18,7 +19,9 @@ class Indices {
   explicit Indices(const std::vector<int32_t>& values) : Indices(Copy(values.data(), values.size())) {}
   static Indices Copy(const int32_t* values, int64_t size);
 
-  const int32_t* data() const { return checked_ ? checked_->values.data() : nullptr; }
+  const int32_t* data() const { return checked_ ? checked_->values.data() : nullptr; }  // the host's
+  // The numbers in the memory of a device, where they are copied once.
+  const int32_t* On(const Context& context) const { return context.is_cpu() || !checked_ ? data() : Copied(context); }
   int64_t size() const { return checked_ ? checked_->values.size() : 0; }
   int32_t operator[](int64_t i) const { return checked_->values[i]; }
   explicit operator bool() const { return checked_ != nullptr; }
@@ -36,7 +39,9 @@ class Indices {
     Buffer<int32_t> values;
     int32_t minimum = 0, maximum = 0;
     bool offsets = false;
+    mutable std::vector<std::unique_ptr<Storage>> copies;  // on other devices; under one mutex for all Indices
   };
+  const int32_t* Copied(const Context& context) const;
   std::shared_ptr<const Checked> checked_;
 };
 

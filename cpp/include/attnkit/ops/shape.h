@@ -1,4 +1,4 @@
-// Other shapes of the same numbers, and sums.
+// The same numbers in another shape, on another device or of another type, and sums.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +15,9 @@ Tensor Slice(const Tensor& x, int64_t axis, int64_t begin, int64_t end);
 Tensor Concatenate(const std::vector<Tensor>& parts, int64_t axis);
 Tensor GatherRows(const Tensor& x, const Indices& rows);  // x[rows] along the first axis
 Tensor BroadcastTo(const Tensor& x, const Shape& shape);
+Tensor To(const Tensor& x, const Context& context);  // x itself where it lies there
+// x itself where it is of that type. No gradient passes: one that needs it throws.
+Tensor To(const Tensor& x, DType dtype);
 Tensor SumAll(const Tensor& x);  // []
 Tensor SumAxis(const Tensor& x, int64_t axis, bool keep);
 

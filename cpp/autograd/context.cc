@@ -1,0 +1,70 @@
+#include "attnkit/context.h"
+
+#include <cstring>
+#include <mutex>
+#include <vector>
+
+#include "attnkit/allocator.h"
+#include "attnkit/check.h"
+#include "attnkit/kernels.h"
+
+namespace attnkit {
+namespace {
+
+const Kernels& CpuKernels() {
+  static const Kernels& kernels = *new Kernels;
+  return kernels;
+}
+
+class CpuContext final : public Context {
+ public:
+  CpuContext() : Context(CpuKernels()) {}
+  void* Allocate(size_t bytes) const override { return attnkit::Allocate(bytes); }
+  void Free(void* block, size_t bytes) const noexcept override { attnkit::Free(block, bytes); }
+  void CopyFromHost(const void* host, size_t bytes, void* to) const override {
+    if (bytes) std::memcpy(to, host, bytes);
+  }
+  void CopyToHost(const void* from, size_t bytes, void* host) const override {
+    if (bytes) std::memcpy(host, from, bytes);
+  }
+};
+
+std::mutex mutex;  // of what other devices there are; nothing is asked of it while tensors are computed
+std::vector<const Context*>& Others() {
+  static auto& others = *new std::vector<const Context*>;
+  return others;
+}
+
+}  // namespace
+
+Context::Context(const Kernels& kernels) : kernels_(kernels), device_(kernels.device), is_cpu_(kernels.is_cpu) {}
+
+const Context& Cpu() {
+  static const CpuContext& cpu = *new CpuContext;  // never destroyed: tensors may outlive what is static
+  return cpu;
+}
+
+const Context& ContextOf(const std::string& device) {
+  if (device == Cpu().device()) return Cpu();
+  std::string known = "\"cpu\"";
+  std::lock_guard<std::mutex> lock(mutex);
+  for (const Context* context : Others()) {
+    if (context->device() == device) return *context;
+    known += " or \"" + context->device() + "\"";
+  }
+  Fail("[device] expected ", known, ", got \"", device, "\"");
+}
+
+void RegisterContext(const Context& context) {
+  std::lock_guard<std::mutex> lock(mutex);
+  Others().push_back(&context);
+}
+
+namespace kernels {
+
+void ThrowMissing(const char* op, const Table& table) {
+  Fail("[", op, "] expected a tensor of the CPU: there is no kernel for ", table.device, " yet");
+}
+
+}  // namespace kernels
+}  // namespace attnkit
