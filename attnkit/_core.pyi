@@ -14,7 +14,10 @@ _Operand: TypeAlias = Tensor | _Real | SupportsFloat
 _Index: TypeAlias = SupportsIndex | slice
 
 class Tensor:
-    """A float32 array in row-major order that remembers how it was computed.
+    """An array in row-major order, on a device, that remembers how it was computed.
+
+    Ops compute in float32. A bfloat16 tensor is storage: a weight that a product packs or an embedding looks up may be
+    one; to("float32") makes others of it.
 
     Make one with `attnkit.tensor`. Arithmetic broadcasts as in NumPy, with tensors, NumPy arrays and numbers. A tensor
     that an op computed from one with requires_grad can be differentiated by `backward`.
@@ -38,6 +41,22 @@ class Tensor:
     @property
     def size(self) -> int:
         """How many numbers."""
+
+    @property
+    def device(self) -> str:
+        """Where it lies: "cpu", or the name of another device that this build has."""
+
+    @property
+    def dtype(self) -> str:
+        """ "float32" or "bfloat16"."""
+
+    def to(self, target: str) -> Tensor:
+        """The same numbers on another device, or of another type ("float32", "bfloat16": rounded to the nearest, ties to
+        even); itself where it is that already. ValueError for an unknown device, and for another type of a tensor that
+        needs a gradient."""
+
+    def move_(self, device: str) -> None:
+        """Lies on that device from now on: a parameter stays the same parameter. Its gradient does not move."""
 
     @property
     def is_leaf(self) -> bool:
@@ -74,7 +93,7 @@ class Tensor:
         """The same memory, outside the tape."""
 
     def numpy(self, writable: bool = True) -> _Floats:
-        """A view of the memory, not a copy; read-only on request.
+        """A view of the memory, not a copy; read-only on request. Of another device it is a read-only copy.
 
         After a writable view was given out, the core packs this tensor anew for each matrix product, since it cannot
         know of a write; ask for a read-only one where that will do.
@@ -235,10 +254,12 @@ class Indices:
 
 # --- tensors and the tape
 
-def from_array(array: _Floats, requires_grad: bool = False) -> Tensor: ...
+def from_array(array: _Floats, requires_grad: bool = False, device: str | None = None) -> Tensor: ...
 def parameter(array: _Floats) -> Tensor: ...
 def empty_parameter(shape: Sequence[int]) -> Tensor: ...
-def zeros(shape: Sequence[int]) -> Tensor: ...
+def zeros(shape: Sequence[int], device: str | None = None) -> Tensor: ...
+def default_device() -> str: ...
+def set_default_device(device: str) -> None: ...
 def pack(weight: Tensor, precision: str) -> None:
     """Makes and keeps the packed copy of a weight [N, K] that `linear` takes in this precision."""
 

@@ -37,6 +37,13 @@ def float_array(array: ArrayLike) -> np.ndarray:
     return converted if converted.flags.aligned else converted.copy()
 
 
+def writable_array(tensor: Tensor) -> npt.NDArray[np.float32]:
+    """The numbers of a tensor that nothing else needs, to be written over: a view of the memory of the CPU, else a
+    copy."""
+    array = tensor.numpy()
+    return array if array.flags.writeable else array.copy()
+
+
 def index_array(array: ArrayLike | Indices, what: str = "ids") -> npt.NDArray[np.int32]:
     """`array` as a flat read-only int32 array that ops know as Indices: they neither copy nor check it again. Raises
     ValueError for numbers that are no integers or do not fit."""

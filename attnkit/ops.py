@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from attnkit import _core
 from attnkit._core import Indices, Tensor
-from attnkit._tensor import float_array
+from attnkit._tensor import float_array, writable_array
 
 Array: TypeAlias = Any  # a Tensor, or anything NumPy makes a float32 array of
 Ids: TypeAlias = ArrayLike | Indices
@@ -90,8 +90,7 @@ def _like(result: Tensor, *inputs: Array | None) -> Any:
     """`result` as it is when a Tensor was among the inputs, else as a NumPy array of its own."""
     if any(isinstance(x, Tensor) for x in inputs):
         return result
-    array = result.numpy()
-    return array.copy() if result.is_borrowed or not array.flags.writeable else array
+    return result.numpy().copy() if result.is_borrowed else writable_array(result)
 
 
 def softmax(x: Array, axis: int = -1) -> Any:

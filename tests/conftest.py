@@ -14,6 +14,27 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--device", default="cpu", help="where tensors lie that are not told where: cpu or host2")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "cpu_memory: shares memory between tensors and NumPy, which only the CPU can")
+    if config.getoption("device") == "host2":
+        from attnkit import _testing
+
+        _testing.register_host2()
+        _core.set_default_device("host2")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("device") == "cpu":
+        return
+    for item in items:
+        if item.get_closest_marker("cpu_memory"):
+            item.add_marker(pytest.mark.skip(reason="shares memory between tensors and NumPy"))
+
+
 @pytest.fixture(params=_core.supported_isas())
 def isa(request: pytest.FixtureRequest) -> Iterator[str]:
     """Runs the test once under each instruction set of this machine."""

@@ -30,10 +30,10 @@ class Projection(NamedTuple):
     def log_probs(self) -> Floats:
         """All of them, [R, V]."""
         from attnkit import ops
-        from attnkit._tensor import no_grad
+        from attnkit._tensor import no_grad, writable_array
 
         with no_grad():
-            return ops.log_softmax(ops.linear(*self)).numpy()
+            return writable_array(ops.log_softmax(ops.linear(*self)))
 
 
 class StepOutput:

@@ -34,7 +34,7 @@ void MoveTowards(const Tensor& batch, float factor, float momentum, Tensor& runn
 
 Tensor BatchNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, const Tensor& bias,
                  Tensor& running_mean, Tensor& running_variance, const BatchNormOptions& options) {
-  const OpScope scope("batch_norm", {&x, &residual, &weight, &bias});
+  const OpScope scope("batch_norm", {&x, &residual, &weight, &bias, &running_mean, &running_variance});
   ATTNKIT_CHECK(x.rank() >= 2, "[batch_norm] expected x of shape [..., C], got ", ToString(x.shape()));
   const int64_t rows = x.rows(), columns = x.columns();
   for (const Tensor* parameter :

@@ -19,7 +19,7 @@ Tensor CrossEntropy(const Tensor& logits, const Indices& labels, const CrossEntr
   options.Check("cross_entropy");
   const int64_t rows = logits.dim(0), columns = logits.dim(1);
   const bool record = NeedsGrad({logits});
-  Tensor losses({rows}), gradient = record ? logits.New(logits.shape()) : Tensor();
+  Tensor losses = logits.New({rows}), gradient = record ? logits.New(logits.shape()) : Tensor();
   logits.kernels().CrossEntropy(logits.data(), labels.On(logits.context()), rows, columns, options.label_smoothing,
                                 options.ignore_index, 1.0f, losses.data(), nullptr, record ? gradient.data() : nullptr,
                                 labels.Within(columns));

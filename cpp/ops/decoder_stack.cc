@@ -146,7 +146,7 @@ DecoderStack::DecoderStack(std::vector<Layer> layers, Norm last_norm, bool pre_n
 }
 
 Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights, const Tensor& position_bias) const {
-  const OpScope scope("decoder_step", {&x});
+  const OpScope scope("decoder_step", {&x, &state.key_value(0), &position_bias});
   const int64_t count = static_cast<int64_t>(layers_.size()), rows = state.rows();
   const int64_t width = layers_[0].cross_query.packed->k;
   ATTNKIT_CHECK(state.layers() == count && state.width() == attended_, "[decoder_step] expected a state of ", count,

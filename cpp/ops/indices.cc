@@ -2,17 +2,9 @@
 
 #include <algorithm>
 #include <cstring>
-#include <mutex>
 #include <utility>
 
-#include "base/fork_safe_mutex.h"
-
 namespace attnkit::ops {
-namespace {
-
-ForkSafeMutex mutex;  // of the copies of all Indices
-
-}  // namespace
 
 Indices::Indices(Buffer<int32_t> values) {
   auto checked = std::make_shared<Checked>();
@@ -34,15 +26,21 @@ Indices::Indices(Buffer<int32_t> values) {
   checked_ = std::move(checked);
 }
 
+Indices::Checked::~Checked() {
+  for (const CopyOnDevice* copy = copies; copy;) delete std::exchange(copy, copy->next);
+}
+
 const int32_t* Indices::Copied(const Context& context) const {
-  std::lock_guard<ForkSafeMutex> lock(mutex);
-  for (const auto& copy : checked_->copies) {
-    if (&copy->context() == &context) return static_cast<const int32_t*>(copy->data());
+  const CopyOnDevice* first = checked_->copies;
+  for (const CopyOnDevice* copy = first; copy; copy = copy->next) {
+    if (&copy->values.context() == &context) return static_cast<const int32_t*>(copy->values.data());
   }
-  auto copy = std::make_unique<Storage>(context, DType::kInt32, size());
-  context.CopyFromHost(data(), size() * sizeof(int32_t), copy->data());
-  checked_->copies.push_back(std::move(copy));
-  return static_cast<const int32_t*>(checked_->copies.back()->data());
+  auto* copy = new CopyOnDevice{{context, DType::kInt32, size()}, first};
+  context.CopyFromHost(data(), size() * sizeof(int32_t), copy->values.data());
+  // Two threads may both copy: the second finds its place behind the first.
+  while (!checked_->copies.compare_exchange_weak(copy->next, copy)) {
+  }
+  return static_cast<const int32_t*>(copy->values.data());
 }
 
 Indices Indices::Copy(const int32_t* values, int64_t size) {

@@ -25,7 +25,8 @@ std::vector<Tensor> NormBackward(const Saved& s, std::vector<Tensor>& gradients)
   const bool shared = s.dropout == 0.0f && s.need_x && s.need_residual;
   Tensor dx = s.need_x ? s.sum.New(s.sum.shape()) : Tensor();
   Tensor dresidual = s.need_residual && !shared ? s.sum.New(s.sum.shape()) : Tensor();
-  Tensor dweight = s.need_weight ? Tensor({columns}) : Tensor(), dbias = s.need_bias ? Tensor({columns}) : Tensor();
+  Tensor dweight = s.need_weight ? s.sum.New({columns}) : Tensor(),
+         dbias = s.need_bias ? s.sum.New({columns}) : Tensor();
   dnormed.kernels().AddDropoutLayerNormBackward(
       dnormed.data(), DataOrNull(dsum), s.sum.data(), DataOrNull(s.weight), DataOrNull(s.mean), s.rstd.data(), rows,
       columns, s.dropout, s.key, DataOrNull(dx), DataOrNull(dresidual), DataOrNull(dweight), DataOrNull(dbias), s.norm);
@@ -51,7 +52,7 @@ AddNorm AddDropoutNorm(Norm norm, const char* op, const Tensor& x, const Tensor&
   const bool changed = residual || dropout > 0.0f;
   const PhiloxKey key = dropout > 0.0f ? NextPhiloxKey() : PhiloxKey{};
   AddNorm result{changed ? x.New(x.shape()) : x.Detach(), x.New(x.shape())};
-  Tensor mean = norm == Norm::kLayer ? Tensor({rows}) : Tensor(), rstd({rows});
+  Tensor mean = norm == Norm::kLayer ? x.New({rows}) : Tensor(), rstd = x.New({rows});
   x.kernels().AddDropoutLayerNormForward(x.data(), DataOrNull(residual), DataOrNull(weight), DataOrNull(bias), rows,
                                          columns, eps, dropout, key, changed ? result.sum.data() : nullptr,
                                          result.normed.data(), DataOrNull(mean), rstd.data(), norm);

@@ -71,7 +71,7 @@ void AttendToSources(const float* query, const DecoderState& state, int64_t laye
 
 Tensor CachedAttention(const Tensor& projected, DecoderState& state, int64_t layer, int64_t heads,
                        const Tensor& position_bias) {
-  const OpScope scope("cached_attention", {&projected});
+  const OpScope scope("cached_attention", {&projected, &state.key_value(0), &position_bias});
   Check("cached_attention", projected, 3 * state.width(), state, layer, heads);
   ATTNKIT_CHECK(state.is_advanced(), "[cached_attention] expected a state that was advanced after its last selection");
   const Tensor bias = BiasOfStep("cached_attention", position_bias, state, heads, state.position());
@@ -82,7 +82,7 @@ Tensor CachedAttention(const Tensor& projected, DecoderState& state, int64_t lay
 
 Tensor MemoryAttention(const Tensor& query, const DecoderState& state, int64_t layer, int64_t heads,
                        const Tensor& position_bias, Tensor* weights) {
-  const OpScope scope("memory_attention", {&query});
+  const OpScope scope("memory_attention", {&query, &state.key_value(0), &position_bias});
   Check("memory_attention", query, state.width(), state, layer, heads);
   const int64_t keys = position_bias ? state.longest_source() : 0;
   const Tensor bias = BiasOfStep("memory_attention", position_bias, state, heads, keys);

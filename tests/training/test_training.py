@@ -386,7 +386,7 @@ def test_a_gradient_that_is_not_finite(tmp_path: Path) -> None:
 
 def test_weights_that_are_not_finite_are_named(tmp_path: Path) -> None:
     task = LineTask()
-    task.model.bias.numpy()[...] = math.inf
+    task.model.bias.copy_(np.full(task.model.bias.shape, math.inf, np.float32))
     with pytest.raises(NonFiniteError, match="the first parameter that is not finite is bias; nothing is saved yet"):
         run_line(task, tmp_path, max_steps=9)
 

@@ -39,7 +39,7 @@ class Storage {
 
   const Context& context() const { return context_; }
   DType dtype() const { return dtype_; }
-  void* data() { return data_; }
+  void* data() const { return data_; }
   int64_t size() const { return size_; }
   bool borrowed() const { return static_cast<bool>(loan_.release); }
   bool writable() const { return loan_.writable; }

@@ -57,7 +57,7 @@ std::vector<Tensor> Split(const Tensor& x, const std::vector<int64_t>& sizes) {
 }
 
 Tensor WriteRows(const Tensor& buffer, const Indices& rows, const Tensor& x) {
-  const OpScope scope("write_rows", {&x});
+  const OpScope scope("write_rows", {&buffer, &x});
   ATTNKIT_CHECK(buffer.rank() >= 1, "[write_rows] expected a buffer of at least one axis, got []");
   Shape shape = buffer.shape();
   shape[0] = rows.size();

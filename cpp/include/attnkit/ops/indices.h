@@ -1,6 +1,7 @@
 // Token ids, labels, offsets and row numbers: what ops read beside tensors, and nothing differentiates.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -35,11 +36,17 @@ class Indices {
   bool AreOffsets() const { return checked_ && checked_->offsets; }
 
  private:
+  struct CopyOnDevice {
+    Storage values;
+    const CopyOnDevice* next;
+  };
   struct Checked {
+    ~Checked();
+
     Buffer<int32_t> values;
     int32_t minimum = 0, maximum = 0;
     bool offsets = false;
-    mutable std::vector<std::unique_ptr<Storage>> copies;  // on other devices; under one mutex for all Indices
+    mutable std::atomic<const CopyOnDevice*> copies{nullptr};  // a list that only grows
   };
   const int32_t* Copied(const Context& context) const;
   std::shared_ptr<const Checked> checked_;
