@@ -51,12 +51,13 @@ class Tensor:
         """ "float32" or "bfloat16"."""
 
     def to(self, target: str) -> Tensor:
-        """The same numbers on another device, or of another type ("float32", "bfloat16": rounded to the nearest, ties to
-        even); itself where it is that already. ValueError for an unknown device, and for another type of a tensor that
-        needs a gradient."""
+        """The same numbers on another device, or of another type ("float32", "bfloat16": rounded to the nearest, ties
+        to even); itself where it is that already. ValueError for an unknown device, and for another type of a tensor
+        that needs a gradient."""
 
-    def move_(self, device: str) -> None:
-        """Lies on that device from now on: a parameter stays the same parameter. Its gradient does not move."""
+    def move_(self, target: str) -> None:
+        """Lies on that device, or is of that type, from now on: a parameter stays the same parameter. Its gradient
+        stays as it is. Raises what `to` does."""
 
     @property
     def is_leaf(self) -> bool:
@@ -93,7 +94,8 @@ class Tensor:
         """The same memory, outside the tape."""
 
     def numpy(self, writable: bool = True) -> _Floats:
-        """A view of the memory, not a copy; read-only on request. Of another device it is a read-only copy.
+        """A view of the memory, not a copy; read-only on request. Of another device it is a read-only copy. bfloat16 is
+        an array of ml_dtypes.bfloat16 where that is installed, else of its bits as uint16.
 
         After a writable view was given out, the core packs this tensor anew for each matrix product, since it cannot
         know of a write; ask for a read-only one where that will do.
@@ -106,8 +108,9 @@ class Tensor:
     def item(self) -> float:
         """The number of a tensor that has one. ValueError otherwise."""
 
-    def adopt_(self, array: _Floats) -> None:
-        """Takes the array's memory as its own; nobody may write to the array from then on. Shapes must be equal."""
+    def adopt_(self, other: _Floats | Tensor) -> None:
+        """Takes the memory of an array, or of a tensor and with it its type, as its own; nobody may write there from
+        then on. Shapes must be equal. What lies on another device is copied to this tensor's."""
 
     def copy_(self, array: _Floats) -> None:
         """Overwrites the numbers, outside the tape, with those of a float32 array. ValueError for another shape."""
@@ -257,6 +260,13 @@ class Indices:
 def from_array(array: _Floats, requires_grad: bool = False, device: str | None = None) -> Tensor: ...
 def parameter(array: _Floats) -> Tensor: ...
 def empty_parameter(shape: Sequence[int]) -> Tensor: ...
+def from_bits(bits: npt.NDArray[np.uint16]) -> Tensor:
+    """A bfloat16 tensor over these bits."""
+
+def bfloat16_from_dlpack(capsule: object) -> Tensor | None:
+    """A tensor over the memory of a DLPack capsule, which is used up; None where it holds no bfloat16 of the CPU, in
+    row-major order."""
+
 def zeros(shape: Sequence[int], device: str | None = None) -> Tensor: ...
 def default_device() -> str: ...
 def set_default_device(device: str) -> None: ...

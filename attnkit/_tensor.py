@@ -20,6 +20,10 @@ Precision = Literal["fp32", "bf16", "int8"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 
 
+DType = Literal["float32", "bfloat16"]
+"""Of the numbers of a tensor."""
+
+
 def check_precision(name: str) -> None:
     """Raises ValueError for another name."""
     if name not in PRECISIONS:
@@ -56,17 +60,37 @@ def hold_indices(batch: Any, *names: str) -> None:
         object.__setattr__(batch, name, index_array(getattr(batch, name), name))
 
 
-def tensor(array: ArrayLike, requires_grad: bool = False) -> Tensor:
-    """A float32 tensor over `array`.
+def tensor(
+    array: ArrayLike, requires_grad: bool = False, dtype: DType = "float32", device: str | None = None
+) -> Tensor:
+    """A tensor of `array`, on `device` (the default device where not given).
 
-    A writable C-contiguous float32 NumPy array is shared, not copied; anything else is converted into a new one.
+    A writable C-contiguous float32 NumPy array is shared on the CPU, not copied; anything else is converted into a new
+    one. With dtype="bfloat16", which is storage that ops do not compute with, a writable C-contiguous array of
+    ml_dtypes.bfloat16 is shared, and other numbers are rounded to the nearest, ties to even.
     """
-    converted = float_array(array)
-    return _core.from_array(converted if converted.flags.writeable else converted.copy(), requires_grad)
+    if dtype == "float32":
+        converted = float_array(array)
+        return _core.from_array(converted if converted.flags.writeable else converted.copy(), requires_grad, device)
+    if dtype != "bfloat16":
+        raise ValueError(f'[tensor] expected dtype "float32" or "bfloat16", got {quoted(dtype)}')
+    given = np.asarray(array)
+    if given.dtype.name == "bfloat16":
+        bits = np.require(given.view(np.uint16), requirements=["C", "A", "W"])
+        result = _core.from_bits(bits).to(device or _core.default_device())
+    else:
+        result = _core.from_array(float_array(array), False, device).to("bfloat16")
+    result.requires_grad = requires_grad
+    return result
 
 
 def from_dlpack(source: Any) -> Tensor:
-    """A tensor over the memory of any CPU array that speaks DLPack (PyTorch, JAX, ...), shared where it is float32."""
+    """A tensor over the memory of any CPU array that speaks DLPack (PyTorch, JAX, ...), shared where it is float32 or
+    bfloat16 in row-major order."""
+    if source.__dlpack_device__()[0] == 1:  # the CPU; NumPy says of the others that it cannot read them
+        found = _core.bfloat16_from_dlpack(source.__dlpack__())
+        if found is not None:
+            return found
     return tensor(np.from_dlpack(source))
 
 

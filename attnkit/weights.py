@@ -11,13 +11,15 @@ import json
 import math
 import mmap
 import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from attnkit import _core
+from attnkit._core import Tensor
 from attnkit.files import atomic_write
 
 CONFIG_FILE, WEIGHTS_FILE = "config.json", "model.safetensors"
@@ -34,6 +36,11 @@ _NUMPY = {
     "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "U32": "<u4", "I32": "<i4", "U64": "<u8",
     "I64": "<i8", "F16": "<f2", "BF16": "<u2", "F32": "<f4", "F64": "<f8", "C64": "<c8",
 }  # fmt: skip
+
+# The types from the first to the last that the library writes: the largest stand first in a file.
+_ORDER = tuple(
+    reversed(("U64", "I64", "F64", "C64", "F32", "U32", "I32", "BF16", "F16", "U16", "I16", "I8", "U8", "BOOL"))
+)
 
 FLOATS = ("F32", "F16", "BF16", "F64")
 """The types that are read as weights, as float32."""
@@ -107,7 +114,8 @@ class WeightsFile:
 
 
 class MappedWeights(dict[str, np.ndarray]):
-    """Arrays that lie in a file, mapped privately. skipped: the tensors that are no weights.
+    """Arrays that lie in a file, mapped privately. skipped: the tensors that are no weights. bfloat16: the names of
+    those that are its bits.
 
     Who cuts the file, as by writing over it in place, ends a process that then reads them (SIGBUS).
     """
@@ -115,6 +123,7 @@ class MappedWeights(dict[str, np.ndarray]):
     def __init__(self, arrays: Mapping[str, np.ndarray], skipped: Mapping[str, Entry], mapping: mmap.mmap) -> None:
         super().__init__(arrays)
         self.skipped = dict(skipped)
+        self.bfloat16: set[str] = set()
         self._mapping = mapping
 
     def copy_all_but(self, names: set[str]) -> None:
@@ -140,19 +149,66 @@ class MappedWeights(dict[str, np.ndarray]):
             self._mapping.madvise(mmap.MADV_DONTNEED)
 
 
+def tensors_of(weights: MappedWeights, kept: Container[str]) -> dict[str, np.ndarray | Tensor]:
+    """The weights for a model: those of bfloat16 as tensors over their bits where their names are in `kept`, else
+    widened."""
+
+    def of(name: str, array: np.ndarray) -> np.ndarray | Tensor:
+        if name not in weights.bfloat16:
+            return array
+        return _core.from_bits(array) if name in kept else widen(array)
+
+    return {name: of(name, array) for name, array in weights.items()}
+
+
 def widen(bits: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:
     """The float32 numbers of bfloat16's bits."""
     return (bits.astype(np.uint32) << 16).view(np.float32)
 
 
 def save_weights(
-    state: Mapping[str, np.ndarray], path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None
+    state: Mapping[str, np.ndarray | Tensor], path: str | os.PathLike[str], metadata: Mapping[str, str] | None = None
 ) -> None:
-    """Writes arrays as safetensors, atomically. Several keys of metadata are written in no fixed order."""
-    from safetensors.numpy import save
+    """Writes arrays and tensors, of bfloat16 too, as safetensors, atomically, with the bytes of the format's library.
 
+    The library would need all of it in memory once more, ends in a panic where there is too little, and knows bfloat16
+    only with another library. Raises TypeError for an array of a type that the format lacks.
+    """
+    tensors = sorted(map(_written, state, state.values()), key=lambda tensor: (-_ORDER.index(tensor.type), tensor.name))
+    table: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata is not None else {}
+    position = 0
+    for name, kind, shape, array in tensors:
+        table[name] = {"dtype": kind, "shape": shape, "data_offsets": [position, position + array.nbytes]}
+        position += array.nbytes
+    header = json.dumps(table, ensure_ascii=False, separators=(",", ":")).encode()
+    header += b" " * (-len(header) % 8)
     with atomic_write(path, "wb") as file:
-        file.write(save(dict(state), None if metadata is None else dict(metadata)))
+        file.write(len(header).to_bytes(8, "little") + header)
+        for tensor in tensors:
+            file.write(tensor.array.data)
+
+
+class _Written(NamedTuple):
+    """A tensor for a file; the array's type may be another one of its size."""
+
+    name: str
+    type: str
+    shape: list[int]
+    array: npt.NDArray[Any]
+
+
+def _written(name: str, x: np.ndarray | Tensor) -> _Written:
+    array = x.numpy(writable=False) if isinstance(x, Tensor) else x
+    kind = "BF16" if array.dtype.name == "bfloat16" or (isinstance(x, Tensor) and x.dtype == "bfloat16") else None
+    if kind is None:
+        little = array.dtype.newbyteorder("<")
+        kind = next((kind for kind, numpy in _NUMPY.items() if kind != "BF16" and np.dtype(numpy) == little), None)
+        if kind is None:
+            raise TypeError(f"expected {name} of a type that safetensors has, got {array.dtype}")
+        array = array.astype(little, copy=False)
+    shape = list(array.shape)
+    # As bytes: NumPy gives no buffer of a type that is not its own.
+    return _Written(name, kind, shape, np.ascontiguousarray(array).reshape(-1).view(np.uint8))
 
 
 def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
@@ -166,8 +222,9 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
 
 
 def map_weights(path: str | os.PathLike[str]) -> MappedWeights:
-    """The weights of a model without reading them yet: float32 arrays lie in the file, mapped privately, as long as
-    they live; those of other types in `FLOATS` are read. What is of another type still is no weight, and is skipped.
+    """The weights of a model without reading them yet: float32 arrays and the bits of bfloat16 lie in the file, mapped
+    privately, as long as they live; those of other types in `FLOATS` are read. What is of another type still is no
+    weight, and is skipped.
 
     Pages come in when they are looked at, and the system can drop them again. Raises what `load_weights` does.
     """
@@ -180,11 +237,13 @@ def map_weights(path: str | os.PathLike[str]) -> MappedWeights:
     for name, entry in file.entries.items():
         if entry.type not in FLOATS:
             skipped[name] = entry
-        elif entry.type == "F32":
-            arrays[name] = data[entry.begin : entry.end].view(np.float32).reshape(entry.shape)
+        elif entry.type in ("F32", "BF16"):
+            arrays[name] = data[entry.begin : entry.end].view(_NUMPY[entry.type]).reshape(entry.shape)
         else:
             arrays[name] = file.read_floats(name)
-    return MappedWeights(arrays, skipped, mapping)
+    weights = MappedWeights(arrays, skipped, mapping)
+    weights.bfloat16 = {name for name in arrays if file.entries[name].type == "BF16"}
+    return weights
 
 
 # ----- The header. What is wrong with it is a ValueError that says so.

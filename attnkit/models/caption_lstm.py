@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from attnkit import nn, ops
+from attnkit import _core, nn, ops
 from attnkit._core import Tensor
 from attnkit._tensor import tensor
 from attnkit.models.captioner_config import LSTMDecoderConfig
@@ -112,7 +112,7 @@ class LSTMCaptionDecoder(nn.Module):
             both = self.first_state(mean)
             hidden = self.config.hidden
             return (both[:, :hidden], both[:, hidden:]), self.attention.prepare(memory, offsets)
-        zeros = tensor(np.zeros((len(offsets) - 1, self.config.hidden), dtype=np.float32))
+        zeros = _core.zeros((len(offsets) - 1, self.config.hidden), self.device)
         return self.cell(self.first_input(mean), (zeros, zeros)), None
 
     def _read(self, embedded: Tensor, hidden: Tensor, context: Tensor | None) -> Tensor:
@@ -165,7 +165,7 @@ def _rows(state: LSTMState, rows: np.ndarray) -> LSTMState:
 def _means(memory: Tensor, offsets: np.ndarray) -> Tensor:
     """The mean region of each image, [B, width]."""
     lengths = np.diff(offsets)
-    weights = np.repeat(1.0 / np.maximum(lengths, 1), lengths).astype(np.float32)
+    weights = tensor(np.repeat(1.0 / np.maximum(lengths, 1), lengths).astype(np.float32), device=memory.device)
     return ops.ragged_sums(weights, memory, np.arange(len(offsets)), offsets)
 
 

@@ -81,7 +81,7 @@ class Captioner(nn.Module):
         else:
             features, offsets, grid = self.encoder.encode(images)
         places = np.tile(_places(grid, self.config.decoder.width), (len(offsets) - 1, 1))
-        return Regions(self.norm(self.projection(features)) + tensor(places), offsets, grid)
+        return Regions(self.norm(self.projection(features)) + tensor(places, device=self.device), offsets, grid)
 
     def decode(self, batch: Any) -> Decoded:
         """Images and captions of a batch (see attnkit.vision.CaptionBatch) → what the output layer reads."""

@@ -115,7 +115,7 @@ class CNN(nn.Module):
         shape, channels = images.shape, self.config.channels
         if len(shape) != 4 or shape[3] != channels:
             raise ValueError(f"[cnn] expected images of shape [B, H, W, {channels}], got {list(shape)}")
-        x = images if isinstance(images, Tensor) else tensor(images)
+        x = images if isinstance(images, Tensor) else tensor(images, device=self.device)
         for layer in self.stem:
             x = layer(x)
         maps = []

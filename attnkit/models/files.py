@@ -20,7 +20,7 @@ from attnkit.nn.embedding import Embedding
 from attnkit.nn.init import InitLimitError, skip_init
 from attnkit.printable import quoted, shortened
 from attnkit.reading import read_file
-from attnkit.weights import CONFIG_FILE, FLOATS, WEIGHTS_FILE, MappedWeights, map_weights, save_weights
+from attnkit.weights import CONFIG_FILE, FLOATS, WEIGHTS_FILE, MappedWeights, map_weights, save_weights, tensors_of
 
 if TYPE_CHECKING:
     from attnkit.models.registry import Model
@@ -40,7 +40,7 @@ def save_model(model: Any, path: str | os.PathLike[str], extra: Mapping[str, Any
         **dict(zip(size_names(model.config), model.sizes, strict=True)),
         **(extra or {}),
     }
-    save_weights(model.state_dict(), directory / WEIGHTS_FILE)
+    save_weights({**dict(model.named_parameters()), **dict(model.named_buffers())}, directory / WEIGHTS_FILE)
     with atomic_write(directory / CONFIG_FILE, "w") as file:
         file.write(json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
@@ -112,7 +112,7 @@ def load_model(
             model = build_model(config, *sizes.values())
         _check_types(model, weights)
         weights.copy_all_but(_only_packed(model, precision))
-        model.load_state_dict(weights, adopt=True)
+        model.load_state_dict(tensors_of(weights, _packed_or_looked_up(model)), adopt=True)
     except InitLimitError as error:
         raise ValueError(f"{directory}: {CONFIG_FILE} describes a larger model than {WEIGHTS_FILE} holds") from error
     except (ValueError, MemoryError) as error:
@@ -134,6 +134,14 @@ def _only_packed(model: Model, precision: Precision | None) -> set[str]:
     rows = {id(module.weight) for module in model.modules() if isinstance(module, Embedding)}  # are looked up
     rows.add(id(getattr(model, "output_weight", None)))  # a shortlist gathers some of a text's output layer
     return {name for name, parameter in model.named_parameters() if id(parameter) in packed - rows}
+
+
+def _packed_or_looked_up(model: Model) -> set[str]:
+    """The weights that may stay as bfloat16, if the file has them so: products pack them, or an embedding looks them
+    up."""
+    taken = {id(weight) for module in model.modules() for weight in module.matrices()}
+    taken |= {id(module.weight) for module in model.modules() if isinstance(module, Embedding)}
+    return {name for name, parameter in model.named_parameters() if id(parameter) in taken}
 
 
 def _check_types(model: Model, weights: MappedWeights) -> None:

@@ -226,5 +226,5 @@ def _select(state: DecoderState, rows: np.ndarray, pairs: np.ndarray) -> Decoder
     return DecoderState(
         [tuple(ops.gather_rows(part, rows) for part in layer) for layer in state.layers],
         None if state.feed is None else ops.gather_rows(state.feed, rows),
-        None if state.coverage is None else tensor(state.coverage.numpy()[pairs]),
+        None if state.coverage is None else tensor(state.coverage.numpy()[pairs], device=state.coverage.device),
     )

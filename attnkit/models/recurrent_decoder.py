@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from attnkit import nn, ops
+from attnkit import _core, nn, ops
 from attnkit._core import Tensor
-from attnkit._tensor import tensor
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.recurrent_encoder import LAYERS, CellState, Encoded, stacked
 from attnkit.nn.time_major import TimeMajor
@@ -121,16 +120,16 @@ class RecurrentDecoder(nn.Module):
         if self.config.context != "first-state":
             feed = encoded.summary
         elif self.config.input_feeding:
-            feed = _zeros(rows, self.readout.weight.shape[0])
+            feed = _core.zeros((rows, self.readout.weight.shape[0]), self.device)
         coverage = None
         if self.config.coverage:
-            coverage = _zeros(encoded.states.shape[0])
+            coverage = _core.zeros((encoded.states.shape[0],), self.device)
         return DecoderState(layers, feed, coverage)
 
     def _first_state(self, layer: int, encoded: Encoded, rows: int) -> CellState:
         kinds = 2 if self.config.cell == "lstm" else 1
         if self.bridges is None:
-            return tuple(_zeros(rows, self.config.hidden_size) for _ in range(kinds))
+            return tuple(_core.zeros((rows, self.config.hidden_size), self.device) for _ in range(kinds))
         return tuple(self.bridges[layer * kinds + kind](encoded.last[layer][kind]) for kind in range(kinds))
 
     def project(self, embedded: Tensor, context: Tensor | None = None) -> Tensor:
@@ -216,7 +215,7 @@ class RecurrentDecoder(nn.Module):
 
     def _step_by_step(self, embedded: Tensor, offsets: np.ndarray, state: DecoderState, memory: nn.Memory) -> Decoded:
         order, steps, readouts = TimeMajor(offsets), [], []
-        looks = _zeros(memory.keys.shape[0]) if self.config.balance else None
+        looks = _core.zeros((memory.keys.shape[0],), self.device) if self.config.balance else None
         words = order.split(embedded) if self.config.input_feeding else []
         for t, projected in enumerate(order.split(self.project(embedded))):
             rows = projected.shape[0]
@@ -237,10 +236,6 @@ class RecurrentDecoder(nn.Module):
         choices = [step.choice for step in steps if step.choice is not None]
         choice = nn.Choice(*(order.join(part) for part in zip(*choices, strict=True))) if choices else None
         return Decoded(readout, choice, looks)
-
-
-def _zeros(*shape: int) -> Tensor:
-    return tensor(np.zeros(shape, np.float32))
 
 
 def _make_attention(config: RecurrentConfig) -> nn.Attention:

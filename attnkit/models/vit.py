@@ -108,7 +108,7 @@ class ViT(nn.Module):
 
     def _states(self, images: np.ndarray | Tensor, return_weights: bool = False) -> tuple[Tensor, Grid, list[Tensor]]:
         """All tokens behind the encoder, [B, N, width], and where wanted the flat weights of every layer."""
-        images = images if isinstance(images, Tensor) else tensor(images)
+        images = images if isinstance(images, Tensor) else tensor(images, device=self.device)
         grid, batch = self._grid(images.shape), images.shape[0]
         embedded = self.patches(images).reshape(batch, grid[0] * grid[1], self.width) + self.positions.table(*grid)
         if self.class_token is not None:

@@ -54,7 +54,7 @@ class MeanPooling(Module):
     def forward(self, x: Tensor, offsets: np.ndarray, return_weights: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """x [T, width] → [B, width], and the weights 1/n [T] if asked for. An empty sequence gives zeros."""
         lengths = np.diff(offsets)
-        weights = tensor(np.repeat(1.0 / np.maximum(lengths, 1), lengths).astype(np.float32))
+        weights = tensor(np.repeat(1.0 / np.maximum(lengths, 1), lengths).astype(np.float32), device=x.device)
         pooled = ops.ragged_sums(weights, x, _one_query_each(offsets), offsets)
         return (pooled, weights) if return_weights else pooled
 
@@ -73,7 +73,7 @@ class FirstPooling(Module):
         """x [T, width] → [B, width], and the weights, one-hot, [T] if asked for. An empty sequence gives zeros."""
         first = np.zeros(x.shape[0], np.float32)
         first[offsets[:-1][np.diff(offsets) > 0]] = 1.0
-        weights = tensor(first)
+        weights = tensor(first, device=x.device)
         pooled = ops.ragged_sums(weights, x, _one_query_each(offsets), offsets)
         return (pooled, weights) if return_weights else pooled
 

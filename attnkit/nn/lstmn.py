@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Literal, overload
 
 import numpy as np
 
-from attnkit import ops
+from attnkit import _core, ops
 from attnkit._core import Tensor
-from attnkit._tensor import tensor
 from attnkit.nn import init
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module
@@ -50,10 +49,10 @@ class LSTMN(Module):
         (of the first token none, so that its row is zero).
         """
         order = TimeMajor(offsets)
-        tape = _Tape(sorted_offsets(offsets, order.order), self.hidden_size, self.v.shape[0])
+        tape = _Tape(sorted_offsets(offsets, order.order), self.hidden_size, self.v.shape[0], x.device)
         queries, projected = order.split(self.query(x)), order.split(self.cell.project(x))
         outputs, cells, weights = [], [], []
-        summary = tensor(np.zeros((len(order.order), self.hidden_size), np.float32))
+        summary = _core.zeros((len(order.order), self.hidden_size), x.device)
         for step, (query, inputs) in enumerate(zip(queries, projected, strict=True)):
             rows = order.offsets(step)
             asked = query + self.summary(_first(summary, query.shape[0]))
@@ -79,12 +78,10 @@ class LSTMN(Module):
 class _Tape:
     """The states so far, written in place: rows behind the present step are zeros that no weight falls on."""
 
-    def __init__(self, offsets: np.ndarray, hidden_size: int, size: int) -> None:
+    def __init__(self, offsets: np.ndarray, hidden_size: int, size: int, device: str) -> None:
         self.offsets = offsets
         tokens = int(offsets[-1])
-        self.h, self.c, self.keys = (
-            tensor(np.zeros((tokens, width), np.float32)) for width in (hidden_size, hidden_size, size)
-        )
+        self.h, self.c, self.keys = (_core.zeros((tokens, width), device) for width in (hidden_size, hidden_size, size))
 
     def read(self, query: Tensor, v: Tensor, rows: np.ndarray, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """(h̃, c̃, flat weights) over the states before `step`."""

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, Self, TypeVar, cast, get_args
 
 import numpy as np
 
 from attnkit import _core
 from attnkit._core import Tensor
-from attnkit._tensor import float_array
+from attnkit._tensor import DType, float_array
 
 if TYPE_CHECKING:
     P = ParamSpec("P")
@@ -123,12 +123,13 @@ class Module:
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """A copy of every parameter and buffer, by name."""
-        return {name: tensor.numpy(writable=False).copy() for name, tensor in self._state().items()}
+        return {name: tensor.to("float32").numpy(writable=False).copy() for name, tensor in self._state().items()}
 
-    def load_state_dict(self, state: Mapping[str, np.ndarray], adopt: bool = False) -> None:
+    def load_state_dict(self, state: Mapping[str, np.ndarray | Tensor], adopt: bool = False) -> None:
         """Copies arrays into parameters and buffers. Raises ValueError unless names and shapes are exactly theirs.
 
-        With `adopt`, float32 arrays become the parameters' memory: nobody else may write to them from then on.
+        With `adopt`, float32 arrays become the parameters' memory, and tensors with their type: nobody else may write
+        to them from then on.
         """
         own = self._state()
         missing, unexpected = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
@@ -140,11 +141,30 @@ class Module:
                     f"[load_state_dict] expected {name} of shape {list(tensor.shape)}, got {list(state[name].shape)}"
                 )
         for name, tensor in own.items():
-            array = float_array(state[name])
+            given = state[name]
             if adopt:
-                tensor.adopt_(array)
+                tensor.adopt_(given if isinstance(given, Tensor) else float_array(given))
             else:
-                tensor.copy_(array)
+                tensor.copy_(given.to("float32").numpy() if isinstance(given, Tensor) else float_array(given))
+
+    def to(self, target: str) -> Self:
+        """Moves every parameter and buffer to a device, or makes it of a type: "float32" makes a model whose weights
+        are bfloat16 one that can be trained. Gradients are dropped. Raises what `Tensor.to` does."""
+        for tensor in self._state().values():
+            tensor.move_(target)
+            tensor.zero_grad()
+        if target not in get_args(DType):
+            for module in self.modules():
+                for value in vars(module).values():
+                    if isinstance(value, Tensor):  # what it has made of its settings, such as sinusoids
+                        value.move_(target)
+        return self
+
+    @property
+    def device(self) -> str:
+        """Where its first parameter lies; the default device where it has none."""
+        first = next(self.parameters(), None)
+        return _core.default_device() if first is None else first.device
 
     def matrices(self) -> Iterator[Tensor]:
         """The weights [N, K] that this module itself multiplies by, for packing them ahead."""

@@ -50,15 +50,15 @@ class SinusoidalPositions(Module):
         super().__init__()
         self.width = width
         self.halves, self.spacing, self.offset = halves, spacing, offset
-        self._table = self._make(length)
+        self._table = self._make(length, None)
 
-    def _make(self, length: int) -> Tensor:
-        return tensor(sinusoids(length, self.width, self.halves, self.spacing, self.offset))
+    def _make(self, length: int, device: str | None) -> Tensor:
+        return tensor(sinusoids(length, self.width, self.halves, self.spacing, self.offset), device=device)
 
     def table(self, length: int) -> Tensor:
         """[at least length, width]."""
         if length > self._table.shape[0]:
-            self._table = self._make(max(length, 2 * self._table.shape[0]))
+            self._table = self._make(max(length, 2 * self._table.shape[0]), self._table.device)
         return self._table
 
     def extra_repr(self) -> str:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
-from attnkit import ops
+from attnkit import _core, ops
 from attnkit._core import DecoderLayer, DecoderStack, DecoderState, Tensor
-from attnkit._tensor import tensor
 from attnkit.nn.attention import CrossAttention, PositionBias, SelfAttention
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module, ModuleList
@@ -353,7 +352,7 @@ class TransformerEncoder(Module):
 
     def start(self, texts: int) -> DecoderState:
         """What writing `texts` texts, a row each, starts from."""
-        nothing = [tensor(np.zeros((0, 2 * layer.attention.width), dtype=np.float32)) for layer in self.layers]
+        nothing = [_core.zeros((0, 2 * layer.attention.width), self.device) for layer in self.layers]
         return DecoderState(nothing, np.zeros(texts + 1, np.int32))
 
     def step(self, x: Tensor, state: DecoderState) -> Tensor:

@@ -33,7 +33,7 @@ class Adam:
         self.params = list(params)
         self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
         self.steps = 0
-        self._moments = [(_core.zeros(p.shape), _core.zeros(p.shape)) for p in self.params]
+        self._moments = [(_core.zeros(p.shape, p.device), _core.zeros(p.shape, p.device)) for p in self.params]
 
     def step(self, gradient_scale: float = 1.0) -> None:
         """Updates every parameter that has a gradient, which is multiplied by `gradient_scale` first."""

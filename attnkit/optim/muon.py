@@ -52,7 +52,7 @@ class Muon:
         self._hidden = hidden_matrices(model)
         hidden = {id(weight) for weight, _ in self._hidden}
         self._others = AdamW((p for p in model.parameters() if id(p) not in hidden), lr, betas, eps, weight_decay)
-        self._momenta = [_core.zeros(weight.shape) for weight, _ in self._hidden]
+        self._momenta = [_core.zeros(weight.shape, weight.device) for weight, _ in self._hidden]
 
     @property
     def steps(self) -> int:

@@ -51,7 +51,7 @@ Storage::Storage(const Context& context, DType dtype, int64_t size) : context_(c
 }
 
 Storage::Storage(const Context& context, DType dtype, void* data, int64_t size, Loan loan)
-    : context_(context), dtype_(dtype), data_(data), size_(size), loan_(std::move(loan)), exposed_(!loan_.constant) {}
+    : context_(context), dtype_(dtype), data_(data), size_(size), loan_(std::move(loan)), exposed_(true) {}
 
 Storage::~Storage() {
   if (borrowed()) {
@@ -66,6 +66,12 @@ void Storage::RequireWritable(const char* op) const {
 }
 
 void Storage::Touch() { Forget(false); }
+
+void Storage::Settle() {
+  std::lock_guard<ForkSafeMutex> lock(mutex);
+  exposed_ = false;
+}
+
 void Storage::Expose() { Forget(true); }
 
 void Storage::Forget(bool expose) {
@@ -94,8 +100,11 @@ std::shared_ptr<const kernels::PackedMatrix> Storage::Packed(int64_t offset, int
     if (found != packed_.end()) return found->second;
     writes_before = writes_;
   }
-  auto packed = std::make_shared<const kernels::PackedMatrix>(context_.kernels().PackMatrix(
-      static_cast<const float*>(data_) + offset, k, n, row_stride, column_stride, precision));
+  const Kernels& use = context_.kernels();
+  auto packed = std::make_shared<const kernels::PackedMatrix>(
+      dtype_ == DType::kBFloat16
+          ? use.PackBFloat16(static_cast<const uint16_t*>(data_) + offset, k, n, row_stride, column_stride, precision)
+          : use.PackMatrix(static_cast<const float*>(data_) + offset, k, n, row_stride, column_stride, precision));
   std::lock_guard<ForkSafeMutex> lock(mutex);
   if (!exposed_ && writes_ == writes_before) packed_.emplace(key, packed);
   return packed;
@@ -165,22 +174,15 @@ void Tensor::CopyFrom(const void* source) {
   storage().Touch();
 }
 
-void Tensor::Adopt(void* data, Loan loan, DType type) {
-  loan.constant = true;
-  const Context& own = context();
-  impl_->storage = std::make_shared<Storage>(Cpu(), type, data, size(), std::move(loan));
-  impl_->offset = 0;
-  MoveTo(own);
-}
-
-void Tensor::MoveTo(const Context& other) {
-  const Tensor moved = To(other);
-  impl_->storage = moved.impl_->storage;
-  impl_->offset = moved.impl_->offset;
+void Tensor::Adopt(const Tensor& other) {
+  impl_->storage = other.impl_->storage;
+  impl_->offset = other.impl_->offset;
+  impl_->storage->Settle();
 }
 
 void Tensor::set_requires_grad(bool value) {
   ATTNKIT_CHECK(is_leaf(), "[requires_grad] expected a tensor that no op computed; use detach() first");
+  ATTNKIT_CHECK(!value || dtype() == DType::kFloat32, "[requires_grad] expected float32, got ", NameOf(dtype()));
   impl_->requires_grad = value;
 }
 

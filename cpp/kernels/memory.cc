@@ -19,6 +19,13 @@ void CopyNumbers(const float* x, int64_t size, float* out) {
   if (size > 0) std::memcpy(out, x, size * sizeof(float));
 }
 
+void WidenNumbers(const uint16_t* x, int64_t size, float* out) {
+  for (int64_t i = 0; i < size; ++i) {
+    const uint32_t bits = static_cast<uint32_t>(x[i]) << 16;
+    std::memcpy(out + i, &bits, sizeof(bits));
+  }
+}
+
 // Calls move(i) for every row on the threads.
 template <typename Move>
 void ForRows(int64_t count, int64_t columns, const Move& move) {
@@ -200,12 +207,11 @@ void FillRows(float value, const int32_t* rows, int64_t count, int64_t columns, 
 }
 
 void Widen(const uint16_t* x, int64_t size, float* out) {
-  ParallelFor(size, kMoved, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      const uint32_t bits = static_cast<uint32_t>(x[i]) << 16;
-      std::memcpy(out + i, &bits, sizeof(bits));
-    }
-  });
+  ParallelFor(size, kMoved, [&](int64_t begin, int64_t end) { WidenNumbers(x + begin, end - begin, out + begin); });
+}
+
+void GatherWidened(const uint16_t* x, const int32_t* rows, int64_t count, int64_t columns, float* out) {
+  ForRows(count, columns, [=](int64_t i) { WidenNumbers(x + rows[i] * columns, columns, out + i * columns); });
 }
 
 void Round(const float* x, int64_t size, uint16_t* out) {

@@ -37,7 +37,7 @@ void CheckAllowed(const BestTokensOptions& o, int64_t rows) {
 
 void BestTokens(const Tensor& hidden, const Tensor& weight, const Tensor& bias, const BestTokensOptions& o,
                 float* values, int32_t* indices, float* asked_values) {
-  const OpScope scope("best_tokens", {&hidden, &weight, &bias});
+  const OpScope scope("best_tokens", {&hidden, &bias}, {&weight});
   ATTNKIT_CHECK(hidden.rank() == 2 && weight.rank() == 2 && hidden.dim(1) == weight.dim(1),
                 "[best_tokens] expected hidden [rows, D] and weight [V, D], got ", ToString(hidden.shape()), " and ",
                 ToString(weight.shape()));

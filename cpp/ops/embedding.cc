@@ -1,8 +1,12 @@
+#include <numeric>
+#include <utility>
+
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/kernels/rows.h"
 #include "attnkit/op_scope.h"
 #include "attnkit/ops/rows.h"
+#include "attnkit/ops/shape.h"
 
 namespace attnkit::ops {
 namespace {
@@ -12,11 +16,19 @@ Tensor GradientTarget(const Tensor& table) {
   return table.is_leaf() ? LeafGradient(table) : table.NewZeros(table.shape());
 }
 
+// Of a table in bfloat16 the rows that are looked up become a table of their own.
+Tensor EmbeddingOfBits(const Indices& ids, const Tensor& weight, float scale, const Tensor& positions,
+                       const Indices& position_ids, float dropout) {
+  Buffer<int32_t> places(ids.size());
+  std::iota(places.begin(), places.end(), 0);
+  return Embedding(Indices(std::move(places)), GatherRows(weight, ids), scale, positions, position_ids, dropout);
+}
+
 }  // namespace
 
 Tensor Embedding(const Indices& ids, const Tensor& weight, float scale, const Tensor& positions,
                  const Indices& position_ids, float dropout) {
-  const OpScope scope("embedding", {&weight, &positions});
+  const OpScope scope("embedding", {&positions}, {&weight});
   ATTNKIT_CHECK(weight.rank() == 2, "[embedding] expected weight of shape [V, D], got ", ToString(weight.shape()));
   const int64_t vocabulary = weight.dim(0), width = weight.dim(1), tokens = ids.size();
   ATTNKIT_CHECK(dropout >= 0.0f && dropout < 1.0f, "[embedding] expected dropout in [0, 1), got ", dropout);
@@ -25,6 +37,7 @@ Tensor Embedding(const Indices& ids, const Tensor& weight, float scale, const Te
   ATTNKIT_CHECK(!positions || position_ids.size() == tokens, "[embedding] expected ", tokens, " position ids, got ",
                 position_ids.size());
 
+  if (weight.dtype() == DType::kBFloat16) return EmbeddingOfBits(ids, weight, scale, positions, position_ids, dropout);
   const int64_t max_positions = positions ? positions.dim(0) : 0;
   const bool inside = ids.Within(vocabulary) && (!positions || position_ids.Within(max_positions));
   const PhiloxKey key = dropout > 0.0f ? NextPhiloxKey() : PhiloxKey{};

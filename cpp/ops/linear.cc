@@ -40,7 +40,7 @@ std::vector<Tensor> LinearBackward(const Saved& s, std::vector<Tensor>& dy) {
 }  // namespace
 
 Tensor Linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activation activation) {
-  const OpScope scope("linear", {&x, &weight, &bias});
+  const OpScope scope("linear", {&x, &bias}, {&weight});
   ATTNKIT_CHECK(weight.rank() == 2, "[linear] expected weight of shape [N, K], got ", ToString(weight.shape()));
   const int64_t out_features = weight.dim(0), in_features = weight.dim(1);
   ATTNKIT_CHECK(x.rank() >= 1 && x.dim(-1) == in_features, "[linear] expected x of shape [..., ", in_features,

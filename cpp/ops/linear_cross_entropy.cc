@@ -75,7 +75,7 @@ void CheckShapes(const Tensor& hidden, const Tensor& weight, const Tensor& bias,
 
 LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& weight, const Tensor& bias,
                                             const Indices& labels, const CrossEntropyOptions& options) {
-  const OpScope scope("linear_cross_entropy", {&hidden, &weight, &bias});
+  const OpScope scope("linear_cross_entropy", {&hidden, &bias}, {&weight});
   CheckShapes(hidden, weight, bias, labels);
   options.Check("linear_cross_entropy");
   const int64_t tokens = hidden.dim(0), width = hidden.dim(1), vocabulary = weight.dim(0);

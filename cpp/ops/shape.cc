@@ -156,14 +156,18 @@ Tensor Concatenate(const std::vector<Tensor>& parts, int64_t axis) {
 }
 
 Tensor GatherRows(const Tensor& x, const Indices& rows) {
-  const OpScope scope("gather_rows", {&x});
+  const OpScope scope("gather_rows", {}, {&x});
   ATTNKIT_CHECK(x.rank() >= 1, "[gather_rows] expected at least one axis, got []");
   const int64_t row = x.dim(0) ? x.size() / x.dim(0) : 0;
   Shape shape = x.shape();
   shape[0] = rows.size();
   Tensor out = x.New(shape);
   CheckRows("gather_rows", rows, x.dim(0));
-  x.kernels().GatherRows(x.data(), rows.On(x.context()), rows.size(), row, out.data());
+  if (x.dtype() == DType::kBFloat16) {
+    x.kernels().GatherWidened(x.bits(), rows.On(x.context()), rows.size(), row, out.data());
+  } else {
+    x.kernels().GatherRows(x.data(), rows.On(x.context()), rows.size(), row, out.data());
+  }
   if (NeedsGrad({x})) {
     Record("gather_rows", {x}, {&out}, [rows, row, before = x.shape()](std::vector<Tensor>& dy) {
       Tensor dx = dy[0].NewZeros(before);

@@ -151,6 +151,7 @@ const Kernels& Host2Kernels() {
   Take(k.ScatterRows);
   Take(k.AddToRows);
   Take(k.FillRows);
+  Take(k.GatherWidened);
   Take(k.Widen);
   Take(k.Round);
   Take(k.Sum);
@@ -173,6 +174,7 @@ const Kernels& Host2Kernels() {
   Take(k.Dropout);
   Take(k.AddDropout);
   Take(k.PackMatrix);
+  Take(k.PackBFloat16);
   Take(k.Gemm);
   Take(k.MatMul);
   Take(k.SoftmaxForward);

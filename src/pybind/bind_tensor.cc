@@ -41,6 +41,14 @@ Tensor NewParameter(const FloatArray& array) {
   return tensor;
 }
 
+// `target`: a device or a type.
+Tensor To(const Tensor& x, const std::string& target) {
+  for (DType dtype : {DType::kFloat32, DType::kBFloat16}) {
+    if (target == NameOf(dtype)) return ops::To(x, dtype);
+  }
+  return ops::To(x, ContextOf(target));
+}
+
 // A copy of a tensor has its values and not its history.
 void RequireLeaf(const Tensor& tensor) {
   ATTNKIT_CHECK(tensor.is_leaf(),
@@ -65,13 +73,17 @@ Tensor DeepCopy(const Tensor& tensor, const py::dict&) {
 
 py::tuple PickledState(const Tensor& tensor) {
   RequireLeaf(tensor);
-  return py::make_tuple(ArrayView(tensor, false), tensor.requires_grad());
+  return py::make_tuple(ArrayView(tensor, false), tensor.requires_grad(), NameOf(tensor.dtype()),
+                        tensor.context().device());
 }
 
 Tensor FromPickledState(const py::tuple& state) {
-  if (state.size() != 2)
-    throw py::value_error("[unpickle] expected the array of a tensor and whether it needs a gradient");
-  Tensor tensor = NewParameter(py::cast<FloatArray>(state[0]));
+  // Two of version 0.1, which knew no other type and no other device.
+  if (state.size() != 2 && state.size() != 4)
+    throw py::value_error(
+        "[unpickle] expected the array of a tensor, whether it needs a gradient, its type and device");
+  Tensor tensor = BorrowArray(py::cast<FloatArray>(state[0])).Clone();
+  if (state.size() == 4) tensor = To(To(tensor, py::cast<std::string>(state[2])), py::cast<std::string>(state[3]));
   tensor.set_requires_grad(py::cast<bool>(state[1]));
   return tensor;
 }
@@ -96,18 +108,13 @@ void CopyInto(Tensor& tensor, const FloatArray& array) {
   tensor.CopyFrom(BorrowArray(array).To(tensor.dtype()).address());
 }
 
-void AdoptArray(Tensor& tensor, const FloatArray& array) {
-  ATTNKIT_CHECK(ShapeOf(array) == tensor.shape(), "[adopt_] expected shape ", ToString(tensor.shape()), ", got ",
-                ToString(ShapeOf(array)));
-  tensor.Adopt(const_cast<float*>(array.data()), LoanOf(array));
-}
-
-// `target`: a device or a type.
-Tensor To(const Tensor& x, const std::string& target) {
-  for (DType dtype : {DType::kFloat32, DType::kBFloat16}) {
-    if (target == NameOf(dtype)) return ops::To(x, dtype);
-  }
-  return ops::To(x, ContextOf(target));
+// `other` may be an array, or a tensor, whose type is taken, too.
+void Adopt(Tensor& tensor, const std::variant<Tensor, FloatArray>& other) {
+  const Tensor* given = std::get_if<Tensor>(&other);
+  const Tensor memory = given ? *given : BorrowArray(std::get<FloatArray>(other));
+  ATTNKIT_CHECK(memory.shape() == tensor.shape(), "[adopt_] expected shape ", ToString(tensor.shape()), ", got ",
+                ToString(memory.shape()));
+  tensor.Adopt(memory.To(tensor.context()));
 }
 
 void Pack(const Tensor& weight, const std::string& precision) {
@@ -291,7 +298,7 @@ void BindArray(Class& c) {
   c.def_property_readonly("dtype", [](const Tensor& x) { return NameOf(x.dtype()); });
   c.def("to", &To, py::arg("target"), Unlocked());
   c.def(
-      "move_", [](Tensor& x, const std::string& device) { x.MoveTo(ContextOf(device)); }, py::arg("device"));
+      "move_", [](Tensor& x, const std::string& target) { x.Adopt(To(x.Detach(), target)); }, py::arg("target"));
   c.def("__len__", [](const Tensor& x) {
     if (x.rank() == 0) throw py::type_error("[len] expected at least one axis, got []");
     return x.dim(0);
@@ -300,10 +307,15 @@ void BindArray(Class& c) {
   c.def("__float__", &Item);
   c.def("__bool__", [](const Tensor& x) { return Item(x) != 0.0f; });
   c.def("item", &Item);
-  c.def("numpy", &ArrayView, py::arg("writable") = true);
+  c.def(
+      "numpy",
+      [](const Tensor& x, bool writable) -> py::object {
+        return x.dtype() == DType::kBFloat16 ? BitsArray(x, writable) : ArrayView(x, writable);
+      },
+      py::arg("writable") = true);
   c.def_property_readonly("is_borrowed", [](const Tensor& x) { return x.storage().borrowed(); });
   c.def("copy_", &CopyInto, py::arg("array"));
-  c.def("adopt_", &AdoptArray, py::arg("array"));
+  c.def("adopt_", &Adopt, py::arg("other"));
   c.def(
       "__array__",
       [](const Tensor& x, const py::object& dtype, const py::object& copy) {
@@ -317,7 +329,8 @@ void BindArray(Class& c) {
       py::arg("dtype") = py::none(), py::arg("copy") = py::none());
   c.def("__dlpack__", [](const Tensor& x, const py::kwargs& options) {
     ATTNKIT_CHECK(x.context().is_cpu(), "[dlpack] expected a tensor of the CPU, got one on ", x.context().device());
-    return ArrayView(x, true).attr("__dlpack__")(**options);
+    if (x.dtype() == DType::kBFloat16) return BitsCapsule(x);
+    return py::object(ArrayView(x, true).attr("__dlpack__")(**options));
   });
   c.def("__copy__", &ShallowCopy);
   c.def("__deepcopy__", &DeepCopy, py::arg("memo"));

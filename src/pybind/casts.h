@@ -35,7 +35,7 @@ inline std::shared_ptr<py::object> Keep(py::object object) {
 inline Shape ShapeOf(const py::array& array) { return {array.shape(), array.shape() + array.ndim()}; }
 
 // The array's memory for as long as it is needed.
-inline Loan LoanOf(const FloatArray& array) {
+inline Loan LoanOf(const py::array& array) {
   auto owner = Keep(array);
   return {[owner]() mutable { owner.reset(); }, array.writeable()};
 }
@@ -63,6 +63,11 @@ inline FloatArray ArrayView(const Tensor& tensor, bool writable) {
   if (!writable) array.attr("flags").attr("writeable") = false;
   return array;
 }
+
+// Of a bfloat16 tensor: an array of ml_dtypes.bfloat16 where that is installed, else of its bits; and a capsule of
+// DLPack over its memory.
+py::object BitsArray(const Tensor& tensor, bool writable);
+py::object BitsCapsule(const Tensor& tensor);
 
 // The Indices that these are, or that an array is a view of (Indices.numpy()); undefined where there are none.
 ops::Indices IndicesBehind(const py::handle& values);

@@ -6,6 +6,7 @@ namespace attnkit::python {
 void BindSystem(pybind11::module_& m);
 void BindIndices(pybind11::module_& m);
 void BindTensor(pybind11::module_& m);
+void BindBFloat16(pybind11::module_& m);
 void BindFunction(pybind11::module_& m);
 void BindOps(pybind11::module_& m);
 void BindRecurrent(pybind11::module_& m);
@@ -21,6 +22,7 @@ PYBIND11_MODULE(_core, m) {
   attnkit::python::BindSystem(m);
   attnkit::python::BindIndices(m);
   attnkit::python::BindTensor(m);
+  attnkit::python::BindBFloat16(m);
   attnkit::python::BindFunction(m);
   attnkit::python::BindOps(m);
   attnkit::python::BindRecurrent(m);

@@ -195,7 +195,7 @@ def test_another_type_in_the_place_of_a_weight_is_refused(directory: Path, dtype
         load_model(directory)
 
 
-def test_bfloat16_weights_become_float32(directory: Path) -> None:
+def test_bfloat16_weights_are_read(directory: Path) -> None:
     file = directory / "model.safetensors"
     as_type(file, EMBEDDING, "BF16", 2)
     data = bytearray(file.read_bytes())

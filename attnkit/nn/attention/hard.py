@@ -49,7 +49,7 @@ class HardNormaliser(Normaliser):
 
     def _choice(self, soft: Tensor, picked: Tensor, rows: Rows) -> Choice:
         offsets = rows.query_offsets, rows.key_offsets
-        ones = tensor(np.ones((int(rows.key_offsets[-1]), 1), np.float32))
+        ones = tensor(np.ones((int(rows.key_offsets[-1]), 1), np.float32), device=soft.device)
         logs = (soft + 1e-20).log()  # a probability may be zero in float32
         log_probability = ops.ragged_sums(picked * logs, ones, *offsets).reshape(-1)
         entropy = ops.ragged_sums(-(soft * logs), ones, *offsets).reshape(-1)

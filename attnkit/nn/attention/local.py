@@ -6,7 +6,6 @@ import numpy as np
 
 from attnkit import ops
 from attnkit._core import Tensor
-from attnkit._tensor import tensor
 from attnkit.nn import init
 from attnkit.nn.attention.normalisers import Normaliser, Rows
 from attnkit.nn.linear import Linear
@@ -60,7 +59,7 @@ class LocalPredictiveNormaliser(Normaliser):
     def centres(self, rows: Rows) -> Tensor:
         """p for each query, [T], from 0 to the length of its source."""
         share = ops.linear(self.hidden(rows.query), self.v, activation="sigmoid").reshape(-1)
-        return share * tensor(rows.source_lengths().astype(np.float32))
+        return share * rows.source_lengths().astype(np.float32)
 
     def forward(self, scores: Tensor, rows: Rows) -> Tensor:
         centres = self.centres(rows)

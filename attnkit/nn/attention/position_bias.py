@@ -96,7 +96,7 @@ class ALiBi(PositionBias):
         if 2 * length - 1 > self._table.shape[1]:
             reach = max(length, self._table.shape[1], 16)
             distance = np.abs(np.arange(-reach, reach + 1))
-            self._table = tensor((-self.slopes[:, None] * distance).astype(np.float32))
+            self._table = tensor((-self.slopes[:, None] * distance).astype(np.float32), device=self._table.device)
         return self._table
 
     def extra_repr(self) -> str:

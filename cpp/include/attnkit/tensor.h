@@ -24,8 +24,7 @@ class Node;
 // Memory from elsewhere (NumPy, DLPack): how it is given back, and what may happen to it until then.
 struct Loan {
   std::function<void()> release;
-  bool writable = true;   // false: it may lie in pages that cannot be written, or under an object that never changes
-  bool constant = false;  // nobody else will write there, so packed copies may be kept
+  bool writable = true;  // false: it may lie in pages that cannot be written, or under an object that never changes
 };
 
 // The memory of one or more tensors: from the allocator of its context, or borrowed.
@@ -50,6 +49,8 @@ class Storage {
   void Touch();
   // Somebody outside can write here without telling: packed copies are never kept from now on.
   void Expose();
+  // Nobody outside writes here any more.
+  void Settle();
 
   // `matrix` packed as the right-hand side of a product; kept until the storage is written. The offset is in numbers.
   std::shared_ptr<const kernels::PackedMatrix> Packed(int64_t offset, int64_t k, int64_t n, int64_t row_stride,
@@ -119,16 +120,15 @@ class Tensor {
   // that already.
   Tensor To(const Context& context) const;
   Tensor To(DType dtype) const;
-  // This tensor lies there from now on; tensors that shared its memory do not.
-  void MoveTo(const Context& context);
   // From and to memory of the host, of this tensor's type.
   void CopyFrom(const void* source);
   void CopyTo(void* to) const { context().CopyToHost(address(), bytes(), to); }
-  // This tensor is that memory of the CPU from now on, which nobody else will write; tensors that shared its old memory
-  // keep it. On another device it is a copy of it there.
-  void Adopt(void* data, Loan loan, DType dtype = DType::kFloat32);
+  // This tensor is the memory of that one from now on, which nobody else will write: its device and its type are those
+  // of the other. Tensors that shared its old memory keep it.
+  void Adopt(const Tensor& other);
 
-  bool requires_grad() const { return impl_ && (impl_->requires_grad || impl_->node); }
+  // Of a leaf of another type than float32, no.
+  bool requires_grad() const { return impl_ && ((impl_->requires_grad && dtype() == DType::kFloat32) || impl_->node); }
   bool is_leaf() const { return !impl_->node; }
   void set_requires_grad(bool value);
   Tensor grad() const;

@@ -73,7 +73,7 @@ void GemmAmxEmulated(const float* a, int64_t a_row_stride, int64_t a_column_stri
                      int64_t b_row_stride, int64_t b_column_stride, int64_t m, int64_t n, int64_t k, float* c,
                      int64_t c_row_stride) {
   using namespace gemm;
-  const Buffer<uint8_t> packed = PackAll(emulated::kKernel, {b, b_row_stride, b_column_stride}, k, n);
+  const Buffer<uint8_t> packed = PackAll(emulated::kKernel, MatrixView{b, b_row_stride, b_column_stride}, k, n);
   MultiplyAll(emulated::kKernel, {a, a_row_stride, a_column_stride}, reinterpret_cast<const float*>(packed.data()), m,
               n, k, c, c_row_stride, {});
 }
@@ -82,7 +82,7 @@ void GemmInt8AmxEmulated(const float* a, int64_t a_row_stride, int64_t a_column_
                          int64_t b_row_stride, int64_t b_column_stride, int64_t m, int64_t n, int64_t k, float* c,
                          int64_t c_row_stride) {
   using namespace gemm;
-  const PackedMatrix packed = PackInt8(emulated::kInt8Kernel, {b, b_row_stride, b_column_stride}, k, n);
+  const PackedMatrix packed = PackInt8(emulated::kInt8Kernel, MatrixView{b, b_row_stride, b_column_stride}, k, n);
   MultiplyInt8(emulated::kInt8Kernel, {a, a_row_stride, a_column_stride}, m, packed, c, c_row_stride, {});
 }
 

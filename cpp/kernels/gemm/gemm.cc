@@ -2,6 +2,7 @@
 #include "attnkit/kernels/gemm.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "attnkit/check.h"
 #include "attnkit/profile.h"
@@ -175,18 +176,36 @@ Grid ChooseGrid(const Kernel& kernel, int64_t m, int64_t n, int64_t k) {
   return grid;
 }
 
+void WidenStrided(const uint16_t* bits, int64_t stride, int64_t size, float* out) {
+  for (int64_t i = 0; i < size; ++i) {
+    const uint32_t number = static_cast<uint32_t>(bits[i * stride]) << 16;
+    std::memcpy(out + i, &number, sizeof(number));
+  }
+}
+
 }  // namespace
 
-Buffer<uint8_t> PackAll(const Kernel& kernel, const MatrixView& b, int64_t k, int64_t n) {
+MatrixView RightSide::Columns(int64_t first, int64_t count, int64_t k, Buffer<float>& buffer) const {
+  if (!bits) return {floats.at(0, first), floats.row_stride, floats.column_stride};
+  if (buffer.size() < count * k) buffer = Buffer<float>(count * k);
+  const uint16_t* from = bits + first * floats.column_stride;
+  for (int64_t column = 0; column < count; ++column) {
+    WidenStrided(from + column * floats.column_stride, floats.row_stride, k, buffer.data() + column * k);
+  }
+  return {buffer.data(), 1, k};
+}
+
+Buffer<uint8_t> PackAll(const Kernel& kernel, const RightSide& b, int64_t k, int64_t n) {
   constexpr int64_t kTaskNumbers = 1 << 17;
   if (k == 0 || n == 0) return {};
   const int64_t words = DepthWords(kernel, k), panel = kernel.panel;
   Buffer<uint8_t> packed(words * RoundUp(n, kernel.lanes) * sizeof(float));
   float* to = reinterpret_cast<float*>(packed.data());
   ParallelFor(CeilDiv(n, panel), CeilDiv(kTaskNumbers, k * panel), [&](int64_t begin, int64_t end) {
+    Buffer<float> widened;
     for (int64_t column = begin * panel; column < std::min(n, end * panel); column += panel) {
       const int64_t columns = std::min(panel, n - column), width = std::min(panel, RoundUp(columns, kernel.lanes));
-      kernel.pack_b({b.at(0, column), b.row_stride, b.column_stride}, k, words, columns, width, to + column * words);
+      kernel.pack_b(b.Columns(column, columns, k, widened), k, words, columns, width, to + column * words);
     }
   });
   return packed;
@@ -225,10 +244,10 @@ void MultiplyInThread(const float* a, int64_t a_row, int64_t m, const PackedMatr
 
 }  // namespace gemm
 
-PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride,
-                        Precision precision) {
-  const gemm::MatrixView view{b, row_stride, column_stride};
-  if (precision == Precision::kInt8) return gemm::PackInt8(gemm::Int8KernelFor(), view, k, n);
+namespace {
+
+PackedMatrix Pack(const gemm::RightSide& b, int64_t k, int64_t n, Precision precision) {
+  if (precision == Precision::kInt8) return gemm::PackInt8(gemm::Int8KernelFor(), b, k, n);
   const gemm::Kernel& kernel = gemm::KernelFor(precision, n);
   PackedMatrix packed;
   packed.k = k;
@@ -236,8 +255,20 @@ PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride
   packed.precision = precision;
   packed.isa = static_cast<int>(ActiveIsa());
   packed.panel = kernel.panel;
-  packed.data = gemm::PackAll(kernel, view, k, n);
+  packed.data = gemm::PackAll(kernel, b, k, n);
   return packed;
+}
+
+}  // namespace
+
+PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride,
+                        Precision precision) {
+  return Pack(gemm::MatrixView{b, row_stride, column_stride}, k, n, precision);
+}
+
+PackedMatrix PackBFloat16(const uint16_t* b, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride,
+                          Precision precision) {
+  return Pack({b, row_stride, column_stride}, k, n, precision);
 }
 
 void Gemm(const float* a, int64_t a_row_stride, int64_t a_column_stride, int64_t m, const PackedMatrix& b, float* c,

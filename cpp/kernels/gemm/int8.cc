@@ -24,11 +24,10 @@ const float* ContiguousRow(const MatrixView& x, int64_t row, int64_t size, float
 }
 
 // Columns [begin, end) of B into the panels. A column is quantised as a row of the transposed matrix.
-void PackColumns(const Int8Kernel& kernel, const MatrixView& b, int64_t k, int64_t n, int64_t begin, int64_t end,
+void PackColumns(const Int8Kernel& kernel, const RightSide& b, int64_t k, int64_t n, int64_t begin, int64_t end,
                  PackedMatrix& packed) {
   const int64_t words = DepthWords(kernel, k), bytes = words * kWordBytes;
-  const MatrixView columns = b.transposed();
-  Buffer<float> numbers(k);
+  Buffer<float> numbers(k), widened;
   Buffer<int8_t> column(bytes);
   for (int64_t j = begin; j < end; ++j) {
     const int64_t panel = j / kernel.panel * kernel.panel,
@@ -36,7 +35,8 @@ void PackColumns(const Int8Kernel& kernel, const MatrixView& b, int64_t k, int64
     float scale = 0.0f;
     int32_t sum = 0;
     if (j < n) {
-      QuantizeRow(ContiguousRow(columns, j, k, numbers.data()), k, bytes, false, column.data(), &scale);
+      const MatrixView row = b.Columns(j, 1, k, widened).transposed();
+      QuantizeRow(ContiguousRow(row, 0, k, numbers.data()), k, bytes, false, column.data(), &scale);
       for (int64_t i = 0; i < k; ++i) sum += column[i];
     } else {
       std::fill(column.begin(), column.end(), int8_t{0});
@@ -123,7 +123,7 @@ void MultiplyInt8Block(const Int8Kernel& kernel, const QuantizedRows& a, const P
   if (kernel.end) kernel.end();
 }
 
-PackedMatrix PackInt8(const Int8Kernel& kernel, const MatrixView& b, int64_t k, int64_t n) {
+PackedMatrix PackInt8(const Int8Kernel& kernel, const RightSide& b, int64_t k, int64_t n) {
   constexpr int64_t kTaskNumbers = 1 << 16;
   ATTNKIT_CHECK(k <= kDeepestInt8, "[gemm] expected a depth of at most ", kDeepestInt8, " in int8, got ", k);
   const int64_t padded = RoundUp(n, kernel.lanes);

@@ -61,7 +61,7 @@ const Int8Kernel& AmxInt8Kernel();
 // rest those of zero. `unsigned_bytes` adds 128. A row with a number that is not finite gets the scale NaN.
 void QuantizeRow(const float* x, int64_t size, int64_t padded, bool unsigned_bytes, int8_t* to, float* scale);
 
-PackedMatrix PackInt8(const Int8Kernel& kernel, const MatrixView& b, int64_t k, int64_t n);
+PackedMatrix PackInt8(const Int8Kernel& kernel, const RightSide& b, int64_t k, int64_t n);
 // A quantised: rows of words, and a scale each.
 struct QuantizedRows {
   Buffer<int8_t> data;

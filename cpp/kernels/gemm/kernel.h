@@ -24,6 +24,20 @@ struct MatrixView {
   MatrixView transposed() const { return {data, column_stride, row_stride}; }
 };
 
+// A right-hand side as it is given: float32, packed where it lies, or bf16 (its bits), of which the columns that are
+// being packed are float32 for that long.
+struct RightSide {
+  RightSide(const MatrixView& floats) : floats(floats) {}  // NOLINT: a matrix is a source
+  RightSide(const uint16_t* bits, int64_t row_stride, int64_t column_stride)
+      : floats{nullptr, row_stride, column_stride}, bits(bits) {}
+
+  MatrixView floats;
+  const uint16_t* bits = nullptr;
+
+  // Columns [first, first + count) of k rows; of bf16 in `buffer`.
+  MatrixView Columns(int64_t first, int64_t count, int64_t k, Buffer<float>& buffer) const;
+};
+
 // Rows of memory that will be read after the present call. The kernels fetch them into the second-level cache, a line
 // now and then: bursts would wait for each other, and rows that lie far apart are beyond what the hardware foresees.
 struct Ahead {
@@ -121,7 +135,7 @@ inline int64_t DepthWords(const Kernel& kernel, int64_t k) {
 constexpr int64_t kVectorDepthBlock = 512, kAmxDepthBlock = 256;
 
 // All of B [k, n] in panels.
-Buffer<uint8_t> PackAll(const Kernel& kernel, const MatrixView& b, int64_t k, int64_t n);
+Buffer<uint8_t> PackAll(const Kernel& kernel, const RightSide& b, int64_t k, int64_t n);
 // C[m, n] = epilogue(A · B) for B from PackAll. Parallel over blocks of C.
 void MultiplyAll(const Kernel& kernel, const MatrixView& a, const float* packed, int64_t m, int64_t n, int64_t k,
                  float* c, int64_t c_row, const Epilogue& epilogue);

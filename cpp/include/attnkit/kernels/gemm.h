@@ -33,6 +33,10 @@ struct PackedMatrix {
 PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride,
                         Precision precision);
 
+// The same of bfloat16, as bits.
+PackedMatrix PackBFloat16(const uint16_t* b, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride,
+                          Precision precision);
+
 struct Epilogue {
   bool accumulate = false;      // C += instead of C = (bias and activation must then be unset)
   const float* bias = nullptr;  // [N], added to every row
@@ -54,6 +58,7 @@ void MatMul(const float* a, int64_t a_row_stride, int64_t a_column_stride, const
 // Their slots in the table of a device.
 struct ProductKernels : virtual Table {
   Kernel<kernels::PackMatrix> PackMatrix{"pack", *this};
+  Kernel<kernels::PackBFloat16> PackBFloat16{"pack", *this};
   Kernel<kernels::Gemm> Gemm{"product", *this};
   Kernel<kernels::MatMul> MatMul{"matmul", *this};
 };

@@ -31,6 +31,8 @@ void FillRows(float value, const int32_t* rows, int64_t count, int64_t columns, 
 // ties to even; NaN stays NaN.
 void Widen(const uint16_t* x, int64_t size, float* out);
 void Round(const float* x, int64_t size, uint16_t* out);
+void GatherWidened(const uint16_t* x, const int32_t* rows, int64_t count, int64_t columns,
+                   float* out);  // out[i] = x[rows[i]] as float32
 
 // Their slots in the table of a device.
 struct MemoryKernels : virtual Table {
@@ -44,6 +46,7 @@ struct MemoryKernels : virtual Table {
   Kernel<kernels::FillRows> FillRows{"fill_rows", *this};
   Kernel<kernels::Widen> Widen{"widen", *this};
   Kernel<kernels::Round> Round{"round", *this};
+  Kernel<kernels::GatherWidened> GatherWidened{"gather_rows", *this};
 };
 
 }  // namespace attnkit::kernels
