@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 
 _Floats = npt.NDArray[np.float32]
+_Bits = npt.NDArray[np.uint16]  # of bfloat16
 _Integers = npt.NDArray[np.int32]
 _Ids: TypeAlias = _Integers | Indices
 _Real = npt.NDArray[np.floating[Any] | np.integer[Any] | np.bool_]
@@ -108,7 +109,7 @@ class Tensor:
     def item(self) -> float:
         """The number of a tensor that has one. ValueError otherwise."""
 
-    def adopt_(self, other: _Floats | Tensor) -> None:
+    def adopt_(self, other: Tensor | _Floats) -> None:
         """Takes the memory of an array, or of a tensor and with it its type, as its own; nobody may write there from
         then on. Shapes must be equal. What lies on another device is copied to this tensor's."""
 
@@ -260,7 +261,7 @@ class Indices:
 def from_array(array: _Floats, requires_grad: bool = False, device: str | None = None) -> Tensor: ...
 def parameter(array: _Floats) -> Tensor: ...
 def empty_parameter(shape: Sequence[int]) -> Tensor: ...
-def from_bits(bits: npt.NDArray[np.uint16]) -> Tensor:
+def from_bits(bits: _Bits) -> Tensor:
     """A bfloat16 tensor over these bits."""
 
 def bfloat16_from_dlpack(capsule: object) -> Tensor | None:

@@ -48,6 +48,8 @@ class LabelledDataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
     ] = False
 
     def __post_init__(self) -> None:
+        if not self.train:
+            raise ValueError("train: expected a file or a folder, got none")
         if self.validation and self.validation_share:
             raise ValueError("validation_share: expected 0 beside validation texts")
 

@@ -1,4 +1,6 @@
 #include <algorithm>
+#include <iterator>
+#include <numeric>
 #include <utility>
 
 #include "attnkit/check.h"
@@ -18,29 +20,43 @@ namespace {
 using Norm = DecoderStack::Norm;
 using Projection = DecoderStack::Projection;
 
-// The buffers of a step, for all layers.
-struct Scratch {
-  Tensor stream, read, projected, attended, result, gated;  // projected is the widest
+// The buffers of a step, for all layers, in one piece of memory: allocations would be a part of a step of one
+// hypothesis.
+class Scratch {
+ public:
+  // `attended`: of all heads together. `projected` is the widest. `gated` may have no column.
+  Scratch(const Tensor& x, int64_t attended, int64_t projected, int64_t gated) {
+    const int64_t sizes[] = {Lines(x.size()),
+                             Lines(x.size()),
+                             Lines(x.size()),
+                             Lines(x.dim(0) * attended),
+                             Lines(x.dim(0) * projected),
+                             Lines(x.dim(0) * gated)};
+    memory_ = x.New({std::accumulate(std::begin(sizes), std::end(sizes), int64_t{0})});
+    float* next = memory_.data();
+    float** const buffers[] = {&stream, &read, &result, &this->attended, &this->projected, &this->gated};
+    for (size_t i = 0; i < std::size(sizes); ++i) *buffers[i] = std::exchange(next, next + sizes[i]);
+  }
+
+  float *stream, *read, *result, *attended, *projected, *gated;
+
+ private:
+  static int64_t Lines(int64_t size) { return (size + 15) / 16 * 16; }  // whole cache lines
+
+  Tensor memory_;
 };
 
 class Stepper {
  public:
-  // `attended`: of all heads together.
-  Stepper(const Tensor& x, int64_t attended, int64_t widest, int64_t widest_gate, bool pre_norm)
-      : k_(x.kernels()), rows_(x.dim(0)), width_(x.dim(1)), pre_norm_(pre_norm) {
-    for (Tensor* buffer : {&b_.stream, &b_.read, &b_.result}) *buffer = x.New(x.shape());
-    b_.attended = x.New({rows_, attended});
-    b_.projected = x.New({rows_, widest});
-    if (widest_gate) b_.gated = x.New({rows_, widest_gate});
-  }
+  Stepper(const Tensor& x, const Scratch& buffers, bool pre_norm)
+      : k_(x.kernels()), rows_(x.dim(0)), width_(x.dim(1)), pre_norm_(pre_norm), b_(buffers) {}
 
-  Scratch& buffers() { return b_; }
   // What the next sublayer reads: the residual stream, or its norm.
-  const float* read() const { return pre_norm_ ? b_.read.data() : b_.stream.data(); }
+  const float* read() const { return pre_norm_ ? b_.read : b_.stream; }
 
   void Begin(const float* x, const Norm& first) {
-    k_.Copy(x, rows_ * width_, b_.stream.data());
-    if (pre_norm_) Normalise(first, b_.stream.data(), b_.read.data());
+    k_.Copy(x, rows_ * width_, b_.stream);
+    if (pre_norm_) Normalise(first, b_.stream, b_.read);
   }
 
   void Project(const float* x, const Projection& p, float* to,
@@ -54,11 +70,11 @@ class Stepper {
   // Adds a sublayer's result. Pre-norm needs the sum and the norm of the next sublayer (null behind the last one),
   // post-norm the sublayer's own norm of the sum.
   void Add(const float* result, const Norm& own, const Norm* next) {
-    float* stream = b_.stream.data();
+    float* stream = b_.stream;
     if (pre_norm_ && !next) return k_.Add(stream, result, rows_ * width_, stream);
     const Norm& norm = pre_norm_ ? *next : own;
-    float* sum = pre_norm_ ? stream : b_.read.data();
-    float* normed = pre_norm_ ? b_.read.data() : stream;
+    float* sum = pre_norm_ ? stream : b_.read;
+    float* normed = pre_norm_ ? b_.read : stream;
     k_.AddDropoutLayerNormForward(result, stream, DataOrNull(norm.weight), DataOrNull(norm.bias), rows_, width_,
                                   norm.eps, 0.0f, {}, sum, normed, nullptr, nullptr, norm.kind);
   }
@@ -69,22 +85,22 @@ class Stepper {
   }
 
   void FeedForward(const DecoderStack::Layer& layer, kernels::Activation activation) {
-    float* hidden = b_.projected.data();
+    float* hidden = b_.projected;
     if (layer.gate.packed) {
-      Project(read(), layer.gate, b_.gated.data(), activation);
+      Project(read(), layer.gate, b_.gated, activation);
       Project(read(), layer.up, hidden);
-      k_.Multiply(b_.gated.data(), hidden, rows_ * layer.up.packed->n, hidden);
+      k_.Multiply(b_.gated, hidden, rows_ * layer.up.packed->n, hidden);
     } else {
       Project(read(), layer.up, hidden, activation);
     }
-    Project(hidden, layer.down, b_.result.data());
+    Project(hidden, layer.down, b_.result);
   }
 
  private:
   const Kernels& k_;
   int64_t rows_, width_;
   bool pre_norm_;
-  Scratch b_;
+  const Scratch& b_;
 };
 
 void CheckShape(const char* field, const char* part, const Tensor& x, const Shape& shape) {
@@ -156,29 +172,28 @@ Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights,
   if (position_bias) PositionBiasOf("decoder_step", position_bias, heads_, 0);
   state.Advance();
   const Tensor bias = BiasOfStep("decoder_step", position_bias, state, heads_, state.position());
-  Stepper step(x, attended_, widest_, widest_gate_, pre_norm_);
-  Scratch& b = step.buffers();
+  const Scratch b(x, attended_, widest_, widest_gate_);
+  Stepper step(x, b, pre_norm_);
   step.Begin(x.data(), layers_[0].self_norm);
   for (int64_t l = 0; l < count; ++l) {
     const Layer& layer = layers_[l];
     const Norm* next = l + 1 < count ? &layers_[l + 1].self_norm : last_norm_.weight ? &last_norm_ : nullptr;
-    step.Project(step.read(), layer.self_projection, b.projected.data());
-    AttendToHistory(b.projected.data(), state, l, heads_, StepBiasOf(bias), b.attended.data());
-    step.Project(b.attended.data(), layer.self_output, b.result.data());
-    step.Add(b.result.data(), layer.self_norm, &layer.cross_norm);
-    step.Project(step.read(), layer.cross_query, b.projected.data());
-    AttendToSources(b.projected.data(), state, l, heads_, {}, b.attended.data(), l + 1 == count ? weights : nullptr);
-    step.Project(b.attended.data(), layer.cross_output, b.result.data());
-    step.Add(b.result.data(), layer.cross_norm, &layer.feed_forward_norm);
+    step.Project(step.read(), layer.self_projection, b.projected);
+    AttendToHistory(b.projected, state, l, heads_, StepBiasOf(bias), b.attended);
+    step.Project(b.attended, layer.self_output, b.result);
+    step.Add(b.result, layer.self_norm, &layer.cross_norm);
+    step.Project(step.read(), layer.cross_query, b.projected);
+    AttendToSources(b.projected, state, l, heads_, {}, b.attended, l + 1 == count ? weights : nullptr);
+    step.Project(b.attended, layer.cross_output, b.result);
+    step.Add(b.result, layer.cross_norm, &layer.feed_forward_norm);
     step.FeedForward(layer, activation_);
-    step.Add(b.result.data(), layer.feed_forward_norm, next);
+    step.Add(b.result, layer.feed_forward_norm, next);
   }
   Tensor result = x.New({rows, width});
   if (!pre_norm_ && last_norm_.weight) {
-    step.Normalise(last_norm_, b.stream.data(), result.data());
+    step.Normalise(last_norm_, b.stream, result.data());
   } else {
-    b.read.kernels().Copy(pre_norm_ && last_norm_.weight ? b.read.data() : b.stream.data(), rows * width,
-                          result.data());
+    x.kernels().Copy(pre_norm_ && last_norm_.weight ? b.read : b.stream, rows * width, result.data());
   }
   return result;
 }

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import re
 import struct
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -130,10 +132,38 @@ def test_a_header_beyond_the_file_is_refused(tmp_path: Path, length: int) -> Non
         load_weights(tmp_path / "file")
 
 
-def test_the_bytes_are_those_of_the_library_of_the_format(tmp_path: Path) -> None:
+@pytest.mark.parametrize("metadata", [None, {}, {"key": 'v"\n\x01é\u2028'}], ids=["none", "empty", "text"])
+def test_the_bytes_are_those_of_the_library_of_the_format(metadata: dict[str, str] | None, tmp_path: Path) -> None:
     from safetensors.numpy import load_file, save
 
-    state = {"b": np.ones((2, 3), np.float16), "a": np.arange(5, dtype=np.int32)}
-    save_weights(state, tmp_path / "file", {"key": "value"})
-    assert (tmp_path / "file").read_bytes() == save(state, {"key": "value"})
+    state = {f"{kind} é": np.arange(6).reshape(2, 3).astype(kind) for kind in [*TYPES, "c8"]}
+    state |= {"empty": np.zeros((0, 3), np.float32), "scalar": np.array(3.0), 'a."\n': np.ones(5, np.float32)}
+    save_weights(state, tmp_path / "file", metadata)
+    assert (tmp_path / "file").read_bytes() == bytes(save(state, metadata))
     assert load_file(tmp_path / "file").keys() == load_weights(tmp_path / "file").keys()
+
+
+def test_arrays_in_another_order_are_written_as_they_read(tmp_path: Path) -> None:
+    x = np.arange(12, dtype=np.float32).reshape(3, 4)
+    state = {"transposed": x.T, "strided": x[:, ::2], "big-endian": x.astype(">f4")}
+    save_weights(state, tmp_path / "file")
+    for name, array in load_weights(tmp_path / "file").items():
+        np.testing.assert_array_equal(array, state[name])
+    with pytest.raises(TypeError, match="expected dates of a type that safetensors has, got datetime64"):
+        save_weights({"dates": np.zeros(2, "M8[s]")}, tmp_path / "file")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits the address space")
+@pytest.mark.usefixtures("no_sanitizer")
+def test_weights_are_written_without_a_second_copy(tmp_path: Path) -> None:
+    """Training that fills most of a machine can still save: the library of the format ends in a panic there."""
+    program = f"""
+import resource, numpy as np
+from attnkit.weights import save_weights
+state = {{"w": np.ones((64, 1 << 20), np.float32)}}
+used = 4096 * int(open("/proc/self/statm").read().split()[0])
+resource.setrlimit(resource.RLIMIT_AS, (used + (1 << 26),) * 2)
+save_weights(state, {str(tmp_path / "file")!r})
+"""
+    subprocess.run([sys.executable, "-c", program], check=True)
+    assert (tmp_path / "file").stat().st_size > 1 << 28

@@ -135,6 +135,7 @@ _TYPES = {
     "typing.SupportsFloat | typing.SupportsIndex": "float",
     "numpy.typing.NDArray[numpy.float32]": "_Floats",
     "typing.Annotated[numpy.typing.ArrayLike, numpy.float32]": "_Floats",
+    "typing.Annotated[numpy.typing.ArrayLike, numpy.uint16]": "_Bits",
     "numpy.typing.NDArray[numpy.int32]": "_Integers",
     "typing.Annotated[numpy.typing.ArrayLike, numpy.int32] | Indices": "_Ids",
 }

@@ -31,11 +31,12 @@ from attnkit.cli import main
 from attnkit.cli.shared import errors
 
 SANITIZED = bool(_core.build_info()["sanitizers"])
-SECONDS = 60.0 if SANITIZED else 20.0
+SECONDS = 60.0 if SANITIZED else 20.0  # of the clock on a machine of one's own
 MEMORY = 5 << 28  # what a command may take beyond what it has at its start: the largest picture, twice
 ADDRESS_SPACE = 4 << 30
 LARGE = 10_000_000  # parameters; a training file may ask for more, and the training then takes its time and memory
 LONGEST_MESSAGE = 3000
+_PATIENCE = 5
 BROKEN = 99  # the status of a target that let an exception out
 # A warning that an allocation was refused is none: the MemoryError that comes of it is a clear end.
 REPORT = re.compile(r"(?m)^(?!.*WARNING: AddressSanitizer failed to allocate).*(?:Sanitizer|runtime error:).*")
@@ -50,6 +51,10 @@ class Outcome:
     memory: int
     stdout: str
     stderr: str
+
+    @property
+    def ended_itself(self) -> bool:
+        return self.status >= 0
 
     @property
     def last_line(self) -> str:
@@ -74,7 +79,7 @@ def run(
         begin = time.monotonic()
         child = _server().Process(target=_child, args=(target, arguments, folder, streams, seconds, terminal))
         child.start()
-        child.join(seconds + 30)  # its own alarm ends it before
+        child.join(_PATIENCE * seconds + 30)  # its own alarm ends it before
         if child.is_alive():
             child.kill()
             child.join()
@@ -109,7 +114,7 @@ def commands(lines: Sequence[Sequence[str]]) -> int:
 def fault(outcome: Outcome) -> str | None:
     """What is wrong with this end, in a line. A failure must be of status 1 or 2 and say why in a line."""
     large = _trains_a_large_model(outcome.stderr)
-    if outcome.status == -signal.SIGALRM:
+    if outcome.status in (-signal.SIGALRM, -signal.SIGPROF):
         return None if large else f"hangs: {_where(outcome.stderr)}"
     if outcome.status < 0:
         return f"killed by {signal.Signals(-outcome.status).name}: {_where(outcome.stderr)}"
@@ -183,10 +188,14 @@ def _child(
 
 
 def set_alarm(seconds: float) -> None:
-    """The process dies by SIGALRM after that time, whatever it does then, and says shortly before where it is."""
-    signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    faulthandler.dump_traceback_later(seconds * 0.9)
+    """The process dies by SIGPROF when two cores have worked for that time, or by SIGALRM after several times as long
+    by the clock, which others on the machine may take; whatever it does then, it says where it is."""
+    for number in (signal.SIGALRM, signal.SIGPROF):
+        signal.signal(number, signal.SIG_DFL)
+    faulthandler.register(signal.SIGPROF, chain=True)
+    signal.setitimer(signal.ITIMER_PROF, 2 * seconds)
+    signal.setitimer(signal.ITIMER_REAL, _PATIENCE * seconds)
+    faulthandler.dump_traceback_later(_PATIENCE * seconds * 0.9)
 
 
 def _peak() -> int:

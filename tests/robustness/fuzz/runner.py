@@ -67,7 +67,7 @@ def files(kind: str, seed: int, tally: Tally) -> Iterator[Finding]:
         tally.cases += 1
         tally.slowest = max(tally.slowest, (outcome.seconds, seed))
         tally.memory = max(tally.memory, outcome.memory)
-        if what := children.fault(outcome) or left_behind(Path(name)):
+        if what := children.fault(outcome) or (outcome.ended_itself and left_behind(Path(name))):
             yield Finding(kind, seed, what)
 
 
