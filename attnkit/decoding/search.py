@@ -71,11 +71,11 @@ def decode(
     that make no sense, FloatingPointError where the model gives NaN.
     """
     options = options or DecodingOptions()
-    if not isinstance(source, Source):
+    if not hasattr(type(source), "lengths"):  # isinstance would take longer than the first step
         raise TypeError(f"[decode] expected a source, such as Packed(ids, offsets), got {type(source).__name__}")
     # Each sample of a sentence is a search of its own, side by side with the others.
     draws = options.nbest if options.sample else 1
-    source_lengths = np.repeat(source.lengths, draws)
+    source_lengths = np.repeat(source.lengths, draws) if draws > 1 else source.lengths
     sentences = _Sentences(_check_numbers(numbers, len(source)), draws, what)
     restriction = None if shortlist is None else _restrict(model, shortlist, source, prefixes)
     if prefixes is not None:
@@ -107,8 +107,10 @@ class _Sentences:
 
     def __init__(self, numbers: npt.NDArray[np.int64], draws: int, what: str) -> None:
         self.draws, self._what = draws, what
-        self._numbers = np.repeat(numbers, draws)
-        self.streams = self._numbers + (np.tile(np.arange(draws), len(numbers)) << 40)  # no input is as long
+        self._numbers = self.streams = numbers
+        if draws > 1:
+            self._numbers = np.repeat(numbers, draws)
+            self.streams = self._numbers + (np.tile(np.arange(draws), len(numbers)) << 40)  # no input is as long
         """Of the random numbers of each; those of the first draw are the sentence's number."""
 
     def name(self, sentence: int) -> str:

@@ -1,4 +1,6 @@
 // A step of decoding: the state of the hypotheses, a stack of decoder layers, the best tokens.
+#include <unordered_map>
+
 #include "attnkit/ops/decoding.h"
 #include "casts.h"
 
@@ -16,10 +18,18 @@ constexpr const char* kExpected<float> = "a number";
 template <>
 constexpr const char* kExpected<std::optional<std::string>> = "a string";
 
+// A name as Python looks it up, made once: each sentence that is translated takes a stack apart.
+py::handle Interned(const char* name) {
+  static auto& names = *new std::unordered_map<const char*, PyObject*>;
+  PyObject*& interned = names[name];
+  if (!interned) interned = PyUnicode_InternFromString(name);
+  return interned;
+}
+
 // Reads an attribute of the part of a layer that Python gave as `field`; TypeError names both where it does not fit.
 template <typename T>
 T Read(const py::handle& part, const char* field, const char* attribute) {
-  const py::object value = py::getattr(part, attribute, py::none());
+  const py::object value = py::getattr(part, Interned(attribute), py::none());
   constexpr bool kNumber = std::is_same_v<T, float>;
   py::detail::make_caster<T> caster;
   if (!caster.load(value, kNumber)) {  // numbers may be converted; a Tensor must be one, not None
@@ -49,10 +59,10 @@ DecoderStack::Norm ReadNorm(const py::handle& norm, const char* field) {
 
 // Takes a field out of those that Python gave.
 py::object Take(const py::kwargs& given, const char* field) {
-  PyObject* value = PyDict_GetItemString(given.ptr(), field);
+  PyObject* value = PyDict_GetItemWithError(given.ptr(), Interned(field).ptr());
   if (!value) throw py::type_error(Concat("[decoder_layer] expected ", field, ", got none"));
   const auto taken = py::reinterpret_borrow<py::object>(value);
-  PyDict_DelItemString(given.ptr(), field);
+  PyDict_DelItem(given.ptr(), Interned(field).ptr());
   return taken;
 }
 
