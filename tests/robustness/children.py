@@ -44,13 +44,15 @@ REPORT = re.compile(r"(?m)^(?!.*WARNING: AddressSanitizer failed to allocate).*(
 
 @dataclass(frozen=True)
 class Outcome:
-    """status: of the process; negative for a signal. memory: bytes above the start, at the most."""
+    """status: of the process; negative for a signal. memory: bytes above the start, at the most. cpu: seconds of all
+    its threads, 0 where it did not end by itself."""
 
     status: int
     seconds: float
     memory: int
     stdout: str
     stderr: str
+    cpu: float = 0.0
 
     @property
     def ended_itself(self) -> bool:
@@ -84,11 +86,12 @@ def run(
             child.kill()
             child.join()
         taken = time.monotonic() - begin
-        texts = [_text(streams / stream) for stream in ("stdout", "stderr", "memory")]
+        texts = [_text(streams / stream) for stream in ("stdout", "stderr", "used")]
         status = child.exitcode
         child.close()
     assert status is not None
-    return Outcome(status, taken, int(texts[2] or 0), texts[0], texts[1])
+    memory, cpu = texts[2].split() or (0, 0)
+    return Outcome(status, taken, int(memory), texts[0], texts[1], float(cpu))
 
 
 @functools.cache
@@ -182,7 +185,7 @@ def _child(
         status = BROKEN
     sys.stdout.flush()
     sys.stderr.flush()
-    (streams / "memory").write_text(str(_peak() - before))
+    (streams / "used").write_text(f"{_peak() - before} {time.process_time()}")
     finish()
     os._exit(status)
 

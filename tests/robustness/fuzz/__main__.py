@@ -39,7 +39,7 @@ def fuzz(kind: str, options: argparse.Namespace) -> int:
     seconds, slowest = tally.slowest
     print(
         f"{kind}: {tally.cases:,} cases, {len(tally.found)} faults; the slowest, {slowest}, took {seconds:.1f} s, "
-        f"the largest {tally.memory / 2**20:,.0f} MiB over the start",
+        f"the largest {tally.memory / 2**20:,.0f} MiB over the start; {tally.cpu:,.0f} s of CPU time",
         flush=True,
     )
     for reason, count in sorted(tally.known.items()):

@@ -38,6 +38,7 @@ class Tally:
     cases: int = 0
     slowest: tuple[float, int] = (0.0, 0)  # seconds, and the seed
     memory: int = 0
+    cpu: float = 0.0  # seconds
     found: dict[str, Finding] = field(default_factory=dict)
     known: dict[str, int] = field(default_factory=dict)
 
@@ -67,6 +68,7 @@ def files(kind: str, seed: int, tally: Tally) -> Iterator[Finding]:
         tally.cases += 1
         tally.slowest = max(tally.slowest, (outcome.seconds, seed))
         tally.memory = max(tally.memory, outcome.memory)
+        tally.cpu += outcome.cpu
         if what := children.fault(outcome) or (outcome.ended_itself and left_behind(Path(name))):
             yield Finding(kind, seed, what)
 
@@ -94,6 +96,7 @@ def ops(seed: int, tally: Tally) -> Iterator[Finding]:
         last = int((Path(name) / NOTE).read_text() or seed)
     tally.cases += last - seed + 1
     tally.memory = max(tally.memory, outcome.memory)
+    tally.cpu += outcome.cpu
     for line in outcome.stdout.splitlines():
         yield Finding("ops", *json.loads(line))
     if what := children.fault(outcome):
