@@ -9,9 +9,11 @@ import pytest
 
 from attnkit import _core
 
-# A shell lets what it starts in the background ignore SIGINT, and so would the programs that tests start to interrupt.
-if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell lets what it starts in the background ignore SIGINT, and nohup SIGHUP; so would the programs that tests start
+# to interrupt.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) == signal.SIG_IGN:
+        signal.signal(_number, _handler)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -19,7 +21,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "cpu_memory: shares memory between tensors and NumPy, which only the CPU can")
+    config.addinivalue_line(
+        "markers",
+        "cpu_only: shares memory between tensors and NumPy, which only the CPU can, or sends tensors to a new process, "
+        "which knows no device of the tests",
+    )
     if config.getoption("device") == "host2":
         from attnkit import _testing
 
@@ -31,8 +37,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if config.getoption("device") == "cpu":
         return
     for item in items:
-        if item.get_closest_marker("cpu_memory"):
-            item.add_marker(pytest.mark.skip(reason="shares memory between tensors and NumPy"))
+        if item.get_closest_marker("cpu_only"):
+            item.add_marker(pytest.mark.skip(reason="marked cpu_only"))
 
 
 @pytest.fixture(params=_core.supported_isas())

@@ -91,11 +91,14 @@ py::object BitsArray(const Tensor& tensor, bool writable) {
   }
 }
 
-py::object BitsCapsule(const Tensor& tensor) {
+py::object BitsCapsule(const Tensor& tensor, const py::dict& options) {
+  const bool copy = options.contains("copy") && options["copy"].ptr() == Py_True;
+  // A capsule of this version cannot say that nobody may write.
+  if (!copy) tensor.storage().RequireWritable("dlpack");
   tensor.storage().Expose();
-  auto* shown = new Shown{tensor, {}};
+  auto* shown = new Shown{copy ? tensor.Clone() : tensor, {}};
   DLTensor& x = shown->managed.tensor;
-  x = {tensor.bits(), {kDLCPU, 0}, static_cast<int32_t>(tensor.rank()), {kDLBfloat, 16, 1}, nullptr, nullptr, 0};
+  x = {shown->tensor.bits(), {kDLCPU, 0}, static_cast<int32_t>(tensor.rank()), {kDLBfloat, 16, 1}, nullptr, nullptr, 0};
   x.shape = const_cast<int64_t*>(shown->tensor.shape().data());
   shown->managed.context = shown;
   shown->managed.deleter = [](DLManagedTensor* self) { delete static_cast<Shown*>(self->context); };

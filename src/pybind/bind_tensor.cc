@@ -133,6 +133,12 @@ Tensor BorrowConverted(const py::array& array) {
   return BorrowArray(FloatArray::ensure(py::array_t<float, py::array::forcecast>::ensure(array)));
 }
 
+void Move(Tensor& x, const std::string& target) {
+  ATTNKIT_CHECK(x.is_leaf(), "[move_] expected a tensor that no op computed; use to()");
+  const Tensor moved = To(x.Detach(), target);
+  if (&moved.storage() != &x.storage()) x.Adopt(moved);
+}
+
 // The same beside a tensor, on its device.
 Tensor Beside(const Tensor& tensor, const py::array& array) { return BorrowConverted(array).To(tensor.context()); }
 
@@ -297,8 +303,7 @@ void BindArray(Class& c) {
   c.def_property_readonly("device", [](const Tensor& x) { return x.context().device(); });
   c.def_property_readonly("dtype", [](const Tensor& x) { return NameOf(x.dtype()); });
   c.def("to", &To, py::arg("target"), Unlocked());
-  c.def(
-      "move_", [](Tensor& x, const std::string& target) { x.Adopt(To(x.Detach(), target)); }, py::arg("target"));
+  c.def("move_", &Move, py::arg("target"));
   c.def("__len__", [](const Tensor& x) {
     if (x.rank() == 0) throw py::type_error("[len] expected at least one axis, got []");
     return x.dim(0);
@@ -329,7 +334,7 @@ void BindArray(Class& c) {
       py::arg("dtype") = py::none(), py::arg("copy") = py::none());
   c.def("__dlpack__", [](const Tensor& x, const py::kwargs& options) {
     ATTNKIT_CHECK(x.context().is_cpu(), "[dlpack] expected a tensor of the CPU, got one on ", x.context().device());
-    if (x.dtype() == DType::kBFloat16) return BitsCapsule(x);
+    if (x.dtype() == DType::kBFloat16) return BitsCapsule(x, options);
     return py::object(ArrayView(x, true).attr("__dlpack__")(**options));
   });
   c.def("__copy__", &ShallowCopy);

@@ -67,7 +67,7 @@ inline FloatArray ArrayView(const Tensor& tensor, bool writable) {
 // Of a bfloat16 tensor: an array of ml_dtypes.bfloat16 where that is installed, else of its bits; and a capsule of
 // DLPack over its memory.
 py::object BitsArray(const Tensor& tensor, bool writable);
-py::object BitsCapsule(const Tensor& tensor);
+py::object BitsCapsule(const Tensor& tensor, const py::dict& options);
 
 // The Indices that these are, or that an array is a view of (Indices.numpy()); undefined where there are none.
 ops::Indices IndicesBehind(const py::handle& values);

@@ -50,7 +50,7 @@ def test_the_embedding_gradient_does_not_write_into_one_that_the_user_holds() ->
     np.testing.assert_array_equal(weight.grad, np.add(before, [[1, 1], [0, 0], [0, 0], [0, 0]]))
 
 
-@pytest.mark.cpu_memory
+@pytest.mark.cpu_only
 def test_backward_does_not_write_into_arrays_of_the_user() -> None:
     """Whose memory a tensor only borrows, however few hold the tensor."""
     held = np.zeros((3, 2), np.float32)
@@ -101,7 +101,7 @@ def test_indices_that_change_after_the_forward_pass_change_nothing(op: Callable[
     np.testing.assert_array_equal(*gradients)
 
 
-@pytest.mark.cpu_memory
+@pytest.mark.cpu_only
 def test_two_leaves_never_share_a_gradient() -> None:
     x, y = (attnkit.tensor(numbers(3, seed=s), requires_grad=True) for s in (1, 2))
     upstream = attnkit.tensor(np.ones(3, np.float32))
@@ -160,7 +160,7 @@ def test_backward_needs_a_scalar_or_a_gradient_that_fits() -> None:
         (x * 2.0).requires_grad = False
 
 
-@pytest.mark.cpu_memory
+@pytest.mark.cpu_only
 def test_no_grad_detach_and_leaves() -> None:
     x = attnkit.tensor(numbers(3), requires_grad=True)
     with attnkit.no_grad():
@@ -202,7 +202,7 @@ class Probe(attnkit.Function):
         return dy
 
 
-@pytest.mark.cpu_memory
+@pytest.mark.cpu_only
 def test_backward_frees_as_it_goes() -> None:
     x = attnkit.tensor(numbers(MEGABYTE), requires_grad=True)
     before = _core.memory_stats()["bytes_in_use"]
@@ -218,7 +218,7 @@ def test_backward_frees_as_it_goes() -> None:
     assert _core.memory_stats()["bytes_in_use"] - before < 3 * MEGABYTE * 4  # the gradient alone is left
 
 
-@pytest.mark.cpu_memory
+@pytest.mark.cpu_only
 def test_a_graph_that_is_dropped_is_freed() -> None:
     x = attnkit.tensor(numbers(MEGABYTE), requires_grad=True)
     before = _core.memory_stats()["bytes_in_use"]

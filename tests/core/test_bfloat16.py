@@ -155,7 +155,7 @@ def test_numpy_has_the_numbers_with_ml_dtypes() -> None:
     np.testing.assert_array_equal(bfloat16(array).to("float32").numpy(), rounded(x))
 
 
-@pytest.mark.cpu_memory
+@pytest.mark.cpu_only
 def test_memory_is_shared_with_numpy_and_pytorch() -> None:
     torch = pytest.importorskip("torch")
     ours = bfloat16(np.arange(6, dtype=np.float32).reshape(2, 3))
@@ -171,7 +171,20 @@ def test_memory_is_shared_with_numpy_and_pytorch() -> None:
     assert back.to("float32").numpy()[1, 2] == 99.0
 
 
-@pytest.mark.cpu_memory
+@pytest.mark.cpu_only
+def test_a_capsule_may_be_a_copy_and_never_lets_others_write_what_they_must_not() -> None:
+    torch = pytest.importorskip("torch")
+    x = bfloat16(numbers(4))
+    theirs = torch.utils.dlpack.from_dlpack(x.__dlpack__(copy=True))
+    theirs.zero_()
+    assert x.to("float32").numpy().any()
+    bits = np.zeros(4, np.uint16)
+    bits.flags.writeable = False
+    with pytest.raises(ValueError, match="expected memory that may be written"):
+        _core.from_bits(bits).__dlpack__()
+
+
+@pytest.mark.cpu_only
 def test_a_capsule_that_nobody_takes_is_freed() -> None:
     before = _core.memory_stats()["bytes_in_use"]
     x = bfloat16(numbers(1000))

@@ -119,6 +119,19 @@ def test_a_module_moves_and_trains_to_the_same_bytes() -> None:
         np.testing.assert_array_equal(here, there)
 
 
+def test_a_move_to_where_it_lies_changes_nothing() -> None:
+    weight = attnkit.tensor(np.ones((2, 2), np.float32), requires_grad=True, device="cpu")
+    x = on("cpu", np.ones((1, 2), np.float32))
+    view = weight.numpy()
+    weight.move_("cpu")
+    weight.move_("float32")
+    ops.linear(x, weight)
+    view[...] = 3.0  # nobody tells of this write
+    np.testing.assert_array_equal(ops.linear(x, weight).numpy(), [[6.0, 6.0]])
+    with pytest.raises(ValueError, match=r"\[move_\] expected a tensor that no op computed"):
+        (weight * 2.0).move_("host2")
+
+
 def test_its_memory_is_given_back() -> None:
     before = _testing.host2_blocks()
     x = on("host2", numbers(3), requires_grad=True)

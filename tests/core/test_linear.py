@@ -118,7 +118,7 @@ def test_only_what_needs_a_gradient_gets_one(frozen: int) -> None:
     assert [x.grad is not None for x in leaves] == [i != frozen for i in range(3)]
 
 
-@pytest.mark.cpu_memory
+@pytest.mark.cpu_only
 def test_a_parameter_that_is_written_is_packed_anew() -> None:
     x = numbers(3, 8)
     weight = _core.parameter(numbers(4, 8, seed=1))

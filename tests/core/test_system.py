@@ -268,7 +268,7 @@ def test_training_asks_the_system_for_no_memory_after_its_first_steps(threads: i
     assert after["bytes_in_use"] == warm["bytes_in_use"]
 
 
-@pytest.mark.cpu_memory
+@pytest.mark.cpu_only
 def test_memory_is_counted_kept_and_given_back(caching_allocator: None) -> None:
     _core.trim_memory()
     before = _core.memory_stats()

@@ -25,7 +25,7 @@ def numbers(*shape: int, seed: int = 0, low: float = -1.0, high: float = 1.0) ->
 # --- memory
 
 
-@pytest.mark.cpu_memory
+@pytest.mark.cpu_only
 def test_a_float32_array_is_shared_both_ways() -> None:
     array = numbers(3, 4)
     x = attnkit.tensor(array)
@@ -75,7 +75,7 @@ class Labelled(np.ndarray):
     """NumPy makes a plain array of a subclass, over the same memory."""
 
 
-@pytest.mark.cpu_memory
+@pytest.mark.cpu_only
 @pytest.mark.parametrize("kind", [np.ndarray, Labelled])
 def test_a_read_only_array_is_never_written(kind: type[np.ndarray]) -> None:
     array = numbers(4).view(kind)
@@ -167,7 +167,7 @@ def test_array_protocol_converts_and_copies() -> None:
         np.array(x, dtype=np.float64, copy=False)
 
 
-@pytest.mark.cpu_memory
+@pytest.mark.cpu_only
 def test_dlpack_to_numpy_shares_memory() -> None:
     x = attnkit.tensor(numbers(2, 3))
     x.numpy()[0, 0] = 4.0
@@ -176,7 +176,7 @@ def test_dlpack_to_numpy_shares_memory() -> None:
     assert attnkit.from_dlpack(x).shape == (2, 3)
 
 
-@pytest.mark.cpu_memory
+@pytest.mark.cpu_only
 def test_dlpack_with_pytorch_shares_memory_both_ways() -> None:
     torch = pytest.importorskip("torch")
     ours = attnkit.tensor(numbers(2, 3))

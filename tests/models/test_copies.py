@@ -87,6 +87,7 @@ def test_a_copy_of_a_loaded_model_writes_what_it_writes(path: Path, precision: A
     assert outputs(how(model)) == outputs(model)
 
 
+@pytest.mark.cpu_only
 def test_a_model_goes_to_a_process_that_is_spawned() -> None:
     model = attnkit.load(MODELS[-1])
     with multiprocessing.get_context("spawn").Pool(1) as pool:

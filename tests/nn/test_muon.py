@@ -105,7 +105,7 @@ def test_any_number_of_threads_makes_the_same_step() -> None:
         np.testing.assert_array_equal(one, three)
 
 
-@pytest.mark.cpu_memory
+@pytest.mark.cpu_only
 def test_parameters_and_moments_that_cannot_be_moved_are_refused() -> None:
     weight, gradient = _core.parameter(numbers(4, 2)), attnkit.tensor(numbers(4, 2))
     point, momentum = _core.parameter(np.float32(1)), _core.zeros((4, 2))

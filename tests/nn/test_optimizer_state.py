@@ -56,7 +56,7 @@ def test_moments_are_tensors_of_the_core(kind: str) -> None:
         assert not moment.is_borrowed and not moment.requires_grad and not moment.numpy().any()
 
 
-@pytest.mark.cpu_memory
+@pytest.mark.cpu_only
 def test_the_state_is_arrays_over_the_moments(kind: str) -> None:
     layer = layer_of()
     optimizer = MAKERS[kind](layer)
