@@ -29,7 +29,6 @@ struct LayerNormForwardArguments {
   PhiloxKey key;
   bool stream;
   float *sum, *y, *mean, *rstd;
-  Norm norm;
 };
 
 struct LayerNormBackwardArguments {
@@ -39,9 +38,11 @@ struct LayerNormBackwardArguments {
   PhiloxKey key;
   bool stream;
   float *dx, *dresidual;
-  Norm norm;
 
-  float Mean(int64_t row) const { return norm == Norm::kLayer ? mean[row] : 0.0f; }
+  template <Norm kNorm>
+  float Mean(int64_t row) const {
+    return kNorm == Norm::kLayer ? mean[row] : 0.0f;
+  }
 };
 
 }  // namespace attnkit::kernels
@@ -100,7 +101,10 @@ HWY_INLINE void NormalizeRow(const float* s, const float* weight, const float* b
   });
 }
 
-void LayerNormForwardRows(const LayerNormForwardArguments& a, int64_t begin, int64_t end) {
+// The norm is known when this is compiled: compilers fuse a product and a sum as their loops are cut, and RMSNorm must
+// not change how those of layer norm round.
+template <Norm kNorm>
+HWY_INLINE void ForwardRows(const LayerNormForwardArguments& a, int64_t begin, int64_t end) {
   const DropoutRule rule(a.p);
   DropoutNumbers numbers(a.key, end * a.columns);
   // With neither residual nor dropout the sum is x itself. A sum that nobody wants waits in y.
@@ -110,14 +114,14 @@ void LayerNormForwardRows(const LayerNormForwardArguments& a, int64_t begin, int
     const float* s = a.x + first;
     float total = 0.0f;
     if (plain) {
-      if (a.norm == Norm::kLayer) total = SumRow(s, a.columns);
+      if constexpr (kNorm == Norm::kLayer) total = SumRow(s, a.columns);
     } else {
       float* to = (a.sum ? a.sum : a.y) + first;
       total = AddRow(s, a.residual ? a.residual + first : nullptr, a.columns, rule, numbers, first, to);
       s = to;
     }
     const float* next = a.stream ? a.x + first + a.columns : nullptr;
-    const float mean = a.norm == Norm::kLayer ? total / static_cast<float>(a.columns) : 0.0f;
+    const float mean = kNorm == Norm::kLayer ? total / static_cast<float>(a.columns) : 0.0f;
     const float variance = SumSquaredDeviations(s, a.columns, mean, next) / static_cast<float>(a.columns);
     const float rstd = 1.0f / std::sqrt(variance + a.eps);
     NormalizeRow(s, a.weight, a.bias, a.columns, mean, rstd, a.stream && s != a.y + first, a.y + first);
@@ -125,6 +129,14 @@ void LayerNormForwardRows(const LayerNormForwardArguments& a, int64_t begin, int
     if (a.rstd) a.rstd[r] = rstd;
   }
   if (a.stream) hwy::FlushStream();
+}
+
+void LayerNormForwardRows(const LayerNormForwardArguments& a, int64_t begin, int64_t end) {
+  ForwardRows<Norm::kLayer>(a, begin, end);
+}
+
+void RmsNormForwardRows(const LayerNormForwardArguments& a, int64_t begin, int64_t end) {
+  ForwardRows<Norm::kRms>(a, begin, end);
 }
 
 // With xhat = (sum - mean) * rstd and g = dy * weight: the means over a row of g and of g * xhat. dy * xhat and dy are
@@ -156,11 +168,12 @@ HWY_INLINE RowMeans GradientMeans(const float* dy, const float* s, const float* 
 
 // dsum = rstd * (g - mean of g - xhat * mean of g * xhat) + dsum_in, to dresidual and, through the mask, to dx. The
 // mean of g is there because the row's mean was taken off.
+template <Norm kNorm>
 HWY_INLINE void InputGradientRow(const LayerNormBackwardArguments& a, int64_t r, RowMeans row, const DropoutRule& rule,
                                  DropoutNumbers& numbers) {
   const Floats d;
   const float* weight = a.weight;
-  const FloatVec means = hn::Set(d, a.Mean(r)), rstds = hn::Set(d, a.rstd[r]);
+  const FloatVec means = hn::Set(d, a.Mean<kNorm>(r)), rstds = hn::Set(d, a.rstd[r]);
   const FloatVec g_mean = hn::Set(d, row.g), g_xhat_mean = hn::Set(d, row.g_xhat);
   for (int64_t begin = 0; begin < a.columns; begin += kDropoutChunk) {
     const int64_t count = std::min(kDropoutChunk, a.columns - begin), first = r * a.columns + begin;
@@ -188,19 +201,28 @@ HWY_INLINE void InputGradientRow(const LayerNormBackwardArguments& a, int64_t r,
 }
 
 // `partial`, or null, gets the rows' part of dweight [columns] and, behind it, of dbias [columns].
-void LayerNormBackwardRows(const LayerNormBackwardArguments& a, int64_t begin, int64_t end, float* partial) {
+template <Norm kNorm>
+HWY_INLINE void BackwardRows(const LayerNormBackwardArguments& a, int64_t begin, int64_t end, float* partial) {
   const DropoutRule rule(a.p);
   DropoutNumbers numbers(a.key, end * a.columns);
   if (partial) std::memset(partial, 0, 2 * a.columns * sizeof(float));
   for (int64_t r = begin; r < end; ++r) {
     const float *dy = a.dy + r * a.columns, *s = a.sum + r * a.columns;
-    RowMeans row =
-        partial ? GradientMeans<true>(dy, s, a.weight, a.columns, a.Mean(r), a.rstd[r], partial, partial + a.columns)
-                : GradientMeans<false>(dy, s, a.weight, a.columns, a.Mean(r), a.rstd[r], nullptr, nullptr);
-    if (a.norm == Norm::kRms) row.g = 0.0f;
-    if (a.dx || a.dresidual) InputGradientRow(a, r, row, rule, numbers);
+    const float mean = a.Mean<kNorm>(r), rstd = a.rstd[r];
+    RowMeans row = partial ? GradientMeans<true>(dy, s, a.weight, a.columns, mean, rstd, partial, partial + a.columns)
+                           : GradientMeans<false>(dy, s, a.weight, a.columns, mean, rstd, nullptr, nullptr);
+    if constexpr (kNorm == Norm::kRms) row.g = 0.0f;
+    if (a.dx || a.dresidual) InputGradientRow<kNorm>(a, r, row, rule, numbers);
   }
   if (a.stream) hwy::FlushStream();
+}
+
+void LayerNormBackwardRows(const LayerNormBackwardArguments& a, int64_t begin, int64_t end, float* partial) {
+  BackwardRows<Norm::kLayer>(a, begin, end, partial);
+}
+
+void RmsNormBackwardRows(const LayerNormBackwardArguments& a, int64_t begin, int64_t end, float* partial) {
+  BackwardRows<Norm::kRms>(a, begin, end, partial);
 }
 
 }  // namespace attnkit::kernels::HWY_NAMESPACE
@@ -213,8 +235,8 @@ void AddDropoutLayerNormForward(const float* x, const float* residual, const flo
                                 int64_t rows, int64_t columns, float eps, float p, PhiloxKey key, float* sum, float* y,
                                 float* mean, float* rstd, Norm norm) {
   const LayerNormForwardArguments arguments = {
-      x, residual, weight, bias, columns, eps, p, key, WorthStreaming(rows, columns), sum, y, mean, rstd, norm};
-  auto* kernel = ATTNKIT_DISPATCH(LayerNormForwardRows);
+      x, residual, weight, bias, columns, eps, p, key, WorthStreaming(rows, columns), sum, y, mean, rstd};
+  auto* kernel = norm == Norm::kLayer ? ATTNKIT_DISPATCH(LayerNormForwardRows) : ATTNKIT_DISPATCH(RmsNormForwardRows);
   ParallelFor(rows, StreamGrain(rows, columns), [&](int64_t begin, int64_t end) { kernel(arguments, begin, end); });
 }
 
@@ -222,12 +244,12 @@ void AddDropoutLayerNormBackward(const float* dy, const float* dsum_in, const fl
                                  const float* mean, const float* rstd, int64_t rows, int64_t columns, float p,
                                  PhiloxKey key, float* dx, float* dresidual, float* dweight, float* dbias, Norm norm) {
   const LayerNormBackwardArguments arguments = {
-      dy, dsum_in, sum, weight, mean, rstd, columns, p, key, WorthStreaming(rows, columns), dx, dresidual, norm};
+      dy, dsum_in, sum, weight, mean, rstd, columns, p, key, WorthStreaming(rows, columns), dx, dresidual};
   constexpr int64_t kMaxChunks = 128;
   const int64_t grain = ReductionGrain(rows, columns, kMaxChunks), chunks = (rows + grain - 1) / grain;
   const bool parameters = dweight || dbias;
   Buffer<float> partials(parameters ? chunks * 2 * columns : 0);
-  auto* kernel = ATTNKIT_DISPATCH(LayerNormBackwardRows);
+  auto* kernel = norm == Norm::kLayer ? ATTNKIT_DISPATCH(LayerNormBackwardRows) : ATTNKIT_DISPATCH(RmsNormBackwardRows);
   ParallelFor(rows, grain, [&](int64_t begin, int64_t end) {
     kernel(arguments, begin, end, parameters ? partials.data() + begin / grain * 2 * columns : nullptr);
   });
