@@ -134,7 +134,7 @@ class LSTMCaptionDecoder(nn.Module):
         places = np.concatenate([np.arange(count, dtype=np.int32) for count in counts])
         by_region = ops.gather_rows(ops.concatenate(weights).reshape(-1, 1), np.argsort(places, kind="stable"))
         groups = np.concatenate([[0], np.cumsum(np.bincount(places, minlength=int(offsets[-1])))])
-        ones = np.ones(len(places), dtype=np.float32)
+        ones = tensor(np.ones(len(places), np.float32), device=by_region.device)
         missing = 1.0 - ops.ragged_sums(ones, by_region, np.arange(len(groups)), groups)
         return (missing * missing).sum() * self.config.coverage_penalty
 

@@ -5,6 +5,7 @@
 
 #include "attnkit/kernels/elementwise.h"
 #include "attnkit/threads.h"
+#include "kernels/bfloat16.h"
 #include "kernels/grain.h"
 
 namespace attnkit::kernels {
@@ -20,10 +21,7 @@ void CopyNumbers(const float* x, int64_t size, float* out) {
 }
 
 void WidenNumbers(const uint16_t* x, int64_t size, float* out) {
-  for (int64_t i = 0; i < size; ++i) {
-    const uint32_t bits = static_cast<uint32_t>(x[i]) << 16;
-    std::memcpy(out + i, &bits, sizeof(bits));
-  }
+  for (int64_t i = 0; i < size; ++i) out[i] = Widened(x[i]);
 }
 
 // Calls move(i) for every row on the threads.

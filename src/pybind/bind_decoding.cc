@@ -18,7 +18,7 @@ constexpr const char* kExpected<float> = "a number";
 template <>
 constexpr const char* kExpected<std::optional<std::string>> = "a string";
 
-// A name as Python looks it up, made once: each sentence that is translated takes a stack apart.
+// A name as Python looks it up, made once: each batch that is decoded makes a stack.
 py::handle Interned(const char* name) {
   static auto& names = *new std::unordered_map<const char*, PyObject*>;
   PyObject*& interned = names[name];

@@ -2,11 +2,11 @@
 #include "attnkit/kernels/gemm.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include "attnkit/check.h"
 #include "attnkit/profile.h"
 #include "attnkit/threads.h"
+#include "kernels/bfloat16.h"
 #include "kernels/gemm/int8.h"
 #include "kernels/gemm/kernel.h"
 
@@ -177,10 +177,7 @@ Grid ChooseGrid(const Kernel& kernel, int64_t m, int64_t n, int64_t k) {
 }
 
 void WidenStrided(const uint16_t* bits, int64_t stride, int64_t size, float* out) {
-  for (int64_t i = 0; i < size; ++i) {
-    const uint32_t number = static_cast<uint32_t>(bits[i * stride]) << 16;
-    std::memcpy(out + i, &number, sizeof(number));
-  }
+  for (int64_t i = 0; i < size; ++i) out[i] = Widened(bits[i * stride]);
 }
 
 }  // namespace
