@@ -366,6 +366,10 @@ def recurrent_step(
     /,
 ) -> tuple[Tensor, Tensor | None]: ...  # the cell, None without one
 
+def ssru(
+    projected: Tensor, offsets: _Ids, bias: Tensor, state: Tensor | None, /
+) -> tuple[Tensor, Tensor]: ...
+
 # --- attention between packed sentences, taken apart
 
 def ragged_dots(query: Tensor, key: Tensor, query_offsets: _Ids, key_offsets: _Ids, /) -> Tensor: ...
@@ -431,10 +435,10 @@ def add_scaled_sequences(residual: Tensor, x: Tensor, offsets: _Ids, scale: Sequ
 class DecoderState:
     """The hypotheses that a Transformer is writing, one a row: their keys and values, and those of the sources."""
 
-    def __init__(self, key_values: Sequence[Tensor], offsets: _Ids) -> None:
+    def __init__(self, key_values: Sequence[Tensor], offsets: _Ids, cells: int = 0) -> None:
         """key_values: for each layer [S, 2·W], keys beside values, W = heads · head_dim; offsets [B + 1].
 
-        Starts with a row a source.
+        Starts with a row a source. cells: the width of the state of SSRUs in place of self-attention, 0 without.
         """
 
     @property
@@ -476,8 +480,9 @@ class DecoderLayer:
         self,
         *,
         self_norm: Norm,
-        self_projection: Projection,
-        self_output: Projection,
+        self_projection: Projection = ...,
+        self_output: Projection = ...,
+        ssru: Projection = ...,
         cross_norm: Norm,
         cross_query: Projection,
         cross_output: Projection,
@@ -486,7 +491,8 @@ class DecoderLayer:
         down: Projection,
         gate: Projection | None = None,
     ) -> None:
-        """self_projection [3 W, D] makes query, key and value of the self-attention; W = heads · head_dim.
+        """self_projection [3 W, D] makes query, key and value of the self-attention; W = heads · head_dim. In its place
+        and that of self_output, `ssru` [2 D, D] makes gate and candidate of an SSRU, the gate's bias [D] beside it.
 
         The feed-forward network is down(activation(up(x))), with a gate down(activation(gate(x)) · up(x)).
         """
@@ -502,8 +508,11 @@ class DecoderStack:
         pre_norm: bool,
         heads: int,
         activation: str | None,
+        alignment_layer: int | None = None,
+        alignment_head: int | None = None,
     ) -> None:
-        """ValueError, which names the field, where the sizes of a layer do not fit each other."""
+        """alignment_layer, from 0, and alignment_head: whose weights `step` gives; None: those of the last layer, and
+        the mean over its heads. ValueError, which names the field, where the sizes of a layer do not fit each other."""
 
     def step(
         self, x: Tensor, state: DecoderState, return_weights: bool = False, position_bias: Tensor | None = None
@@ -520,7 +529,9 @@ def memory_attention(
     heads: int,
     return_weights: bool,
     position_bias: Tensor | None = None,
+    weights_head: int | None = None,
 ) -> tuple[Tensor, Tensor | None]: ...
+def cached_ssru(projected: Tensor, bias: Tensor, state: DecoderState, layer: int) -> Tensor: ...
 def best_tokens(
     hidden: Tensor,
     weight: Tensor,

@@ -33,6 +33,7 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "cached_attention",
+    "cached_ssru",
     "concatenate",
     "conv2d",
     "cross_entropy",
@@ -72,6 +73,7 @@ __all__ = [
     "silu",
     "softmax",
     "split",
+    "ssru",
     "tanh",
     "unit_rows",
     "write_rows",
@@ -392,13 +394,15 @@ def memory_attention(
     heads: int,
     return_weights: bool = False,
     position_bias: Tensor | None = None,
+    weights_head: int | None = None,
 ) -> tuple[Tensor, Tensor | None]:
     """Attention to the sources in a step of decoding, never recorded: query [rows, W] → [rows, W].
 
-    With return_weights also [rows, longest source], the mean over heads, zero beyond a row's own source. position_bias
-    as in `cached_attention`: how far the key's place in its source lies behind that of the newest token.
+    With return_weights also [rows, longest source], of the head `weights_head` or the mean over heads, zero beyond a
+    row's own source. position_bias as in `cached_attention`: how far the key's place in its source lies behind that of
+    the newest token.
     """
-    return _core.memory_attention(query, state, layer, heads, return_weights, position_bias)
+    return _core.memory_attention(query, state, layer, heads, return_weights, position_bias, weights_head)
 
 
 # --- recurrent units. D directions: 1, or 2 for direction "both".
@@ -479,6 +483,23 @@ def _recurrent(
     )  # fmt: skip
     inputs = (projected, weight, bias, state, cell)
     return _like(output, *inputs), _like(last, *inputs), None if last_cell is None else _like(last_cell, *inputs)
+
+
+def ssru(projected: Array, offsets: Ids, bias: Array, state: Array | None = None) -> tuple[Any, Any]:
+    """The simpler simple recurrent unit over packed sentences (Kim et al., 2019, section 3.3).
+
+    f = sigmoid(g + bias), c' = f · c + (1 - f) · x, h = relu(c'). projected [T, 2·H] holds g and x, bias [H]; state is
+    c before the first token [B, H], zeros where not given. Returns h [T, H] and c behind the last token [B, H].
+    """
+    output, last = _core.ssru(_tensor(projected), Indices(offsets, "offsets"), _tensor(bias), _optional(state))
+    inputs = (projected, bias, state)
+    return _like(output, *inputs), _like(last, *inputs)
+
+
+def cached_ssru(projected: Tensor, bias: Tensor, state: _core.DecoderState, layer: int) -> Tensor:
+    """A step of `ssru` for the newest token of every row: projected [rows, 2·H], bias [H] → [rows, H]. The cells are
+    those of a layer of `state`, after `state.advance()`."""
+    return _core.cached_ssru(projected, bias, state, layer)
 
 
 def rnn_cell(

@@ -41,6 +41,7 @@ __all__ = [
     "avg_pool2d",
     "batch_norm",
     "cached_attention",
+    "cached_ssru",
     "concatenate",
     "conv2d",
     "cross_entropy",
@@ -80,6 +81,7 @@ __all__ = [
     "silu",
     "softmax",
     "split",
+    "ssru",
     "tanh",
     "unit_rows",
     "write_rows",
@@ -436,6 +438,7 @@ def memory_attention(
     heads: int,
     return_weights: Literal[False] = False,
     position_bias: Tensor | None = None,
+    weights_head: int | None = None,
 ) -> tuple[Tensor, None]: ...
 @overload
 def memory_attention(
@@ -445,6 +448,7 @@ def memory_attention(
     heads: int,
     return_weights: Literal[True],
     position_bias: Tensor | None = None,
+    weights_head: int | None = None,
 ) -> tuple[Tensor, Tensor]: ...
 @overload
 def memory_attention(
@@ -454,6 +458,7 @@ def memory_attention(
     heads: int,
     return_weights: bool = False,
     position_bias: Tensor | None = None,
+    weights_head: int | None = None,
 ) -> tuple[Tensor, Tensor | None]: ...
 @overload
 def rnn(
@@ -511,6 +516,13 @@ def lstm(
     state: tuple[_Input, _Input] | None = None,
     direction: str = "forward",
 ) -> tuple[Tensor, tuple[Tensor, Tensor]]: ...
+@overload
+def ssru(
+    projected: _Array, offsets: _Ids, bias: _Array, state: _Array | None = None
+) -> tuple[_Floats, _Floats]: ...
+@overload
+def ssru(projected: _Input, offsets: _Ids, bias: _Input, state: _Input | None = None) -> tuple[Tensor, Tensor]: ...
+def cached_ssru(projected: Tensor, bias: Tensor, state: DecoderState, layer: int) -> Tensor: ...
 @overload
 def rnn_cell(
     projected: _Array, state: _Array, weight: _Array, bias: _Array | None = None, nonlinearity: str = "tanh"

@@ -44,8 +44,9 @@ class Transformer(WritesText):
         self.encoder = nn.TransformerEncoder(config.encoder_layers, config.d_model, config.heads, config.ffn, **options)
         self.decoder_heads = config.decoder_heads or config.heads
         self.decoder = nn.TransformerDecoder(
-            config.decoder_layers, config.d_model, self.decoder_heads, config.decoder_ffn or config.ffn, **options
-        )
+            config.decoder_layers, config.d_model, self.decoder_heads, config.decoder_ffn or config.ffn,
+            ssru=config.decoder == "ssru", **options,
+        )  # fmt: skip
         self.generator = None if config.tie_embeddings != "none" else nn.Linear(config.d_model, target_vocab_size)
         has_bias = self.generator is None and config.output_bias
         self.tied_output_bias = init.constant((target_vocab_size,), 0.0) if has_bias else None

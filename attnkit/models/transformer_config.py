@@ -30,7 +30,7 @@ class TransformerConfig(
     """A Transformer encoder-decoder (Vaswani et al., 2017)."""
 
     LATER: ClassVar = frozenset(
-        {"embedding_norm", "gated", "norm_eps", "norm_kind", "position_offset", "position_spacing"}
+        {"decoder", "embedding_norm", "gated", "norm_eps", "norm_kind", "position_offset", "position_spacing"}
     )
 
     d_model: Annotated[Positive, Meta(description="Width of the states.")] = 512
@@ -57,6 +57,14 @@ class TransformerConfig(
         Rate | None,
         Meta(description="Inside the feed-forward networks, behind the activation; as `dropout` where not given."),
     ] = None
+
+    decoder: Annotated[
+        Literal["attention", "ssru"],
+        Meta(
+            description='What a decoder layer reads its own words by: self-attention, or an "ssru" (Kim et al., 2019), '
+            "a recurrent unit whose step costs the same at every position: for small, fast students."
+        ),
+    ] = "attention"
 
     norm: Annotated[
         Literal["post", "pre"],

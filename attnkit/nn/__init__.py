@@ -23,6 +23,7 @@ from attnkit.nn.positions import (
 )
 from attnkit.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RecurrentWeights, RNNCell
 from attnkit.nn.squeeze_excitation import SqueezeExcitation
+from attnkit.nn.ssru import SSRU
 from attnkit.nn.stochastic_depth import StochasticDepth
 from attnkit.nn.transformer import (
     FeedForward,
@@ -37,6 +38,7 @@ __all__ = [
     "LSTM",
     "LSTMN",
     "RNN",
+    "SSRU",
     "AttentionPooling",
     "AvgPool2d",
     "BatchNorm2d",

@@ -12,6 +12,7 @@ from attnkit.nn.attention import CrossAttention, PositionBias, SelfAttention
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module, ModuleList
 from attnkit.nn.normalisation import Norm, make_norm
+from attnkit.nn.ssru import SSRU
 from attnkit.nn.stochastic_depth import StochasticDepth
 
 
@@ -164,7 +165,10 @@ class TransformerEncoderLayer(Sublayers):
 
 
 class TransformerDecoderLayer(Sublayers):
-    """Causal self-attention, cross-attention to the encoder's states, feed-forward: [T, d_model] → [T, d_model]."""
+    """Causal self-attention, cross-attention to the encoder's states, feed-forward: [T, d_model] → [T, d_model].
+
+    ssru: an SSRU in place of the self-attention (Kim et al., 2019), which then is None.
+    """
 
     def __init__(
         self,
@@ -181,10 +185,12 @@ class TransformerDecoderLayer(Sublayers):
         gated: bool = False,
         head_dim: int | None = None,
         memory_width: int | None = None,
+        ssru: bool = False,
     ) -> None:
         super().__init__(dropout, norm)
         rate = dropout if attention_dropout is None else attention_dropout
-        self.self_attention = SelfAttention(d_model, heads, rate, head_dim=head_dim)
+        self.self_attention = None if ssru else SelfAttention(d_model, heads, rate, head_dim=head_dim)
+        self.ssru = SSRU(d_model) if ssru else None
         self.self_attention_norm = make_norm(norm_kind, d_model, norm_eps)
         self.cross_attention = CrossAttention(d_model, heads, rate, head_dim=head_dim, memory_width=memory_width)
         self.cross_attention_norm = make_norm(norm_kind, d_model, norm_eps)
@@ -237,8 +243,7 @@ class TransformerDecoderLayer(Sublayers):
         position_bias as in SelfAttention; the cross-attention has none.
         """
         read = self.before(self.self_attention_norm, x)
-        attended = self.self_attention(read, offsets, causal=True, position_bias=position_bias)
-        x = self.after(self.self_attention_norm, x, attended)
+        x = self.after(self.self_attention_norm, x, self._history(read, offsets, position_bias))
         read = self.before(self.cross_attention_norm, x)
         result = self.cross_attention(read, offsets, memory, memory_offsets, return_weights=return_weights)
         attended, weights = result if isinstance(result, tuple) else (result, None)
@@ -276,13 +281,25 @@ class TransformerDecoderLayer(Sublayers):
     ) -> Tensor | tuple[Tensor, Tensor]:
         """One new token a row: x [rows, d_model]. With return_weights also those of the cross-attention."""
         read = self.before(self.self_attention_norm, x)
-        attended = self.self_attention.step(read, state, layer, position_bias)
-        x = self.after(self.self_attention_norm, x, attended)
+        x = self.after(self.self_attention_norm, x, self._history_step(read, state, layer, position_bias))
         read = self.before(self.cross_attention_norm, x)
         result = self.cross_attention.step(read, state, layer, return_weights)
         attended, weights = result if isinstance(result, tuple) else (result, None)
         x = self._feed(self.after(self.cross_attention_norm, x, attended))
         return x if weights is None else (x, weights)
+
+    def _history(self, x: Tensor, offsets: np.ndarray, position_bias: Tensor | None) -> Tensor:
+        """What each token finds in those before it."""
+        if self.self_attention is not None:
+            return self.self_attention(x, offsets, causal=True, position_bias=position_bias)
+        assert self.ssru is not None
+        return self.ssru(x, offsets)
+
+    def _history_step(self, x: Tensor, state: DecoderState, layer: int, position_bias: Tensor | None) -> Tensor:
+        if self.self_attention is not None:
+            return self.self_attention.step(x, state, layer, position_bias)
+        assert self.ssru is not None
+        return self.ssru.step(x, state, layer)
 
     def _feed(self, x: Tensor) -> Tensor:
         return self.after(self.feed_forward_norm, x, self.feed_forward(self.before(self.feed_forward_norm, x)))
@@ -420,7 +437,8 @@ class TransformerDecoder(Module):
 
     def start(self, memory: Tensor, memory_offsets: np.ndarray) -> DecoderState:
         """What decoding of the sources starts from: memory [S, memory_width], offsets int32 [B + 1]."""
-        return DecoderState([layer.cross_attention.key_value(memory) for layer in self.layers], memory_offsets)
+        key_values = [layer.cross_attention.key_value(memory) for layer in self.layers]
+        return DecoderState(key_values, memory_offsets, 0 if self.layers[0].ssru is None else self.layers[0].ssru.width)
 
     def step(
         self, x: Tensor, state: DecoderState, fused: DecoderStack | None, return_weights: bool = False
@@ -453,7 +471,7 @@ class TransformerDecoder(Module):
             layers=[_fields(layer) for layer in self.layers],
             last_norm=self.last_norm,
             pre_norm=first.norm == "pre",
-            heads=first.self_attention.heads,
+            heads=first.cross_attention.heads,
             activation=first.feed_forward.activation,
         )
 
@@ -470,10 +488,12 @@ def _step_option(bias: PositionBias | None, state: DecoderState) -> dict[str, An
 
 def _fields(layer: TransformerDecoderLayer) -> DecoderLayer:
     itself, cross, feed_forward = layer.self_attention, layer.cross_attention, layer.feed_forward
+    history: dict[str, Any] = {"ssru": layer.ssru}
+    if itself is not None:
+        history = {"self_projection": itself.projection, "self_output": itself.output}
     return DecoderLayer(
         self_norm=layer.self_attention_norm,
-        self_projection=itself.projection,
-        self_output=itself.output,
+        **history,
         cross_norm=layer.cross_attention_norm,
         cross_query=cross.query,
         cross_output=cross.output,

@@ -124,8 +124,14 @@ void Pack(const char* field, Projection& projection, const Shape& shape) {
 int64_t PackLayer(DecoderStack::Layer& layer, int64_t width, int64_t attended) {
   const int64_t ffn = layer.up.weight.rank() == 2 ? layer.up.weight.dim(0) : 0;
   CheckNorm("self_norm", layer.self_norm, width);
-  Pack("self_projection", layer.self_projection, {3 * attended, width});
-  Pack("self_output", layer.self_output, {width, attended});
+  if (layer.ssru.weight) {
+    CheckShape("ssru", "weight", layer.ssru.weight, {2 * width, width});
+    CheckShape("ssru", "bias", layer.ssru.bias, {width});
+    layer.ssru.packed = layer.ssru.weight.Packed(true, WeightPrecision(false));
+  } else {
+    Pack("self_projection", layer.self_projection, {3 * attended, width});
+    Pack("self_output", layer.self_output, {width, attended});
+  }
   CheckNorm("cross_norm", layer.cross_norm, width);
   Pack("cross_query", layer.cross_query, {attended, width});
   Pack("cross_output", layer.cross_output, {width, attended});
@@ -139,21 +145,29 @@ int64_t PackLayer(DecoderStack::Layer& layer, int64_t width, int64_t attended) {
 }  // namespace
 
 DecoderStack::DecoderStack(std::vector<Layer> layers, Norm last_norm, bool pre_norm, int64_t heads,
-                           kernels::Activation activation)
+                           kernels::Activation activation, Alignment alignment)
     : layers_(std::move(layers)),
       last_norm_(std::move(last_norm)),
       pre_norm_(pre_norm),
       heads_(heads),
-      activation_(activation) {
+      activation_(activation),
+      alignment_(alignment) {
   ATTNKIT_CHECK(!layers_.empty(), "[decoder_stack] expected at least one layer, got none");
-  const Tensor& first = layers_[0].self_output.weight;
-  const int64_t width = first.rank() == 2 ? first.dim(0) : 0;
+  const Tensor& first = layers_[0].cross_output.weight;
+  const int64_t width = first.rank() == 2 ? first.dim(0) : 0, count = static_cast<int64_t>(layers_.size());
   attended_ = first.rank() == 2 ? first.dim(1) : 0;
   ATTNKIT_CHECK(width > 0 && attended_ > 0 && heads > 0 && attended_ % heads == 0,
-                "[decoder_stack] expected self_output.weight of shape [D, W] and a divisor of W as heads, got ",
+                "[decoder_stack] expected cross_output.weight of shape [D, W] and a divisor of W as heads, got ",
                 ToString(first.shape()), " and ", heads);
-  widest_ = 3 * attended_;
+  ATTNKIT_CHECK(alignment.layer >= -1 && alignment.layer < count && alignment.head >= kernels::kMeanOfHeads &&
+                    alignment.head < heads,
+                "[decoder_stack] expected an alignment among ", count, " layers of ", heads, " heads, got layer ",
+                alignment.layer, " and head ", alignment.head);
+  if (alignment_.layer == -1) alignment_.layer = count - 1;
+  widest_ = std::max(3 * attended_, 2 * width);
   for (Layer& layer : layers_) {
+    ATTNKIT_CHECK(bool(layer.ssru.weight) == bool(layers_[0].ssru.weight),
+                  "[decoder_stack] expected an SSRU in every layer or in none");
     const int64_t ffn = PackLayer(layer, width, attended_);
     widest_ = std::max(widest_, ffn);
     if (layer.gate.weight) widest_gate_ = std::max(widest_gate_, ffn);
@@ -165,8 +179,10 @@ Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights,
   const OpScope scope("decoder_step", {&x, &state.key_value(0), &position_bias});
   const int64_t count = static_cast<int64_t>(layers_.size()), rows = state.rows();
   const int64_t width = layers_[0].cross_query.packed->k;
-  ATTNKIT_CHECK(state.layers() == count && state.width() == attended_, "[decoder_step] expected a state of ", count,
-                " layers of width ", attended_, ", got ", state.layers(), " of ", state.width());
+  const int64_t cells = layers_[0].ssru.weight ? width : 0;
+  ATTNKIT_CHECK(state.layers() == count && state.width() == attended_ && state.cells() == cells,
+                "[decoder_step] expected a state of ", count, " layers of width ", attended_, " with ", cells,
+                " cells, got ", state.layers(), " of ", state.width(), " with ", state.cells());
   ATTNKIT_CHECK((x.shape() == Shape{rows, width}), "[decoder_step] expected x of shape [", rows, ", ", width, "], got ",
                 ToString(x.shape()));
   if (position_bias) PositionBiasOf("decoder_step", position_bias, heads_, 0);
@@ -178,12 +194,18 @@ Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights,
   for (int64_t l = 0; l < count; ++l) {
     const Layer& layer = layers_[l];
     const Norm* next = l + 1 < count ? &layers_[l + 1].self_norm : last_norm_.weight ? &last_norm_ : nullptr;
-    step.Project(step.read(), layer.self_projection, b.projected);
-    AttendToHistory(b.projected, state, l, heads_, StepBiasOf(bias), b.attended);
-    step.Project(b.attended, layer.self_output, b.result);
+    if (cells) {
+      step.Project(step.read(), {layer.ssru.weight, Tensor(), layer.ssru.packed}, b.projected);
+      StepSsru(b.projected, layer.ssru.bias.data(), state, l, b.result);
+    } else {
+      step.Project(step.read(), layer.self_projection, b.projected);
+      AttendToHistory(b.projected, state, l, heads_, StepBiasOf(bias), b.attended);
+      step.Project(b.attended, layer.self_output, b.result);
+    }
     step.Add(b.result, layer.self_norm, &layer.cross_norm);
     step.Project(step.read(), layer.cross_query, b.projected);
-    AttendToSources(b.projected, state, l, heads_, {}, b.attended, l + 1 == count ? weights : nullptr);
+    AttendToSources(b.projected, state, l, heads_, {}, b.attended,
+                    l == alignment_.layer ? weights : nullptr, alignment_.head);
     step.Project(b.attended, layer.cross_output, b.result);
     step.Add(b.result, layer.cross_norm, &layer.feed_forward_norm);
     step.FeedForward(layer, activation_);

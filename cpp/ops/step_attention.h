@@ -20,6 +20,8 @@ inline StepBias StepBiasOf(const Tensor& bias) { return bias ? StepBias{bias.dat
 void AttendToHistory(const float* projected, DecoderState& state, int64_t layer, int64_t heads, StepBias bias,
                      float* output);
 void AttendToSources(const float* query, const DecoderState& state, int64_t layer, int64_t heads, StepBias bias,
-                     float* output, Tensor* weights);
+                     float* output, Tensor* weights, int64_t weights_head);
+// One step of the layer's cells; `bias` [cells()].
+void StepSsru(const float* projected, const float* bias, DecoderState& state, int64_t layer, float* output);
 
 }  // namespace attnkit::ops

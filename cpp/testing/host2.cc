@@ -115,6 +115,20 @@ kernels::RecurrentBackwardCall Reach(kernels::RecurrentBackwardCall call) {
   return call;
 }
 
+kernels::SsruForwardCall Reach(kernels::SsruForwardCall call) {
+  for (const float** numbers : {&call.projected, &call.bias, &call.initial}) *numbers = Behind(*numbers);
+  for (float** numbers : {&call.output, &call.final, &call.forget, &call.cells}) *numbers = Behind(*numbers);
+  return call;
+}
+
+kernels::SsruBackwardCall Reach(kernels::SsruBackwardCall call) {
+  for (const float** numbers :
+       {&call.projected, &call.initial, &call.forget, &call.cells, &call.doutput, &call.dfinal})
+    *numbers = Behind(*numbers);
+  for (float** numbers : {&call.dprojected, &call.dinitial}) *numbers = Behind(*numbers);
+  return call;
+}
+
 kernels::BatchNormColumns Reach(const kernels::BatchNormColumns& norm) {
   return {Behind(norm.mean), Behind(norm.rstd), Behind(norm.weight), Behind(norm.bias)};
 }
@@ -213,6 +227,8 @@ const Kernels& Host2Kernels() {
   Take(k.RecurrentForward);
   Take(k.RecurrentBackward);
   Take(k.PreviousStates);
+  Take(k.SsruForward);
+  Take(k.SsruBackward);
   Take(k.Conv2dForward);
   Take(k.Conv2dInputGradient);
   Take(k.Conv2dWeightGradient);

@@ -71,8 +71,12 @@ DecoderStack::Layer MakeLayer(const py::kwargs& given) {
   const auto norm = [&](const char* field) { return ReadNorm(Take(given, field), field); };
   DecoderStack::Layer layer;
   layer.self_norm = norm("self_norm");
-  layer.self_projection = projection("self_projection");
-  layer.self_output = projection("self_output");
+  if (given.contains("ssru")) {
+    layer.ssru = projection("ssru");
+  } else {
+    layer.self_projection = projection("self_projection");
+    layer.self_output = projection("self_output");
+  }
   layer.cross_norm = norm("cross_norm");
   layer.cross_query = projection("cross_query");
   layer.cross_output = projection("cross_output");
@@ -89,9 +93,11 @@ DecoderStack::Layer MakeLayer(const py::kwargs& given) {
 }
 
 DecoderStack MakeStack(std::vector<DecoderStack::Layer> layers, const py::object& last_norm, bool pre_norm,
-                       int64_t heads, const std::optional<std::string>& activation) {
+                       int64_t heads, const std::optional<std::string>& activation,
+                       const std::optional<int64_t>& alignment_layer, const std::optional<int64_t>& alignment_head) {
   return {std::move(layers), last_norm.is_none() ? DecoderStack::Norm() : ReadNorm(last_norm, "last_norm"), pre_norm,
-          heads, ParseActivation(activation)};
+          heads, ParseActivation(activation),
+          {alignment_layer.value_or(-1), alignment_head.value_or(kernels::kMeanOfHeads)}};
 }
 
 py::tuple Step(const DecoderStack& stack, const Tensor& x, DecoderState& state, bool return_weights,
@@ -110,12 +116,13 @@ Tensor CachedAttention(const Tensor& projected, DecoderState& state, int64_t lay
 }
 
 py::tuple MemoryAttention(const Tensor& query, const DecoderState& state, int64_t layer, int64_t heads,
-                          bool return_weights, const std::optional<Tensor>& position_bias) {
+                          bool return_weights, const std::optional<Tensor>& position_bias,
+                          const std::optional<int64_t>& weights_head) {
   Tensor result, weights;
   {
     py::gil_scoped_release release;
     result = ops::MemoryAttention(query, state, layer, heads, OrUndefined(position_bias),
-                                  return_weights ? &weights : nullptr);
+                                  return_weights ? &weights : nullptr, weights_head.value_or(kernels::kMeanOfHeads));
   }
   return py::make_tuple(result, OrNone(weights));
 }
@@ -156,7 +163,8 @@ py::tuple BestTokens(const Tensor& hidden, const Tensor& weight, const std::opti
 void BindDecoding(py::module_& m) {
   using Unlocked = py::call_guard<py::gil_scoped_release>;
   py::class_<DecoderState>(m, "DecoderState", "The hypotheses that a Transformer is writing, one a row.")
-      .def(py::init<std::vector<Tensor>, ops::Indices>(), py::arg("key_values"), py::arg("offsets"))
+      .def(py::init<std::vector<Tensor>, ops::Indices, int64_t>(), py::arg("key_values"), py::arg("offsets"),
+           py::arg("cells") = 0)
       .def_property_readonly("rows", &DecoderState::rows)
       .def_property_readonly("position", &DecoderState::position)
       .def("advance", &DecoderState::Advance)
@@ -165,13 +173,16 @@ void BindDecoding(py::module_& m) {
       .def(py::init(&MakeLayer));
   py::class_<DecoderStack>(m, "DecoderStack", "A stack of Transformer decoder layers, a token at a time.")
       .def(py::init(&MakeStack), py::kw_only(), py::arg("layers"), py::arg("last_norm"), py::arg("pre_norm"),
-           py::arg("heads"), py::arg("activation"))
+           py::arg("heads"), py::arg("activation"), py::arg("alignment_layer") = py::none(),
+           py::arg("alignment_head") = py::none())
       .def("step", &Step, py::arg("x"), py::arg("state"), py::arg("return_weights") = false,
            py::arg("position_bias") = py::none());
   m.def("cached_attention", &CachedAttention, py::arg("projected"), py::arg("state"), py::arg("layer"),
         py::arg("heads"), py::arg("position_bias") = py::none(), Unlocked());
   m.def("memory_attention", &MemoryAttention, py::arg("query"), py::arg("state"), py::arg("layer"), py::arg("heads"),
-        py::arg("return_weights"), py::arg("position_bias") = py::none());
+        py::arg("return_weights"), py::arg("position_bias") = py::none(), py::arg("weights_head") = py::none());
+  m.def("cached_ssru", &ops::CachedSsru, py::arg("projected"), py::arg("bias"), py::arg("state"), py::arg("layer"),
+        Unlocked());
   m.def("best_tokens", &BestTokens);
 }
 

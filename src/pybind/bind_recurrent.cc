@@ -48,11 +48,21 @@ py::tuple RecurrentStep(const std::string& unit, const Tensor& projected, const 
   return py::make_tuple(result.state, OrNone(result.cell));
 }
 
+py::tuple Ssru(const Tensor& projected, const ops::Indices& offsets, const Tensor& bias, const OptionalTensor& state) {
+  ops::SsruResult result;
+  {
+    py::gil_scoped_release release;
+    result = ops::Ssru(projected, bias, offsets, OrUndefined(state));
+  }
+  return py::make_tuple(result.output, result.state);
+}
+
 }  // namespace
 
 void BindRecurrent(py::module_& m) {
   m.def("recurrent", &Recurrent);
   m.def("recurrent_step", &RecurrentStep);
+  m.def("ssru", &Ssru);
 }
 
 }  // namespace attnkit::python

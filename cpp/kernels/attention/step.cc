@@ -208,7 +208,11 @@ HWY_INLINE void AttendRow(const StepAttention& a, int64_t row, const Keys& keys,
   }
   if (a.weights) {
     float* weights = a.weights + row * a.weights_row;
-    MeanOfHeads(scores, a.heads, keys.count, weights);
+    if (a.weights_head == kMeanOfHeads) {
+      MeanOfHeads(scores, a.heads, keys.count, weights);
+    } else {
+      std::copy_n(scores + a.weights_head * padded, keys.count, weights);
+    }
     std::fill(weights + keys.count, weights + a.weights_row, 0.0f);
   }
 }

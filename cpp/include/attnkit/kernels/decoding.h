@@ -8,6 +8,8 @@
 
 namespace attnkit::kernels {
 
+constexpr int64_t kMeanOfHeads = -1;
+
 // Attention of one query a row, [rows, heads * d_head] → [rows, heads * d_head]. A key and its value lie side by side,
 // 2 * heads * d_head numbers. Each row is computed alone, in one order.
 struct StepAttention {
@@ -18,10 +20,10 @@ struct StepAttention {
   const float* bias = nullptr;  // if set: added to the scaled score of head h and key j at h * bias_row + j
   int64_t bias_row = 0;
   float* output = nullptr;
-  // If set: the mean over heads of the weights, [rows, weights_row], zeros behind the keys of a row. The output is the
-  // same to the bit with or without.
+  // If set: the weights of a head, or their mean over heads, [rows, weights_row], zeros behind the keys of a row. The
+  // output is the same to the bit with or without.
   float* weights = nullptr;
-  int64_t weights_row = 0;
+  int64_t weights_row = 0, weights_head = kMeanOfHeads;
 };
 
 // Key j of row r is row places[r * places_row + j] of blocks[j].

@@ -73,11 +73,40 @@ void RecurrentBackward(const RecurrentBackwardCall& call);
 void PreviousStates(const RecurrentShape& shape, int64_t direction, const float* output, const float* initial_state,
                     float* previous);
 
+// The simpler simple recurrent unit (SSRU: Kim et al., 2019, section 3.3): f = sigmoid(g + bias), c' = f c + (1 - f) x,
+// h = relu(c'), where projected [T, 2·H] holds g and x of every token. No number of the state reads another.
+struct SsruShape {
+  int64_t batch = 0, hidden = 0;
+  const int32_t* offsets = nullptr;  // [B + 1]
+
+  int64_t tokens() const { return offsets[batch]; }
+};
+struct SsruForwardCall {
+  SsruShape shape;
+  const float *projected, *bias;  // [H]
+  const float* initial;           // c before the first token [B, H]; null: zeros
+  float* output;                  // [T, H]
+  float* final;                   // c behind the last token [B, H], or null; may be `initial`
+  float *forget, *cells;          // f and c of every token [T, H], which backward reads; null when it will not run
+};
+void SsruForward(const SsruForwardCall& call);
+
+struct SsruBackwardCall {
+  SsruShape shape;
+  const float *projected, *initial, *forget, *cells;  // as in forward
+  const float *doutput, *dfinal;                      // null: zeros
+  float* dprojected;  // [T, 2·H]; the gradient of the bias is the sum over tokens of its first half
+  float* dinitial;    // [B, H] or null
+};
+void SsruBackward(const SsruBackwardCall& call);
+
 // Their slots in the table of a device.
 struct RecurrentKernels : virtual Table {
   Kernel<kernels::RecurrentForward> RecurrentForward{"recurrent", *this};
   Kernel<kernels::RecurrentBackward> RecurrentBackward{"recurrent backward", *this};
   Kernel<kernels::PreviousStates> PreviousStates{"previous_states", *this};
+  Kernel<kernels::SsruForward> SsruForward{"ssru", *this};
+  Kernel<kernels::SsruBackward> SsruBackward{"ssru backward", *this};
 };
 
 }  // namespace attnkit::kernels

@@ -29,4 +29,11 @@ struct RecurrentState {
 RecurrentState RecurrentStep(kernels::RecurrentCell unit, const Tensor& projected, const Tensor& weight,
                              const Tensor& bias, const Tensor& state, const Tensor& cell);
 
+struct SsruResult {
+  Tensor output;  // [T, H]
+  Tensor state;   // [B, H], the cell behind the last token
+};
+// The SSRU of attnkit/kernels/recurrent.h: projected [T, 2·H], bias [H], state [B, H] or undefined (zeros).
+SsruResult Ssru(const Tensor& projected, const Tensor& bias, const Indices& offsets, const Tensor& state);
+
 }  // namespace attnkit::ops

@@ -1,0 +1,39 @@
+"""The simpler simple recurrent unit, in place of a decoder's self-attention."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from attnkit import ops
+from attnkit._core import DecoderState, Tensor
+from attnkit.nn import init
+from attnkit.nn.linear import Linear
+from attnkit.nn.module import Module
+
+
+class SSRU(Module):
+    """The SSRU over packed sentences (Kim et al., 2019, section 3.3): x [T, width] → [T, width].
+
+    f = σ(W_f x + b_f), c' = f · c + (1 - f) · W x, h = relu(c'). weight [2 · width, width] is W_f on top of W, bias
+    [width] is b_f. A step costs the same at every position, and remembers one vector a hypothesis.
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        if width < 1:
+            raise ValueError(f"[ssru] expected a width of at least 1, got {width}")
+        self.width = width
+        self.projection = Linear(width, 2 * width, bias=False, blocks=2, fan_out=width)
+        self.bias = init.constant((width,), 0.0)
+
+    @property
+    def weight(self) -> Tensor:
+        return self.projection.weight
+
+    def forward(self, x: Tensor, offsets: np.ndarray) -> Tensor:
+        output, _ = ops.ssru(self.projection(x), offsets, self.bias)
+        return output
+
+    def step(self, x: Tensor, state: DecoderState, layer: int) -> Tensor:
+        """One new token a row: x [rows, width] → [rows, width]."""
+        return ops.cached_ssru(self.projection(x), self.bias, state, layer)
