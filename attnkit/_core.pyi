@@ -264,6 +264,18 @@ def empty_parameter(shape: Sequence[int]) -> Tensor: ...
 def from_bits(bits: _Bits) -> Tensor:
     """A bfloat16 tensor over these bits."""
 
+def from_int8(
+    bytes: npt.NDArray[np.int8], multipliers: _Floats, input_multiplier: float = 0.0
+) -> Tensor:
+    """An int8 weight over these bytes [N, K]: number = byte / multiplier of its row, multipliers [N].
+
+    input_multiplier: what the inputs of its products are multiplied by in int8, rounded and bounded by 127, before the
+    bytes are multiplied; 0 takes a scale for each row of the inputs, as everywhere else.
+    """
+
+def int8_parts(weight: Tensor) -> tuple[npt.NDArray[np.int8], _Floats, float]:
+    """What `from_int8` takes. The bytes are the tensor's own, for reading."""
+
 def bfloat16_from_dlpack(capsule: object) -> Tensor | None:
     """A tensor over the memory of a DLPack capsule, which is used up; None where it holds no bfloat16 of the CPU, in
     row-major order."""

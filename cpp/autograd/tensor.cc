@@ -18,6 +18,7 @@ ForkSafeMutex mutex;  // of what all storages know of their packed copies
 // The same numbers in memory of their own, there. Between two devices they pass through the host.
 Tensor Copied(const Tensor& x, const Context& context) {
   Tensor copy(x.shape(), context, x.dtype());
+  copy.storage().SetQuantization(x.storage().quantization());
   if (context.is_cpu()) {
     x.CopyTo(copy.address());
   } else if (x.context().is_cpu()) {
@@ -100,14 +101,29 @@ std::shared_ptr<const kernels::PackedMatrix> Storage::Packed(int64_t offset, int
     if (found != packed_.end()) return found->second;
     writes_before = writes_;
   }
-  const Kernels& use = context_.kernels();
   auto packed = std::make_shared<const kernels::PackedMatrix>(
-      dtype_ == DType::kBFloat16
-          ? use.PackBFloat16(static_cast<const uint16_t*>(data_) + offset, k, n, row_stride, column_stride, precision)
-          : use.PackMatrix(static_cast<const float*>(data_) + offset, k, n, row_stride, column_stride, precision));
+      PackNow(offset, k, n, row_stride, column_stride, precision));
   std::lock_guard<ForkSafeMutex> lock(mutex);
   if (!exposed_ && writes_ == writes_before) packed_.emplace(key, packed);
   return packed;
+}
+
+kernels::PackedMatrix Storage::PackNow(int64_t offset, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride,
+                                       kernels::Precision precision) const {
+  const Kernels& use = context_.kernels();
+  if (dtype_ == DType::kBFloat16) {
+    return use.PackBFloat16(static_cast<const uint16_t*>(data_) + offset, k, n, row_stride, column_stride, precision);
+  }
+  if (dtype_ == DType::kInt8 && row_stride == 1) {
+    return use.PackQuantized(static_cast<const int8_t*>(data_) + offset, *quantization_, offset / k, k, n, precision);
+  }
+  if (dtype_ == DType::kInt8) {  // its rows are the depth: for gradients alone, as float32
+    Storage numbers(context_, DType::kFloat32, k * n);
+    use.Dequantize(static_cast<const int8_t*>(data_) + offset, {quantization_->multipliers.data() + offset / n}, k, n,
+                   static_cast<float*>(numbers.data()));
+    return use.PackMatrix(static_cast<const float*>(numbers.data()), k, n, row_stride, column_stride, precision);
+  }
+  return use.PackMatrix(static_cast<const float*>(data_) + offset, k, n, row_stride, column_stride, precision);
 }
 
 Tensor::Tensor(Shape shape, const Context& context, DType dtype) : impl_(std::make_shared<Impl>()) {
@@ -159,9 +175,14 @@ Tensor Tensor::To(const Context& other) const { return &other == &context() ? De
 
 Tensor Tensor::To(DType type) const {
   if (type == dtype()) return Detach();
+  ATTNKIT_CHECK(type == DType::kFloat32 || type == DType::kBFloat16, "[to] expected float32 or bfloat16, got ",
+                NameOf(type));
+  if (type != DType::kFloat32 && dtype() != DType::kFloat32) return To(DType::kFloat32).To(type);
   Tensor converted(shape(), context(), type);
   if (type == DType::kBFloat16) {
     kernels().Round(data(), size(), converted.bits());
+  } else if (dtype() == DType::kInt8) {
+    kernels().Dequantize(quantized(), {quantization().multipliers.data()}, rows(), columns(), converted.data());
   } else {
     kernels().Widen(bits(), size(), converted.data());
   }

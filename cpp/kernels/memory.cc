@@ -24,6 +24,10 @@ void WidenNumbers(const uint16_t* x, int64_t size, float* out) {
   for (int64_t i = 0; i < size; ++i) out[i] = Widened(x[i]);
 }
 
+void DequantizeNumbers(const int8_t* x, float scale, int64_t size, float* out) {
+  for (int64_t i = 0; i < size; ++i) out[i] = scale * static_cast<float>(x[i]);
+}
+
 // Calls move(i) for every row on the threads.
 template <typename Move>
 void ForRows(int64_t count, int64_t columns, const Move& move) {
@@ -210,6 +214,16 @@ void Widen(const uint16_t* x, int64_t size, float* out) {
 
 void GatherWidened(const uint16_t* x, const int32_t* rows, int64_t count, int64_t columns, float* out) {
   ForRows(count, columns, [=](int64_t i) { WidenNumbers(x + rows[i] * columns, columns, out + i * columns); });
+}
+
+void Dequantize(const int8_t* x, const RowMultipliers& multipliers, int64_t rows, int64_t columns, float* out) {
+  ForRows(rows, columns, [=](int64_t i) {
+    DequantizeNumbers(x + i * columns, 1.0f / multipliers.data[i], columns, out + i * columns);
+  });
+}
+
+void GatherBytes(const int8_t* x, const int32_t* rows, int64_t count, int64_t columns, int8_t* out) {
+  ForRows(count, columns, [=](int64_t i) { std::memcpy(out + i * columns, x + rows[i] * columns, columns); });
 }
 
 void Round(const float* x, int64_t size, uint16_t* out) {

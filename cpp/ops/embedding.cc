@@ -16,12 +16,12 @@ Tensor GradientTarget(const Tensor& table) {
   return table.is_leaf() ? LeafGradient(table) : table.NewZeros(table.shape());
 }
 
-// Of a table in bfloat16 the rows that are looked up become a table of their own.
-Tensor EmbeddingOfBits(const Indices& ids, const Tensor& weight, float scale, const Tensor& positions,
+// Of a table in bfloat16 or int8 the rows that are looked up become a table of their own.
+Tensor EmbeddingOfOtherType(const Indices& ids, const Tensor& weight, float scale, const Tensor& positions,
                        const Indices& position_ids, float dropout) {
   Buffer<int32_t> places(ids.size());
   std::iota(places.begin(), places.end(), 0);
-  return Embedding(Indices(std::move(places)), GatherRows(weight, ids), scale, positions, position_ids, dropout);
+  return Embedding(Indices(std::move(places)), GatherRows(weight, ids).To(DType::kFloat32), scale, positions, position_ids, dropout);
 }
 
 }  // namespace
@@ -37,7 +37,9 @@ Tensor Embedding(const Indices& ids, const Tensor& weight, float scale, const Te
   ATTNKIT_CHECK(!positions || position_ids.size() == tokens, "[embedding] expected ", tokens, " position ids, got ",
                 position_ids.size());
 
-  if (weight.dtype() == DType::kBFloat16) return EmbeddingOfBits(ids, weight, scale, positions, position_ids, dropout);
+  if (weight.dtype() != DType::kFloat32) {
+    return EmbeddingOfOtherType(ids, weight, scale, positions, position_ids, dropout);
+  }
   const int64_t max_positions = positions ? positions.dim(0) : 0;
   const bool inside = ids.Within(vocabulary) && (!positions || position_ids.Within(max_positions));
   const PhiloxKey key = dropout > 0.0f ? NextPhiloxKey() : PhiloxKey{};

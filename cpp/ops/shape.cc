@@ -155,14 +155,27 @@ Tensor Concatenate(const std::vector<Tensor>& parts, int64_t axis) {
   return out;
 }
 
+// Rows of an int8 weight are one, too.
+Tensor GatherQuantized(const Tensor& x, const Indices& rows) {
+  auto quantization = std::make_shared<kernels::Quantization>();
+  quantization->input_multiplier = x.quantization().input_multiplier;
+  quantization->multipliers = Buffer<float>(rows.size());
+  for (int64_t i = 0; i < rows.size(); ++i) quantization->multipliers[i] = x.quantization().multipliers[rows[i]];
+  Tensor out({rows.size(), x.dim(1)}, x.context(), DType::kInt8);
+  out.storage().SetQuantization(std::move(quantization));
+  x.kernels().GatherBytes(x.quantized(), rows.On(x.context()), rows.size(), x.dim(1), out.quantized());
+  return out;
+}
+
 Tensor GatherRows(const Tensor& x, const Indices& rows) {
   const OpScope scope("gather_rows", {}, {&x});
   ATTNKIT_CHECK(x.rank() >= 1, "[gather_rows] expected at least one axis, got []");
   const int64_t row = x.dim(0) ? x.size() / x.dim(0) : 0;
   Shape shape = x.shape();
   shape[0] = rows.size();
-  Tensor out = x.New(shape);
   CheckRows("gather_rows", rows, x.dim(0));
+  if (x.dtype() == DType::kInt8) return GatherQuantized(x, rows);
+  Tensor out = x.New(shape);
   if (x.dtype() == DType::kBFloat16) {
     x.kernels().GatherWidened(x.bits(), rows.On(x.context()), rows.size(), row, out.data());
   } else {

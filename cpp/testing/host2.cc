@@ -166,6 +166,8 @@ const Kernels& Host2Kernels() {
   Take(k.AddToRows);
   Take(k.FillRows);
   Take(k.GatherWidened);
+  Take(k.Dequantize);
+  Take(k.GatherBytes);
   Take(k.Widen);
   Take(k.Round);
   Take(k.Sum);
@@ -189,6 +191,7 @@ const Kernels& Host2Kernels() {
   Take(k.AddDropout);
   Take(k.PackMatrix);
   Take(k.PackBFloat16);
+  Take(k.PackQuantized);
   Take(k.Gemm);
   Take(k.MatMul);
   Take(k.SoftmaxForward);

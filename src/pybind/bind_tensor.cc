@@ -73,12 +73,21 @@ Tensor DeepCopy(const Tensor& tensor, const py::dict&) {
 
 py::tuple PickledState(const Tensor& tensor) {
   RequireLeaf(tensor);
+  if (tensor.dtype() == DType::kInt8) {
+    const py::tuple parts = Int8Parts(tensor);
+    return py::make_tuple(parts[0], false, NameOf(tensor.dtype()), tensor.context().device(), parts[1], parts[2]);
+  }
   return py::make_tuple(ArrayView(tensor, false), tensor.requires_grad(), NameOf(tensor.dtype()),
                         tensor.context().device());
 }
 
 Tensor FromPickledState(const py::tuple& state) {
   // Two of version 0.1, which knew no other type and no other device.
+  if (state.size() == 6) {
+    const Tensor weight = FromInt8(py::cast<AlignedArray<int8_t>>(state[0]), py::cast<FloatArray>(state[4]),
+                                   py::cast<float>(state[5]));
+    return To(weight.Clone(), py::cast<std::string>(state[3]));
+  }
   if (state.size() != 2 && state.size() != 4)
     throw py::value_error(
         "[unpickle] expected the array of a tensor, whether it needs a gradient, its type and device");
@@ -104,6 +113,8 @@ float Item(const Tensor& tensor) {
 void CopyInto(Tensor& tensor, const FloatArray& array) {
   ATTNKIT_CHECK(ShapeOf(array) == tensor.shape(), "[copy_] expected shape ", ToString(tensor.shape()), ", got ",
                 ToString(ShapeOf(array)));
+  ATTNKIT_CHECK(tensor.dtype() != DType::kInt8,
+                "[copy_] expected float32 or bfloat16, got int8; move_(\"float32\") converts it");
   if (tensor.dtype() == DType::kFloat32) return tensor.CopyFrom(array.data());
   tensor.CopyFrom(BorrowArray(array).To(tensor.dtype()).address());
 }

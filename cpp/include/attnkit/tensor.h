@@ -32,6 +32,10 @@ class Storage {
  public:
   Storage(const Context& context, DType dtype, int64_t size);  // `size` numbers; throws std::bad_alloc
   Storage(const Context& context, DType dtype, void* data, int64_t size, Loan loan);
+  // Of int8: what its bytes stand for.
+  void SetQuantization(std::shared_ptr<const kernels::Quantization> quantization) {
+    quantization_ = std::move(quantization);
+  }
   ~Storage();
   Storage(const Storage&) = delete;
   Storage& operator=(const Storage&) = delete;
@@ -42,6 +46,7 @@ class Storage {
   int64_t size() const { return size_; }
   bool borrowed() const { return static_cast<bool>(loan_.release); }
   bool writable() const { return loan_.writable; }
+  const std::shared_ptr<const kernels::Quantization>& quantization() const { return quantization_; }
 
   // Must precede every write in place of memory that a caller chose; throws std::invalid_argument.
   void RequireWritable(const char* op) const;
@@ -65,12 +70,15 @@ class Storage {
   using Packings = std::map<PackKey, std::shared_ptr<const kernels::PackedMatrix>>;
 
   void Forget(bool expose);
+  kernels::PackedMatrix PackNow(int64_t offset, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride,
+                                kernels::Precision precision) const;
 
   const Context& context_;
   DType dtype_;
   void* data_ = nullptr;
   int64_t size_ = 0;
   Loan loan_;
+  std::shared_ptr<const kernels::Quantization> quantization_;  // of int8, and only then
   // What follows is read and written under one mutex for all storages.
   bool exposed_ = false;
   uint64_t writes_ = 0;  // so that what was packed during a write is not kept
@@ -104,10 +112,13 @@ class Tensor {
   const Kernels& kernels() const { return context().kernels(); }
   DType dtype() const { return impl_->storage->dtype(); }
   int64_t bytes() const { return size() * BytesOf(dtype()); }
-  // Where the numbers are, in the device's memory: of any type, of float32, and of bfloat16 as bits.
+  // Where the numbers are, in the device's memory: of any type, of float32, of bfloat16 as bits, and of int8.
   void* address() const { return static_cast<char*>(impl_->storage->data()) + impl_->offset * BytesOf(dtype()); }
   float* data() const { return static_cast<float*>(impl_->storage->data()) + impl_->offset; }
   uint16_t* bits() const { return static_cast<uint16_t*>(impl_->storage->data()) + impl_->offset; }
+  int8_t* quantized() const { return static_cast<int8_t*>(impl_->storage->data()) + impl_->offset; }
+  // Of an int8 weight, which is a matrix of its own memory: a multiplier for each row.
+  const kernels::Quantization& quantization() const { return *impl_->storage->quantization(); }
   Storage& storage() const { return *impl_->storage; }
   int64_t offset() const { return impl_->offset; }
 

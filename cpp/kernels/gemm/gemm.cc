@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "attnkit/check.h"
+#include "attnkit/kernels/memory.h"
 #include "attnkit/profile.h"
 #include "attnkit/threads.h"
 #include "kernels/bfloat16.h"
@@ -183,8 +184,12 @@ void WidenStrided(const uint16_t* bits, int64_t stride, int64_t size, float* out
 }  // namespace
 
 MatrixView RightSide::Columns(int64_t first, int64_t count, int64_t k, Buffer<float>& buffer) const {
-  if (!bits) return {floats.at(0, first), floats.row_stride, floats.column_stride};
+  if (!bits && !bytes) return {floats.at(0, first), floats.row_stride, floats.column_stride};
   if (buffer.size() < count * k) buffer = Buffer<float>(count * k);
+  if (bytes) {
+    Dequantize(bytes + first * k, {multipliers + first}, count, k, buffer.data());
+    return {buffer.data(), 1, k};
+  }
   const uint16_t* from = bits + first * floats.column_stride;
   for (int64_t column = 0; column < count; ++column) {
     WidenStrided(from + column * floats.column_stride, floats.row_stride, k, buffer.data() + column * k);
@@ -230,7 +235,7 @@ void MultiplyInThread(const float* a, int64_t a_row, int64_t m, const PackedMatr
   if (m <= 0 || b.n <= 0) return;
   if (b.precision == Precision::kInt8) {
     const Int8Kernel& int8 = KernelForRows(Int8KernelFor(), m);
-    const QuantizedRows rows = QuantizeRows(int8, Int8KernelFor(), {a, a_row, 1}, m, b.k);
+    const QuantizedRows rows = QuantizeRows(int8, Int8KernelFor(), {a, a_row, 1}, m, b);
     return MultiplyInt8Block(int8, rows, b, {0, m, 0, b.n}, c, c_row, epilogue);
   }
   const Kernel& kernel = KernelFor(b.precision, b.n);
@@ -266,6 +271,13 @@ PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride
 PackedMatrix PackBFloat16(const uint16_t* b, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride,
                           Precision precision) {
   return Pack({b, row_stride, column_stride}, k, n, precision);
+}
+
+PackedMatrix PackQuantized(const int8_t* rows, const Quantization& quantization, int64_t first_row, int64_t k, int64_t n,
+                           Precision precision) {
+  const gemm::RightSide columns(rows, quantization.multipliers.data() + first_row, k);
+  if (precision != Precision::kInt8) return Pack(columns, k, n, precision);
+  return gemm::PackInt8(gemm::Int8KernelFor(), columns, k, n, quantization.input_multiplier);
 }
 
 void Gemm(const float* a, int64_t a_row_stride, int64_t a_column_stride, int64_t m, const PackedMatrix& b, float* c,

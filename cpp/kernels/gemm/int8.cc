@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <numeric>
 
 #include "attnkit/check.h"
 #include "attnkit/cpu.h"
@@ -16,6 +17,11 @@ constexpr int64_t kPanelsBytes = 256 * 1024;  // of B that stay in the L2 cache 
 
 int64_t DepthWords(const Int8Kernel& kernel, int64_t k) { return RoundUp(CeilDiv(k, kWordBytes), kernel.word_unit); }
 
+struct Int8Column {
+  float scale = 0.0f, multiplier = 0.0f;  // the multiplier of bytes that were given
+  int32_t sum = 0;
+};
+
 // One row of a strided matrix as contiguous numbers: where it lies, when it is that already.
 const float* ContiguousRow(const MatrixView& x, int64_t row, int64_t size, float* buffer) {
   if (x.column_stride == 1) return x.at(row, 0);
@@ -23,7 +29,23 @@ const float* ContiguousRow(const MatrixView& x, int64_t row, int64_t size, float
   return buffer;
 }
 
-// Columns [begin, end) of B into the panels. A column is quantised as a row of the transposed matrix.
+// What the sum of a column and its scale mean to the products of it.
+void SetColumn(const Int8Column& column, int64_t j, PackedMatrix& packed) {
+  if (packed.input_multiplier == 0.0f) {
+    packed.scales[j] = column.scale;
+    packed.compensation[j] = -128 * column.sum;
+    return;
+  }
+  // The order of the roundings is Marian's and intgemm's.
+  const float a = packed.input_multiplier, b = column.multiplier;
+  packed.scales[j] = b > 0.0f ? 1.0f / (a * b) : 0.0f;
+  packed.shifts[j] = b > 0.0f ? static_cast<float>(column.sum) * (-((127.0f / a) * (127.0f / b)) / 127.0f) : 0.0f;
+  packed.compensation[j] = -column.sum;
+  packed.signed_compensation[j] = 127 * column.sum;
+}
+
+// Columns [begin, end) of B into the panels. A column is quantised as a row of the transposed matrix, where it is not
+// bytes already.
 void PackColumns(const Int8Kernel& kernel, const RightSide& b, int64_t k, int64_t n, int64_t begin, int64_t end,
                  PackedMatrix& packed) {
   const int64_t words = DepthWords(kernel, k), bytes = words * kWordBytes;
@@ -32,21 +54,24 @@ void PackColumns(const Int8Kernel& kernel, const RightSide& b, int64_t k, int64_
   for (int64_t j = begin; j < end; ++j) {
     const int64_t panel = j / kernel.panel * kernel.panel,
                   width = std::min(kernel.panel, RoundUp(n, kernel.lanes) - panel);
-    float scale = 0.0f;
-    int32_t sum = 0;
-    if (j < n) {
+    Int8Column made;
+    if (j < n && b.bytes) {
+      std::memcpy(column.data(), b.bytes + j * k, k);
+      std::fill(column.begin() + k, column.end(), int8_t{0});
+      made.multiplier = b.multipliers[j];
+      made.scale = 1.0f / made.multiplier;
+    } else if (j < n) {
       const MatrixView row = b.Columns(j, 1, k, widened).transposed();
-      QuantizeRow(ContiguousRow(row, 0, k, numbers.data()), k, bytes, false, column.data(), &scale);
-      for (int64_t i = 0; i < k; ++i) sum += column[i];
+      QuantizeRow(ContiguousRow(row, 0, k, numbers.data()), k, bytes, false, 0.0f, column.data(), &made.scale);
     } else {
       std::fill(column.begin(), column.end(), int8_t{0});
     }
+    made.sum = std::accumulate(column.begin(), column.end(), int32_t{0});
     uint8_t* to = packed.data.data() + (panel * words + (j - panel)) * kWordBytes;
     for (int64_t w = 0; w < words; ++w) {
       std::memcpy(to + w * width * kWordBytes, column.data() + w * kWordBytes, kWordBytes);
     }
-    packed.scales[j] = scale;
-    packed.compensation[j] = -128 * sum;
+    SetColumn(made, j, packed);
   }
 }
 
@@ -73,16 +98,17 @@ const Int8Kernel& Int8KernelFor() {
 }
 
 QuantizedRows QuantizeRows(const Int8Kernel& kernel, const Int8Kernel& packed_for, const MatrixView& a, int64_t m,
-                           int64_t k) {
+                           const PackedMatrix& b) {
   constexpr int64_t kTaskNumbers = 1 << 16;
+  const int64_t k = b.k;
   // Rows then start in different sets of the first-level cache.
   const int64_t bytes = DepthWords(packed_for, k) * kWordBytes, row = bytes + (bytes % 512 == 0 ? 64 : 0);
   QuantizedRows result{Buffer<int8_t>(m * row), Buffer<float>(m), row};
   ParallelFor(m, CeilDiv(kTaskNumbers, std::max<int64_t>(k, 1)), [&](int64_t begin, int64_t end) {
     Buffer<float> numbers(a.column_stride == 1 ? 0 : k);
     for (int64_t r = begin; r < end; ++r) {
-      QuantizeRow(ContiguousRow(a, r, k, numbers.data()), k, bytes, kernel.unsigned_a, result.data.data() + r * row,
-                  &result.scales[r]);
+      QuantizeRow(ContiguousRow(a, r, k, numbers.data()), k, bytes, kernel.unsigned_a, b.input_multiplier,
+                  result.data.data() + r * row, &result.scales[r]);
     }
   });
   return result;
@@ -103,8 +129,12 @@ void MultiplyInt8Block(const Int8Kernel& kernel, const QuantizedRows& a, const P
     call.b = reinterpret_cast<const int8_t*>(b.data.data()) + column * words * kWordBytes;
     call.panel_stride = kernel.panel * words * kWordBytes;
     call.words = words;
-    call.init = kernel.unsigned_a ? b.compensation.data() + column : nullptr;
+    const bool shifted = b.input_multiplier > 0.0f;
+    call.init = kernel.unsigned_a ? b.compensation.data() + column
+                : shifted         ? b.signed_compensation.data() + column
+                                  : nullptr;
     call.column_scales = b.scales.data() + column;
+    call.shifts = shifted ? b.shifts.data() + column : nullptr;
     call.bias = epilogue.bias ? epilogue.bias + column : nullptr;
     call.c_row = c_row;
     call.columns = std::min(group, block.columns - first);
@@ -123,9 +153,10 @@ void MultiplyInt8Block(const Int8Kernel& kernel, const QuantizedRows& a, const P
   if (kernel.end) kernel.end();
 }
 
-PackedMatrix PackInt8(const Int8Kernel& kernel, const RightSide& b, int64_t k, int64_t n) {
+PackedMatrix PackInt8(const Int8Kernel& kernel, const RightSide& b, int64_t k, int64_t n, float input_multiplier) {
   constexpr int64_t kTaskNumbers = 1 << 16;
-  ATTNKIT_CHECK(k <= kDeepestInt8, "[gemm] expected a depth of at most ", kDeepestInt8, " in int8, got ", k);
+  const int64_t deepest = input_multiplier > 0.0f ? kDeepestShiftedInt8 : kDeepestInt8;
+  ATTNKIT_CHECK(k <= deepest, "[gemm] expected a depth of at most ", deepest, " in int8, got ", k);
   const int64_t padded = RoundUp(n, kernel.lanes);
   PackedMatrix packed;
   packed.k = k;
@@ -136,6 +167,11 @@ PackedMatrix PackInt8(const Int8Kernel& kernel, const RightSide& b, int64_t k, i
   packed.data = Buffer<uint8_t>(DepthWords(kernel, k) * padded * kWordBytes);
   packed.scales = Buffer<float>(padded);
   packed.compensation = Buffer<int32_t>(padded);
+  packed.input_multiplier = input_multiplier;
+  if (input_multiplier > 0.0f) {
+    packed.shifts = Buffer<float>(padded);
+    packed.signed_compensation = Buffer<int32_t>(padded);
+  }
   ParallelFor(padded, CeilDiv(kTaskNumbers, std::max<int64_t>(k, 1)),
               [&](int64_t begin, int64_t end) { PackColumns(kernel, b, k, n, begin, end, packed); });
   return packed;
@@ -145,7 +181,7 @@ void MultiplyInt8(const Int8Kernel& packed_for, const MatrixView& a, int64_t m, 
                   int64_t c_row, const Epilogue& epilogue) {
   if (m <= 0 || b.n <= 0) return;
   const Int8Kernel& kernel = KernelForRows(packed_for, m);
-  const QuantizedRows rows = QuantizeRows(kernel, packed_for, a, m, b.k);
+  const QuantizedRows rows = QuantizeRows(kernel, packed_for, a, m, b);
   // Rows are cut when there are many of them, else columns.
   const int64_t tasks = WorthwhileTasks(m, b.n, b.k), panels = CeilDiv(b.n, kernel.panel);
   const int64_t row_blocks = std::min(tasks, CeilDiv(m, 4 * kernel.rows));

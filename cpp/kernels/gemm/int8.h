@@ -4,7 +4,8 @@
 // A is quantised by row for each product, rows of words. Sums are exact in 32 bits, so they may be taken in any order.
 //
 // The dot product of VNNI wants A unsigned: its bytes then hold q + 128, and a sum starts from the compensation of its
-// column, -128 times the sum of the column.
+// column, -128 times the sum of the column. Where A has one multiplier for all rows, sums are those of q + 127 (see
+// PackedMatrix), and start from what makes them so.
 #pragma once
 
 #include <cstdint>
@@ -16,8 +17,10 @@ namespace attnkit::kernels::gemm {
 
 // The sums fit 32 bits up to this depth: 127² · K < 2³¹.
 constexpr int64_t kDeepestInt8 = 1 << 17;
+constexpr int64_t kDeepestShiftedInt8 = 1 << 16;  // 254 · 127 · K < 2³¹
 
-// C[rows, columns] = A · B · row scale · column scale + bias.
+// C[rows, columns] = A · B · row scale · column scale + bias. With shifts, the product is rounded before shift + bias is
+// added.
 struct Int8Call {
   const int8_t* a;
   int64_t a_row;  // bytes
@@ -27,7 +30,8 @@ struct Int8Call {
   const int32_t* init;  // null for zeros
   const float* row_scales;
   const float* column_scales;
-  const float* bias;  // null for zeros
+  const float* shifts;  // null where A is quantised by row
+  const float* bias;    // null for zeros
   float* c;
   int64_t c_row;
   int64_t rows, columns;
@@ -58,10 +62,13 @@ const Int8Kernel& AmxInt8Kernel();
 #endif
 
 // q = round(x · 127 / largest), ties to even, and the scale largest / 127; `size` numbers become `padded` bytes, the
-// rest those of zero. `unsigned_bytes` adds 128. A row with a number that is not finite gets the scale NaN.
-void QuantizeRow(const float* x, int64_t size, int64_t padded, bool unsigned_bytes, int8_t* to, float* scale);
+// rest those of zero. `unsigned_bytes` adds 128. A row with a number that is not finite gets the scale NaN. With a
+// multiplier, q = round(x · multiplier) within ±127 and the scale is 1.
+void QuantizeRow(const float* x, int64_t size, int64_t padded, bool unsigned_bytes, float multiplier, int8_t* to,
+                 float* scale);
 
-PackedMatrix PackInt8(const Int8Kernel& kernel, const RightSide& b, int64_t k, int64_t n);
+// input_multiplier: that of A, 0 where it is to be quantised by row.
+PackedMatrix PackInt8(const Int8Kernel& kernel, const RightSide& b, int64_t k, int64_t n, float input_multiplier = 0.0f);
 // A quantised: rows of words, and a scale each.
 struct QuantizedRows {
   Buffer<int8_t> data;
@@ -69,9 +76,9 @@ struct QuantizedRows {
   int64_t row = 0;  // bytes from one row to the next
 };
 
-// A [m, k] quantised for a product by `kernel` with B packed for `packed_for`.
+// A [m, b.k] quantised for a product by `kernel` with B packed for `packed_for`.
 QuantizedRows QuantizeRows(const Int8Kernel& kernel, const Int8Kernel& packed_for, const MatrixView& a, int64_t m,
-                           int64_t k);
+                           const PackedMatrix& b);
 // The kernel for products of m rows with B packed for this one.
 inline const Int8Kernel& KernelForRows(const Int8Kernel& packed_for, int64_t m) {
   return packed_for.thin && m <= packed_for.thin_rows ? *packed_for.thin : packed_for;

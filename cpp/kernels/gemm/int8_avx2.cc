@@ -38,14 +38,20 @@ struct Avx2Ops {
 
   struct Column {
     __m256 scale, bias;
+    bool shifted;
 
-    HWY_INLINE Column(const float* scales, const float* biases, int64_t count)
-        : scale(_mm256_loadu_ps(scales)),
-          bias(biases ? _mm256_maskload_ps(biases, FirstLanes(count)) : _mm256_setzero_ps()) {}
+    HWY_INLINE Column(const Int8Call& call, int64_t first, int64_t count)
+        : scale(_mm256_loadu_ps(call.column_scales + first)),
+          bias(call.bias ? _mm256_maskload_ps(call.bias + first, FirstLanes(count)) : _mm256_setzero_ps()),
+          shifted(call.shifts != nullptr) {
+      if (shifted) bias = _mm256_add_ps(_mm256_loadu_ps(call.shifts + first), bias);
+    }
 
     HWY_INLINE void Store(Vector sum, float row_scale, float* to, int64_t count) const {
       const __m256 factor = _mm256_mul_ps(_mm256_set1_ps(row_scale), scale);
-      const __m256 result = _mm256_fmadd_ps(_mm256_cvtepi32_ps(sum), factor, bias);
+      const __m256 number = _mm256_cvtepi32_ps(sum);
+      const __m256 result = shifted ? _mm256_add_ps(_mm256_mul_ps(number, factor), bias)
+                                    : _mm256_fmadd_ps(number, factor, bias);
       if (count >= kLanes) {
         _mm256_storeu_ps(to, result);
       } else {

@@ -43,9 +43,10 @@ struct PortableOps {
   struct Column {
     float scale[kLanes], bias[kLanes] = {};
 
-    Column(const float* scales, const float* biases, int64_t count) {
-      std::memcpy(scale, scales, sizeof(scale));
-      if (biases) std::memcpy(bias, biases, std::min<int64_t>(count, kLanes) * sizeof(float));
+    Column(const Int8Call& call, int64_t first, int64_t count) {
+      std::memcpy(scale, call.column_scales + first, sizeof(scale));
+      if (call.bias) std::memcpy(bias, call.bias + first, std::min<int64_t>(count, kLanes) * sizeof(float));
+      for (int i = 0; call.shifts && i < kLanes; ++i) bias[i] = call.shifts[first + i] + bias[i];
     }
     void Store(const Vector& sum, float row_scale, float* to, int64_t count) const {
       for (int i = 0; i < std::min<int64_t>(count, kLanes); ++i) {

@@ -36,7 +36,8 @@ HWY_INLINE float LargestMagnitude(const float* x, int64_t size) {
   return magnitude;
 }
 
-void QuantizeRowHere(const float* x, int64_t size, int64_t padded, bool unsigned_bytes, int8_t* to, float* scale) {
+void QuantizeRowHere(const float* x, int64_t size, int64_t padded, bool unsigned_bytes, float multiplier, int8_t* to,
+                     float* scale) {
   const Floats d;
   const hn::RebindToSigned<Floats> di;
   const hn::Rebind<int16_t, Floats> d16;
@@ -46,10 +47,12 @@ void QuantizeRowHere(const float* x, int64_t size, int64_t padded, bool unsigned
   const float largest = LargestMagnitude(x, size);
   // Below the second number 127 / largest would overflow: such a row is zero.
   const bool finite = std::isfinite(largest), tiny = !(largest > 127.0f * std::numeric_limits<float>::min());
-  *scale = !finite ? std::numeric_limits<float>::quiet_NaN() : tiny ? 0.0f : largest / 127.0f;
-  const FloatVec factor = hn::Set(d, finite && !tiny ? 127.0f / largest : 0.0f);
+  *scale = !finite ? std::numeric_limits<float>::quiet_NaN() : multiplier > 0.0f ? 1.0f : tiny ? 0.0f : largest / 127.0f;
+  const FloatVec factor = hn::Set(d, multiplier > 0.0f ? multiplier : finite && !tiny ? 127.0f / largest : 0.0f);
+  const FloatVec bound = hn::Set(d, 127.0f);
   const auto bytes_of = [&](FloatVec v) ATTNKIT_BODY {
-    const auto rounded = finite ? hn::NearestInt(hn::Mul(v, factor)) : hn::Zero(di);
+    const FloatVec scaled = hn::Clamp(hn::Mul(v, factor), hn::Neg(bound), bound);
+    const auto rounded = finite ? hn::NearestInt(scaled) : hn::Zero(di);
     return hn::Xor(hn::DemoteTo(d8, hn::DemoteTo(d16, rounded)), flip);
   };
   int64_t i = 0;
@@ -68,9 +71,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace attnkit::kernels::gemm {
 
-void QuantizeRow(const float* x, int64_t size, int64_t padded, bool unsigned_bytes, int8_t* to, float* scale) {
+void QuantizeRow(const float* x, int64_t size, int64_t padded, bool unsigned_bytes, float multiplier, int8_t* to,
+                 float* scale) {
   auto* kernel = ATTNKIT_DISPATCH(QuantizeRowHere);
-  kernel(x, size, padded, unsigned_bytes, to, scale);
+  kernel(x, size, padded, unsigned_bytes, multiplier, to, scale);
 }
 
 }  // namespace attnkit::kernels::gemm

@@ -33,17 +33,23 @@ struct VnniOps {
     return sum;
   }
 
-  // Scales and bias of `count` columns.
+  // Scales, shifts and bias of the `count` columns from `first` on.
   struct Column {
     __m512 scale, bias;
+    bool shifted;
 
-    HWY_INLINE Column(const float* scales, const float* biases, int64_t count)
-        : scale(_mm512_loadu_ps(scales)),
-          bias(biases ? _mm512_maskz_loadu_ps(FirstLanes(count), biases) : _mm512_setzero_ps()) {}
+    HWY_INLINE Column(const Int8Call& call, int64_t first, int64_t count)
+        : scale(_mm512_loadu_ps(call.column_scales + first)),
+          bias(call.bias ? _mm512_maskz_loadu_ps(FirstLanes(count), call.bias + first) : _mm512_setzero_ps()),
+          shifted(call.shifts != nullptr) {
+      if (shifted) bias = _mm512_add_ps(_mm512_loadu_ps(call.shifts + first), bias);
+    }
 
     HWY_INLINE void Store(Vector sum, float row_scale, float* to, int64_t count) const {
       const __m512 factor = _mm512_mul_ps(_mm512_set1_ps(row_scale), scale);
-      const __m512 result = _mm512_fmadd_ps(_mm512_maskz_cvtepi32_ps(0xFFFF, sum), factor, bias);
+      const __m512 number = _mm512_maskz_cvtepi32_ps(0xFFFF, sum);
+      const __m512 result = shifted ? _mm512_add_ps(_mm512_mul_ps(number, factor), bias)
+                                    : _mm512_fmadd_ps(number, factor, bias);
       if (count >= kLanes) {
         _mm512_storeu_ps(to, result);
       } else {

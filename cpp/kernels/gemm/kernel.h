@@ -24,17 +24,22 @@ struct MatrixView {
   MatrixView transposed() const { return {data, column_stride, row_stride}; }
 };
 
-// A right-hand side as it is given: float32, packed where it lies, or bf16 (its bits), of which the columns that are
-// being packed are float32 for that long.
+// A right-hand side as it is given: float32, packed where it lies, or bf16 (its bits) or int8 (a column lies together,
+// and has a multiplier), of which the columns that are being packed are float32 for that long.
 struct RightSide {
   RightSide(const MatrixView& floats) : floats(floats) {}  // NOLINT: a matrix is a source
   RightSide(const uint16_t* bits, int64_t row_stride, int64_t column_stride)
       : floats{nullptr, row_stride, column_stride}, bits(bits) {}
 
+  RightSide(const int8_t* columns, const float* multipliers, int64_t k)
+      : floats{nullptr, 1, k}, bytes(columns), multipliers(multipliers) {}
+
   MatrixView floats;
   const uint16_t* bits = nullptr;
+  const int8_t* bytes = nullptr;
+  const float* multipliers = nullptr;
 
-  // Columns [first, first + count) of k rows; of bf16 in `buffer`.
+  // Columns [first, first + count) of k rows; of bf16 and int8 in `buffer`.
   MatrixView Columns(int64_t first, int64_t count, int64_t k, Buffer<float>& buffer) const;
 };
 

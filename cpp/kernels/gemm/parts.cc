@@ -12,7 +12,7 @@ ProductParts::ProductParts(const float* a, int64_t m, const PackedMatrix& b, con
   block_columns_ = std::max<int64_t>(1, columns / b.panel) * b.panel;
   if (b.precision == Precision::kInt8) {
     int8_ = &KernelForRows(Int8KernelFor(), m);
-    quantized_ = QuantizeRows(*int8_, Int8KernelFor(), {a, b.k, 1}, m, b.k);
+    quantized_ = QuantizeRows(*int8_, Int8KernelFor(), {a, b.k, 1}, m, b);
   }
 }
 

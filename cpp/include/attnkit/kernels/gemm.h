@@ -26,6 +26,12 @@ struct PackedMatrix {
   // int8 only, for each column, zeros up to whole vectors: what an integer stands for, and what an unsigned A adds.
   Buffer<float> scales;
   Buffer<int32_t> compensation;
+  // Where A is quantised by a multiplier that is known beforehand (Quantization), not by row. Integers then are sums of
+  // (q + 127) times the bytes of B, whatever the arithmetic, and `shifts` takes what the 127 add off again, as floats:
+  // so the bytes of C are those of the engine that the multiplier comes from.
+  float input_multiplier = 0.0f;
+  Buffer<float> shifts;
+  Buffer<int32_t> signed_compensation;  // 127 times the sum of the column, for a signed A
   bool empty() const { return k == 0 || n == 0; }
 };
 
@@ -36,6 +42,17 @@ PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride
 // The same of bfloat16, as bits.
 PackedMatrix PackBFloat16(const uint16_t* b, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride,
                           Precision precision);
+
+// What the bytes of an int8 weight stand for: number = byte / multiplier of its row. input_multiplier, where it is not 0,
+// is what the inputs of its products are multiplied by, rounded and bounded by 127, in int8.
+struct Quantization {
+  Buffer<float> multipliers;  // [rows]
+  float input_multiplier = 0.0f;
+};
+
+// The same of an int8 weight's rows, first_row and on, each a column of B: B[k, n] is byte k of the n-th of them.
+PackedMatrix PackQuantized(const int8_t* rows, const Quantization& quantization, int64_t first_row, int64_t k, int64_t n,
+                           Precision precision);
 
 struct Epilogue {
   bool accumulate = false;      // C += instead of C = (bias and activation must then be unset)
@@ -59,6 +76,7 @@ void MatMul(const float* a, int64_t a_row_stride, int64_t a_column_stride, const
 struct ProductKernels : virtual Table {
   Kernel<kernels::PackMatrix> PackMatrix{"pack", *this};
   Kernel<kernels::PackBFloat16> PackBFloat16{"pack", *this};
+  Kernel<kernels::PackQuantized> PackQuantized{"pack", *this};
   Kernel<kernels::Gemm> Gemm{"product", *this};
   Kernel<kernels::MatMul> MatMul{"matmul", *this};
 };

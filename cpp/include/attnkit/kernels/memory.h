@@ -34,6 +34,13 @@ void Round(const float* x, int64_t size, uint16_t* out);
 void GatherWidened(const uint16_t* x, const int32_t* rows, int64_t count, int64_t columns,
                    float* out);  // out[i] = x[rows[i]] as float32
 
+// Of int8 weights: their rows as float32, row i divided by its multiplier; and some of them as they are.
+struct RowMultipliers {
+  const float* data;  // [rows], the host's
+};
+void Dequantize(const int8_t* x, const RowMultipliers& multipliers, int64_t rows, int64_t columns, float* out);
+void GatherBytes(const int8_t* x, const int32_t* rows, int64_t count, int64_t columns, int8_t* out);
+
 // Their slots in the table of a device.
 struct MemoryKernels : virtual Table {
   Kernel<kernels::Fill> Fill{"fill", *this};
@@ -47,6 +54,8 @@ struct MemoryKernels : virtual Table {
   Kernel<kernels::Widen> Widen{"widen", *this};
   Kernel<kernels::Round> Round{"round", *this};
   Kernel<kernels::GatherWidened> GatherWidened{"gather_rows", *this};
+  Kernel<kernels::Dequantize> Dequantize{"dequantize", *this};
+  Kernel<kernels::GatherBytes> GatherBytes{"gather_rows", *this};
 };
 
 }  // namespace attnkit::kernels
