@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import io
+import json
+import re
 import struct
 import zipfile
 from collections.abc import Collection, Iterator, Mapping
@@ -55,20 +58,21 @@ def config(**changes: Any) -> dict[str, Any]:
 
 
 def yaml_of(options: Mapping[str, Any]) -> str:
-    """As Marian writes it."""
+    """As Marian writes it; what it never writes as JSON, which is YAML."""
     lines = []
     for name, value in options.items():
-        if isinstance(value, list):
-            lines += [f"{name}:", *(f"  - {_plain(each)}" for each in value)] if value else [f"{name}: []"]
+        key = name if re.fullmatch(r"[a-z][a-z-]*", name) else json.dumps(name)
+        if isinstance(value, list) and value:
+            lines += [f"{key}:", *(f"  - {_plain(each)}" for each in value)]
         else:
-            lines.append(f"{name}: {_plain(value)}")
+            lines.append(f"{key}: {_plain(value)}")
     return "\n".join(lines)
 
 
 def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return '""' if value == "" else str(value)
+    if isinstance(value, str):
+        return value if re.fullmatch(r"[\w.-]+( [\w.+:-]+)*", value, re.ASCII) else json.dumps(value)
+    return json.dumps(value)
 
 
 # ----- Models
@@ -227,3 +231,76 @@ def lexicon_of(lists: list[list[int]], first: int = 4, best: int = 3) -> bytes:
     ids = np.array([each for some in lists for each in some], "<u4")
     body = struct.pack("<4Q", first, best, len(offsets), len(ids)) + offsets.tobytes() + ids.tobytes()
     return struct.pack("<2Q", MAGIC, checksum_of(bytes(16) + body)) + body
+
+
+# ----- Folders, as they are published
+
+
+def write_student(
+    folder: Path, options: Mapping[str, Any], seed: int = 0, int8: bool = True, said: Mapping[str, Any] | None = None
+) -> Tensors:
+    """A student of Bergamot's or Mozilla's, with one vocabulary for both languages; returns its tensors as they are
+    meant. said: what the model says of itself, where that is not the truth."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = random_marian_model(options, seed)
+    quantised = matrices(tensors) if int8 else []
+    alphas = {name: 20.0 for name in quantised if "Wemb" not in name} if int8 else {}
+    model, vocabulary, lexicon = "model.enit.intgemm.alphas.bin", "vocab.enit.spm", "lex.50.50.enit.s2t.bin"
+    meant = write_marian_bin(folder / model, tensors, yaml_of(said or options), quantised, alphas)
+    size = options["dim-vocabs"][0]
+    (folder / vocabulary).write_bytes(vocabulary_model(size))
+    rng = np.random.default_rng(seed)
+    lists = [np.unique(rng.integers(0, size, 3)).tolist() for _ in range(size)]
+    (folder / lexicon).write_bytes(lexicon_of(lists, first=10))
+    settings: dict[str, Any] = {
+        "relative-paths": True, "models": [model], "vocabs": [vocabulary, vocabulary], "shortlist": [lexicon, False],
+        "beam-size": 1, "normalize": 1.0, "word-penalty": 0, "max-length-factor": 2.5,
+        "gemm-precision": "int8shiftAlphaAll",
+    }  # fmt: skip
+    (folder / "config.intgemm8bitalpha.yml").write_text(yaml_of(settings))
+    return meant
+
+
+def write_opus(
+    folder: Path, options: Mapping[str, Any], seed: int = 0, said: Mapping[str, Any] | None = None
+) -> Tensors:
+    """A release of OPUS-MT: two SentencePiece models, whose pieces have the ids of one vocab.yml."""
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors = random_marian_model(options, seed)
+    model, vocabulary = "opus.spm32k-spm32k.transformer-align.model1.npz.best-perplexity.npz", "opus.vocab.yml"
+    write_marian_npz(folder / model, tensors, yaml_of(said or options))
+    for name in ("source.spm", "target.spm"):
+        (folder / name).write_bytes(vocabulary_model(options["dim-vocabs"][0], name.removesuffix(".spm")))
+    pieces = ["</s>", "<unk>", *sorted({*_pieces(options, "source"), *_pieces(options, "target")})]
+    pieces = (pieces + [f"filler{i}" for i in range(options["dim-vocabs"][0])])[: options["dim-vocabs"][0]]
+    (folder / vocabulary).write_text("".join(f"{json.dumps(piece)}: {i}\n" for i, piece in enumerate(pieces)))
+    settings: dict[str, Any] = {
+        "models": [model], "vocabs": [vocabulary, vocabulary], "beam-size": 6, "normalize": 1, "word-penalty": 0,
+        "mini-batch": 1, "maxi-batch": 1, "maxi-batch-sort": "src", "relative-paths": True,
+    }  # fmt: skip
+    (folder / "decoder.yml").write_text(yaml_of(settings))
+    return tensors
+
+
+def _pieces(options: Mapping[str, Any], side: str) -> list[str]:
+    import sentencepiece
+
+    processor = sentencepiece.SentencePieceProcessor(model_proto=vocabulary_model(options["dim-vocabs"][0], side))
+    return [processor.id_to_piece(i) for i in range(2, processor.get_piece_size())]
+
+
+@functools.cache
+def vocabulary_model(size: int, side: str = "both") -> bytes:
+    """A SentencePiece model of the built-in corpus as Marian trains one: the end is 0, the unknown piece 1."""
+    import sentencepiece
+
+    from attnkit.text import en_it
+
+    pairs = en_it.corpus(train=200, validation=0, test=0, seed=1)["train"]
+    lines = [getattr(pair, each) for each in ("source", "target") if side in (each, "both") for pair in pairs]
+    file = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines), model_writer=file, vocab_size=size, model_type="unigram", eos_id=0, unk_id=1,
+        bos_id=-1, pad_id=-1, minloglevel=2, num_threads=1,
+    )  # fmt: skip
+    return file.getvalue()
