@@ -17,16 +17,16 @@ from typing import BinaryIO, NamedTuple
 
 from attnkit.interop.marian_tensor import MOST_TENSORS, MarianTensor, check_size, checked_name
 
-_TYPES = {0x402: "float16", 0x404: "float32", 0x408: "float64", 0x4101: "int8"}
+# The matrices of int8 that intgemm multiplies, intgemm8, have one number in Bergamot's Marian and another in Marian.
+_TYPES = {0x402: "float16", 0x404: "float32", 0x408: "float64", 0x4101: "int8", 0x10001: "int8"}
 _TEXT = 0x101  # int8 without a multiplier: the configuration
 
-# Types that Marian has and attnkit does not read, by their numbers in Marian and in Bergamot's copy of it.
+# Types that attnkit does not read.
 _OTHERS = {
     0x101: "int8 without a multiplier", 0x102: "int16", 0x104: "int32", 0x108: "int64",
     0x201: "uint8", 0x202: "uint16", 0x204: "uint32", 0x208: "uint64",
     0x802: "packed16 (FBGEMM)", 0x1801: "packed8avx2 (FBGEMM)", 0x2801: "packed8avx512 (FBGEMM)",
-    0x4102: "int16 (intgemm16)", 0x10001: "int8 in marian-nmt's own layout (intgemm8)",
-    0x10002: "int16 in marian-nmt's own layout (intgemm16)",
+    0x4102: "int16 (intgemm16)", 0x10002: "int16 (intgemm16)",
 }  # fmt: skip
 _INTGEMM, _ONE_CPU = 0x14000, 0xB000  # bits: a matrix for intgemm; packed for one instruction set
 

@@ -23,7 +23,7 @@ _MOST_HEADER = 10_000  # bytes, as in NumPy
 _RATIO, _SMALL = 100, 1 << 20  # an archive that unpacks to more than 100 times its size was made to fill memory
 _HEADER = re.compile(
     rb"\{\s*'descr'\s*:\s*'(?P<type>[^']*)'\s*,\s*'fortran_order'\s*:\s*(?P<fortran>True|False)\s*,"
-    rb"\s*'shape'\s*:\s*\(\s*(?P<shape>(?:[0-9]{1,18}L?\s*,?\s*)*)\)\s*,?\s*\}\s*"
+    rb"\s*'shape'\s*:\s*\(\s*(?P<shape>(?:[0-9]{1,18}+\s*+(?:,\s*+|(?=\))))*+)\)\s*,?\s*\}\s*"
 )
 _TYPES = {"<f2": "float16", "<f4": "float32", "<f8": "float64"}
 _TEXTS = ("|i1", "|u1", "<i1", "<u1", "|S1")

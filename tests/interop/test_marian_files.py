@@ -106,6 +106,13 @@ def test_int8_comes_back_as_it_is_and_as_it_lies(tmp_path: Path) -> None:
         np.testing.assert_array_equal(stored, numbers.T if transposed else numbers)
 
 
+def test_int8_has_another_number_in_marian_than_in_bergamot(tmp_path: Path) -> None:
+    path = tmp_path / "m.bin"
+    path.write_bytes(one(kind=0x10001, data=bytes([1, 2, 3, 4]) + struct.pack("<f", 2.0) + bytes(248)))
+    numbers, multiplier = MarianFile(path).int8("x", (2, 2))
+    assert numbers.tolist() == [[1, 3], [2, 4]] and multiplier == 2.0
+
+
 @pytest.mark.parametrize(("code", "kind", "dtype"), [(0x402, "float16", "<f2"), (0x408, "float64", "<f8")])
 def test_other_floats_become_float32(tmp_path: Path, code: int, kind: str, dtype: str) -> None:
     numbers = np.array([[0.5, -3.0, 1e4]]).astype(dtype)
@@ -123,6 +130,19 @@ def test_vectors_of_an_npz_are_rows_and_columns_may_come_first(tmp_path: Path) -
     file = MarianFile(tmp_path / "m.npz")
     np.testing.assert_array_equal(file.floats("vector", (1, 3)), [[0, 1, 2]])
     np.testing.assert_array_equal(file.floats("matrix", (2, 3)), matrix)
+
+
+def test_an_archive_as_marian_writes_it(tmp_path: Path) -> None:
+    """By its copy of cnpy: no spaces between sizes, and a byte that has an order."""
+    numbers = np.arange(6, dtype="<f4")
+    data = {
+        "x.npy": npy("{'descr': '<f4', 'fortran_order': False, 'shape': (2,3), }    ", numbers.tobytes()),
+        "special:model.yml.npy": npy("{'descr': '<i1', 'fortran_order': False, 'shape': (9,), }  ", b"a: bcdef\0"),
+    }
+    (tmp_path / "m.npz").write_bytes(files.npz_of(data))
+    file = MarianFile(tmp_path / "m.npz")
+    assert file.names() == {"x"} and file.config() == {"a": "bcdef"}
+    np.testing.assert_array_equal(file.floats("x", (2, 3)), numbers.reshape(2, 3))
 
 
 @pytest.mark.parametrize("end", PACKINGS)
@@ -228,6 +248,7 @@ BROKEN = {
     "no name": (one(""), "names"),
     "a name that is no UTF-8": (one("xy").replace(b"xy\0", b"\xff\xfe\0"), "UTF-8"),
     "int16": (one(kind=0x4102), "int16 (intgemm16)"),
+    "int16 of marian-nmt": (one(kind=0x10002), "int16 (intgemm16)"),
     "packed for one CPU": (one(kind=0x5101), "one kind of CPU"),
     "FBGEMM": (one(kind=0x802), "packed16"),
     "unsigned": (one(kind=0x204), "uint32"),
@@ -290,6 +311,7 @@ BROKEN_NPZ = {
     "terabytes": (files.npz_of({"x.npy": npy(described("(1099511627776, 16)"), bytes(64))}), "bytes"),
     "a product beyond 64 bits": (files.npz_of({"x.npy": npy(described(f"({2**40}, {2**40})"))}), "bytes"),
     "a shape of code": (files.npz_of({"x.npy": npy(described("(__import__('os'),)"))}), "array of numbers"),
+    "digits without end": (files.npz_of({"x.npy": npy(described("(" + "1" * 9000))}), "array of numbers"),
     "brackets without end": (files.npz_of({"x.npy": npy("(" * 9000)}), "array of numbers"),
     "a header without end": (files.npz_of({"x.npy": b"\x93NUMPY\2\0\xff\xff\xff\xff"}), "array of NumPy"),
     "big-endian numbers": (files.npz_of({"x.npy": npy(described("(1, 1)", ">f4"), bytes(4))}), ">f4"),
