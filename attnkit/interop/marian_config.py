@@ -10,6 +10,7 @@ from msgspec import Meta
 
 from attnkit import typed
 from attnkit.decoding.defaults import DecodingDefaults
+from attnkit.interop.compressed import check_pointer
 from attnkit.models.config import (
     Activation,
     Layers,
@@ -221,8 +222,7 @@ def read_table(file: Path) -> dict[str, Any]:
 def read_content(file: Path) -> bytes:
     """The content of a file. Raises ValueError for what git leaves where git-lfs is not installed."""
     content = read_file(file)
-    if content.startswith(b"version https://git-lfs."):
-        raise ValueError(f"[convert] {file}: a git-lfs pointer to it; `git lfs pull` in its folder fetches the file")
+    check_pointer(content, file)
     return content
 
 

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import marian_files
 import samples
 from fuzz.idx import TOML, idx
 from fuzz.image import chunk, png
@@ -64,6 +65,22 @@ MODEL_FILES = (
 )
 
 
+def _student_file(file: str, what: str) -> Case:
+    """Of a model as Bergamot publishes it."""
+
+    def make(box: Path) -> list[str]:
+        marian_files.write_student(box / "m", marian_files.config(dim_vocabs=[96, 96]))
+        (path,) = (box / "m").glob(file)
+        path.unlink()
+        if what == "a pipe":
+            os.mkfifo(path)
+        else:
+            path.symlink_to(path.name if what == "a loop" else what)
+        return ["convert", "m", "out"]
+
+    return Case(f"a student's {file} is {what}", make, ANY if file.startswith(("lex", "config")) else FAILS)
+
+
 # ----- Paths that lead elsewhere
 
 
@@ -93,6 +110,13 @@ def _pickle(box: Path) -> list[str]:
     folder = samples.write_checkpoint(box / "m")
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
+    return ["convert", "m", "out"]
+
+
+def _pickle_in_an_archive(box: Path) -> list[str]:
+    marian_files.write_opus(box / "m", marian_files.config(dim_vocabs=[96, 96]) | marian_files.SELF_ATTENTION)
+    (path,) = (box / "m").glob("*.npz")
+    path.write_bytes(marian_files.npz_of({"Wemb.npy": b"cos\nsystem\n(S'touch owned'\ntR."}))
     return ["convert", "m", "out"]
 
 
@@ -184,6 +208,17 @@ def _idx(box: Path) -> list[str]:
     return ["train", "t.toml", "--out", "out"]
 
 
+def _student(file: str) -> Command:
+    def make(box: Path) -> list[str]:
+        marian_files.write_student(box / "m", marian_files.config(dim_vocabs=[96, 96]))
+        (path,) = (box / "m").glob(file)
+        _packed(path.with_name(f"{path.name}.gz"), 3000, first=path.read_bytes())
+        path.unlink()
+        return ["convert", "m", "out"]
+
+    return make
+
+
 def _picture(width: int, height: int, colour: int) -> Command:
     def make(box: Path) -> list[str]:
         samples.copy_model("classify-images", box / "m")
@@ -224,6 +259,7 @@ def overwritten(how: str) -> int:
 
 CASES = [
     *(_not_a_file(model, file, what) for model, file in MODEL_FILES for what in SPECIAL),
+    *(_student_file(file, what) for file in ("model*", "vocab*", "lex*") for what in ("/dev/zero", "a pipe", "a loop")),
     *(
         Case(f"a shard is named {path[:20]!r}", _shard_named(path))
         for path in ("../../etc/passwd", "/etc/passwd", "..", "", "x\0y", "\u202e", "A" * 5000)
@@ -233,6 +269,7 @@ CASES = [
         for path in ("../../secret.png", "BOX/secret.png", "/etc/passwd")
     ),
     Case("weights that are a pickle", _pickle),
+    Case("an archive with a pickle", _pickle_in_an_archive),
     Case("escapes in a label", _label, ANY, terminal=True, text="a good film\n"),
     Case("escapes in a vocabulary", _vocabulary, ANY, terminal=True, text="the cat\n"),
     Case("escapes in text to translate", _translated_text, ANY, terminal=True, text=f"the {ESCAPES} cat\n"),
@@ -245,6 +282,7 @@ CASES = [
     Case("a line of a gigabyte", _line(b"a"), ANY),
     Case("a line of a gigabyte of words", _line(b"the cat "), ANY),
     Case("a training line of a gigabyte", _training_line),
+    *(Case(f"a student's {file} of three gigabytes", _student(file)) for file in ("model*", "vocab*", "lex*")),
     Case("IDX of two gigabytes", _idx, ANY),
     Case("a grey picture of 134 million pixels", _picture(11585, 11585, 0), ANY),
     Case("a transparent picture of 134 million pixels", _picture(11585, 11585, 6), ANY),

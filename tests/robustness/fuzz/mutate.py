@@ -1,4 +1,4 @@
-"""Sound bytes, JSON and safetensors made unsound."""
+"""Sound bytes, JSON, safetensors and files of Marian made unsound."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
+
+from attnkit.interop.marian_lexicon import checksum_of
 
 VALUES: list[Any] = [
     *(None, True, False, 0, 1, -1, 2, 3, 7, 2**31 - 1, 2**31, 2**32, 2**62, 2**63 - 1, 2**63, -(2**63), 10**30),
@@ -137,3 +139,61 @@ def file_of(path: Path, rng: Random) -> None:
         path.write_bytes(safetensors_of(data, rng))
     else:
         path.write_bytes(bytes_of(data, rng))
+
+
+def marian_bin_of(data: bytes, rng: Random) -> bytes:
+    """Marian's binary format: lengths, types, ranks, sizes, names or numbers changed."""
+    made, count = bytearray(data), struct.unpack_from("<Q", data, 8)[0]
+    header = 16 + 32 * rng.randrange(count)
+    names = 16 + 32 * count
+    shapes = names + sum(struct.unpack_from("<Q", data, 16 + 32 * i)[0] for i in range(count))
+    match rng.randrange(6):
+        case 0:
+            return bytes_of(data, rng)
+        case 1:
+            sizes = [*SIZES, 2**63, 2**64 - 1, len(data), 2, 4, 256]
+            struct.pack_into("<Q", made, header + 8 * rng.randrange(4), rng.choice(sizes))
+        case 2:
+            kinds = [0x101, 0x102, 0x402, 0x404, 0x408, 0x802, 0x4101, 0x4102, 0x10001, 0x5101]
+            struct.pack_into("<Q", made, header + 8, rng.choice(kinds))
+        case 3:
+            at = rng.randrange(names, shapes)
+            made[at] = rng.choice([0, 0x1B, 0x2F, 0x80, 0xFF, *b"Wbl_1"])
+        case 4:
+            at = shapes + 4 * rng.randrange(2 * count - 1)
+            struct.pack_into("<i", made, at, rng.choice([0, 1, -1, 2, 16, 24, 48, 95, 97, 2**31 - 1, -(2**31)]))
+        case 5:
+            at = rng.randrange(shapes, len(data) - 400) // 4 * 4
+            value = rng.choice([float("nan"), float("inf"), -float("inf"), 3e38, 1e-42, 0.0, -1.0])
+            for place in range(at, min(at + 4 * rng.choice([1, 64, 1000]), len(data) - 4), 4):
+                struct.pack_into("<f", made, place, value)
+    return bytes(made)
+
+
+def lexicon_of(data: bytes, rng: Random) -> bytes:
+    """A binary shortlist changed, with a checksum that says it is whole."""
+    made = bytes_of(data, rng)[: rng.choice([None, len(data)])].ljust(48, b"\0")
+    return made[:8] + struct.pack("<Q", checksum_of(made)) + made[16:]
+
+
+def yaml_of(data: bytes, rng: Random) -> bytes:
+    """Lines gone, twice, or of another value."""
+    lines = data.decode().split("\n")
+    for _ in range(rng.choice([1, 1, 2, 4])):
+        at = rng.randrange(len(lines))
+        key = lines[at].split(":")[0]
+        value = rng.choice(
+            [*map(json.dumps, VALUES), "&a [1]", "*a", "!!python/name:os.system", "{", "[" * 10_000, "~"]
+        )
+        match rng.randrange(5):
+            case 0:
+                del lines[at : at + 1 if len(lines) > 1 else 0]
+            case 1:
+                lines.insert(at, lines[at])
+            case 2:
+                lines[at] = f"{key}: {value}"
+            case 3:
+                lines[at] = f"  - {value}"
+            case 4:
+                return bytes_of("\n".join(lines).encode("utf-8", "surrogatepass"), rng)
+    return "\n".join(lines).encode("utf-8", "surrogatepass")
