@@ -89,7 +89,7 @@ def notes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     package.mkdir(parents=True)
     (package / "__init__.py").write_text("raise AssertionError('the package would ask the network')", "utf-8")
     (package / "_bergamot.py").write_text(FAKE, "utf-8")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(package.parent), os.environ.get("PYTHONPATH", "")]))
+    monkeypatch.setenv("PYTHONPATH", str(package.parent), prepend=os.pathsep)
     monkeypatch.setenv("FAKE_NOTES", str(tmp_path / "notes"))
     return tmp_path / "notes"
 
