@@ -20,9 +20,12 @@ import attnkit
 from attnkit.benchmark.peers import bergamot_worker, translate_peers
 from attnkit.benchmark.peers.translate_peers import Bergamot, CTranslate2, Setting, find_peers, not_carried
 from attnkit.benchmark.runner import measure
-from attnkit.benchmark.sentences import lines_for_model
+from attnkit.benchmark.sentences import lines_for_model, lines_of_file
 from attnkit.benchmark.translate import Work, own_beam
-from attnkit.models import TransformerConfig
+from attnkit.models import TransformerConfig, build_model
+from attnkit.tasks.shared.directory import save_directory
+from attnkit.text.tokenizers.config import TokenizerConfig
+from attnkit.text.tokenizers.pair import TokenizerPair
 
 CONFIG = """relative-paths: true
 models:
@@ -147,6 +150,21 @@ def test_what_cannot_be_measured_is_one_line(model: Path, tmp_path: Path) -> Non
     config = json.loads((model / "config.json").read_text("utf-8"))
     (model / "config.json").write_text(json.dumps(config | {"task": "language-model"}), "utf-8")
     assert "expected a model that translates" in complaint("bench", "translate", "--model", model)
+
+
+def test_a_model_of_several_languages_is_told_which(tmp_path: Path) -> None:
+    sources = [f"{tag} {' '.join(ENGLISH)}" for tag in (">>de<<", ">>fr<<")]
+    tokenizers = TokenizerPair.train(sources, sources, TokenizerConfig(kind="word"), languages=["de", "fr"])
+    config = TransformerConfig(d_model=16, ffn=32, heads=2, encoder_layers=1, decoder_layers=1)
+    network = build_model(config, tokenizers.source.vocab_size, tokenizers.target.vocab_size)
+    save_directory(network, tmp_path, "translate", tokenizers=tokenizers)
+    assert all(line.startswith(">>de<< ") for line in lines_for_model(tmp_path, 3))
+    text = tmp_path / "text"
+    text.write_text(">>fr<< the cat\n", "utf-8")
+    assert lines_of_file(str(text), tmp_path, None) == [">>fr<< the cat"]
+    text.write_text(">>fr<< the cat\nthe dog\n", "utf-8")
+    with pytest.raises(ValueError, match="expected a tag such as >>de<< before 'the dog'"):
+        lines_of_file(str(text), tmp_path, None)
 
 
 def test_units_and_batches() -> None:
