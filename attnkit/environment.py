@@ -62,6 +62,12 @@ VARIABLES = (
         "A command that fails shows Python's traceback.",
     ),
     Variable(
+        "ATTNKIT_BERGAMOT_PYTHON",
+        "the file of a Python 3.10",
+        "python3.10",
+        "The Python that has Bergamot's wheel, for `attnkit bench translate --against bergamot`.",
+    ),
+    Variable(
         "_ATTNKIT_COMPLETE",
         "as the script of `attnkit completion` sets it",
         "no completion",

@@ -6,7 +6,6 @@ import json
 import os
 import statistics
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,9 +20,9 @@ from attnkit.benchmark.runner import Contestant, in_turn, started
 class DecodingMeasurement:
     """The runs of one contestant.
 
-    seconds: of all inputs, one number a run; units: what that writes (tokens) or reads (images). latencies: of one
-    input at a time, all runs together. load_seconds: of the model, once the library is imported. cold_seconds: from the
-    start of a process to its first result. peak_bytes: the largest resident memory.
+    seconds: of all inputs, one number a run; units: what that writes (tokens) or reads (images, words). latencies: of
+    one input at a time, all runs together. load_seconds: of the model, once the library is imported. cold_seconds: from
+    the start of a process to its first result. peak_bytes: the largest resident memory.
     """
 
     name: str
@@ -79,7 +78,7 @@ def _cold_starts(
 
 def _cold_start(contestant: Contestant) -> dict[str, float]:
     begin = time.perf_counter()
-    command = [sys.executable, "-m", contestant.module, *contestant.arguments, "once"]
+    command = [*contestant.command(), "once"]
     done = subprocess.run(
         command, stdout=subprocess.PIPE, text=True, env={**os.environ, **contestant.environment}, check=True
     )

@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from typing import Any
 
 PAUSE_SECONDS = 0.05  # lets the threads of the one before stop spinning
@@ -22,12 +23,21 @@ PAUSE_SECONDS = 0.05  # lets the threads of the one before stop spinning
 
 @dataclass(frozen=True)
 class Contestant:
-    """name: shown in tables. module and arguments: what its process runs. environment: added to that of this one."""
+    """name: shown in tables. module and arguments: what its process runs. environment: added to that of this one.
+
+    python: another Python, for a module that needs one. It has no attnkit, and runs the module by its file.
+    """
 
     name: str
     module: str
     arguments: tuple[str, ...] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
+    python: str | None = None
+
+    def command(self) -> list[str]:
+        if self.python is None:
+            return [sys.executable, "-m", self.module, *self.arguments]
+        return [self.python, file_of(self.module), *self.arguments]
 
 
 @dataclass(frozen=True)
@@ -51,14 +61,20 @@ class Measurement:
         return self.units / self.median
 
 
+def file_of(module: str) -> str:
+    """Where a module of attnkit lies."""
+    found = find_spec(module)
+    assert found is not None and found.origin is not None
+    return found.origin
+
+
 class Process:
     """A contestant that is running. ready: what it said when it was prepared."""
 
     def __init__(self, contestant: Contestant) -> None:
         self.name = contestant.name
-        command = [sys.executable, "-m", contestant.module, *contestant.arguments]
         self._process = subprocess.Popen(
-            command,
+            contestant.command(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -16,11 +16,11 @@ def seconds_of(call: Callable[[], Any]) -> float:
     return time.perf_counter() - begin
 
 
-def throughput_and_latencies(write: Callable[[list[Any]], None], inputs: list[Any]) -> dict[str, Any]:
-    """Seconds for all inputs at once, and of each of the first 16 alone."""
+def throughput_and_latencies(write: Callable[[list[Any]], None], inputs: list[Any], alone: int = 16) -> dict[str, Any]:
+    """Seconds for all inputs at once, and of each of the first `alone` by itself."""
     return {
         "seconds": seconds_of(lambda: write(inputs)),
-        "latencies": [seconds_of(lambda one=one: write([one])) for one in inputs[:16]],  # type: ignore[misc]
+        "latencies": [seconds_of(lambda one=one: write([one])) for one in inputs[:alone]],  # type: ignore[misc]
     }
 
 

@@ -1,25 +1,26 @@
-"""`attnkit bench translate`: a translation model with random weights, beside CTranslate2 with the same weights.
+"""`attnkit bench translate`: a model beside its peers, on the same lines.
 
-Every translation has exactly `length` tokens, so that all do the same work whatever the weights say.
+The model has random weights, and then every translation has exactly `length` tokens, so that all do the same work
+whatever the weights say; or it is one of the user's, which decodes as it was made to, and translations end by
+themselves.
 """
 
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
-import numpy as np
-
 from attnkit.benchmark.decoding import DecodingMeasurement, measure_decoding
+from attnkit.benchmark.peers.translate_peers import Peer, Setting
 from attnkit.benchmark.runner import Contestant
+from attnkit.decoding.options import decoding_options
 from attnkit.models.transformer_config import TransformerConfig
+
+BATCH_TOKENS = 1024  # what `Translator.translate` has for itself
 
 
 class Size(NamedTuple):
@@ -37,29 +38,47 @@ def _marian(d_model: int, ffn: int, heads: int, layers: int) -> TransformerConfi
 
 
 SIZES = {"tiny": Size(_marian(128, 256, 4, 4), 10_000), "base": Size(_marian(512, 2048, 8, 6), 58_100)}
-PEERS = {"ctranslate2": "CTranslate2 is not installed: pip install ctranslate2"}
 
 
 @dataclass(frozen=True)
 class Work:
-    """lines: the sources. length: tokens of every translation. batch: sentences at once. beam: hypotheses followed."""
+    """lines: the sources. length: tokens of every translation; None lets each end by itself.
+
+    batch: sentences at once; None for `BATCH_TOKENS`. beam: hypotheses followed. alone: how many lines are also
+    translated one at a time.
+    """
 
     lines: list[str]
-    length: int
-    batch: int
+    length: int | None
+    batch: int | None
     beam: int
+    alone: int = 16
 
     def batch_tokens(self) -> int:
         """What makes batches of about `batch` sentences; a source has a token a word and its end."""
-        tokens = sum(len(line.split()) + 1 for line in self.lines)
+        if self.batch is None:
+            return BATCH_TOKENS
+        tokens = self.words() + len(self.lines)
         return -(-tokens * self.batch // len(self.lines))
 
+    def words(self) -> int:
+        """Of all lines, by spaces."""
+        return sum(len(line.split()) for line in self.lines)
 
-def synthetic_lines(count: int, vocabulary: int, seed: int = 1) -> list[str]:
-    """Random words w4, w5, ... in sentences with the lengths of image captions: about 14, from 4 to 40."""
-    rng = np.random.Generator(np.random.Philox(seed))
-    lengths = np.clip(rng.gamma(9.0, 14 / 9.0, size=count).round(), 4, 40).astype(int)
-    return [" ".join(f"w{number}" for number in rng.integers(4, vocabulary, length)) for length in lengths]
+    def units(self) -> int:
+        """What is counted a second: tokens that are written, or where nobody knows how many, words that are read."""
+        return self.words() if self.length is None else len(self.lines) * self.length
+
+
+def own_beam(model: Path) -> int:
+    """The hypotheses that a model directory follows where nobody asks for another number. Raises FileNotFoundError, or
+    ValueError for a model that does not translate."""
+    from attnkit.tasks.shared.directory import ModelDirectory
+
+    directory = ModelDirectory.read(model)
+    if directory.task != "translate":
+        raise ValueError(f"[bench] {model}: expected a model that translates, got one of the task {directory.task!r}")
+    return decoding_options(**(directory.decoding.merge({}) if directory.decoding else {})).beam
 
 
 def write_model(folder: Path, size: Size) -> None:
@@ -78,62 +97,44 @@ def write_model(folder: Path, size: Size) -> None:
     save_directory(model, folder, "translate", tokenizers=tokenizers)
 
 
-def peer_problems(against: tuple[str, ...]) -> list[str]:
-    """Peers that are not installed, each with the command that installs it."""
-    return [PEERS[peer] for peer in against if find_spec(peer) is None]
-
-
-def _ct2_types(precisions: tuple[str, ...]) -> list[str]:
-    """Its fastest, and float32 where ours is measured in it."""
-    return ["int8_float32", *(["float32"] if "fp32" in precisions else [])]
-
-
-def _contestants(folder: Path, precisions: tuple[str, ...], against: tuple[str, ...], threads: int) -> list[Contestant]:
-    def arguments(*own: str) -> tuple[str, ...]:
-        return (str(folder), *own)
-
-    contestants = [
-        Contestant(f"attnkit {p}", "attnkit.benchmark.translate_worker", arguments(p, str(threads))) for p in precisions
-    ]
-    if "ctranslate2" in against:
-        # Workers of one thread each decode many sentences fastest; one worker of all threads may win on a single one.
-        threadings = [(threads, 1), (1, threads)] if threads > 1 else [(1, 1)]
-        contestants += [
-            Contestant(
-                f"ctranslate2 {kind.removesuffix('_float32')} {workers}x{each}",
-                "attnkit.benchmark.peers.ct2_translate_worker",
-                arguments(kind, str(workers), str(each)),
-                {"OMP_NUM_THREADS": str(each)},
-            )
-            for kind in _ct2_types(precisions)
-            for workers, each in threadings
-        ]
-    return contestants
-
-
 def bench_translate(
-    size: str,
+    model: str | Path,
     work: Work,
     precisions: tuple[str, ...],
-    against: tuple[str, ...] = (),
+    peers: Sequence[Peer] = (),
     runs: int = 5,
     threads: int | None = None,
     progress: Callable[[str], None] = lambda message: None,
 ) -> list[DecodingMeasurement]:
-    """The same lines through the same weights: attnkit at each precision, and each peer."""
+    """The same lines through attnkit at each precision, and through each peer. `model`: a name of `SIZES`, or the path
+    of a model directory."""
     from attnkit import get_num_threads
 
-    installed = tuple(peer for peer in against if find_spec(peer) is not None)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        progress("writing the model")
-        write_model(folder / "attnkit", SIZES[size])
+        if isinstance(model, str):
+            progress("writing the model")
+            size, model = SIZES[model], folder / "attnkit"
+            write_model(model, size)
         (folder / "work.json").write_text(json.dumps(work.__dict__), encoding="utf-8")
-        if "ctranslate2" in installed:
-            command = [sys.executable, "-m", "attnkit.benchmark.peers.ct2_model", str(folder), *_ct2_types(precisions)]
-            subprocess.run(command, check=True)
-        contestants = _contestants(folder, precisions, installed, threads or get_num_threads())
-        return measure_decoding(contestants, len(work.lines) * work.length, runs, progress)
+        setting = Setting(folder, model.resolve(), work.batch_tokens(), precisions, threads or get_num_threads())
+        contestants = _own_contestants(setting)
+        for peer in peers:
+            peer.prepare(setting)
+            contestants += peer.contestants(setting)
+        return measure_decoding(contestants, work.units(), runs, progress)
+
+
+def _own_contestants(setting: Setting) -> list[Contestant]:
+    module = "attnkit.benchmark.translate_worker"
+    return [
+        Contestant(
+            f"attnkit {precision}",
+            module,
+            (str(setting.folder), str(setting.model), precision, str(setting.threads)),
+        )
+        for precision in setting.precisions
+    ]
 
 
 def read_work(folder: Path) -> Work:

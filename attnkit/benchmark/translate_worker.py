@@ -1,4 +1,4 @@
-"""attnkit's side of `attnkit bench translate`: python -m ... FOLDER PRECISION THREADS [once]."""
+"""attnkit's side of `attnkit bench translate`: python -m ... FOLDER MODEL PRECISION THREADS [once]."""
 
 from __future__ import annotations
 
@@ -11,21 +11,22 @@ from typing import Any
 import attnkit
 
 
-def main(folder_name: str, precision: Any, threads: str, mode: str = "serve") -> None:
-    folder = Path(folder_name)
+def main(folder_name: str, model: str, precision: Any, threads: str, mode: str = "serve") -> None:
     begin = time.perf_counter()
-    translator = attnkit.load(folder / "attnkit", precision=precision, threads=int(threads), task="translate")
+    translator = attnkit.load(model, precision=precision, threads=int(threads), task="translate")
     load_seconds = time.perf_counter() - begin
 
     from attnkit.benchmark.translate import read_work
 
-    work = read_work(folder)
-    search: Any = {"beam": work.beam, "min_length": work.length, "max_length": work.length}
+    work = read_work(Path(folder_name))
+    search: Any = {"beam": work.beam}
+    if work.length is not None:
+        search |= {"min_length": work.length, "max_length": work.length}
     batch_tokens = work.batch_tokens()
 
     def translate(lines: list[str]) -> None:
         results = translator.translate(lines, batch_tokens=batch_tokens, **search)
-        assert all(len(result.tokens) == work.length for result in results)
+        assert work.length is None or all(len(result.tokens) == work.length for result in results)
 
     if mode == "once":
         translate(work.lines[:1])
@@ -35,7 +36,9 @@ def main(folder_name: str, precision: Any, threads: str, mode: str = "serve") ->
     from attnkit.benchmark.runner import answer_requests
     from attnkit.benchmark.timing import throughput_and_latencies
 
-    answer_requests(lambda request: throughput_and_latencies(translate, work.lines), load_seconds=load_seconds)
+    answer_requests(
+        lambda request: throughput_and_latencies(translate, work.lines, work.alone), load_seconds=load_seconds
+    )
 
 
 if __name__ == "__main__":

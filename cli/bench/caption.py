@@ -9,12 +9,12 @@ import click
 from attnkit._tensor import PRECISIONS
 from attnkit.benchmark.caption import IMAGE_SIZE, MODELS, CaptionWork, bench_caption
 
-from .output import decoding_options, print_decoding, write_json
+from .output import BEAMS, decoding_options, print_decoding, write_json
 
 
 @click.command("caption")
 @click.argument("model", type=click.Choice(list(MODELS)), default="show-attend-tell")
-@decoding_options
+@decoding_options()
 @click.option("--images", type=click.IntRange(1), default=64, show_default=True, help="Images that are captioned.")
 @click.option("--length", type=click.IntRange(1, 60), default=12, show_default=True, help="Tokens of each caption.")
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Images at once.")
@@ -35,7 +35,7 @@ def caption(
     vit-transformer. Images are noise in the model's size; the time to read files is not counted.
     """
     runs_of = []
-    for width in beam:
+    for width in beam or BEAMS:
         work = CaptionWork(images, length, batch, width)
         found = bench_caption(
             model, work, precision or PRECISIONS, runs, threads, lambda message: click.echo(message, err=True)

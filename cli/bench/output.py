@@ -23,6 +23,7 @@ from ..shared.run_options import THREADS
 
 F = TypeVar("F", bound=Callable[..., Any])
 WIDTH = 120  # of a table where stdout is no terminal
+BEAMS = (1, 4)  # where none is asked for
 
 # Of these the versions are kept with the runs.
 _PACKAGES = ("numpy", "torch", "ctranslate2")
@@ -46,21 +47,24 @@ json_option: Callable[[Any], Any] = click.option(
 )
 
 
-def decoding_options(command: F) -> F:
-    """What the benches of decoding are asked alike."""
-    for option in (
+def decoding_options(beams: str = "1 and 4", precisions: str = "all") -> Callable[[F], F]:
+    """What the benches of decoding are asked alike; `beams` and `precisions` are the defaults, in words."""
+    options = (
         json_option,
         click.option("--threads", type=THREADS, help="Threads of every contestant.  [default: all]"),
         click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Times that each is timed."),
+        click.option("--beam", type=click.IntRange(1), multiple=True, help=f"Repeatable.  [default: {beams}]"),
         click.option(
-            "--beam", type=click.IntRange(1), multiple=True, default=(1, 4), show_default=True, help="Repeatable."
+            "--precision", type=click.Choice(PRECISIONS), multiple=True, help=f"Repeatable.  [default: {precisions}]"
         ),
-        click.option(
-            "--precision", type=click.Choice(PRECISIONS), multiple=True, help="Only this one.  [default: all]"
-        ),
-    ):
-        command = option(command)
-    return command
+    )
+
+    def add(command: F) -> F:
+        for option in options:
+            command = option(command)
+        return command
+
+    return add
 
 
 def print_table(table: Table) -> None:

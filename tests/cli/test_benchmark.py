@@ -18,6 +18,7 @@ import attnkit
 from attnkit.benchmark import Contestant, measure
 from attnkit.benchmark.decoding import DecodingMeasurement
 from attnkit.benchmark.kernels import CASES, KERNELS, WORK, Case, Direction, KernelMeasurement
+from attnkit.benchmark.sentences import synthetic_lines
 from attnkit.benchmark.train import bench_train
 from attnkit.benchmark.train_batches import (
     document_arrays,
@@ -29,7 +30,7 @@ from attnkit.benchmark.train_batches import (
 )
 from attnkit.benchmark.train_models import MODELS
 from attnkit.benchmark.train_worker import make_batch
-from attnkit.benchmark.translate import SIZES, synthetic_lines, write_model
+from attnkit.benchmark.translate import SIZES, write_model
 from attnkit.models import build_model
 
 
@@ -105,7 +106,13 @@ def test_pytorch_runs_beside_us() -> None:
     [
         (["train", "no-such-model"], "no-such-model"),
         (["train", "--against", "tensorflow"], "expected torch, got tensorflow"),
-        (["translate", "--against", "torch"], "expected ctranslate2, got torch"),
+        (["translate", "--against", "torch"], "expected ctranslate2 or bergamot, got torch"),
+        (["translate", "--against", "bergamot"], "--against bergamot: expected --model, and --bergamot-model"),
+        (["translate", "--against", "bergamot", "--model", "."], "expected --model, and --bergamot-model"),
+        (["translate", "tiny", "--model", "."], "expected a SIZE or --model, got both tiny and ."),
+        (["translate", "--length", "4", "--model", "."], "--length: expected no --model"),
+        (["translate", "--input", __file__], "--input: expected --model"),
+        (["translate", "--model", "no-such-folder"], "no-such-folder"),
         (["translate", "huge"], "huge"),
         (["translate", "--precision", "fp8"], "fp8"),
         (["kernels", "--against", "ctranslate2"], "expected torch, got ctranslate2"),
@@ -152,7 +159,8 @@ def test_ctranslate2_runs_beside_us_and_writes_the_same(tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     assert "ctranslate2 int8 1x1" in result.stdout and "ctranslate2 float32 1x1" in result.stdout
     write_model(tmp_path / "attnkit", SIZES["tiny"])
-    subprocess.run([sys.executable, "-m", "attnkit.benchmark.peers.ct2_model", str(tmp_path), "float32"], check=True)
+    command = [sys.executable, "-m", "attnkit.benchmark.peers.ct2_model", str(tmp_path / "attnkit"), str(tmp_path)]
+    subprocess.run([*command, "float32"], check=True)
     lines = synthetic_lines(4, SIZES["tiny"].vocabulary)
     ours = attnkit.load(tmp_path / "attnkit").translate(lines, beam=1, min_length=9, max_length=9)
     translator = ctranslate2.Translator(str(tmp_path / "float32"), compute_type="float32", intra_threads=1)
@@ -163,13 +171,16 @@ def test_ctranslate2_runs_beside_us_and_writes_the_same(tmp_path: Path) -> None:
 
 
 def test_missing_peers_are_named_with_their_command(monkeypatch: pytest.MonkeyPatch) -> None:
-    from attnkit.benchmark import kernels, train, translate
+    from attnkit.benchmark import kernels, train
+    from attnkit.benchmark.peers import translate_peers
 
-    for module in (train, translate):
+    for module in (train, translate_peers):
         monkeypatch.setattr(module, "find_spec", lambda name: None)
-    assert "pip install ctranslate2" in translate.peer_problems(("ctranslate2",))[0]
+    problems: list[str] = []
+    assert not translate_peers.find_peers(("ctranslate2",), note=problems.append)
+    assert problems == ["CTranslate2 is not installed: pip install ctranslate2"]
     assert "pip install torch" in kernels.peer_problems(("torch",))[0]
-    assert not translate.peer_problems(()) and not kernels.peer_problems(())
+    assert not translate_peers.find_peers(()) and not kernels.peer_problems(())
 
 
 @pytest.mark.parametrize("model", ["show-attend-tell", "show-and-tell", "vit-transformer"])

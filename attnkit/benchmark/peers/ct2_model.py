@@ -1,6 +1,7 @@
-"""The bench's model for CTranslate2: python -m attnkit.benchmark.peers.ct2_model FOLDER COMPUTE_TYPE...
+"""A model for CTranslate2: python -m attnkit.benchmark.peers.ct2_model MODEL FOLDER COMPUTE_TYPE...
 
-FOLDER/attnkit becomes FOLDER/COMPUTE_TYPE, weight by weight, so that both libraries compute the same.
+A model directory becomes FOLDER/COMPUTE_TYPE, weight by weight, so that both libraries compute the same. Which models
+it takes is said by `translate_peers.not_carried`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,11 @@ from typing import Any, cast
 import ctranslate2
 import numpy as np
 
-from attnkit.models import Transformer, load_model
+from attnkit.benchmark.peers.ct2_translate_worker import entries_of
+from attnkit.models import Transformer
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.nn.positions import sinusoids
+from attnkit.tasks.shared.directory import ModelDirectory
 
 _ENCODER = {
     "self_attention.linear_0": "attention.projection",
@@ -36,24 +39,28 @@ _FEED_FORWARD = {
     "ffn.layer_norm": "feed_forward_norm",
 }
 
+_ACTIVATIONS = {"relu": ctranslate2.specs.Activation.RELU, "silu": ctranslate2.specs.Activation.SWISH}
 
-def main(folder_name: str, *compute_types: str) -> None:
+
+def main(model_name: str, folder_name: str, *compute_types: str) -> None:
     folder = Path(folder_name)
-    model = cast(Transformer, load_model(folder / "attnkit"))
+    directory = ModelDirectory.read(model_name)
+    model = cast(Transformer, directory.load_model())
+    entries = entries_of(directory.tokenizers().target)
     for compute_type in compute_types:
-        spec = _spec(model.config, model.state_dict())
+        spec = _spec(model.config, model.state_dict(), entries)
         spec.validate()
         spec.optimize(quantization=compute_type)
         (folder / compute_type).mkdir()
         spec.save(str(folder / compute_type))
 
 
-def _spec(config: TransformerConfig, weights: dict[str, np.ndarray]) -> Any:
+def _spec(config: TransformerConfig, weights: dict[str, np.ndarray], entries: list[str]) -> Any:
     spec = ctranslate2.specs.TransformerSpec.from_config(
         (config.encoder_layers, config.decoder_layers),
         config.heads,
         pre_norm=False,
-        activation=ctranslate2.specs.Activation.SWISH,
+        activation=_ACTIVATIONS[config.activation],
     )
     for side, layers, names in (
         (spec.encoder, "encoder", _ENCODER | _FEED_FORWARD),
@@ -64,11 +71,18 @@ def _spec(config: TransformerConfig, weights: dict[str, np.ndarray]) -> Any:
                 _set(layer, theirs, weights, f"{layers}.layers.{index}.{ours}")
         embeddings = side.embeddings[0] if layers == "encoder" else side.embeddings
         embeddings.weight = weights["source_embedding.weight"]
-        side.scale_embeddings = np.dtype("float32").type(config.d_model**0.5)
-        side.position_encodings.encodings = sinusoids(config.max_length, config.d_model, halves=True)
+        side.scale_embeddings = np.dtype("float32").type(config.d_model**0.5 if config.scale_embeddings else 1)
+        side.position_encodings.encodings = sinusoids(
+            config.max_length,
+            config.d_model,
+            config.positions == "sinusoidal-halves",
+            config.position_spacing,
+            config.position_offset,
+        )
     spec.decoder.projection.weight = weights["source_embedding.weight"]
-    spec.decoder.projection.bias = weights["tied_output_bias"]
-    entries = ["<pad>", "<unk>", "<s>", "</s>", *(f"w{n}" for n in range(4, len(weights["source_embedding.weight"])))]
+    if config.output_bias:
+        spec.decoder.projection.bias = weights["tied_output_bias"]
+    spec.config.decoder_start_token, spec.config.eos_token = entries[config.bos_id], entries[config.eos_id]
     spec.register_source_vocabulary(entries)
     spec.register_target_vocabulary(entries)
     return spec
