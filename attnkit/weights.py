@@ -11,7 +11,7 @@ import json
 import math
 import mmap
 import os
-from collections.abc import Container, Mapping
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -44,6 +44,10 @@ _ORDER = tuple(
 
 FLOATS = ("F32", "F16", "BF16", "F64")
 """The types that are read as weights, as float32."""
+
+# Beside an int8 weight: a multiplier for each of its rows, and, where its inputs have one, theirs (see
+# attnkit._core.from_int8).
+_MULTIPLIERS, _INPUT_MULTIPLIER = ".multipliers", ".input_multiplier"
 
 _MAX_HEADER = 100_000_000  # bytes, the format's own limit
 _MAX_RANK = 32
@@ -115,7 +119,7 @@ class WeightsFile:
 
 class MappedWeights(dict[str, np.ndarray]):
     """Arrays that lie in a file, mapped privately. skipped: the tensors that are no weights. bfloat16: the names of
-    those that are its bits.
+    those that are its bits. int8: of those that are bytes, the multipliers of rows and inputs.
 
     Who cuts the file, as by writing over it in place, ends a process that then reads them (SIGBUS).
     """
@@ -124,6 +128,7 @@ class MappedWeights(dict[str, np.ndarray]):
         super().__init__(arrays)
         self.skipped = dict(skipped)
         self.bfloat16: set[str] = set()
+        self.int8: dict[str, tuple[npt.NDArray[np.float32], float]] = {}
         self._mapping = mapping
 
     def copy_all_but(self, names: set[str]) -> None:
@@ -150,10 +155,13 @@ class MappedWeights(dict[str, np.ndarray]):
 
 
 def tensors_of(weights: MappedWeights, kept: Container[str]) -> dict[str, np.ndarray | Tensor]:
-    """The weights for a model: those of bfloat16 as tensors over their bits where their names are in `kept`, else
-    widened."""
+    """The weights for a model: those of bfloat16 and int8 as tensors over their bits where their names are in `kept`,
+    else as float32. Raises ValueError for multipliers that are none."""
 
     def of(name: str, array: np.ndarray) -> np.ndarray | Tensor:
+        if name in weights.int8:
+            weight = _core.from_int8(array, *weights.int8[name])
+            return weight if name in kept else weight.to("float32")
         if name not in weights.bfloat16:
             return array
         return _core.from_bits(array) if name in kept else widen(array)
@@ -174,7 +182,8 @@ def save_weights(
     The library would need all of it in memory once more, ends in a panic where there is too little, and knows bfloat16
     only with another library. Raises TypeError for an array of a type that the format lacks.
     """
-    tensors = sorted(map(_written, state, state.values()), key=lambda tensor: (-_ORDER.index(tensor.type), tensor.name))
+    parts = [part for name, x in state.items() for part in _parts(name, x)]
+    tensors = sorted((_written(*part) for part in parts), key=lambda tensor: (-_ORDER.index(tensor.type), tensor.name))
     table: dict[str, Any] = {"__metadata__": dict(metadata)} if metadata is not None else {}
     position = 0
     for name, kind, shape, array in tensors:
@@ -186,6 +195,18 @@ def save_weights(
         file.write(len(header).to_bytes(8, "little") + header)
         for tensor in tensors:
             file.write(tensor.array.data)
+
+
+def _parts(name: str, x: np.ndarray | Tensor) -> Iterator[tuple[str, np.ndarray | Tensor]]:
+    """An int8 weight is three entries of a file."""
+    if not (isinstance(x, Tensor) and x.dtype == "int8"):
+        yield name, x
+        return
+    data, multipliers, input_multiplier = _core.int8_parts(x)
+    yield name, data
+    yield name + _MULTIPLIERS, multipliers
+    if input_multiplier:
+        yield name + _INPUT_MULTIPLIER, np.array([input_multiplier], np.float32)
 
 
 class _Written(NamedTuple):
@@ -234,16 +255,38 @@ def map_weights(path: str | os.PathLike[str]) -> MappedWeights:
     data = np.frombuffer(mapping, np.uint8)
     arrays: dict[str, np.ndarray] = {}
     skipped: dict[str, Entry] = {}
+    int8 = _int8_weights(file)
+    beside = {name + end for name in int8 for end in (_MULTIPLIERS, _INPUT_MULTIPLIER)}
     for name, entry in file.entries.items():
-        if entry.type not in FLOATS:
+        if name in beside:
+            continue
+        if entry.type not in FLOATS and name not in int8:
             skipped[name] = entry
-        elif entry.type in ("F32", "BF16"):
+        elif entry.type in ("F32", "BF16", "I8"):
             arrays[name] = data[entry.begin : entry.end].view(_NUMPY[entry.type]).reshape(entry.shape)
         else:
             arrays[name] = file.read_floats(name)
     weights = MappedWeights(arrays, skipped, mapping)
     weights.bfloat16 = {name for name in arrays if file.entries[name].type == "BF16"}
+    weights.int8 = int8
     return weights
+
+
+def _int8_weights(file: WeightsFile) -> dict[str, tuple[npt.NDArray[np.float32], float]]:
+    """The matrices of bytes that have their multipliers beside them, and these."""
+    found = {}
+    for name, entry in file.entries.items():
+        rows = file.entries.get(name + _MULTIPLIERS)
+        if entry.type != "I8" or len(entry.shape) != 2 or rows is None:
+            continue
+        if rows.type != "F32" or rows.shape != entry.shape[:1]:
+            raise WeightsError(file.path, f"expected {name + _MULTIPLIERS} of type F32 and a number for each row")
+        inputs = file.entries.get(name + _INPUT_MULTIPLIER)
+        if inputs is not None and (inputs.type, inputs.shape) != ("F32", (1,)):
+            raise WeightsError(file.path, f"expected {name + _INPUT_MULTIPLIER} of type F32 and one number")
+        of_inputs = 0.0 if inputs is None else float(file.read(name + _INPUT_MULTIPLIER)[0])
+        found[name] = file.read(name + _MULTIPLIERS), of_inputs
+    return found
 
 
 # ----- The header. What is wrong with it is a ValueError that says so.

@@ -11,15 +11,16 @@ from .shared import errors
 @click.argument("source", type=click.Path())
 @click.argument("directory", type=click.Path())
 def command(source: str, directory: str) -> None:
-    """Convert the checkpoint in the folder SOURCE into a model DIRECTORY.
+    """Convert the model in the folder SOURCE into a model DIRECTORY.
 
-    SOURCE holds a Marian model as Hugging Face keeps it, such as Helsinki-NLP/opus-mt-en-de: config.json,
-    model.safetensors (or shards with their index), source.spm, target.spm, vocab.json. DIRECTORY must not exist, or be
-    empty. Then: attnkit translate DIRECTORY.
+    SOURCE holds a Marian model: a student of Firefox's or Bergamot's (model.*.bin, vocab.*.spm, lex.*.s2t.bin), a
+    release of OPUS-MT (*.npz, source.spm, target.spm, vocab.yml), each plain or as .gz or .zst, or one as Hugging Face
+    keeps it, such as Helsinki-NLP/opus-mt-en-de (config.json, model.safetensors, source.spm, target.spm, vocab.json).
+    DIRECTORY must not exist, or be empty. Then: attnkit translate DIRECTORY.
     """
-    from attnkit.interop import convert_marian
+    from attnkit.interop import convert
 
-    converted = convert_marian(source, directory)
+    converted = convert(source, directory)
     for line in converted.left_out:
         errors.say(line)
     c = converted.config

@@ -74,7 +74,7 @@ def command(
     if not pairs:
         raise ValueError(f"[evaluate] expected at least one line, got none in {source}")
     translator = load_for("translate", model, precision, threads)
-    restriction = None if shortlist is None else shortlists.find(shortlist, translator, model, errors.say)
+    restriction = shortlists.find(shortlist, translator, model, errors.say)
     lines = (line for line, _ in pairs)
     with checked_search():
         stream = translator.translate_stream(lines, to=to, batch_tokens=batch_tokens, shortlist=restriction, **search)

@@ -83,7 +83,7 @@ def command(
 
     translator = load_for("translate", model, precision, threads)
     lines = Remembered(arriving_lines(input))
-    restriction = None if shortlist is None else shortlists.find(shortlist, translator, model, errors.say)
+    restriction = shortlists.find(shortlist, translator, model, errors.say)
     with checked_search():
         results = translator.translate_stream(
             lines,

@@ -28,10 +28,14 @@ class DecodingDefaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     suppress: tuple[Count, ...] | None = None
     """Tokens that are never written; padding, unknown and beginning of sentence where not given."""
 
+    shortlist: bool | None = None
+    """Whether the shortlist in the model directory is used unless its user says otherwise."""
+
     def merge(self, search: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a search: those given, and these for the others. Sampling follows one hypothesis."""
         own = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
         own.pop("suppress", None)
+        own.pop("shortlist", None)
         if search.get("sample"):
             own.pop("beam", None)
         return own | search

@@ -7,13 +7,13 @@ decoding and drawing work for converted models as for any other.
 from __future__ import annotations
 
 import os
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from attnkit.files import atomic_folder
+from attnkit.interop.converted import Converted, checked_folders
 from attnkit.interop.marian_config import MarianConfig, read_configs
 from attnkit.interop.marian_tokenizers import read_tokenizers
 from attnkit.interop.tensors import Tensors
@@ -44,26 +44,13 @@ _SOURCE, _TARGET = "model.encoder.embed_tokens.weight", "model.decoder.embed_tok
 _POSITIONS = ("model.encoder.embed_positions.weight", "model.decoder.embed_positions.weight")
 
 
-class Converted(NamedTuple):
-    """What came of a conversion. left_out: a line for each setting of the checkpoint that attnkit does not follow, and
-    for tensors that no part of the model wants."""
-
-    config: TransformerConfig
-    parameters: int
-    left_out: list[str]
-
-
 def convert_marian(source: str | os.PathLike[str], directory: str | os.PathLike[str]) -> Converted:
     """Reads the checkpoint in the folder `source` and writes the model directory `directory`, whole or not at all.
 
     Raises FileExistsError where `directory` has content; FileNotFoundError or ValueError, naming the file, for a
     checkpoint that is incomplete, broken or of another kind.
     """
-    folder, target = Path(source), Path(directory)
-    if not folder.is_dir():
-        raise FileNotFoundError(f"[convert] {folder}: expected the folder of a Marian checkpoint, got no folder")
-    if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
-        raise FileExistsError(f"[convert] {target}: expected a new or empty folder, got one that has content")
+    folder, target = checked_folders(source, directory)
     marian, config, defaults, left_out = read_configs(folder)
     # Sizes of the configuration are believed once they fit the tensors.
     tensors = Tensors(folder)

@@ -137,8 +137,8 @@ def _only_packed(model: Model, precision: Precision | None) -> set[str]:
 
 
 def _packed_or_looked_up(model: Model) -> set[str]:
-    """The weights that may stay as bfloat16, if the file has them so: products pack them, or an embedding looks them
-    up."""
+    """The weights that may stay as bfloat16 or int8, if the file has them so: products pack them, or an embedding looks
+    them up."""
     taken = {id(weight) for module in model.modules() for weight in module.matrices()}
     taken |= {id(module.weight) for module in model.modules() if isinstance(module, Embedding)}
     return {name for name, parameter in model.named_parameters() if id(parameter) in taken}

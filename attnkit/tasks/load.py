@@ -23,12 +23,12 @@ if TYPE_CHECKING:
 
 @overload
 def load(
-    path: _Path, precision: Precision = "fp32", threads: int | None = None, *, task: Literal["translate"]
+    path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["translate"]
 ) -> Translator: ...
 @overload
 def load(
     path: _Path,
-    precision: Precision = "fp32",
+    precision: Precision | None = None,
     threads: int | None = None,
     *,
     task: Literal["classify"],
@@ -37,7 +37,7 @@ def load(
 @overload
 def load(
     path: _Path,
-    precision: Precision = "fp32",
+    precision: Precision | None = None,
     threads: int | None = None,
     *,
     task: Literal["classify"],
@@ -45,21 +45,21 @@ def load(
 ) -> ImageClassifier: ...
 @overload
 def load(
-    path: _Path, precision: Precision = "fp32", threads: int | None = None, *, task: Literal["classify"]
+    path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["classify"]
 ) -> Classifier | ImageClassifier: ...
 @overload
 def load(
-    path: _Path, precision: Precision = "fp32", threads: int | None = None, *, task: Literal["caption"]
+    path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["caption"]
 ) -> Captioner: ...
 @overload
 def load(
-    path: _Path, precision: Precision = "fp32", threads: int | None = None, *, task: Literal["language-model"]
+    path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["language-model"]
 ) -> Generator: ...
 @overload
-def load(path: _Path, precision: Precision = "fp32", threads: int | None = None) -> Loaded: ...
+def load(path: _Path, precision: Precision | None = None, threads: int | None = None) -> Loaded: ...
 def load(
     path: _Path,
-    precision: Precision = "fp32",
+    precision: Precision | None = None,
     threads: int | None = None,
     *,
     task: str | None = None,
@@ -70,7 +70,8 @@ def load(
     A translation model becomes a `Translator`, a classifier of texts a `Classifier`, one of images an
     `ImageClassifier`, a captioner a `Captioner`, a language model a `Generator`.
 
-    precision: "fp32", "bf16" or "int8", of the matrix products (see `attnkit.precision`). threads: sets the number for
+    precision: "fp32", "bf16" or "int8", of the matrix products (see `attnkit.precision`); None takes "fp32", or "int8"
+    for a model that was converted with weights of int8. threads: sets the number for
     the whole process; None leaves it.
     task: what the model must be for, "translate", "classify", "caption" or "language-model"; reads: what a classifier
     must take, "text" or "images". With them type checkers know the class.
@@ -80,7 +81,8 @@ def load(
     from attnkit._tensor import check_precision
     from attnkit.tasks.shared.directory import ModelDirectory
 
-    check_precision(precision)
+    if precision is not None:
+        check_precision(precision)
     directory = ModelDirectory.read(path)
     if task not in (None, directory.task):
         raise ValueError(f"[load] {path}: expected a model of the task {quoted(task)}, got one of {directory.task!r}")
@@ -91,11 +93,11 @@ def load(
     return serve(directory, precision, threads)
 
 
-def serve(directory: ModelDirectory, precision: Precision = "fp32", threads: int | None = None) -> Any:
+def serve(directory: ModelDirectory, precision: Precision | None = None, threads: int | None = None) -> Any:
     """`load` for a directory whose config.json has been read."""
     from attnkit.tasks.registry import find_entry, serving_class
 
     entry = find_entry(directory.task, directory.reads, directory.folder)
     if threads is not None:
         _core.set_num_threads(threads)
-    return serving_class(entry).from_directory(directory, precision)
+    return serving_class(entry).from_directory(directory, precision or directory.precision or "fp32")

@@ -43,9 +43,8 @@ attention_option = click.option(
 precision_option = click.option(
     "--precision",
     type=click.Choice(["fp32", "bf16", "int8"]),
-    default="fp32",
     help="Of the arithmetic; int8 is the fastest.",
-    show_default=True,
+    show_default="fp32, or int8 for a model whose weights are",
 )
 
 THREADS = click.IntRange(1, 1024)  # what the core takes
@@ -63,4 +62,5 @@ shortlist_option = click.option(
     type=FILE,
     metavar="FILE|auto",
     help="Only likely target tokens (attnkit shortlist); auto: the model's own list.",
+    show_default="none, or auto where the model was converted with one",
 )

@@ -18,6 +18,9 @@ from attnkit.printable import quoted, shortened
 from attnkit.tasks.registry import find_entry
 from attnkit.weights import CONFIG_FILE
 
+SHORTLIST_FILE = "shortlist.safetensors"
+"""A vocabulary shortlist of a translation model (`attnkit.decoding.shortlist`)."""
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -32,6 +35,7 @@ _PARTS: dict[str, tuple[Any, str]] = {
     "labels": (tuple[str, ...], "a list of strings"),
     "html": (bool, "true or false"),
     "tokenizer": (dict[str, Any], "a table"),
+    "precision": (Precision, '"fp32", "bf16" or "int8"'),
 }
 
 
@@ -44,6 +48,7 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
     image: how images are prepared, as a table of `Preprocessing`.
     tokenizer: what there is to know beside the tokenizers' own files.
     decoding: how text is searched for, where a converted model has defaults of its own.
+    precision: of the matrix products unless the user says otherwise, where it is not fp32.
     """
 
     folder: Path
@@ -55,6 +60,7 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
     image: Any = None
     tokenizer: dict[str, Any] | None = None
     decoding: DecodingDefaults | None = None
+    precision: Precision | None = None
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> ModelDirectory:
@@ -117,6 +123,7 @@ def save_directory(
     image: Preprocessing | None = None,
     tokenizers: TokenizerPair | None = None,
     decoding: DecodingDefaults | None = None,
+    precision: Precision | None = None,
 ) -> None:
     """Writes a model directory: config.json with the parts that are given, model.safetensors, the tokenizers' files."""
     parts = {
@@ -127,6 +134,7 @@ def save_directory(
         "image": None if image is None else msgspec.to_builtins(image),
         "tokenizer": None if tokenizers is None else tokenizers.to_config(),
         "decoding": None if decoding is None else msgspec.to_builtins(decoding),
+        "precision": precision,
     }
     save_model(model, folder, {name: part for name, part in parts.items() if part is not None})
     if tokenizers is not None:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
 from attnkit.decoding.protocol import Ids
 from attnkit.decoding.shortlist import Shortlist
+from attnkit.tasks.shared.directory import SHORTLIST_FILE as FILE
 from attnkit.tasks.translate.translator import Translator
 
 Note = Callable[[str], None]
-FILE = "shortlist.safetensors"  # in a model directory
 
 
 def build(translator: Translator, sources: Iterable[str], targets: Iterable[str], per_token: int = 50) -> Shortlist:
@@ -31,9 +32,14 @@ def build(translator: Translator, sources: Iterable[str], targets: Iterable[str]
 
 
 def find(
-    name: str, translator: Translator, directory: str | os.PathLike[str], note: Note = lambda text: None
-) -> Shortlist:
-    """Of a file, or with "auto" that of the model directory. Raises what `Shortlist.load` and `for_model` do."""
+    name: str | None, translator: Translator, directory: str | os.PathLike[str], note: Note = lambda text: None
+) -> Shortlist | Literal["own"] | None:
+    """Of a file; with "auto" that of the model directory, with "none" none. Where nothing is said, what `translate`
+    takes then. Raises what `Shortlist.load` and `for_model` do."""
+    if name is None:
+        return "own"
+    if name == "none":
+        return None
     return for_model(translator, directory, note) if name == "auto" else Shortlist.load(name)
 
 

@@ -7,7 +7,7 @@ import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, Protocol, Unpack, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -22,6 +22,7 @@ from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.printable import quoted
 from attnkit.tasks.shared.by_length import batches_by_length
+from attnkit.tasks.shared.directory import SHORTLIST_FILE
 from attnkit.tasks.shared.places import at
 from attnkit.text.forced import Forced
 from attnkit.text.languages import add_tag, split_tag, tag_of
@@ -101,9 +102,10 @@ class Translator:
         precision: Precision = "fp32",
         max_source_length: int | None = None,
         defaults: DecodingDefaults | None = None,
+        shortlist: Shortlist | None = None,
     ) -> None:
         """`max_source_length` counts pieces and the end token; None takes the model's own limit. `defaults` hold for
-        what a call of `translate` leaves open, before those of `DecodingOptions`."""
+        what a call of `translate` leaves open, before those of `DecodingOptions`, and so does `shortlist`."""
         check_precision(precision)
         limit = model.max_source_length or LONGEST_SOURCE
         if max_source_length is not None and not 1 < max_source_length <= limit:
@@ -114,6 +116,7 @@ class Translator:
         self.target_tokenizer = target_tokenizer
         self.max_source_length = max_source_length or limit
         self._defaults = defaults
+        self.shortlist = shortlist
         tagged = source_tokenizer if isinstance(source_tokenizer, TaggedTokenizer) else None
         self.languages: tuple[str, ...] = getattr(source_tokenizer, "languages", ())
         self._needs_language = tagged is not None
@@ -135,7 +138,14 @@ class Translator:
                 f"[load] {directory.folder}: expected tokenizers of {expected[0]} and {expected[1]} entries, as the "
                 f"model has, got {sizes[0]} and {sizes[1]}"
             )
-        return cls(model, tokenizers.source, tokenizers.target, precision=precision, defaults=directory.decoding)
+        defaults, shortlist = directory.decoding, None
+        if defaults is not None and defaults.shortlist:
+            from attnkit.decoding.shortlist import Shortlist
+
+            shortlist = Shortlist.load(directory.folder / SHORTLIST_FILE)
+        return cls(
+            model, tokenizers.source, tokenizers.target, precision=precision, defaults=defaults, shortlist=shortlist
+        )
 
     def translate(
         self,
@@ -145,7 +155,7 @@ class Translator:
         attention: bool = False,
         prefix: str | Sequence[str] | None = None,
         batch_tokens: int = 1024,
-        shortlist: Shortlist | None = None,
+        shortlist: Shortlist | Literal["own"] | None = "own",
         **search: Unpack[SearchArguments],
     ) -> list[Result]:
         """One Result a line, in order. An empty line gives an empty Result, its attention of shape [0, 0].
@@ -156,7 +166,8 @@ class Translator:
         prefix: what every translation starts with, or one such text for each line; an empty line stays empty. It stands
         in the translation as it is given, words that the vocabulary does not have too.
         batch_tokens: about how many source tokens go through the model at once.
-        shortlist: leaves target tokens that a sentence can hardly need out of account; see `shortlist_source`.
+        shortlist: leaves target tokens that a sentence can hardly need out of account; see `shortlist_source`. "own" is
+        that of the model, where it brings one; None takes none.
         beam=5, nbest=1, min_length=1, max_length=None, ...: see `DecodingOptions`.
         """
         if isinstance(lines, str):
@@ -178,7 +189,7 @@ class Translator:
         attention: bool = False,
         prefix: str | Iterable[str] | None = None,
         batch_tokens: int = 1024,
-        shortlist: Shortlist | None = None,
+        shortlist: Shortlist | Literal["own"] | None = "own",
         window: int = 2048,
         **search: Unpack[SearchArguments],
     ) -> Iterator[Result]:
@@ -197,7 +208,8 @@ class Translator:
         # A limit that the model does not allow is an error now, not after the first window.
         limit = self.model.max_target_length
         options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), None if limit is None else limit - 1)
-        decode = functools.partial(self._decode, options, attention, shortlist)
+        listed = self.shortlist if isinstance(shortlist, str) else shortlist
+        decode = functools.partial(self._decode, options, attention, listed)
         return self._stream(lines, to, prefix, decode, attention, batch_tokens, window)
 
     def _check_language(self, to: str | None) -> None:

@@ -1,0 +1,27 @@
+"""One door for models from elsewhere: which format a folder holds decides who reads it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from attnkit.interop.converted import Converted
+from attnkit.interop.marian_config import CONFIG_FILE
+from attnkit.interop.marian_folder import is_marian_folder
+
+
+def convert(source: str | os.PathLike[str], directory: str | os.PathLike[str]) -> Converted:
+    """Makes the model directory `directory` of the model in the folder `source`, whole or not at all.
+
+    source: Marian's own files (`convert_native`), or a Marian checkpoint as Hugging Face keeps it (`convert_marian`).
+    Raises FileExistsError where `directory` has content; FileNotFoundError or ValueError, naming the file, for a model
+    that is incomplete, broken, of another kind or not supported.
+    """
+    folder = Path(source)
+    if not (folder / CONFIG_FILE).exists() and is_marian_folder(folder):
+        from attnkit.interop.marian_native import convert_native
+
+        return convert_native(source, directory)
+    from attnkit.interop.marian import convert_marian
+
+    return convert_marian(source, directory)

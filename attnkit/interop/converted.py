@@ -1,0 +1,29 @@
+"""What every conversion begins and ends with."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from attnkit.models.transformer_config import TransformerConfig
+
+
+class Converted(NamedTuple):
+    """What came of a conversion. left_out: a line for each setting of the checkpoint that attnkit does not follow, and
+    for tensors that no part of the model wants."""
+
+    config: TransformerConfig
+    parameters: int
+    left_out: list[str]
+
+
+def checked_folders(source: str | os.PathLike[str], directory: str | os.PathLike[str]) -> tuple[Path, Path]:
+    """Where a model is read and where it is written. Raises FileNotFoundError where there is no folder `source`,
+    FileExistsError where `directory` has content."""
+    folder, target = Path(source), Path(directory)
+    if not folder.is_dir():
+        raise FileNotFoundError(f"[convert] {folder}: expected the folder of a Marian checkpoint, got no folder")
+    if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
+        raise FileExistsError(f"[convert] {target}: expected a new or empty folder, got one that has content")
+    return folder, target
