@@ -264,9 +264,7 @@ def empty_parameter(shape: Sequence[int]) -> Tensor: ...
 def from_bits(bits: _Bits) -> Tensor:
     """A bfloat16 tensor over these bits."""
 
-def from_int8(
-    bytes: npt.NDArray[np.int8], multipliers: _Floats, input_multiplier: float = 0.0
-) -> Tensor:
+def from_int8(bytes: npt.NDArray[np.int8], multipliers: _Floats, input_multiplier: float = 0.0) -> Tensor:
     """An int8 weight over these bytes [N, K]: number = byte / multiplier of its row, multipliers [N].
 
     input_multiplier: what the inputs of its products are multiplied by in int8, rounded and bounded by 127, before the
@@ -377,10 +375,7 @@ def recurrent_step(
     cell: Tensor | None,
     /,
 ) -> tuple[Tensor, Tensor | None]: ...  # the cell, None without one
-
-def ssru(
-    projected: Tensor, offsets: _Ids, bias: Tensor, state: Tensor | None, /
-) -> tuple[Tensor, Tensor]: ...
+def ssru(projected: Tensor, offsets: _Ids, bias: Tensor, state: Tensor | None, /) -> tuple[Tensor, Tensor]: ...
 
 # --- attention between packed sentences, taken apart
 

@@ -10,9 +10,10 @@ from .shared import errors
 from .shared.line_counter import line_counter
 from .shared.loading import load_for
 from .shared.noticed import Noticed
-from .shared.outputs import Remembered, line_of, opened, report_drawings
+from .shared.outputs import Remembered, also_opened, line_of, opened, report_drawings
 from .shared.run_options import (
     FILE,
+    alignments_options,
     attention_option,
     check_text,
     output_option,
@@ -43,9 +44,14 @@ _SHOWN = 40  # characters of a word in a message
 @output_option
 @translation_options(nbest="line number, score, text")
 @click.option("--prefix", metavar="TEXT", callback=check_text, help="What every translation starts with.")
-@click.option("--jsonl", is_flag=True, help="JSON lines: source, text, score, tokens, truncated, unknown.")
+@click.option(
+    "--jsonl",
+    is_flag=True,
+    help="JSON lines: source, text, score, tokens, truncated, unknown; alignment too with --alignments.",
+)
 @click.option("--to", metavar="LANGUAGE", help="Of the languages that the model writes, where it has several.")
 @attention_option
+@alignments_options
 @precision_option
 @shortlist_option
 @threads_option
@@ -65,6 +71,8 @@ def command(
     output: str,
     jsonl: bool,
     attention: str | None,
+    alignments: str | None,
+    alignment_threshold: float | None,
     precision: Any,
     threads: int | None,
     shortlist: str | None,
@@ -76,6 +84,11 @@ def command(
     N lines in are N lines out, and an empty line stays empty. A line is answered at once when no more have come.
     """
     search = chosen_search(arguments)
+    if alignment_threshold is not None and alignments is None:
+        raise click.UsageError("--alignment-threshold: expected --alignments FILE with it")
+    if alignments is not None and alignments in (output, attention):
+        raise click.UsageError(f"--alignments: expected a file of its own, got {alignments} twice")
+    aligned = None if attention is None and alignments is None else _Links(alignment_threshold)
 
     from attnkit import explain
     from attnkit.data.lines import arriving_lines
@@ -87,7 +100,7 @@ def command(
     with checked_search():
         results = translator.translate_stream(
             lines,
-            attention=attention is not None,
+            attention=aligned is not None,
             shortlist=restriction,
             window=window or 2048,
             **arguments,
@@ -95,10 +108,12 @@ def command(
         )
     maps: list[AttentionMap] = []
     cut, unknown = Noticed(), Noticed()
-    with opened(output) as write, line_counter(output != "-") as advance:
+    with opened(output) as write, also_opened(alignments) as write_links, line_counter(output != "-") as advance:
         for number, result in enumerate(results, start=1):
             source = lines.take()
-            write(_json(source, result) if jsonl else _text(number, result, search.get("nbest", 1)))
+            write(_json(source, result, aligned) if jsonl else _text(number, result, search.get("nbest", 1)))
+            if aligned is not None:
+                write_links(line_of(aligned.pharaoh(result)))
             if result.truncated:
                 cut.add(str(number))
             for word in result.unknown:
@@ -124,11 +139,27 @@ def _text(number: int, result: Result, nbest: int) -> bytes:
     return b"".join(line_of(str(number), f"{each.score:.6f}", each.text) for each in found)
 
 
-def _json(source: str, result: Result) -> bytes:
+class _Links:
+    """The links of results, all that are asked for."""
+
+    def __init__(self, threshold: float | None) -> None:
+        self._threshold = threshold
+
+    def of(self, result: Result) -> list[tuple[int, int]]:
+        return result.links(self._threshold)
+
+    def pharaoh(self, result: Result) -> str:
+        from attnkit.text.alignment import pharaoh
+
+        return pharaoh(self.of(result))
+
+
+def _json(source: str, result: Result, links: _Links | None) -> bytes:
     import msgspec
 
     def plain(each: Result) -> dict[str, Any]:
-        return {"text": each.text, "score": each.score, "tokens": each.tokens, "truncated": each.truncated}
+        record = {"text": each.text, "score": each.score, "tokens": each.tokens, "truncated": each.truncated}
+        return record if links is None else {**record, "alignment": links.of(each)}
 
     record = {"source": source, **plain(result), "unknown": result.unknown}
     if result.alternatives:

@@ -275,7 +275,9 @@ class _Reader:
         multipliers = np.repeat(np.array([multiplier for _, multiplier in read], np.float32), shape[1])
         alphas = {self._alpha(each) for each in names}
         if len(alphas) != 1:
-            self._alphas_left.append(f"{self.file.path}: the alphas of {names[0]} are left out: {name} has only one input")
+            self._alphas_left.append(
+                f"{self.file.path}: the alphas of {names[0]} are left out: {name} has only one input"
+            )
         alpha = alphas.pop() if len(alphas) == 1 else 0.0
         return _core.from_int8(np.concatenate([data for data, _ in read]), multipliers, alpha)
 

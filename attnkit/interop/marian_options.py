@@ -115,7 +115,8 @@ class MarianOptions(msgspec.Struct, frozen=True, rename=lambda name: name.replac
             output_bias=self.tie != "none",
             positions="sinusoidal-halves",
             position_spacing="tensor2tensor",
-            # ALIGN
+            alignment_head=0 if aligned else None,
+            alignment_layer=self.alignment_layer if aligned and self.alignment_layer != self.dec_depth - 1 else None,
             bos_id=start,
             eos_id=eos,
         )

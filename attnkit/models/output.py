@@ -27,6 +27,10 @@ class LossOutput(NamedTuple):
     nll_sum: float
     tokens: int
 
+    def plus(self, cost: Tensor, weight: float) -> LossOutput:
+        """With another cost of the batch added, a sum over its tokens as nll_sum is."""
+        return self._replace(loss=self.loss + cost * (weight / max(self.tokens, 1)))
+
 
 def label_loss(
     hidden: Tensor, weight: Tensor, bias: Tensor | None, labels: np.ndarray, label_smoothing: float

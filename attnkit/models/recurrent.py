@@ -13,6 +13,7 @@ from attnkit._core import Tensor
 from attnkit._tensor import no_grad, tensor
 from attnkit.decoding.protocol import StepOutput
 from attnkit.decoding.sources import Packed
+from attnkit.models.guided_alignment import alignment_loss, block_places, step_places
 from attnkit.models.output import LossOutput, WritesText
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.recurrent_decoder import Decoded, DecoderState, RecurrentDecoder
@@ -27,6 +28,8 @@ from attnkit.models.reinforce import Reinforce
 from attnkit.models.sources import Sources
 from attnkit.nn import init
 from attnkit.nn.time_major import sorted_offsets, tokens_of
+
+_NONE = np.zeros(0, np.int32)
 
 
 class Recurrent(WritesText):
@@ -82,11 +85,11 @@ class Recurrent(WritesText):
         """What training does before it trains the whole, for the log (see `attnkit.training.task.Task`)."""
         return "pretraining" if self.pretraining is not None and not self.pretraining.is_over() else ""
 
-    def decode(self, batch: Sorted) -> Decoded:
+    def decode(self, batch: Sorted, return_weights: bool = False) -> Decoded:
         """What each target word is predicted from, the sentences in the order of `Sorted`."""
         encoded = self.encode(batch.source_ids, batch.source_offsets)
         embedded = self.target_embedding(batch.target_input_ids)
-        return self.decoder(embedded, batch.target_offsets, encoded, batch.source_offsets)
+        return self.decoder(embedded, batch.target_offsets, encoded, batch.source_offsets, return_weights)
 
     def forward(self, batch: Any) -> Tensor:
         """Logits [T, V] of a batch; for looking at, since training never needs them all at once."""
@@ -94,12 +97,16 @@ class Recurrent(WritesText):
         logits = self.logits(self.decode(ordered).readout)
         return ops.gather_rows(logits, np.argsort(ordered.tokens).astype(np.int32))
 
-    def loss(self, batch: Any, label_smoothing: float = 0.1) -> LossOutput:
-        """The loss of a batch (see attnkit.text.Batch). A new model with pretraining first trains its encoder alone."""
+    def loss(self, batch: Any, label_smoothing: float = 0.1, alignment_weight: float = 0.0) -> LossOutput:
+        """The loss of a batch (see attnkit.text.Batch). A new model with pretraining first trains its encoder alone.
+
+        alignment_weight: how much `alignment_loss` adds to it, the mean over target tokens, of the attention against
+        the links of the batch.
+        """
         if self.training and self.pretraining is not None and self.pretraining.next_batch():
             return self.pretraining.head.loss(self.encoder, batch.source_ids, batch.source_offsets, label_smoothing)
         ordered = Sorted.of(batch)
-        decoded = self.decode(ordered)
+        decoded = self.decode(ordered, return_weights=alignment_weight > 0.0)
         readout = self.dropout(decoded.readout)
         loss, nll_sum, tokens = self.word_loss(readout, ordered.target_labels, label_smoothing)
         if self.training and decoded.looks is not None:
@@ -109,7 +116,11 @@ class Recurrent(WritesText):
             losses = self._word_losses(readout, ordered.target_labels)
             feeds_back = self.decoder.sequential
             loss = loss + self.reinforce(decoded.choice, -losses, ordered.target_offsets if feeds_back else None)
-        return LossOutput(loss, nll_sum, tokens)
+        output = LossOutput(loss, nll_sum, tokens)
+        if decoded.weights is None:
+            return output
+        places = step_places(ordered) if self.decoder.sequential else block_places(ordered)
+        return output.plus(alignment_loss(decoded.weights, places, ordered.link_targets), alignment_weight)
 
     def _word_losses(self, readout: Tensor, labels: np.ndarray) -> np.ndarray:
         """-log p of each label [T], outside the tape; by blocks, since the logits of a batch take much memory."""
@@ -158,19 +169,24 @@ class Sorted(NamedTuple):
     target_labels: np.ndarray
     target_offsets: np.ndarray
     tokens: np.ndarray
+    link_sources: np.ndarray
+    link_targets: np.ndarray
 
     @classmethod
     def of(cls, batch: Any) -> Sorted:
         """From an attnkit.text.Batch."""
         order = np.argsort(-np.diff(batch.target_offsets), kind="stable")
-        tokens = tokens_of(batch.target_offsets, order)
+        tokens, source_tokens = tokens_of(batch.target_offsets, order), tokens_of(batch.source_offsets, order)
+        links = getattr(batch, "link_targets", _NONE)
         return cls(
-            batch.source_ids[tokens_of(batch.source_offsets, order)],
+            batch.source_ids[source_tokens],
             sorted_offsets(batch.source_offsets, order),
             batch.target_input_ids[tokens],
             batch.target_labels[tokens],
             sorted_offsets(batch.target_offsets, order),
             tokens,
+            np.argsort(source_tokens)[batch.link_sources] if len(links) else _NONE,
+            np.argsort(tokens)[links] if len(links) else _NONE,
         )
 
 

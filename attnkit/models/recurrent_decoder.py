@@ -53,12 +53,14 @@ class Step(NamedTuple):
 
 
 class Decoded(NamedTuple):
-    """readout [T, readout_size]: what each word of whole targets is predicted from; what REINFORCE trains; and, where
-    the configuration wants a balance, looks [S]: the weights of each source token added up."""
+    """readout [T, readout_size]: what each word of whole targets is predicted from; what REINFORCE trains; where
+    the configuration wants a balance, looks [S]: the weights of each source token added up; and where they are asked
+    for, the weights themselves, flat: of the sentences one by one, or, of a `sequential` decoder, step by step."""
 
     readout: Tensor
     choice: nn.Choice | None = None
     looks: Tensor | None = None
+    weights: Tensor | None = None
 
 
 class RecurrentDecoder(nn.Module):
@@ -192,16 +194,30 @@ class RecurrentDecoder(nn.Module):
             parts.append(embedded)
         return self.readout(parts[0] if len(parts) == 1 else ops.concatenate(parts, 1))
 
-    def forward(self, embedded: Tensor, offsets: np.ndarray, encoded: Encoded, source_offsets: np.ndarray) -> Decoded:
+    def forward(
+        self,
+        embedded: Tensor,
+        offsets: np.ndarray,
+        encoded: Encoded,
+        source_offsets: np.ndarray,
+        return_weights: bool = False,
+    ) -> Decoded:
         """All words of whole targets: embedded [T, E], the sentences longest first."""
         memory = None if self.attention is None else self.attention.prepare(encoded.states, source_offsets)
         begun = self.begin(encoded)
         if self.sequential and memory is not None:
-            return self._step_by_step(embedded, offsets, begun, memory)
-        return self._at_once(embedded, offsets, begun, memory)
+            return self._step_by_step(embedded, offsets, begun, memory, return_weights)
+        return self._at_once(embedded, offsets, begun, memory, return_weights)
 
-    def _at_once(self, embedded: Tensor, offsets: np.ndarray, begun: DecoderState, memory: nn.Memory | None) -> Decoded:
-        inputs, context, choice, looks = embedded, None, None, None
+    def _at_once(
+        self,
+        embedded: Tensor,
+        offsets: np.ndarray,
+        begun: DecoderState,
+        memory: nn.Memory | None,
+        return_weights: bool,
+    ) -> Decoded:
+        inputs, context, choice, looks, weights = embedded, None, None, None, None
         if begun.feed is not None:
             sentence = np.repeat(np.arange(len(offsets) - 1, dtype=np.int32), np.diff(offsets))
             context = ops.gather_rows(begun.feed, sentence)
@@ -211,9 +227,17 @@ class RecurrentDecoder(nn.Module):
             context, weights, choice = self.attention(hidden, memory, offsets)
             if self.config.balance:
                 looks = ops.ragged_key_sums(weights, offsets, memory.offsets)
-        return Decoded(self.read_out(hidden, context, embedded), choice, looks)
+        readout = self.read_out(hidden, context, embedded)
+        return Decoded(readout, choice, looks, weights if return_weights else None)
 
-    def _step_by_step(self, embedded: Tensor, offsets: np.ndarray, state: DecoderState, memory: nn.Memory) -> Decoded:
+    def _step_by_step(
+        self,
+        embedded: Tensor,
+        offsets: np.ndarray,
+        state: DecoderState,
+        memory: nn.Memory,
+        return_weights: bool,
+    ) -> Decoded:
         order, steps, readouts = TimeMajor(offsets), [], []
         looks = _core.zeros((memory.keys.shape[0],), self.device) if self.config.balance else None
         words = order.split(embedded) if self.config.input_feeding else []
@@ -235,7 +259,8 @@ class RecurrentDecoder(nn.Module):
             readout = self.read_out(hidden, context, embedded)
         choices = [step.choice for step in steps if step.choice is not None]
         choice = nn.Choice(*(order.join(part) for part in zip(*choices, strict=True))) if choices else None
-        return Decoded(readout, choice, looks)
+        weights = [step.weights for step in steps if step.weights is not None] if return_weights else []
+        return Decoded(readout, choice, looks, ops.concatenate(weights) if weights else None)
 
 
 def _make_attention(config: RecurrentConfig) -> nn.Attention:

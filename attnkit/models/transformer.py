@@ -11,6 +11,7 @@ from attnkit._core import Tensor
 from attnkit._tensor import no_grad
 from attnkit.decoding.protocol import StepOutput
 from attnkit.decoding.sources import Packed
+from attnkit.models.guided_alignment import alignment_loss, block_places
 from attnkit.models.output import LossOutput, WritesText
 from attnkit.models.text_stack import layer_options, make_embedding
 from attnkit.models.transformer_config import TransformerConfig
@@ -44,9 +45,15 @@ class Transformer(WritesText):
         self.encoder = nn.TransformerEncoder(config.encoder_layers, config.d_model, config.heads, config.ffn, **options)
         self.decoder_heads = config.decoder_heads or config.heads
         self.decoder = nn.TransformerDecoder(
-            config.decoder_layers, config.d_model, self.decoder_heads, config.decoder_ffn or config.ffn,
-            ssru=config.decoder == "ssru", **options,
-        )  # fmt: skip
+            config.decoder_layers,
+            config.d_model,
+            self.decoder_heads,
+            config.decoder_ffn or config.ffn,
+            alignment_layer=config.alignment_layer,
+            alignment_head=config.alignment_head,
+            ssru=config.decoder == "ssru",
+            **options,
+        )
         self.generator = None if config.tie_embeddings != "none" else nn.Linear(config.d_model, target_vocab_size)
         has_bias = self.generator is None and config.output_bias
         self.tied_output_bias = init.constant((target_vocab_size,), 0.0) if has_bias else None
@@ -104,11 +111,20 @@ class Transformer(WritesText):
         hidden = self.decode(batch.target_input_ids, batch.target_offsets, memory, batch.source_offsets)
         return self.logits(hidden)
 
-    def loss(self, batch: Any, label_smoothing: float = 0.1) -> LossOutput:
-        """The loss of a batch (see attnkit.text.Batch)."""
+    def loss(self, batch: Any, label_smoothing: float = 0.1, alignment_weight: float = 0.0) -> LossOutput:
+        """The loss of a batch (see attnkit.text.Batch).
+
+        alignment_weight: how much `alignment_loss` adds to it, the mean over target tokens, of the alignment head's
+        attention against the links of the batch.
+        """
         memory = self.encode(batch.source_ids, batch.source_offsets)
-        hidden = self.decode(batch.target_input_ids, batch.target_offsets, memory, batch.source_offsets)
-        return self.word_loss(hidden, batch.target_labels, label_smoothing)
+        if not alignment_weight:
+            hidden = self.decode(batch.target_input_ids, batch.target_offsets, memory, batch.source_offsets)
+            return self.word_loss(hidden, batch.target_labels, label_smoothing)
+        embedded = self.target_embedding(batch.target_input_ids, nn.packed_positions(batch.target_offsets))
+        hidden, weights = self.decoder.align(embedded, batch.target_offsets, memory, batch.source_offsets)
+        cost = alignment_loss(weights, block_places(batch), batch.link_targets)
+        return self.word_loss(hidden, batch.target_labels, label_smoothing).plus(cost, alignment_weight)
 
     def start(self, source: Packed) -> TransformerState:
         """Reads sources for decoding: a state of one row a sentence."""

@@ -30,7 +30,17 @@ class TransformerConfig(
     """A Transformer encoder-decoder (Vaswani et al., 2017)."""
 
     LATER: ClassVar = frozenset(
-        {"decoder", "embedding_norm", "gated", "norm_eps", "norm_kind", "position_offset", "position_spacing"}
+        {
+            "alignment_head",
+            "alignment_layer",
+            "decoder",
+            "embedding_norm",
+            "gated",
+            "norm_eps",
+            "norm_kind",
+            "position_offset",
+            "position_spacing",
+        }
     )
 
     d_model: Annotated[Positive, Meta(description="Width of the states.")] = 512
@@ -115,6 +125,20 @@ class TransformerConfig(
 
     position_offset: PositionOffset = 0
 
+    alignment_head: Annotated[
+        NotNegative | None,
+        Meta(
+            description="The head of the decoder whose attention to the source is the model's alignment, counted from "
+            "0: it is drawn, written by `--alignments`, and trained by `training.guided_alignment`. Not given: the "
+            "mean over the heads."
+        ),
+    ] = None
+
+    alignment_layer: Annotated[
+        NotNegative | None,
+        Meta(description="The layer of that head, counted from 0; the last one where not given."),
+    ] = None
+
     max_length: Annotated[Positive, Meta(description="Longest source and target, in tokens.")] = 1024
 
     bos_id: Annotated[
@@ -129,3 +153,7 @@ class TransformerConfig(
         for name, heads in (("heads", self.heads), ("decoder_heads", self.decoder_heads)):
             if heads is not None and self.d_model % heads:
                 raise ValueError(f"{name}: expected a divisor of d_model = {self.d_model}, got {heads}")
+        counts = {"alignment_head": self.decoder_heads or self.heads, "alignment_layer": self.decoder_layers}
+        for name, count in counts.items():
+            if (found := getattr(self, name)) is not None and found >= count:
+                raise ValueError(f"{name}: expected a number from 0 to {count - 1}, got {found}")

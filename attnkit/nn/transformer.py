@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
 from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
@@ -208,6 +209,7 @@ class TransformerDecoderLayer(Sublayers):
         memory_offsets: np.ndarray,
         return_weights: Literal[False] = False,
         position_bias: Tensor | None = None,
+        head: int | None = None,
     ) -> Tensor: ...
     @overload
     def forward(
@@ -218,6 +220,7 @@ class TransformerDecoderLayer(Sublayers):
         memory_offsets: np.ndarray,
         return_weights: Literal[True],
         position_bias: Tensor | None = None,
+        head: int | None = None,
     ) -> tuple[Tensor, Tensor]: ...
     @overload
     def forward(
@@ -228,6 +231,7 @@ class TransformerDecoderLayer(Sublayers):
         memory_offsets: np.ndarray,
         return_weights: bool = False,
         position_bias: Tensor | None = None,
+        head: int | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]: ...
     def forward(
         self,
@@ -237,15 +241,17 @@ class TransformerDecoderLayer(Sublayers):
         memory_offsets: np.ndarray,
         return_weights: bool = False,
         position_bias: Tensor | None = None,
+        head: int | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """memory [S, memory_width]. With return_weights also the flat cross-attention weights.
+        """memory [S, memory_width]. With return_weights also the flat cross-attention weights, of `head` alone as
+        `CrossAttention` gives them.
 
         position_bias as in SelfAttention; the cross-attention has none.
         """
         read = self.before(self.self_attention_norm, x)
         x = self.after(self.self_attention_norm, x, self._history(read, offsets, position_bias))
         read = self.before(self.cross_attention_norm, x)
-        result = self.cross_attention(read, offsets, memory, memory_offsets, return_weights=return_weights)
+        result = self.cross_attention(read, offsets, memory, memory_offsets, return_weights=return_weights, head=head)
         attended, weights = result if isinstance(result, tuple) else (result, None)
         x = self._feed(self.after(self.cross_attention_norm, x, attended))
         return x if weights is None else (x, weights)
@@ -261,6 +267,7 @@ class TransformerDecoderLayer(Sublayers):
         layer: int,
         return_weights: Literal[False] = False,
         position_bias: Tensor | None = None,
+        head: int | None = None,
     ) -> Tensor: ...
     @overload
     def step(
@@ -270,6 +277,7 @@ class TransformerDecoderLayer(Sublayers):
         layer: int,
         return_weights: bool,
         position_bias: Tensor | None = None,
+        head: int | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]: ...
     def step(
         self,
@@ -278,12 +286,14 @@ class TransformerDecoderLayer(Sublayers):
         layer: int,
         return_weights: bool = False,
         position_bias: Tensor | None = None,
+        head: int | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
-        """One new token a row: x [rows, d_model]. With return_weights also those of the cross-attention."""
+        """One new token a row: x [rows, d_model]. With return_weights also those of the cross-attention, of `head` or
+        the mean over heads."""
         read = self.before(self.self_attention_norm, x)
         x = self.after(self.self_attention_norm, x, self._history_step(read, state, layer, position_bias))
         read = self.before(self.cross_attention_norm, x)
-        result = self.cross_attention.step(read, state, layer, return_weights)
+        result = self.cross_attention.step(read, state, layer, return_weights, head=head)
         attended, weights = result if isinstance(result, tuple) else (result, None)
         x = self._feed(self.after(self.cross_attention_norm, x, attended))
         return x if weights is None else (x, weights)
@@ -382,7 +392,11 @@ class TransformerEncoder(Module):
 
 
 class TransformerDecoder(Module):
-    """A stack of decoder layers; with pre-norm, a last norm. All self-attentions share `position_bias`."""
+    """A stack of decoder layers; with pre-norm, a last norm. All self-attentions share `position_bias`.
+
+    alignment_layer, alignment_head: whose cross-attention says where a token comes from, counted from 0: the last
+    layer's and the mean over its heads where not given. `align` trains it, and `step` returns it.
+    """
 
     def __init__(
         self,
@@ -391,9 +405,18 @@ class TransformerDecoder(Module):
         heads: int,
         ffn: int,
         position_bias: PositionBias | None = None,
+        alignment_layer: int | None = None,
+        alignment_head: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__()
+        for name, found, count in (("layer", alignment_layer, layers), ("head", alignment_head, heads)):
+            if found is not None and not 0 <= found < count:
+                raise ValueError(f"[transformer] expected an alignment_{name} from 0 to {count - 1}, got {found}")
+        self.alignment_layer = layers - 1 if alignment_layer is None else alignment_layer
+        self.alignment_head = alignment_head
+        if position_bias is not None and options.get("ssru"):
+            raise ValueError("[transformer] expected no position_bias with ssru, which attends to nothing, got one")
         self.position_bias = position_bias
         self.layers = ModuleList([TransformerDecoderLayer(d_model, heads, ffn, **options) for _ in range(layers)])
         self.last_norm = _last_norm(d_model, **options)
@@ -422,18 +445,45 @@ class TransformerDecoder(Module):
 
         With return_weights also a list of flat cross-attention weights, one a layer.
         """
-        weights = []
-        options = _bias_option(self.position_bias, offsets)
-        for layer in self.layers:
-            result = layer(x, offsets, memory, memory_offsets, return_weights=return_weights, **options)
-            x = result[0] if isinstance(result, tuple) else result
-            if isinstance(result, tuple):
-                weights.append(result[1])
-        x = x if self.last_norm is None else self.last_norm(x)
+        wanted = range(len(self.layers)) if return_weights else ()
+        x, weights = self._through(x, offsets, memory, memory_offsets, wanted)
         return (x, weights) if return_weights else x
 
     if TYPE_CHECKING:
         __call__ = forward
+
+    def align(
+        self, x: Tensor, offsets: np.ndarray, memory: Tensor, memory_offsets: np.ndarray
+    ) -> tuple[Tensor, Tensor]:
+        """`forward`, and the flat weights of the alignment head, which can be differentiated.
+
+        Raises ValueError for a decoder without such a head.
+        """
+        if self.alignment_head is None:
+            raise ValueError("[transformer] expected a decoder with an alignment_head, got one without")
+        wanted, head = (self.alignment_layer,), self.alignment_head
+        x, (weights,) = self._through(x, offsets, memory, memory_offsets, wanted, head=head)
+        return x, weights
+
+    def _through(
+        self,
+        x: Tensor,
+        offsets: np.ndarray,
+        memory: Tensor,
+        memory_offsets: np.ndarray,
+        wanted: Container[int],
+        **chosen: int,
+    ) -> tuple[Tensor, list[Tensor]]:
+        """x behind the stack, and the weights of the wanted layers."""
+        weights = []
+        options = _bias_option(self.position_bias, offsets)
+        for index, layer in enumerate(self.layers):
+            asked: dict[str, Any] = {"return_weights": True, **chosen} if index in wanted else {}
+            result = layer(x, offsets, memory, memory_offsets, **asked, **options)
+            x = result[0] if isinstance(result, tuple) else result
+            if isinstance(result, tuple):
+                weights.append(result[1])
+        return x if self.last_norm is None else self.last_norm(x), weights
 
     def start(self, memory: Tensor, memory_offsets: np.ndarray) -> DecoderState:
         """What decoding of the sources starts from: memory [S, memory_width], offsets int32 [B + 1]."""
@@ -443,7 +493,8 @@ class TransformerDecoder(Module):
     def step(
         self, x: Tensor, state: DecoderState, fused: DecoderStack | None, return_weights: bool = False
     ) -> tuple[Tensor, Tensor | None]:
-        """One new token a row: x [rows, d_model] → (states, weights of the last layer's cross-attention or None).
+        """One new token a row: x [rows, d_model] → (states, weights [rows, longest source] of the cross-attention that
+        is the alignment, or None).
 
         `fused` comes from `fuse`; None runs the layers one by one, which gives the same bits.
         """
@@ -452,11 +503,13 @@ class TransformerDecoder(Module):
             return fused.step(x, state, return_weights, bias)
         state.advance()
         options = _step_option(self.position_bias, state)
+        # Layers of other kinds need not know of a head.
+        asked: dict[str, Any] = {} if self.alignment_head is None else {"head": self.alignment_head}
         weights: Tensor | None = None
-        last = len(self.layers) - 1
         for index, layer in enumerate(self.layers):
-            result = layer.step(x, state, index, return_weights and index == last, **options)
-            x, weights = result if isinstance(result, tuple) else (result, None)
+            aligns = return_weights and index == self.alignment_layer
+            result = layer.step(x, state, index, aligns, **options, **(asked if aligns else {}))
+            x, weights = result if isinstance(result, tuple) else (result, weights)
         return x if self.last_norm is None else self.last_norm(x), weights
 
     def fuse(self) -> DecoderStack | None:
@@ -473,6 +526,8 @@ class TransformerDecoder(Module):
             pre_norm=first.norm == "pre",
             heads=first.cross_attention.heads,
             activation=first.feed_forward.activation,
+            alignment_layer=self.alignment_layer,
+            alignment_head=self.alignment_head,
         )
 
 

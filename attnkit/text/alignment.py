@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from attnkit.data.lines import Path, read_lines
 from attnkit.printable import quoted
 
 Link = tuple[int, int]
+ALIGNMENTS_FILE = "train.align"  # in the folder of a run whose alignments are made by models
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +32,12 @@ class AlignedPair:
 
     def pharaoh(self) -> str:
         """The links in the Pharaoh format, `0-0 1-0 2-1`."""
-        return " ".join(f"{source}-{target}" for source, target in self.alignment)
+        return pharaoh(self.alignment)
+
+
+def pharaoh(links: Iterable[Link]) -> str:
+    """Links in the Pharaoh format, `0-0 1-0 2-1`."""
+    return " ".join(f"{source}-{target}" for source, target in links)
 
 
 def parse_pharaoh(line: str) -> tuple[Link, ...]:
@@ -43,13 +51,23 @@ def parse_pharaoh(line: str) -> tuple[Link, ...]:
     return tuple(links)
 
 
-def hard_alignment(weights: npt.ArrayLike, every_source: bool = False) -> list[Link]:
+def read_alignments(path: Path) -> Iterator[tuple[Link, ...]]:
+    """The links of each line of a file in the Pharaoh format. Raises ValueError naming file and line."""
+    for number, line in enumerate(read_lines(path), start=1):
+        try:
+            yield parse_pharaoh(line)
+        except ValueError as error:
+            raise ValueError(f"{error} in {os.fspath(path)}, line {number}") from None
+
+
+def hard_alignment(weights: npt.ArrayLike, every_source: bool = False, threshold: float | None = None) -> list[Link]:
     """The most attended source token of every target token, as sorted links.
 
     `weights` is `[target, source]`, one distribution over the source for each target token; of equal weights the first
     wins. A row without any weight (a query that sees no key) gives no link. With `every_source`, a source token that
     has no link then gets one to the target token that attends to it most: where several source words make one target
-    word, a link for each target word cannot be all.
+    word, a link for each target word cannot be all. With a `threshold`, every other weight that is as large is a link
+    too: attention that learnt from links says by itself where a target word has several.
     """
     matrix = np.asarray(weights)
     if matrix.ndim != 2:
@@ -62,6 +80,8 @@ def hard_alignment(weights: npt.ArrayLike, every_source: bool = False) -> list[L
     if every_source:
         unlinked = sorted(set(np.flatnonzero(matrix.any(axis=0)).tolist()) - {source for source, _ in links})
         links |= {(source, int(matrix[:, source].argmax())) for source in unlinked}
+    if threshold is not None:
+        links |= {(int(source), int(target)) for target, source in np.argwhere(matrix >= threshold)}
     return sorted(links)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -14,6 +14,10 @@ from attnkit.text.batch_order import TokenBatches
 from attnkit.text.corpus import EncodedCorpus
 
 
+def _none() -> Int32Array:
+    return np.zeros(0, np.int32)
+
+
 @dataclass(frozen=True, slots=True)
 class Batch:
     """B sentence pairs in the packed layout, every array int32. What ops read is made Indices once, so read-only.
@@ -22,6 +26,8 @@ class Batch:
     `target_labels [T]` (the sentence, then eos) share `target_offsets [B + 1]`. `tokens` is T, the number of labels;
     `sentences` is B.
     `indices [B]` says which sentences of the corpus they are.
+    `link_sources [L]` and `link_targets [L]`: the aligned tokens, of `source_ids` and of `target_labels`; none where
+    the corpus has no links.
     """
 
     source_ids: Int32Array
@@ -32,6 +38,8 @@ class Batch:
     indices: Int32Array
     tokens: int
     sentences: int
+    link_sources: Int32Array = field(default_factory=_none)
+    link_targets: Int32Array = field(default_factory=_none)
 
     def __post_init__(self) -> None:
         hold_indices(self, "source_ids", "source_offsets", "target_input_ids", "target_labels", "target_offsets")
@@ -96,7 +104,24 @@ class BatchIterator(TokenBatches[Batch]):
             indices=chosen.astype(np.int32),
             tokens=len(labels),
             sentences=len(chosen),
+            **_links(corpus, chosen, source_offsets, target_offsets),
         )
+
+
+def _links(
+    corpus: EncodedCorpus, chosen: Int64Array, source_offsets: Int32Array, target_offsets: Int32Array
+) -> dict[str, Int32Array]:
+    """The links of the chosen sentences, by the tokens of the batch."""
+    if corpus.links is None:
+        return {}
+    links, result = corpus.links, {}
+    for name, tokens, begins in (
+        ("link_sources", links.sources, source_offsets),
+        ("link_targets", links.targets, target_offsets),
+    ):
+        found, offsets = pack(tokens, links.offsets, chosen)
+        result[name] = found + np.repeat(begins[:-1], np.diff(offsets))
+    return result
 
 
 def _lengths(corpus: EncodedCorpus, source_eos: bool) -> tuple[Int32Array, Int32Array]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import compress
 
 import numpy as np
 
@@ -14,6 +15,7 @@ from attnkit.text.tokenizers.base import Tokenizer
 from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.sentencepiece import SentencePieceTokenizer
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
+from attnkit.text.word_pieces import word_finders
 
 _seeding = ProcessLock()
 
@@ -32,11 +34,10 @@ class BpeDropout:
         self._dropout, self._max_length, self._seed = dropout, max_length, seed
         source, target = tokenizers.source, tokenizers.target
         self._source, self._target = self._cutting(source), self._cutting(target)
-        self._text = ParallelCorpus.from_pairs(
-            (one, other)
-            for one, other in text
-            if self._fits(len(source.encode(one))) and self._fits(len(target.encode(other)))
-        )
+        self._words = word_finders(tokenizers)
+        kept = [self._fits(len(source.encode(one))) and self._fits(len(target.encode(other))) for one, other in text]
+        self._text = ParallelCorpus.from_pairs(compress(text, kept))
+        self._text.links = None if text.links is None else list(compress(text.links, kept))
 
     def __call__(self, epoch: int) -> EncodedCorpus:
         """The corpus of an epoch, counted from 0."""
@@ -44,7 +45,10 @@ class BpeDropout:
         # SentencePiece's generator is a thread's own, and takes the seed that is set when the thread first draws.
         with _seeding, ThreadPoolExecutor(max_workers=1) as new_thread:
             _set_seed(int(random.random_raw()) & 0x7FFF_FFFF)
-            return new_thread.submit(self._text.encode, self._source, self._target).result()
+            return new_thread.submit(self._encode).result()
+
+    def _encode(self) -> EncodedCorpus:
+        return self._text.encode(self._source, self._target, words=self._words)
 
     def _fits(self, length: int) -> bool:
         return 0 < length <= self._max_length

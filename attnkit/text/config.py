@@ -5,12 +5,13 @@ Decoded strictly by msgspec: an unknown key, a wrong type or an impossible value
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
-from attnkit.text.corpus import ParallelCorpus
+from attnkit.text.corpus import Links, ParallelCorpus
 
 Split = Literal["train", "validation", "test"]
 Positive = Annotated[int, Meta(ge=1)]
@@ -92,10 +93,14 @@ class DataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             if files and len(files) != need:
                 raise ValueError(f"{split}: expected {need} file(s) for format {self.format!r}, got {len(files)}")
 
-    def corpus(self, split: Split) -> ParallelCorpus | None:
-        """Reads or generates one split; None when it is not configured. Errors are those of `ParallelCorpus.read`."""
+    def corpus(
+        self, split: Split, links: Iterable[Links] | None = None, links_name: str = "links"
+    ) -> ParallelCorpus | None:
+        """Reads or generates one split; None when it is not configured. Errors are those of `ParallelCorpus.read`.
+
+        links: those of each pair; the built-in corpus has its own where none are given."""
         if self.builtin:
-            return self._builtin(split)
+            return self._builtin(split, links, links_name)
         files = {"train": self.train, "validation": self.validation, "test": self.test}[split]
         if not files:
             return None
@@ -108,9 +113,11 @@ class DataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
             target_key=self.target_key,
             language_key=self.language_key,
             languages=self.languages,
+            links=links,
+            links_name=links_name,
         )
 
-    def _builtin(self, split: Split) -> ParallelCorpus:
+    def _builtin(self, split: Split, links: Iterable[Links] | None, links_name: str) -> ParallelCorpus:
         from attnkit.text import en_it
 
         sizes = {"train": self.builtin_train, "validation": self.builtin_held_out, "test": self.builtin_held_out}
@@ -119,4 +126,5 @@ class DataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
         pairs = en_it.corpus(**wanted, seed=self.builtin_seed)[split]
         if self.builtin == "it-en":
             pairs = [pair.reversed() for pair in pairs]
-        return ParallelCorpus.from_pairs((pair.source, pair.target) for pair in pairs)
+        known = [pair.alignment for pair in pairs] if links is None else links
+        return ParallelCorpus.from_pairs(((pair.source, pair.target) for pair in pairs), known, links_name)

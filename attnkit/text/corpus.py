@@ -12,9 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from attnkit.data.lines import STDIN, Path, one_line, read_lines, read_records, string_field
-from attnkit.text.languages import add_tag
+from attnkit.text.languages import add_tag, split_tag
 
 Format = Literal["parallel", "tsv", "jsonl"]
+Links = Sequence[tuple[int, int]]
+WordFinder = Callable[[str, Sequence[int]], Sequence[int]]
+"""The word, counted from 0, of each id that a text became; -1 for an id of none."""
 
 
 # ----- Pairs
@@ -105,11 +108,15 @@ class CorpusReport:
 
 @dataclass(slots=True)
 class ParallelCorpus:
-    """Sentence pairs as text. Pairs with an empty side are left out and counted in `report`."""
+    """Sentence pairs as text. Pairs with an empty side are left out and counted in `report`.
+
+    links: of each pair between its words (`attnkit.text.alignment`), where they are known.
+    """
 
     sources: list[str] = field(default_factory=list)
     targets: list[str] = field(default_factory=list)
     report: CorpusReport = field(default_factory=CorpusReport)
+    links: list[Links] | None = None
 
     def __len__(self) -> int:
         return len(self.sources)
@@ -118,14 +125,28 @@ class ParallelCorpus:
         return zip(self.sources, self.targets, strict=True)
 
     @classmethod
-    def from_pairs(cls, pairs: Iterable[Pair]) -> ParallelCorpus:
-        """Takes pairs from anywhere, a reader above or a list. White space at the ends is dropped."""
+    def from_pairs(
+        cls,
+        pairs: Iterable[Pair],
+        links: Iterable[Links] | None = None,
+        links_name: str = "links",
+        tagged: bool = False,
+    ) -> ParallelCorpus:
+        """Takes pairs from anywhere, a reader above or a list. White space at the ends is dropped.
+
+        links: those of each pair, of the ones that are left out too. Raises ValueError, which begins with their name,
+        where there are more or fewer, and for a link to a word that is not there; words are what white space separates.
+        tagged: sources may begin with the tag of a language, which is then no word.
+        """
         corpus = cls()
-        for source, target in pairs:
+        corpus.links = None if links is None else []
+        for (source, target), found in _linked(iter(pairs), links, links_name, tagged):
             source, target = source.strip(), target.strip()
             if source and target:
                 corpus.sources.append(source)
                 corpus.targets.append(target)
+                if corpus.links is not None:
+                    corpus.links.append(found)
             else:
                 corpus.report.empty += 1
         corpus.report.kept = len(corpus.sources)
@@ -142,30 +163,39 @@ class ParallelCorpus:
         target_key: str = "target",
         language_key: str = "language",
         languages: bool = False,
+        links: Iterable[Links] | None = None,
+        links_name: str = "links",
     ) -> ParallelCorpus:
         """Reads two parallel files, or one file of format "tsv" or "jsonl" (`target` is None then).
 
-        `languages`: the one file names the target language of each pair, whose tag is put before the source."""
+        `languages`: the one file names the target language of each pair, whose tag is put before the source. `links`
+        and their name as in `from_pairs`."""
         if (format == "parallel") != (target is not None):
             need = "a source and a target file" if format == "parallel" else "one file"
             raise ValueError(f"[corpus] expected {need} for the format {format!r}")
         if target is not None:
-            return cls.from_pairs(read_parallel(source, target))
-        if format == "tsv":
-            return cls.from_pairs(read_tsv(source, languages))
-        return cls.from_pairs(read_jsonl(source, source_key, target_key, language_key if languages else None))
+            pairs = read_parallel(source, target)
+        elif format == "tsv":
+            pairs = read_tsv(source, languages)
+        else:
+            pairs = read_jsonl(source, source_key, target_key, language_key if languages else None)
+        return cls.from_pairs(pairs, links, links_name, languages)
 
     def encode(
         self,
         source_encoder: Callable[[str], Sequence[int]],
         target_encoder: Callable[[str], Sequence[int]],
         max_length: int | None = None,
+        words: tuple[WordFinder, WordFinder] | None = None,
     ) -> EncodedCorpus:
         """Turns the text into ids. A pair with more than `max_length` ids on either side is left out and counted in the
-        report of the result, which also carries the counts of this corpus."""
+        report of the result, which also carries the counts of this corpus.
+
+        words: how to find the word of each id of a source and of a target, which a corpus with links needs."""
         report = CorpusReport(empty=self.report.empty, too_long=self.report.too_long)
         sources, targets = _Flat(), _Flat()
-        for source, target in self:
+        links = None if self.links is None or words is None else TokenLinks.Builder(*words)
+        for number, (source, target) in enumerate(self):
             source_ids, target_ids = source_encoder(source), target_encoder(target)
             if max_length is not None and max(len(source_ids), len(target_ids)) > max_length:
                 report.too_long += 1
@@ -175,7 +205,76 @@ class ParallelCorpus:
                 sources.append(source_ids)
                 targets.append(target_ids)
                 report.kept += 1
-        return EncodedCorpus(*sources.arrays(), *targets.arrays(), report)
+                if links is not None and self.links is not None:
+                    links.append(self.links[number], (source, source_ids), (target, target_ids))
+        return EncodedCorpus(*sources.arrays(), *targets.arrays(), report, None if links is None else links.finish())
+
+
+def _linked(
+    pairs: Iterator[Pair], given: Iterable[Links] | None, name: str, tagged: bool
+) -> Iterator[tuple[Pair, Links]]:
+    """Each pair with its links, which are between its words; with none where none are given."""
+    if given is None:
+        yield from ((pair, ()) for pair in pairs)
+        return
+    links = iter(given)
+    for number in itertools.count(1):
+        pair, found = next(pairs, None), next(links, None)
+        if pair is None and found is None:
+            return
+        if pair is None or found is None:
+            counts = [number - (each is None) + sum(1 for _ in rest) for each, rest in ((pair, pairs), (found, links))]
+            raise ValueError(f"[corpus] {name}: expected links for {counts[0]} sentence pairs, got {counts[1]} lines")
+        sizes = len((split_tag(pair[0])[1] if tagged else pair[0]).split()), len(pair[1].split())
+        for source, target in found:
+            if source >= sizes[0] or target >= sizes[1]:
+                raise ValueError(
+                    f"[corpus] {name}, line {number}: expected links between {sizes[0]} source and {sizes[1]} target "
+                    f"words, counted from 0, got {source}-{target}"
+                )
+        yield pair, found
+
+
+@dataclass(frozen=True, slots=True)
+class TokenLinks:
+    """Links between the ids of N sentence pairs, each int32, counted in their sentence; offsets int64 [N + 1]."""
+
+    sources: npt.NDArray[np.int32]
+    targets: npt.NDArray[np.int32]
+    offsets: npt.NDArray[np.int64]
+
+    class Builder:
+        """Takes pair after pair."""
+
+        def __init__(self, source_words: WordFinder, target_words: WordFinder) -> None:
+            self._find = source_words, target_words
+            self._flat = _Flat(), _Flat()
+
+        def append(self, links: Links, *sides: tuple[str, Sequence[int]]) -> None:
+            """Each id of a word is linked to each of the words that the word is linked to."""
+            tokens = [_by_word(find(*side)) for find, side in zip(self._find, sides, strict=True)]
+            pairs = sorted(
+                {
+                    (target, source)
+                    for one, other in links
+                    for source in tokens[0].get(one, ())
+                    for target in tokens[1].get(other, ())
+                }
+            )
+            self._flat[0].append([source for _, source in pairs])
+            self._flat[1].append([target for target, _ in pairs])
+
+        def finish(self) -> TokenLinks:
+            sources, offsets = self._flat[0].arrays()
+            return TokenLinks(sources, self._flat[1].arrays()[0], offsets)
+
+
+def _by_word(words: Sequence[int]) -> dict[int, list[int]]:
+    """The ids of each word."""
+    found: dict[int, list[int]] = {}
+    for token, word in enumerate(words):
+        found.setdefault(word, []).append(token)
+    return found
 
 
 class _Flat:
@@ -222,6 +321,7 @@ class EncodedCorpus:
     target_ids: npt.NDArray[np.int32]
     target_offsets: npt.NDArray[np.int64]
     report: CorpusReport = field(default_factory=CorpusReport)
+    links: TokenLinks | None = None
 
     def __post_init__(self) -> None:
         if len(self.source_offsets) != len(self.target_offsets):

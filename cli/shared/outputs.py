@@ -90,6 +90,16 @@ def opened(output: str) -> Iterator[Callable[[bytes], object]]:
             yield _at_once(file) if is_stream(output) else file.write
 
 
+@contextlib.contextmanager
+def also_opened(output: str | None) -> Iterator[Callable[[bytes], object]]:
+    """`opened` for a file beside the results; what is written to None is gone."""
+    if output is None:
+        yield lambda result: None
+    else:
+        with opened(output) as write:
+            yield write
+
+
 def _at_once(file: BinaryIO) -> Callable[[bytes], None]:
     def write(result: bytes) -> None:
         file.write(result)
@@ -105,6 +115,13 @@ def check_output(context: click.Context, parameter: click.Parameter, value: str 
     if value is not None and not context.resilient_parsing:
         check_writable(value)
     return value
+
+
+def check_beside(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
+    """A callback of options for a file beside the results: `check_output`, which refuses the place of the results."""
+    if value == "-" and not context.resilient_parsing:
+        raise click.BadParameter("expected a file, since results go to standard output")
+    return check_output(context, parameter, value)
 
 
 def check_drawing(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import click
 
-from .outputs import check_drawing
+from .outputs import check_beside, check_drawing
 
 
 def check_text(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
@@ -38,6 +38,26 @@ attention_option = click.option(
     callback=check_drawing,
     help="Also draw the attention: .html, .png or .json.",
 )
+
+_alignments = click.option(
+    "--alignments",
+    type=FILE,
+    metavar="FILE",
+    callback=check_beside,
+    help="Also write word alignments, `0-0 1-2` a line: the source word of each target word.",
+)
+_alignment_threshold = click.option(
+    "--alignment-threshold",
+    type=click.FloatRange(0, 1, min_open=True),
+    metavar="W",
+    help="And others with this much attention; 0.2 for a model with guided alignment.",
+)
+
+
+def alignments_options(command: Any) -> Any:
+    """Both, in this order."""
+    return _alignments(_alignment_threshold(command))
+
 
 # As attnkit.load takes them; to ask it would import the core before --help is shown.
 precision_option = click.option(

@@ -37,6 +37,13 @@ def test_train_and_draw_by_the_commands(tmp_path: Path) -> None:
     output("train", config, "--out", run, *overrides)
     lines = output("translate", run, "--attention", page, "--beam", "2", text="the cat sleeps\n\nthe dog sees you\n")
     assert len(lines.splitlines()) == 3 and "<html" in page.read_text("utf-8")
+    text = "the cat sleeps\n\nthe dog sees you\n"
+    assert output("translate", run, "--alignments", tmp_path / "links", "--beam", "2", text=text) == lines
+    links = (tmp_path / "links").read_text().split("\n")
+    for line, written, found in zip(text.split("\n"), lines.split("\n"), links, strict=True):
+        ends = [tuple(map(int, link.split("-"))) for link in found.split()]
+        assert all(i < len(line.split()) and j < len(written.split()) for i, j in ends)
+        assert bool(found) == bool(line)
 
 
 def test_attention_that_a_model_has_not_cannot_be_drawn(tmp_path: Path) -> None:

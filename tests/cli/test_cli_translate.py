@@ -218,6 +218,60 @@ def test_attention_is_drawn(model: str, tmp_path: Path) -> None:
     assert " ".join(maps[0]["target_tokens"]) == plain.splitlines()[0]
 
 
+def links_of(source: str, result: Result) -> str:
+    """By hand, for tokens that are words: the source word that each target word attends to most, no end token."""
+    assert result.attention is not None and len(result.attention) == len(result.text.split())
+    words = len(source.split())
+    links = sorted((int(row[:words].argmax()), target) for target, row in enumerate(result.attention))
+    return " ".join(f"{source}-{target}" for source, target in links)
+
+
+@pytest.mark.parametrize(("beam", "more"), [(1, ()), (4, ()), (3, ("--nbest", "2")), (5, ("--window", "1"))])
+def test_alignments_are_written(model: str, beam: int, more: tuple[str, ...], tmp_path: Path) -> None:
+    """A line for each line, whatever the search, and the text is what it is without."""
+    arguments = ("--beam", str(beam), *more)
+    file, packed = tmp_path / "links", tmp_path / "links.gz"
+    plain = output("translate", model, *arguments, text=TEXT)
+    assert output("translate", model, *arguments, "--alignments", file, text=TEXT) == plain
+    output("translate", model, *arguments, "--alignments", packed, text=TEXT)
+    found = attnkit.load(model, task="translate").translate(LINES, attention=True, beam=beam)
+    expected = [links_of(line, result) for line, result in zip(LINES, found, strict=True)]
+    assert file.read_text() == gzip.decompress(packed.read_bytes()).decode() == "".join(f"{x}\n" for x in expected)
+    assert [bool(line) for line in expected] == [bool(line.strip()) for line in LINES]
+
+
+def test_a_threshold_links_more(model: str, tmp_path: Path) -> None:
+    few, many = tmp_path / "few", tmp_path / "many"
+    output("translate", model, "--alignments", few, text=TEXT)
+    output("translate", model, "--alignments", many, "--alignment-threshold", "0.1", text=TEXT)
+    counts = []
+    for one, other in zip(few.read_text().splitlines(), many.read_text().splitlines(), strict=True):
+        assert set(one.split()) <= set(other.split())
+        counts.append(len(other.split()) - len(one.split()))
+    assert sum(counts) > 0
+
+
+def test_json_lines_have_alignments_when_asked(model: str, tmp_path: Path) -> None:
+    file = tmp_path / "links"
+    for option in (("--alignments", file), ("--attention", tmp_path / "map.json")):
+        records = [
+            json.loads(line)
+            for line in output("translate", model, "--jsonl", "--nbest", "2", *option, text=TEXT).splitlines()
+        ]
+        if option[0] == "--alignments":
+            lines = [" ".join(f"{source}-{target}" for source, target in record["alignment"]) for record in records]
+            assert lines == file.read_text().splitlines()
+        assert records[1]["alignment"] == [] and records[0]["alignment"]
+        assert all("alignment" in other for other in records[0]["alternatives"])
+    assert "alignment" not in json.loads(output("translate", model, "--jsonl", text="table\n"))
+
+
+def test_a_run_that_fails_writes_no_alignments(model: str, tmp_path: Path) -> None:
+    file = tmp_path / "links"
+    complaint("translate", model, "--alignments", file, "-o", tmp_path / "out", text=b"the cat\n\xff\n")
+    assert list(tmp_path.iterdir()) == []
+
+
 # ----- Options
 
 
@@ -276,6 +330,10 @@ def test_bf16_runs(model: str) -> None:
         ("--min-length", "5", "--max-length", "4"),
         ("--length-penalty", "nan"),
         ("--attention", "map.pdf"),
+        ("--alignments", "-"),
+        ("--alignments", "links", "-o", "links"),
+        ("--alignment-threshold", "0.5"),
+        ("--alignments", "links", "--alignment-threshold", "0"),
         ("--precision", "fp8"),
         ("--frobnicate",),
         ("one", "too", "many"),

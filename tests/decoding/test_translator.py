@@ -182,6 +182,48 @@ def test_a_prefix_stands_as_it_was_given(translator: Translator) -> None:
     assert both.unknown == ["gnu", "Zorro"]
 
 
+# ----- Alignments
+
+
+def test_each_word_is_aligned_with_the_one_it_was_made_of(translator: Translator) -> None:
+    lines = ["the cat sees the dog", "", "a  house", "cat"]
+    for beam in (1, 4):
+        results = translator.translate(lines, attention=True, beam=beam)
+        assert [result.alignment for result in results] == [[(i, i) for i in range(n)] for n in (5, 0, 2, 1)]
+    (result,) = translator.translate(["the cat"], attention=True, beam=4, nbest=2)
+    assert all(other.alignment for other in result.alternatives)
+    with pytest.raises(ValueError, match=r"\[translate\] expected a result with attention=True for an alignment"):
+        translator.translate(["the cat"])[0].alignment  # noqa: B018
+
+
+def result_of(attention: list[list[float]], source: list[int], target: list[int]) -> Result:
+    weights = np.array(attention, np.float32)
+    tokens, source_tokens = ["t"] * len(target), ["s"] * len(source)
+    return Result("", 0.0, tokens, weights, source_tokens, source_words=source, target_words=target)
+
+
+def test_the_attention_of_pieces_becomes_that_of_words() -> None:
+    """Summed over the pieces of a source word, averaged over those of a target word, the end token in neither."""
+    result = result_of(
+        [[0.3, 0.3, 0.4, 0.0], [0.1, 0.1, 0.2, 0.6], [0.0, 0.5, 0.5, 0.0], [1.0, 0.0, 0.0, 0.0]],
+        source=[0, 0, 1, -1],
+        target=[0, 1, 1, -1],
+    )
+    np.testing.assert_allclose(result.word_attention(), [[0.6, 0.4], [0.35, 0.35]], atol=1e-6)
+    assert result.alignment == [(0, 0), (0, 1)] and result.links(0.4) == [(0, 0), (0, 1), (1, 0)]
+
+
+def test_a_line_that_is_cut_is_aligned_as_far_as_it_was_read(translator: Translator, model: DictionaryModel) -> None:
+    short = Translator(model, translator.source_tokenizer, translator.target_tokenizer, max_source_length=3)
+    (result,) = short.translate(["the cat sees the dog"], attention=True)
+    assert result.truncated and result.alignment == [(0, 0), (1, 1)]
+
+
+def test_a_prefix_is_aligned_too(translator: Translator) -> None:
+    (result,) = translator.translate(["the cat sees the dog"], prefix="il gatto", attention=True)
+    assert result.text.split()[:2] == ["il", "gatto"] and result.alignment == [(i, i) for i in range(5)]
+
+
 def test_errors_name_the_line_of_the_caller(translator: Translator) -> None:
     class Broken(DictionaryModel):
         def step(self, state: DictionaryState, ids: npt.NDArray[np.int32], attention: bool = False) -> StepOutput:

@@ -13,6 +13,7 @@ import numpy as np
 
 from attnkit import ops
 from attnkit._core import DecoderState, Tensor
+from attnkit._tensor import tensor
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module
 
@@ -153,6 +154,7 @@ class CrossAttention(MultiHead):
         *,
         position_bias: Tensor | None = None,
         return_weights: Literal[False] = False,
+        head: int | None = None,
     ) -> Tensor: ...
     @overload
     def forward(
@@ -164,6 +166,7 @@ class CrossAttention(MultiHead):
         *,
         position_bias: Tensor | None = None,
         return_weights: Literal[True],
+        head: int | None = None,
     ) -> tuple[Tensor, Tensor]: ...
     @overload
     def forward(
@@ -175,6 +178,7 @@ class CrossAttention(MultiHead):
         *,
         position_bias: Tensor | None = None,
         return_weights: bool,
+        head: int | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]: ...
     def forward(
         self,
@@ -185,19 +189,37 @@ class CrossAttention(MultiHead):
         *,
         position_bias: Tensor | None = None,
         return_weights: bool = False,
+        head: int | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """x [T, d_model], memory [S, memory_width] → [T, d_model].
 
-        position_bias as in SelfAttention. With return_weights also the flat weights of ops.packed_attention.
+        position_bias as in SelfAttention. With return_weights also the flat weights of ops.packed_attention; with
+        `head` those of that head alone, for each sentence [n, m], which can be differentiated.
         """
         attended = ops.packed_attention(
             self.query(x), self.key_value(memory), None, offsets, memory_offsets, heads=self.heads, dropout=self._rate,
-            position_bias=position_bias, return_weights=return_weights,
+            position_bias=position_bias, return_weights=return_weights and head is None,
         )  # fmt: skip
-        return self._project(attended)
+        result = self._project(attended)
+        if not return_weights or isinstance(result, tuple) or head is None:
+            return result
+        return result, self._head_weights(x, offsets, memory, memory_offsets, head)
 
     if TYPE_CHECKING:
         __call__ = forward
+
+    def _head_weights(
+        self, x: Tensor, offsets: np.ndarray, memory: Tensor, memory_offsets: np.ndarray, head: int
+    ) -> Tensor:
+        """What the attention gives as weights of one head, from ops that have a gradient: the attention itself never
+        stores its scores. Relative positions are left out, of which a cross-attention has none."""
+        rows = slice(head * self.head_dim, (head + 1) * self.head_dim)
+        query, key = (
+            ops.linear(read, layer.weight[rows], None if layer.bias is None else layer.bias[rows])
+            for read, layer in ((x, self.query), (memory, self.key_value))
+        )
+        scores = ops.ragged_dots(query * self.head_dim**-0.5, key, offsets, memory_offsets)
+        return ops.ragged_softmax(scores, offsets, memory_offsets)
 
     @overload
     def step(
@@ -207,6 +229,7 @@ class CrossAttention(MultiHead):
         layer: int,
         return_weights: Literal[False] = False,
         position_bias: Tensor | None = None,
+        head: int | None = None,
     ) -> Tensor: ...
     @overload
     def step(
@@ -216,6 +239,7 @@ class CrossAttention(MultiHead):
         layer: int,
         return_weights: bool,
         position_bias: Tensor | None = None,
+        head: int | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]: ...
     def step(
         self,
@@ -224,12 +248,15 @@ class CrossAttention(MultiHead):
         layer: int,
         return_weights: bool = False,
         position_bias: Tensor | None = None,
+        head: int | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """One new token a row, which attends to its source: x [rows, d_model] → [rows, d_model].
 
-        With return_weights also the weights [rows, longest source], the mean over heads.
+        With return_weights also the weights [rows, longest source], the mean over heads, or those of `head`.
         """
-        result, weights = ops.memory_attention(self.query(x), state, layer, self.heads, return_weights, position_bias)
+        result, weights = ops.memory_attention(
+            self.query(x), state, layer, self.heads, return_weights, position_bias, head
+        )
         return self.output(result) if weights is None else (self.output(result), weights)
 
 

@@ -39,6 +39,54 @@ class TranslateTokenizerConfig(TokenizerConfig, frozen=True, kw_only=True, forbi
             raise ValueError(f'bpe_dropout: expected 0 for the kind "{self.kind}", which has no merges')
 
 
+class GuidedAlignmentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[training.guided_alignment]: word alignments of the training pairs, which attention learns beside the words."""
+
+    file: Annotated[
+        str,
+        Meta(
+            description="Word alignments in the Pharaoh format, a line for each training pair: `0-0 1-2` links the "
+            "first words, and the second source word to the third target word. Words are what white space separates. "
+            "`.gz` works. The built-in corpus has its own."
+        ),
+    ] = ""
+
+    models: Annotated[
+        tuple[str, ...],
+        Meta(
+            max_length=2,
+            description="Instead of a file: the directory of a translation model whose attention aligns the training "
+            "pairs, and behind it that of a model for the other direction, whose attention is then added.",
+        ),
+    ] = ()
+
+    weight: Annotated[
+        float,
+        Meta(
+            ge=0.0,
+            description="How much the alignment adds to the loss of the words: this times its cross-entropy with the "
+            "attention, a target token (Chen et al., 2016); 0 for nothing.",
+        ),
+    ] = 0.1
+
+    def __post_init__(self) -> None:
+        if self.file and self.models:
+            raise ValueError("file: expected a file of alignments or models that make them, got both")
+
+
+class TranslateTrainingConfig(TrainingConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[training] of the task "translate"."""
+
+    guided_alignment: Annotated[
+        GuidedAlignmentConfig | None,
+        Meta(
+            description="Attention learns word alignments beside the words (Chen et al., 2016): that of "
+            "`alignment_head` of a Transformer, all there is of a recurrent model. Not given: it learns what the words "
+            "need."
+        ),
+    ] = None
+
+
 class TranslateConfig(
     msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="task", tag="translate"
 ):
@@ -57,7 +105,7 @@ class TranslateConfig(
 
     model: Annotated[TranslationModelConfig, Meta(description="What is trained; `type` says which model.")]
 
-    training: Annotated[TrainingConfig, Meta(description="How it is trained.")]
+    training: Annotated[TranslateTrainingConfig, Meta(description="How it is trained.")]
 
     decoding: Annotated[DecodingConfig, Meta(description="How it is evaluated.")] = DecodingConfig()
 
@@ -69,5 +117,26 @@ class TranslateConfig(
                 f"data.max_length: expected less than model.max_length = {self.model.max_length}, which counts the "
                 f"start or end token, got {self.data.max_length}"
             )
+        self._check_guided()
         metrics = ("loss", "bleu") if self.decoding.bleu else ("loss",)
         check_validated(self.training, bool(self.data.builtin or self.data.validation), "files", metrics)
+
+    @property
+    def guided_alignment(self) -> GuidedAlignmentConfig | None:
+        """What `training` says of it; a `TrainingConfig` made in Python says nothing."""
+        return getattr(self.training, "guided_alignment", None)
+
+    def _check_guided(self) -> None:
+        guided = self.guided_alignment
+        if guided is None:
+            return
+        for_it = "for training.guided_alignment"
+        if isinstance(self.model, TransformerConfig):
+            if self.model.alignment_head is None:
+                raise ValueError(f"model.alignment_head: expected a head {for_it}, got none")
+        elif self.model.score == "none":
+            raise ValueError(f'model.score: expected an attention {for_it}, got "none"')
+        elif self.model.normaliser == "hard":
+            raise ValueError(f'model.normaliser: expected weights with a gradient {for_it}, got "hard"')
+        if not (guided.file or guided.models or self.data.builtin):
+            raise ValueError("training.guided_alignment.file: expected a file of alignments or models that make them")

@@ -7,19 +7,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnkit import _core
+from attnkit.files import atomic_write
 from attnkit.metrics.text import check_tokenization
 from attnkit.models.output import LossOutput
 from attnkit.models.registry import build_model
 from attnkit.models.transformer import Transformer
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask
+from attnkit.tasks.translate.alignment import made_alignments
 from attnkit.tasks.translate.config import TranslateConfig
 from attnkit.tasks.translate.validation import HeldOut, mean_loss, translation_figures
+from attnkit.text.alignment import ALIGNMENTS_FILE, pharaoh, read_alignments
 from attnkit.text.batching import Batch, BatchIterator
 from attnkit.text.bpe_dropout import BpeDropout
+from attnkit.text.corpus import ParallelCorpus
 from attnkit.text.languages import languages_of
 from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
+from attnkit.text.word_pieces import word_finders
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
 
@@ -41,7 +46,7 @@ class TranslateTask(HeldOutTask[HeldOut]):
         seed = config.training.seed
         if config.decoding.bleu:
             check_tokenization(config.decoding.tokenize)
-        text = config.data.corpus("train")
+        text = self._training_text(folder, resumed)
         if text is None or not len(text):
             raise ValueError("[train] expected sentence pairs in data.train, got none")
         languages = languages_of(text.sources) if config.data.languages else ()
@@ -52,7 +57,8 @@ class TranslateTask(HeldOutTask[HeldOut]):
             self._tokenizers = TokenizerPair.train(text.sources, text.targets, config.tokenizer, seed, languages)
             self._tokenizers.save(folder)
         source, target = self._tokenizers.source, self._tokenizers.target
-        train = text.encode(source.encode, target.encode, config.data.max_length)
+        words = word_finders(self._tokenizers) if config.guided_alignment else None
+        train = text.encode(source.encode, target.encode, config.data.max_length, words)
         if not len(train):
             raise ValueError(f"[train] expected sentence pairs of at most data.max_length tokens, got {train.report}")
         note(f"training data: {train.report}, {len(train.target_ids):,} target tokens")
@@ -67,6 +73,24 @@ class TranslateTask(HeldOutTask[HeldOut]):
         )
         self._signature_shown = False
         self._describe()
+
+    def _training_text(self, folder: Path, resumed: bool) -> ParallelCorpus | None:
+        """The training pairs, with their word alignments where attention is to learn them."""
+        data, guided = self._config.data, self._config.guided_alignment
+        if guided is None or not (guided.file or guided.models):
+            return data.corpus("train")
+        if guided.file:
+            return data.corpus("train", read_alignments(guided.file), guided.file)
+        text, file = data.corpus("train"), folder / ALIGNMENTS_FILE
+        if text is None:
+            return None
+        if not resumed:
+            links = made_alignments(guided.models, text, data.languages, self._note)
+            with atomic_write(file, "w") as written:
+                written.writelines(f"{pharaoh(each)}\n" for each in links)
+        # From the file in either case, so that a run goes on with what it began with, whatever became of the models.
+        text.links = ParallelCorpus.from_pairs(text, read_alignments(file), str(file), data.languages).links
+        return text
 
     def _held_out(self, split: str) -> HeldOut | None:
         text = self._config.data.corpus(split)  # type: ignore[arg-type]
@@ -94,7 +118,8 @@ class TranslateTask(HeldOutTask[HeldOut]):
 
     def loss(self, batch: Batch) -> LossOutput:
         """The label-smoothed loss of a batch."""
-        return self.model.loss(batch, self._config.training.label_smoothing)
+        guided = self._config.guided_alignment
+        return self.model.loss(batch, self._config.training.label_smoothing, 0.0 if guided is None else guided.weight)
 
     def _measure(self, data: HeldOut, check: Check, final: bool) -> tuple[float, Mapping[str, Figure]]:
         """BLEU and chrF, unless they are switched off."""

@@ -24,10 +24,12 @@ from attnkit.printable import quoted
 from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.directory import SHORTLIST_FILE
 from attnkit.tasks.shared.places import at
+from attnkit.text.alignment import Link, hard_alignment
 from attnkit.text.forced import Forced
 from attnkit.text.languages import add_tag, split_tag, tag_of
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
 from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
+from attnkit.text.word_pieces import words_read, words_written
 
 if TYPE_CHECKING:
     from attnkit.decoding.defaults import DecodingDefaults
@@ -61,6 +63,8 @@ class Result:
     source_tokens: the M pieces that the model read, its end token included, so that rows of attention sum to one.
     truncated: the line was longer than the model reads, or the translation reached max_length.
     unknown: the words or pieces of the line, and then of its prefix, that the vocabulary does not have.
+    source_words, target_words: the word of the line, and of `text`, that each of source_tokens and tokens belongs to,
+    counted from 0, words being what white space separates; -1 for one of none, such as the end token. With attention.
     alternatives: the second to the nbest-th translation, best first (samples as drawn), where nbest > 1.
     """
 
@@ -72,13 +76,44 @@ class Result:
     truncated: bool = False
     unknown: list[str] = field(default_factory=list)
     alternatives: tuple[Result, ...] = ()
+    source_words: list[int] = field(default_factory=list)
+    target_words: list[int] = field(default_factory=list)
+
+    @property
+    def alignment(self) -> list[Link]:
+        """Links (source word, target word), sorted: of each target word to the source word that it attends to most.
+
+        Raises ValueError where the attention was not asked for."""
+        return self.links()
+
+    def links(self, threshold: float | None = None) -> list[Link]:
+        """`alignment`, and with a `threshold` in (0, 1] every other link whose weight is as large: where a model was
+        trained with guided alignment, its attention says where several source words make one target word."""
+        return hard_alignment(self.word_attention(), threshold=threshold)
+
+    def word_attention(self) -> npt.NDArray[np.float32]:
+        """Attention between words, [target words, source words]: the sum over the pieces of a source word, the mean
+        over those of a target word. Raises ValueError where the attention was not asked for."""
+        if self.attention is None:
+            raise ValueError("[translate] expected a result with attention=True for an alignment, got one without")
+        source, target = (np.array(words, np.int64) for words in (self.source_words, self.target_words))
+        weights = np.zeros((target.max(initial=-1) + 1, source.max(initial=-1) + 1))
+        rows, columns = np.flatnonzero(target >= 0), np.flatnonzero(source >= 0)
+        np.add.at(weights, np.ix_(target[rows], source[columns]), self.attention[np.ix_(rows, columns)])
+        pieces = np.bincount(target[rows], minlength=len(weights))
+        return (weights / np.maximum(pieces, 1)[:, None]).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A line on its way through the model; `ids` ends with the end token, and is empty for an empty line."""
+    """A line on its way through the model; `ids` ends with the end token, and is empty for an empty line.
+
+    line, count: what the model reads, with the tag of its language, and how many words the line had as it was given.
+    """
 
     number: int
+    line: str
+    count: int
     ids: list[int]
     pieces: list[str]
     prefix: Forced
@@ -241,11 +276,12 @@ class Translator:
         for text in (line, prefix):
             if not isinstance(text, str):
                 raise TypeError(f"[translate] expected text in line {number + 1}, got {type(text).__name__}")
+        count = len(line.split())
         line = self._with_language(number, one_line(line.strip()), to)  # as in training
         with at(f"line {number + 1}"):
-            return self._read(number, line, prefix)
+            return self._read(number, line, count, prefix)
 
-    def _read(self, number: int, line: str, prefix: str) -> _Source:
+    def _read(self, number: int, line: str, count: int, prefix: str) -> _Source:
         ids = self.source_tokenizer.encode(line)
         unknown = self.source_tokenizer.unknown(line) if self.source_tokenizer.unk_id in ids else []
         longest = self.max_source_length - 1
@@ -253,6 +289,8 @@ class Translator:
         forced = Forced.read(one_line(prefix.strip()), self.target_tokenizer)
         return _Source(
             number=number,
+            line=line,
+            count=count,
             ids=kept,
             pieces=self.source_tokenizer.pieces(kept),
             prefix=forced,
@@ -299,20 +337,34 @@ class Translator:
         return {source.number: self._write(source, hypotheses) for source, hypotheses in zip(batch, found, strict=True)}
 
     def _write(self, source: _Source, hypotheses: list[Hypothesis]) -> Result:
-        results = [
-            Result(
-                text=source.prefix.whole(hypothesis.tokens.tolist(), self.target_tokenizer),
-                score=hypothesis.score,
-                tokens=source.prefix.pieces(hypothesis.tokens.tolist(), self.target_tokenizer),
-                attention=hypothesis.attention,
-                source_tokens=source.pieces,
-                truncated=source.truncated or hypothesis.cut,
-                unknown=source.unknown,
-            )
-            for hypothesis in hypotheses
-        ]
-        best = results[0]
-        return dataclasses.replace(best, alternatives=tuple(results[1:]))
+        aligned = hypotheses[0].attention is not None
+        words = self._words_read(source) if aligned else []
+        results = [self._write_one(source, hypothesis, words) for hypothesis in hypotheses]
+        return dataclasses.replace(results[0], alternatives=tuple(results[1:]))
+
+    def _write_one(self, source: _Source, hypothesis: Hypothesis, source_words: list[int]) -> Result:
+        ids, target = hypothesis.tokens.tolist(), self.target_tokenizer
+        text = source.prefix.whole(ids, target)
+        return Result(
+            text=text,
+            score=hypothesis.score,
+            tokens=source.prefix.pieces(ids, target),
+            attention=hypothesis.attention,
+            source_tokens=source.pieces,
+            truncated=source.truncated or hypothesis.cut,
+            unknown=source.unknown,
+            source_words=source_words,
+            target_words=words_written(target, text, ids, source.prefix) if source_words else [],
+        )
+
+    def _words_read(self, source: _Source) -> list[int]:
+        """The word of the line, as it was given, of each of the source's ids."""
+        tokenizer = self.source_tokenizer
+        words = words_read(tokenizer, source.line, tokenizer.encode(source.line))
+        # The line and what the tokenizer calls its words may differ by a tag.
+        read = split_tag(source.line)[1] if isinstance(tokenizer, TaggedTokenizer) else source.line
+        tags = source.count - len(read.split())
+        return [*(word + tags for word in words[: len(source.ids) - 1]), -1]
 
 
 def _with_prefixes(
