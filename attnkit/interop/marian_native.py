@@ -25,7 +25,7 @@ from attnkit.interop.compressed import read_published
 from attnkit.interop.converted import Converted, checked_folders
 from attnkit.interop.marian_file import MarianFile
 from attnkit.interop.marian_folder import MarianFolder
-from attnkit.interop.marian_lexicon import MAGIC, read_lexicon, read_text_lexicon
+from attnkit.interop.marian_lexicon import read_lexicon, read_text_lexicon
 from attnkit.interop.marian_options import MarianOptions
 from attnkit.interop.marian_yaml import read_yaml
 from attnkit.models.registry import build_model
@@ -93,7 +93,7 @@ def _precision(model: Any) -> Precision | None:
 
 
 def _tokenizers(files: MarianFolder, options: MarianOptions) -> tuple[TokenizerPair, int]:
-    """The tokenizers, and the id of the start token: one behind the target's vocabulary, which its pieces do not have."""
+    """The tokenizers, and the id of the start token: the one behind those of the target's pieces."""
     sizes = options.dim_vocabs
     joint = files.vocabularies[0] == files.vocabularies[1]
     if options.tie == "all" and not (joint and sizes[0] == sizes[1]):
@@ -177,13 +177,14 @@ def _defaults(files: MarianFolder, start: int, unknown: int) -> tuple[DecodingDe
     for name in ("word-penalty", "allow-unk", "n-best"):
         if settings.get(name) not in (None, 0, 0.0, False):
             left_out.append(
-                f"{files.settings_file}: {name} = {quoted(settings[name])} is left out, which attnkit's search does not "
-                "have"
+                f"{files.settings_file}: {name} = {quoted(settings[name])} is left out, which attnkit's search does "
+                "not have"
             )
     # Marian divides by length ** normalize, and by nothing where that is 0.
     penalty = number("normalize", 0.0 if files.settings_file else 1.0)
     return DecodingDefaults(
         beam=max(1, beam),
+        min_length=0,
         length_penalty=penalty,
         normalization="average",
         suppress=(unknown, start),

@@ -13,7 +13,6 @@ import numpy as np
 
 from attnkit import ops
 from attnkit._core import DecoderState, Tensor
-from attnkit._tensor import tensor
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module
 

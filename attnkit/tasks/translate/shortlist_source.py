@@ -11,10 +11,11 @@ import numpy as np
 
 from attnkit.decoding.protocol import Ids
 from attnkit.decoding.shortlist import Shortlist
-from attnkit.tasks.shared.directory import SHORTLIST_FILE as FILE
+from attnkit.tasks.shared.directory import SHORTLIST_FILE
 from attnkit.tasks.translate.translator import Translator
 
 Note = Callable[[str], None]
+FILE = SHORTLIST_FILE
 
 
 def build(translator: Translator, sources: Iterable[str], targets: Iterable[str], per_token: int = 50) -> Shortlist:
