@@ -74,16 +74,21 @@ class Shortlist:
                     self.always,
                     needed,
                     np.asarray([] if prefixes is None else prefixes[b], np.int32),
-                    *(self.ids[self.offsets[s] : self.offsets[s + 1]] for s in np.unique(tokens)),
+                    *(self.ids[self.offsets[s] : self.offsets[s + 1]] for s in tokens.tolist()),
                 ]
             )
             for b, tokens in enumerate(np.split(source.ids, source.offsets[1:-1]))
         ]
-        ids = np.unique(np.concatenate(own)).astype(np.int32)
+        used = np.zeros(self.target_size, np.bool_)
+        for tokens in own:
+            used[tokens] = True
+        ids = np.flatnonzero(used).astype(np.int32)
+        places = np.full(self.target_size, -1, np.int32)
+        places[ids] = np.arange(len(ids), dtype=np.int32)
         allowed = np.zeros((batch, len(ids)), np.uint8)
         for b in range(batch):
-            allowed[b, np.searchsorted(ids, own[b])] = 1
-        return Restriction(ids, allowed)
+            allowed[b, places[own[b]]] = 1
+        return Restriction(ids, allowed, places)
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes safetensors, atomically."""
@@ -109,10 +114,13 @@ class Shortlist:
 
 
 class Restriction:
-    """The target tokens of a batch: `ids` [n] rising, and which of them each sentence may write, `allowed` [B, n]."""
+    """The target tokens of a batch: `ids` [n] rising, and which of them each sentence may write, `allowed` [B, n].
 
-    def __init__(self, ids: Ids, allowed: Flags) -> None:
-        self.ids, self.allowed = ids, allowed
+    places [V]: the place of each target token among them, -1 of the others.
+    """
+
+    def __init__(self, ids: Ids, allowed: Flags, places: Ids) -> None:
+        self.ids, self.allowed, self._places = ids, allowed, places
         self._output: tuple[Tensor, Tensor | None] | None = None
 
     def best(
@@ -127,13 +135,18 @@ class Restriction:
                     None if bias is None else ops.gather_rows(bias, self.ids),
                 )
         offsets, asked, excluded = rules
-        places = np.searchsorted(self.ids, asked)
-        here = self.ids[np.minimum(places, len(self.ids) - 1)] == asked
-        sums = np.concatenate([[0], np.cumsum(here)]).astype(np.int32)
+        places, k = self._places[asked], min(k, len(self.ids))
+        here = places >= 0
+        if here.all():
+            values, indices, found = _core.best_tokens(
+                projection.hidden, *self._output, k, offsets, places, excluded, self.allowed, sentences
+            )
+            return values, self.ids[indices], found
+        sums = np.zeros(len(asked) + 1, np.int32)
+        np.cumsum(here, out=sums[1:])
         values, indices, found = _core.best_tokens(
-            projection.hidden, *self._output, min(k, len(self.ids)), sums[offsets], places[here].astype(np.int32),
-            excluded[here], self.allowed, sentences,
-        )  # fmt: skip
+            projection.hidden, *self._output, k, sums[offsets], places[here], excluded[here], self.allowed, sentences
+        )
         asked_values = np.full(len(asked), -np.inf, np.float32)
         asked_values[here] = found
         return values, self.ids[indices], asked_values
