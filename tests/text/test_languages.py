@@ -181,6 +181,30 @@ def test_the_tag_chooses_the_language(polyglot: Path) -> None:
     assert [result.text for result in typed] == ["der Hund", "o cão", "", ""]
 
 
+def test_a_tag_is_no_word_of_an_alignment(tmp_path: Path) -> None:
+    """Neither in the links of the training pairs nor in those of a line whose tag was added; one that a line has is."""
+    file = tmp_path / "data.align"
+    counts = [len(source.split()) for source, _, _ in TRIPLES]
+    file.write_text("".join(" ".join(f"{i}-{n - 1 - i}" for i in range(n)) + "\n" for n in counts))  # back to front
+    guided = ["model.alignment_head=0", f"training.guided_alignment.file={file}", "training.guided_alignment.weight=1"]
+    train(read_config(toml(tmp_path), guided), tmp_path / "run", progress="none")
+    translator = attnkit.load(tmp_path / "run", task="translate")
+    added, own = (
+        translator.translate([line], to="de", attention=True)[0]
+        for line in ("the house red", ">>pt-BR<< the house red")
+    )
+    assert added.text == "der Haus rot" and added.alignment == [(0, 2), (1, 1), (2, 0)]
+    assert own.text == "o casa vermelho" and own.alignment == [(1, 2), (2, 1), (3, 0)]
+    by_model = ["model.alignment_head=0", f'training.guided_alignment.models=["{tmp_path / "run"}"]']
+    train(read_config(toml(tmp_path), [*by_model, "training.max_steps=2"]), tmp_path / "made", progress="none")
+    assert (tmp_path / "made" / "train.align").read_text() == file.read_text()
+    file.write_text(file.read_text().replace("0-1 1-0", "2-1 1-0", 1))
+    with pytest.raises(ValueError, match="line 1: expected links between 2 source and 2 target words"):
+        train(read_config(toml(tmp_path), guided), tmp_path / "wrong", progress="none")
+    with pytest.raises(ValueError, match=r"guided_alignment\.models: expected one model for data\.languages"):
+        read_config(toml(tmp_path), [by_model[0], 'training.guided_alignment.models=["a", "b"]'])
+
+
 def test_other_languages_are_refused(polyglot: Path, tmp_path: Path) -> None:
     translator = attnkit.load(polyglot)
     with pytest.raises(ValueError, match="expected a language among de, pt-BR, got 'fr'"):

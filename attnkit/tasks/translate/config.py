@@ -138,5 +138,9 @@ class TranslateConfig(
             raise ValueError(f'model.score: expected an attention {for_it}, got "none"')
         elif self.model.normaliser == "hard":
             raise ValueError(f'model.normaliser: expected weights with a gradient {for_it}, got "hard"')
+        if self.data.languages and len(guided.models) > 1:
+            raise ValueError(
+                "training.guided_alignment.models: expected one model for data.languages, whose tags only sources have"
+            )
         if not (guided.file or guided.models or self.data.builtin):
             raise ValueError("training.guided_alignment.file: expected a file of alignments or models that make them")
