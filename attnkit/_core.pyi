@@ -365,10 +365,7 @@ def recurrent_step(
     cell: Tensor | None,
     /,
 ) -> tuple[Tensor, Tensor | None]: ...  # the cell, None without one
-
-def ssru(
-    projected: Tensor, offsets: _Ids, bias: Tensor, state: Tensor | None, /
-) -> tuple[Tensor, Tensor]: ...
+def ssru(projected: Tensor, offsets: _Ids, bias: Tensor, state: Tensor | None, /) -> tuple[Tensor, Tensor]: ...
 
 # --- attention between packed sentences, taken apart
 

@@ -120,8 +120,9 @@ def logits_by_sentence(model: Transformer, pairs: list[tuple[np.ndarray, np.ndar
     return np.split(logits, batch.target_offsets[1:-1])
 
 
-def test_a_sentence_has_the_same_logits_in_every_batch(isa: str) -> None:
-    model = small_model(d_model=48, heads=4, ffn=80).eval()
+@pytest.mark.parametrize("options", [{}, {"decoder": "ssru"}], ids=str)
+def test_a_sentence_has_the_same_logits_in_every_batch(options: dict[str, Any], isa: str) -> None:
+    model = small_model(d_model=48, heads=4, ffn=80, **options).eval()
     pairs = random_pairs([(7, 5), (30, 22), (1, 1), (18, 33), (2, 60), (40, 3)])
     together = logits_by_sentence(model, pairs)
     for index, pair in enumerate(pairs):
@@ -211,6 +212,8 @@ def whole_log_probs(model: Transformer, source: np.ndarray, target: np.ndarray) 
     return ops.log_softmax(logits_by_sentence(model, [(source, target)])[0])
 
 
+SSRU: dict[str, Any] = {"decoder": "ssru", "activation": "relu"}
+
 # Every option of layers and embeddings, in two halves.
 PUBLIC: list[dict[str, Any]] = [
     {"positions": "learned", "position_offset": 2, "embedding_norm": True, "activation": "gelu_tanh", "norm_eps": 0.1},
@@ -220,7 +223,9 @@ PUBLIC: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"norm": "pre", "tie_embeddings": "none"}, {"positions": "learned"}, *PUBLIC], ids=str
+    "options",
+    [{}, {"norm": "pre", "tie_embeddings": "none"}, {"positions": "learned"}, *PUBLIC, SSRU, {**SSRU, "norm": "pre"}],
+    ids=str,
 )
 def test_steps_with_a_cache_equal_one_pass(options: dict[str, Any]) -> None:
     model = small_model(**options).eval()
@@ -243,8 +248,9 @@ def test_steps_with_a_cache_equal_one_pass(options: dict[str, Any]) -> None:
         assert output.attention is None
 
 
-def test_a_step_does_not_depend_on_the_rows_beside_it(isa: str) -> None:
-    model = small_model(d_model=48, heads=4, ffn=80).eval()
+@pytest.mark.parametrize("options", [{}, {"decoder": "ssru"}], ids=str)
+def test_a_step_does_not_depend_on_the_rows_beside_it(options: dict[str, Any], isa: str) -> None:
+    model = small_model(d_model=48, heads=4, ffn=80, **options).eval()
     pairs = random_pairs([(7, 20), (30, 20), (1, 20)], seed=2)
 
     def steps(chosen: list[int]) -> list[Any]:
@@ -274,8 +280,9 @@ def test_asking_for_attention_changes_no_bit() -> None:
     assert_close(outputs[0].attention.sum(axis=1), np.ones(4), terms=12)
 
 
-def test_select_repeats_reorders_and_drops() -> None:
-    model = small_model().eval()
+@pytest.mark.parametrize("options", [{}, {"decoder": "ssru"}], ids=str)
+def test_select_repeats_reorders_and_drops(options: dict[str, Any]) -> None:
+    model = small_model(**options).eval()
     sources = [source for source, _ in PAIRS[:3]]
     state = model.start(Packed.of(sources))
     histories: list[tuple[int, list[int]]] = [(0, []), (1, []), (2, [])]  # (source, tokens written)
@@ -355,9 +362,10 @@ def test_a_token_outside_the_vocabulary_is_refused(ids: list[int]) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"norm": "pre", "activation": "gelu", "tie_embeddings": "none", "positions": "learned"}, *PUBLIC],
+    [{}, {"norm": "pre", "activation": "gelu", "tie_embeddings": "none", "positions": "learned"}, *PUBLIC,
+     SSRU, {**SSRU, "positions": "none"}],
     ids=str,
-)
+)  # fmt: skip
 def test_it_learns_to_copy(options: dict[str, Any]) -> None:
     attnkit.manual_seed(7)
     config = TransformerConfig(
