@@ -136,15 +136,15 @@ def test_a_sentence_has_the_same_logits_in_every_batch(options: dict[str, Any], 
 
 
 def train(
-    seed: int, threads: int | None = None, steps: int = 3, precision: str = "fp32"
+    seed: int, threads: int | None = None, steps: int = 3, precision: str = "fp32", decoder: Any = "attention"
 ) -> tuple[dict[str, np.ndarray], list[float]]:
     """The weights and losses of a few steps of a model that is large enough for the kernels to use several threads."""
     before = _core.get_num_threads()
     _core.set_num_threads(threads or before)
     try:
         attnkit.manual_seed(seed)
-        config = TransformerConfig(d_model=64, ffn=128, heads=4, encoder_layers=2, decoder_layers=2, dropout=0.2)
-        model = build_model(config, 1000, 1000)
+        sizes: dict[str, Any] = dict(d_model=64, ffn=128, heads=4, encoder_layers=2, decoder_layers=2, dropout=0.2)
+        model = build_model(TransformerConfig(**sizes, decoder=decoder), 1000, 1000)
         optimizer = optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
         losses = []
         for step in range(steps):
@@ -162,9 +162,10 @@ def train(
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_training_gives_the_same_bytes_with_one_thread_and_with_two(precision: str) -> None:
-    one, losses_one = train(3, threads=1, precision=precision)
-    two, losses_two = train(3, threads=2, precision=precision)
+@pytest.mark.parametrize("decoder", ["attention", "ssru"])
+def test_training_gives_the_same_bytes_with_one_thread_and_with_two(decoder: str, precision: str) -> None:
+    one, losses_one = train(3, threads=1, precision=precision, decoder=decoder)
+    two, losses_two = train(3, threads=2, precision=precision, decoder=decoder)
     assert losses_one == losses_two
     for name, array in one.items():
         np.testing.assert_array_equal(two[name], array, err_msg=name)
