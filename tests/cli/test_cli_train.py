@@ -37,9 +37,10 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def test_train_then_translate(tmp_path: Path) -> None:
+@pytest.mark.parametrize("decoder", ["attention", "ssru"])
+def test_train_then_translate(decoder: str, tmp_path: Path) -> None:
     config = copy_task(tmp_path)
-    done = attnkit_run("train", config, cwd=tmp_path)
+    done = attnkit_run("train", config, f"--set=model.decoder={decoder}", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "runs/copy\n"  # the name of the file is that of the run
     assert "validation  step 150" in done.stderr and "ETA" in done.stderr

@@ -48,7 +48,8 @@ def run(decoder: nn.TransformerDecoder, fused: bool, width: int, memory_width: i
     [{"norm": "pre", "activation": "gelu_tanh"}, {"norm": "post", "activation": "silu"}, {"activation": "quick_gelu"},
      {"norm": "pre", "norm_kind": "rms", "norm_eps": 1e-3}, {"norm_kind": "rms", "norm_eps": 0.1},
      {"norm": "pre", "gated": True, "activation": "gelu"},
-     {"norm": "pre", "gated": True, "activation": "silu", "norm_kind": "rms"}, {"gated": True, "norm_eps": 0.1}],
+     {"norm": "pre", "gated": True, "activation": "silu", "norm_kind": "rms"}, {"gated": True, "norm_eps": 0.1},
+     {"ssru": True, "activation": "relu"}, {"ssru": True, "norm": "pre", "gated": True, "norm_kind": "rms"}],
     ids=str,
 )  # fmt: skip
 def test_one_call_equals_layer_by_layer(options: dict[str, Any], precision: str, isa: str) -> None:
@@ -61,8 +62,9 @@ def test_one_call_equals_layer_by_layer(options: dict[str, Any], precision: str,
 # Heads narrower and wider than their part of the layer; the feed-forward network is 48 wide.
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
 @pytest.mark.parametrize("head_dim", [5, 24])
-def test_one_call_with_heads_and_memory_of_other_widths(head_dim: int, precision: str) -> None:
-    decoder = stack(norm="pre", head_dim=head_dim, memory_width=20)
+@pytest.mark.parametrize("ssru", [False, True], ids=["attention", "ssru"])
+def test_one_call_with_heads_and_memory_of_other_widths(ssru: bool, head_dim: int, precision: str) -> None:
+    decoder = stack(norm="pre", head_dim=head_dim, memory_width=20, ssru=ssru)
     with attnkit.precision(precision):
         for whole, composed in zip(run(decoder, True, 32, 20), run(decoder, False, 32, 20), strict=True):
             np.testing.assert_array_equal(whole, composed)
@@ -72,8 +74,70 @@ def test_a_state_of_other_heads_is_refused() -> None:
     state = stack(head_dim=5).start(attnkit.tensor(numbers(16, 32, seed=5)), OFFSETS)
     whole = stack().fuse()
     assert whole is not None
-    with pytest.raises(ValueError, match=r"\[decoder_step\] expected a state of 2 layers of width 32, got 2 of 10"):
+    with pytest.raises(ValueError, match=r"\[decoder_step\] expected a state of 2 layers of width 32 .*, got 2 of 10"):
         whole.step(attnkit.tensor(numbers(3, 32, seed=1)), state)
+
+
+def test_a_state_without_cells_or_with_cells_in_vain_is_refused() -> None:
+    x, memory = attnkit.tensor(numbers(3, 32, seed=1)), attnkit.tensor(numbers(16, 32, seed=5))
+    for ssru, own, given in ((True, 32, 0), (False, 0, 32)):
+        whole = stack(ssru=ssru).fuse()
+        assert whole is not None
+        message = f"expected a state of 2 layers of width 32 with {own} cells, got 2 of 32 with {given}"
+        with pytest.raises(ValueError, match=message):
+            whole.step(x, stack(ssru=not ssru).start(memory, OFFSETS))
+
+
+# --- whose weights a step gives
+
+
+def weights_of_heads(decoder: nn.TransformerDecoder, x: Any, memory: Any, layer: int) -> list[Any]:
+    """[heads, words, source's words] for each of three sentences of six words, from the forward pass."""
+    _, weights = decoder(x, np.arange(0, 19, 6, dtype=np.int32), memory, OFFSETS, return_weights=True)
+    lengths = np.diff(OFFSETS)
+    parts = np.split(weights[layer].numpy(), np.cumsum(2 * 6 * lengths)[:-1])
+    return [part.reshape(2, 6, length) for part, length in zip(parts, lengths, strict=True)]
+
+
+@pytest.mark.parametrize("ssru", [False, True], ids=["attention", "ssru"])
+@pytest.mark.parametrize("layer", [0, 1, None])
+@pytest.mark.parametrize("head", [0, 1, None])
+def test_the_weights_of_a_head_are_those_of_the_forward_pass(layer: int | None, head: int | None, ssru: bool) -> None:
+    decoder = stack(ssru=ssru)
+    x, memory = numbers(3, 6, 32, seed=7), attnkit.tensor(numbers(16, 32, seed=5))
+    with attnkit.no_grad():
+        every = weights_of_heads(decoder, attnkit.tensor(x.reshape(-1, 32)), memory, 1 if layer is None else layer)
+        whole = stack_as(decoder, alignment_layer=layer, alignment_head=head)
+        state, plain = decoder.start(memory, OFFSETS), decoder.start(memory, OFFSETS)
+        for t in range(6):
+            token = attnkit.tensor(x[:, t].copy())
+            hidden, weights = whole.step(token, state, return_weights=True)
+            np.testing.assert_array_equal(hidden.numpy(), decoder.step(token, plain, decoder.fuse())[0].numpy())
+            assert weights is not None
+            for row, heads in enumerate(every):
+                expected = heads[:, t].mean(axis=0) if head is None else heads[head, t]
+                length = len(expected)
+                assert_close(weights.numpy()[row, :length], expected, terms=64)
+                assert not weights.numpy()[row, length:].any()
+
+
+def stack_as(decoder: nn.TransformerDecoder, **options: Any) -> _core.DecoderStack:
+    """As `decoder.fuse()` makes it, with other options."""
+    made: list[dict[str, Any]] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("attnkit.nn.transformer.DecoderStack", lambda **given: made.append(given))
+        decoder.fuse()
+    return _core.DecoderStack(**{**made[0], **options})
+
+
+@pytest.mark.parametrize(("layer", "head"), [(2, 0), (-2, 0), (0, 2), (None, -2)])
+def test_an_alignment_that_is_not_there_is_refused(layer: int | None, head: int | None) -> None:
+    message = r"\[decoder_stack\] expected an alignment among 2 layers of 2 heads, got layer .* and head"
+    with pytest.raises(ValueError, match=message):
+        stack_as(stack(), alignment_layer=layer, alignment_head=head)
+    state = stack().start(attnkit.tensor(numbers(16, 32, seed=5)), OFFSETS)
+    with pytest.raises(ValueError, match=r"\[memory_attention\] expected a head below 2, got 2"):
+        _core.memory_attention(attnkit.tensor(numbers(3, 32, seed=1)), state, 0, 2, True, weights_head=2)
 
 
 def test_layers_with_a_gate_and_without_go_together() -> None:
@@ -144,7 +208,7 @@ def test_a_step_after_a_selection_needs_place_for_it() -> None:
 @pytest.mark.parametrize("heads", [0, -1, 3])
 def test_a_stack_whose_heads_do_not_divide_its_width(heads: int) -> None:
     whole = stack()
-    whole.layers[0].self_attention.heads = heads
+    whole.layers[0].cross_attention.heads = heads
     with pytest.raises(ValueError, match=rf"a divisor of W as heads, got \[32, 32\] and {heads}"):
         whole.fuse()
 
@@ -213,6 +277,34 @@ def test_a_gate_may_be_left_out_and_is_named_where_it_is_wrong() -> None:
         stack_of(fields(gate=(1, 2)))
     with pytest.raises(ValueError, match=r"^\[decoder_stack\] expected gate\.weight of shape \[12, 8\], got \[8, 7\]"):
         stack_of(fields(gate=projection(8, 7)))
+
+
+def with_ssru(**changes: Any) -> dict[str, Any]:
+    layer = fields(ssru=projection(16, 8, bias=attnkit.tensor(numbers(8, seed=1))))
+    del layer["self_projection"], layer["self_output"]
+    return layer | changes
+
+
+def test_an_ssru_is_named_where_it_is_wrong() -> None:
+    stack_of(with_ssru())
+    bias = attnkit.tensor(numbers(8, seed=1))
+    with pytest.raises(ValueError, match=r"^\[decoder_stack\] expected ssru\.weight of shape \[16, 8\], got \[24, 8\]"):
+        stack_of(with_ssru(ssru=projection(24, 8, bias=bias)))
+    with pytest.raises(ValueError, match=r"^\[decoder_stack\] expected ssru\.bias of shape \[8\], got \[16\]"):
+        stack_of(with_ssru(ssru=projection(16, 8, bias=attnkit.tensor(numbers(16, seed=1)))))
+    with pytest.raises(ValueError, match=r"^\[decoder_stack\] expected ssru\.bias of shape \[8\]"):
+        stack_of(with_ssru(ssru=projection(16, 8)))
+    with pytest.raises(TypeError, match=r"^\[decoder_layer\] expected ssru\.weight to be a Tensor, got NoneType$"):
+        stack_of(with_ssru(ssru=(1, 2)))
+    with pytest.raises(TypeError, match=r"^\[decoder_layer\] expected no field self_output$"):
+        stack_of(with_ssru(self_output=projection(8, 8)))
+
+
+def test_layers_with_an_ssru_and_with_attention_do_not_go_together() -> None:
+    layers = [_core.DecoderLayer(**with_ssru()), _core.DecoderLayer(**fields())]
+    for order in (layers, layers[::-1]):
+        with pytest.raises(ValueError, match=r"^\[decoder_stack\] expected"):
+            _core.DecoderStack(layers=order, last_norm=None, pre_norm=False, heads=2, activation="relu")
 
 
 def test_a_layer_takes_no_other_field() -> None:

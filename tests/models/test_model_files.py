@@ -56,6 +56,7 @@ def safetensors(header: Any, data: bytes = b"", length: int | None = None) -> by
         {},
         {"positions": "learned", "tie_embeddings": "none", "norm": "pre"},
         {"norm_kind": "rms", "gated": True, "embedding_norm": True, "positions": "learned", "position_offset": 2},
+        {"decoder": "ssru"},
     ],
     ids=str,
 )
@@ -72,6 +73,15 @@ def test_a_model_comes_back_to_the_bit(tmp_path: Path, options: dict[str, Any]) 
         np.testing.assert_array_equal(after[name], array)
         assert after[name].dtype == np.float32
     assert loaded.source_embedding.weight.shape == (11, 16) and loaded.vocabulary_size == 13
+
+
+def test_a_key_that_came_later_is_written_only_where_it_is_used(tmp_path: Path, directory: Path) -> None:
+    """Version 0.1.0 knew none of them, and reads what does not need them."""
+    model = json.loads((directory / "config.json").read_text())["model"]
+    assert not model.keys() & TransformerConfig.LATER and "positions" in model
+    fields = {name: getattr(CONFIG, name) for name in CONFIG.__struct_fields__}
+    save_model(build_model(TransformerConfig(**{**fields, "decoder": "ssru"}), 11, 13), tmp_path / "ssru")
+    assert json.loads((tmp_path / "ssru" / "config.json").read_text())["model"] == model | {"decoder": "ssru"}
 
 
 def test_the_config_keeps_what_others_put_there(directory: Path) -> None:

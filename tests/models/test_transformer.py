@@ -120,8 +120,9 @@ def logits_by_sentence(model: Transformer, pairs: list[tuple[np.ndarray, np.ndar
     return np.split(logits, batch.target_offsets[1:-1])
 
 
-def test_a_sentence_has_the_same_logits_in_every_batch(isa: str) -> None:
-    model = small_model(d_model=48, heads=4, ffn=80).eval()
+@pytest.mark.parametrize("options", [{}, {"decoder": "ssru"}], ids=str)
+def test_a_sentence_has_the_same_logits_in_every_batch(options: dict[str, Any], isa: str) -> None:
+    model = small_model(d_model=48, heads=4, ffn=80, **options).eval()
     pairs = random_pairs([(7, 5), (30, 22), (1, 1), (18, 33), (2, 60), (40, 3)])
     together = logits_by_sentence(model, pairs)
     for index, pair in enumerate(pairs):
@@ -135,15 +136,15 @@ def test_a_sentence_has_the_same_logits_in_every_batch(isa: str) -> None:
 
 
 def train(
-    seed: int, threads: int | None = None, steps: int = 3, precision: str = "fp32"
+    seed: int, threads: int | None = None, steps: int = 3, precision: str = "fp32", decoder: Any = "attention"
 ) -> tuple[dict[str, np.ndarray], list[float]]:
     """The weights and losses of a few steps of a model that is large enough for the kernels to use several threads."""
     before = _core.get_num_threads()
     _core.set_num_threads(threads or before)
     try:
         attnkit.manual_seed(seed)
-        config = TransformerConfig(d_model=64, ffn=128, heads=4, encoder_layers=2, decoder_layers=2, dropout=0.2)
-        model = build_model(config, 1000, 1000)
+        sizes: dict[str, Any] = dict(d_model=64, ffn=128, heads=4, encoder_layers=2, decoder_layers=2, dropout=0.2)
+        model = build_model(TransformerConfig(**sizes, decoder=decoder), 1000, 1000)
         optimizer = optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
         losses = []
         for step in range(steps):
@@ -161,9 +162,10 @@ def train(
 
 
 @pytest.mark.parametrize("precision", ["fp32", "bf16"])
-def test_training_gives_the_same_bytes_with_one_thread_and_with_two(precision: str) -> None:
-    one, losses_one = train(3, threads=1, precision=precision)
-    two, losses_two = train(3, threads=2, precision=precision)
+@pytest.mark.parametrize("decoder", ["attention", "ssru"])
+def test_training_gives_the_same_bytes_with_one_thread_and_with_two(decoder: str, precision: str) -> None:
+    one, losses_one = train(3, threads=1, precision=precision, decoder=decoder)
+    two, losses_two = train(3, threads=2, precision=precision, decoder=decoder)
     assert losses_one == losses_two
     for name, array in one.items():
         np.testing.assert_array_equal(two[name], array, err_msg=name)
@@ -211,6 +213,8 @@ def whole_log_probs(model: Transformer, source: np.ndarray, target: np.ndarray) 
     return ops.log_softmax(logits_by_sentence(model, [(source, target)])[0])
 
 
+SSRU: dict[str, Any] = {"decoder": "ssru", "activation": "relu"}
+
 # Every option of layers and embeddings, in two halves.
 PUBLIC: list[dict[str, Any]] = [
     {"positions": "learned", "position_offset": 2, "embedding_norm": True, "activation": "gelu_tanh", "norm_eps": 0.1},
@@ -220,7 +224,9 @@ PUBLIC: list[dict[str, Any]] = [
 
 
 @pytest.mark.parametrize(
-    "options", [{}, {"norm": "pre", "tie_embeddings": "none"}, {"positions": "learned"}, *PUBLIC], ids=str
+    "options",
+    [{}, {"norm": "pre", "tie_embeddings": "none"}, {"positions": "learned"}, *PUBLIC, SSRU, {**SSRU, "norm": "pre"}],
+    ids=str,
 )
 def test_steps_with_a_cache_equal_one_pass(options: dict[str, Any]) -> None:
     model = small_model(**options).eval()
@@ -243,8 +249,9 @@ def test_steps_with_a_cache_equal_one_pass(options: dict[str, Any]) -> None:
         assert output.attention is None
 
 
-def test_a_step_does_not_depend_on_the_rows_beside_it(isa: str) -> None:
-    model = small_model(d_model=48, heads=4, ffn=80).eval()
+@pytest.mark.parametrize("options", [{}, {"decoder": "ssru"}], ids=str)
+def test_a_step_does_not_depend_on_the_rows_beside_it(options: dict[str, Any], isa: str) -> None:
+    model = small_model(d_model=48, heads=4, ffn=80, **options).eval()
     pairs = random_pairs([(7, 20), (30, 20), (1, 20)], seed=2)
 
     def steps(chosen: list[int]) -> list[Any]:
@@ -274,8 +281,9 @@ def test_asking_for_attention_changes_no_bit() -> None:
     assert_close(outputs[0].attention.sum(axis=1), np.ones(4), terms=12)
 
 
-def test_select_repeats_reorders_and_drops() -> None:
-    model = small_model().eval()
+@pytest.mark.parametrize("options", [{}, {"decoder": "ssru"}], ids=str)
+def test_select_repeats_reorders_and_drops(options: dict[str, Any]) -> None:
+    model = small_model(**options).eval()
     sources = [source for source, _ in PAIRS[:3]]
     state = model.start(Packed.of(sources))
     histories: list[tuple[int, list[int]]] = [(0, []), (1, []), (2, [])]  # (source, tokens written)
@@ -355,9 +363,10 @@ def test_a_token_outside_the_vocabulary_is_refused(ids: list[int]) -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{}, {"norm": "pre", "activation": "gelu", "tie_embeddings": "none", "positions": "learned"}, *PUBLIC],
+    [{}, {"norm": "pre", "activation": "gelu", "tie_embeddings": "none", "positions": "learned"}, *PUBLIC,
+     SSRU, {**SSRU, "positions": "none"}],
     ids=str,
-)
+)  # fmt: skip
 def test_it_learns_to_copy(options: dict[str, Any]) -> None:
     attnkit.manual_seed(7)
     config = TransformerConfig(

@@ -47,3 +47,14 @@ def recurrent(
                 output[t, columns] = h
             last_state[d, b], last_cell[d, b] = h, c
     return output, last_state, last_cell
+
+
+def ssru(projected: Array64, offsets: Ids, bias: Array64, state: Array64) -> tuple[Array64, Array64]:
+    """Output [T, H] and the last cells [B, H] of an SSRU: projected [T, 2·H], bias [H], state [B, H]."""
+    gates, candidates = np.split(projected, 2, axis=1)
+    forget = sigmoid(gates + bias)
+    cells, last = np.zeros_like(candidates), state.copy()
+    for b, (begin, end) in enumerate(pairwise(offsets)):
+        for t in range(begin, end):
+            last[b] = cells[t] = forget[t] * last[b] + (1 - forget[t]) * candidates[t]
+    return relu(cells), last

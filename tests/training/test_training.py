@@ -63,6 +63,18 @@ def test_a_small_task_is_learnt(learnt: Path) -> None:
     assert metrics(learnt)[-1]["final_bleu"] == pytest.approx(100.0)
 
 
+def test_a_small_task_is_learnt_with_an_ssru(tmp_path: Path) -> None:
+    train(read_config(copy_task(tmp_path), ["model.decoder=ssru"]), tmp_path / "model", progress="none")
+    config = json.loads((tmp_path / "model" / "config.json").read_text())
+    assert config["model"]["decoder"] == "ssru"
+    for precision in ("fp32", "bf16", "int8"):
+        model = attnkit.load(tmp_path / "model", precision=precision)
+        for beam in (1, 4):
+            results = model.translate(COPY_LINES, beam=beam, attention=True)
+            assert [result.text for result in results] == [line.upper() for line in COPY_LINES], (precision, beam)
+            assert results[0].attention.shape == (3, 4)
+
+
 def test_the_folder_is_a_model_directory(learnt: Path) -> None:
     names = {path.name for path in learnt.iterdir()}
     assert names == {
