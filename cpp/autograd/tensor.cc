@@ -101,8 +101,8 @@ std::shared_ptr<const kernels::PackedMatrix> Storage::Packed(int64_t offset, int
     if (found != packed_.end()) return found->second;
     writes_before = writes_;
   }
-  auto packed = std::make_shared<const kernels::PackedMatrix>(
-      PackNow(offset, k, n, row_stride, column_stride, precision));
+  auto packed =
+      std::make_shared<const kernels::PackedMatrix>(PackNow(offset, k, n, row_stride, column_stride, precision));
   std::lock_guard<ForkSafeMutex> lock(mutex);
   if (!exposed_ && writes_ == writes_before) packed_.emplace(key, packed);
   return packed;

@@ -204,8 +204,8 @@ Tensor DecoderStack::Step(const Tensor& x, DecoderState& state, Tensor* weights,
     }
     step.Add(b.result, layer.self_norm, &layer.cross_norm);
     step.Project(step.read(), layer.cross_query, b.projected);
-    AttendToSources(b.projected, state, l, heads_, {}, b.attended,
-                    l == alignment_.layer ? weights : nullptr, alignment_.head);
+    AttendToSources(b.projected, state, l, heads_, {}, b.attended, l == alignment_.layer ? weights : nullptr,
+                    alignment_.head);
     step.Project(b.attended, layer.cross_output, b.result);
     step.Add(b.result, layer.cross_norm, &layer.feed_forward_norm);
     step.FeedForward(layer, activation_);

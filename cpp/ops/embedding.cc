@@ -18,10 +18,11 @@ Tensor GradientTarget(const Tensor& table) {
 
 // Of a table in bfloat16 or int8 the rows that are looked up become a table of their own.
 Tensor EmbeddingOfOtherType(const Indices& ids, const Tensor& weight, float scale, const Tensor& positions,
-                       const Indices& position_ids, float dropout) {
+                            const Indices& position_ids, float dropout) {
   Buffer<int32_t> places(ids.size());
   std::iota(places.begin(), places.end(), 0);
-  return Embedding(Indices(std::move(places)), GatherRows(weight, ids).To(DType::kFloat32), scale, positions, position_ids, dropout);
+  return Embedding(Indices(std::move(places)), GatherRows(weight, ids).To(DType::kFloat32), scale, positions,
+                   position_ids, dropout);
 }
 
 }  // namespace

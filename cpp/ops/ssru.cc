@@ -37,8 +37,7 @@ std::vector<Tensor> SsruBackward(const Saved& s, const Tensor& doutput, const Te
 
 SsruResult Ssru(const Tensor& projected, const Tensor& bias, const Indices& offsets, const Tensor& state) {
   const OpScope scope("ssru", {&projected, &bias, &state});
-  ATTNKIT_CHECK(bias.rank() == 1 && bias.dim(0) > 0, "[ssru] expected bias of shape [H], got ",
-                ToString(bias.shape()));
+  ATTNKIT_CHECK(bias.rank() == 1 && bias.dim(0) > 0, "[ssru] expected bias of shape [H], got ", ToString(bias.shape()));
   const int64_t hidden = bias.dim(0);
   ATTNKIT_CHECK(projected.rank() == 2 && projected.dim(1) == 2 * hidden, "[ssru] expected projected of shape [T, ",
                 2 * hidden, "], got ", ToString(projected.shape()));
@@ -50,8 +49,8 @@ SsruResult Ssru(const Tensor& projected, const Tensor& bias, const Indices& offs
   const bool record = NeedsGrad({projected, bias, state});
   const Shape tokens{projected.dim(0), hidden};
   SsruResult result{projected.New(tokens), projected.New(states)};
-  Saved saved{offsets, shape, projected.Detach(), state ? state.Detach() : Tensor(), {}, {}, state.requires_grad(),
-              bias.requires_grad()};
+  Saved saved{offsets, shape, projected.Detach(),    state ? state.Detach() : Tensor(),
+              {},      {},    state.requires_grad(), bias.requires_grad()};
   if (record) saved.forget = projected.New(tokens), saved.cells = projected.New(tokens);
   projected.kernels().SsruForward({shape, projected.data(), bias.data(), DataOrNull(state), result.output.data(),
                                    result.state.data(), DataOrNull(saved.forget), DataOrNull(saved.cells)});

@@ -90,8 +90,8 @@ Tensor CachedSsru(const Tensor& projected, const Tensor& bias, DecoderState& sta
                 state.rows(), ", ", 2 * width, "], got ", ToString(projected.shape()));
   ATTNKIT_CHECK(bias.shape() == Shape{width}, "[cached_ssru] expected bias of shape [", width, "], got ",
                 ToString(bias.shape()));
-  ATTNKIT_CHECK(layer >= 0 && layer < state.layers(), "[cached_ssru] expected a layer below ", state.layers(),
-                ", got ", layer);
+  ATTNKIT_CHECK(layer >= 0 && layer < state.layers(), "[cached_ssru] expected a layer below ", state.layers(), ", got ",
+                layer);
   Tensor output = projected.New({state.rows(), width});
   StepSsru(projected.data(), bias.data(), state, layer, output.data());
   return output;

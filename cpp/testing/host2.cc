@@ -122,8 +122,7 @@ kernels::SsruForwardCall Reach(kernels::SsruForwardCall call) {
 }
 
 kernels::SsruBackwardCall Reach(kernels::SsruBackwardCall call) {
-  for (const float** numbers :
-       {&call.projected, &call.initial, &call.forget, &call.cells, &call.doutput, &call.dfinal})
+  for (const float** numbers : {&call.projected, &call.initial, &call.forget, &call.cells, &call.doutput, &call.dfinal})
     *numbers = Behind(*numbers);
   for (float** numbers : {&call.dprojected, &call.dinitial}) *numbers = Behind(*numbers);
   return call;

@@ -95,8 +95,11 @@ DecoderStack::Layer MakeLayer(const py::kwargs& given) {
 DecoderStack MakeStack(std::vector<DecoderStack::Layer> layers, const py::object& last_norm, bool pre_norm,
                        int64_t heads, const std::optional<std::string>& activation,
                        const std::optional<int64_t>& alignment_layer, const std::optional<int64_t>& alignment_head) {
-  return {std::move(layers), last_norm.is_none() ? DecoderStack::Norm() : ReadNorm(last_norm, "last_norm"), pre_norm,
-          heads, ParseActivation(activation),
+  return {std::move(layers),
+          last_norm.is_none() ? DecoderStack::Norm() : ReadNorm(last_norm, "last_norm"),
+          pre_norm,
+          heads,
+          ParseActivation(activation),
           {alignment_layer.value_or(-1), alignment_head.value_or(kernels::kMeanOfHeads)}};
 }
 

@@ -84,8 +84,8 @@ py::tuple PickledState(const Tensor& tensor) {
 Tensor FromPickledState(const py::tuple& state) {
   // Two of version 0.1, which knew no other type and no other device.
   if (state.size() == 6) {
-    const Tensor weight = FromInt8(py::cast<AlignedArray<int8_t>>(state[0]), py::cast<FloatArray>(state[4]),
-                                   py::cast<float>(state[5]));
+    const Tensor weight =
+        FromInt8(py::cast<AlignedArray<int8_t>>(state[0]), py::cast<FloatArray>(state[4]), py::cast<float>(state[5]));
     return To(weight.Clone(), py::cast<std::string>(state[3]));
   }
   if (state.size() != 2 && state.size() != 4)

@@ -64,7 +64,8 @@ inline FloatArray ArrayView(const Tensor& tensor, bool writable) {
   return array;
 }
 
-// An int8 weight over the bytes [N, K], whose memory is shared, with a multiplier for each row; and what it was made of.
+// An int8 weight over the bytes [N, K], whose memory is shared, with a multiplier for each row; and what it was made
+// of.
 Tensor FromInt8(const AlignedArray<int8_t>& bytes, const FloatArray& multipliers, float input_multiplier);
 py::tuple Int8Parts(const Tensor& weight);
 

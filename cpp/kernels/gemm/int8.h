@@ -19,8 +19,8 @@ namespace attnkit::kernels::gemm {
 constexpr int64_t kDeepestInt8 = 1 << 17;
 constexpr int64_t kDeepestShiftedInt8 = 1 << 16;  // 254 · 127 · K < 2³¹
 
-// C[rows, columns] = A · B · row scale · column scale + bias. With shifts, the product is rounded before shift + bias is
-// added.
+// C[rows, columns] = A · B · row scale · column scale + bias. With shifts, the product is rounded before shift + bias
+// is added.
 struct Int8Call {
   const int8_t* a;
   int64_t a_row;  // bytes
@@ -68,7 +68,8 @@ void QuantizeRow(const float* x, int64_t size, int64_t padded, bool unsigned_byt
                  float* scale);
 
 // input_multiplier: that of A, 0 where it is to be quantised by row.
-PackedMatrix PackInt8(const Int8Kernel& kernel, const RightSide& b, int64_t k, int64_t n, float input_multiplier = 0.0f);
+PackedMatrix PackInt8(const Int8Kernel& kernel, const RightSide& b, int64_t k, int64_t n,
+                      float input_multiplier = 0.0f);
 // A quantised: rows of words, and a scale each.
 struct QuantizedRows {
   Buffer<int8_t> data;

@@ -50,8 +50,8 @@ struct Avx2Ops {
     HWY_INLINE void Store(Vector sum, float row_scale, float* to, int64_t count) const {
       const __m256 factor = _mm256_mul_ps(_mm256_set1_ps(row_scale), scale);
       const __m256 number = _mm256_cvtepi32_ps(sum);
-      const __m256 result = shifted ? _mm256_add_ps(_mm256_mul_ps(number, factor), bias)
-                                    : _mm256_fmadd_ps(number, factor, bias);
+      const __m256 result =
+          shifted ? _mm256_add_ps(_mm256_mul_ps(number, factor), bias) : _mm256_fmadd_ps(number, factor, bias);
       if (count >= kLanes) {
         _mm256_storeu_ps(to, result);
       } else {

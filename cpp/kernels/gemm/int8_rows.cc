@@ -47,7 +47,10 @@ void QuantizeRowHere(const float* x, int64_t size, int64_t padded, bool unsigned
   const float largest = LargestMagnitude(x, size);
   // Below the second number 127 / largest would overflow: such a row is zero.
   const bool finite = std::isfinite(largest), tiny = !(largest > 127.0f * std::numeric_limits<float>::min());
-  *scale = !finite ? std::numeric_limits<float>::quiet_NaN() : multiplier > 0.0f ? 1.0f : tiny ? 0.0f : largest / 127.0f;
+  *scale = !finite             ? std::numeric_limits<float>::quiet_NaN()
+           : multiplier > 0.0f ? 1.0f
+           : tiny              ? 0.0f
+                               : largest / 127.0f;
   const FloatVec factor = hn::Set(d, multiplier > 0.0f ? multiplier : finite && !tiny ? 127.0f / largest : 0.0f);
   const FloatVec bound = hn::Set(d, 127.0f);
   const auto bytes_of = [&](FloatVec v) ATTNKIT_BODY {

@@ -48,8 +48,8 @@ struct VnniOps {
     HWY_INLINE void Store(Vector sum, float row_scale, float* to, int64_t count) const {
       const __m512 factor = _mm512_mul_ps(_mm512_set1_ps(row_scale), scale);
       const __m512 number = _mm512_maskz_cvtepi32_ps(0xFFFF, sum);
-      const __m512 result = shifted ? _mm512_add_ps(_mm512_mul_ps(number, factor), bias)
-                                    : _mm512_fmadd_ps(number, factor, bias);
+      const __m512 result =
+          shifted ? _mm512_add_ps(_mm512_mul_ps(number, factor), bias) : _mm512_fmadd_ps(number, factor, bias);
       if (count >= kLanes) {
         _mm512_storeu_ps(to, result);
       } else {

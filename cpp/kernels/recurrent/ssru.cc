@@ -42,7 +42,8 @@ void SsruBackwardPart(const SsruBackwardCall& s, int64_t b, int64_t begin, int64
     const Floats d;
     const FloatVec zero = hn::Zero(d);
     const int64_t at = begin + i;
-    const auto before = [&](const float* initial) ATTNKIT_BODY { return initial ? access.Load(initial + b * h + at) : zero; };
+    const auto before = [&](const float* initial)
+                            ATTNKIT_BODY { return initial ? access.Load(initial + b * h + at) : zero; };
     FloatVec later = before(s.dfinal);  // what reaches the cell from the tokens behind
     for (int64_t t = last - 1; t >= first; --t) {
       const FloatVec forget = access.Load(s.forget + t * h + at);

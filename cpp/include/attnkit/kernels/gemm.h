@@ -43,16 +43,16 @@ PackedMatrix PackMatrix(const float* b, int64_t k, int64_t n, int64_t row_stride
 PackedMatrix PackBFloat16(const uint16_t* b, int64_t k, int64_t n, int64_t row_stride, int64_t column_stride,
                           Precision precision);
 
-// What the bytes of an int8 weight stand for: number = byte / multiplier of its row. input_multiplier, where it is not 0,
-// is what the inputs of its products are multiplied by, rounded and bounded by 127, in int8.
+// What the bytes of an int8 weight stand for: number = byte / multiplier of its row. input_multiplier, where it is not
+// 0, is what the inputs of its products are multiplied by, rounded and bounded by 127, in int8.
 struct Quantization {
   Buffer<float> multipliers;  // [rows]
   float input_multiplier = 0.0f;
 };
 
 // The same of an int8 weight's rows, first_row and on, each a column of B: B[k, n] is byte k of the n-th of them.
-PackedMatrix PackQuantized(const int8_t* rows, const Quantization& quantization, int64_t first_row, int64_t k, int64_t n,
-                           Precision precision);
+PackedMatrix PackQuantized(const int8_t* rows, const Quantization& quantization, int64_t first_row, int64_t k,
+                           int64_t n, Precision precision);
 
 struct Epilogue {
   bool accumulate = false;      // C += instead of C = (bias and activation must then be unset)

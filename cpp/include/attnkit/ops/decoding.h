@@ -18,8 +18,8 @@ namespace attnkit::ops {
 // hypotheses share.
 //
 // A step's keys and values stay where they were written, in a block a position. A hypothesis remembers the row that its
-// history has in each block, so that reordering, repeating and dropping rows moves 4 bytes a token. Layers with an SSRU in
-// place of self-attention remember one cell a row instead.
+// history has in each block, so that reordering, repeating and dropping rows moves 4 bytes a token. Layers with an SSRU
+// in place of self-attention remember one cell a row instead.
 class DecoderState {
  public:
   // key_values: for each layer [S, 2 W], keys beside values, of all heads; offsets [B + 1]. Starts with one row a
