@@ -8,6 +8,7 @@ import numpy.typing as npt
 
 _Floats = npt.NDArray[np.float32]
 _Bits = npt.NDArray[np.uint16]  # of bfloat16
+_Bytes = npt.NDArray[np.int8]
 _Integers = npt.NDArray[np.int32]
 _Ids: TypeAlias = _Integers | Indices
 _Real = npt.NDArray[np.floating[Any] | np.integer[Any] | np.bool_]
@@ -264,14 +265,14 @@ def empty_parameter(shape: Sequence[int]) -> Tensor: ...
 def from_bits(bits: _Bits) -> Tensor:
     """A bfloat16 tensor over these bits."""
 
-def from_int8(bytes: npt.NDArray[np.int8], multipliers: _Floats, input_multiplier: float = 0.0) -> Tensor:
+def from_int8(bytes: _Bytes, multipliers: _Floats, input_multiplier: float = 0.0) -> Tensor:
     """An int8 weight over these bytes [N, K]: number = byte / multiplier of its row, multipliers [N].
 
     input_multiplier: what the inputs of its products are multiplied by in int8, rounded and bounded by 127, before the
     bytes are multiplied; 0 takes a scale for each row of the inputs, as everywhere else.
     """
 
-def int8_parts(weight: Tensor) -> tuple[npt.NDArray[np.int8], _Floats, float]:
+def int8_parts(weight: Tensor) -> tuple[_Bytes, _Floats, float]:
     """What `from_int8` takes. The bytes are the tensor's own, for reading."""
 
 def bfloat16_from_dlpack(capsule: object) -> Tensor | None:

@@ -49,7 +49,7 @@ def test_keyword_arguments_are_all_the_options() -> None:
 
 def test_a_model_brings_any_option_but_those_that_are_asked_for() -> None:
     hints = get_type_hints(DecodingDefaults, include_extras=True)
-    del hints["suppress"]  # tokens, which `decode` takes beside the options
+    del hints["suppress"], hints["shortlist"]  # which `decode` takes beside the options
     assert set(hints) == set(TYPES) - ASKED_FOR
     assert {name: plain(hint) for name, hint in hints.items()} == {name: plain(TYPES[name]) for name in hints}
     assert set(msgspec.structs.asdict(DecodingDefaults()).values()) == {None}
