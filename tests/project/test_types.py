@@ -136,6 +136,7 @@ _TYPES = {
     "numpy.typing.NDArray[numpy.float32]": "_Floats",
     "typing.Annotated[numpy.typing.ArrayLike, numpy.float32]": "_Floats",
     "typing.Annotated[numpy.typing.ArrayLike, numpy.uint16]": "_Bits",
+    "typing.Annotated[numpy.typing.ArrayLike, numpy.int8]": "npt.NDArray[np.int8]",
     "numpy.typing.NDArray[numpy.int32]": "_Integers",
     "typing.Annotated[numpy.typing.ArrayLike, numpy.int32] | Indices": "_Ids",
 }
