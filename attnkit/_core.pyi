@@ -50,7 +50,7 @@ class Tensor:
 
     @property
     def dtype(self) -> str:
-        """ "float32" or "bfloat16"."""
+        """ "float32", "bfloat16", or "int8" of a weight from `from_int8`."""
 
     def to(self, target: str) -> Tensor:
         """The same numbers on another device, or of another type ("float32", "bfloat16": rounded to the nearest, ties
@@ -97,7 +97,8 @@ class Tensor:
 
     def numpy(self, writable: bool = True) -> _Floats:
         """A view of the memory, not a copy; read-only on request. Of another device it is a read-only copy. bfloat16 is
-        an array of ml_dtypes.bfloat16 where that is installed, else of its bits as uint16.
+        an array of ml_dtypes.bfloat16 where that is installed, else of its bits as uint16. int8 is a read-only copy as
+        float32.
 
         After a writable view was given out, the core packs this tensor anew for each matrix product, since it cannot
         know of a write; ask for a read-only one where that will do.
@@ -115,7 +116,8 @@ class Tensor:
         then on. Shapes must be equal. What lies on another device is copied to this tensor's."""
 
     def copy_(self, array: _Floats) -> None:
-        """Overwrites the numbers, outside the tape, with those of a float32 array. ValueError for another shape."""
+        """Overwrites the numbers, outside the tape, with those of a float32 array. ValueError for another shape, and
+        for int8."""
 
     @overload
     def reshape(self, shape: Sequence[int], /) -> Tensor: ...

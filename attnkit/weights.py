@@ -160,13 +160,20 @@ def tensors_of(weights: MappedWeights, kept: Container[str]) -> dict[str, np.nda
 
     def of(name: str, array: np.ndarray) -> np.ndarray | Tensor:
         if name in weights.int8:
-            weight = _core.from_int8(array, *weights.int8[name])
+            weight = _of_int8(name, array, *weights.int8[name])
             return weight if name in kept else weight.to("float32")
         if name not in weights.bfloat16:
             return array
         return _core.from_bits(array) if name in kept else widen(array)
 
     return {name: of(name, array) for name, array in weights.items()}
+
+
+def _of_int8(name: str, data: np.ndarray, multipliers: npt.NDArray[np.float32], of_inputs: float) -> Tensor:
+    try:
+        return _core.from_int8(data, multipliers, of_inputs)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
 
 
 def widen(bits: npt.NDArray[np.uint16]) -> npt.NDArray[np.float32]:

@@ -149,4 +149,5 @@ def _check_types(model: Model, weights: MappedWeights) -> None:
     own = {name for name, _ in (*model.named_parameters(), *model.named_buffers())}
     for name, entry in weights.skipped.items():
         if name in own:
-            raise ValueError(f"expected {name} of type {', '.join(FLOATS)}, got {entry.type}")
+            why = ", which only a matrix may be, with its multipliers beside it" if entry.type == "I8" else ""
+            raise ValueError(f"expected {name} of type {', '.join(FLOATS)}, got {entry.type}{why}")

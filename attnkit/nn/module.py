@@ -149,7 +149,7 @@ class Module:
 
     def to(self, target: str) -> Self:
         """Moves every parameter and buffer to a device, or makes it of a type: "float32" makes a model whose weights
-        are bfloat16 one that can be trained. Gradients are dropped. Raises what `Tensor.to` does."""
+        are bfloat16 or int8 one that can be trained. Gradients are dropped. Raises what `Tensor.to` does."""
         for tensor in self._state().values():
             tensor.move_(target)
             tensor.zero_grad()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import os
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,9 +58,10 @@ class TokenizerSummary:
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """A model directory. model: its configuration; sizes: what the data gave it. bytes: of all files in the folder
-    itself; weights_bytes: of the weights alone. decoding: a converted model's own defaults. training: the keys of
-    training.toml that say most, or under `error` why it cannot be read."""
+    """A model directory. model: its configuration; sizes: what the data gave it. types: the parameters by the type
+    that they have in memory. bytes: of all files in the folder itself; weights_bytes: of the weights alone. decoding: a
+    converted model's own defaults. training: the keys of training.toml that say most, or under `error` why it cannot be
+    read."""
 
     directory: str
     task: str
@@ -68,6 +70,7 @@ class Inspection:
     model: dict[str, Any]
     sizes: dict[str, int]
     parameters: int
+    types: dict[str, int]
     parts: tuple[Part, ...]
     bytes: int
     weights_bytes: int
@@ -90,6 +93,7 @@ class Inspection:
             ("settings", _listed(_flat(self.model))),
             ("sizes", _listed(self.sizes)),
             ("parameters", f"{self.parameters:,}"),
+            ("types", _listed(self.types)),
             ("on disk", f"{_size(self.bytes)}, weights {_size(self.weights_bytes)}"),
         ]
         if self.tokenizer is not None:
@@ -126,6 +130,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         model=written(config),
         sizes=sizes,
         parameters=sum(part.parameters for part in parts),
+        types=types_of(model.parameters()),
         parts=parts,
         bytes=sum(files.values()),
         weights_bytes=files[WEIGHTS_FILE],
@@ -149,6 +154,14 @@ def parts_of(parameters: Iterable[tuple[str, Tensor]]) -> tuple[Part, ...]:
         Part(name, shapes[0] if len(shapes) == 1 else None, len(shapes), counts[name], counts[name] / total)
         for name, shapes in groups.items()
     )
+
+
+def types_of(parameters: Iterable[Tensor]) -> dict[str, int]:
+    """How many numbers are of each type, the most first."""
+    counts: Counter[str] = Counter()
+    for parameter in parameters:
+        counts[parameter.dtype] += parameter.size
+    return dict(counts.most_common())
 
 
 def _module_of(name: str) -> str:

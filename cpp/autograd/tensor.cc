@@ -114,12 +114,12 @@ kernels::PackedMatrix Storage::PackNow(int64_t offset, int64_t k, int64_t n, int
   if (dtype_ == DType::kBFloat16) {
     return use.PackBFloat16(static_cast<const uint16_t*>(data_) + offset, k, n, row_stride, column_stride, precision);
   }
-  if (dtype_ == DType::kInt8 && row_stride == 1) {
-    return use.PackQuantized(static_cast<const int8_t*>(data_) + offset, *quantization_, offset / k, k, n, precision);
+  if (dtype_ == DType::kInt8 && row_stride == 1 && column_stride == k) {
+    return use.PackQuantized(static_cast<const int8_t*>(data_), *quantization_, k, n, precision);
   }
-  if (dtype_ == DType::kInt8) {  // its rows are the depth: for gradients alone, as float32
+  if (dtype_ == DType::kInt8) {  // its rows are the depth: for gradients, say, as float32
     Storage numbers(context_, DType::kFloat32, k * n);
-    use.Dequantize(static_cast<const int8_t*>(data_) + offset, {quantization_->multipliers.data() + offset / n}, k, n,
+    use.Dequantize(static_cast<const int8_t*>(data_), {quantization_->multipliers.data()}, k, n,
                    static_cast<float*>(numbers.data()));
     return use.PackMatrix(static_cast<const float*>(numbers.data()), k, n, row_stride, column_stride, precision);
   }
@@ -154,6 +154,8 @@ Tensor Tensor::View(Shape shape, int64_t offset) const {
   Tensor view;
   view.impl_ = std::make_shared<Impl>();
   view.impl_->size = SizeOf(shape);
+  ATTNKIT_CHECK(dtype() != DType::kInt8 || shape == this->shape(), "[view] expected an int8 weight in its own shape ",
+                ToString(this->shape()), ", which its multipliers belong to, got ", ToString(shape));
   ATTNKIT_CHECK(offset >= 0 && offset + view.impl_->size <= size(), "[view] expected a shape of at most ", size(),
                 " numbers, got ", ToString(shape));
   view.impl_->shape = std::move(shape);

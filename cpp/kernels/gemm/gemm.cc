@@ -273,9 +273,9 @@ PackedMatrix PackBFloat16(const uint16_t* b, int64_t k, int64_t n, int64_t row_s
   return Pack({b, row_stride, column_stride}, k, n, precision);
 }
 
-PackedMatrix PackQuantized(const int8_t* rows, const Quantization& quantization, int64_t first_row, int64_t k,
-                           int64_t n, Precision precision) {
-  const gemm::RightSide columns(rows, quantization.multipliers.data() + first_row, k);
+PackedMatrix PackQuantized(const int8_t* rows, const Quantization& quantization, int64_t k, int64_t n,
+                           Precision precision) {
+  const gemm::RightSide columns(rows, quantization.multipliers.data(), k);
   if (precision != Precision::kInt8) return Pack(columns, k, n, precision);
   return gemm::PackInt8(gemm::Int8KernelFor(), columns, k, n, quantization.input_multiplier);
 }

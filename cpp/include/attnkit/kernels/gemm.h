@@ -50,9 +50,9 @@ struct Quantization {
   float input_multiplier = 0.0f;
 };
 
-// The same of an int8 weight's rows, first_row and on, each a column of B: B[k, n] is byte k of the n-th of them.
-PackedMatrix PackQuantized(const int8_t* rows, const Quantization& quantization, int64_t first_row, int64_t k,
-                           int64_t n, Precision precision);
+// The same of an int8 weight's n rows, each a column of B: B[k, n] is byte k of row n.
+PackedMatrix PackQuantized(const int8_t* rows, const Quantization& quantization, int64_t k, int64_t n,
+                           Precision precision);
 
 struct Epilogue {
   bool accumulate = false;      // C += instead of C = (bias and activation must then be unset)
