@@ -268,7 +268,7 @@ def from_bits(bits: _Bits) -> Tensor:
     """A bfloat16 tensor over these bits."""
 
 def from_int8(bytes: _Bytes, multipliers: _Floats, input_multiplier: float = 0.0) -> Tensor:
-    """An int8 weight over these bytes [N, K]: number = byte / multiplier of its row, multipliers [N].
+    """An int8 weight over these bytes [N, K], from -127 to 127: number = byte / multiplier of its row, multipliers [N].
 
     input_multiplier: what the inputs of its products are multiplied by in int8, rounded and bounded by 127, before the
     bytes are multiplied; 0 takes a scale for each row of the inputs, as everywhere else.

@@ -1,4 +1,5 @@
 // int8 weights: bytes, and what they stand for.
+#include <algorithm>
 #include <cmath>
 
 #include "casts.h"
@@ -9,6 +10,9 @@ Tensor FromInt8(const AlignedArray<int8_t>& bytes, const FloatArray& multipliers
   ATTNKIT_CHECK(bytes.ndim() == 2, "[int8] expected bytes of shape [N, K], got ", ToString(ShapeOf(bytes)));
   ATTNKIT_CHECK(ShapeOf(multipliers) == Shape{bytes.shape(0)}, "[int8] expected multipliers of shape [", bytes.shape(0),
                 "], got ", ToString(ShapeOf(multipliers)));
+  // The dot products of some instruction sets take magnitudes, which -128 has none of in a byte; no quantiser gives it.
+  const int64_t lowest = std::count(bytes.data(), bytes.data() + bytes.size(), int8_t{-128});
+  ATTNKIT_CHECK(lowest == 0, "[int8] expected bytes from -127 to 127, got -128");
   auto quantization = std::make_shared<kernels::Quantization>();
   quantization->multipliers = Buffer<float>(multipliers.size());
   for (int64_t i = 0; i < multipliers.size(); ++i) {
