@@ -126,7 +126,8 @@ class Module:
         return {name: tensor.to("float32").numpy(writable=False).copy() for name, tensor in self._state().items()}
 
     def load_state_dict(self, state: Mapping[str, np.ndarray | Tensor], adopt: bool = False) -> None:
-        """Copies arrays into parameters and buffers. Raises ValueError unless names and shapes are exactly theirs.
+        """Copies arrays into parameters and buffers. Raises ValueError unless names and shapes are exactly theirs, and
+        where a parameter is int8, which takes no other numbers.
 
         With `adopt`, float32 arrays become the parameters' memory, and tensors with their type: nobody else may write
         to them from then on.
@@ -140,6 +141,8 @@ class Module:
                 raise ValueError(
                     f"[load_state_dict] expected {name} of shape {list(tensor.shape)}, got {list(state[name].shape)}"
                 )
+            if tensor.dtype == "int8" and not adopt:
+                raise ValueError(f'[load_state_dict] expected {name} of float32 or bfloat16, got int8; to("float32")')
         for name, tensor in own.items():
             given = state[name]
             if adopt:

@@ -553,10 +553,13 @@ def quantized(module: nn.Module, inputs: float) -> nn.Module:
 
 @pytest.mark.parametrize("inputs", [0.0, 20.0])
 @pytest.mark.parametrize("precision", ["fp32", "bf16", "int8"])
-@pytest.mark.parametrize("gated", [False, True])
-def test_a_decoder_step_in_one_call_equals_layer_by_layer(inputs: float, precision: Any, gated: bool, isa: str) -> None:
+@pytest.mark.parametrize("options", [{}, {"gated": True, "norm": "pre"}, {"ssru": True}], ids=str)
+def test_a_decoder_step_in_one_call_equals_layer_by_layer(
+    inputs: float, precision: Any, options: dict[str, Any], isa: str
+) -> None:
     attnkit.manual_seed(1)
-    decoder: Any = quantized(nn.TransformerDecoder(2, 32, 2, 48, gated=gated).eval(), inputs)
+    decoder: Any = quantized(nn.TransformerDecoder(2, 32, 2, 48, **options).eval(), inputs)
+    assert decoder.fuse() is not None and any(weight.dtype == "int8" for weight in decoder.parameters())
     offsets = np.array([0, 4, 5, 16], np.int32)
     memory = attnkit.tensor(numbers(16, 32, seed=5))
     runs: list[list[Array]] = []

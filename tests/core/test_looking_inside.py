@@ -54,6 +54,17 @@ def test_calls_bytes_and_arithmetic_of_an_op_and_its_backward() -> None:
 
 
 @pytest.mark.usefixtures("profile")
+def test_an_int8_weight_has_a_byte_a_number() -> None:
+    weight = _core.from_int8(np.ones((4, 6), np.int8), np.ones(4, np.float32), 2.0).to(_core.default_device())
+    with attnkit.no_grad(), attnkit.precision("int8"):
+        ops.linear(leaf(10, 6), weight)
+        ops.gather_rows(weight, np.array([3, 0, 0], np.int32))
+    found = costs()
+    assert found["linear"][2:] == (4 * 60 + 24 + 4 * 40, 0, 0, 2 * 10 * 6 * 4)
+    assert found["gather_rows"][2] == 24 + 3 * 6
+
+
+@pytest.mark.usefixtures("profile")
 @pytest.mark.parametrize(("precision", "place"), [("fp32", 3), ("bf16", 4), ("int8", 5)])
 def test_arithmetic_is_counted_by_precision(precision: Any, place: int) -> None:
     with attnkit.no_grad(), attnkit.precision(precision):

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from test_copies import MODELS, outputs
+from test_copies import MODELS, PICTURE, outputs
 
 import attnkit
 from attnkit import _core, optim
@@ -24,6 +24,7 @@ from attnkit.decoding import Packed
 from attnkit.models import TransformerConfig, build_model
 from attnkit.models.files import load_model, save_model
 from attnkit.nn.embedding import Embedding
+from attnkit.tasks.translate import shortlist_source
 from attnkit.weights import WeightsFile, load_weights, save_weights
 
 PRECISIONS: list[Any] = ["fp32", "bf16", "int8"]
@@ -138,6 +139,34 @@ def test_models_of_each_task_say_what_their_widened_weights_say(source: Path, tm
         assert outputs(model) == outputs(attnkit.load(wide, precision=precision))
 
 
+def explained(model: Any) -> Any:
+    """With what reads weights in other ways: a shortlist's part of an output layer, and attention."""
+    if isinstance(model, attnkit.Translator):
+        to, lines = model.languages[0] if model.languages else None, ["il gatto vede"] * 3
+        short = shortlist_source.build(model, lines, lines, 5)
+        results: Any = [
+            each
+            for beam in (1, 3)
+            for each in model.translate(lines, beam=beam, max_length=8, to=to, shortlist=short, attention=True)
+        ]
+    elif isinstance(model, attnkit.Captioner):
+        results = model.caption([PICTURE], max_length=8, attention=True)
+    elif isinstance(model, attnkit.Generator):
+        results = model.generate(["a"], max_length=8, attention=True)
+    elif isinstance(model, attnkit.ImageClassifier):
+        results = model.classify([PICTURE], attention=model.attends)
+    else:
+        results = model.classify(["good", "bad"], attention=True)
+    return [pickle.dumps(each) for each in results]
+
+
+@pytest.mark.parametrize("source", MODELS, ids=lambda path: path.name)
+def test_attention_and_shortlists_are_those_of_the_widened_weights(source: Path, tmp_path: Path) -> None:
+    narrow, wide = in_int8(source, tmp_path / "int8"), in_int8(source, tmp_path / "float32", widened=True)
+    assert explained(attnkit.load(narrow, precision="fp32")) == explained(attnkit.load(wide, precision="fp32"))
+    explained(attnkit.load(narrow, precision="int8"))
+
+
 @pytest.mark.parametrize("precision", PRECISIONS)
 @pytest.mark.parametrize("source", MODELS, ids=lambda path: path.name)
 def test_models_of_each_task_are_saved_and_copied(source: Path, precision: Any, tmp_path: Path) -> None:
@@ -188,8 +217,11 @@ def test_a_model_in_float32_can_be_trained(tmp_path: Path) -> None:
     said, before = log_probs(model, "fp32"), {name: array.copy() for name, array in model.state_dict().items()}
     frozen = matrices(model)
     assert frozen and not any(weight.requires_grad for weight in frozen.values())
-    with pytest.raises(ValueError, match=r"expected float32 or bfloat16, got int8"):
-        model.load_state_dict(before)
+    other = {name: array + 1 for name, array in before.items()}
+    with pytest.raises(ValueError, match=r"^\[load_state_dict\] expected \S+ of float32 or bfloat16, got int8"):
+        model.load_state_dict(other)
+    for name, array in model.state_dict().items():  # none of it was loaded
+        np.testing.assert_array_equal(array, before[name])
 
     assert model.to("float32") is model
     assert all(parameter.dtype == "float32" and parameter.requires_grad for parameter in model.parameters())
