@@ -60,6 +60,18 @@ Tensor SumTo(const Tensor& x, const Shape& shape) {
   return sum;
 }
 
+// Rows of an int8 weight are one, too.
+Tensor GatherQuantized(const Tensor& x, const Indices& rows) {
+  auto quantization = std::make_shared<kernels::Quantization>();
+  quantization->input_multiplier = x.quantization().input_multiplier;
+  quantization->multipliers = Buffer<float>(rows.size());
+  for (int64_t i = 0; i < rows.size(); ++i) quantization->multipliers[i] = x.quantization().multipliers[rows[i]];
+  Tensor out({rows.size(), x.dim(1)}, x.context(), DType::kInt8);
+  out.storage().SetQuantization(std::move(quantization));
+  x.kernels().GatherBytes(x.quantized(), rows.On(x.context()), rows.size(), x.dim(1), out.quantized());
+  return out;
+}
+
 }  // namespace
 
 Tensor Reshape(const Tensor& x, Shape shape) {
@@ -152,18 +164,6 @@ Tensor Concatenate(const std::vector<Tensor>& parts, int64_t axis) {
       return gradients;
     });
   }
-  return out;
-}
-
-// Rows of an int8 weight are one, too.
-Tensor GatherQuantized(const Tensor& x, const Indices& rows) {
-  auto quantization = std::make_shared<kernels::Quantization>();
-  quantization->input_multiplier = x.quantization().input_multiplier;
-  quantization->multipliers = Buffer<float>(rows.size());
-  for (int64_t i = 0; i < rows.size(); ++i) quantization->multipliers[i] = x.quantization().multipliers[rows[i]];
-  Tensor out({rows.size(), x.dim(1)}, x.context(), DType::kInt8);
-  out.storage().SetQuantization(std::move(quantization));
-  x.kernels().GatherBytes(x.quantized(), rows.On(x.context()), rows.size(), x.dim(1), out.quantized());
   return out;
 }
 

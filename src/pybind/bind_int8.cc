@@ -17,8 +17,8 @@ Tensor FromInt8(const AlignedArray<int8_t>& bytes, const FloatArray& multipliers
   quantization->multipliers = Buffer<float>(multipliers.size());
   for (int64_t i = 0; i < multipliers.size(); ++i) {
     const float multiplier = multipliers.data()[i];
-    ATTNKIT_CHECK(std::isfinite(multiplier) && multiplier > 0.0f, "[int8] expected positive multipliers, got ",
-                  multiplier);
+    ATTNKIT_CHECK(multiplier > 0.0f && std::isfinite(multiplier) && std::isfinite(1.0f / multiplier),
+                  "[int8] expected positive multipliers, got ", multiplier);
     quantization->multipliers[i] = multiplier;
   }
   ATTNKIT_CHECK(std::isfinite(input_multiplier) && input_multiplier >= 0.0f,
