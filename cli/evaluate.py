@@ -41,7 +41,11 @@ if TYPE_CHECKING:
 @shortlist_option
 @threads_option
 @click.option(
-    "--batch-tokens", type=click.IntRange(1), default=1024, metavar="N", help="Tokens at once.", show_default=True
+    "--batch-tokens",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Tokens at once.",
+    show_default="1024, 512 with a shortlist",
 )
 def command(
     model: str,
@@ -54,7 +58,7 @@ def command(
     precision: Any,
     shortlist: str | None,
     threads: int | None,
-    batch_tokens: int,
+    batch_tokens: int | None,
     **arguments: Any,
 ) -> None:
     """Translate a file with the MODEL in a directory and score it against a reference.

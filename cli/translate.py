@@ -56,7 +56,11 @@ _SHOWN = 40  # characters of a word in a message
 @shortlist_option
 @threads_option
 @click.option(
-    "--batch-tokens", type=click.IntRange(1), default=1024, metavar="N", help="Tokens at once.", show_default=True
+    "--batch-tokens",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Tokens at once.",
+    show_default="1024, 512 with a shortlist",
 )
 @click.option(
     "--window",

@@ -93,12 +93,16 @@ def _sizes(config: ModelConfig, table: Mapping[str, Any]) -> dict[str, int]:
 
 
 def load_model(
-    path: str | os.PathLike[str], precision: Precision | None = None, described: Described | None = None
+    path: str | os.PathLike[str],
+    precision: Precision | None = None,
+    described: Described | None = None,
+    output: bool = True,
 ) -> Model:
     """The model of a directory, in evaluation mode. Raises FileNotFoundError or ValueError, naming the file.
 
-    With a precision, weights are packed now for products in it; else when each is first used. `described` is for those
-    who have read config.json already.
+    With a precision, weights are packed now for products in it; else when each is first used, which also holds for the
+    output layer where `output` is False, because a shortlist takes some of its rows. `described` is for those who have
+    read config.json already.
     """
     directory = Path(path)
     config, sizes = described or described_model(read_config(directory), directory)
@@ -119,7 +123,8 @@ def load_model(
         raise ValueError(f"{directory / WEIGHTS_FILE}: does not fit {CONFIG_FILE}: {error}") from error
     model.eval()
     if precision is not None:
-        model.pack(precision, weights.drop_pages)  # the file and the packed weights never fill memory together
+        later = () if output else (getattr(model, "output_weight", None),)
+        model.pack(precision, weights.drop_pages, later)  # the file and the packed weights never fill memory together
     return model
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, Self, TypeVar, cast, get_args
 
 import numpy as np
@@ -173,13 +173,18 @@ class Module:
         """The weights [N, K] that this module itself multiplies by, for packing them ahead."""
         yield from ()
 
-    def pack(self, precision: str, packed: Callable[[], None] | None = None) -> None:
+    def pack(
+        self, precision: str, packed: Callable[[], None] | None = None, later: Iterable[Tensor | None] = ()
+    ) -> None:
         """Packs the weights of this module and all below it for products in this precision, before they are needed.
 
-        packed: called after each.
+        packed: called after each. later: those that are not packed now.
         """
+        left = {id(weight) for weight in later}
         for module in self.modules():
             for weight in module.matrices():
+                if id(weight) in left:
+                    continue
                 _core.pack(weight, precision)
                 if packed is not None:
                     packed()

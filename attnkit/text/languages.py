@@ -37,4 +37,5 @@ def split_tag(text: str) -> tuple[str | None, str]:
 
 def languages_of(texts: Iterable[str]) -> tuple[str, ...]:
     """The languages that texts are tagged with, in code point order."""
-    return tuple(sorted({language for language in (split_tag(text)[0] for text in texts) if language is not None}))
+    tagged = (text for text in texts if ">>" in text)  # few of a vocabulary's pieces are
+    return tuple(sorted({language for language in (split_tag(text)[0] for text in tagged) if language is not None}))

@@ -107,9 +107,9 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
 
         return saved_preprocessing(self.image, self.folder)
 
-    def load_model(self, precision: Precision | None = None) -> Model:
+    def load_model(self, precision: Precision | None = None, output: bool = True) -> Model:
         """The model, as `attnkit.models.load_model` gives it."""
-        return load_model(self.folder, precision, self.described)
+        return load_model(self.folder, precision, self.described, output)
 
 
 def save_directory(

@@ -165,7 +165,9 @@ class Translator:
     def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Translator:
         """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
         tokenizers = directory.tokenizers()
-        model = cast("TranslationModel[Any]", directory.load_model(precision))
+        defaults = directory.decoding
+        listed = defaults is not None and bool(defaults.shortlist)
+        model = cast("TranslationModel[Any]", directory.load_model(precision, output=not listed))
         expected = directory.size("source_vocab_size"), directory.size("target_vocab_size")
         sizes = tokenizers.source.vocab_size, tokenizers.target.vocab_size
         if sizes != expected:
@@ -173,8 +175,8 @@ class Translator:
                 f"[load] {directory.folder}: expected tokenizers of {expected[0]} and {expected[1]} entries, as the "
                 f"model has, got {sizes[0]} and {sizes[1]}"
             )
-        defaults, shortlist = directory.decoding, None
-        if defaults is not None and defaults.shortlist:
+        shortlist = None
+        if listed:
             from attnkit.decoding.shortlist import Shortlist
 
             shortlist = Shortlist.load(directory.folder / SHORTLIST_FILE)
@@ -189,7 +191,7 @@ class Translator:
         to: str | None = None,
         attention: bool = False,
         prefix: str | Sequence[str] | None = None,
-        batch_tokens: int = 1024,
+        batch_tokens: int | None = None,
         shortlist: Shortlist | Literal["own"] | None = "own",
         **search: Unpack[SearchArguments],
     ) -> list[Result]:
@@ -200,7 +202,8 @@ class Translator:
         attention: also return the cross-attention; the text is the same with and without.
         prefix: what every translation starts with, or one such text for each line; an empty line stays empty. It stands
         in the translation as it is given, words that the vocabulary does not have too.
-        batch_tokens: about how many source tokens go through the model at once.
+        batch_tokens: about how many source tokens go through the model at once; None takes 1024, or 512 with a shortlist:
+        of a smaller batch the output layer makes fewer tokens.
         shortlist: leaves target tokens that a sentence can hardly need out of account; see `shortlist_source`. "own" is
         that of the model, where it brings one; None takes none.
         beam=5, nbest=1, min_length=1, max_length=None, ...: see `DecodingOptions`.
@@ -223,7 +226,7 @@ class Translator:
         to: str | None = None,
         attention: bool = False,
         prefix: str | Iterable[str] | None = None,
-        batch_tokens: int = 1024,
+        batch_tokens: int | None = None,
         shortlist: Shortlist | Literal["own"] | None = "own",
         window: int = 2048,
         **search: Unpack[SearchArguments],
@@ -237,13 +240,15 @@ class Translator:
         merged: Any = search if self._defaults is None else self._defaults.merge({**search})
         options = decoding_options(**merged)
         self._check_language(to)
+        listed = self.shortlist if isinstance(shortlist, str) else shortlist
+        if batch_tokens is None:
+            batch_tokens = 1024 if listed is None else 512
         for name, value in (("batch_tokens", batch_tokens), ("window", window)):
             if value < 1:
                 raise ValueError(f"[translate] expected {name} >= 1, got {value}")
         # A limit that the model does not allow is an error now, not after the first window.
         limit = self.model.max_target_length
         options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), None if limit is None else limit - 1)
-        listed = self.shortlist if isinstance(shortlist, str) else shortlist
         decode = functools.partial(self._decode, options, attention, listed)
         return self._stream(lines, to, prefix, decode, attention, batch_tokens, window)
 

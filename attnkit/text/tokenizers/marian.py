@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import msgspec
 
@@ -17,6 +17,9 @@ from attnkit.reading import read_file
 from attnkit.text.languages import languages_of
 from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
 from attnkit.text.tokenizers.sentencepiece_file import checked_text, read_processor
+
+if TYPE_CHECKING:
+    from sentencepiece import SentencePieceProcessor
 
 EOS_PIECE, UNK_PIECE, PAD_PIECE = "</s>", "<unk>", "<pad>"
 _SILENT = {EOS_PIECE, UNK_PIECE, PAD_PIECE}  # no text comes of them
@@ -82,10 +85,21 @@ class MarianTokenizer(Tokenizer):
     """
 
     trainable = False
+    _model: bytes
+    _processor: SentencePieceProcessor
 
-    def __init__(self, model: bytes, vocabulary: MarianVocabulary, name: str = "a SentencePiece model") -> None:
-        """`model` is the content of a SentencePiece file. Raises ValueError, naming it `name`, when it is not one."""
-        self._processor = read_processor(model, name)
+    def __init__(
+        self,
+        model: bytes,
+        vocabulary: MarianVocabulary,
+        name: str = "a SentencePiece model",
+        other: MarianTokenizer | None = None,
+    ) -> None:
+        """`model` is the content of a SentencePiece file; where that is also the one of `other`, both share what is made
+        of it. Raises ValueError, naming it `name`, when it is none."""
+        shared = other is not None and other._model == model
+        self._model = other._model if other is not None and shared else model
+        self._processor = other._processor if other is not None and shared else read_processor(model, name)
         self.vocabulary = vocabulary
         self.eos_id = vocabulary.ids[EOS_PIECE]
         self.unk_id = vocabulary.ids[UNK_PIECE]
@@ -97,11 +111,9 @@ class MarianTokenizer(Tokenizer):
         """Two tokenizers always; joint where both number pieces by vocab.json."""
         source = MarianVocabulary.load(directory, "vocab.json")
         target = source if saved.joint else MarianVocabulary.load(directory, "target_vocab.json")
-        return cls._read(directory / "source.spm", source), cls._read(directory / "target.spm", target)
-
-    @classmethod
-    def _read(cls, path: Path, vocabulary: MarianVocabulary) -> MarianTokenizer:
-        return cls(read_file(path), vocabulary, str(path))
+        reads, writes = directory / "source.spm", directory / "target.spm"
+        first = cls(read_file(reads), source, str(reads))
+        return first, cls(read_file(writes), target, str(writes), first)
 
     @property
     def vocab_size(self) -> int:
@@ -141,7 +153,7 @@ class MarianTokenizer(Tokenizer):
     def save(self, directory: Path, name: str) -> None:
         """Writes <name>.spm and the vocabulary, which two tokenizers may share."""
         with atomic_write(directory / f"{name}.spm") as file:
-            file.write(self._processor.serialized_model_proto())
+            file.write(self._model)
         self.vocabulary.save(directory)
 
     def _cut(self, text: str) -> list[str]:
