@@ -95,8 +95,8 @@ class MarianTokenizer(Tokenizer):
         name: str = "a SentencePiece model",
         other: MarianTokenizer | None = None,
     ) -> None:
-        """`model` is the content of a SentencePiece file; where that is also the one of `other`, both share what is made
-        of it. Raises ValueError, naming it `name`, when it is none."""
+        """`model` is the content of a SentencePiece file; what is made of it is shared with `other`, where that has the
+        same. Raises ValueError, naming it `name`, when it is none."""
         shared = other is not None and other._model == model
         self._model = other._model if other is not None and shared else model
         self._processor = other._processor if other is not None and shared else read_processor(model, name)
