@@ -77,7 +77,7 @@ def decode(
     draws = options.nbest if options.sample else 1
     source_lengths = np.repeat(source.lengths, draws) if draws > 1 else source.lengths
     sentences = _Sentences(_check_numbers(numbers, len(source)), draws, what)
-    restriction = None if shortlist is None else _restrict(model, shortlist, source, prefixes)
+    restriction = None if shortlist is None else _restrict(model, shortlist, source, prefixes, suppress)
     if prefixes is not None:
         prefixes = [prefix for prefix in prefixes for _ in range(draws)]
     prefix_ids, prefix_offsets = _pack_prefixes(model, prefixes, len(source_lengths))
@@ -201,6 +201,7 @@ def _restrict(
     shortlist: Shortlist,
     source: Source,
     prefixes: Sequence[Sequence[int]] | None,
+    suppress: Sequence[int],
 ) -> Restriction | None:
     if not isinstance(source, Packed):
         raise TypeError(
@@ -217,7 +218,9 @@ def _restrict(
         raise ValueError(
             f"[shortlist] expected one for a source token {source.ids.max()}, got one for {len(shortlist.offsets) - 1}"
         )
-    return shortlist.restrict(source, np.array([model.eos_id], np.int32), prefixes)
+    return shortlist.restrict(
+        source, np.array([model.eos_id], np.int32), prefixes, _check_tokens("suppress", suppress, model)
+    )
 
 
 def _check_tokens(name: str, tokens: Sequence[int], model: TextModel[Any, Any]) -> Ids:

@@ -65,8 +65,9 @@ class Shortlist:
         always = np.sort(seen[counts.target[seen] > 0]).astype(np.int32)
         return cls(offsets, target[kept].astype(np.int32), always, target_size)
 
-    def restrict(self, source: Packed, needed: Ids, prefixes: Any = None) -> Restriction:
-        """For a batch: `needed` tokens (the end token, say) and a sentence's own prefix are always among its own."""
+    def restrict(self, source: Packed, needed: Ids, prefixes: Any = None, asked: Ids | None = None) -> Restriction:
+        """For a batch: `needed` tokens (the end token, say) and a sentence's own prefix are always among its own. asked:
+        tokens that every step asks for, which therefore have places, whether a sentence may write them or not."""
         batch = len(source)
         own = [
             np.concatenate(
@@ -82,6 +83,8 @@ class Shortlist:
         used = np.zeros(self.target_size, np.bool_)
         for tokens in own:
             used[tokens] = True
+        if asked is not None:
+            used[asked] = True
         ids = np.flatnonzero(used).astype(np.int32)
         places = np.full(self.target_size, -1, np.int32)
         places[ids] = np.arange(len(ids), dtype=np.int32)

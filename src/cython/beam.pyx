@@ -107,7 +107,13 @@ cdef class Search:
 
     def row_sentences(self):
         """The sentence of each live row, [rows]."""
-        return np.repeat(self.active[: self.sentences], np.diff(self.first[: self.sentences + 1]))
+        found = np.empty(self.rows, np.int32)
+        cdef int32_t[::1] sentences = found
+        cdef int i, row
+        for i in range(self.sentences):
+            for row in range(self.first[i], self.first[i + 1]):
+                sentences[row] = self.active[i]
+        return found
 
     def ask(self):
         """What `settle` must be told besides the best tokens: (offsets [rows + 1], ids, excluded).

@@ -202,8 +202,8 @@ class Translator:
         attention: also return the cross-attention; the text is the same with and without.
         prefix: what every translation starts with, or one such text for each line; an empty line stays empty. It stands
         in the translation as it is given, words that the vocabulary does not have too.
-        batch_tokens: about how many source tokens go through the model at once; None takes 1024, or 512 with a shortlist:
-        of a smaller batch the output layer makes fewer tokens.
+        batch_tokens: about how many source tokens go through the model at once; None takes 1024, with a shortlist 512:
+        the output layer makes fewer tokens for a smaller batch.
         shortlist: leaves target tokens that a sentence can hardly need out of account; see `shortlist_source`. "own" is
         that of the model, where it brings one; None takes none.
         beam=5, nbest=1, min_length=1, max_length=None, ...: see `DecodingOptions`.
