@@ -66,8 +66,10 @@ class Shortlist:
         return cls(offsets, target[kept].astype(np.int32), always, target_size)
 
     def restrict(self, source: Packed, needed: Ids, prefixes: Any = None, asked: Ids | None = None) -> Restriction:
-        """For a batch: `needed` tokens (the end token, say) and a sentence's own prefix are always among its own. asked:
-        tokens that every step asks for, which therefore have places, whether a sentence may write them or not."""
+        """For a batch: `needed` tokens (the end token, say) and a sentence's own prefix are always among its own.
+
+        asked: tokens that every step asks for, which therefore have places, whether a sentence may write them or not.
+        """
         batch = len(source)
         own = [
             np.concatenate(
