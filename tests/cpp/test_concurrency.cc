@@ -70,6 +70,7 @@ struct Weights {
       layers.push_back({norm,
                         projection(3 * kWidth, kWidth),
                         projection(kWidth, kWidth),
+                        {},  // no SSRU
                         norm,
                         projection(kWidth, kWidth),
                         projection(kWidth, kWidth),
