@@ -192,6 +192,8 @@ MAKERS: dict[str, Callable[[Numbers, Sizes], Arguments]] = {
     "avg_pool2d": _pool,
     "batch_norm": _batch_norm,
     "patches": lambda r, s: ((f(r, s.B, 4, 6, s.V), (2, 3)), {}),
+    "ssru": lambda r, s: (
+        (f(r, s.T, 2 * s.D), s.q, f(r, s.D)), dict(state=one_of(r, None, f(r, s.B, s.D)))),
     "scale_channels": lambda r, s: ((f(r, s.B, s.T, s.D), f(r, s.B, s.D)), {}),
     "add_scaled_sequences": lambda r, s: ((f(r, s.T, s.D), f(r, s.T, s.D), s.q, f(r, s.B)), {}),
     "_core.top_k": lambda r, s: ((f(r, s.T, s.D), int(r.integers(1, s.D + 1))), {}),
@@ -203,7 +205,7 @@ MAKERS: dict[str, Callable[[Numbers, Sizes], Arguments]] = {
 }  # fmt: skip
 
 # They continue a state that only their callers make.
-LEFT_OUT = {"cached_attention", "memory_attention"}
+LEFT_OUT = {"cached_attention", "cached_ssru", "memory_attention"}
 NAMES = sorted({*MAKERS, *ops.__all__} - LEFT_OUT)
 
 
