@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 from closeness import assert_close
+from decoder_steps import CLOSE, check_steps
 from pytorch_twin import randomise
 
 import attnkit
@@ -158,10 +159,6 @@ def test_a_cross_attention_takes_a_bias_too() -> None:
             assert_close(step.numpy(), whole[i : i + 1], terms=16, scale=1.0)
 
 
-# How far a step may lie from all at once: a number that falls to the other side of a rounding changes what follows.
-CLOSE = {"fp32": 1e-5, "bf16": 2e-2, "int8": 4e-2}
-
-
 @pytest.mark.parametrize("precision", CLOSE)
 @pytest.mark.parametrize("kind", ["learned", "alibi"])
 def test_a_decoder_steps_as_it_reads_all_at_once(kind: str, precision: str) -> None:
@@ -170,20 +167,7 @@ def test_a_decoder_steps_as_it_reads_all_at_once(kind: str, precision: str) -> N
         2, 24, 4, 32, dropout=0.0, position_bias=shared(kind, 4, causal=True), head_dim=5
     ).eval()
     randomise(decoder)
-    steps, lengths = 60, np.arange(0, 181, 60, dtype=np.int32)
-    x, memory = numbers(3, steps, 24), attnkit.tensor(numbers(14, 24, seed=1))
-    with attnkit.no_grad(), attnkit.precision(precision):
-        whole = np.asarray(decoder(attnkit.tensor(x.reshape(-1, 24)), lengths, memory, MEMORY_OFFSETS))
-        states, fused = [decoder.start(memory, MEMORY_OFFSETS) for _ in range(2)], decoder.fuse()
-        assert fused is not None
-        for i in range(steps):
-            token = attnkit.tensor(x[:, i].copy())
-            step, one_by_one = (
-                decoder.step(token, state, run)[0].numpy() for state, run in zip(states, (fused, None), strict=True)
-            )
-            np.testing.assert_array_equal(step, one_by_one)
-            difference = step - whole.reshape(3, steps, 24)[:, i]
-            assert np.linalg.norm(difference) <= CLOSE[precision] * np.linalg.norm(step)
+    check_steps(decoder, precision)
 
 
 @pytest.mark.parametrize("kind", ["learned", "alibi"])

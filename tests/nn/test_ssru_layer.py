@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 import reference_recurrent
 from closeness import assert_close, numeric_gradients
+from decoder_steps import CLOSE, check_steps
 from pytorch_twin import randomise
 
 import attnkit
@@ -108,27 +109,10 @@ def test_a_decoder_knows_the_words_before_and_none_behind(norm: str) -> None:
     assert not differs[:5].any() and differs[5:8].all()
 
 
-# How far a step may lie from all at once: a number that falls to the other side of a rounding changes what follows.
-CLOSE = {"fp32": 1e-5, "bf16": 2e-2, "int8": 4e-2}
-
-
 @pytest.mark.parametrize("precision", CLOSE)
 @pytest.mark.parametrize("options", [{}, {"norm": "pre", "gated": True, "head_dim": 5}], ids=str)
 def test_a_decoder_steps_as_it_reads_all_at_once(options: dict[str, Any], precision: str) -> None:
     """In one call, and layer by layer with the same bytes."""
     decoder = nn.TransformerDecoder(2, 24, 4, 32, dropout=0.0, ssru=True, **options).eval()
     randomise(decoder)
-    steps, lengths = 60, np.arange(0, 181, 60, dtype=np.int32)
-    x, memory = numbers(3, steps, 24), attnkit.tensor(numbers(14, 24, seed=1))
-    with attnkit.no_grad(), attnkit.precision(precision):
-        whole = np.asarray(decoder(attnkit.tensor(x.reshape(-1, 24)), lengths, memory, MEMORY_OFFSETS))
-        states, fused = [decoder.start(memory, MEMORY_OFFSETS) for _ in range(2)], decoder.fuse()
-        assert fused is not None
-        for t in range(steps):
-            token = attnkit.tensor(x[:, t].copy())
-            step, one_by_one = (
-                decoder.step(token, state, run)[0].numpy() for state, run in zip(states, (fused, None), strict=True)
-            )
-            np.testing.assert_array_equal(step, one_by_one)
-            difference = step - whole.reshape(3, steps, 24)[:, t]
-            assert np.linalg.norm(difference) <= CLOSE[precision] * np.linalg.norm(step)
+    check_steps(decoder, precision)
