@@ -542,6 +542,44 @@ def memory_attention(
     weights_head: int | None = None,
 ) -> tuple[Tensor, Tensor | None]: ...
 def cached_ssru(projected: Tensor, bias: Tensor, state: DecoderState, layer: int) -> Tensor: ...
+class Restriction:
+    """The target tokens that each sentence of a batch may write: of its source tokens, of its prefix, and `always`.
+
+    Source token s brings ids[offsets[s] : offsets[s + 1]]. `sentences_a_part` neighbours share a product, of the union
+    of their tokens.
+    """
+
+    def __init__(
+        self,
+        *,
+        offsets: _Ids,
+        ids: _Ids,
+        always: _Ids,
+        source_offsets: _Ids,
+        source_ids: _Ids,
+        prefix_offsets: _Ids,
+        prefix_ids: _Ids,
+        vocabulary: int,
+        sentences_a_part: int = ...,
+    ) -> None: ...
+    def tokens_of(self, sentence: int) -> _Integers:
+        """A sentence's own tokens, rising."""
+
+    def best(
+        self,
+        hidden: Tensor,
+        weight: Tensor,
+        bias: Tensor | None,
+        k: int,
+        asked_offsets: _Ids,
+        asked_ids: _Ids,
+        excluded: npt.NDArray[np.uint8],
+        sentences: _Ids,
+        /,
+    ) -> tuple[_Floats, _Integers, _Floats]:
+        """What `best_tokens` gives, each row with the tokens of its sentence alone. weight and bias are those of the
+        whole vocabulary, the same in every call."""
+
 def best_tokens(
     hidden: Tensor,
     weight: Tensor,
@@ -550,15 +588,12 @@ def best_tokens(
     asked_offsets: _Ids,
     asked_ids: _Ids,
     excluded: npt.NDArray[np.uint8],
-    allowed: npt.NDArray[np.uint8] | None,
-    groups: _Ids | None,
     /,
 ) -> tuple[_Floats, _Integers, _Floats]:
     """The k best log-probabilities of each row of log softmax(hidden · weightᵀ + bias), and those asked for.
 
     Row r asks for ids asked_ids[asked_offsets[r] : asked_offsets[r + 1]], rising; the `excluded` among them are not
-    among its best. `allowed` [groups, V] leaves row r the columns with a 1 in row groups[r]. → values and indices
-    [rows, k], best first, and a value for each id asked for.
+    among its best. → values and indices [rows, k], best first, and a value for each id asked for.
     """
 
 # --- kernels without the tape

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from attnkit import _beam, _core
 from attnkit.decoding.options import DecodingOptions
 from attnkit.decoding.protocol import Floats, Ids, Reads, S, Source, StepOutput, TextModel
-from attnkit.decoding.shortlist import Restriction, Shortlist
+from attnkit.decoding.shortlist import Restriction, Shortlist, restricted
 from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, Stopped
 
@@ -77,7 +77,7 @@ def decode(
     draws = options.nbest if options.sample else 1
     source_lengths = np.repeat(source.lengths, draws) if draws > 1 else source.lengths
     sentences = _Sentences(_check_numbers(numbers, len(source)), draws, what)
-    restriction = None if shortlist is None else _restrict(model, shortlist, source, prefixes, suppress)
+    restriction = None if shortlist is None else _restrict(model, shortlist, source, prefixes)
     if prefixes is not None:
         prefixes = [prefix for prefix in prefixes for _ in range(draws)]
     prefix_ids, prefix_offsets = _pack_prefixes(model, prefixes, len(source_lengths))
@@ -171,14 +171,14 @@ def _candidates(
     k = min(search.candidates, model.vocabulary_size)
     if output.projection is not None and not options.sample:
         if restriction is None:
-            values, indices, asked = _core.best_tokens(*output.projection, k, *search.ask(), None, None)
+            values, indices, asked = _core.best_tokens(*output.projection, k, *search.ask())
         else:
             rows = sentences.of_source(search.row_sentences())
-            values, indices, asked = restriction.best(output.projection, k, search.ask(), rows)
+            values, indices, asked = restriction.best(*output.projection, k, *search.ask(), rows)
         return values, indices, search.settle(values, indices, asked)
     log_probs = output.log_probs
     if restriction is not None:
-        log_probs = restriction.log_probs(log_probs, sentences.of_source(search.row_sentences()))
+        log_probs = restricted(log_probs, restriction, sentences.of_source(search.row_sentences()))
     bad = search.constrain(log_probs)
     if bad >= 0 or not options.sample:
         return *_core.top_k(log_probs, k), bad
@@ -201,7 +201,6 @@ def _restrict(
     shortlist: Shortlist,
     source: Source,
     prefixes: Sequence[Sequence[int]] | None,
-    suppress: Sequence[int],
 ) -> Restriction | None:
     if not isinstance(source, Packed):
         raise TypeError(
@@ -219,7 +218,7 @@ def _restrict(
             f"[shortlist] expected one for a source token {source.ids.max()}, got one for {len(shortlist.offsets) - 1}"
         )
     return shortlist.restrict(
-        source, np.array([model.eos_id], np.int32), prefixes, _check_tokens("suppress", suppress, model)
+        source, np.array([model.eos_id], np.int32), _pack_prefixes(model, prefixes, len(source))
     )
 
 

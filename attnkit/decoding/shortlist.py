@@ -10,18 +10,15 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from attnkit import _core, ops
-from attnkit._core import Tensor
-from attnkit._tensor import no_grad
-from attnkit.decoding.protocol import Floats, Ids, Projection
+from attnkit import ops
+from attnkit._core import Restriction
+from attnkit._tensor import index_array
+from attnkit.decoding.protocol import Floats, Ids
 from attnkit.decoding.sources import Packed
-
-Flags = npt.NDArray[np.uint8]
 
 _CHUNK = 2_000_000  # pairs of tokens that are counted at a time
 _NAMES = ("offsets", "ids", "always", "target_size")
@@ -37,7 +34,9 @@ class Shortlist:
             rising = rising and (len(tokens) == 0 or 0 <= tokens.min() <= tokens.max() < target_size)
         if not rising:
             raise ValueError(f"[shortlist] expected offsets up to {len(ids)} and ids below {target_size}, got others")
-        self.offsets, self.ids, self.always = offsets, ids, always
+        # A search reads them for every batch.
+        self.offsets, self.ids = index_array(offsets, "offsets"), index_array(ids, "ids")
+        self.always = always
         self.target_size = target_size
 
     @classmethod
@@ -65,35 +64,22 @@ class Shortlist:
         always = np.sort(seen[counts.target[seen] > 0]).astype(np.int32)
         return cls(offsets, target[kept].astype(np.int32), always, target_size)
 
-    def restrict(self, source: Packed, needed: Ids, prefixes: Any = None, asked: Ids | None = None) -> Restriction:
+    def restrict(self, source: Packed, needed: Ids, prefixes: tuple[Ids, Ids] | None = None) -> Restriction:
         """For a batch: `needed` tokens (the end token, say) and a sentence's own prefix are always among its own.
 
-        asked: tokens that every step asks for, which therefore have places, whether a sentence may write them or not.
+        prefixes: their ids, and offsets [B + 1].
         """
-        batch = len(source)
-        own = [
-            np.concatenate(
-                [
-                    self.always,
-                    needed,
-                    np.asarray([] if prefixes is None else prefixes[b], np.int32),
-                    *(self.ids[self.offsets[s] : self.offsets[s + 1]] for s in tokens.tolist()),
-                ]
-            )
-            for b, tokens in enumerate(np.split(source.ids, source.offsets[1:-1]))
-        ]
-        used = np.zeros(self.target_size, np.bool_)
-        for tokens in own:
-            used[tokens] = True
-        if asked is not None:
-            used[asked] = True
-        ids = np.flatnonzero(used).astype(np.int32)
-        places = np.full(self.target_size, -1, np.int32)
-        places[ids] = np.arange(len(ids), dtype=np.int32)
-        allowed = np.zeros((batch, len(ids)), np.uint8)
-        for b in range(batch):
-            allowed[b, places[own[b]]] = 1
-        return Restriction(ids, allowed, places)
+        ids, offsets = prefixes or (np.zeros(0, np.int32), np.zeros(len(source) + 1, np.int32))
+        return Restriction(
+            offsets=self.offsets,
+            ids=self.ids,
+            always=np.concatenate([self.always, needed]),
+            source_offsets=source.offsets,
+            source_ids=source.ids,
+            prefix_offsets=offsets,
+            prefix_ids=ids,
+            vocabulary=self.target_size,
+        )
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes safetensors, atomically."""
@@ -118,50 +104,14 @@ class Shortlist:
             raise ValueError(f"{path}: {error}") from None
 
 
-class Restriction:
-    """The target tokens of a batch: `ids` [n] rising, and which of them each sentence may write, `allowed` [B, n].
-
-    places [V]: the place of each target token among them, -1 of the others.
-    """
-
-    def __init__(self, ids: Ids, allowed: Flags, places: Ids) -> None:
-        self.ids, self.allowed, self._places = ids, allowed, places
-        self._output: tuple[Tensor, Tensor | None] | None = None
-
-    def best(
-        self, projection: Projection, k: int, rules: tuple[Ids, Ids, Flags], sentences: Ids
-    ) -> tuple[Floats, Ids, Floats]:
-        """What `_core.best_tokens` returns for the whole vocabulary, with nothing but the sentences' own tokens."""
-        if self._output is None:  # the output layer's own rows, once a batch
-            with no_grad():
-                bias = projection.bias
-                self._output = (
-                    ops.gather_rows(projection.weight, self.ids),
-                    None if bias is None else ops.gather_rows(bias, self.ids),
-                )
-        offsets, asked, excluded = rules
-        places, k = self._places[asked], min(k, len(self.ids))
-        here = places >= 0
-        if here.all():
-            values, indices, found = _core.best_tokens(
-                projection.hidden, *self._output, k, offsets, places, excluded, self.allowed, sentences
-            )
-            return values, self.ids[indices], found
-        sums = np.zeros(len(asked) + 1, np.int32)
-        np.cumsum(here, out=sums[1:])
-        values, indices, found = _core.best_tokens(
-            projection.hidden, *self._output, k, sums[offsets], places[here], excluded[here], self.allowed, sentences
-        )
-        asked_values = np.full(len(asked), -np.inf, np.float32)
-        asked_values[here] = found
-        return values, self.ids[indices], asked_values
-
-    def log_probs(self, whole: Floats, sentences: Ids) -> Floats:
-        """All log-probabilities [R, V] again, -inf for tokens that are not the sentence's own."""
-        own = np.where(self.allowed[sentences] != 0, whole[:, self.ids], np.float32(-np.inf))
-        result = np.full_like(whole, -np.inf)
-        result[:, self.ids] = ops.log_softmax(own)
-        return result
+def restricted(log_probs: Floats, restriction: Restriction, sentences: Ids) -> Floats:
+    """log_probs [R, V] of a step over each sentence's own tokens alone, -inf for the others."""
+    own = np.full_like(log_probs, -np.inf)
+    for row, sentence in enumerate(sentences.tolist()):
+        tokens = restriction.tokens_of(sentence)
+        own[row, tokens] = log_probs[row, tokens]
+    own[...] = ops.log_softmax(own)
+    return own
 
 
 class _Counts:

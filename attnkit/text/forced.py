@@ -24,7 +24,7 @@ class Forced:
 
     @classmethod
     def read(cls, text: str, tokenizer: Tokenizer) -> Forced:
-        ids = tokenizer.encode(text)
+        ids = tokenizer.encode(text) if text else []
         return cls(text, ids, tokenizer.unknown(text) if tokenizer.unk_id in ids else [])
 
     def whole(self, ids: Sequence[int], tokenizer: Tokenizer) -> str:
@@ -33,8 +33,10 @@ class Forced:
 
     def pieces(self, ids: Sequence[int], tokenizer: Tokenizer) -> list[str]:
         """The tokens of such ids, an unknown one that was given as it stands in the text."""
-        unknown = iter(self.unknown)
         names = tokenizer.pieces(ids)
+        if not self.ids:
+            return names
+        unknown = iter(self.unknown)
         given = zip(names, self.ids, strict=False)
         names[: len(self.ids)] = [next(unknown, name) if id == tokenizer.unk_id else name for name, id in given]
         return names

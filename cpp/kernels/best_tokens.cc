@@ -84,6 +84,7 @@ float BelowTop(const float* x, int64_t count, int64_t k) {
     largest.v[slot] = hn::Max(largest.v[slot], access.Fill(access.Load(x + i), hn::Set(d, kLowest)));
   });
   for (int s = 0; s < 4; ++s) hn::Store(largest.v[s], d, maxima + s * lanes);
+  if (k == 1) return std::nextafter(*std::max_element(maxima, maxima + 4 * lanes), kLowest);
   std::nth_element(maxima, maxima + k - 1, maxima + 4 * lanes, std::greater<float>());
   return std::nextafter(maxima[k - 1], kLowest);
 }

@@ -1,3 +1,4 @@
+#include "ops/best_tokens.h"
 #include "attnkit/check.h"
 #include "attnkit/kernels/decoding.h"
 #include "attnkit/op_scope.h"
@@ -23,33 +24,27 @@ void CheckAsked(const BestTokensOptions& o, int64_t rows, int64_t vocabulary) {
   }
 }
 
-void CheckAllowed(const BestTokensOptions& o, int64_t rows) {
-  if (!o.allowed) return;
-  ATTNKIT_CHECK(o.groups.size() == rows, "[best_tokens] expected a group for each of ", rows, " rows, got ",
-                o.groups.size());
-  for (int64_t r = o.groups.Within(o.allowed_groups) ? rows : 0; r < rows; ++r) {
-    ATTNKIT_CHECK(o.groups[r] >= 0 && o.groups[r] < o.allowed_groups, "[best_tokens] expected groups below ",
-                  o.allowed_groups, ", got ", o.groups[r]);
-  }
-}
-
 }  // namespace
 
-void BestTokens(const Tensor& hidden, const Tensor& weight, const Tensor& bias, const BestTokensOptions& o,
-                float* values, int32_t* indices, float* asked_values) {
-  const OpScope scope("best_tokens", {&hidden, &bias}, {&weight});
+void CheckOutputLayer(const Tensor& hidden, const Tensor& weight, const Tensor& bias,
+                      const BestTokensOptions& options) {
   ATTNKIT_CHECK(hidden.rank() == 2 && weight.rank() == 2 && hidden.dim(1) == weight.dim(1),
                 "[best_tokens] expected hidden [rows, D] and weight [V, D], got ", ToString(hidden.shape()), " and ",
                 ToString(weight.shape()));
   ATTNKIT_CHECK(!bias || bias.shape() == Shape{weight.dim(0)}, "[best_tokens] expected bias of shape [", weight.dim(0),
                 "], got ", ToString(bias.shape()));
-  const int64_t rows = hidden.dim(0);
-  CheckAsked(o, rows, weight.dim(0));
-  CheckAllowed(o, rows);
-  hidden.kernels().BestTokens(hidden.data(), rows, *weight.Packed(true, WeightPrecision(false)),
-                              bias ? bias.data() : nullptr, o.k,
-                              {o.asked_offsets.data(), o.asked_ids.data(), o.excluded},
-                              {o.allowed, o.groups ? o.groups.data() : nullptr}, values, indices, asked_values);
+  ATTNKIT_CHECK(options.k >= 1 && options.k <= weight.dim(0), "[best_tokens] expected k in [1, ", weight.dim(0),
+                "], got ", options.k);
+  CheckAsked(options, hidden.dim(0), weight.dim(0));
+}
+
+void BestTokens(const Tensor& hidden, const Tensor& weight, const Tensor& bias, const BestTokensOptions& o,
+                float* values, int32_t* indices, float* asked_values) {
+  const OpScope scope("best_tokens", {&hidden, &bias}, {&weight});
+  CheckOutputLayer(hidden, weight, bias, o);
+  hidden.kernels().BestTokens(
+      hidden.data(), hidden.dim(0), *weight.Packed(true, WeightPrecision(false)), bias ? bias.data() : nullptr, o.k,
+      {o.asked_offsets.data(), o.asked_ids.data(), o.excluded}, {}, values, indices, asked_values);
 }
 
 }  // namespace attnkit::ops

@@ -1,7 +1,9 @@
 // A step of decoding: the state of the hypotheses, a stack of decoder layers, the best tokens.
+#include <limits>
 #include <unordered_map>
 
 #include "attnkit/ops/decoding.h"
+#include "attnkit/ops/shortlist.h"
 #include "casts.h"
 
 namespace attnkit::python {
@@ -130,35 +132,79 @@ py::tuple MemoryAttention(const Tensor& query, const DecoderState& state, int64_
   return py::make_tuple(result, OrNone(weights));
 }
 
-py::tuple BestTokens(const Tensor& hidden, const Tensor& weight, const std::optional<Tensor>& bias, int64_t k,
-                     const ops::Indices& asked_offsets, const ops::Indices& asked_ids, const ByteArray& excluded,
-                     const std::optional<ByteArray>& allowed, const std::optional<ops::Indices>& groups) {
-  ATTNKIT_CHECK(hidden.rank() == 2 && weight.rank() == 2, "[best_tokens] expected hidden [rows, D] and weight [V, D]");
-  ATTNKIT_CHECK(excluded.size() == asked_ids.size(), "[best_tokens] expected excluded as long as asked_ids, ",
-                asked_ids.size(), ", got ", excluded.size());
-  ATTNKIT_CHECK(!allowed || (allowed->ndim() == 2 && allowed->shape(1) == weight.dim(0) && groups),
-                "[best_tokens] expected allowed [groups, ", weight.dim(0), "] with the group of each row");
-  ATTNKIT_CHECK(k >= 1 && k <= weight.dim(0), "[best_tokens] expected k in [1, ", weight.dim(0), "], got ", k);
+// The arrays that the best tokens are written to.
+class Answer {
+ public:
+  Answer(const Tensor& hidden, int64_t k, const ops::Indices& asked_ids, const ByteArray& excluded) {
+    ATTNKIT_CHECK(hidden.rank() == 2, "[best_tokens] expected hidden [rows, D], got ", ToString(hidden.shape()));
+    ATTNKIT_CHECK(k >= 1 && k <= std::numeric_limits<int32_t>::max(), "[best_tokens] expected k of 1 or more, got ", k);
+    ATTNKIT_CHECK(excluded.size() == asked_ids.size(), "[best_tokens] expected excluded as long as asked_ids, ",
+                  asked_ids.size(), ", got ", excluded.size());
+    const std::vector<int64_t> shape{hidden.dim(0), k};
+    values_ = FloatArray(shape);
+    indices_ = Int32Array(shape);
+    asked_values_ = FloatArray(asked_ids.size());
+    values = values_.mutable_data();
+    indices = indices_.mutable_data();
+    asked_values = asked_values_.mutable_data();
+  }
+
+  py::tuple arrays() const { return py::make_tuple(values_, indices_, asked_values_); }
+
+  float *values, *asked_values;
+  int32_t* indices;
+
+ private:
+  FloatArray values_, asked_values_;
+  Int32Array indices_;
+};
+
+ops::BestTokensOptions Options(int64_t k, const ops::Indices& asked_offsets, const ops::Indices& asked_ids,
+                               const ByteArray& excluded) {
   ops::BestTokensOptions options;
   options.k = k;
   options.asked_offsets = asked_offsets;
   options.asked_ids = asked_ids;
   options.excluded = excluded.data();
-  if (allowed) {
-    options.allowed = allowed->data();
-    options.allowed_groups = allowed->shape(0);
-    options.groups = *groups;
-  }
-  const std::vector<int64_t> shape{hidden.dim(0), k};
-  FloatArray values(shape), asked_values(asked_ids.size());
-  Int32Array indices(shape);
-  float *value_data = values.mutable_data(), *asked_data = asked_values.mutable_data();
-  int32_t* index_data = indices.mutable_data();
+  return options;
+}
+
+py::tuple BestTokens(const Tensor& hidden, const Tensor& weight, const std::optional<Tensor>& bias, int64_t k,
+                     const ops::Indices& asked_offsets, const ops::Indices& asked_ids, const ByteArray& excluded) {
+  ATTNKIT_CHECK(weight.rank() == 2 && k <= weight.dim(0), "[best_tokens] expected k in [1, V] and weight [V, D], got ",
+                k, " and ", ToString(weight.shape()));
+  Answer answer(hidden, k, asked_ids, excluded);
+  const ops::BestTokensOptions options = Options(k, asked_offsets, asked_ids, excluded);
   {
     py::gil_scoped_release release;
-    ops::BestTokens(hidden, weight, OrUndefined(bias), options, value_data, index_data, asked_data);
+    ops::BestTokens(hidden, weight, OrUndefined(bias), options, answer.values, answer.indices, answer.asked_values);
   }
-  return py::make_tuple(values, indices, asked_values);
+  return answer.arrays();
+}
+
+ops::Restriction MakeRestriction(const ops::Indices& offsets, const ops::Indices& ids, const ops::Indices& always,
+                                 const ops::Indices& source_offsets, const ops::Indices& source_ids,
+                                 const ops::Indices& prefix_offsets, const ops::Indices& prefix_ids, int64_t vocabulary,
+                                 int64_t sentences_a_part) {
+  return {{offsets, ids, always}, source_offsets, source_ids, prefix_offsets, prefix_ids, vocabulary, sentences_a_part};
+}
+
+Int32Array TokensOf(const ops::Restriction& restriction, int64_t sentence) {
+  const std::vector<int32_t> tokens = restriction.TokensOf(sentence);
+  return Int32Array(tokens.size(), tokens.data());
+}
+
+py::tuple BestOfRestriction(ops::Restriction& restriction, const Tensor& hidden, const Tensor& weight,
+                            const std::optional<Tensor>& bias, int64_t k, const ops::Indices& asked_offsets,
+                            const ops::Indices& asked_ids, const ByteArray& excluded, const ops::Indices& sentences) {
+  Answer answer(hidden, k, asked_ids, excluded);
+  const ops::BestTokensOptions options = Options(k, asked_offsets, asked_ids, excluded);
+  {
+    py::gil_scoped_release release;
+    restriction.Best(hidden, weight, OrUndefined(bias), options, sentences, answer.values, answer.indices,
+                     answer.asked_values);
+  }
+  return answer.arrays();
 }
 
 }  // namespace
@@ -187,6 +233,12 @@ void BindDecoding(py::module_& m) {
   m.def("cached_ssru", &ops::CachedSsru, py::arg("projected"), py::arg("bias"), py::arg("state"), py::arg("layer"),
         Unlocked());
   m.def("best_tokens", &BestTokens);
+  py::class_<ops::Restriction>(m, "Restriction", "The target tokens that each sentence of a batch may write.")
+      .def(py::init(&MakeRestriction), py::kw_only(), py::arg("offsets"), py::arg("ids"), py::arg("always"),
+           py::arg("source_offsets"), py::arg("source_ids"), py::arg("prefix_offsets"), py::arg("prefix_ids"),
+           py::arg("vocabulary"), py::arg("sentences_a_part") = ops::Restriction::kSentencesAPart)
+      .def("tokens_of", &TokensOf, py::arg("sentence"))
+      .def("best", &BestOfRestriction);
 }
 
 }  // namespace attnkit::python

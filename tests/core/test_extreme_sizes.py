@@ -39,7 +39,7 @@ def test_more_tokens_than_there_are(k: int) -> None:
     hidden, weight = attnkit.tensor(np.zeros((3, 4))), attnkit.tensor(np.zeros((5, 4)))
     nobody = np.zeros(4, dtype=np.int32), np.zeros(0, dtype=np.int32), np.zeros(0, dtype=np.uint8)
     with pytest.raises(ValueError, match=r"\[best_tokens\] expected k"):
-        _core.best_tokens(hidden, weight, None, k, *nobody, None, None)
+        _core.best_tokens(hidden, weight, None, k, *nobody)
 
 
 def misaligned(array: np.ndarray) -> np.ndarray:

@@ -477,10 +477,9 @@ def test_gathered_rows_are_a_weight(inputs: float, isa: str) -> None:
             ops.gather_rows(weight, np.array([wrong], np.int32))
 
 
-def best(hidden: Array, weight: Tensor, k: int, allowed: Any = None) -> Any:
-    rows, groups = np.zeros(len(hidden) + 1, np.int32), None if allowed is None else np.zeros(len(hidden), np.int32)
-    none = np.zeros(0, np.int32), np.zeros(0, np.uint8)
-    return _core.best_tokens(attnkit.tensor(hidden), weight, None, k, rows, *none, allowed, groups)[:2]
+def best(hidden: Array, weight: Tensor, k: int) -> Any:
+    none = np.zeros(len(hidden) + 1, np.int32), np.zeros(0, np.int32), np.zeros(0, np.uint8)
+    return _core.best_tokens(attnkit.tensor(hidden), weight, None, k, *none)[:2]
 
 
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
@@ -490,12 +489,17 @@ def test_the_best_tokens_of_a_shortlist_are_those_of_the_whole(
 ) -> None:
     weight = int8(bytes_of(2500, 48), multipliers(2500) + 200, inputs)
     ids = np.unique(np.random.default_rng(1).integers(0, 2500, 700)).astype(np.int32)
-    allowed = np.zeros((1, 2500), np.uint8)
-    allowed[0, ids] = 1
+    none, one = np.zeros(0, np.int32), np.array([0, 0], np.int32)
     with attnkit.precision(precision), attnkit.no_grad():
         for m in (1, 6, 40):
             hidden = numbers(m, 48, seed=m)
-            values, tokens = best(hidden, weight, 5, allowed)
+            listed = _core.Restriction(
+                offsets=one[:1], ids=none, always=ids, source_offsets=one, source_ids=none, prefix_offsets=one,
+                prefix_ids=none, vocabulary=2500,
+            )  # fmt: skip
+            rows = np.zeros(m + 1, np.int32)
+            asked = rows, none, np.zeros(0, np.uint8), rows[:-1]
+            values, tokens, _ = listed.best(attnkit.tensor(hidden), weight, None, 5, *asked)
             of_part, places = best(hidden, ops.gather_rows(weight, ids), 5)
             np.testing.assert_array_equal(ids[places], tokens)
             assert_close(of_part, values, terms=9)

@@ -24,7 +24,7 @@ def numbers(rows: int, columns: int, seed: int) -> Array:
 def best(hidden: Array, weight: Array, k: int, bias: Array | None = None) -> Any:
     rows = np.zeros(len(hidden) + 1, np.int32)
     output = None if bias is None else attnkit.tensor(bias)
-    args = attnkit.tensor(hidden), attnkit.tensor(weight), output, k, rows, NO_IDS, NO_FLAGS, None, None
+    args = attnkit.tensor(hidden), attnkit.tensor(weight), output, k, rows, NO_IDS, NO_FLAGS
     return _core.best_tokens(*args)[:2]
 
 
@@ -73,52 +73,111 @@ def test_ties_go_to_the_lower_index(isa: str, threads: int) -> None:
     np.testing.assert_array_equal(indices, [[7, 300, 650, 880, 0, 1]] * 2)
 
 
-def test_asked_excluded_and_allowed_tokens(isa: str, threads: int) -> None:
+def test_asked_and_excluded_tokens(isa: str, threads: int) -> None:
     hidden, weight = numbers(3, 24, 0), numbers(600, 24, 1)
-    allowed = (np.random.default_rng(2).random((2, 600)) < 0.5).astype(np.uint8)
-    groups = np.array([0, 0, 1], np.int32)
     exact = reference(hidden, weight)
-    for mask in (None, allowed):
-        own = exact if mask is None else np.where(mask[groups] != 0, exact, -np.inf)
-        if mask is not None:
-            own = own - np.log(np.exp(own).sum(1, keepdims=True))
-        top = np.argsort(-own, axis=1)
-        # Row 0 loses its best two, row 1 asks and loses nothing, row 2 asks for nothing.
-        lost, kept = np.sort(top[0, :2]), np.sort(top[1, [0, 3]])
-        ids = np.concatenate([lost, kept]).astype(np.int32)
-        values, indices, asked = _core.best_tokens(
-            attnkit.tensor(hidden), attnkit.tensor(weight), None, 4, np.array([0, 2, 4, 4], np.int32), ids,
-            np.array([1, 1, 0, 0], np.uint8), mask, None if mask is None else groups,
-        )  # fmt: skip
-        np.testing.assert_array_equal(indices, [top[0, 2:6], top[1, :4], top[2, :4]])
-        assert_close(asked, np.concatenate([own[0, lost], own[1, kept]]), terms=24)
-        assert_close(values, np.take_along_axis(own, indices.astype(np.int64), axis=1), terms=24)
+    top = np.argsort(-exact, axis=1)
+    # Row 0 loses its best two, row 1 asks and loses nothing, row 2 asks for nothing.
+    lost, kept = np.sort(top[0, :2]), np.sort(top[1, [0, 3]])
+    values, indices, asked = _core.best_tokens(
+        attnkit.tensor(hidden), attnkit.tensor(weight), None, 4, ids(0, 2, 4, 4),
+        np.concatenate([lost, kept]).astype(np.int32), np.array([1, 1, 0, 0], np.uint8),
+    )  # fmt: skip
+    np.testing.assert_array_equal(indices, [top[0, 2:6], top[1, :4], top[2, :4]])
+    assert_close(asked, np.concatenate([exact[0, lost], exact[1, kept]]), terms=24)
+    assert_close(values, np.take_along_axis(exact, indices.astype(np.int64), axis=1), terms=24)
+
+
+def ids(*tokens: int) -> Any:
+    return np.array(tokens, np.int32)
+
+
+def restriction(own: list[Any], size: int, **more: Any) -> _core.Restriction:
+    """Of sentences with these tokens, each brought by a source token of its own."""
+    offsets = np.cumsum([0, *map(len, own)]).astype(np.int32)
+    sentences = np.arange(len(own) + 1, dtype=np.int32)
+    arguments: dict[str, Any] = {
+        "offsets": offsets, "ids": np.concatenate([NO_IDS, *own]).astype(np.int32), "always": NO_IDS,
+        "source_offsets": sentences, "source_ids": sentences[:-1], "prefix_offsets": np.zeros_like(sentences),
+        "prefix_ids": NO_IDS, "vocabulary": size,
+    }  # fmt: skip
+    return _core.Restriction(**{**arguments, **more})
+
+
+@pytest.mark.parametrize("part", [1, 2, 8])
+def test_each_row_has_the_tokens_of_its_sentence(part: int, isa: str, threads: int) -> None:
+    generator = np.random.default_rng(2)
+    own = [generator.permutation(600)[: generator.integers(20, 400)] for _ in range(5)]
+    sentences = ids(0, 0, 1, 3, 3, 4)  # of the third one nothing is written any more
+    hidden, weight, bias = numbers(6, 24, 0), numbers(600, 24, 1), numbers(1, 600, 2)[0]
+    allowed = np.zeros((5, 600), bool)
+    for sentence, tokens in enumerate(own):
+        allowed[sentence, tokens] = True
+    logits = np.where(allowed[sentences], reference(hidden, weight) + bias, -np.inf)
+    exact = logits - np.log(np.exp(logits).sum(1, keepdims=True))
+    top = np.argsort(-exact, axis=1)
+    # Row 0 loses its best token and asks for one that is not its own; the last row asks for its third.
+    asked = [np.sort([top[0, 0], np.flatnonzero(~allowed[0])[0]]), [top[5, 2]]]
+    made = restriction(own, 600, sentences_a_part=part)
+    values, indices, found = made.best(
+        attnkit.tensor(hidden), attnkit.tensor(weight), attnkit.tensor(bias), 4, ids(0, 2, 2, 2, 2, 2, 3),
+        np.concatenate(asked).astype(np.int32), (np.concatenate(asked) == top[0, 0]).astype(np.uint8), sentences,
+    )  # fmt: skip
+    np.testing.assert_array_equal(indices, [top[0, 1:5], *top[1:, :4]])
+    assert_close(values, np.take_along_axis(exact, indices.astype(np.int64), axis=1), terms=24)
+    expected = np.concatenate([exact[0, asked[0]], exact[5, asked[1]]])
+    np.testing.assert_array_equal(np.isinf(found), np.isinf(expected))
+    assert_close(np.where(np.isinf(found), 0, found), np.where(np.isinf(expected), 0, expected), terms=24)
+    np.testing.assert_array_equal(made.tokens_of(3), np.sort(own[3]))
+
+
+def test_more_best_tokens_than_a_sentence_has(threads: int) -> None:
+    made = restriction([ids(4, 2)], 9)
+    hidden, weight = attnkit.tensor(numbers(1, 4, 0)), attnkit.tensor(numbers(9, 4, 1))
+    values, indices, _ = made.best(hidden, weight, None, 5, ids(0, 0), NO_IDS, NO_FLAGS, ids(0))
+    assert sorted(indices[0, :2].tolist()) == [2, 4] and np.isinf(values[0, 2:]).all()
 
 
 def test_errors() -> None:
     hidden, weight = attnkit.tensor(numbers(2, 4, 0)), attnkit.tensor(numbers(9, 4, 1))
-    none = np.zeros(3, np.int32), NO_IDS, NO_FLAGS, None, None
-    for arguments, message in (
-        ((hidden, weight, None, 10, *none), r"\[best_tokens\] expected k in \[1, 9\], got 10"),
-        ((hidden, attnkit.tensor(numbers(9, 5, 1)), None, 1, *none), r"expected hidden \[rows, D\] and weight"),
-        ((hidden, weight, None, 1, np.zeros(2, np.int32), *none[1:]), "expected 3 asked_offsets, got 2"),
+    none = np.zeros(3, np.int32), NO_IDS, NO_FLAGS
+    listed = restriction([ids(1, 3)], 9).best
+    cases: list[tuple[Any, tuple[Any, ...], str]] = [
+        (_core.best_tokens, (hidden, weight, None, 10, *none), r"\[best_tokens\] expected k in \[1, V\] .* got 10"),
         (
-            (
-                hidden,
-                weight,
-                None,
-                1,
-                np.array([0, 1, 1], np.int32),
-                np.array([9], np.int32),
-                np.ones(1, np.uint8),
-                *none[3:],
-            ),
+            _core.best_tokens,
+            (hidden, attnkit.tensor(numbers(9, 5, 1)), None, 1, *none),
+            r"expected hidden \[rows, D\] and weight",
+        ),
+        (_core.best_tokens, (hidden, weight, None, 1, ids(0, 0), *none[1:]), "expected 3 asked_offsets, got 2"),
+        (
+            _core.best_tokens,
+            (hidden, weight, None, 1, ids(0, 1, 1), ids(9), np.ones(1, np.uint8)),
             "expected asked_ids that rise from 0 to below 9, got 9",
         ),
-        ((hidden, weight, None, 1, *none[:3], np.ones((1, 9), np.uint8), np.array([0, 1], np.int32)), "groups below 1"),
+        (listed, (hidden, weight, None, 1, *none, ids(0, 1)), "expected for each of 2 rows a sentence below 1"),
+        (listed, (hidden, weight, None, 1, *none, ids(0)), "expected for each of 2 rows a sentence below 1"),
+        (listed, (hidden, weight, None, 10, *none, ids(0, 0)), r"expected k in \[1, 9\], got 10"),
+        (
+            listed,
+            (hidden, attnkit.tensor(numbers(8, 4, 1)), None, 1, *none, ids(0, 0)),
+            r"\[shortlist\] expected weight \[9, D\], got \[8, 4\]",
+        ),
+    ]
+    for op, arguments, message in cases:
+        with pytest.raises(ValueError, match=message):
+            op(*arguments)
+    for changed, message in (
+        ({"vocabulary": 3}, r"\[shortlist\] expected rows from 0 to 2, got 3"),
+        ({"source_ids": ids(1)}, r"\[shortlist\] expected rows from 0 to 0, got 1"),
+        ({"prefix_offsets": ids(0)}, "expected a prefix for each of 1 sentences, got 0"),
+        ({"sentences_a_part": 0}, "expected parts of a sentence or more, got 0"),
+        ({"offsets": ids(0, 3)}, "expected offsets from 0 to 2"),
     ):
         with pytest.raises(ValueError, match=message):
-            _core.best_tokens(*arguments)
+            restriction([ids(1, 3)], 9, **changed)
+    with pytest.raises(ValueError, match="expected a sentence below 1, got 1"):
+        restriction([ids(1, 3)], 9).tokens_of(1)
 
 
 class ProjectionModel:

@@ -48,9 +48,9 @@ def test_counting_in_pieces_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_each_sentence_has_its_own_tokens() -> None:
     shortlist = Shortlist.count(PAIRS, 7, 15, per_token=1, frequent=1)
-    restriction = shortlist.restrict(Packed.of([[2, 0], [3, 3]]), needed=ids(4), prefixes=[[], [9]])
-    assert restriction.ids.tolist() == [4, 9, 11, 12, 13]
-    assert restriction.allowed.tolist() == [[1, 0, 1, 1, 0], [1, 1, 1, 0, 1]]
+    restriction = shortlist.restrict(Packed.of([[2, 0], [3, 3]]), needed=ids(4), prefixes=(ids(9), ids(0, 0, 1)))
+    assert restriction.tokens_of(0).tolist() == [4, 11, 12]
+    assert restriction.tokens_of(1).tolist() == [4, 9, 11, 13]
 
 
 SOURCES = [[3, 1], [8, 8, 1], [5, 1]]

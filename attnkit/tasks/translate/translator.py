@@ -345,7 +345,7 @@ class Translator:
         aligned = hypotheses[0].attention is not None
         words = self._words_read(source) if aligned else []
         results = [self._write_one(source, hypothesis, words) for hypothesis in hypotheses]
-        return dataclasses.replace(results[0], alternatives=tuple(results[1:]))
+        return results[0] if len(results) == 1 else dataclasses.replace(results[0], alternatives=tuple(results[1:]))
 
     def _write_one(self, source: _Source, hypothesis: Hypothesis, source_words: list[int]) -> Result:
         ids, target = hypothesis.tokens.tolist(), self.target_tokenizer

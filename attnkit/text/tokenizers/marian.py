@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import msgspec
 
@@ -43,9 +43,13 @@ class MarianVocabulary:
         self.pieces = list(pieces)
         self.file_name = file_name
         self.added = dict(added)
-        self.ids = {piece: number for number, piece in enumerate(pieces) if piece is not None}
-        if len(self.ids) != sum(piece is not None for piece in pieces):
+        numbers = dict(zip(self.pieces, range(len(self.pieces)), strict=True))
+        numbers.pop(None, None)
+        self.ids = cast("dict[str, int]", numbers)
+        if len(self.ids) != len(self.pieces) - self.pieces.count(None):
             raise ValueError(f"[tokenizer] {file_name}: expected distinct pieces, got one twice")
+        self.silent = {None, *_SILENT, *(token for token, special in self.added.items() if special)}
+        """What no text comes of."""
         for piece in (EOS_PIECE, UNK_PIECE):
             if piece not in self.ids:
                 raise ValueError(f"[tokenizer] {file_name}: expected the piece {piece}")
@@ -136,9 +140,8 @@ class MarianTokenizer(Tokenizer):
         return self._joined(ids[count:], "a").removeprefix("a").rstrip()
 
     def _joined(self, ids: Sequence[int], *before: str) -> str:
-        added = self.vocabulary.added
-        silent = {None, *_SILENT, *(token for token, special in added.items() if special)}
-        pieces = [*before, *(piece for piece in self._checked(ids) if piece is not None and piece not in silent)]
+        silent = self.vocabulary.silent
+        pieces = [*before, *(piece for piece in self._checked(ids) if piece not in silent)]
         return str(self._processor.decode_pieces(pieces)).replace(_SPACE, " ")
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
@@ -167,10 +170,11 @@ class MarianTokenizer(Tokenizer):
 
     def _checked(self, ids: Sequence[int]) -> list[str | None]:
         size = self.vocab_size
-        for number in ids:
-            if not 0 <= number < size:
-                raise ValueError(f"[tokenizer] expected an id in [0, {size}), got {number}")
-        return [self.vocabulary.pieces[number] for number in ids]
+        if len(ids) and not (min(ids) >= 0 and max(ids) < size):
+            bad = next(number for number in ids if not 0 <= number < size)
+            raise ValueError(f"[tokenizer] expected an id in [0, {size}), got {bad}")
+        pieces = self.vocabulary.pieces
+        return [pieces[number] for number in ids]
 
 
 def _split_tag(text: str) -> tuple[list[str], str]:

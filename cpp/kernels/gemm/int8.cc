@@ -44,11 +44,41 @@ void SetColumn(const Int8Column& column, int64_t j, PackedMatrix& packed) {
   packed.signed_compensation[j] = 127 * column.sum;
 }
 
+// Columns [begin, end) of B, which are bytes of whole words, into the panels: a word of each column at a time, so that
+// what is written lies side by side.
+void PackByteColumns(const Int8Kernel& kernel, const RightSide& b, int64_t k, int64_t n, int64_t begin, int64_t end,
+                     PackedMatrix& packed) {
+  const int64_t words = DepthWords(kernel, k);
+  for (int64_t j = begin, next; j < end; j = next) {
+    const int64_t panel = j / kernel.panel * kernel.panel,
+                  width = std::min(kernel.panel, RoundUp(n, kernel.lanes) - panel);
+    next = std::min(end, panel + width);
+    const int8_t* from = b.bytes + j * k;
+    uint8_t* to = packed.data.data() + (panel * words + (j - panel)) * kWordBytes;
+    for (int64_t w = 0; w < words; ++w) {
+      for (int64_t c = 0; c < next - j; ++c) {
+        std::memcpy(to + (w * width + c) * kWordBytes, from + c * k + w * kWordBytes, kWordBytes);
+      }
+    }
+    for (int64_t c = j; c < next; ++c) {
+      Int8Column column;
+      column.multiplier = b.multipliers[c];
+      column.scale = 1.0f / column.multiplier;
+      column.sum = std::accumulate(b.bytes + c * k, b.bytes + (c + 1) * k, int32_t{0});
+      SetColumn(column, c, packed);
+    }
+  }
+}
+
 // Columns [begin, end) of B into the panels. A column is quantised as a row of the transposed matrix, where it is not
 // bytes already.
 void PackColumns(const Int8Kernel& kernel, const RightSide& b, int64_t k, int64_t n, int64_t begin, int64_t end,
                  PackedMatrix& packed) {
   const int64_t words = DepthWords(kernel, k), bytes = words * kWordBytes;
+  if (b.bytes && k == bytes) {
+    PackByteColumns(kernel, b, k, n, begin, std::min(end, n), packed);
+    begin = std::max(begin, n);  // zeros up to whole vectors
+  }
   Buffer<float> numbers(k), widened;
   Buffer<int8_t> column(bytes);
   for (int64_t j = begin; j < end; ++j) {

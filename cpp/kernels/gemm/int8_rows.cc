@@ -36,36 +36,65 @@ HWY_INLINE float LargestMagnitude(const float* x, int64_t size) {
   return magnitude;
 }
 
-void QuantizeRowHere(const float* x, int64_t size, int64_t padded, bool unsigned_bytes, float multiplier, int8_t* to,
-                     float* scale) {
-  const Floats d;
-  const hn::RebindToSigned<Floats> di;
-  const hn::Rebind<int16_t, Floats> d16;
-  const hn::Rebind<int8_t, Floats> d8;
-  const int64_t lanes = FloatLanes();
-  const auto flip = hn::Set(d8, static_cast<int8_t>(unsigned_bytes ? -128 : 0));
-  const float largest = LargestMagnitude(x, size);
-  // Below the second number 127 / largest would overflow: such a row is zero.
-  const bool finite = std::isfinite(largest), tiny = !(largest > 127.0f * std::numeric_limits<float>::min());
-  *scale = !finite             ? std::numeric_limits<float>::quiet_NaN()
-           : multiplier > 0.0f ? 1.0f
-           : tiny              ? 0.0f
-                               : largest / 127.0f;
-  const FloatVec factor = hn::Set(d, multiplier > 0.0f ? multiplier : finite && !tiny ? 127.0f / largest : 0.0f);
-  const FloatVec bound = hn::Set(d, 127.0f);
-  const auto bytes_of = [&](FloatVec v) ATTNKIT_BODY {
+// The number that lies nearest, ties to even, for what lies within ±127: a sum of which float32 keeps the whole numbers
+// has it in its lowest byte.
+struct Bytes {
+  FloatVec factor;
+  hn::Vec<hn::Rebind<uint8_t, Floats>> flip;
+
+  Bytes(float multiplier, bool unsigned_bytes)
+      : factor(hn::Set(Floats(), multiplier)),
+        flip(hn::Set(hn::Rebind<uint8_t, Floats>(), static_cast<uint8_t>(unsigned_bytes ? 128 : 0))) {}
+
+  HWY_INLINE auto operator()(FloatVec v) const {
+    constexpr float kWhole = 12582912.0f;  // 1.5 · 2²³
+    const Floats d;
+    const hn::RebindToUnsigned<Floats> du;
+    const FloatVec bound = hn::Set(d, 127.0f);
     const FloatVec scaled = hn::Clamp(hn::Mul(v, factor), hn::Neg(bound), bound);
-    const auto rounded = finite ? hn::NearestInt(scaled) : hn::Zero(di);
-    return hn::Xor(hn::DemoteTo(d8, hn::DemoteTo(d16, rounded)), flip);
-  };
+    const auto bits = hn::BitCast(du, hn::Add(scaled, hn::Set(d, kWhole)));
+    return hn::Xor(hn::TruncateTo(hn::Rebind<uint8_t, Floats>(), bits), flip);
+  }
+};
+
+void WriteBytes(const float* x, int64_t size, const Bytes& bytes_of, int8_t* to) {
+  const Floats d;
+  const hn::Rebind<uint8_t, Floats> d8;
+  const int64_t lanes = FloatLanes();
+  auto* bytes = reinterpret_cast<uint8_t*>(to);
   int64_t i = 0;
-  for (; i + lanes <= size; i += lanes) hn::StoreU(bytes_of(hn::LoadU(d, x + i)), d8, to + i);
+  for (; i + lanes <= size; i += lanes) hn::StoreU(bytes_of(hn::LoadU(d, x + i)), d8, bytes + i);
   if (i < size) {
-    HWY_ALIGN int8_t tail[hn::MaxLanes(d)];
+    HWY_ALIGN uint8_t tail[hn::MaxLanes(d)];
     hn::StoreU(bytes_of(LoadTail(x + i, size - i)), d8, tail);
     std::memcpy(to + i, tail, size - i);
   }
-  std::fill_n(to + size, padded - size, static_cast<int8_t>(unsigned_bytes ? -128 : 0));
+}
+
+// Are all numbers finite? x · 0 is 0 for those, and NaN for the others.
+bool AllFiniteRow(const float* x, int64_t size) {
+  const Floats d;
+  FloatSlots sum(0.0f);
+  ForVectors(size, [&](auto access, int64_t i, int slot)
+                       ATTNKIT_BODY { sum.v[slot] = hn::MulAdd(access.Load(x + i), hn::Zero(d), sum.v[slot]); });
+  return sum.Sum() == 0.0f;
+}
+
+void QuantizeRowHere(const float* x, int64_t size, int64_t padded, bool unsigned_bytes, float multiplier, int8_t* to,
+                     float* scale) {
+  const auto zero = static_cast<int8_t>(unsigned_bytes ? -128 : 0);
+  const float largest = multiplier > 0.0f ? 0.0f : LargestMagnitude(x, size);
+  if (multiplier > 0.0f ? !AllFiniteRow(x, size) : !std::isfinite(largest)) {
+    std::fill_n(to, padded, zero);
+    *scale = std::numeric_limits<float>::quiet_NaN();
+    return;
+  }
+  // Below the second number 127 / largest would overflow: such a row is zero.
+  const bool tiny = !(largest > 127.0f * std::numeric_limits<float>::min());
+  *scale = multiplier > 0.0f ? 1.0f : tiny ? 0.0f : largest / 127.0f;
+  const float factor = multiplier > 0.0f ? multiplier : tiny ? 0.0f : 127.0f / largest;
+  WriteBytes(x, size, Bytes(factor, unsigned_bytes), to);
+  std::fill_n(to + size, padded - size, zero);
 }
 
 }  // namespace attnkit::kernels::gemm::HWY_NAMESPACE

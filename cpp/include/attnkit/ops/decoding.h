@@ -139,9 +139,6 @@ struct BestTokensOptions {
   int64_t k = 1;
   Indices asked_offsets, asked_ids;   // asked_ids rise within a row
   const uint8_t* excluded = nullptr;  // for each of asked_ids
-  const uint8_t* allowed = nullptr;   // [groups, V]; null: everything
-  int64_t allowed_groups = 0;
-  Indices groups;
 };
 void BestTokens(const Tensor& hidden, const Tensor& weight, const Tensor& bias, const BestTokensOptions& options,
                 float* values, int32_t* indices, float* asked_values);
