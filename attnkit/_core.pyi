@@ -542,6 +542,7 @@ def memory_attention(
     weights_head: int | None = None,
 ) -> tuple[Tensor, Tensor | None]: ...
 def cached_ssru(projected: Tensor, bias: Tensor, state: DecoderState, layer: int) -> Tensor: ...
+
 class Restriction:
     """The target tokens that each sentence of a batch may write: of its source tokens, of its prefix, and `always`.
 

@@ -217,9 +217,7 @@ def _restrict(
         raise ValueError(
             f"[shortlist] expected one for a source token {source.ids.max()}, got one for {len(shortlist.offsets) - 1}"
         )
-    return shortlist.restrict(
-        source, np.array([model.eos_id], np.int32), _pack_prefixes(model, prefixes, len(source))
-    )
+    return shortlist.restrict(source, np.array([model.eos_id], np.int32), _pack_prefixes(model, prefixes, len(source)))
 
 
 def _check_tokens(name: str, tokens: Sequence[int], model: TextModel[Any, Any]) -> Ids:
