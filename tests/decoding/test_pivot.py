@@ -228,10 +228,39 @@ def test_pieces_of_the_text_between_need_not_be_the_same() -> None:
     assert result.alignment == [(0, 0), (0, 2), (1, 1)] and result.links(0.15) == [(0, 0), (0, 2), (1, 1), (1, 2)]
 
 
+KINDS = ["translate", "translate-recurrent", "marian"]  # pieces of SentencePiece, words, pieces of Marian
+
+
+@pytest.mark.parametrize("first", KINDS)
+@pytest.mark.parametrize("second", KINDS)
+def test_every_kind_of_tokenizer_meets_every_other(first: str, second: str) -> None:
+    lines = ["the dog sees a house", "", "the  red cat finds 3.14 €, naïve!", "cat"]
+    for result in attnkit.load(SAMPLES / first, then=SAMPLES / second).translate(lines, attention=True, max_length=30):
+        assert result.attention is not None and result.attention.dtype == np.float32
+        assert result.attention.shape == (len(result.tokens), len(result.source_tokens))
+        np.testing.assert_allclose(result.attention.sum(axis=1), 1.0, atol=1e-5)
+        assert all(j < len(result.text.split()) for _, j in result.alignment)
+
+
 def test_what_attends_to_no_text_counts_nothing() -> None:
     first = a_result([[1, 0, 0], [0, 1, 0]], "x y </s>", [0, 1, -1], "a b", [0, 1])
     second = a_result([[0.5, 0.5, 0, 0], [1, 0, 0, 0]], ">>fr<< a b </s>", [-1, 0, 1, -1], "c d", [0, 1])
     np.testing.assert_array_equal(composed_attention(first, second), [[1, 0, 0], [0, 0, 0]])
+
+
+def test_an_end_of_several_pieces_or_of_none() -> None:
+    """Some models read the tag of a language behind the end token, others no end token at all."""
+    first = a_result([[1, 0, 0], [0, 1, 0]], "x y </s>", [0, 1, -1], "a b", [0, 1])
+    endless = a_result([[1, 0], [0, 1]], "x y", [0, 1], "a b", [0, 1])
+    two = a_result([[0.25, 0.25, 0.25, 0.25]], "a b </s> fr", [0, 1, -1, -1], "c", [0])
+    none = a_result([[0.75, 0.25]], "a b", [0, 1], "c", [0])
+    for pair, expected in (
+        ((first, two), [[0.25, 0.25, 0.5]]),
+        ((first, none), [[0.75, 0.25, 0]]),
+        ((endless, two), [[0.5, 0.5]]),
+        ((endless, none), [[0.75, 0.25]]),
+    ):
+        np.testing.assert_array_equal(composed_attention(*pair), expected)
 
 
 def test_the_precision_that_the_caller_works_in_does_not_matter(pivot: attnkit.PivotTranslator) -> None:

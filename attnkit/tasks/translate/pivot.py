@@ -71,8 +71,9 @@ def composed_attention(first: Result, second: Result) -> npt.NDArray[np.float32]
     source is the first's text: second @ overlap @ first, a piece that the second read being those of the first that
     cover it.
 
-    What attends to the end of the text between attends to the end of the source. What attends to no text, such as the
-    tag of a language, counts nothing: rows are normalised without it, and are zero where there is nothing else.
+    What attends to the end of the text between, behind its words, attends to the end of the source, if that has one.
+    What attends to other pieces that are no text, such as the tag of a language, counts nothing: rows are normalised
+    without it, and are zero where there is nothing else.
     """
     assert first.attention is not None and second.attention is not None
     if not second.tokens or not first.tokens:
@@ -81,7 +82,9 @@ def composed_attention(first: Result, second: Result) -> npt.NDArray[np.float32]
     # NumPy's products may depend on the number of threads.
     with _tensor.no_grad(), _tensor.precision("fp32"):
         weights: npt.NDArray[np.float32] = ops.matmul(ops.matmul(second.attention, cover), first.attention)
-    weights[:, -1] += second.attention[:, -1]
+    if first.source_words[-1] < 0:
+        end = max((place for place, word in enumerate(second.source_words, start=1) if word >= 0), default=0)
+        weights[:, -1] += second.attention[:, end:].sum(axis=1)
     total = weights.sum(axis=1, keepdims=True)
     np.divide(weights, total, out=weights, where=total > 0)
     return weights
