@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from attnkit.tasks.classify_text.classifier import Classifier
     from attnkit.tasks.language_model.generator import Generator
     from attnkit.tasks.load import load
+    from attnkit.tasks.translate.pivot import PivotTranslator
     from attnkit.tasks.translate.translator import Translator
 
 __all__ = [
@@ -41,6 +42,7 @@ __all__ = [
     "Generator",
     "ImageClassifier",
     "Indices",
+    "PivotTranslator",
     "Tensor",
     "Translator",
     "decoding",
@@ -74,6 +76,7 @@ if not TYPE_CHECKING:  # with it, type checkers would let any name pass
             "attnkit.tasks.classify_text.classifier": ("Classifier",),
             "attnkit.tasks.language_model.generator": ("Generator",),
             "attnkit.tasks.load": ("load",),
+            "attnkit.tasks.translate.pivot": ("PivotTranslator",),
             "attnkit.tasks.translate.translator": ("Translator",),
         },
         __all__,

@@ -11,7 +11,7 @@ import click
 from .shared import errors
 from .shared.line_counter import line_counter
 from .shared.loading import load_for
-from .shared.run_options import FILE, precision_option, shortlist_option, threads_option
+from .shared.run_options import FILE, precision_option, shortlist_option, then_option, threads_option
 from .shared.search_options import checked_search, chosen_search, translation_options
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     "--source", type=FILE, required=True, metavar="FILE", help="Text to translate, a line a sentence; .gz too."
 )
 @click.option("--reference", type=FILE, required=True, metavar="FILE", help="Its translations, line by line.")
+@then_option
 @click.option(
     "--metric", "metrics", type=click.Choice(["bleu", "chrf"]), multiple=True, help="Repeatable.", show_default="both"
 )
@@ -51,6 +52,7 @@ def command(
     model: str,
     source: str,
     reference: str,
+    then: str | None,
     metrics: tuple[str, ...],
     tokenize: Any,
     to: str | None,
@@ -77,7 +79,7 @@ def command(
     pairs = list(read_parallel(source, reference))
     if not pairs:
         raise ValueError(f"[evaluate] expected at least one line, got none in {source}")
-    translator = load_for("translate", model, precision, threads)
+    translator = load_for("translate", model, precision, threads, then)
     restriction = shortlists.find(shortlist, translator, model, errors.say)
     lines = (line for line, _ in pairs)
     with checked_search():

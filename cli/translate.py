@@ -19,6 +19,7 @@ from .shared.run_options import (
     output_option,
     precision_option,
     shortlist_option,
+    then_option,
     threads_option,
 )
 from .shared.search_options import checked_search, chosen_search, translation_options
@@ -43,11 +44,13 @@ _SHOWN = 40  # characters of a word in a message
 )
 @output_option
 @translation_options(nbest="line number, score, text")
+@then_option
 @click.option("--prefix", metavar="TEXT", callback=check_text, help="What every translation starts with.")
 @click.option(
     "--jsonl",
     is_flag=True,
-    help="JSON lines: source, text, score, tokens, truncated, unknown; alignment too with --alignments.",
+    help="JSON lines: source, text, score, tokens, truncated, unknown; alignment too with --alignments, scores and "
+    "through with --then.",
 )
 @click.option("--to", metavar="LANGUAGE", help="Of the languages that the model writes, where it has several.")
 @attention_option
@@ -73,6 +76,7 @@ def command(
     model: str,
     input: str,
     output: str,
+    then: str | None,
     jsonl: bool,
     attention: str | None,
     alignments: str | None,
@@ -98,7 +102,7 @@ def command(
     from attnkit.data.lines import arriving_lines
     from attnkit.tasks.translate import shortlist_source as shortlists
 
-    translator = load_for("translate", model, precision, threads)
+    translator = load_for("translate", model, precision, threads, then)
     lines = Remembered(arriving_lines(input))
     restriction = shortlists.find(shortlist, translator, model, errors.say)
     with checked_search():
@@ -161,11 +165,18 @@ class _Links:
 def _json(source: str, result: Result, links: _Links | None) -> bytes:
     import msgspec
 
+    from attnkit.tasks.translate.pivot import PivotResult
+
     def plain(each: Result) -> dict[str, Any]:
+        record: dict[str, Any]
         record = {"text": each.text, "score": each.score, "tokens": each.tokens, "truncated": each.truncated}
+        if isinstance(each, PivotResult):
+            record["scores"] = each.scores
         return record if links is None else {**record, "alignment": links.of(each)}
 
     record = {"source": source, **plain(result), "unknown": result.unknown}
+    if isinstance(result, PivotResult):
+        record["through"] = plain(result.through)
     if result.alternatives:
         record["alternatives"] = [plain(each) for each in result.alternatives]
     return msgspec.json.encode(record) + b"\n"

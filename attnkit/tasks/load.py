@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from attnkit.tasks.classify_text.classifier import Classifier
     from attnkit.tasks.language_model.generator import Generator
     from attnkit.tasks.shared.directory import ModelDirectory
+    from attnkit.tasks.translate.pivot import PivotTranslator
     from attnkit.tasks.translate.translator import Translator
 
     Loaded: TypeAlias = Translator | Classifier | ImageClassifier | Captioner | Generator
@@ -56,6 +57,15 @@ def load(
     path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["language-model"]
 ) -> Generator: ...
 @overload
+def load(
+    path: _Path,
+    precision: Precision | None = None,
+    threads: int | None = None,
+    *,
+    task: Literal["translate"] | None = None,
+    then: _Path,
+) -> PivotTranslator: ...
+@overload
 def load(path: _Path, precision: Precision | None = None, threads: int | None = None) -> Loaded: ...
 def load(
     path: _Path,
@@ -64,6 +74,7 @@ def load(
     *,
     task: str | None = None,
     reads: str | None = None,
+    then: _Path | None = None,
 ) -> Any:
     """The model of a directory that `attnkit train` wrote, ready for use; config.json says of which kind it is.
 
@@ -75,6 +86,8 @@ def load(
     the whole process; None leaves it.
     task: what the model must be for, "translate", "classify", "caption" or "language-model"; reads: what a classifier
     must take, "text" or "images". With them type checkers know the class.
+    then: the directory of a second translation model, which reads what the first one writes, so that both together are
+    a `PivotTranslator`: German to Portuguese of German to English and then English to Portuguese.
     Raises FileNotFoundError where there is no model, ValueError for a broken one or one for another task; the message
     names the file.
     """
@@ -83,6 +96,12 @@ def load(
 
     if precision is not None:
         check_precision(precision)
+    if then is not None:
+        from attnkit.tasks.translate.pivot import load_pivot
+
+        if task not in (None, "translate") or reads not in (None, "text"):
+            raise ValueError(f"[load] expected the task 'translate' of two models, got {quoted(task or reads)}")
+        return load_pivot(path, then, precision, threads)
     directory = ModelDirectory.read(path)
     if task not in (None, directory.task):
         raise ValueError(f"[load] {path}: expected a model of the task {quoted(task)}, got one of {directory.task!r}")

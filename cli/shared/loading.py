@@ -8,11 +8,16 @@ from typing import Any
 _COMMANDS = {"translate": "translate", "classify": "classify", "language-model": "generate", "caption": "caption"}
 
 
-def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:
-    """`attnkit.load`, for a model of that task. Raises ValueError for another's, and what `attnkit.load` raises."""
+def load_for(task: str, model: str, precision: Any, threads: int | None, then: str | None = None) -> Any:
+    """`attnkit.load`, for a model of that task, and `then` a second. Raises ValueError for another's, and what
+    `attnkit.load` raises."""
     from attnkit.tasks.load import serve
     from attnkit.tasks.shared.directory import ModelDirectory
 
+    if then is not None:
+        from attnkit.tasks.translate.pivot import load_pivot
+
+        return load_pivot(model, then, precision, threads)
     directory = ModelDirectory.read(model)
     found = directory.task
     if found != task:

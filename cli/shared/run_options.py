@@ -77,6 +77,13 @@ threads_option = click.option(
     show_default="the cores that this process may use",
 )
 
+then_option = click.option(
+    "--then",
+    type=click.Path(),
+    metavar="MODEL",
+    help="A second model, which translates what the first one writes: pairs without English go through English.",
+)
+
 shortlist_option = click.option(
     "--shortlist",
     type=FILE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import attnkit
@@ -11,16 +12,19 @@ from attnkit.text.tokenizers.words import WordTokenizer
 
 ENGLISH = ["the", "cat", "dog", "sees", "a", "house", "is", "on", "table", "red"]
 ITALIAN = ["il", "gatto", "cane", "vede", "una", "casa", "è", "sul", "tavolo", "rosso"]
+FRENCH = ["le", "chat", "chien", "voit", "une", "maison", "est", "sur", "table", "rouge"]
 VOCABULARY_SIZE = 14  # with pad, unk, bos, eos
 MAX_LENGTH = 12
 
 
-def write_untrained_model(path: Path) -> None:
-    """A small Transformer with random weights, and word vocabularies of ENGLISH and ITALIAN."""
+def write_untrained_model(
+    path: Path, source: Sequence[str] = ENGLISH, target: Sequence[str] = ITALIAN, seed: int = 1
+) -> None:
+    """A small Transformer with random weights, and word vocabularies of two languages."""
     from attnkit.models import TransformerConfig, build_model, save_model
 
-    attnkit.manual_seed(1)
-    tokenizers = TokenizerPair(WordTokenizer(Vocabulary(ENGLISH)), WordTokenizer(Vocabulary(ITALIAN)), "word")
+    attnkit.manual_seed(seed)
+    tokenizers = TokenizerPair(WordTokenizer(Vocabulary(source)), WordTokenizer(Vocabulary(target)), "word")
     config = TransformerConfig(
         d_model=16, ffn=32, heads=2, encoder_layers=1, decoder_layers=1, max_length=MAX_LENGTH, tie_embeddings="none"
     )

@@ -12,6 +12,7 @@ import numpy as np
 from attnkit.decoding.protocol import Ids
 from attnkit.decoding.shortlist import Shortlist
 from attnkit.tasks.shared.directory import SHORTLIST_FILE
+from attnkit.tasks.translate.pivot import PivotTranslator
 from attnkit.tasks.translate.translator import Translator
 
 Note = Callable[[str], None]
@@ -36,12 +37,21 @@ def find(
     name: str | None, translator: Translator, directory: str | os.PathLike[str], note: Note = lambda text: None
 ) -> Shortlist | Literal["own"] | None:
     """Of a file; with "auto" that of the model directory, with "none" none. Where nothing is said, what `translate`
-    takes then. Raises what `Shortlist.load` and `for_model` do."""
+    takes then. Of two models each takes its own, and "auto" looks in the directory of each. Raises what
+    `Shortlist.load` and `for_model` do."""
     if name is None:
         return "own"
     if name == "none":
         return None
-    return for_model(translator, directory, note) if name == "auto" else Shortlist.load(name)
+    if name != "auto":
+        return Shortlist.load(name)
+    if not isinstance(translator, PivotTranslator):
+        return for_model(translator, directory, note)
+    if translator.folders is None:
+        raise ValueError("[shortlist] expected two models that were loaded from directories, got others")
+    for each, folder in zip((translator.first, translator.second), translator.folders, strict=True):
+        each.shortlist = for_model(each, folder, note)
+    return "own"
 
 
 def for_model(translator: Translator, directory: str | os.PathLike[str], note: Note = lambda text: None) -> Shortlist:
