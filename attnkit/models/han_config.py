@@ -8,7 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from attnkit.models.config import Positive, Rate
-from attnkit.text.documents import Layout
+from attnkit.text.layout import Layout
 
 
 class HanConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="han"):

@@ -12,7 +12,7 @@ from attnkit.models.config import (
     Positive,
 )
 from attnkit.models.text_stack import TextStackConfig
-from attnkit.text.documents import Layout
+from attnkit.text.layout import Layout
 from attnkit.text.tokenizers.vocabulary import BOS
 
 

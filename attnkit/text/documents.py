@@ -15,21 +15,9 @@ import numpy.typing as npt
 
 from attnkit.text.corpus import flatten
 from attnkit.text.html import text_of_html
+from attnkit.text.layout import Layout
 from attnkit.text.sentences import split_sentences
 from attnkit.text.tokenizers.base import Tokenizer
-
-
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """How a model reads a document.
-
-    max_length: its longest document in tokens. first: a token put before every document (it counts), or None.
-    max_sentence_length: longer sentences go on as a further one; None where a document is one sentence.
-    """
-
-    max_length: int
-    first: int | None = None
-    max_sentence_length: int | None = None
 
 
 class Document(NamedTuple):

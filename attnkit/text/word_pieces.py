@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnkit.text.corpus import WordFinder
 from attnkit.text.forced import Forced
 from attnkit.text.languages import split_tag
 from attnkit.text.tokenizers.base import Tokenizer
 from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
+
+if TYPE_CHECKING:
+    from attnkit.text.corpus import WordFinder
 
 _WORD_START = "\u2581"  # SentencePiece puts it at the start of a word
 

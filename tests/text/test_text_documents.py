@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from attnkit.text import Vocabulary, WordTokenizer
 from attnkit.text.document_batching import DocumentBatch, DocumentIterator
-from attnkit.text.documents import Document, DocumentReader, EncodedDocuments, Layout, prepare_text
+from attnkit.text.documents import Document, DocumentReader, EncodedDocuments, prepare_text
 from attnkit.text.html import text_of_html
 from attnkit.text.labelled import LabelledTexts
+from attnkit.text.layout import Layout
 from attnkit.text.sentences import split_sentences
 from attnkit.text.tokenizers.pair import TokenizerConfig, TokenizerPair
 from attnkit.text.tokenizers.vocabulary import BOS, UNK
