@@ -1,1 +1,1 @@
-"""Models by name: where they are published, how they are fetched, where they are kept."""
+"""Models by name: what a name means, where a model of that name is, and how it comes here."""

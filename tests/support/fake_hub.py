@@ -154,7 +154,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def send_failure(self, fault: str) -> None:
         if fault == "stall":
-            self.fake.release.wait(60)
+            self.fake.release.wait(300)
             self.close_connection = True
         elif fault == "html":
             self.send(200, b"<html>Please log in to this network</html>", Content_Type="text/html")
