@@ -187,6 +187,9 @@ class _Handler(BaseHTTPRequestHandler):
 class _Hub(_Handler):
     def answer(self, path: str, query: dict[str, list[str]]) -> None:
         parts = [unquote(part) for part in path.strip("/").split("/")]
+        if parts[:2] == ["api", "resolve-cache"]:
+            self.send_small("/".join(parts[3:5]), parts[5], "/".join(parts[6:]))
+            return
         api = parts[:2] == ["api", "models"]
         org_name, *rest = ["/".join(parts[2:4] if api else parts[:2]), *parts[4 if api else 2 :]]
         repository = self.fake.repositories.get(org_name)
@@ -200,7 +203,7 @@ class _Hub(_Handler):
         elif api:
             self.send_model(org_name, repository, rest[1] if rest else "main")
         elif rest[0] == "resolve":
-            self.send_file(repository, rest[1], "/".join(rest[2:]))
+            self.send_file(org_name, repository, rest[1], "/".join(rest[2:]))
         else:
             self.send_json({"error": "Not found"}, 404)
 
@@ -228,20 +231,24 @@ class _Hub(_Handler):
         start = 2 * int(query.get("p", ["0"])[0])
         self.send_json({"discussions": found[start : start + 2], "count": len(found), "start": start})
 
-    def send_file(self, repository: Repository, revision: str, file: str) -> None:
+    def send_file(self, name: str, repository: Repository, revision: str, file: str) -> None:
+        """Where the content is: of a large file on the CDN, of a small one on another page of this server."""
         commit = repository.revisions.get(revision, revision)
         if repository.gated and not self.allowed():
             self.send_json({"error": "Access is restricted"}, 401, X_Error_Code="GatedRepo")
-            return
-        if file not in repository.commits.get(commit, {}):
+        elif file not in repository.commits.get(commit, {}):
             self.send_json({"error": "Entry not found"}, 404, X_Error_Code="EntryNotFound")
-            return
-        content, fault = repository.commits[commit][file], None if _large(file) else self.fake.fault(file, self.command)
-        if fault and fault.isdecimal():
-            self.send_failure(fault)
         elif _large(file):
+            content = repository.commits[commit][file]
             linked = {"X_Linked_Etag": f'"{_sha256(content)}"', "X_Linked_Size": str(len(content))}
             self.send(302, X_Repo_Commit=commit, Location=f"{self.fake.cdn}/{commit}/{file}", **linked)
+        else:
+            self.send(307, X_Repo_Commit=commit, Location=f"/api/resolve-cache/models/{name}/{commit}/{file}")
+
+    def send_small(self, name: str, commit: str, file: str) -> None:
+        content, fault = self.fake.repositories[name].commits[commit][file], self.fake.fault(file, self.command)
+        if fault and fault.isdecimal():
+            self.send_failure(fault)
         else:
             self.send_content(content, fault, X_Repo_Commit=commit, ETag=f'"{_git_digest(content)}"')
 
