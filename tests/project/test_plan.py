@@ -18,7 +18,7 @@ STOREYS = (
     ("_tensor",),
     ("ops",),
     ("data", "metrics", "nn", "weights"),
-    ("explain", "optim"),
+    ("explain", "hub", "optim"),
     ("training",),
     ("text", "vision"),
     ("decoding",),
