@@ -16,9 +16,10 @@ import numpy as np
 import numpy.typing as npt
 
 from attnkit import _beam, _core
+from attnkit._core import Restriction
 from attnkit.decoding.options import DecodingOptions
 from attnkit.decoding.protocol import Floats, Ids, Reads, S, Source, StepOutput, TextModel
-from attnkit.decoding.shortlist import Restriction, Shortlist, restricted
+from attnkit.decoding.shortlist import Shortlist, restricted
 from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, Stopped
 

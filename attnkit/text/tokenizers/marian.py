@@ -48,7 +48,7 @@ class MarianVocabulary:
         self.ids = cast("dict[str, int]", numbers)
         if len(self.ids) != len(self.pieces) - self.pieces.count(None):
             raise ValueError(f"[tokenizer] {file_name}: expected distinct pieces, got one twice")
-        self.silent = {None, *_SILENT, *(token for token, special in self.added.items() if special)}
+        self.silent = {*_SILENT, *(token for token, special in self.added.items() if special)}
         """What no text comes of."""
         for piece in (EOS_PIECE, UNK_PIECE):
             if piece not in self.ids:
@@ -141,7 +141,7 @@ class MarianTokenizer(Tokenizer):
 
     def _joined(self, ids: Sequence[int], *before: str) -> str:
         silent = self.vocabulary.silent
-        pieces = [*before, *(piece for piece in self._checked(ids) if piece not in silent)]
+        pieces = [*before, *(piece for piece in self._checked(ids) if piece is not None and piece not in silent)]
         return str(self._processor.decode_pieces(pieces)).replace(_SPACE, " ")
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
