@@ -65,7 +65,12 @@ def load(
     task: str | None = None,
     reads: str | None = None,
 ) -> Any:
-    """The model of a directory that `attnkit train` wrote, ready for use; config.json says of which kind it is.
+    """The model of a directory that `attnkit train` wrote, or of a name, ready for use; config.json says of which kind
+    it is.
+
+    A name is a pair of languages of Mozilla's registry ("en-de"; "en-de@tiny" takes an architecture) or a model of the
+    Hugging Face Hub ("org/name", "org/name@revision"). It is fetched and converted once, then found without a network
+    (docs/models.md). A folder of that name comes first.
 
     A translation model becomes a `Translator`, a classifier of texts a `Classifier`, one of images an
     `ImageClassifier`, a captioner a `Captioner`, a language model a `Generator`.
@@ -79,11 +84,12 @@ def load(
     names the file.
     """
     from attnkit._tensor import check_precision
+    from attnkit.hub.resolve import resolve
     from attnkit.tasks.shared.directory import ModelDirectory
 
     if precision is not None:
         check_precision(precision)
-    directory = ModelDirectory.read(path)
+    directory = ModelDirectory.read(resolve(path))
     if task not in (None, directory.task):
         raise ValueError(f"[load] {path}: expected a model of the task {quoted(task)}, got one of {directory.task!r}")
     if reads not in (None, directory.reads):

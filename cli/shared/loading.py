@@ -4,8 +4,59 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
+
+from . import errors
+
 # The command that runs a model of each task, for the message to those who took another.
 _COMMANDS = {"translate": "translate", "classify": "classify", "language-model": "generate", "caption": "caption"}
+
+_SAID = "attnkit.hub"  # of a command's context: what its options say of names
+
+
+def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    context.meta.setdefault(_SAID, {})[parameter.name] = value
+    return value
+
+
+revision_option = click.option(
+    "--revision",
+    metavar="NAME",
+    expose_value=False,
+    callback=_remember,
+    help="Of a MODEL by name: a commit, branch or tag of the Hub; tiny, base, ... of a pair.",
+)
+
+offline_option = click.option(
+    "--offline",
+    is_flag=True,
+    expose_value=False,
+    callback=_remember,
+    help="Fetch nothing: take what is here.",
+)
+
+
+def name_options(command: Any) -> Any:
+    """The options of every command whose MODEL may be a name."""
+    return revision_option(offline_option(command))
+
+
+def said_of_names() -> dict[str, Any]:
+    """`revision` and `offline` as this command was given them, for `attnkit.hub`."""
+    said = click.get_current_context().meta.get(_SAID, {})
+    return {"revision": said.get("revision"), "offline": said.get("offline") or None, "say": errors.tell}
+
+
+def located(model: str) -> str:
+    """The folder of MODEL, which may be a name: then it is fetched where it must be. What this gave once it gives
+    again."""
+    from attnkit.hub.resolve import resolve
+
+    found: dict[str, str] = click.get_current_context().meta.setdefault(f"{_SAID}.located", {})
+    if model not in found:
+        path = str(resolve(model, **said_of_names()))
+        found |= {model: path, path: path}
+    return found[model]
 
 
 def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:
@@ -13,7 +64,7 @@ def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:
     from attnkit.tasks.load import serve
     from attnkit.tasks.shared.directory import ModelDirectory
 
-    directory = ModelDirectory.read(model)
+    directory = ModelDirectory.read(located(model))
     found = directory.task
     if found != task:
         raise ValueError(
