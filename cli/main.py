@@ -51,7 +51,7 @@ class LazyGroup(click.Group):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """In one line: with a line for each command, all must fit a screen."""
         formatter.write_paragraph()
-        formatter.write_text("-h, --help: this text, or a command's; --version: the version.")
+        formatter.write_text("Options: --version; -h or --help, of each command too.")
         self.format_commands(ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

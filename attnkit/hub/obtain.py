@@ -139,6 +139,7 @@ def _here(folder: Path, file: mozilla.File, strict: bool) -> Path | None:
 def _fetched(name: Pair, file: mozilla.File, missing: list[mozilla.File], folder: Path) -> Path:
     """The file, of the size and digest that the registry says. Raises Unreachable that says what to do by hand."""
     path = folder / file.name
+    begun = path.with_name(path.name + fetch.PARTIAL).exists()
     try:
         with progress.bar(file.name) as advance:
             fetch.fetch(file.url, path, file.most, advance)
@@ -148,7 +149,9 @@ def _fetched(name: Pair, file: mozilla.File, missing: list[mozilla.File], folder
         _checked(file, path)
     except ValueError:
         path.unlink()
-        raise
+        if not begun:
+            raise
+        return _fetched(name, file, missing, folder)  # what an earlier attempt left may have been harmed since
     return path
 
 

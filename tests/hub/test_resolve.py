@@ -194,6 +194,19 @@ def test_what_breaks_off_goes_on_another_day(wanted: dict[str, bytes], server: M
     assert (MODEL, "bytes=1000-") in server.asked
 
 
+@pytest.mark.parametrize("path", [MODEL, VOCABULARY])  # one with a digest, one without
+def test_the_beginning_of_a_file_that_was_harmed_since_is_fetched_again(
+    path: str, wanted: dict[str, bytes], server: ModelServer, here: Here
+) -> None:
+    server.odd[path] = [Answer(cut=1000), *[Answer(503)] * 9]
+    with pytest.raises(fetch.Unreachable):
+        resolve("en-it")
+    server.odd.clear()
+    (partial,) = (file for file in here.files("downloads") if file.suffix == ".part")
+    partial.write_bytes(partial.read_bytes()[:500] + bytes(500))
+    assert content(resolve("en-it")) == wanted
+
+
 def test_a_full_disk_leaves_no_half_model(
     wanted: dict[str, bytes], server: ModelServer, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
