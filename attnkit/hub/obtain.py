@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import time
 from pathlib import Path
 
 from attnkit.hub import cache, conversion, fetch, mozilla, progress
 from attnkit.hub.cache import Kept, Origin, Say
 from attnkit.hub.names import Pair, Repository
-
-_MOST = 1 << 34  # bytes of a file of the Hub's: it has its own bounds
+from attnkit.reading import open_regular
 
 
 def pair(name: Pair, offline: bool, say: Say) -> Kept:
@@ -52,10 +52,11 @@ def repository(name: Repository, offline: bool, say: Say) -> Kept:
 
     try:
         found = snapshot(name.path, name.revision, offline=offline, say=say)
-    except (OSError, ValueError) as error:
-        if getattr(error, "errno", None) is not None:  # of this machine: it has a file's name, and a line of its own
-            raise
-        raise FileNotFoundError(f"{name}: no such directory, and not to be had from the Hub: {error}") from error
+    except (OSError, ValueError, ModuleNotFoundError) as error:
+        if getattr(error, "errno", None) is not None or getattr(error, "name", None) is not None:
+            raise  # of this machine: what is said of it names a file, or a module
+        said = str(error).removeprefix("[hub] ").removeprefix(f"{name.path}: ")
+        raise FileNotFoundError(f"{name}: no such directory, and not to be had from the Hub: {said}") from error
     for kept in cache.releases(name):
         if kept.origin.revision == found.revision:
             return cache.also(kept, name.revision)
@@ -68,7 +69,7 @@ def repository(name: Repository, offline: bool, say: Say) -> Kept:
         requested=(name.revision,),
         licence=found.licence,
         source=f"https://huggingface.co/{name.path}",
-        digests={path.name: conversion.sha256_of(path, _MOST)[0] for path in files},
+        digests={path.name: _digest(path) for path in files},
         fetched=time.time(),
     )
 
@@ -77,6 +78,15 @@ def repository(name: Repository, offline: bool, say: Say) -> Kept:
             say(line)
 
     return cache.keep(name, origin, make)
+
+
+def _digest(path: Path) -> str:
+    """In pieces: weights may be larger than the memory."""
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        while piece := file.read(1 << 20):
+            digest.update(piece)
+    return digest.hexdigest()
 
 
 def _chosen(name: Pair, offline: bool) -> tuple[mozilla.Release, str | None]:
