@@ -94,12 +94,12 @@ def command(
     if alignments is not None and alignments in (output, attention):
         raise click.UsageError(f"--alignments: expected a file of its own, got {alignments} twice")
     aligned = None if attention is None and alignments is None else _Links(alignment_threshold)
+    model = located(model)
 
     from attnkit import explain
     from attnkit.data.lines import arriving_lines
     from attnkit.tasks.translate import shortlist_source as shortlists
 
-    model = located(model)
     translator = load_for("translate", model, precision, threads)
     lines = Remembered(arriving_lines(input))
     restriction = shortlists.find(shortlist, translator, model, errors.say)

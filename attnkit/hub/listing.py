@@ -51,7 +51,7 @@ def _registry(say: Callable[[str], None]) -> Registry:
         return mozilla.ask()
     except fetch.Unreachable as error:
         if (known := mozilla.remembered()) is None:
-            raise
+            raise fetch.Unreachable(f"{error}; attnkit models --here lists what is here") from None
         say(
             f"Mozilla's registry cannot be asked ({error}): this is what it said last, {known.generated or 'some time'}"
         )

@@ -20,6 +20,8 @@ def pair(name: Pair, offline: bool, say: Say) -> Kept:
         return _anything(name, say, error)
     folder = cache.downloads(name)
     if (kept := _same(name, release)) is not None:
+        if silence is not None:
+            say(f"{name}: {silence}; what is here is what Mozilla's registry said last")
         return kept
     files = {file: _here(folder, file, strict=silence is not None) for file in release.files}
     missing = [file for file, path in files.items() if path is None]
@@ -90,8 +92,8 @@ def _digest(path: Path) -> str:
 
 
 def _chosen(name: Pair, offline: bool) -> tuple[mozilla.Release, str | None]:
-    """The release that the name means. Without a network it is that of the registry as it was, since files may lie here
-    by hand, and why there is none is said behind it."""
+    """The release that the name means, and None. Without a network that of the registry as it was, since files may lie
+    here by hand, and why the registry was not asked."""
     try:
         if offline:
             raise fetch.Unreachable("offline")
@@ -108,6 +110,9 @@ def _chosen(name: Pair, offline: bool) -> tuple[mozilla.Release, str | None]:
 
 def _anything(name: Pair, say: Say, error: fetch.Unreachable) -> Kept:
     """Without a network a pair is served by another architecture of it that is here, if none was asked for."""
+    if (own := cache.find(name)) is not None:
+        say(f"{name}: no network; what is here is taken")
+        return own
     others = cache.releases(name) if name.architecture is None else []
     if not others:
         raise error

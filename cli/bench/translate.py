@@ -88,7 +88,7 @@ def translate(
         found = bench_translate(
             subject, work, precision, peers, runs, threads, lambda message: click.echo(message, err=True)
         )
-        name = subject if isinstance(subject, str) else subject.resolve().name
+        name = subject if named is None else Path(named).resolve().name  # by name, the folder has none of its own
         print_decoding(f"{name}, beam {width}, {_described(work)}", unit, found)
         runs_of += [{"beam": width, **dataclasses.asdict(each)} for each in found]
     if json_file:

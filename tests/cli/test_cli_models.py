@@ -86,6 +86,10 @@ def test_pull_prints_the_folder_and_brings_other_architectures(server: ModelServ
     assert output("translate", "en-it", "--revision", "base", "--offline", text="a\n") == (
         output("translate", other, text="a\n")
     )
+    server.always["/db/models.json"] = Answer(503, Retry_After="9999")
+    again = attnkit_run("pull", "en-it")
+    assert again.stdout.decode().strip() == default and b"503" in again.stderr and b"said last" in again.stderr
+    del server.always["/db/models.json"]
     assert "expected one revision" in complaint("pull", "en-it@base", "--revision", "tiny")
     assert "expected a name" in complaint("pull", "./en-it")
     assert "it has en-it@tiny, en-it@base" in complaint("pull", "en-it@huge")
@@ -120,7 +124,7 @@ def test_the_list_when_nobody_answers(server: ModelServer, cache: Path) -> None:
     assert b"cannot be asked" in again.stderr and b"2026-11-01" in again.stderr
     for file in (cache / "registry").iterdir():
         file.unlink()
-    assert "503" in complaint("models")
+    assert "503" in (line := complaint("models")) and "attnkit models --here" in line
 
 
 def test_remove(server: ModelServer, cache: Path) -> None:
