@@ -70,7 +70,7 @@ def repository(name: Repository, offline: bool, say: Say) -> Kept:
         revision=found.revision,
         requested=(name.revision,),
         licence=found.licence,
-        source=f"https://huggingface.co/{name.path}",
+        source=f"hf://{name.path}@{found.revision}",
         digests={path.name: _digest(path) for path in files},
         fetched=time.time(),
     )
