@@ -83,13 +83,14 @@ def _once(url: str, partial: Path, most: int, advance: Advance) -> None:
     headers = {"Range": f"bytes={start}-", "If-Range": left.validator or ""} if start else {}
     with _answer(url, headers) as answer:
         start = _start_of(answer, start)
-        length = answer.headers.get("Content-Length") or ""
-        total = start + int(length) if length.isdecimal() else None
+        said = answer.headers.get("Content-Length") or ""
+        length = int(said) if said.isdecimal() else None
+        total = None if length is None else start + length
         if total is not None and total > most:
             raise _too_large(url, most)
         with _naming(partial):
             _remember(note, url, answer, total)
-            done = _write(partial, start, _pieces(answer), lambda done: _check(url, done, most, total, advance))
+            done = _write(partial, start, _pieces(answer, length), lambda done: _check(url, done, most, total, advance))
     if total is not None and done < total:
         raise _Later(f"the connection broke off after {done:,} of {total:,} bytes")
 
@@ -104,7 +105,7 @@ def _write(partial: Path, start: int, pieces: Iterator[bytes], told: Callable[[i
             done += len(piece)
             told(done)
             file.write(piece)
-        file.flush()
+            file.flush()  # who is killed now finds it again
         os.fsync(file.fileno())
     return done
 
@@ -147,14 +148,16 @@ def _start_of(answer: Any, start: int) -> int:
     return start
 
 
-def _pieces(answer: Any) -> Iterator[bytes]:
-    while True:
+def _pieces(answer: Any, length: int | None) -> Iterator[bytes]:
+    """What has come, as it comes, up to `length` bytes: some servers keep the connection open behind them."""
+    while length is None or length > 0:
         try:
-            piece = answer.read(_PIECE)
+            piece = answer.read1(_PIECE if length is None else min(_PIECE, length))
         except (http.client.HTTPException, OSError) as error:
             raise _Later(_said(error)) from None
         if not piece:
             return
+        length = None if length is None else length - len(piece)
         yield piece
 
 

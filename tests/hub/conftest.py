@@ -7,22 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from model_cache import Here
 from model_server import ModelServer, model_server, publish_registry, publish_student
 
 from attnkit.hub import fetch
-
-
-class Here:
-    """The cache, what was said, and how long was waited for a server."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.said: list[str] = []
-        self.waited: list[float] = []
-
-    def files(self, part: str) -> list[Path]:
-        """The files below a folder of the cache, but for locks."""
-        return sorted(path for path in (self.root / part).rglob("*") if path.is_file())
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 from time import time
 
 import pytest
-from conftest import Here  # type: ignore[import-not-found]
+from model_cache import Here
 from model_server import Answer, ModelServer
 
 from attnkit.hub.fetch import Unreachable, fetch
@@ -68,6 +68,13 @@ def test_a_server_without_ranges_sends_all_again(server: ModelServer, url: str, 
     server.odd["/file"] = [Answer(cut=300_000)]
     fetch(url, tmp_path / "file", MOST)
     assert (tmp_path / "file").read_bytes() == CONTENT
+
+
+def test_a_server_that_lingers_keeps_nobody_waiting(server: ModelServer, url: str, tmp_path: Path) -> None:
+    server.lingers = True
+    begin = time()
+    fetch(url, tmp_path / "file", MOST)
+    assert (tmp_path / "file").read_bytes() == CONTENT and time() - begin < 20
 
 
 def test_a_partial_file_that_is_too_long_is_begun_anew(server: ModelServer, url: str, tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Here  # type: ignore[import-not-found]
+from model_cache import Here
 from model_server import ModelServer, publish_registry
 
 from attnkit.hub import cache, mozilla

@@ -13,8 +13,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import Here  # type: ignore[import-not-found]
 from marian_files import STUDENT, write_student
+from model_cache import Here
 from model_server import Answer, ModelServer, publish_registry, publish_student
 
 import attnkit

@@ -35,6 +35,8 @@ class ModelServer:
         self.always: dict[str, Answer] = {}
         self.asked: list[tuple[str, str | None]] = []
         self.etags = self.ranges = self.lengths = True
+        self.lingers = False  # keeps a connection open behind an answer, whatever was asked for
+        self._closing = threading.Event()
         self.slow = threading.Event()
         self.slow.set()
         server = self
@@ -56,6 +58,7 @@ class ModelServer:
 
     def close(self) -> None:
         self.slow.set()
+        self._closing.set()
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -109,8 +112,10 @@ class ModelServer:
         if request.path != "/db/models.json":
             self.slow.wait(30)
         request.wfile.write(body[len(body) // 2 :])
+        request.wfile.flush()
+        if self.lingers:
+            self._closing.wait(25)
         if odd.cut is not None:
-            request.wfile.flush()
             request.close_connection = True
             request.connection.shutdown(2)
 
