@@ -62,6 +62,30 @@ VARIABLES = (
         "A command that fails shows Python's traceback.",
     ),
     Variable(
+        "ATTNKIT_OFFLINE",
+        "1",
+        "models are fetched by name",
+        "Nothing is asked or fetched: a model's name finds what is here. `HF_HUB_OFFLINE` says the same.",
+    ),
+    Variable(
+        "ATTNKIT_REGISTRY",
+        "an address",
+        "Mozilla's own",
+        "Where Mozilla's registry of models is, or a copy of it: the address in front of `/db/models.json`.",
+    ),
+    Variable(
+        "XDG_CACHE_HOME",
+        "a folder",
+        "~/.cache",
+        "Models that are fetched by name are kept in its `attnkit`.",
+    ),
+    Variable(
+        "HF_HUB_OFFLINE",
+        "1",
+        "models are fetched by name",
+        "As `ATTNKIT_OFFLINE`, for all programs that read the Hugging Face Hub.",
+    ),
+    Variable(
         "ATTNKIT_BERGAMOT_PYTHON",
         "the file of a Python 3.10",
         "python3.10",

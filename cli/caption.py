@@ -10,7 +10,7 @@ import click
 from .shared import errors
 from .shared.image_inputs import ImageInputs
 from .shared.line_counter import line_counter
-from .shared.loading import load_for
+from .shared.loading import load_for, name_options
 from .shared.noticed import Noticed
 from .shared.outputs import line_of, opened, report_drawings
 from .shared.run_options import FILE, attention_option, output_option, precision_option, threads_option
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @attention_option
 @precision_option
 @threads_option
+@name_options
 @click.option(
     "--batch-images", type=click.IntRange(1), default=32, metavar="N", help="Images at once.", show_default=True
 )
@@ -44,7 +45,7 @@ def command(
     batch_images: int,
     **arguments: Any,
 ) -> None:
-    """Caption images with the MODEL in a directory.
+    """Caption images with MODEL, a directory or a name.
 
     IMAGE is a file, a pattern, a folder whose images are captioned, or - for a list of these on standard input. For
     each image comes a line with its name, a tab and the caption. One that cannot be read is named on standard error;

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from .shared.loading import load_for
+from .shared.loading import load_for, name_options
 from .shared.run_options import FILE, attention_option, output_option, precision_option, threads_option
 
 # What a classifier reads, and the module of this package whose `run` classifies that.
@@ -30,6 +30,7 @@ _INPUTS = {"text": "classify_text", "images": "classify_images"}
 @click.option("--text-key", metavar="KEY", help="The inputs are JSON lines, each text under KEY.")
 @precision_option
 @threads_option
+@name_options
 @click.option("--batch-tokens", type=click.IntRange(1), metavar="N", help="Tokens at once.", show_default="4096")
 @click.option(
     "--window",
@@ -39,7 +40,7 @@ _INPUTS = {"text": "classify_text", "images": "classify_images"}
     show_default="1024",
 )
 def command(model: str, inputs: tuple[str, ...], precision: Any, threads: int | None, **options: Any) -> None:
-    """Classify texts or images with the MODEL in a directory.
+    """Classify texts or images with MODEL, a directory or a name.
 
     A model of texts: INPUT is a file with a text a line, .gz too; - or none is standard input. For each text comes a
     line with the class, a tab and its probability, of the N likeliest classes. N lines in are N lines out; an empty

@@ -10,7 +10,7 @@ import click
 
 from .shared import errors
 from .shared.line_counter import line_counter
-from .shared.loading import load_for
+from .shared.loading import load_translator, name_options
 from .shared.run_options import FILE, precision_option, shortlist_option, then_option, threads_option
 from .shared.search_options import checked_search, chosen_search, translation_options
 
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 @precision_option
 @shortlist_option
 @threads_option
+@name_options
 @click.option(
     "--batch-tokens",
     type=click.IntRange(1),
@@ -63,7 +64,7 @@ def command(
     batch_tokens: int | None,
     **arguments: Any,
 ) -> None:
-    """Translate a file with the MODEL in a directory and score it against a reference.
+    """Translate a file with MODEL, a directory or a name, and score it against a reference.
 
     An empty line is translated as an empty line, and counts.
     """
@@ -79,8 +80,8 @@ def command(
     pairs = list(read_parallel(source, reference))
     if not pairs:
         raise ValueError(f"[evaluate] expected at least one line, got none in {source}")
-    translator = load_for("translate", model, precision, threads, then)
-    restriction = shortlists.find(shortlist, translator, model, errors.say)
+    translator, folder = load_translator(model, then, precision, threads)
+    restriction = shortlists.find(shortlist, translator, folder, errors.say)
     lines = (line for line, _ in pairs)
     with checked_search():
         stream = translator.translate_stream(lines, to=to, batch_tokens=batch_tokens, shortlist=restriction, **search)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .shared.line_counter import line_counter
-from .shared.loading import load_for
+from .shared.loading import load_for, name_options
 from .shared.outputs import Remembered, line_of, opened, report_drawings
 from .shared.run_options import FILE, attention_option, check_text, output_option, precision_option, threads_option
 from .shared.search_options import checked_search, chosen_search, search_options_for
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 @attention_option
 @precision_option
 @threads_option
+@name_options
 @click.option(
     "--window",
     type=click.IntRange(1),
@@ -53,7 +54,7 @@ def command(
     window: int | None,
     **arguments: Any,
 ) -> None:
-    """Write texts with the language MODEL in a directory.
+    """Write texts with the language MODEL, a directory or a name.
 
     A text goes on from each prompt, and lengths count its tokens too; without a prompt, or after an empty line, the
     model begins by itself. A prompt is answered at once when no more have come.

@@ -10,6 +10,7 @@ import click
 
 from attnkit.printable import printable
 
+from .shared.loading import located, name_options
 from .shared.outputs import echo
 
 if TYPE_CHECKING:
@@ -17,13 +18,14 @@ if TYPE_CHECKING:
 
 
 @click.command("inspect")
-@click.argument("directory", type=click.Path())
+@click.argument("model", type=click.Path())
+@name_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
-def command(directory: str, as_json: bool) -> None:
-    """Show the task, sizes, tokenizer and parameters of the model in DIRECTORY."""
+def command(model: str, as_json: bool) -> None:
+    """Show the task, sizes, tokenizer and parameters of MODEL, a directory or a name."""
     from attnkit.tasks.inspect import inspect
 
-    found = inspect(directory)
+    found = inspect(located(model))
     if as_json:
         echo(json.dumps(found.as_dict(), indent=2, ensure_ascii=False))
         return

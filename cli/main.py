@@ -22,9 +22,11 @@ COMMANDS = {
     "classify": "Name the class of each text or image, and what decided.",
     "caption": "Say in a sentence what each image shows.",
     "generate": "Write texts with a language model.",
+    "models": "List the models that have a name; remove one.",
+    "pull": "Fetch a model by its name, or its newest release.",
     "convert": "Make a model of a public checkpoint (OPUS-MT).",
     "evaluate": "Score a model's translations against a reference.",
-    "inspect": "Show what is in a model directory.",
+    "inspect": "Show what is in a model.",
     "explore": "Do an experiment on attention, and draw it.",
     "shortlist": "Count which words can translate which, for speed.",
     "bench": "Measure speed on this machine, beside its peers.",
@@ -46,6 +48,12 @@ class LazyGroup(click.Group):
         assert isinstance(command, click.Command)
         return command
 
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """In one line: with a line for each command, all must fit a screen."""
+        formatter.write_paragraph()
+        formatter.write_text("Options: --version; -h or --help, of each command too.")
+        self.format_commands(ctx, formatter)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
@@ -54,11 +62,11 @@ class LazyGroup(click.Group):
 @click.group(
     cls=LazyGroup,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    epilog="Results go to stdout, all else to stderr. Status 1: a failure, 2: bad usage.",
 )
 @click.version_option(attnkit.__version__, message="attnkit %(version)s")
 def group() -> None:
-    """Train attention models and translate with them, on an ordinary CPU."""
+    """Train attention models and translate with them, on an ordinary CPU. Results go to stdout, all else to stderr.
+    Status 1: a failure, 2: bad usage."""
 
 
 def run(arguments: Sequence[str], name: str = "attnkit") -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from .shared import errors
-from .shared.loading import load_for
+from .shared.loading import load_for, located, name_options
 from .shared.outputs import check_output
 from .shared.run_options import FILE
 
@@ -28,6 +28,7 @@ from .shared.run_options import FILE
 @click.option(
     "--per-token", type=click.IntRange(1), default=50, metavar="N", help="Of each source token.", show_default=True
 )
+@name_options
 def command(model: str, source: str, target: str | None, output: str | None, per_token: int) -> None:
     """Count which words of a translation go with which words of the source.
 
@@ -39,6 +40,7 @@ def command(model: str, source: str, target: str | None, output: str | None, per
     from attnkit.files import check_writable
     from attnkit.tasks.translate import shortlist_source as shortlists
 
+    model = located(model)
     translator = load_for("translate", model, "fp32", None)
     path = output or str(Path(model) / shortlists.FILE)
     check_writable(path)

@@ -8,7 +8,7 @@ import click
 
 from .shared import errors
 from .shared.line_counter import line_counter
-from .shared.loading import load_for
+from .shared.loading import load_translator, name_options
 from .shared.noticed import Noticed
 from .shared.outputs import Remembered, also_opened, line_of, opened, report_drawings
 from .shared.run_options import (
@@ -58,6 +58,7 @@ _SHOWN = 40  # characters of a word in a message
 @precision_option
 @shortlist_option
 @threads_option
+@name_options
 @click.option(
     "--batch-tokens",
     type=click.IntRange(1),
@@ -87,7 +88,7 @@ def command(
     window: int | None,
     **arguments: Any,
 ) -> None:
-    """Translate each line of text with the MODEL in a directory.
+    """Translate each line of text with MODEL: a directory, or a name (attnkit models).
 
     N lines in are N lines out, and an empty line stays empty. A line is answered at once when no more have come.
     """
@@ -102,9 +103,9 @@ def command(
     from attnkit.data.lines import arriving_lines
     from attnkit.tasks.translate import shortlist_source as shortlists
 
-    translator = load_for("translate", model, precision, threads, then)
+    translator, folder = load_translator(model, then, precision, threads)
     lines = Remembered(arriving_lines(input))
-    restriction = shortlists.find(shortlist, translator, model, errors.say)
+    restriction = shortlists.find(shortlist, translator, folder, errors.say)
     with checked_search():
         results = translator.translate_stream(
             lines,

@@ -49,7 +49,10 @@ def read_config(path: str | os.PathLike[str]) -> dict[str, Any]:
     """config.json of a model directory. Raises FileNotFoundError or ValueError."""
     directory = Path(path)
     if not directory.exists():
-        raise FileNotFoundError(f"{directory}: no such directory; train a model first (attnkit train --help)")
+        raise FileNotFoundError(
+            f"{directory}: no such directory; train a model first (attnkit train --help), or take one "
+            "by name (attnkit models)"
+        )
     file = directory / CONFIG_FILE
     if not file.exists():
         raise FileNotFoundError(f"{directory}: not a model directory (it has no {CONFIG_FILE})")

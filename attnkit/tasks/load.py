@@ -76,7 +76,13 @@ def load(
     reads: str | None = None,
     then: _Path | None = None,
 ) -> Any:
-    """The model of a directory that `attnkit train` wrote, ready for use; config.json says of which kind it is.
+    """The model of a directory that `attnkit train` wrote, or of a name, ready for use; config.json says of which kind
+    it is.
+
+    A name is a pair of languages of Mozilla's registry ("en-de"; "en-de@tiny" takes an architecture) or a model of the
+    Hugging Face Hub ("org/name", "org/name@revision"). It is fetched and converted once, then found without a network
+    (docs/models.md). A folder of that name comes first. A pair that has no model of its own goes through English, where
+    that leads there.
 
     A translation model becomes a `Translator`, a classifier of texts a `Classifier`, one of images an
     `ImageClassifier`, a captioner a `Captioner`, a language model a `Generator`.
@@ -92,17 +98,23 @@ def load(
     names the file.
     """
     from attnkit._tensor import check_precision
+    from attnkit.hub.resolve import resolve
+    from attnkit.hub.route import through_english
     from attnkit.tasks.shared.directory import ModelDirectory
 
     if precision is not None:
         check_precision(precision)
-    if then is not None:
+    if then is None and task in (None, "translate") and reads in (None, "text"):
+        legs = through_english(path)
+    else:
+        legs = None if then is None else (path, then)
+    if legs is not None:
         from attnkit.tasks.translate.pivot import load_pivot
 
         if task not in (None, "translate") or reads not in (None, "text"):
             raise ValueError(f"[load] expected the task 'translate' of two models, got {quoted(task or reads)}")
-        return load_pivot(path, then, precision, threads)
-    directory = ModelDirectory.read(path)
+        return load_pivot(resolve(legs[0]), resolve(legs[1]), precision, threads)
+    directory = ModelDirectory.read(resolve(path))
     if task not in (None, directory.task):
         raise ValueError(f"[load] {path}: expected a model of the task {quoted(task)}, got one of {directory.task!r}")
     if reads not in (None, directory.reads):

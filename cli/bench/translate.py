@@ -13,6 +13,7 @@ from attnkit.benchmark.peers.translate_peers import PEERS, find_peers
 from attnkit.benchmark.sentences import lines_for_model, lines_of_file, synthetic_lines
 from attnkit.benchmark.translate import SIZES, Work, bench_translate, own_beam
 
+from ..shared.loading import located, name_options
 from ..shared.run_options import FILE
 from .output import BEAMS, against_option, decoding_options, print_decoding, write_json
 
@@ -23,7 +24,8 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 @click.command("translate")
 @click.argument("size", type=click.Choice(list(SIZES)), required=False)
-@click.option("--model", type=_FOLDER, metavar="DIR", help="A model directory in place of random weights.")
+@click.option("--model", "named", metavar="DIR|NAME", help="A model in place of random weights.")
+@name_options
 @click.option(
     "-i", "--input", type=FILE, metavar="FILE", help="Text for it, a line a sentence.  [default: random words]"
 )
@@ -47,7 +49,7 @@ _FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 )
 def translate(
     size: str | None,
-    model: Path | None,
+    named: str | None,
     input: str | None,
     against: tuple[str, ...],
     bergamot_model: Path | None,
@@ -67,7 +69,8 @@ def translate(
     translation then has --length tokens, so that all do the same work. A model of your own (--model) translates as it
     was made to, and words of its sources are counted. Each contestant is a process of its own; runs go in turn.
     """
-    _check(size, model, input, length, against, bergamot_model)
+    _check(size, named, input, length, against, bergamot_model)
+    model = None if named is None else Path(located(named))
     beams = beam or (BEAMS if model is None else (own_beam(model),))
     peers = find_peers(against, model, bergamot_model, bergamot_python, lambda problem: click.echo(problem, err=True))
     subject: str | Path
@@ -85,7 +88,7 @@ def translate(
         found = bench_translate(
             subject, work, precision, peers, runs, threads, lambda message: click.echo(message, err=True)
         )
-        name = subject if isinstance(subject, str) else subject.resolve().name
+        name = subject if named is None else Path(named).resolve().name  # by name, the folder has none of its own
         print_decoding(f"{name}, beam {width}, {_described(work)}", unit, found)
         runs_of += [{"beam": width, **dataclasses.asdict(each)} for each in found]
     if json_file:
@@ -94,7 +97,7 @@ def translate(
 
 def _check(
     size: str | None,
-    model: Path | None,
+    model: str | None,
     input: str | None,
     length: int | None,
     against: tuple[str, ...],

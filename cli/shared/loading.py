@@ -4,21 +4,83 @@ from __future__ import annotations
 
 from typing import Any
 
+import click
+
+from . import errors
+
 # The command that runs a model of each task, for the message to those who took another.
 _COMMANDS = {"translate": "translate", "classify": "classify", "language-model": "generate", "caption": "caption"}
 
+_SAID = "attnkit.hub"  # of a command's context: what its options say of names
 
-def load_for(task: str, model: str, precision: Any, threads: int | None, then: str | None = None) -> Any:
-    """`attnkit.load`, for a model of that task, and `then` a second. Raises ValueError for another's, and what
-    `attnkit.load` raises."""
+
+def _remember(context: click.Context, parameter: click.Parameter, value: Any) -> Any:
+    context.meta.setdefault(_SAID, {})[parameter.name] = value
+    return value
+
+
+revision_option = click.option(
+    "--revision",
+    metavar="NAME",
+    expose_value=False,
+    callback=_remember,
+    help="Of a MODEL by name: a commit, branch or tag of the Hub; tiny, base, ... of a pair.",
+)
+
+offline_option = click.option(
+    "--offline",
+    is_flag=True,
+    expose_value=False,
+    callback=_remember,
+    help="Fetch nothing: take what is here.",
+)
+
+
+def name_options(command: Any) -> Any:
+    """The options of every command whose MODEL may be a name."""
+    return revision_option(offline_option(command))
+
+
+def said_of_names() -> dict[str, Any]:
+    """`revision` and `offline` as this command was given them, for `attnkit.hub`."""
+    said = click.get_current_context().meta.get(_SAID, {})
+    return {"revision": said.get("revision"), "offline": said.get("offline") or None, "say": errors.tell}
+
+
+def located(model: str) -> str:
+    """The folder of MODEL, which may be a name: then it is fetched where it must be. What this gave once it gives
+    again."""
+    from attnkit.hub.resolve import resolve
+
+    found: dict[str, str] = click.get_current_context().meta.setdefault(f"{_SAID}.located", {})
+    if model not in found:
+        path = str(resolve(model, **said_of_names()))
+        found |= {model: path, path: path}
+    return found[model]
+
+
+def load_translator(model: str, then: str | None, precision: Any, threads: int | None) -> tuple[Any, str]:
+    """The translator that MODEL is, or that it is with `then` behind it, and its folder, the first one's of two. A pair
+    of languages without a model of its own goes through English."""
+    from attnkit.hub.route import through_english
+
+    legs = (model, then) if then is not None else through_english(model, **said_of_names())
+    if legs is None:
+        return load_for("translate", model, precision, threads), located(model)
+    from attnkit.tasks.translate.pivot import load_pivot
+
+    if then is None:
+        errors.tell(f"{model}: through English, by {legs[0]} and {legs[1]}")
+    first, second = (located(leg) for leg in legs)
+    return load_pivot(first, second, precision, threads), first
+
+
+def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:
+    """`attnkit.load`, for a model of that task. Raises ValueError for another's, and what `attnkit.load` raises."""
     from attnkit.tasks.load import serve
     from attnkit.tasks.shared.directory import ModelDirectory
 
-    if then is not None:
-        from attnkit.tasks.translate.pivot import load_pivot
-
-        return load_pivot(model, then, precision, threads)
-    directory = ModelDirectory.read(model)
+    directory = ModelDirectory.read(located(model))
     found = directory.task
     if found != task:
         raise ValueError(
