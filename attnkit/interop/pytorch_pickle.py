@@ -17,7 +17,7 @@ from attnkit.printable import printable, quoted, shortened
 MOST_BYTES = 1 << 25
 """Bytes of a file's pickles: 32 MiB. A tensor takes about a hundred."""
 
-_MOST_OPCODES = 1 << 22  # a tensor takes about thirty
+_MOST_OPCODES = 1 << 21  # a tensor takes about thirty-five
 _MOST_MEMOS = 1 << 20
 _MOST_VALUES = 1 << 16  # on the stack above a mark; Python's pickler has 2,000
 _DEEPEST = 100  # marks

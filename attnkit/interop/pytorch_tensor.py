@@ -109,13 +109,19 @@ def _tensor(*arguments: Any) -> StoredTensor:
         raise ValueError(f"expected offset, shape and strides of at most {_MAX_RANK} sizes, none negative, got others")
     if math.prod(max(size, 1) for size in shape) >= _MOST_NUMBERS:
         raise ValueError(f"expected a tensor that fits a memory, got {quoted(list(shape))}")
+    # What is not repeated has any stride, even one that no memory has.
+    strides = tuple(stride if size > 1 else 0 for size, stride in zip(shape, strides, strict=True))
     tensor = StoredTensor(storage, offset, shape, strides)
-    shown = f"a tensor {quoted(list(shape))} with strides {quoted(list(strides))} at {quoted(offset)}"
     if offset + tensor.extent > storage.numbers:
-        raise ValueError(f"expected views within their storages, got {shown} of one of {storage.numbers:,} numbers")
+        raise ValueError(f"expected views within their storages, got {_shown(tensor)}")
     if math.prod(shape) > _MOST_REPEATED * storage.numbers:
-        raise ValueError(f"expected the numbers of {shown}, got {storage.numbers:,} that are repeated")
+        raise ValueError(f"expected a storage that is not repeated so often, got {_shown(tensor)}")
     return tensor
+
+
+def _shown(tensor: StoredTensor) -> str:
+    sizes = f"a tensor {quoted(list(tensor.shape))} with strides {quoted(list(tensor.strides))}"
+    return f"{sizes} at {quoted(tensor.offset)} of {tensor.storage.numbers:,} numbers"
 
 
 def _parameter(*arguments: Any) -> StoredTensor:

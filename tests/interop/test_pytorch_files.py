@@ -77,7 +77,7 @@ def test_a_state_dict_in_both_formats(old: bool, under: str | None, tmp_path: Pa
         ((2, 3), (0, 1), 1, [[1, 2, 3]] * 2),
         ((3,), (1,), 9, [9, 10, 11]),
         ((), (), 11, 11),
-        ((1, 1), (99, 99), 11, [[11]]),
+        ((1, 1), (99, 1 << 63), 11, [[11]]),
         ((0, 7), (7, 1), 12, np.zeros((0, 7))),
     ],
 )
@@ -287,7 +287,7 @@ TENSORS: dict[str, tuple[bytes, str]] = {
     "a negative size": (files.tensor(files.storage("0", 12), (-1,)), "none negative"),
     "strides of another rank": (files.tensor(files.storage("0", 12), (3, 4), (1,)), "none negative"),
     "33 sizes": (files.tensor(files.storage("0", 12), (1,) * 33), "at most 32 sizes"),
-    "a row of 2^40 copies": (files.tensor(files.storage("0", 12), (1 << 40, 12), (0, 1)), "that are repeated"),
+    "a row of 2^40 copies": (files.tensor(files.storage("0", 12), (1 << 40, 12), (0, 1)), "not repeated so often"),
     "nothing of 2^62 rows": (files.tensor(files.storage("0", 12), (0, 1 << 62)), "fits a memory"),
     "no storage": (files.tensor(b"N", (12,)), "a tensor over a storage"),
     "a negative of its storage": (
