@@ -80,7 +80,7 @@ class Rebuilder:
         if type(key) is not str or type(numbers) is not int or not 0 <= numbers < _MOST_NUMBERS:
             raise ValueError("expected a storage with a key and a count of numbers, got others")
         if view and view[0] is not None:
-            raise ValueError("expected storages, got views of storages, as PyTorch before 0.4 wrote them")
+            raise ValueError("expected storages, got a view of a storage, as only old versions of PyTorch wrote")
         return self._remember(Storage(key, _TYPES[kind.name.removeprefix("torch.").removesuffix("Storage")], numbers))
 
     def _remember(self, storage: Storage) -> Storage:

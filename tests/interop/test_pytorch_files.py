@@ -68,6 +68,13 @@ def test_a_state_dict_in_both_formats(old: bool, under: str | None, tmp_path: Pa
         file.read_floats("ids")
 
 
+def test_an_archive_of_pytorch_before_2(tmp_path: Path) -> None:
+    """It says nothing of the order of bytes."""
+    opcodes = files.table({"x": files.tensor(files.storage("94049", 12, device="cuda:0"), (12,))})
+    members = {"data.pkl": files.pickle(opcodes), "data/94049": ROW["0"], "version": b"3\n"}
+    assert read(files.write(tmp_path / "x.bin", files.archive(members)))["x"].tolist() == list(range(12))
+
+
 @pytest.mark.parametrize(
     ("shape", "strides", "offset", "expected"),
     [
@@ -275,7 +282,7 @@ TENSORS: dict[str, tuple[bytes, str]] = {
                             "a type that is read"),
     "an id that is text": (files.text("storage") + b"Q", "the id of a storage"),
     "an id of nothing": (b")Q", "the id of a storage"),
-    "a view of a storage": (files.storage("0", 12, more=b")"), "before 0.4"),
+    "a view of a storage": (files.storage("0", 12, more=b")"), "old versions of PyTorch"),
     "beyond the storage": (files.tensor(files.storage("0", 12), (12,), offset=1), "views within their storages"),
     "strides beyond it": (files.tensor(files.storage("0", 12), (3, 4), (5, 1)), "views within their storages"),
     "strides that overflow": (
