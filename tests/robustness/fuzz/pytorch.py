@@ -3,7 +3,9 @@ of a pickle that was thrown together: converted, and where that is possible, use
 
 from __future__ import annotations
 
+import io
 import struct
+import zipfile
 from pathlib import Path
 from random import Random
 
@@ -50,7 +52,16 @@ def content(arrays: dict[str, np.ndarray], rng: Random) -> bytes:
     # That of a few tensors is no model, but is changed more often where it matters.
     names = sorted(arrays) if rng.random() < 0.6 else rng.sample(sorted(arrays), rng.randrange(1, 6))
     sound = files.saved({name: arrays[name] for name in names}, old, rng.choice([None, None, "model", "state_dict"]))
-    made = bytearray(sound)
+    if old or rng.random() < 0.4:
+        return changed(sound, rng)
+    # An archive around it that is sound lets a changed pickle be read.
+    with zipfile.ZipFile(io.BytesIO(sound)) as archive:
+        members = {name.removeprefix("archive/"): archive.read(name) for name in archive.namelist()}
+    return files.archive(members | {"data.pkl": changed(members["data.pkl"], rng)})
+
+
+def changed(data: bytes, rng: Random) -> bytes:
+    made = bytearray(data)
     for _ in range(rng.choice([1, 1, 1, 2, 3])):
         made = change(made, rng).ljust(64, b"\0")
     return bytes(made)
