@@ -62,6 +62,11 @@ class WeightsError(ValueError):
         self.reason = reason
 
 
+def item_size(kind: str) -> int:
+    """The bytes of a number of one of the format's types that are whole bytes."""
+    return _BITS[kind] // 8
+
+
 class Entry(NamedTuple):
     """A tensor in a file. begin, end: its bytes, counted from the start of the file."""
 

@@ -58,7 +58,7 @@ def convert_marian(source: str | os.PathLike[str], directory: str | os.PathLike[
     tokenizers = read_tokenizers(folder, marian)
     with atomic_folder(target) as new:
         save_directory(model, new, "translate", tokenizers=tokenizers, decoding=defaults)
-    left_out += _left_out(tensors, marian, config)
+    left_out = [*tensors.notes, *left_out, *_left_out(tensors, marian, config)]
     return Converted(config, sum(parameter.size for parameter in model.parameters()), left_out)
 
 

@@ -109,23 +109,32 @@ def test_no_checkpoint_at_all(tmp_path: Path, complaint: Complaint) -> None:
 
 
 @pytest.mark.parametrize("name", ["pytorch_model.bin", "pytorch_model.bin.index.json"])
-def test_a_pickle_is_refused_with_the_way_to_convert_it(
-    copy: Path, tmp_path: Path, name: str, complaint: Complaint
-) -> None:
+def test_weights_of_pytorch_that_are_none(copy: Path, tmp_path: Path, name: str, complaint: Complaint) -> None:
     (copy / "model.safetensors").rename(copy / name)
-    message = complaint(copy, tmp_path / "out")
-    assert name in message and "pickle" in message and "save_pretrained" in message and str(copy) in message
+    assert name in complaint(copy, tmp_path / "out")
 
 
-def test_the_way_to_convert_a_pickle_works(copy: Path, tmp_path: Path, complaint: Complaint) -> None:
+def test_a_pickle_that_would_run_a_command(copy: Path, tmp_path: Path, complaint: Complaint) -> None:
+    (copy / "model.safetensors").unlink()
+    (copy / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
+    said = "expected a checkpoint of tensors alone, got a call of os.system"
+    assert complaint(copy, tmp_path / "out") == f"attnkit: [pytorch] {copy}/pytorch_model.bin: {said}\n"
+
+
+def test_weights_of_pytorch_are_read_where_there_are_no_others(
+    copy: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     import torch
     from safetensors.torch import load_file
 
     torch.save(load_file(copy / "model.safetensors"), copy / "pytorch_model.bin")
     (copy / "model.safetensors").unlink()
-    program = complaint(copy, tmp_path / "out").split('python -c "')[1].rstrip().removesuffix('"')
-    exec(program)  # it is our own
-    convert_marian(copy, tmp_path / "out")
+    assert errors.status_of(lambda: main.run(["convert", str(copy), str(tmp_path / "out")])) == 0
+    said = capsys.readouterr().err
+    assert (
+        f"{copy}/pytorch_model.bin: a pickle, since there is no model.safetensors; only its tensors were read" in said
+    )
+    assert run("translate", tmp_path / "out", text="the dog\n").returncode == 0
 
 
 def shard(folder: Path, weight_map: dict[str, Any]) -> None:

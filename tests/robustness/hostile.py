@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import marian_files
+import pytorch_files
 import samples
 from fuzz.idx import TOML, idx
 from fuzz.image import chunk, png
@@ -111,6 +112,22 @@ def _pickle(box: Path) -> list[str]:
     (folder / "model.safetensors").unlink()
     (folder / "pytorch_model.bin").write_bytes(b"cos\nsystem\n(S'touch owned'\ntR.")
     return ["convert", "m", "out"]
+
+
+# A function of PyTorch's and its arguments, kept as 0 and 1.
+_REBUILD = pytorch_files.named("torch._utils._rebuild_tensor_v2") + b"q\0"
+_ARGUMENTS = b"(" + pytorch_files.storage("0", 12) + b"K\0" + pytorch_files.numbers((2,)) * 2 + b"NNtq\1"
+
+
+def _weights_of_pytorch(opcodes: bytes, repeated: bytes = b"", times: int = 0) -> Command:
+    def make(box: Path) -> list[str]:
+        folder = samples.write_checkpoint(box / "m")
+        (folder / "model.safetensors").unlink()
+        content = pytorch_files.zipped(opcodes + repeated * times, {"0": bytes(48)})
+        (folder / "pytorch_model.bin").write_bytes(content)
+        return ["convert", "m", "out"]
+
+    return make
 
 
 def _pickle_in_an_archive(box: Path) -> list[str]:
@@ -269,6 +286,11 @@ CASES = [
         for path in ("../../secret.png", "BOX/secret.png", "/etc/passwd")
     ),
     Case("weights that are a pickle", _pickle),
+    Case("weights of PyTorch that call a function", _weights_of_pytorch(b"cos\nsystem\n(X\5\0\0\0touchtR")),
+    Case("weights of PyTorch that are lists", _weights_of_pytorch(b"]", b"]a", 2_000_000)),
+    Case(
+        "weights of PyTorch that are tensors", _weights_of_pytorch(_REBUILD + _ARGUMENTS + b"]", b"h\0h\1Ra", 600_000)
+    ),
     Case("an archive with a pickle", _pickle_in_an_archive),
     Case("escapes in a label", _label, ANY, terminal=True, text="a good film\n"),
     Case("escapes in a vocabulary", _vocabulary, ANY, terminal=True, text="the cat\n"),
