@@ -1,4 +1,4 @@
-"""Training a translation model on: its own vocabulary and tokens, what stays frozen, the same bytes however it runs."""
+"""Training a translation model on: its own words and tokens, what stays frozen, and the same bytes in any case."""
 
 from __future__ import annotations
 
@@ -183,6 +183,26 @@ def test_an_average_is_of_what_was_learnt(tmp_path: Path, student: Path) -> None
     options = ("training.final=average", "training.average_last=3", "training.validate_every=2")
     train(tuning(tmp_path, student, *options), tmp_path / "run", progress="none")
     assert metrics(tmp_path / "run")[-1]["final_steps"] == [2, 4]
+
+
+def test_a_student_learns_without_dropout_and_is_told_of_smoothed_labels(
+    tmp_path: Path, student: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Marian's file does not say its dropout; a real student writes nonsense under the 0.1 that config.json has."""
+    text = (tuning(tmp_path, student), tmp_path / "tune.toml")[1].read_text().replace("dropout = 0.0\n", "")
+    (tmp_path / "tune.toml").write_text(text)
+    train(read_config(tmp_path / "tune.toml", ONE), tmp_path / "run", progress="plain")
+    assert "label smoothing" not in capsys.readouterr().err
+    train(read_config(tmp_path / "tune.toml", [*ONE, "training.label_smoothing=0.1"]), tmp_path / "2", progress="plain")
+    assert "training.label_smoothing = 0 keeps that" in capsys.readouterr().err
+    train(read_config(tmp_path / "tune.toml", [*ONE, "pretrained.dropout=0.2"]), tmp_path / "3", progress="none")
+    rates = [attnkit.load(tmp_path / run, task="translate").model.config.dropout for run in ("run", "2", "3")]
+    assert rates == [0.0, 0.0, 0.2]
+    # What comes of it is float32: it may have dropout as any model, and keeps its own.
+    text = text.replace(json.dumps(str(student)), json.dumps(str(tmp_path / "3")))
+    (tmp_path / "tune.toml").write_text(text)
+    train(read_config(tmp_path / "tune.toml", ONE), tmp_path / "4", progress="none")
+    assert attnkit.load(tmp_path / "4", task="translate").model.config.dropout == 0.2
 
 
 # ----- What learns

@@ -61,7 +61,13 @@ class PretrainedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         ),
     ] = {}
 
-    dropout: Annotated[Rate | None, Meta(description="As `model.dropout`; the model's own where not given.")] = None
+    dropout: Annotated[
+        Rate | None,
+        Meta(
+            description="As `model.dropout`. Not given: the model's own; none for a student with weights of int8, "
+            "which learnt without."
+        ),
+    ] = None
 
     attention_dropout: Annotated[
         Rate | None, Meta(description="As `model.attention_dropout`; the model's own where not given.")

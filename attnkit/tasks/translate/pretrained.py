@@ -71,10 +71,18 @@ class Pretrained:
 
     def _configured(self, model: Any) -> TranslationModelConfig:
         changes = {name: rate for name in _DROPOUTS if (rate := getattr(self._asked, name)) is not None}
+        if self.is_student:
+            # Marian's files do not say it, so that their configuration here has a rate that they never saw.
+            changes = {"dropout": 0.0, **changes}
         if wrong := [name for name in changes if not hasattr(model, name)]:
             raise ConfigError(f"pretrained.{wrong[0]}: expected none, which this model does not have")
         changed: TranslationModelConfig = msgspec.structs.replace(model, **changes)
         return changed
+
+    @property
+    def is_student(self) -> bool:
+        """Whether it learnt to be quantised, of a teacher's regular sentences: without dropout and smoothed labels."""
+        return self._directory.precision == "int8"
 
     def _keep(self, folder: Path) -> None:
         """Copies what a resumed run needs. The shortlist stays where it is until then: it is a file of the model."""

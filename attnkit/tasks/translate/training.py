@@ -166,6 +166,11 @@ class TranslateTask(HeldOutTask[HeldOut]):
     def _describe_pretrained(self, asked: PretrainedConfig, train: EncodedCorpus) -> None:
         frozen = f"; {self._frozen:,} parameters stay as they are" if self._frozen else ""
         self._note(f"pretrained: {asked.model}{frozen}")
+        if self._pretrained is not None and self._pretrained.is_student and self._config.training.label_smoothing:
+            self._note(
+                "pretrained: a student learnt without label smoothing, and forgets much to please it: "
+                "training.label_smoothing = 0 keeps that"
+            )
         source = np.count_nonzero(train.source_ids == self._tokenizers.source.unk_id)
         target = np.count_nonzero(train.target_ids == self._tokenizers.target.unk_id)
         if source or target:
