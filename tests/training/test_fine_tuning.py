@@ -18,6 +18,7 @@ import attnkit
 from attnkit.interop.convert import convert
 from attnkit.tasks.config_file import encode_config
 from attnkit.text import en_it
+from attnkit.text.tokenizers.marian import MarianTokenizer
 from attnkit.training import ConfigError, RunConfig, read_config, train
 
 Arrays = dict[str, npt.NDArray[np.float32]]
@@ -391,6 +392,15 @@ def test_only_translators_are_trained_on(tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps(table | {"task": "language-model"}))
     with pytest.raises(ConfigError, match=r"pretrained.model: expected a translation model, got one of the task"):
         train(tuning(tmp_path, folder), tmp_path / "run", progress="none")
+
+
+def test_a_model_that_reads_several_languages_is_not_trained_wrongly(
+    tmp_path: Path, student: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """M2M-100's targets begin with a token of their language, which training would leave out."""
+    monkeypatch.setattr(MarianTokenizer, "marks_both", True, raising=False)
+    with pytest.raises(ConfigError, match=r"pretrained.model: expected a model whose sources alone say a language"):
+        train(tuning(tmp_path, student), tmp_path / "run", progress="none")
 
 
 def test_unknown_words_are_counted(tmp_path: Path, student: Path, capsys: pytest.CaptureFixture[str]) -> None:

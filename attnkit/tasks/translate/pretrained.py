@@ -18,6 +18,7 @@ from attnkit.tasks.shared.directory import PRETRAINED_FOLDER, SHORTLIST_FILE, Mo
 from attnkit.tasks.translate.config import TranslateConfig, TranslationModelConfig
 from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.registry import tokenizer_class
+from attnkit.text.tokenizers.tagged import TaggedTokenizer
 from attnkit.training.errors import ConfigError
 from attnkit.weights import CONFIG_FILE
 
@@ -53,6 +54,12 @@ class Pretrained:
             )
         self._directory = directory
         self.tokenizers: TokenizerPair = directory.tokenizers()
+        source = self.tokenizers.source
+        if getattr(source.inner if isinstance(source, TaggedTokenizer) else source, "marks_both", False):
+            raise ConfigError(
+                "pretrained.model: expected a model whose sources alone say a language, got one that reads several, "
+                "which cannot be trained on yet"
+            )
         if config.tokenizer.bpe_dropout and not tokenizer_class(self.tokenizers.kind).has_merges:
             kind = self.tokenizers.kind
             raise ConfigError(f'tokenizer.bpe_dropout: expected 0 for the kind "{kind}", which has no merges')

@@ -20,9 +20,10 @@ from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask
 from attnkit.tasks.translate.alignment import made_alignments
 from attnkit.tasks.translate.config import PretrainedConfig, TranslateConfig, TranslationModelConfig
+from attnkit.tasks.translate.pairs import encode_pairs, make_batches
 from attnkit.tasks.translate.pretrained import Pretrained
 from attnkit.tasks.translate.translator import Translator
-from attnkit.tasks.translate.validation import HeldOut, make_batches, mean_loss, translation_figures
+from attnkit.tasks.translate.validation import HeldOut, mean_loss, translation_figures
 from attnkit.text.alignment import ALIGNMENTS_FILE, pharaoh, read_alignments
 from attnkit.text.batching import Batch
 from attnkit.text.bpe_dropout import BpeDropout
@@ -62,7 +63,7 @@ class TranslateTask(HeldOutTask[HeldOut]):
         self._tokenizers = self._find_tokenizers(text, folder, resumed)
         source, target = self._tokenizers.source, self._tokenizers.target
         words = word_finders(self._tokenizers) if config.guided_alignment else None
-        train = text.encode(source.encode, target.encode, config.data.max_length, words)
+        train = encode_pairs(text, self._tokenizers, config.data.max_length, words)
         if not len(train):
             raise ValueError(f"[train] expected sentence pairs of at most data.max_length tokens, got {train.report}")
         note(f"training data: {train.report}, {len(train.target_ids):,} target tokens")
@@ -75,7 +76,7 @@ class TranslateTask(HeldOutTask[HeldOut]):
         dropout, longest = config.tokenizer.bpe_dropout, config.data.max_length
         resample = BpeDropout(text, self._tokenizers, dropout, longest, seed) if dropout else None
         self.batches = make_batches(
-            self.model, train, config.training.batch_tokens, source.eos_id, seed=seed, resample=resample
+            self.model, self._tokenizers, train, config.training.batch_tokens, seed=seed, resample=resample
         )
         self._signature_shown = False
         self._describe(train)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from attnkit.metrics import text as text_metrics
 from attnkit.models.transformer import Transformer
 from attnkit.tasks.shared.search_config import DecodingConfig
+from attnkit.tasks.translate.pairs import encode_pairs, make_batches
 from attnkit.tasks.translate.translator import Translator
-from attnkit.text.batching import BatchIterator
 from attnkit.text.corpus import EncodedCorpus, ParallelCorpus
 from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.training.metrics import Figure
@@ -29,29 +29,22 @@ class HeldOut:
 
     text: ParallelCorpus
     encoded: EncodedCorpus
-    source_end: int
+    tokenizers: TokenizerPair
 
     @classmethod
     def prepare(cls, text: ParallelCorpus, tokenizers: TokenizerPair, split: str, max_length: int) -> HeldOut:
         """Encodes the pairs of at most `max_length` tokens on either side. Raises ValueError when there is none."""
-        encoded = text.encode(tokenizers.source.encode, tokenizers.target.encode, max_length)
+        encoded = encode_pairs(text, tokenizers, max_length)
         if not len(encoded):
             limit = f" of at most {max_length} tokens, which the model can read," if len(text) else ""
             raise ValueError(f"[train] expected sentence pairs{limit} in data.{split}, got none")
-        return cls(text, encoded, tokenizers.source.eos_id)
-
-
-def make_batches(
-    model: Transformer | Recurrent, pairs: EncodedCorpus, batch_tokens: int, source_end: int, **options: Any
-) -> BatchIterator:
-    """Batches of pairs between the start and end tokens that the model has: a converted one has its own."""
-    return BatchIterator(pairs, batch_tokens, bos=model.bos_id, eos=model.eos_id, source_end=source_end, **options)
+        return cls(text, encoded, tokenizers)
 
 
 def mean_loss(model: Transformer | Recurrent, pairs: HeldOut, batch_tokens: int, check: Check) -> float:
     """-log p a target token (its end token counted), without smoothing or dropout."""
     nll, tokens = 0.0, 0
-    for batch in make_batches(model, pairs.encoded, batch_tokens, pairs.source_end, shuffle=False):
+    for batch in make_batches(model, pairs.tokenizers, pairs.encoded, batch_tokens, shuffle=False):
         check()
         output = model.loss(batch, label_smoothing=0.0)
         nll += output.nll_sum
