@@ -403,6 +403,15 @@ def test_a_model_that_reads_several_languages_is_not_trained_wrongly(
         train(tuning(tmp_path, student), tmp_path / "run", progress="none")
 
 
+def test_a_vocabulary_of_another_size_is_noticed(tmp_path: Path, student: Path) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(student, broken)
+    pieces = json.loads((broken / "vocab.json").read_text())
+    (broken / "vocab.json").write_text(json.dumps([*pieces, "more"]))
+    with pytest.raises(ValueError, match=r"expected tokenizers of 49 and 49 entries, as the model has, got 50 and 50"):
+        train(tuning(tmp_path, broken), tmp_path / "run", progress="none")
+
+
 def test_unknown_words_are_counted(tmp_path: Path, student: Path, capsys: pytest.CaptureFixture[str]) -> None:
     pairs = [("the cat", "die süße 猫"), ("the dog", "il cane")]
     train(

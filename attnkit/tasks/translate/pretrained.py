@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from attnkit.files import atomic_folder
+from attnkit.files import atomic_folder, atomic_write
 from attnkit.models.files import Described
 from attnkit.models.registry import build_model
 from attnkit.tasks.shared.directory import PRETRAINED_FOLDER, SHORTLIST_FILE, ModelDirectory
@@ -54,6 +54,7 @@ class Pretrained:
             )
         self._directory = directory
         self.tokenizers: TokenizerPair = directory.tokenizers()
+        self._check_sizes()
         source = self.tokenizers.source
         if getattr(source.inner if isinstance(source, TaggedTokenizer) else source, "marks_both", False):
             raise ConfigError(
@@ -76,6 +77,14 @@ class Pretrained:
         if not resumed:
             self._keep(folder)
 
+    def _check_sizes(self) -> None:
+        pair, expected = self.tokenizers, tuple(self._directory.described.sizes.values())
+        if (got := (pair.source.vocab_size, pair.target.vocab_size)) != expected:
+            raise ValueError(
+                f"[pretrained] {self._directory.folder}: expected tokenizers of {expected[0]} and {expected[1]} "
+                f"entries, as the model has, got {got[0]} and {got[1]}"
+            )
+
     def _configured(self, model: Any) -> TranslationModelConfig:
         changes = {name: rate for name in _DROPOUTS if (rate := getattr(self._asked, name)) is not None}
         if self.is_student:
@@ -92,7 +101,7 @@ class Pretrained:
         return self._directory.precision == "int8"
 
     def _keep(self, folder: Path) -> None:
-        """Copies what a resumed run needs. The shortlist stays where it is until then: it is a file of the model."""
+        """Copies what a resumed run needs, and takes the shortlist from there."""
         kept = folder / PRETRAINED_FOLDER
         if kept.exists():
             shutil.rmtree(kept)  # of a run that was killed before its first checkpoint
@@ -127,7 +136,8 @@ class Pretrained:
     def save_shortlist(self, folder: Path) -> None:
         """Puts the model's shortlist, where it has one, into a model directory."""
         if self.shortlist_file is not None:
-            shutil.copyfile(self.shortlist_file, folder / SHORTLIST_FILE)
+            with atomic_write(folder / SHORTLIST_FILE) as file:
+                file.write(self.shortlist_file.read_bytes())
 
 
 def _located(model: str) -> Path:
