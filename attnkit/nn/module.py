@@ -93,11 +93,12 @@ class Module:
         for child in self._children.values():
             yield from child.modules()
 
-    def named_parameters(self, prefix: str = "") -> Iterator[tuple[str, Tensor]]:
-        """(dotted name, parameter); a parameter that several modules share comes once, under its first name."""
+    def named_parameters(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
+        """(dotted name, parameter); a parameter that several modules share comes once, under its first name, without
+        `remove_duplicate` under all its names."""
         seen: set[int] = set()
         for name, parameter in self._all_parameters(prefix):
-            if id(parameter) not in seen:
+            if not remove_duplicate or id(parameter) not in seen:
                 seen.add(id(parameter))
                 yield name, parameter
 

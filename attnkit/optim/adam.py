@@ -13,7 +13,10 @@ from attnkit._tensor import float_array
 
 
 class Adam:
-    """m ← β₁m + (1-β₁)g, v ← β₂v + (1-β₂)g², w ← w - lr · m̂ / (√v̂ + eps). Weight decay is added to the gradient."""
+    """m ← β₁m + (1-β₁)g, v ← β₂v + (1-β₂)g², w ← w - lr · m̂ / (√v̂ + eps). Weight decay is added to the gradient.
+
+    lr_factors: by which `lr` is multiplied, one for each parameter; as it is where they are not given.
+    """
 
     decoupled = False
 
@@ -24,6 +27,7 @@ class Adam:
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         weight_decay: float = 0.0,
+        lr_factors: Iterable[float] | None = None,
     ) -> None:
         if lr < 0 or eps <= 0 or weight_decay < 0 or not all(0 <= beta < 1 for beta in betas):
             raise ValueError(
@@ -31,6 +35,9 @@ class Adam:
                 f"got {lr}, {eps}, {weight_decay} and {betas}"
             )
         self.params = list(params)
+        self.lr_factors = [1.0] * len(self.params) if lr_factors is None else list(lr_factors)
+        if len(self.lr_factors) != len(self.params) or not all(factor >= 0 for factor in self.lr_factors):
+            raise ValueError(f"[optim] expected {len(self.params)} lr_factors >= 0, got {self.lr_factors}")
         self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
         self.steps = 0
         self._moments = [(_core.zeros(p.shape, p.device), _core.zeros(p.shape, p.device)) for p in self.params]
@@ -38,10 +45,10 @@ class Adam:
     def step(self, gradient_scale: float = 1.0) -> None:
         """Updates every parameter that has a gradient, which is multiplied by `gradient_scale` first."""
         self.steps += 1
-        for parameter, (moment1, moment2) in zip(self.params, self._moments, strict=True):
+        for parameter, factor, (moment1, moment2) in zip(self.params, self.lr_factors, self._moments, strict=True):
             if parameter.grad is not None:
                 _core.adam_step(
-                    parameter, parameter.grad, moment1, moment2, self.steps, self.lr, *self.betas, self.eps,
+                    parameter, parameter.grad, moment1, moment2, self.steps, self.lr * factor, *self.betas, self.eps,
                     self.weight_decay, self.decoupled, gradient_scale,
                 )  # fmt: skip
 

@@ -35,6 +35,8 @@ class Muon:
     hidden matrices of a model (`hidden_matrices`); AdamW for its other parameters, with the same learning rate (Liu et
     al., 2025). U Vᵀ is found by five rounds of a polynomial, about: its singular values are between 0.7 and 1.2. The
     products of these rounds have the precision that is in force (`attnkit.precision`), as Jordan et al.'s have bf16's.
+
+    lr_factors: by which `lr` is multiplied for some parameters, by name.
     """
 
     def __init__(
@@ -45,13 +47,18 @@ class Muon:
         eps: float = 1e-8,
         weight_decay: float = 0.0,
         momentum: float = 0.95,
+        lr_factors: Mapping[str, float] | None = None,
     ) -> None:
         if not 0 <= momentum < 1:
             raise ValueError(f"[optim] expected momentum in [0, 1), got {momentum}")
         self.lr, self.weight_decay, self.momentum = lr, weight_decay, momentum
-        self._hidden = hidden_matrices(model)
+        self._hidden = [(weight, count) for weight, count in hidden_matrices(model) if weight.requires_grad]
         hidden = {id(weight) for weight, _ in self._hidden}
-        self._others = AdamW((p for p in model.parameters() if id(p) not in hidden), lr, betas, eps, weight_decay)
+        by_name = lr_factors or {}
+        factors = {id(parameter): by_name.get(name, 1.0) for name, parameter in model.named_parameters()}
+        self._factors = [factors[id(weight)] for weight, _ in self._hidden]
+        others = [p for p in model.parameters() if p.requires_grad and id(p) not in hidden]
+        self._others = AdamW(others, lr, betas, eps, weight_decay, [factors[id(p)] for p in others])
         self._momenta = [_core.zeros(weight.shape, weight.device) for weight, _ in self._hidden]
 
     @property
@@ -62,12 +69,19 @@ class Muon:
         """Updates every parameter that has a gradient, which is multiplied by `gradient_scale` first."""
         self._others.lr = self.lr
         self._others.step(gradient_scale)
-        moving = [i for i, (weight, _) in enumerate(self._hidden) if weight.grad is not None]
+        for factor in dict.fromkeys(self._factors):
+            self._step_hidden(factor, gradient_scale)
+
+    def _step_hidden(self, factor: float, gradient_scale: float) -> None:
+        """The hidden matrices that move by this factor of the learning rate, all at once."""
+        moving = [
+            i for i, (weight, _) in enumerate(self._hidden) if weight.grad is not None and self._factors[i] == factor
+        ]
         weights, matrices = [self._hidden[i][0] for i in moving], [self._hidden[i][1] for i in moving]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
         momenta = [self._momenta[i] for i in moving]
         _core.muon_step(
-            weights, gradients, momenta, matrices, self.lr, self.momentum, self.weight_decay, gradient_scale
+            weights, gradients, momenta, matrices, self.lr * factor, self.momentum, self.weight_decay, gradient_scale
         )
 
     def zero_grad(self) -> None:

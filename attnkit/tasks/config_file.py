@@ -193,10 +193,17 @@ def _write_table(table: Mapping[str, Any], name: str, lines: list[str]) -> None:
     if name:
         lines += ["", f"[{name}]"]
     # Values first: after a table's header, they would belong to that table.
-    lines += [f"{key} = {toml_value(value)}" for key, value in table.items() if not isinstance(value, dict | None)]
+    lines += [
+        f"{_key(key)} = {toml_value(value)}" for key, value in table.items() if not isinstance(value, dict | None)
+    ]
     for key, value in table.items():
         if isinstance(value, dict):
             _write_table(value, _join(name, key), lines)
+
+
+def _key(name: str) -> str:
+    """A key as TOML writes it: a pattern such as `encoder.*` in quotes."""
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else toml_value(name)
 
 
 def toml_value(value: Any) -> str:

@@ -126,7 +126,7 @@ def _sections(field: inspect.Field, prefix: str, default: Any) -> Iterator[Secti
         tag = None if table.tag is None else str(table.tag)
         about = explanation if tag is None else _first_paragraph(table.cls)
         values = [inner for inner in table.fields if not _is_table(inner)]
-        keys = tuple(_key(inner, getattr(given, inner.name, inner.default)) for inner in values)
+        keys = tuple(_key(inner, getattr(given, inner.name, _default(inner))) for inner in values)
         name = f"{prefix}{field.encode_name}"
         yield Section(name, tag, about, keys)
         for inner in table.fields:
@@ -138,6 +138,10 @@ def _key(field: inspect.Field, default: Any) -> Key:
     names = [_type_name(member) for member in _members(kind) if not isinstance(member, inspect.NoneType)]
     shown = None if field.required else "none" if default is None else toml_value(default)
     return Key(field.encode_name, " or ".join(names), shown, explanation)
+
+
+def _default(field: inspect.Field) -> Any:
+    return field.default if field.default_factory is msgspec.NODEFAULT else field.default_factory()
 
 
 def _described(kind: inspect.Type) -> tuple[str, inspect.Type]:
@@ -160,6 +164,8 @@ def _type_name(kind: inspect.Type) -> str:
             return " or ".join(toml_value(value) for value in values)
         case inspect.VarTupleType(item_type=item):
             return f"[{_type_name(item)}, ...]"
+        case inspect.DictType(value_type=value):
+            return f"table of {_type_name(value)}"
         case inspect.TupleType(item_types=items):
             return f"[{', '.join(map(_type_name, items))}]"
         case inspect.IntType() | inspect.FloatType():

@@ -14,6 +14,7 @@ from attnkit.files import atomic_write, remove_leftovers
 from attnkit.printable import quoted
 from attnkit.tasks.config_file import encode_config, flatten, read_config
 from attnkit.tasks.registry import make_task
+from attnkit.tasks.shared.directory import PRETRAINED_FOLDER
 from attnkit.text.alignment import ALIGNMENTS_FILE
 from attnkit.text.tokenizers.registry import training_files
 from attnkit.training.checkpoint import CheckpointFolder
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 CONFIG_FILE = "training.toml"
 
 # What a run writes before its first checkpoint, beside the tokenizer's files.
-_EARLY_FILES = frozenset({CONFIG_FILE, METRICS_FILE, CURVE_FILE, CHECKPOINTS, ALIGNMENTS_FILE})
+_EARLY_FILES = frozenset({CONFIG_FILE, METRICS_FILE, CURVE_FILE, CHECKPOINTS, ALIGNMENTS_FILE, PRETRAINED_FOLDER})
 
 # What may change from one part of a run to the next: when it ends, how often it is saved, whether a list of images is
 # trusted, but no weight on the way.

@@ -53,6 +53,8 @@ class BatchIterator(TokenBatches[Batch]):
 
     `resample(epoch)` gives the same sentences as other ids, as BPE-dropout does; without it every epoch has those of
     `corpus`.
+
+    `eos` ends targets and, without `source_end`, sources: a converted model may have two vocabularies.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class BatchIterator(TokenBatches[Batch]):
         bucket_size: int = 8192,
         max_sentences: int = 1 << 30,
         source_eos: bool = True,
+        source_end: int | None = None,
         resample: Callable[[int], EncodedCorpus] | None = None,
     ) -> None:
         super().__init__(
@@ -83,7 +86,8 @@ class BatchIterator(TokenBatches[Batch]):
             max_sentences,
         )
         self._corpus, self._resample = corpus, resample
-        self._bos, self._eos, self._source_eos = bos, eos, eos if source_eos else -1
+        self._bos, self._eos = bos, eos
+        self._source_eos = (eos if source_end is None else source_end) if source_eos else -1
 
     def _begin(self, epoch: int) -> None:
         if self._resample is not None:

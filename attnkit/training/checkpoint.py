@@ -68,7 +68,7 @@ class CheckpointFolder:
             state = typed.from_json(text, State)
         except msgspec.DecodeError as error:
             raise CheckpointError(f"{self.last}: damaged checkpoint: its state cannot be read: {error}") from None
-        for step in {*state.snapshots, state.best_step} - {0}:
+        for step in sorted(_kept(state)):
             self.load_weights(step)  # an end that cannot be reached should show now, not after hours of training
         return state, _with_prefix(arrays, _MODEL), _with_prefix(arrays, _OPTIMIZER)
 
@@ -101,11 +101,16 @@ class CheckpointFolder:
         remove_leftovers(self.folder)
         for entry in list(os.scandir(self.folder)):
             match = _WEIGHTS.fullmatch(entry.name)
-            if match and int(match[1]) not in {*state.snapshots, state.best_step}:
+            if match and int(match[1]) not in _kept(state):
                 os.unlink(entry.path)
 
     def _weights(self, step: int) -> Path:
         return self.folder / f"weights-{step}.safetensors"
+
+
+def _kept(state: State) -> set[int]:
+    """The steps whose weights a run may need at its end."""
+    return {*state.snapshots, *(() if state.best_score is None else (state.best_step,))}
 
 
 def _with_prefix(arrays: Arrays, prefix: str) -> dict[str, npt.NDArray[np.float32]]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import msgspec
 
+NEVER = -1
+"""The step of the last validation of a model that is to be validated before the first step."""
+
 
 class Window(msgspec.Struct):
     """Sums over the steps since the last training line of metrics.jsonl."""

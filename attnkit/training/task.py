@@ -62,6 +62,10 @@ class Task(Protocol):
     A task whose labels are not tokens says in an attribute `unit` what they are, such as "documents", for the log. A
     model whose training has stages says in an attribute `stage` which one it is in, none the main one: their losses are
     not one curve.
+
+    A task whose model has learnt before says so in an attribute `pretrained`: it is then measured before its first
+    step, and is the best until a validation is better. An attribute `lr_factors` multiplies the learning rate, by the
+    names of parameters; those that do not require a gradient stay as they are.
     """
 
     @property

@@ -22,7 +22,7 @@ from attnkit.training.errors import CheckpointError, Interrupted, NonFiniteError
 from attnkit.training.interruption import Interruption, StopRequested
 from attnkit.training.metrics import SCORES, Figure, MetricsFile
 from attnkit.training.progress import Position, Reporter, duration
-from attnkit.training.state import State, Window
+from attnkit.training.state import NEVER, State, Window
 from attnkit.training.task import Task, TrainingBatch
 
 METRICS_FILE, CURVE_FILE, CHECKPOINTS = "metrics.jsonl", "learning-curve.png", "checkpoints"
@@ -47,12 +47,15 @@ def make_schedule(config: TrainingConfig) -> Schedule:
     return inverse_sqrt(peak, warmup, low) if config.schedule == "inverse-sqrt" else constant(peak, warmup)
 
 
-def make_optimizer(config: TrainingConfig, model: Module) -> Adam | Muon:
-    """The optimizer of the model's parameters, before its first step."""
+def make_optimizer(config: TrainingConfig, model: Module, lr_factors: Mapping[str, float] | None = None) -> Adam | Muon:
+    """The optimizer of the model's parameters that require a gradient, before its first step. lr_factors: by which the
+    learning rate of some is multiplied, by name."""
     options = (config.learning_rate, config.betas, config.eps, config.weight_decay)
     if config.optimizer == "muon":
-        return Muon(model, *options)
-    return (AdamW if config.optimizer == "adamw" else Adam)(model.parameters(), *options)
+        return Muon(model, *options, lr_factors=lr_factors)
+    learning = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    factors = [(lr_factors or {}).get(name, 1.0) for name in learning]
+    return (AdamW if config.optimizer == "adamw" else Adam)(learning.values(), *options, factors)
 
 
 class Trainer:
@@ -66,9 +69,10 @@ class Trainer:
         self._task, self._config, self._folder, self._reporter = task, config, folder, reporter
         self._checkpoints = CheckpointFolder(folder / CHECKPOINTS)
         self._parameters = list(task.model.parameters())
-        self._optimizer = make_optimizer(config, task.model)
+        self._optimizer = make_optimizer(config, task.model, getattr(task, "lr_factors", None))
         self._schedule = make_schedule(config)
-        self._state = State(batches=task.batches.state_dict())
+        measured = NEVER if getattr(task, "pretrained", False) else 0
+        self._state = State(batches=task.batches.state_dict(), validated_step=measured)
         self._saved_step = -1
         self._draws_curve = True  # until it cannot
         self._stage = ""
@@ -258,7 +262,7 @@ class Trainer:
 
     def _validation_is_due(self) -> bool:
         config, state, data = self._config, self._state, self._task.batches
-        if state.validated_step == state.step:  # also at the very start, where both are 0
+        if state.validated_step == state.step:  # also at the very start of what has learnt nothing, where both are 0
             return False
         if config.validate_unit == "steps":
             return state.step % config.validate_every == 0
@@ -269,7 +273,7 @@ class Trainer:
         state = self._state
         figures = self._measure("validation", self._task.validate)
         state.validated_step = state.step
-        if self._config.final == "average":
+        if self._config.final == "average" and state.step:
             state.snapshots = [*state.snapshots, state.step][-self._config.average_last :]
         best = bool(figures) and self._is_best(figures)
         if best:

@@ -53,6 +53,8 @@ def test_named_parameters_come_in_order_of_definition_and_shared_ones_once() -> 
     assert names == ["scale", "first.weight", "first.bias", "rest.1.weight", "rest.1.bias"]
     assert len(list(block.parameters())) == 5
     assert next(block.named_parameters("model."))[0] == "model.scale"
+    every = [name for name, _ in block.named_parameters(remove_duplicate=False)]
+    assert [name for name in every if name not in names] == ["second.weight"]
     block(attnkit.tensor(numbers(4, 3))).sum().backward()
     assert all(parameter.grad is not None for parameter in block.parameters())
     block.zero_grad()

@@ -111,3 +111,50 @@ def test_zeros_of_the_core() -> None:
     assert _core.zeros([]).item() == 0 and not _core.zeros([3, 4]).numpy().any()
     with pytest.raises(ValueError, match=re.escape("[tensor] expected sizes >= 0 whose product fits, got [2, -1]")):
         _core.zeros([2, -1])
+
+
+# ----- A learning rate for each parameter
+
+FACTORS: dict[str, Callable[[nn.Module], Optimizer]] = {
+    "Adam": lambda layer: optim.Adam(layer.parameters(), lr=0.1, weight_decay=0.1, lr_factors=[1.0, 0.25]),
+    "AdamW": lambda layer: optim.AdamW(layer.parameters(), lr=0.1, weight_decay=0.1, lr_factors=[1.0, 0.25]),
+    "Muon": lambda layer: optim.Muon(layer, lr=0.1, weight_decay=0.1, lr_factors={"bias": 0.25}),
+}
+
+
+def test_a_factor_multiplies_the_learning_rate_of_its_parameter(kind: str) -> None:
+    layer, even, slow = layer_of(), layer_of(), layer_of()
+    move(layer, FACTORS[kind](layer), range(3))
+    move(even, MAKERS[kind](even), range(3))
+    optimizer = MAKERS[kind](slow)
+    optimizer.lr = 0.025
+    move(slow, optimizer, range(3))
+    np.testing.assert_array_equal(layer.weight.numpy(), even.weight.numpy())
+    assert layer.bias is not None and slow.bias is not None
+    np.testing.assert_allclose(layer.bias.numpy(), slow.bias.numpy(), rtol=1e-6)
+
+
+def test_muon_moves_matrices_by_their_factors() -> None:
+    def stack() -> nn.ModuleList[nn.Linear]:
+        attnkit.manual_seed(1)
+        return nn.ModuleList([nn.Linear(5, 7), nn.Linear(7, 3), nn.Linear(3, 4)])
+
+    before, even, uneven = stack(), stack(), stack()
+    move(even, optim.Muon(even, lr=0.1), range(1))
+    move(uneven, optim.Muon(uneven, lr=0.1, lr_factors={"1.weight": 0.5}), range(1))
+    for number, factor in enumerate((1.0, 0.5, 1.0)):
+        start = before[number].weight.numpy()
+        steps = [each[number].weight.numpy() - start for each in (uneven, even)]
+        np.testing.assert_allclose(steps[0], factor * steps[1], rtol=1e-4, atol=1e-7)
+
+
+def test_what_requires_no_gradient_has_no_state() -> None:
+    layer = layer_of()
+    layer.weight.requires_grad = False
+    assert moments_of(optim.Muon(layer)) and all(moment.shape == (7,) for moment in moments_of(optim.Muon(layer)))
+
+
+@pytest.mark.parametrize("factors", [[1.0], [1.0, -1.0], [1.0, float("nan")]])
+def test_wrong_factors_are_refused(factors: list[float]) -> None:
+    with pytest.raises(ValueError, match=re.escape("[optim] expected 2 lr_factors >= 0, got [1.0")):
+        optim.Adam(layer_of().parameters(), lr_factors=factors)

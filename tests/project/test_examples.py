@@ -56,9 +56,11 @@ def test_an_example_configuration_is_a_valid_one(file: Path) -> None:
     from attnkit.training import read_config
 
     config = read_config(file)
-    model = msgspec.json.decode(msgspec.json.encode(config.model))
-    for key, value in tomllib.loads(file.read_text("utf-8"))["model"].items():
-        assert value.items() <= model[key].items() if isinstance(value, dict) else model[key] == value
+    read = msgspec.json.decode(msgspec.json.encode(config))
+    for section in ("model", "pretrained"):
+        for key, value in tomllib.loads(file.read_text("utf-8")).get(section, {}).items():
+            found = read[section][key]
+            assert value.items() <= found.items() if isinstance(value, dict) else found == value
 
 
 GUIDES = sorted((EXAMPLES.parent / "docs").glob("*.md"))

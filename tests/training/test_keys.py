@@ -22,7 +22,7 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
     """Whether a value is what a schema allows, for the words of JSON schema that `keys.json_schema` uses."""
     known = {
         "$ref", "anyOf", "enum", "type", "properties", "required", "additionalProperties", "items", "prefixItems",
-        "minItems", "maxItems", "minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum",
+        "minItems", "maxItems", "minimum", "exclusiveMinimum", "maximum", "exclusiveMaximum", "minLength",
         "title", "description", "default", "discriminator", "$schema", "$defs",
     }  # fmt: skip
     assert schema.keys() <= known, schema.keys() - known
@@ -34,7 +34,9 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
         return False
     match schema.get("type"):
         case "object":
-            properties = schema["properties"]
+            properties = schema.get("properties", {})
+            if isinstance(every := schema.get("additionalProperties"), dict):  # a table of any keys
+                return isinstance(value, dict) and all(fits(item, every) for item in value.values())
             unknown = value.keys() - properties.keys() if isinstance(value, dict) else {"no table"}
             return (
                 not unknown
@@ -56,7 +58,7 @@ def fits(value: Any, schema: dict[str, Any]) -> bool:
                 and not value >= schema.get("exclusiveMaximum", value + 1)
             )
         case "string":
-            return isinstance(value, str)
+            return isinstance(value, str) and len(value) >= schema.get("minLength", 0)
         case "boolean":
             return isinstance(value, bool)
         case "null":
@@ -77,6 +79,29 @@ def test_the_schema_takes_the_presets(preset: str) -> None:
     table = tomllib.loads(file.read_text(encoding="utf-8"))
     assert fits(table, SCHEMA)
     assert fits(tomllib.loads(encode_config(read_config(preset))), SCHEMA)  # every key written out
+
+
+PRETRAINED = {
+    "task": "translate",
+    "pretrained": {"model": "models/en-de", "freeze": ["encoder.*"], "learning_rates": {"decoder.*": 0.1}},
+    "data": {"train": ["a", "b"], "validation": ["c", "d"]},
+    "training": {"max_epochs": 1},
+}
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"model": 3}, {"model": ""}, {"freez": []}, {"freeze": [1]}, {"learning_rates": {"a": 0}}, {}]
+)
+def test_the_schema_knows_pretrained_models(wrong: dict[str, Any]) -> None:
+    assert fits(PRETRAINED, SCHEMA)
+    table = {key: value for key, value in PRETRAINED["pretrained"].items() if wrong or key != "model"}
+    assert not fits(PRETRAINED | {"pretrained": table | wrong}, SCHEMA)
+
+
+def test_a_table_of_any_keys_is_explained() -> None:
+    told = output("train", "--keys", "translate")
+    assert "  model: str; required\n" in told[told.index("[pretrained]") :]
+    assert "  learning_rates: table of float > 0.0; default {}\n" in told
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,9 @@ from attnkit.weights import CONFIG_FILE
 SHORTLIST_FILE = "shortlist.safetensors"
 """A vocabulary shortlist of a translation model (`attnkit.decoding.shortlist`)."""
 
+PRETRAINED_FOLDER = "pretrained"
+"""In a run's folder: what there is beside the weights of the model that it trains on."""
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""The configuration of the task "translate": [data], [tokenizer], [model], [training], [decoding]."""
+"""The configuration of the task "translate": [data], [tokenizer], [model] or [pretrained], [training], [decoding]."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from attnkit.models.config import Rate
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.tasks.shared.checks import check_validated
@@ -37,6 +38,52 @@ class TranslateTokenizerConfig(TokenizerConfig, frozen=True, kw_only=True, forbi
         super().__post_init__()
         if self.bpe_dropout and not tokenizer_class(self.kind).has_merges:
             raise ValueError(f'bpe_dropout: expected 0 for the kind "{self.kind}", which has no merges')
+
+
+class PretrainedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[pretrained]: a translation model that is trained on, with its own vocabulary."""
+
+    model: Annotated[str, Meta(min_length=1, description="A translation model: its directory, or its name, as for `attnkit translate`.")]
+
+    freeze: Annotated[
+        tuple[str, ...],
+        Meta(
+            description="Parameters that stay as they are: names of parts, such as `source_embedding` or "
+            "`encoder.layers.0`, and patterns, such as `*.bias`. `attnkit inspect` lists the parts."
+        ),
+    ] = ()
+
+    learning_rates: Annotated[
+        dict[str, Annotated[float, Meta(gt=0.0)]],
+        Meta(
+            description='By what the learning rate is multiplied for parts of the model: `{"encoder.*" = 0.1}`. Of '
+            "several patterns that fit the last one counts."
+        ),
+    ] = {}
+
+    dropout: Annotated[
+        Rate | None,
+        Meta(
+            description="As `model.dropout`. Not given: the model's own; none for a student with weights of int8, "
+            "which learnt without."
+        ),
+    ] = None
+
+    attention_dropout: Annotated[
+        Rate | None, Meta(description="As `model.attention_dropout`; the model's own where not given.")
+    ] = None
+
+    activation_dropout: Annotated[
+        Rate | None, Meta(description="As `model.activation_dropout`; the model's own where not given.")
+    ] = None
+
+    shortlist: Annotated[
+        bool,
+        Meta(
+            description="Keeps the model's shortlist, where it has one. A word that it does not list for any word of "
+            "the source is never written: false for text of other words, or another language."
+        ),
+    ] = True
 
 
 class GuidedAlignmentConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -103,21 +150,28 @@ class TranslateConfig(
         TranslateTokenizerConfig()
     )
 
-    model: Annotated[TranslationModelConfig, Meta(description="What is trained; `type` says which model.")]
+    model: Annotated[TranslationModelConfig | None, Meta(description="What is trained; `type` says which model.")] = (
+        None
+    )
+
+    pretrained: Annotated[
+        PretrainedConfig | None,
+        Meta(description="In place of `model`: a translation model that is trained on, with its own vocabulary."),
+    ] = None
 
     training: Annotated[TranslateTrainingConfig, Meta(description="How it is trained.")]
 
     decoding: Annotated[DecodingConfig, Meta(description="How it is evaluated.")] = DecodingConfig()
 
     def __post_init__(self) -> None:
-        if isinstance(self.model, TransformerConfig) and (self.model.bos_id, self.model.eos_id) != (BOS, EOS):
-            raise ValueError(f"model.bos_id, model.eos_id: expected {BOS} and {EOS}, as the tokenizers have them")
-        if self.data.max_length >= self.model.max_length:
-            raise ValueError(
-                f"data.max_length: expected less than model.max_length = {self.model.max_length}, which counts the "
-                f"start or end token, got {self.data.max_length}"
-            )
-        self._check_guided()
+        if self.pretrained is not None:
+            self._check_pretrained()
+        elif self.model is None:
+            raise ValueError("model: expected a value, got nothing; or pretrained.model, to train a model on")
+        else:
+            if isinstance(self.model, TransformerConfig) and (self.model.bos_id, self.model.eos_id) != (BOS, EOS):
+                raise ValueError(f"model.bos_id, model.eos_id: expected {BOS} and {EOS}, as the tokenizers have them")
+            self.check_model(self.model)
         metrics = ("loss", "bleu") if self.decoding.bleu else ("loss",)
         check_validated(self.training, bool(self.data.builtin or self.data.validation), "files", metrics)
 
@@ -126,17 +180,36 @@ class TranslateConfig(
         """What `training` says of it; a `TrainingConfig` made in Python says nothing."""
         return getattr(self.training, "guided_alignment", None)
 
-    def _check_guided(self) -> None:
+    def check_model(self, model: TranslationModelConfig) -> None:
+        """Raises ValueError, "key: what is wrong", where the rest does not fit the model, which may be a pretrained
+        one."""
+        if self.data.max_length >= model.max_length:
+            raise ValueError(
+                f"data.max_length: expected less than model.max_length = {model.max_length}, which counts the "
+                f"start or end token, got {self.data.max_length}"
+            )
+        self._check_guided(model)
+
+    def _check_pretrained(self) -> None:
+        if self.model is not None:
+            raise ValueError(
+                "model: expected none beside pretrained.model, which is what it is; of its keys, pretrained.dropout, "
+                "attention_dropout and activation_dropout can be changed"
+            )
+        if self.tokenizer != TranslateTokenizerConfig(bpe_dropout=self.tokenizer.bpe_dropout):
+            raise ValueError("tokenizer: expected none but bpe_dropout beside pretrained.model, which brings its own")
+
+    def _check_guided(self, model: TranslationModelConfig) -> None:
         guided = self.guided_alignment
         if guided is None:
             return
         for_it = "for training.guided_alignment"
-        if isinstance(self.model, TransformerConfig):
-            if self.model.alignment_head is None:
+        if isinstance(model, TransformerConfig):
+            if model.alignment_head is None:
                 raise ValueError(f"model.alignment_head: expected a head {for_it}, got none")
-        elif self.model.score == "none":
+        elif model.score == "none":
             raise ValueError(f'model.score: expected an attention {for_it}, got "none"')
-        elif self.model.normaliser == "hard":
+        elif model.normaliser == "hard":
             raise ValueError(f'model.normaliser: expected weights with a gradient {for_it}, got "hard"')
         if self.data.languages and len(guided.models) > 1:
             raise ValueError(

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from attnkit.metrics import text as text_metrics
 from attnkit.models.transformer import Transformer
 from attnkit.tasks.shared.search_config import DecodingConfig
+from attnkit.tasks.translate.pairs import encode_pairs, make_batches
 from attnkit.tasks.translate.translator import Translator
-from attnkit.text.batching import BatchIterator
 from attnkit.text.corpus import EncodedCorpus, ParallelCorpus
 from attnkit.text.tokenizers.pair import TokenizerPair
-from attnkit.text.tokenizers.vocabulary import BOS, EOS
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
 
@@ -30,21 +29,22 @@ class HeldOut:
 
     text: ParallelCorpus
     encoded: EncodedCorpus
+    tokenizers: TokenizerPair
 
     @classmethod
     def prepare(cls, text: ParallelCorpus, tokenizers: TokenizerPair, split: str, max_length: int) -> HeldOut:
         """Encodes the pairs of at most `max_length` tokens on either side. Raises ValueError when there is none."""
-        encoded = text.encode(tokenizers.source.encode, tokenizers.target.encode, max_length)
+        encoded = encode_pairs(text, tokenizers, max_length)
         if not len(encoded):
             limit = f" of at most {max_length} tokens, which the model can read," if len(text) else ""
             raise ValueError(f"[train] expected sentence pairs{limit} in data.{split}, got none")
-        return cls(text, encoded)
+        return cls(text, encoded, tokenizers)
 
 
 def mean_loss(model: Transformer | Recurrent, pairs: HeldOut, batch_tokens: int, check: Check) -> float:
     """-log p a target token (its end token counted), without smoothing or dropout."""
     nll, tokens = 0.0, 0
-    for batch in BatchIterator(pairs.encoded, batch_tokens, bos=BOS, eos=EOS, shuffle=False):
+    for batch in make_batches(model, pairs.tokenizers, pairs.encoded, batch_tokens, shuffle=False):
         check()
         output = model.loss(batch, label_smoothing=0.0)
         nll += output.nll_sum
@@ -53,16 +53,13 @@ def mean_loss(model: Transformer | Recurrent, pairs: HeldOut, batch_tokens: int,
 
 
 def translation_figures(
-    model: Transformer | Recurrent,
+    translator: Translator,
     pairs: HeldOut,
-    tokenizers: TokenizerPair,
     config: DecodingConfig,
-    precision: Literal["fp32", "bf16"],
     final: bool,
     check: Check,
 ) -> Mapping[str, Figure]:
-    """bleu, chrf and bleu_signature of the model's translations."""
-    translator = Translator(model, tokenizers.source, tokenizers.target, precision=precision)
+    """bleu, chrf and bleu_signature of the translator's translations."""
     texts = []
     for result in translator.translate_stream(
         pairs.text.sources,

@@ -79,6 +79,11 @@ class Tokenizer(ABC):
     def unknown(self, text: str) -> list[str]:
         """The parts of a text that become the unknown token, in order."""
 
+    def closed(self, values: Sequence[int], end: int) -> list[int]:
+        """The values of a source's ids, which `encode` gave, with that of its end token, in the order in which a model
+        reads them."""
+        return [*values, end]
+
     def reserved_id(self, token: str) -> int | None:
         """The id of a reserved token, which no text becomes; None where there is none."""
         return None

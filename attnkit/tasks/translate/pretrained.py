@@ -1,0 +1,147 @@
+"""A translation model that is trained on: its weights, its vocabulary, and how it is searched.
+
+A run keeps in its folder all but the weights, so that it goes on, and ends, without the directory that it began with.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from attnkit.files import atomic_folder, atomic_write
+from attnkit.models.files import Described
+from attnkit.models.registry import build_model
+from attnkit.tasks.shared.directory import PRETRAINED_FOLDER, SHORTLIST_FILE, ModelDirectory
+from attnkit.tasks.translate.config import TranslateConfig, TranslationModelConfig
+from attnkit.text.tokenizers.pair import TokenizerPair
+from attnkit.text.tokenizers.registry import tokenizer_class
+from attnkit.text.tokenizers.tagged import TaggedTokenizer
+from attnkit.training.errors import ConfigError
+from attnkit.weights import CONFIG_FILE
+
+if TYPE_CHECKING:
+    from attnkit.decoding.shortlist import Shortlist
+    from attnkit.models.recurrent import Recurrent
+    from attnkit.models.transformer import Transformer
+
+_DROPOUTS = ("dropout", "attention_dropout", "activation_dropout")
+
+
+class Pretrained:
+    """The model of `[pretrained]`: its configuration, with the dropout that is asked for, and what reads and writes its
+    text.
+
+    tokenizers: its own. decoding: its defaults, for the model that comes of it too. shortlist_file: of its shortlist,
+    None where it has none or it is not to be kept.
+    """
+
+    def __init__(self, config: TranslateConfig, folder: Path, resumed: bool) -> None:
+        """A new run reads the model directory and keeps a copy in `folder`, a resumed one reads that.
+
+        Raises FileNotFoundError or ValueError for a directory that is none, ConfigError where the rest of the
+        configuration does not fit its model.
+        """
+        assert config.pretrained is not None
+        self._asked = config.pretrained
+        place = folder / PRETRAINED_FOLDER if resumed else _located(self._asked.model)
+        directory = ModelDirectory.read(place)
+        if directory.task != "translate":
+            raise ConfigError(
+                f"pretrained.model: expected a translation model, got one of the task {directory.task!r} in {place}"
+            )
+        self._directory = directory
+        self.tokenizers: TokenizerPair = directory.tokenizers()
+        self._check_sizes()
+        source = self.tokenizers.source
+        if getattr(source.inner if isinstance(source, TaggedTokenizer) else source, "marks_both", False):
+            raise ConfigError(
+                "pretrained.model: expected a model whose sources alone say a language, got one that reads several, "
+                "which cannot be trained on yet"
+            )
+        if config.tokenizer.bpe_dropout and not tokenizer_class(self.tokenizers.kind).has_merges:
+            kind = self.tokenizers.kind
+            raise ConfigError(f'tokenizer.bpe_dropout: expected 0 for the kind "{kind}", which has no merges')
+        self.config: TranslationModelConfig = self._configured(directory.described.config)
+        try:
+            config.check_model(self.config)
+        except ValueError as error:
+            raise ConfigError(f"{error} (the model is that of {self._asked.model})") from None
+        self.decoding = directory.decoding
+        file = place / SHORTLIST_FILE
+        self.shortlist_file = file if file.is_file() and self._asked.shortlist else None
+        if self.decoding is not None and self.decoding.shortlist and self.shortlist_file is None:
+            self.decoding = msgspec.structs.replace(self.decoding, shortlist=None)
+        if not resumed:
+            self._keep(folder)
+
+    def _check_sizes(self) -> None:
+        pair, expected = self.tokenizers, tuple(self._directory.described.sizes.values())
+        if (got := (pair.source.vocab_size, pair.target.vocab_size)) != expected:
+            raise ValueError(
+                f"[pretrained] {self._directory.folder}: expected tokenizers of {expected[0]} and {expected[1]} "
+                f"entries, as the model has, got {got[0]} and {got[1]}"
+            )
+
+    def _configured(self, model: Any) -> TranslationModelConfig:
+        changes = {name: rate for name in _DROPOUTS if (rate := getattr(self._asked, name)) is not None}
+        if self.is_student:
+            # Marian's files do not say it, so that their configuration here has a rate that they never saw.
+            changes = {"dropout": 0.0, **changes}
+        if wrong := [name for name in changes if not hasattr(model, name)]:
+            raise ConfigError(f"pretrained.{wrong[0]}: expected none, which this model does not have")
+        changed: TranslationModelConfig = msgspec.structs.replace(model, **changes)
+        return changed
+
+    @property
+    def is_student(self) -> bool:
+        """Whether it learnt to be quantised, of a teacher's regular sentences: without dropout and smoothed labels."""
+        return self._directory.precision == "int8"
+
+    def _keep(self, folder: Path) -> None:
+        """Copies what a resumed run needs, and takes the shortlist from there."""
+        kept = folder / PRETRAINED_FOLDER
+        if kept.exists():
+            shutil.rmtree(kept)  # of a run that was killed before its first checkpoint
+        with atomic_folder(kept) as new:
+            self.tokenizers.save(new)
+            shutil.copyfile(self._directory.folder / CONFIG_FILE, new / CONFIG_FILE)
+            if self.shortlist_file is not None:
+                shutil.copyfile(self.shortlist_file, new / SHORTLIST_FILE)
+        if self.shortlist_file is not None:
+            self.shortlist_file = kept / SHORTLIST_FILE
+
+    def load(self, resumed: bool) -> Transformer | Recurrent:
+        """The model to be trained, its weights float32; those of a resumed run come from its checkpoint. Raises
+        FileNotFoundError, ValueError, or ConfigError for a wrong pattern."""
+        described = Described(self.config, self._directory.described.sizes)
+        if resumed:
+            model: Any = build_model(self.config, *described.sizes.values())
+        else:
+            model = msgspec.structs.replace(self._directory, described=described).load_model()
+        model.to("float32")
+        model.train()
+        return model  # type: ignore[no-any-return]
+
+    def shortlist(self) -> Shortlist | None:
+        """The shortlist that translations are searched with unless their user says otherwise."""
+        if self.shortlist_file is None or self.decoding is None or not self.decoding.shortlist:
+            return None
+        from attnkit.decoding.shortlist import Shortlist
+
+        return Shortlist.load(self.shortlist_file)
+
+    def save_shortlist(self, folder: Path) -> None:
+        """Puts the model's shortlist, where it has one, into a model directory."""
+        if self.shortlist_file is not None:
+            with atomic_write(folder / SHORTLIST_FILE) as file:
+                file.write(self.shortlist_file.read_bytes())
+
+
+def _located(model: str) -> Path:
+    """The directory of the model that `pretrained.model` names, which is fetched if it must be."""
+    from attnkit.hub.resolve import resolve
+
+    return resolve(model)
