@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, TypeAlias
 
 import msgspec
 
@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from attnkit.text.tokenizers.config import TokenizerConfig
 
 
+Frame: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
+"""The ids that stand before a sentence and behind it."""
+
+
 class SavedTokenizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The tokenizer's part of a model's config.json."""
 
@@ -23,6 +27,7 @@ class SavedTokenizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     joint: bool
     lowercase: bool
     languages: tuple[str, ...] = ()
+    source_frame: Frame | None = None
 
     def reserved(self, name: str) -> list[str]:
         """The tokens that the vocabulary of this name reserves: the tags of the languages, which only sources have."""
@@ -52,6 +57,12 @@ class Tokenizer(ABC):
 
     eos_id: int = EOS
     """The id of the end of a sentence; `EOS` but for converted models."""
+
+    @property
+    def source_frame(self) -> Frame:
+        """What an encoder reads before and behind a sentence: nothing and the end token, but for some converted
+        models."""
+        return (), (self.eos_id,)
 
     @property
     @abstractmethod

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from attnkit.text.languages import split_tag
-from attnkit.text.tokenizers.base import Tokenizer
+from attnkit.text.tokenizers.base import Frame, Tokenizer
 
 
 class TaggedTokenizer(Tokenizer):
@@ -21,6 +21,10 @@ class TaggedTokenizer(Tokenizer):
     @property
     def languages(self) -> tuple[str, ...]:
         return tuple(self.ids)
+
+    @property
+    def source_frame(self) -> Frame:
+        return self.inner.source_frame
 
     @property
     def vocab_size(self) -> int:
