@@ -113,12 +113,16 @@ def read_ctranslate2(folder: Path, tokenizer: Path | None = None) -> Read:
     zero_start = bool(file.scalar("decoder/start_from_zero_embedding", 0))
     rows = file.shape(embedding_name(file, "encoder"))[0], file.shape(embedding_name(file, "decoder"))[0]
     tokenizers = read_tokenizers(folder, search, rows, zero_start, tokenizer)
+    # Ours leave room for one token around a source.
+    positions = positions._replace(longest=max(1, positions.longest - max(0, tokenizers.around - 1)))
     pair = tokenizers.pair
     sizes = pair.source.vocab_size, pair.target.vocab_size
     config = _configured(file, search, (encoder, decoder), positions, sizes, tokenizers.start, pair.target.eos_id)
     reader = _Reader(file, config, rows)
     model = _model(reader, sizes)
     left_out = reader.left_out()
+    if (heads := file.scalar("decoder/alignment_heads", 1)) not in (0, 1, decoder.heads):
+        left_out.append(f"{file.path}: attention is the mean over all heads of its layer, not over the first {heads:g}")
     if (folder / "vmap.txt").exists():
         left_out.append(
             f"{folder / 'vmap.txt'}: the vocabulary map is left out; `attnkit shortlist` makes one of a parallel corpus"

@@ -49,10 +49,11 @@ class Vocabulary(NamedTuple):
 
 class Tokenizers(NamedTuple):
     """pair: the tokenizers, whose vocabularies have as many entries as the model's rows, or a few more. start: what the
-    decoder begins with. no_text: the ids that are never written."""
+    decoder begins with. around: the tokens that stand around a source. no_text: the ids that are never written."""
 
     pair: TokenizerPair
     start: int
+    around: int
     no_text: tuple[int, ...]
 
 
@@ -96,7 +97,7 @@ def read_tokenizers(
     models = (given, given) if given else _models(folder)
     frame = _frame(config, source, ours, zero_start)
     pair = TokenizerPair(_tokenizer(models[0], ours, frame), _tokenizer(models[1], theirs), "marian")
-    return Tokenizers(pair, begins, tuple(sorted(no_text - {eos})))
+    return Tokenizers(pair, begins, len(pair.source.closed([], eos)), tuple(sorted(no_text - {eos})))
 
 
 def _check_start(folder: Path, config: SearchConfig, target: Vocabulary) -> None:
@@ -182,7 +183,7 @@ def _named(pieces: list[str | None], name: str, path: Path) -> MarianVocabulary:
         raise ValueError(f"[convert] {path}: {error}") from None
 
 
-def _frame(config: SearchConfig, source: Vocabulary, ours: MarianVocabulary, zero_start: bool) -> Frame:
+def _frame(config: SearchConfig, source: Vocabulary, ours: MarianVocabulary, zero_start: bool) -> Frame | None:
     """What stands around a source. Models that begin with zeros are Marian's, which all end sources: where config.json
     does not say so, they come from transformers, whose tokenizer gives CTranslate2 the end as a token like others."""
     before: tuple[int, ...] = ()
@@ -191,7 +192,8 @@ def _frame(config: SearchConfig, source: Vocabulary, ours: MarianVocabulary, zer
         if found is None:
             raise ValueError(f"[convert] {source.path}: expected the token {quoted(config.bos_token)}, got none")
         before = (found,)
-    return before, (ours.ids[EOS_PIECE],) if config.add_source_eos or zero_start else ()
+    ends = config.add_source_eos or zero_start
+    return None if ends and not before else (before, (ours.ids[EOS_PIECE],) if ends else ())
 
 
 # ----- Tokenizers

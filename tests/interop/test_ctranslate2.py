@@ -12,8 +12,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import ctranslate2_files as files
 import numpy as np
 import pytest
+from ctranslate2_files import Shape, Variables
 
 import attnkit
 from attnkit import ops
@@ -23,9 +25,7 @@ from attnkit.decoding.search import Hypothesis, decode
 from attnkit.decoding.sources import Packed
 from attnkit.interop import convert
 from attnkit.interop.ctranslate2_file import CTranslate2File
-from tests.support import ctranslate2_files as files
 from tests.support.command_line import attnkit_run
-from tests.support.ctranslate2_files import Shape, Variables
 
 MARIAN = Shape(pre_norm=False, tie="all", zero_start=True, positions="halves", activation=files.SWISH, end=3.0)
 SHAPES = {
@@ -63,8 +63,8 @@ class Pair:
 
     def ids(self) -> list[list[int]]:
         tokenizer = self.ours.source_tokenizer
-        before, behind = tokenizer.source_frame
-        return [[*before, *(tokenizer.vocabulary.ids[token] for token in line), *behind] for line in self.sources]
+        ids = ([tokenizer.vocabulary.ids[token] for token in line] for line in self.sources)
+        return [tokenizer.closed(line, tokenizer.eos_id) for line in ids]
 
     def scores(self) -> list[np.ndarray]:
         """The log-probabilities of each target's tokens and its end."""
@@ -227,6 +227,23 @@ def test_attention(shape: str, tmp_path: Path) -> None:
         np.testing.assert_allclose(a.attention, np.array(b.attention[0]), atol=1e-4)
 
 
+def test_the_mean_over_some_heads_is_one_over_all(tmp_path: Path) -> None:
+    pair = pair_of(tmp_path, Shape(heads=(4, 4), alignment=(-1, 3)))
+    assert any("not over the first 3" in line for line in pair.converted.left_out)
+
+
+@pytest.mark.parametrize("frame", [[[2], [3, 96]], [[2, 2, 2, 2, 2, 2, 2, 2, 2], []], [[2]], {"a": 1}])
+def test_what_stands_around_a_source_is_checked(frame: Any, tmp_path: Path) -> None:
+    pair = pair_of(tmp_path, Shape())
+    path = pair.directory / "config.json"
+    table = json.loads(path.read_text())
+    assert table["tokenizer"]["source_frame"] == [[], []]
+    table["tokenizer"]["source_frame"] = frame
+    path.write_text(json.dumps(table))
+    with pytest.raises(ValueError, match=r"source_frame|expected an id in \[0, 96\), got 96"):
+        attnkit.load(pair.directory)
+
+
 @pytest.mark.parametrize("before", [False, True])
 @pytest.mark.parametrize("behind", [False, True])
 def test_what_stands_around_a_source(before: bool, behind: bool, tmp_path: Path) -> None:
@@ -340,9 +357,9 @@ def test_older_models_keep_their_tokens_in_variables(flag: str, tmp_path: Path) 
     (folder / "model.bin").write_bytes(files.bin_of(files.renamed(variables, 5), aliases, 5, revision=5))
     pair = Pair(folder)
     expected = {
-        "with_source_bos": (((2,), ()), 2), "with_source_eos": (((), (3,)), 2), "with_target_bos": (((), ()), 3),
+        "with_source_bos": ([2, 9], 2), "with_source_eos": ([9, 3], 2), "with_target_bos": ([9], 3),
     }  # fmt: skip
-    assert (pair.ours.source_tokenizer.source_frame, pair.converted.config.bos_id) == expected[flag]
+    assert (pair.ours.source_tokenizer.closed([9], 3), pair.converted.config.bos_id) == expected[flag]
     if importlib.util.find_spec("ctranslate2"):
         check_scores(pair, "float32", ends=False)
 

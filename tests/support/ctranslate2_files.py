@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+from marian_files import vocabulary_model
 
 from attnkit.nn.positions import sinusoids
-from tests.support.marian_files import vocabulary_model
 
 Variables = dict[str, npt.NDArray[Any]]
 
@@ -303,5 +303,5 @@ def zip_of(members: Mapping[str, bytes], method: int = zipfile.ZIP_DEFLATED) -> 
     file = io.BytesIO()
     with zipfile.ZipFile(file, "w", method) as archive:
         for name, data in members.items():
-            archive.writestr(name, data)
+            archive.writestr(zipfile.ZipInfo(name), data, method)  # without the time
     return file.getvalue()

@@ -106,7 +106,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A line on its way through the model; `ids` has what stands around it, and is empty for an empty line.
+    """A line on its way through the model; `ids` ends with the end token, and is empty for an empty line.
 
     line, count: what the model reads, with the tag of its language, and how many words the line had as it was given.
     """
@@ -289,9 +289,8 @@ class Translator:
     def _read(self, number: int, line: str, count: int, prefix: str) -> _Source:
         ids = self.source_tokenizer.encode(line)
         unknown = self.source_tokenizer.unknown(line) if self.source_tokenizer.unk_id in ids else []
-        before, behind = self.source_tokenizer.source_frame
-        longest = max(0, self.max_source_length - len(before) - len(behind))
-        kept = [*before, *ids[:longest], *behind] if ids else []
+        longest = self.max_source_length - 1
+        kept = self.source_tokenizer.closed(ids[:longest], self.source_tokenizer.eos_id) if ids else []
         forced = Forced.read(one_line(prefix.strip()), self.target_tokenizer)
         return _Source(
             number=number,
@@ -370,9 +369,8 @@ class Translator:
         # The line and what the tokenizer calls its words may differ by a tag.
         read = split_tag(source.line)[1] if isinstance(tokenizer, TaggedTokenizer) else source.line
         tags = source.count - len(read.split())
-        before, behind = tokenizer.source_frame
-        kept = words[: len(source.ids) - len(before) - len(behind)]
-        return [*[-1] * len(before), *(word + tags for word in kept), *[-1] * len(behind)]
+        kept = words[: len(source.ids) - len(tokenizer.closed([], -1))]
+        return tokenizer.closed([word + tags for word in kept], -1)
 
 
 def _with_prefixes(

@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from attnkit.text.languages import tag_of
 from attnkit.text.tokenizers.vocabulary import EOS, UNK
@@ -16,7 +17,8 @@ if TYPE_CHECKING:
     from attnkit.text.tokenizers.config import TokenizerConfig
 
 
-Frame: TypeAlias = tuple[tuple[int, ...], tuple[int, ...]]
+_Ids: TypeAlias = Annotated[tuple[int, ...], Meta(max_length=8)]
+Frame: TypeAlias = tuple[_Ids, _Ids]
 """The ids that stand before a sentence and behind it."""
 
 
@@ -59,12 +61,6 @@ class Tokenizer(ABC):
     """The id of the end of a sentence; `EOS` but for converted models."""
 
     @property
-    def source_frame(self) -> Frame:
-        """What an encoder reads before and behind a sentence: nothing and the end token, but for some converted
-        models."""
-        return (), (self.eos_id,)
-
-    @property
     @abstractmethod
     def vocab_size(self) -> int:
         """The number of ids."""
@@ -89,6 +85,15 @@ class Tokenizer(ABC):
     @abstractmethod
     def unknown(self, text: str) -> list[str]:
         """The parts of a text that become the unknown token, in order."""
+
+    def closed(self, values: Sequence[int], end: int) -> list[int]:
+        """The values of a source's ids, which `encode` gave, with that of its end token, in the order in which a model
+        reads them."""
+        return [*values, end]
+
+    def saved(self) -> dict[str, Any]:
+        """What config.json keeps of this tokenizer, beside what it keeps of all."""
+        return {}
 
     def reserved_id(self, token: str) -> int | None:
         """The id of a reserved token, which no text becomes; None where there is none."""

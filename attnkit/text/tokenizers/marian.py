@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
@@ -125,10 +125,6 @@ class MarianTokenizer(Tokenizer):
         return len(self.vocabulary.pieces)
 
     @property
-    def source_frame(self) -> Frame:
-        return super().source_frame if self._frame is None else self._frame
-
-    @property
     def languages(self) -> tuple[str, ...]:
         """Those that the vocabulary has a tag for."""
         return languages_of(piece for piece in self.vocabulary.pieces if piece is not None)
@@ -155,6 +151,15 @@ class MarianTokenizer(Tokenizer):
 
     def unknown(self, text: str) -> list[str]:
         return [piece.removeprefix(_SPACE) for piece in self._cut(text) if piece not in self.vocabulary.ids]
+
+    def closed(self, values: Sequence[int], end: int) -> list[int]:
+        if self._frame is None:
+            return super().closed(values, end)
+        before, behind = (ids if end == self.eos_id else [end] * len(ids) for ids in self._frame)
+        return [*before, *values, *behind]
+
+    def saved(self) -> dict[str, Any]:
+        return {} if self._frame is None else {"source_frame": [list(ids) for ids in self._frame]}
 
     def shares_vocabulary(self, other: Tokenizer) -> bool:
         return isinstance(other, MarianTokenizer) and self.vocabulary is other.vocabulary

@@ -97,10 +97,7 @@ class TokenizerPair:
         """What `load` needs beside the files: the tokenizer's part of config.json."""
         config: dict[str, Any] = {"kind": self.kind, "joint": self.joint, "lowercase": self.lowercase}
         config |= {"languages": list(self.languages)} if self.languages else {}
-        frame = self.source.source_frame
-        if frame != ((), (self.source.eos_id,)):
-            config["source_frame"] = [list(ids) for ids in frame]
-        return config
+        return config | _untagged(self.source).saved()
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str], config: Mapping[str, Any]) -> TokenizerPair:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from attnkit.text.languages import split_tag
-from attnkit.text.tokenizers.base import Frame, Tokenizer
+from attnkit.text.tokenizers.base import Tokenizer
 
 
 class TaggedTokenizer(Tokenizer):
@@ -22,9 +22,8 @@ class TaggedTokenizer(Tokenizer):
     def languages(self) -> tuple[str, ...]:
         return tuple(self.ids)
 
-    @property
-    def source_frame(self) -> Frame:
-        return self.inner.source_frame
+    def closed(self, values: Sequence[int], end: int) -> list[int]:
+        return self.inner.closed(values, end)
 
     @property
     def vocab_size(self) -> int:
