@@ -10,6 +10,7 @@ Of an archive only the files that are read are unpacked, each to a name that is 
 
 from __future__ import annotations
 
+import errno
 import shutil
 import struct
 import zipfile
@@ -76,9 +77,9 @@ def unpack(path: Path, folder: Path) -> None:
                     (folder / name).parent.mkdir(exist_ok=True)
                     with archive.open(member) as packed, open(folder / name, "wb") as written:
                         shutil.copyfileobj(packed, written, 1 << 20)
-        except (
-            zipfile.BadZipFile, zlib.error, struct.error, EOFError, NotImplementedError, RuntimeError, UnicodeError,
-        ) as error:  # fmt: skip
+        except (OSError, zipfile.BadZipFile, zlib.error, struct.error, EOFError, RuntimeError, UnicodeError) as error:
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:  # of a place that no file has
+                raise
             reason = quoted(" ".join(str(error).split()))
             raise ValueError(f"[convert] {path}: expected a sound package of Argos Translate's ({reason})") from None
 

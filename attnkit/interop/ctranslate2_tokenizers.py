@@ -25,6 +25,7 @@ _LARGEST = 1 << 28  # bytes of a vocabulary or a SentencePiece model
 
 _PAIRS = (("source.spm", "target.spm"), ("source.model", "target.model"), ("src.spm", "tgt.spm"),
           ("src.model", "tgt.model"))  # fmt: skip
+_USUAL = ("sentencepiece.model", "sentencepiece.bpe.model", "spiece.model", "tokenizer.model")  # for both sides
 _SINGLE = ("*.spm", "*.model")
 _CODES = b"#version:"  # the first line of subword-nmt's merges
 
@@ -203,6 +204,9 @@ def _models(folder: Path) -> tuple[Path, Path]:
     for source, target in _PAIRS:
         if (folder / source).exists() and (folder / target).exists():
             return folder / source, folder / target
+    for name in _USUAL:
+        if (folder / name).exists():
+            return folder / name, folder / name
     found = sorted({path for pattern in _SINGLE for path in folder.glob(pattern)})
     if len(found) == 1:
         return found[0], found[0]

@@ -274,6 +274,19 @@ def test_another_epsilon(tmp_path: Path) -> None:
     check_scores(pair, "float32", ends=False)
 
 
+def test_vocabularies_without_special_tokens(tmp_path: Path) -> None:
+    """A source needs no end token where none is read; an unknown token that is missing is behind the others."""
+    files.write_folder(tmp_path / "theirs", Shape(rows=(96, 90)))
+    tokens = files.vocabulary(96)[4:]  # four rows stand for nothing, of which the first is the unknown token's
+    files.write_vocabulary(tmp_path / "theirs" / "source_vocabulary.json", tokens)
+    (tmp_path / "theirs" / "bpe.model").write_bytes(b"#version: 0.2\n")  # beside sentencepiece.model
+    pair = Pair(tmp_path / "theirs")
+    tokenizer = pair.ours.source_tokenizer
+    assert (tokenizer.unk_id, tokenizer.vocab_size, tokenizer.closed([7], tokenizer.eos_id)) == (92, 96, [7])
+    pair.sources = [[*line, "<unk>"] for line in pair.sources]
+    check_scores(pair, "float32", ends=False)
+
+
 def test_the_first_tokens_of_a_vocabulary_count(tmp_path: Path) -> None:
     """A token that stands there twice, an empty line, and names of their own for end and unknown."""
     files.write_folder(tmp_path / "theirs", Shape(), unk_token="[unk]", eos_token="[end]")
@@ -401,7 +414,7 @@ def test_int8_stays_the_bytes_that_it_is(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("form", ["json", "txt"])
-@pytest.mark.parametrize("names", [["sentencepiece.model"], ["source.spm", "target.spm"], ["bpe.spm"]])
+@pytest.mark.parametrize("names", [["spiece.model"], ["source.spm", "target.spm"], ["bpe.spm"]])
 def test_vocabularies_and_tokenizers(form: str, names: list[str], tmp_path: Path) -> None:
     folder = tmp_path / "theirs"
     files.write_folder(folder, Shape(rows=(96, 90)), form=form, tokenizer=False)
@@ -666,7 +679,11 @@ def test_packages_that_are_not_supported(tmp_path: Path) -> None:
     (folder / "sentencepiece.model").rename(folder / "bpe.model")
     with pytest.raises(ValueError, match=r"bpe\.model: merges of subword-nmt"):
         convert(folder, tmp_path / "ours")
+    beyond = bytearray(files.zip_of({"a/metadata.json": b"{}", "a/model/model.bin": b""}))
+    for place in (i for i in range(len(beyond)) if beyond[i : i + 4] == b"PK\1\2"):
+        beyond[place + 42 : place + 46] = b"\xff\xff\xff\xf0"  # where a member begins
     for content, what in (
+        (beyond, "a sound package"),
         (b"", "a sound package"), (b"PK\3\4 and no more", "a sound package"),
         (files.zip_of({"a/metadata.json": b"{}"}), "without model/model.bin"),
         (files.zip_of({"a/model/model.bin": b""}), "without metadata.json"),
