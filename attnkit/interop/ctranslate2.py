@@ -143,10 +143,7 @@ def _configured(
     tie = "none"
     if file.same("decoder/projection/weight", target):
         tie = "all" if sizes[0] == sizes[1] and file.same(source, target) else "decoder"
-    try:
-        return to_transformer(file, search, sides, positions, tie_embeddings=tie, bos_id=start, eos_id=eos)
-    except ValueError as error:
-        raise ValueError(f"[convert] {file.path}: {error}" if "[convert]" not in str(error) else str(error)) from None
+    return to_transformer(file, search, sides, positions, tie_embeddings=tie, bos_id=start, eos_id=eos)
 
 
 # ----- Weights

@@ -72,17 +72,12 @@ def read_tokenizers(
     """
     source, target = _vocabularies(folder)
     joint = source is target
-    _check_start(folder, config, target)
-    for side, vocabulary, count in (("source", source, rows[0]), ("target", target, rows[1])):
-        if len(vocabulary.tokens) > count:
-            raise ValueError(
-                f"[convert] {vocabulary.path}: expected at most {count:,} tokens of the {side}, as the model has rows, "
-                f"got {len(vocabulary.tokens):,}"
-            )
+    _check_rows(source, target, rows)
+    _check_start(folder, config, target, zero_start)
     eos = target.find(config.eos_token)
     if eos is None:
         raise ValueError(f"[convert] {target.path}: expected the end token {quoted(config.eos_token)}, got none")
-    begins = target.find(config.decoder_start_token or "")
+    begins = target.tokens.index(config.decoder_start_token) if not zero_start else -1
     pieces = _pieces(target, config, rows[1])
     no_text = {index for index, piece in enumerate(target.tokens) if piece in (*_NO_TEXT, config.bos_token)}
     if zero_start:
@@ -91,7 +86,6 @@ def read_tokenizers(
         pieces.append(PAD_PIECE)
         begins = len(pieces) - 1
         no_text.add(begins)
-    assert begins is not None
     theirs = _named(pieces, "vocab.json" if joint else "target_vocab.json", target.path)
     ours = theirs if joint else _named(_pieces(source, config, rows[0]), "vocab.json", source.path)
     no_text.add(theirs.ids[UNK_PIECE])
@@ -101,8 +95,23 @@ def read_tokenizers(
     return Tokenizers(pair, begins, len(pair.source.closed([], eos)), tuple(sorted(no_text - {eos})))
 
 
-def _check_start(folder: Path, config: SearchConfig, target: Vocabulary) -> None:
-    start = config.decoder_start_token
+def _check_rows(source: Vocabulary, target: Vocabulary, rows: tuple[int, int]) -> None:
+    if source is target and rows[0] != rows[1]:
+        raise ValueError(
+            f"[convert] {source.path}: expected embeddings with as many rows, since the vocabulary is shared, got "
+            f"{rows[0]:,} and {rows[1]:,}"
+        )
+    for side, vocabulary, count in (("source", source, rows[0]), ("target", target, rows[1])):
+        if len(vocabulary.tokens) > count:
+            raise ValueError(
+                f"[convert] {vocabulary.path}: expected at most {count:,} tokens of the {side}, as the model has rows, "
+                f"got {len(vocabulary.tokens):,}"
+            )
+
+
+def _check_start(folder: Path, config: SearchConfig, target: Vocabulary, zero_start: bool) -> None:
+    """A model that begins with zeros may say any token."""
+    start = "" if zero_start else config.decoder_start_token
     languages = next((token for token in _LANGUAGES if token in target.tokens), None)
     if start is None or languages is not None:
         why = "decoder_start_token is null" if start is None else f"{target.path.name} has {languages}"
@@ -110,7 +119,7 @@ def _check_start(folder: Path, config: SearchConfig, target: Vocabulary) -> None
             f"[convert] {folder}: a model that is told the language by a token of each target ({why}), such as "
             "NLLB-200 and M2M-100: not supported as CTranslate2 has it; convert the checkpoint of Hugging Face"
         )
-    if target.find(start) is None:
+    if not zero_start and target.find(start) is None:
         raise ValueError(f"[convert] {target.path}: expected the start token {quoted(start)}, got none")
 
 

@@ -267,6 +267,17 @@ def test_another_start_token(tmp_path: Path) -> None:
     check_scores(pair, "float32", ends=False)
 
 
+def test_models_that_begin_with_zeros_may_name_any_start_token(tmp_path: Path) -> None:
+    """As those of `ct2-marian-converter`, whose vocabularies have no <s>."""
+    files.write_folder(tmp_path / "theirs", MARIAN, add_source_eos=True)
+    tokens = files.vocabulary(96)
+    tokens[2] = "filler"
+    files.write_vocabulary(tmp_path / "theirs" / "shared_vocabulary.json", tokens)
+    pair = Pair(tmp_path / "theirs")
+    assert pair.converted.config.bos_id == 96
+    check_scores(pair, "float32", ends=False)
+
+
 def test_another_epsilon(tmp_path: Path) -> None:
     files.write_folder(tmp_path / "theirs", Shape(), layer_norm_epsilon=0.1)
     pair = Pair(tmp_path / "theirs")
@@ -516,6 +527,7 @@ def test_other_models_are_named(spec: str, revision: int, what: str, tmp_path: P
     [
         ({"decoder_start_token": None}, "decoder_start_token is null"),
         ({"decoder_start_token": "<go>"}, "the start token '<go>'"),
+        ({"decoder_start_token": ""}, "the start token ''"),
         ({"eos_token": "<end>"}, "the end token '<end>'"),
         ({"layer_norm_epsilon": 0}, "layer_norm_epsilon"),
         ({"add_source_bos": "yes"}, "add_source_bos"),
@@ -548,6 +560,10 @@ def test_files_that_are_missing_or_another_models(tmp_path: Path) -> None:
     complaint(tmp_path, "a.spm", "the model's own SentencePiece model")
     files.write_vocabulary(folder / "shared_vocabulary.json", files.vocabulary(97))
     complaint(tmp_path, "at most 96 tokens", "got 97")
+    files.write_vocabulary(folder / "shared_vocabulary.json", files.vocabulary(80))
+    (folder / "a.spm").write_bytes(files.spm())
+    (folder / "model.bin").write_bytes(files.bin_of(*files.random_model(Shape(rows=(96, 90)))))
+    complaint(tmp_path, "the vocabulary is shared", "96 and 90")
     (folder / "shared_vocabulary.json").write_text("{")
     complaint(tmp_path, "shared_vocabulary.json", "a list of tokens")
     (folder / "shared_vocabulary.json").unlink()
