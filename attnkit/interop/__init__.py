@@ -1,8 +1,10 @@
 """Public model formats, converted into model directories."""
 
+from attnkit.interop.argos import convert_argos
 from attnkit.interop.convert import convert
 from attnkit.interop.converted import Converted
+from attnkit.interop.ctranslate2 import convert_ctranslate2
 from attnkit.interop.marian import convert_marian
 from attnkit.interop.marian_native import convert_native
 
-__all__ = ["Converted", "convert", "convert_marian", "convert_native"]
+__all__ = ["Converted", "convert", "convert_argos", "convert_ctranslate2", "convert_marian", "convert_native"]

@@ -21,9 +21,15 @@ class Converted(NamedTuple):
 def checked_folders(source: str | os.PathLike[str], directory: str | os.PathLike[str]) -> tuple[Path, Path]:
     """Where a model is read and where it is written. Raises FileNotFoundError where there is no folder `source`,
     FileExistsError where `directory` has content."""
-    folder, target = Path(source), Path(directory)
+    folder = Path(source)
     if not folder.is_dir():
         raise FileNotFoundError(f"[convert] {folder}: expected the folder of a Marian checkpoint, got no folder")
+    return folder, checked_target(directory)
+
+
+def checked_target(directory: str | os.PathLike[str]) -> Path:
+    """Where a model is written. Raises FileExistsError where it has content."""
+    target = Path(directory)
     if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
         raise FileExistsError(f"[convert] {target}: expected a new or empty folder, got one that has content")
-    return folder, target
+    return target

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import ctranslate2_files
 import marian_files
 import pytorch_files
 import samples
@@ -72,14 +73,27 @@ def _student_file(file: str, what: str) -> Case:
     def make(box: Path) -> list[str]:
         marian_files.write_student(box / "m", marian_files.config(dim_vocabs=[96, 96]))
         (path,) = (box / "m").glob(file)
-        path.unlink()
-        if what == "a pipe":
-            os.mkfifo(path)
-        else:
-            path.symlink_to(path.name if what == "a loop" else what)
+        _replace(path, what)
         return ["convert", "m", "out"]
 
     return Case(f"a student's {file} is {what}", make, ANY if file.startswith(("lex", "config")) else FAILS)
+
+
+def _ctranslate2_file(file: str, what: str) -> Case:
+    def make(box: Path) -> list[str]:
+        ctranslate2_files.write_folder(box / "m", ctranslate2_files.Shape())
+        _replace(box / "m" / file, what)
+        return ["convert", "m", "out"]
+
+    return Case(f"CTranslate2's {file} is {what}", make)
+
+
+def _replace(path: Path, what: str) -> None:
+    path.unlink()
+    if what == "a pipe":
+        os.mkfifo(path)
+    else:
+        path.symlink_to(path.name if what == "a loop" else what)
 
 
 # ----- Paths that lead elsewhere
@@ -236,6 +250,13 @@ def _student(file: str) -> Command:
     return make
 
 
+def _package(box: Path) -> list[str]:
+    """A package of Argos Translate's with weights of nothing but zeros."""
+    members = {"m/metadata.json": b"{}", "m/model/model.bin": bytes(500 * MEGABYTE)}
+    (box / "m.argosmodel").write_bytes(ctranslate2_files.zip_of(members))
+    return ["convert", "m.argosmodel", "out"]
+
+
 def _picture(width: int, height: int, colour: int) -> Command:
     def make(box: Path) -> list[str]:
         samples.copy_model("classify-images", box / "m")
@@ -278,6 +299,11 @@ CASES = [
     *(_not_a_file(model, file, what) for model, file in MODEL_FILES for what in SPECIAL),
     *(_student_file(file, what) for file in ("model*", "vocab*", "lex*") for what in ("/dev/zero", "a pipe", "a loop")),
     *(
+        _ctranslate2_file(file, what)
+        for file in ("model.bin", "config.json", "shared_vocabulary.json", "sentencepiece.model")
+        for what in ("/dev/zero", "a pipe", "a loop")
+    ),
+    *(
         Case(f"a shard is named {path[:20]!r}", _shard_named(path))
         for path in ("../../etc/passwd", "/etc/passwd", "..", "", "x\0y", "\u202e", "A" * 5000)
     ),
@@ -305,6 +331,7 @@ CASES = [
     Case("a line of a gigabyte of words", _line(b"the cat "), ANY),
     Case("a training line of a gigabyte", _training_line),
     *(Case(f"a student's {file} of three gigabytes", _student(file)) for file in ("model*", "vocab*", "lex*")),
+    Case("a package of Argos Translate's that unpacks to half a gigabyte", _package),
     Case("IDX of two gigabytes", _idx, ANY),
     Case("a grey picture of 134 million pixels", _picture(11585, 11585, 0), ANY),
     Case("a transparent picture of 134 million pixels", _picture(11585, 11585, 6), ANY),

@@ -290,7 +290,7 @@ class Translator:
         ids = self.source_tokenizer.encode(line)
         unknown = self.source_tokenizer.unknown(line) if self.source_tokenizer.unk_id in ids else []
         longest = self.max_source_length - 1
-        kept = [*ids[:longest], self.source_tokenizer.eos_id] if ids else []
+        kept = self.source_tokenizer.closed(ids[:longest], self.source_tokenizer.eos_id) if ids else []
         forced = Forced.read(one_line(prefix.strip()), self.target_tokenizer)
         return _Source(
             number=number,
@@ -369,7 +369,8 @@ class Translator:
         # The line and what the tokenizer calls its words may differ by a tag.
         read = split_tag(source.line)[1] if isinstance(tokenizer, TaggedTokenizer) else source.line
         tags = source.count - len(read.split())
-        return [*(word + tags for word in words[: len(source.ids) - 1]), -1]
+        kept = words[: len(source.ids) - len(tokenizer.closed([], -1))]
+        return tokenizer.closed([word + tags for word in kept], -1)
 
 
 def _with_prefixes(

@@ -5,15 +5,21 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, TypeAlias
 
 import msgspec
+from msgspec import Meta
 
 from attnkit.text.languages import tag_of
 from attnkit.text.tokenizers.vocabulary import EOS, UNK
 
 if TYPE_CHECKING:
     from attnkit.text.tokenizers.config import TokenizerConfig
+
+
+_Ids: TypeAlias = Annotated[tuple[int, ...], Meta(max_length=8)]
+Frame: TypeAlias = tuple[_Ids, _Ids]
+"""The ids that stand before a sentence and behind it."""
 
 
 class SavedTokenizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -23,6 +29,7 @@ class SavedTokenizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     joint: bool
     lowercase: bool
     languages: tuple[str, ...] = ()
+    source_frame: Frame | None = None
 
     def reserved(self, name: str) -> list[str]:
         """The tokens that the vocabulary of this name reserves: the tags of the languages, which only sources have."""
@@ -83,6 +90,10 @@ class Tokenizer(ABC):
         """The values of a source's ids, which `encode` gave, with that of its end token, in the order in which a model
         reads them."""
         return [*values, end]
+
+    def saved(self) -> dict[str, Any]:
+        """What config.json keeps of this tokenizer, beside what it keeps of all."""
+        return {}
 
     def reserved_id(self, token: str) -> int | None:
         """The id of a reserved token, which no text becomes; None where there is none."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import msgspec
 
@@ -15,7 +15,7 @@ from attnkit import typed
 from attnkit.files import atomic_write
 from attnkit.reading import read_file
 from attnkit.text.languages import languages_of
-from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
+from attnkit.text.tokenizers.base import Frame, SavedTokenizer, Tokenizer
 from attnkit.text.tokenizers.sentencepiece_file import checked_text, read_processor
 
 if TYPE_CHECKING:
@@ -98,15 +98,20 @@ class MarianTokenizer(Tokenizer):
         vocabulary: MarianVocabulary,
         name: str = "a SentencePiece model",
         other: MarianTokenizer | None = None,
+        frame: Frame | None = None,
     ) -> None:
         """`model` is the content of a SentencePiece file; what is made of it is shared with `other`, where that has the
-        same. Raises ValueError, naming it `name`, when it is none."""
+        same. frame: what an encoder reads around a sentence, where that is not the end token alone. Raises ValueError,
+        naming it `name`, when it is none, and for a frame that the vocabulary does not have."""
         shared = other is not None and other._model == model
         self._model = other._model if other is not None and shared else model
         self._processor = other._processor if other is not None and shared else read_processor(model, name)
         self.vocabulary = vocabulary
         self.eos_id = vocabulary.ids[EOS_PIECE]
         self.unk_id = vocabulary.ids[UNK_PIECE]
+        self._frame = frame
+        if frame is not None:
+            self._checked([*frame[0], *frame[1]])
         longest_first = sorted(vocabulary.added, key=len, reverse=True)
         self._added = re.compile(f"({'|'.join(map(re.escape, longest_first))})") if longest_first else None
 
@@ -116,7 +121,7 @@ class MarianTokenizer(Tokenizer):
         source = MarianVocabulary.load(directory, "vocab.json")
         target = source if saved.joint else MarianVocabulary.load(directory, "target_vocab.json")
         reads, writes = directory / "source.spm", directory / "target.spm"
-        first = cls(read_file(reads), source, str(reads))
+        first = cls(read_file(reads), source, str(reads), frame=saved.source_frame)
         return first, cls(read_file(writes), target, str(writes), first)
 
     @property
@@ -149,6 +154,15 @@ class MarianTokenizer(Tokenizer):
 
     def unknown(self, text: str) -> list[str]:
         return [piece.removeprefix(_SPACE) for piece in self._cut(text) if piece not in self.vocabulary.ids]
+
+    def closed(self, values: Sequence[int], end: int) -> list[int]:
+        if self._frame is None:
+            return super().closed(values, end)
+        before, behind = (ids if end == self.eos_id else [end] * len(ids) for ids in self._frame)
+        return [*before, *values, *behind]
+
+    def saved(self) -> dict[str, Any]:
+        return {} if self._frame is None else {"source_frame": [list(ids) for ids in self._frame]}
 
     def shares_vocabulary(self, other: Tokenizer) -> bool:
         return isinstance(other, MarianTokenizer) and self.vocabulary is other.vocabulary

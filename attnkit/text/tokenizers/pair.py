@@ -96,7 +96,8 @@ class TokenizerPair:
     def to_config(self) -> dict[str, Any]:
         """What `load` needs beside the files: the tokenizer's part of config.json."""
         config: dict[str, Any] = {"kind": self.kind, "joint": self.joint, "lowercase": self.lowercase}
-        return config | ({"languages": list(self.languages)} if self.languages else {})
+        config |= {"languages": list(self.languages)} if self.languages else {}
+        return config | _untagged(self.source).saved()
 
     @classmethod
     def load(cls, directory: str | os.PathLike[str], config: Mapping[str, Any]) -> TokenizerPair:

@@ -22,6 +22,9 @@ class TaggedTokenizer(Tokenizer):
     def languages(self) -> tuple[str, ...]:
         return tuple(self.ids)
 
+    def closed(self, values: Sequence[int], end: int) -> list[int]:
+        return self.inner.closed(values, end)
+
     @property
     def vocab_size(self) -> int:
         return self.inner.vocab_size

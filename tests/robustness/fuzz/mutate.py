@@ -170,6 +170,47 @@ def marian_bin_of(data: bytes, rng: Random) -> bytes:
     return bytes(made)
 
 
+def ctranslate2_bin_of(data: bytes, rng: Random) -> bytes:
+    """CTranslate2's model.bin of version 6: versions, counts, names, ranks, sizes, types, aliases, numbers changed."""
+    made, headers, aliases = bytearray(data), *_ctranslate2_places(data)
+    name, rank, body = rng.choice(headers)
+    match rng.randrange(9):
+        case 0:
+            return bytes_of(data, rng)
+        case 1:
+            struct.pack_into("<I", made, rng.choice([0, 22]), rng.choice([*SIZES, 2, 3, 4, 5, 6, 7, 8]))
+        case 2:
+            struct.pack_into("<I", made, rng.choice([26, aliases]), rng.choice([*SIZES, 2, 3, len(headers) - 1]))
+        case 3:
+            made[rng.randrange(name + 2, rank - 1)] = rng.choice([0, 0x1B, 0x2F, 0x80, 0xFF, *b"ewl_01"])
+        case 4:
+            made[rank] = rng.choice([0, 1, 2, 3, 9, 255])
+        case 5:
+            at = rng.choice([*range(rank + 1, body - 5, 4), body - 4])
+            struct.pack_into("<I", made, at, rng.choice([*SIZES, 2, 15, 16, 17, 32, 48, 95, 97]))
+        case 6:
+            made[body - 5] = rng.randrange(7)
+        case 7:
+            value = rng.choice([float("nan"), float("inf"), -float("inf"), 3e38, 1e-42, 0.0, -1.0])
+            for place in range(body, min(body + 4 * rng.choice([1, 64]), len(data) - 4), 4):
+                struct.pack_into("<f", made, place, value)
+        case 8:
+            made[rng.randrange(aliases, len(data))] = rng.choice([0, 1, 0x2F, 0x80, 0xFF, *b"ewl_01"])
+    return bytes(made)
+
+
+def _ctranslate2_places(data: bytes) -> tuple[list[tuple[int, int, int]], int]:
+    """Where each variable's name, rank and numbers begin, and where the aliases do."""
+    count, at, found = struct.unpack_from("<I", data, 26)[0], 30, []
+    for _ in range(count):
+        name = at
+        rank = name + 2 + struct.unpack_from("<H", data, name)[0]
+        body = rank + 1 + 4 * data[rank] + 5
+        found.append((name, rank, body))
+        at = body + struct.unpack_from("<I", data, body - 4)[0]
+    return found, at
+
+
 def lexicon_of(data: bytes, rng: Random) -> bytes:
     """A binary shortlist changed, with a checksum that says it is whole."""
     made = bytes_of(data, rng)[: rng.choice([None, len(data)])].ljust(48, b"\0")

@@ -16,7 +16,7 @@ from expected import known
 
 from fuzz.job import Job
 
-FILES = ("model", "image", "text", "toml", "idx", "convert", "marian", "pytorch")
+FILES = ("model", "image", "text", "toml", "idx", "convert", "marian", "pytorch", "ctranslate2")
 KINDS = (*FILES, "ops")
 OPS_AT_ONCE = 200
 
