@@ -43,7 +43,9 @@ class TranslateTokenizerConfig(TokenizerConfig, frozen=True, kw_only=True, forbi
 class PretrainedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[pretrained]: a translation model that is trained on, with its own vocabulary."""
 
-    model: Annotated[str, Meta(min_length=1, description="A translation model: its directory, or its name, as for `attnkit translate`.")]
+    model: Annotated[
+        str, Meta(min_length=1, description="A translation model: its directory, or its name, as for `translate`.")
+    ]
 
     freeze: Annotated[
         tuple[str, ...],
