@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from attnkit.interop.converted import Converted
-from attnkit.interop.marian_config import CONFIG_FILE
+from attnkit.interop.hf_config import CONFIG_FILE
 from attnkit.interop.marian_folder import is_marian_folder
 
 
