@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import msgspec
 
@@ -17,12 +17,18 @@ if TYPE_CHECKING:
 
 
 class SavedTokenizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The tokenizer's part of a model's config.json."""
+    """The tokenizer's part of a model's config.json.
+
+    source_language, target_language, language_last: those of `Tokenizer`, of a kind that `marks_both`.
+    """
 
     kind: str
     joint: bool
     lowercase: bool
     languages: tuple[str, ...] = ()
+    source_language: str = ""
+    target_language: str = ""
+    language_last: bool = False
 
     def reserved(self, name: str) -> list[str]:
         """The tokens that the vocabulary of this name reserves: the tags of the languages, which only sources have."""
@@ -46,6 +52,19 @@ class Tokenizer(ABC):
 
     has_merges: ClassVar[bool] = False
     """Whether it puts words together by merges, some of which BPE-dropout can leave out."""
+
+    marks_both: ClassVar[bool] = False
+    """Whether a source has the token of its own language and a target begins with that of its own, as in models that
+    read many languages; in others a source begins with the token of the language to write, if there are several."""
+
+    source_language: str = ""
+    """Of a kind that `marks_both`: the language of a source where nobody says which."""
+
+    target_language: str = ""
+    """Of a kind that `marks_both`: the language to write where nobody says which."""
+
+    language_last: bool = False
+    """Of a kind that `marks_both`: the token of a source's language stands behind the end of the sentence."""
 
     unk_id: int = UNK
     """The id of what the vocabulary does not have; `UNK` but for converted models."""
@@ -78,6 +97,15 @@ class Tokenizer(ABC):
     @abstractmethod
     def unknown(self, text: str) -> list[str]:
         """The parts of a text that become the unknown token, in order."""
+
+    def closed(self, values: Sequence[int], end: int) -> list[int]:
+        """The values of a source's ids, which `encode` gave, with that of its end token, in the order in which a model
+        reads them."""
+        return [*values, end]
+
+    def saved(self) -> dict[str, Any]:
+        """What config.json keeps of this tokenizer, beside what it keeps of all."""
+        return {}
 
     def reserved_id(self, token: str) -> int | None:
         """The id of a reserved token, which no text becomes; None where there is none."""

@@ -103,6 +103,7 @@ class MarianTokenizer(Tokenizer):
         self.vocabulary = vocabulary
         self.eos_id = vocabulary.ids[EOS_PIECE]
         self.unk_id = vocabulary.ids[UNK_PIECE]
+        self._silent = {None, *_SILENT, *(token for token, special in vocabulary.added.items() if special)}
         longest_first = sorted(vocabulary.added, key=len, reverse=True)
         self._added = re.compile(f"({'|'.join(map(re.escape, longest_first))})") if longest_first else None
 
@@ -136,9 +137,7 @@ class MarianTokenizer(Tokenizer):
         return self._joined(ids[count:], "a").removeprefix("a").rstrip()
 
     def _joined(self, ids: Sequence[int], *before: str) -> str:
-        added = self.vocabulary.added
-        silent = {None, *_SILENT, *(token for token, special in added.items() if special)}
-        pieces = [*before, *(piece for piece in self._checked(ids) if piece is not None and piece not in silent)]
+        pieces = [*before, *(piece for piece in self._checked(ids) if piece is not None and piece not in self._silent)]
         return str(self._processor.decode_pieces(pieces)).replace(_SPACE, " ")
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
@@ -157,7 +156,7 @@ class MarianTokenizer(Tokenizer):
         self.vocabulary.save(directory)
 
     def _cut(self, text: str) -> list[str]:
-        pieces, text = _split_tag(text)
+        pieces, text = self._split_tag(text)
         for part in [text] if self._added is None else self._added.split(text):
             if part in self.vocabulary.added:
                 pieces.append(part)
@@ -172,8 +171,7 @@ class MarianTokenizer(Tokenizer):
                 raise ValueError(f"[tokenizer] expected an id in [0, {size}), got {number}")
         return [self.vocabulary.pieces[number] for number in ids]
 
-
-def _split_tag(text: str) -> tuple[list[str], str]:
-    """[">>fra<<"] and the rest of the line, or [] and the line."""
-    tag, end, rest = text.partition("<<")
-    return ([tag + end], rest) if tag.startswith(">>") and end else ([], text)
+    def _split_tag(self, text: str) -> tuple[list[str], str]:
+        """[">>fra<<"] and the rest of the line, or [] and the line."""
+        tag, end, rest = text.partition("<<")
+        return ([tag + end], rest) if tag.startswith(">>") and end else ([], text)
