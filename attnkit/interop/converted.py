@@ -23,7 +23,7 @@ def checked_folders(source: str | os.PathLike[str], directory: str | os.PathLike
     FileExistsError where `directory` has content."""
     folder, target = Path(source), Path(directory)
     if not folder.is_dir():
-        raise FileNotFoundError(f"[convert] {folder}: expected the folder of a Marian checkpoint, got no folder")
+        raise FileNotFoundError(f"[convert] {folder}: expected the folder of a model, got no folder")
     if os.path.lexists(target) and not (target.is_dir() and not any(target.iterdir())):
         raise FileExistsError(f"[convert] {target}: expected a new or empty folder, got one that has content")
     return folder, target

@@ -53,7 +53,7 @@ def read_m2m_tokenizers(folder: Path, config: M2MConfig, target: int | None) -> 
         vocabulary,
         sorted(languages),
         source_language=_default(folder, settings, "src_lang", languages),
-        target_language=_target(languages, target) or _default(folder, settings, "tgt_lang", languages),
+        target_language=_target(folder, languages, target) or _default(folder, settings, "tgt_lang", languages),
         language_last=kind == _NLLB and settings.get("legacy_behaviour") is True,
         name=str(folder / _MODEL),
     )
@@ -78,8 +78,11 @@ def _language(token: str) -> str | None:
     return None if match is None else match["m2m"] or match["flores"]
 
 
-def _target(languages: Ids, token: int | None) -> str:
-    return next((name for name, number in languages.items() if number == token), "")
+def _target(folder: Path, languages: Ids, token: int | None) -> str:
+    name = next((name for name, number in languages.items() if number == token), "")
+    if token is not None and not name:
+        raise ValueError(f"[convert] {folder}: expected forced_bos_token_id to be that of a language, got {token}")
+    return name
 
 
 def _default(folder: Path, settings: dict[str, Any], key: str, languages: Ids) -> str:
