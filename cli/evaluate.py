@@ -11,7 +11,14 @@ import click
 from .shared import errors
 from .shared.line_counter import line_counter
 from .shared.loading import load_translator, name_options
-from .shared.run_options import FILE, precision_option, shortlist_option, then_option, threads_option
+from .shared.run_options import (
+    FILE,
+    language_options,
+    precision_option,
+    shortlist_option,
+    then_option,
+    threads_option,
+)
 from .shared.search_options import checked_search, chosen_search, translation_options
 
 if TYPE_CHECKING:
@@ -35,7 +42,7 @@ if TYPE_CHECKING:
     help="Of sacrebleu; none where the text is tokenised already.",
     show_default=True,
 )
-@click.option("--to", metavar="LANGUAGE", help="Of the languages that the model writes, where it has several.")
+@language_options
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @translation_options()
 @precision_option
@@ -56,6 +63,7 @@ def command(
     then: str | None,
     metrics: tuple[str, ...],
     tokenize: Any,
+    source_language: str | None,
     to: str | None,
     as_json: bool,
     precision: Any,
@@ -84,7 +92,14 @@ def command(
     restriction = shortlists.find(shortlist, translator, folder, errors.say)
     lines = (line for line, _ in pairs)
     with checked_search():
-        stream = translator.translate_stream(lines, to=to, batch_tokens=batch_tokens, shortlist=restriction, **search)
+        stream = translator.translate_stream(
+            lines,
+            source_language=source_language,
+            to=to,
+            batch_tokens=batch_tokens,
+            shortlist=restriction,
+            **search,
+        )
     start = time.perf_counter()
     results = []
     with line_counter(total=len(pairs)) as advance:

@@ -7,7 +7,7 @@ import click
 from .shared import errors
 from .shared.loading import load_for, located, name_options
 from .shared.outputs import check_output
-from .shared.run_options import FILE
+from .shared.run_options import FILE, language_options
 
 
 @click.command("shortlist")
@@ -16,6 +16,7 @@ from .shared.run_options import FILE
 @click.option(
     "--target", type=FILE, metavar="FILE", help="Its translation.", show_default="the model's own, by greedy search"
 )
+@language_options
 @click.option(
     "-o",
     "--output",
@@ -29,7 +30,15 @@ from .shared.run_options import FILE
     "--per-token", type=click.IntRange(1), default=50, metavar="N", help="Of each source token.", show_default=True
 )
 @name_options
-def command(model: str, source: str, target: str | None, output: str | None, per_token: int) -> None:
+def command(
+    model: str,
+    source: str,
+    target: str | None,
+    source_language: str | None,
+    to: str | None,
+    output: str | None,
+    per_token: int,
+) -> None:
     """Count which words of a translation go with which words of the source.
 
     `attnkit translate --shortlist` then leaves all others out of account. In MODEL itself, `auto` finds the file.
@@ -46,7 +55,8 @@ def command(model: str, source: str, target: str | None, output: str | None, per
     check_writable(path)
     sources = list(read_lines(source))
     if target is None:
-        targets = [result.text for result in translator.translate(sources, beam=1)]
+        results = translator.translate(sources, source_language=source_language, to=to, beam=1)
+        targets = [result.text for result in results]
     else:
         targets = list(read_lines(target))
     if len(targets) != len(sources):

@@ -16,6 +16,7 @@ from .shared.run_options import (
     alignments_options,
     attention_option,
     check_text,
+    language_options,
     output_option,
     precision_option,
     shortlist_option,
@@ -52,7 +53,7 @@ _SHOWN = 40  # characters of a word in a message
     help="JSON lines: source, text, score, tokens, truncated, unknown; alignment too with --alignments, scores and "
     "through with --then.",
 )
-@click.option("--to", metavar="LANGUAGE", help="Of the languages that the model writes, where it has several.")
+@language_options
 @attention_option
 @alignments_options
 @precision_option

@@ -133,3 +133,9 @@ class TextModel(Protocol[Reads, S]):
     def step(self, state: S, ids: Ids, attention: bool = False) -> StepOutput:
         """Feeds ids [R], the last token of every row (the start token first), and predicts the next."""
         ...
+
+
+def longest_output(model: TextModel[Reads, S], before: int = 0) -> int | None:
+    """The most tokens that a model writes, the end token not counted and `before` others that stand before its output;
+    None for no limit. One position of the decoder reads the start token."""
+    return None if model.max_target_length is None else model.max_target_length - 1 - before

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from attnkit import _beam, _core
 from attnkit._core import Restriction
 from attnkit.decoding.options import DecodingOptions
-from attnkit.decoding.protocol import Floats, Ids, Reads, S, Source, StepOutput, TextModel
+from attnkit.decoding.protocol import Floats, Ids, Reads, S, Source, StepOutput, TextModel, longest_output
 from attnkit.decoding.shortlist import Shortlist, restricted
 from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, Stopped
@@ -50,6 +50,7 @@ def decode(
     *,
     attention: bool = False,
     prefixes: Sequence[Sequence[int]] | None = None,
+    first: Sequence[int] | None = None,
     suppress: Sequence[int] = (),
     numbers: Sequence[int] | None = None,
     what: str = "sentence",
@@ -61,6 +62,8 @@ def decode(
     source: what the sentences are written about, of the kind that the model reads: `Packed` sentences, the `Regions` of
     images, or `Nothing`.
     prefixes: for each sentence the tokens that its output must start with.
+    first: for each sentence a token that stands before its output, such as that of a language (`forced_bos_token_id` in
+        transformers). It costs nothing and is none of the output's tokens; a score counts it in the length.
     suppress: tokens that are never written, such as padding and the start token.
     numbers: each sentence's number in the whole input, which its random numbers depend on; 0 to B - 1 by default.
     what: what an error calls a sentence before its number, counted from 1, such as "line".
@@ -78,29 +81,42 @@ def decode(
     draws = options.nbest if options.sample else 1
     source_lengths = np.repeat(source.lengths, draws) if draws > 1 else source.lengths
     sentences = _Sentences(_check_numbers(numbers, len(source)), draws, what)
+    before = 0 if first is None else 1
+    if first is not None:
+        prefixes = _behind(first, prefixes, len(source))
     restriction = None if shortlist is None else _restrict(model, shortlist, source, prefixes)
     if prefixes is not None:
         prefixes = [prefix for prefix in prefixes for _ in range(draws)]
     prefix_ids, prefix_offsets = _pack_prefixes(model, prefixes, len(source_lengths))
-    # One position of the decoder reads the start token, so a model of n positions writes n - 1 tokens and the end.
-    limit = None if model.max_target_length is None else model.max_target_length - 1
+    max_lengths = options.max_lengths(
+        source_lengths, np.diff(prefix_offsets) - before, longest_output(model, before), sentences.name
+    )
     search = _beam.Search(
-        dataclasses.replace(options, nbest=1) if draws > 1 else options,
+        _of_search(options, draws, before),
         eos=model.eos_id,
-        max_lengths=options.max_lengths(source_lengths, np.diff(prefix_offsets), limit, sentences.name),
+        max_lengths=max_lengths + before,
         prefix_ids=prefix_ids,
         prefix_offsets=prefix_offsets,
         suppressed=_check_tokens("suppress", suppress, model),
     )
-    weights = _run(model, search, source, options, sentences, attention, restriction, stop or Stop())
+    weights = _run(model, search, source, options, sentences, attention, restriction, before, stop or Stop())
     found = [
         [
-            Hypothesis(tokens, score, log_probability, _collect(weights, rows, source_length), cut)
+            Hypothesis(tokens[before:], score, log_probability, _collect(weights, rows, source_length, before), cut)
             for tokens, rows, log_probability, score, cut in search.results(sentence)
         ]
         for sentence, source_length in enumerate(source_lengths.tolist())
     ]
     return [list(chain(*found[begin : begin + draws])) for begin in range(0, len(found), draws)]
+
+
+def _of_search(options: DecodingOptions, draws: int, before: int) -> DecodingOptions:
+    """The options of the one search that makes all outputs; its longest outputs are told apart."""
+    if draws > 1:
+        options = dataclasses.replace(options, nbest=1)
+    if before:
+        options = dataclasses.replace(options, min_length=options.min_length + before, max_length=None)
+    return options
 
 
 class _Sentences:
@@ -131,6 +147,7 @@ def _run(
     sentences: _Sentences,
     attention: bool,
     restriction: Restriction | None,
+    before: int,
     stop: Stop,
 ) -> list[Floats] | None:
     """Runs the search to its end; returns the attention weights of every step, when wanted."""
@@ -152,6 +169,8 @@ def _run(
         values, indices, bad = _candidates(model, search, output, options, sentences, restriction)
         if bad >= 0:
             raise FloatingPointError(f"[decode] the model gave NaN for {sentences.name(bad)} at token {search.step}")
+        if search.step < before:
+            values[:, 0] = 0.0  # what all outputs of a sentence begin with tells nothing of them
         parents = search.extend(values, indices)
         if not len(parents):
             return weights if attention else None
@@ -187,14 +206,22 @@ def _candidates(
     return *sampled, bad
 
 
-def _collect(weights: list[Floats] | None, rows: Ids, source_length: int) -> Floats | None:
-    """The attention [N, M] of one hypothesis: row rows[i] of step i, cut to the sentence's own source."""
+def _collect(weights: list[Floats] | None, rows: Ids, source_length: int, before: int) -> Floats | None:
+    """The attention [N, M] of one hypothesis: row rows[i] of step i, cut to the sentence's own source; without that of
+    the first `before` steps."""
     if weights is None:
         return None
     collected = np.empty((len(rows), source_length), np.float32)
     for step, row in enumerate(rows):
         collected[step] = weights[step][row, :source_length]
-    return collected
+    return collected[before:]
+
+
+def _behind(first: Sequence[int], prefixes: Sequence[Sequence[int]] | None, batch: int) -> list[list[int]]:
+    """The prefixes, each behind the first token of its sentence."""
+    if len(first) != batch or (prefixes is not None and len(prefixes) != batch):
+        raise ValueError(f"[decode] expected a first token, and a prefix if any, for each of {batch} sentences")
+    return [[token, *rest] for token, rest in zip(first, prefixes or [()] * batch, strict=True)]
 
 
 def _restrict(

@@ -23,7 +23,7 @@ def checked_folders(source: str | os.PathLike[str], directory: str | os.PathLike
     FileExistsError where `directory` has content."""
     folder = Path(source)
     if not folder.is_dir():
-        raise FileNotFoundError(f"[convert] {folder}: expected the folder of a Marian checkpoint, got no folder")
+        raise FileNotFoundError(f"[convert] {folder}: expected the folder of a model, got no folder")
     return folder, checked_target(directory)
 
 

@@ -3,75 +3,36 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, NamedTuple, TypeVar
+from typing import Any, Literal, NamedTuple
 
-import msgspec
-from msgspec import Meta
-
-from attnkit import typed
 from attnkit.decoding.defaults import DecodingDefaults
-from attnkit.interop.compressed import check_pointer
-from attnkit.models.config import (
-    Activation,
-    Layers,
-    NotNegative,
-    Positive,
-    Rate,
+from attnkit.interop.hf_config import (
+    GenerationConfig,
+    Ids,
+    Seq2SeqConfig,
+    Tie,
+    left_out_of_search,
+    read_architecture,
+    read_generation,
+    settled,
 )
+from attnkit.models.config import NotNegative, Positive, Rate
 from attnkit.models.transformer_config import TransformerConfig
-from attnkit.printable import quoted
-from attnkit.reading import read_file
-
-CONFIG_FILE, GENERATION_FILE = "config.json", "generation_config.json"
-T = TypeVar("T")
-
-_ACTIVATIONS: dict[str, Activation] = {
-    "relu": "relu", "gelu": "gelu", "silu": "silu", "swish": "silu", "gelu_new": "gelu_tanh",
-    "gelu_pytorch_tanh": "gelu_tanh", "gelu_fast": "gelu_tanh", "quick_gelu": "quick_gelu",
-}  # fmt: skip
-
-# Settings of a search that attnkit does not have, and the values with which they do nothing.
-_WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
-    "do_sample": (False,),
-    "early_stopping": (False,),
-    "repetition_penalty": (1.0,),
-    "encoder_repetition_penalty": (1.0,),
-    "encoder_no_repeat_ngram_size": (0,),
-    "diversity_penalty": (0.0,),
-    "num_beam_groups": (1,),
-    "min_new_tokens": (),
-    "forced_bos_token_id": (),
-    "suppress_tokens": (),
-    "begin_suppress_tokens": (),
-    "exponential_decay_length_penalty": (),
-    "sequence_bias": (),
-}
 
 
-class MarianConfig(msgspec.Struct, frozen=True):
+class MarianConfig(Seq2SeqConfig, frozen=True, kw_only=True):
     """The architecture. A file may leave out what has the default of Hugging Face transformers, which is given here."""
 
     model_type: Literal["marian"]
     vocab_size: Positive = 58101
     decoder_vocab_size: Positive | None = None
-    d_model: Positive = 1024
-    encoder_layers: Layers = 12
-    decoder_layers: Layers = 12
-    encoder_ffn_dim: Positive = 4096
-    decoder_ffn_dim: Positive = 4096
-    encoder_attention_heads: Positive = 16
-    decoder_attention_heads: Positive = 16
     activation_function: Literal[
         "relu", "gelu", "silu", "swish", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "quick_gelu"
     ] = "gelu"
-    max_position_embeddings: Annotated[int, Meta(ge=3, le=2**24)] = 1024
     scale_embedding: bool = False
     share_encoder_decoder_embeddings: bool = True
-    tie_word_embeddings: bool = True
-    dropout: Rate = 0.1
     attention_dropout: Rate = 0.0
-    activation_dropout: Rate = 0.0
-    eos_token_id: NotNegative | tuple[NotNegative, ...] = 0
+    eos_token_id: Ids = 0
     decoder_start_token_id: NotNegative = 58100
     # Variants of old configurations that transformers does not run any more.
     static_position_embeddings: Literal[True] = True
@@ -80,81 +41,19 @@ class MarianConfig(msgspec.Struct, frozen=True):
     add_final_layer_norm: Literal[False] = False
 
     @property
+    def tie(self) -> Tie:
+        if not self.tie_word_embeddings:
+            return "none"
+        return "all" if self.share_encoder_decoder_embeddings else "decoder"
+
+    @property
     def target_vocab_size(self) -> int:
         if self.share_encoder_decoder_embeddings:
             return self.vocab_size
         return self.decoder_vocab_size or self.vocab_size
 
-    def to_transformer(self, generation: GenerationConfig) -> TransformerConfig:
-        """The same architecture as one of ours."""
-        tie: Literal["all", "decoder", "none"] = "none"
-        if self.tie_word_embeddings:
-            tie = "all" if self.share_encoder_decoder_embeddings else "decoder"
-        eos = self.eos_token_id if generation.eos_token_id is None else generation.eos_token_id
-        start = generation.decoder_start_token_id
-        return TransformerConfig(
-            d_model=self.d_model,
-            ffn=self.encoder_ffn_dim,
-            heads=self.encoder_attention_heads,
-            decoder_ffn=self.decoder_ffn_dim if self.decoder_ffn_dim != self.encoder_ffn_dim else None,
-            decoder_heads=self.decoder_attention_heads
-            if self.decoder_attention_heads != self.encoder_attention_heads
-            else None,
-            encoder_layers=self.encoder_layers,
-            decoder_layers=self.decoder_layers,
-            dropout=self.dropout,
-            attention_dropout=self.attention_dropout,
-            activation_dropout=self.activation_dropout,
-            activation=_ACTIVATIONS[self.activation_function],
-            tie_embeddings=tie,
-            output_bias=tie != "none",
-            scale_embeddings=self.scale_embedding,
-            positions="sinusoidal-halves",
-            max_length=self.max_position_embeddings,
-            bos_id=self.decoder_start_token_id if start is None else start,
-            eos_id=_only(eos, "eos_token_id"),
-        )
-
-
-class GenerationConfig(msgspec.Struct, frozen=True):
-    """How transformers' `generate` searches."""
-
-    num_beams: Positive | None = None
-    max_length: Positive | None = None
-    max_new_tokens: Positive | None = None
-    min_length: Annotated[int, Meta(ge=0)] | None = None
-    length_penalty: float | None = None
-    no_repeat_ngram_size: Annotated[int, Meta(ge=0)] | None = None
-    renormalize_logits: bool | None = None
-    bad_words_ids: tuple[tuple[NotNegative, ...], ...] | None = None
-    eos_token_id: NotNegative | tuple[NotNegative, ...] | None = None
-    decoder_start_token_id: NotNegative | None = None
-
-    def to_defaults(self, positions: int, vocab_size: int) -> DecodingDefaults:
-        """The same search as one of ours. Lengths there count the start token and the end, ours neither.
-
-        `positions` is how long a target can be, start token included; transformers' own limit of 20, where nothing is
-        said, would only cut translations.
-        """
-        suppress = tuple(_only(word, "bad_words_ids") for word in self.bad_words_ids or ())
-        if bad := [token for token in suppress if token >= vocab_size]:
-            raise ValueError(f"bad_words_ids: expected ids below {vocab_size}, got {bad[0]}")
-        longest = positions - 2
-        if self.max_new_tokens is not None:
-            longest = self.max_new_tokens - 1
-        elif self.max_length is not None:
-            longest = self.max_length - 2
-        return DecodingDefaults(
-            beam=self.num_beams or 1,
-            min_length=max(0, (self.min_length or 0) - 1),
-            max_length=max(1, min(longest, positions - 1)),
-            length_penalty=1.0 if self.length_penalty is None else self.length_penalty,
-            normalization="average",
-            rules="transformers",
-            renormalize=bool(self.renormalize_logits),
-            no_repeat_ngram=self.no_repeat_ngram_size or 0,
-            suppress=suppress,
-        )
+    def options(self) -> dict[str, Any]:
+        return {"output_bias": self.tie != "none"}
 
 
 class Configs(NamedTuple):
@@ -172,70 +71,7 @@ def read_configs(folder: Path) -> Configs:
     Checkpoints from before generation_config.json have its settings in config.json. Raises FileNotFoundError, or
     ValueError that names the file and the key.
     """
-    file = folder / CONFIG_FILE
-    table = read_table(file)
-    if table.get("model_type") != "marian":
-        raise ValueError(f'[convert] {file}: expected the model_type "marian", got {quoted(table.get("model_type"))}')
-    architectures = table.get("architectures")
-    if architectures is not None and architectures != ["MarianMTModel"]:
-        raise ValueError(f'[convert] {file}: expected the architecture "MarianMTModel", got {quoted(architectures)}')
-    marian = _decode(table, MarianConfig, file)
-    if (folder / GENERATION_FILE).exists():
-        file = folder / GENERATION_FILE
-        table = read_table(file)
-    generation = _decode(table, GenerationConfig, file)
-    transformer, defaults = _settled(marian, generation, file)
-    left_out = [
-        f"{file}: {name} = {quoted(table[name])} is left out, which attnkit's search does not have"
-        for name, values in _WITHOUT_EFFECT.items()
-        if table.get(name) is not None and table[name] not in values
-    ]
-    return Configs(marian, transformer, defaults, left_out)
-
-
-def _settled(
-    marian: MarianConfig, generation: GenerationConfig, file: Path
-) -> tuple[TransformerConfig, DecodingDefaults]:
-    """Both as ours. `file` is where the settings of the search stand."""
-    try:
-        defaults = generation.to_defaults(marian.max_position_embeddings, marian.target_vocab_size)
-        if generation.eos_token_id is not None:
-            _only(generation.eos_token_id, "eos_token_id")
-    except ValueError as error:
-        raise ValueError(f"[convert] {file}: {error}") from None
-    try:
-        return marian.to_transformer(generation), defaults
-    except ValueError as error:
-        raise ValueError(f"[convert] {file.parent / CONFIG_FILE}: {error}") from None
-
-
-def read_table(file: Path) -> dict[str, Any]:
-    """A JSON object. Raises FileNotFoundError or ValueError."""
-    if not file.is_file():
-        raise FileNotFoundError(f"[convert] {file}: no such file; {file.parent} is not a Marian checkpoint")
-    try:
-        return typed.from_json(read_content(file), dict[str, Any])
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ValueError(f"[convert] {file}: expected a JSON object ({error})") from None
-
-
-def read_content(file: Path) -> bytes:
-    """The content of a file. Raises ValueError for what git leaves where git-lfs is not installed."""
-    content = read_file(file)
-    check_pointer(content, file)
-    return content
-
-
-def _decode(table: dict[str, Any], kind: type[T], file: Path) -> T:
-    try:
-        return typed.convert(table, kind)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"[convert] {file}: {error}") from None
-
-
-def _only(ids: int | tuple[int, ...], name: str) -> int:
-    if isinstance(ids, int):
-        return ids
-    if len(ids) != 1:
-        raise ValueError(f"{name}: expected one token, got {list(ids)}")
-    return ids[0]
+    table, marian = read_architecture(folder, "marian", "MarianMTModel", MarianConfig)
+    file, table, generation = read_generation(folder, table, GenerationConfig)
+    transformer, defaults = settled(marian, generation, file)
+    return Configs(marian, transformer, defaults, left_out_of_search(table, file))

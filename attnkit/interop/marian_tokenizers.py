@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from attnkit.interop.marian_config import MarianConfig, read_content, read_table
+from attnkit.interop.hf_config import read_content, read_table
+from attnkit.interop.marian_config import MarianConfig
 from attnkit.printable import quoted
 from attnkit.text.tokenizers.marian import EOS_PIECE, PAD_PIECE, UNK_PIECE, MarianTokenizer, MarianVocabulary
 from attnkit.text.tokenizers.pair import TokenizerPair

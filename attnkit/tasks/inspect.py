@@ -99,7 +99,7 @@ class Inspection:
         if self.tokenizer is not None:
             lines.append(("tokenizer", _tokenizer_line(self.tokenizer, two=self.task == "translate")))
             if self.tokenizer.languages:
-                lines.append(("languages", ", ".join(self.tokenizer.languages)))
+                lines.append(("languages", _languages_line(self.tokenizer.languages)))
         if self.labels is not None:
             more = ", …" if len(self.labels) > LABELS_SHOWN else ""
             lines.append(("labels", f"{len(self.labels):,}: {', '.join(self.labels[:LABELS_SHOWN])}{more}"))
@@ -232,6 +232,10 @@ def _tokenizer_line(tokenizer: TokenizerSummary, two: bool) -> str:
     entries = f"{tokenizer.source:,}" if tokenizer.joint else f"{tokenizer.source:,} and {tokenizer.target:,}"
     kind = f"{'joint' if tokenizer.joint else 'separate'} {tokenizer.kind}" if two else tokenizer.kind
     return f"{kind}, {entries} entries" + (", lower case" if tokenizer.lowercase else "")
+
+
+def _languages_line(languages: tuple[str, ...]) -> str:
+    return ", ".join(languages) if len(languages) <= LABELS_SHOWN else f"{len(languages):,}: {' '.join(languages)}"
 
 
 def _size(size: float) -> str:

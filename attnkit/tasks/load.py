@@ -104,10 +104,9 @@ def load(
 
     if precision is not None:
         check_precision(precision)
-    if then is None and task in (None, "translate") and reads in (None, "text"):
+    legs: tuple[_Path, _Path] | None = None if then is None else (path, then)
+    if legs is None and task in (None, "translate") and reads in (None, "text"):
         legs = through_english(path)
-    else:
-        legs = None if then is None else (path, then)
     if legs is not None:
         from attnkit.tasks.translate.pivot import load_pivot
 

@@ -59,6 +59,27 @@ def alignments_options(command: Any) -> Any:
     return _alignments(_alignment_threshold(command))
 
 
+_from = click.option(
+    "--from",
+    "source_language",
+    metavar="LANGUAGE",
+    callback=check_text,
+    help="Of the text, where the model reads several.",
+    show_default="the model's own, if it has one",
+)
+_to = click.option(
+    "--to",
+    metavar="LANGUAGE",
+    callback=check_text,
+    help="Of the languages that the model writes, where it has several.",
+)
+
+
+def language_options(command: Any) -> Any:
+    """Both, in this order."""
+    return _from(_to(command))
+
+
 # As attnkit.load takes them; to ask it would import the core before --help is shown.
 precision_option = click.option(
     "--precision",

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
-from attnkit.interop.marian import _DECODER_LAYER, _ENCODER_LAYER
+from attnkit.interop.hf_weights import DECODER_LAYER, ENCODER_LAYER
 
 TESTS = Path(__file__).parent.parent
 FORMAT = TESTS / "data" / "formats" / "1"
@@ -85,7 +85,7 @@ def _tensors(ours: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
         "model.shared.weight": ours["source_embedding.weight"],
         "final_logits_bias": ours["tied_output_bias"][None],
     }
-    for stack, layer in (("encoder", _ENCODER_LAYER), ("decoder", _DECODER_LAYER)):
+    for stack, layer in (("encoder", ENCODER_LAYER), ("decoder", DECODER_LAYER)):
         for index in range(2):
             for name, parts in layer.items():
                 for kind in ("weight", "bias"):

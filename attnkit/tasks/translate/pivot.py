@@ -104,7 +104,7 @@ class PivotTranslator(Translator):
         self.folders = folders
         self.source_tokenizer, self.target_tokenizer = first.source_tokenizer, second.target_tokenizer
         self.max_source_length = first.max_source_length
-        self.languages = second.languages
+        self.source_languages, self.languages = first.source_languages, second.languages
 
     if not TYPE_CHECKING:  # with it, type checkers would let any name pass
 
@@ -115,6 +115,7 @@ class PivotTranslator(Translator):
         self,
         lines: Iterable[str],
         *,
+        source_language: str | None = None,
         to: str | None = None,
         attention: bool = False,
         prefix: str | Sequence[str] | None = None,
@@ -123,13 +124,20 @@ class PivotTranslator(Translator):
         **search: Unpack[SearchArguments],
     ) -> list[PivotResult]:
         """As that of `Translator`; what is about which model, `translate_stream` says."""
-        common: Any = {"to": to, "attention": attention, "prefix": prefix, "batch_tokens": batch_tokens}
+        common: Any = {
+            "source_language": source_language,
+            "to": to,
+            "attention": attention,
+            "prefix": prefix,
+            "batch_tokens": batch_tokens,
+        }
         return cast("list[PivotResult]", super().translate(lines, shortlist=shortlist, **common, **search))
 
     def translate_stream(
         self,
         lines: Iterable[str | Paused],
         *,
+        source_language: str | None = None,
         to: str | None = None,
         attention: bool = False,
         prefix: str | Iterable[str] | None = None,
@@ -141,7 +149,8 @@ class PivotTranslator(Translator):
         """As that of `Translator`: each window of lines goes through one model, then through the other.
 
         to, prefix, nbest, min_length, max_length, sample, temperature, top_k, top_p, seed: of the second; the first
-        gives its best. shortlist: "own" are those of the models, each with its own, and None is none for both.
+        gives its best. source_language: of the first. shortlist: "own" are those of the models, each with its own, and
+        None is none for both.
         """
         if shortlist is not None and not isinstance(shortlist, str):
             raise ValueError("[translate] expected each of two models with its own shortlist or none, got one for both")
@@ -149,7 +158,9 @@ class PivotTranslator(Translator):
         common: Any = {"attention": attention, "batch_tokens": batch_tokens, "shortlist": shortlist, "window": window}
         search_first: Any = {name: value for name, value in search.items() if name not in _OF_THE_SECOND}
         with at("the first model"):
-            results = self.first.translate_stream(halfway.lines(), **common, **search_first)
+            results = self.first.translate_stream(
+                halfway.lines(), source_language=source_language, **common, **search_first
+            )
         with at("the second model"):
             final = self.second.translate_stream(halfway.texts(results), to=to, prefix=prefix, **common, **search)
         return halfway.joined(final)

@@ -17,16 +17,16 @@ from attnkit._tensor import Precision, check_precision
 from attnkit.data.arrivals import PAUSE, Paused, characters, windows
 from attnkit.data.lines import one_line
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
-from attnkit.decoding.protocol import S, TextModel
+from attnkit.decoding.protocol import S, TextModel, longest_output
 from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, fair_share, run_batches
-from attnkit.printable import quoted
 from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.directory import SHORTLIST_FILE
 from attnkit.tasks.shared.places import at
+from attnkit.tasks.translate.languages import Direction, Languages
 from attnkit.text.alignment import Link, hard_alignment
 from attnkit.text.forced import Forced
-from attnkit.text.languages import add_tag, split_tag, tag_of
+from attnkit.text.languages import split_tag
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
 from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
 from attnkit.text.word_pieces import words_read, words_written
@@ -109,10 +109,12 @@ class _Source:
     """A line on its way through the model; `ids` ends with the end token, and is empty for an empty line.
 
     line, count: what the model reads, with the tag of its language, and how many words the line had as it was given.
+    first: the token that its output begins with, where that says the language.
     """
 
     number: int
     line: str
+    first: int | None
     count: int
     ids: list[int]
     pieces: list[str]
@@ -126,6 +128,7 @@ class Translator:
 
     languages: those that it can write, where the corpus had several; none where it had one. A converted model may have
     tags of languages and yet do without.
+    source_languages: those that it can read, where it must be told; none where it reads one.
     """
 
     def __init__(
@@ -153,8 +156,9 @@ class Translator:
         self._defaults = defaults
         self.shortlist = shortlist
         tagged = source_tokenizer if isinstance(source_tokenizer, TaggedTokenizer) else None
-        self.languages: tuple[str, ...] = getattr(source_tokenizer, "languages", ())
-        self._needs_language = tagged is not None
+        self._languages = Languages(source_tokenizer)
+        self.languages: tuple[str, ...] = self._languages.targets
+        self.source_languages: tuple[str, ...] = self._languages.sources
         suppress = defaults.suppress if defaults else None
         if suppress is None:
             tags = tagged.ids.values() if tagged and tagged.inner is target_tokenizer else ()
@@ -188,6 +192,7 @@ class Translator:
         self,
         lines: Iterable[str],
         *,
+        source_language: str | None = None,
         to: str | None = None,
         attention: bool = False,
         prefix: str | Sequence[str] | None = None,
@@ -198,7 +203,10 @@ class Translator:
         """One Result a line, in order. An empty line gives an empty Result, its attention of shape [0, 0].
 
         to: the language to write, of a model that has several (`languages`); a line may also say it by a tag of its
-        own, such as ">>de<<" at its start, and then goes by that.
+        own, such as ">>de<<" at its start, and then goes by that. The model's own name of it, or an ISO code that means
+        one of them ("de" for "deu_Latn").
+        source_language: the language of the lines, of a model that reads several (`source_languages`); None takes the
+        one that the model brings with it, if it does.
         attention: also return the cross-attention; the text is the same with and without.
         prefix: what every translation starts with, or one such text for each line; an empty line stays empty. It stands
         in the translation as it is given, words that the vocabulary does not have too.
@@ -214,7 +222,13 @@ class Translator:
         if prefix is not None and not isinstance(prefix, str) and len(prefix) != len(lines):
             raise ValueError(f"[translate] expected a prefix for each of {len(lines)} lines, got {len(prefix)}")
         window = max(1, len(lines))
-        arguments: Any = {"to": to, "attention": attention, "prefix": prefix, **search}
+        arguments: Any = {
+            "source_language": source_language,
+            "to": to,
+            "attention": attention,
+            "prefix": prefix,
+            **search,
+        }
         return list(
             self.translate_stream(lines, batch_tokens=batch_tokens, shortlist=shortlist, window=window, **arguments)
         )
@@ -223,6 +237,7 @@ class Translator:
         self,
         lines: Iterable[str | Paused],
         *,
+        source_language: str | None = None,
         to: str | None = None,
         attention: bool = False,
         prefix: str | Iterable[str] | None = None,
@@ -239,7 +254,7 @@ class Translator:
         """
         merged: Any = search if self._defaults is None else self._defaults.merge({**search})
         options = decoding_options(**merged)
-        self._check_language(to)
+        direction = self._languages.direction(source_language, to)
         listed = self.shortlist if isinstance(shortlist, str) else shortlist
         if batch_tokens is None:
             batch_tokens = 1024 if listed is None else 512
@@ -247,20 +262,15 @@ class Translator:
             if value < 1:
                 raise ValueError(f"[translate] expected {name} >= 1, got {value}")
         # A limit that the model does not allow is an error now, not after the first window.
-        limit = self.model.max_target_length
-        options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), None if limit is None else limit - 1)
+        limit = longest_output(self.model, int(self._languages.both))
+        options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), limit)
         decode = functools.partial(self._decode, options, attention, listed)
-        return self._stream(lines, to, prefix, decode, attention, batch_tokens, window)
-
-    def _check_language(self, to: str | None) -> None:
-        if to is not None and to not in self.languages:
-            expected = f"a language among {', '.join(self.languages)}" if self.languages else "none: it writes only one"
-            raise ValueError(f"[translate] expected {expected}, got {quoted(to)}")
+        return self._stream(lines, direction, prefix, decode, attention, batch_tokens, window)
 
     def _stream(
         self,
         lines: Iterable[str | Paused],
-        to: str | None,
+        direction: Direction,
         prefix: str | Iterable[str] | None,
         decode: Callable[[list[_Source], Stop], dict[int, Result]],
         attention: bool,
@@ -268,7 +278,7 @@ class Translator:
         window: int,
     ) -> Iterator[Result]:
         for chunk in windows(_with_prefixes(lines, prefix), window, lambda each: characters(each[0])):
-            sources = [self._read_line(number, line, start, to) for number, (line, start) in chunk]
+            sources = [self._read_line(number, line, start, direction) for number, (line, start) in chunk]
             results: dict[int, Result] = {}
             share = fair_share(sum(len(source.ids) for source in sources), batch_tokens)
             batches = list(batches_by_length(sources, lambda source: len(source.ids), share))
@@ -277,16 +287,17 @@ class Translator:
             empty = Result("", 0.0, [], np.zeros((0, 0), np.float32) if attention else None, [])
             yield from (results.get(source.number, empty) for source in sources)
 
-    def _read_line(self, number: int, line: str, prefix: str, to: str | None) -> _Source:
+    def _read_line(self, number: int, line: str, prefix: str, direction: Direction) -> _Source:
         for text in (line, prefix):
             if not isinstance(text, str):
                 raise TypeError(f"[translate] expected text in line {number + 1}, got {type(text).__name__}")
         count = len(line.split())
-        line = self._with_language(number, one_line(line.strip()), to)  # as in training
+        # As in training.
+        line, first = self._languages.read(direction, one_line(line.strip()), f"line {number + 1}")
         with at(f"line {number + 1}"):
-            return self._read(number, line, count, prefix)
+            return self._read(number, line, first, count, prefix)
 
-    def _read(self, number: int, line: str, count: int, prefix: str) -> _Source:
+    def _read(self, number: int, line: str, first: int | None, count: int, prefix: str) -> _Source:
         ids = self.source_tokenizer.encode(line)
         unknown = self.source_tokenizer.unknown(line) if self.source_tokenizer.unk_id in ids else []
         longest = self.max_source_length - 1
@@ -295,6 +306,7 @@ class Translator:
         return _Source(
             number=number,
             line=line,
+            first=first,
             count=count,
             ids=kept,
             pieces=self.source_tokenizer.pieces(kept),
@@ -302,18 +314,6 @@ class Translator:
             truncated=len(ids) > longest,
             unknown=unknown + forced.unknown,
         )
-
-    def _with_language(self, number: int, line: str, to: str | None) -> str:
-        """The line with the tag of its language, where the model has several."""
-        if not self.languages or not line or (to is None and not self._needs_language):
-            return line
-        own, _ = split_tag(line)
-        if (own or to) not in self.languages:
-            got = "none; say it by to, or by a tag such as " + tag_of(self.languages[0]) if own is None else own
-            raise ValueError(
-                f"[translate] expected a language among {', '.join(self.languages)} for line {number + 1}, got {got}"
-            )
-        return line if own else add_tag(str(to), line)
 
     def _decode(
         self,
@@ -333,6 +333,7 @@ class Translator:
                 options,
                 attention=attention,
                 prefixes=[source.prefix.ids for source in batch],
+                first=[source.first for source in batch if source.first is not None] or None,
                 suppress=self._suppress,
                 numbers=[source.number for source in batch],
                 what="line",
@@ -369,8 +370,10 @@ class Translator:
         # The line and what the tokenizer calls its words may differ by a tag.
         read = split_tag(source.line)[1] if isinstance(tokenizer, TaggedTokenizer) else source.line
         tags = source.count - len(read.split())
+        # The tag that is read stands in the line as a word of it, or was added, or is of the line's own language.
         kept = words[: len(source.ids) - len(tokenizer.closed([], -1))]
-        return tokenizer.closed([word + tags for word in kept], -1)
+        shown = [-1 if word < 0 and self._languages.both else word + tags for word in kept]
+        return tokenizer.closed(shown, -1)
 
 
 def _with_prefixes(

@@ -23,13 +23,19 @@ Frame: TypeAlias = tuple[_Ids, _Ids]
 
 
 class SavedTokenizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The tokenizer's part of a model's config.json."""
+    """The tokenizer's part of a model's config.json.
+
+    source_language, target_language, language_last: those of `Tokenizer`, of a kind that `marks_both`.
+    """
 
     kind: str
     joint: bool
     lowercase: bool
     languages: tuple[str, ...] = ()
     source_frame: Frame | None = None
+    source_language: str = ""
+    target_language: str = ""
+    language_last: bool = False
 
     def reserved(self, name: str) -> list[str]:
         """The tokens that the vocabulary of this name reserves: the tags of the languages, which only sources have."""
@@ -53,6 +59,19 @@ class Tokenizer(ABC):
 
     has_merges: ClassVar[bool] = False
     """Whether it puts words together by merges, some of which BPE-dropout can leave out."""
+
+    marks_both: ClassVar[bool] = False
+    """Whether a source has the token of its own language and a target begins with that of its own, as in models that
+    read many languages; in others a source begins with the token of the language to write, if there are several."""
+
+    source_language: str = ""
+    """Of a kind that `marks_both`: the language of a source where nobody says which."""
+
+    target_language: str = ""
+    """Of a kind that `marks_both`: the language to write where nobody says which."""
+
+    language_last: bool = False
+    """Of a kind that `marks_both`: the token of a source's language stands behind the end of the sentence."""
 
     unk_id: int = UNK
     """The id of what the vocabulary does not have; `UNK` but for converted models."""

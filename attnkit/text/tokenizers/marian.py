@@ -109,6 +109,7 @@ class MarianTokenizer(Tokenizer):
         self.vocabulary = vocabulary
         self.eos_id = vocabulary.ids[EOS_PIECE]
         self.unk_id = vocabulary.ids[UNK_PIECE]
+        self._silent = vocabulary.silent
         self._frame = frame
         if frame is not None:
             self._checked([*frame[0], *frame[1]])
@@ -145,7 +146,7 @@ class MarianTokenizer(Tokenizer):
         return self._joined(ids[count:], "a").removeprefix("a").rstrip()
 
     def _joined(self, ids: Sequence[int], *before: str) -> str:
-        silent = self.vocabulary.silent
+        silent = self._silent
         pieces = [*before, *(piece for piece in self._checked(ids) if piece is not None and piece not in silent)]
         return str(self._processor.decode_pieces(pieces)).replace(_SPACE, " ")
 
@@ -174,7 +175,7 @@ class MarianTokenizer(Tokenizer):
         self.vocabulary.save(directory)
 
     def _cut(self, text: str) -> list[str]:
-        pieces, text = _split_tag(text)
+        pieces, text = self._split_tag(text)
         for part in [text] if self._added is None else self._added.split(text):
             if part in self.vocabulary.added:
                 pieces.append(part)
@@ -190,8 +191,7 @@ class MarianTokenizer(Tokenizer):
         pieces = self.vocabulary.pieces
         return [pieces[number] for number in ids]
 
-
-def _split_tag(text: str) -> tuple[list[str], str]:
-    """[">>fra<<"] and the rest of the line, or [] and the line."""
-    tag, end, rest = text.partition("<<")
-    return ([tag + end], rest) if tag.startswith(">>") and end else ([], text)
+    def _split_tag(self, text: str) -> tuple[list[str], str]:
+        """[">>fra<<"] and the rest of the line, or [] and the line."""
+        tag, end, rest = text.partition("<<")
+        return ([tag + end], rest) if tag.startswith(">>") and end else ([], text)

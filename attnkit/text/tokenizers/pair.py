@@ -23,8 +23,8 @@ from attnkit.text.tokenizers.tagged import TaggedTokenizer
 class TokenizerPair:
     """The tokenizers of a translation model; the same object twice when the vocabulary is joint.
 
-    Where the sources are tagged with target languages, `source` is a `TaggedTokenizer` around it. Those of a converted
-    Marian model are two, and joint when both number their pieces by one vocabulary.
+    Where the sources are tagged with languages, `source` is a `TaggedTokenizer` around it. Those of a converted Marian
+    model are two, and joint when both number their pieces by one vocabulary.
     """
 
     source: Tokenizer
@@ -34,7 +34,8 @@ class TokenizerPair:
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """The target languages that sources are tagged with; none where there is one."""
+        """The languages that sources are tagged with, those of the target or, where the kind `marks_both`, their own;
+        none where there is one."""
         return self.source.languages if isinstance(self.source, TaggedTokenizer) else ()
 
     @property
@@ -66,11 +67,11 @@ class TokenizerPair:
             source = target = kind.train(_chain(sources, targets), config, seed, tags)
         else:
             source, target = kind.train(sources, config, seed, tags), kind.train(targets, config, seed)
-        return cls._tagged(source, target, config.kind, config.lowercase, languages)
+        return cls.tagged(source, target, config.kind, languages, config.lowercase)
 
     @classmethod
-    def _tagged(
-        cls, source: Tokenizer, target: Tokenizer, kind: str, lowercase: bool, languages: Sequence[str]
+    def tagged(
+        cls, source: Tokenizer, target: Tokenizer, kind: str, languages: Sequence[str], lowercase: bool = False
     ) -> TokenizerPair:
         """The pair, its source with the tags of the languages. Raises ValueError where it has no entry for one."""
         if not languages:
@@ -110,7 +111,7 @@ class TokenizerPair:
         if saved.kind not in KINDS:
             raise ValueError(f"[tokenizer] config.json: Invalid enum value {quoted(saved.kind)} - at `$.kind`")
         source, target = tokenizer_class(saved.kind).load_pair(Path(directory), saved)
-        return cls._tagged(source, target, saved.kind, saved.lowercase, saved.languages)
+        return cls.tagged(source, target, saved.kind, saved.languages, saved.lowercase)
 
 
 def _chain(sources: Iterable[str], targets: Iterable[str]) -> Iterator[str]:

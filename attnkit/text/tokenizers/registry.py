@@ -15,6 +15,7 @@ KINDS = {
     "wordpunct": "attnkit.text.tokenizers.words:WordPunctTokenizer",
     "char": "attnkit.text.tokenizers.words:CharTokenizer",
     "marian": "attnkit.text.tokenizers.marian:MarianTokenizer",
+    "m2m": "attnkit.text.tokenizers.m2m:M2MTokenizer",
 }
 """The "module:Class" of each kind; the module is imported when the kind is asked for."""
 

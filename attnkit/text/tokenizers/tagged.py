@@ -1,4 +1,4 @@
-"""A tokenizer of sources whose first token says which language to write."""
+"""A tokenizer of sources whose first token says which language to write, or which they are in."""
 
 from __future__ import annotations
 
@@ -22,9 +22,6 @@ class TaggedTokenizer(Tokenizer):
     def languages(self) -> tuple[str, ...]:
         return tuple(self.ids)
 
-    def closed(self, values: Sequence[int], end: int) -> list[int]:
-        return self.inner.closed(values, end)
-
     @property
     def vocab_size(self) -> int:
         return self.inner.vocab_size
@@ -42,6 +39,12 @@ class TaggedTokenizer(Tokenizer):
             raise ValueError(f"[tokenizer] expected a language among {', '.join(self.ids)}, got {language}")
         ids = encode(rest)
         return [self.ids[language], *ids] if ids else []
+
+    def closed(self, values: Sequence[int], end: int) -> list[int]:
+        """The tag's comes last in some models of many languages."""
+        if self.inner.language_last and values:
+            return [*values[1:], end, values[0]]
+        return self.inner.closed(values, end)
 
     def decode(self, ids: Sequence[int]) -> str:
         tags = set(self.ids.values())

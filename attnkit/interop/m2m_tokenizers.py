@@ -1,0 +1,172 @@
+"""The tokenizer of an M2M-100 or NLLB-200 checkpoint, in either of its layouts: a SentencePiece model, the ids of its
+pieces, and behind them those of the languages."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from attnkit import typed
+from attnkit.interop.hf_config import read_content, read_table
+from attnkit.interop.m2m_config import M2MConfig
+from attnkit.interop.m2m_languages import M2M_100, NLLB_200
+from attnkit.interop.tokenizer_json import AddedToken, read_added_tokens, read_bpe
+from attnkit.printable import quoted
+from attnkit.text.tokenizers.m2m import M2MTokenizer
+from attnkit.text.tokenizers.marian import MarianVocabulary
+from attnkit.text.tokenizers.pair import TokenizerPair
+from attnkit.text.tokenizers.sentencepiece_file import read_processor
+
+_SETTINGS, _MODEL, _JSON, _VOCABULARY = (
+    "tokenizer_config.json",
+    "sentencepiece.bpe.model",
+    "tokenizer.json",
+    "vocab.json",
+)
+_SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
+_SPECIAL_OF_MODEL = 3  # <unk>, <s>, </s>
+_M2M, _NLLB = "M2M100Tokenizer", "NllbTokenizer"
+_LANGUAGE = re.compile(r"__(?P<m2m>[A-Za-z]{2,4}(_[A-Za-z]+)?)__|(?P<flores>[a-z]{3}_[A-Z][a-z]{3})")
+_MASK = "<mask>"
+
+Ids = dict[str, int]
+
+
+def read_m2m_tokenizers(folder: Path, config: M2MConfig, target: int | None) -> TokenizerPair:
+    """`target`: the token of the language to write, where the checkpoint is for one. Raises FileNotFoundError or
+    ValueError, naming the file."""
+    settings = read_table(folder / _SETTINGS) if (folder / _SETTINGS).exists() else {}
+    kind = _kind(folder, settings)
+    added = _added_tokens(folder, settings)
+    model, ids = _m2m_pieces(folder, settings) if kind == _M2M else _nllb_pieces(folder, added)
+    ids |= {token.content: token.id for token in added}
+    vocabulary = _vocabulary(folder, ids, [token for token in added if not _language(token.content)], config)
+    languages = {name: number for token, number in ids.items() if (name := _language(token))}
+    if not languages:
+        raise ValueError(f"[convert] {folder}: expected tokens of languages in the vocabulary, got none")
+    tokenizer = M2MTokenizer(
+        model,
+        vocabulary,
+        sorted(languages),
+        source_language=_default(folder, settings, "src_lang", languages),
+        target_language=_target(folder, languages, target) or _default(folder, settings, "tgt_lang", languages),
+        language_last=kind == _NLLB and settings.get("legacy_behaviour") is True,
+        name=str(folder / _MODEL),
+    )
+    return TokenizerPair.tagged(tokenizer, tokenizer, "m2m", sorted(languages))
+
+
+def _kind(folder: Path, settings: dict[str, Any]) -> str:
+    name = settings.get("tokenizer_class")
+    if name is None:
+        return _M2M if (folder / _VOCABULARY).exists() else _NLLB
+    for kind in (_M2M, _NLLB):
+        if name in (kind, f"{kind}Fast"):
+            return kind
+    raise ValueError(
+        f"[convert] {folder / _SETTINGS}: expected the tokenizer_class {_M2M} or {_NLLB}, got {quoted(name)}"
+    )
+
+
+def _language(token: str) -> str | None:
+    """The name of the language whose token it is."""
+    match = _LANGUAGE.fullmatch(token)
+    return None if match is None else match["m2m"] or match["flores"]
+
+
+def _target(folder: Path, languages: Ids, token: int | None) -> str:
+    name = next((name for name, number in languages.items() if number == token), "")
+    if token is not None and not name:
+        raise ValueError(f"[convert] {folder}: expected forced_bos_token_id to be that of a language, got {token}")
+    return name
+
+
+def _default(folder: Path, settings: dict[str, Any], key: str, languages: Ids) -> str:
+    name = settings.get(key) or ""
+    if name and name not in languages:
+        raise ValueError(
+            f"[convert] {folder / _SETTINGS}: expected a language of the vocabulary, got {key} {quoted(name)}"
+        )
+    return str(name)
+
+
+# ----- Pieces
+
+
+def _m2m_pieces(folder: Path, settings: dict[str, Any]) -> tuple[bytes, Ids]:
+    """vocab.json numbers the pieces; the languages of its kind follow."""
+    model = _read_model(folder)
+    table = read_table(folder / _VOCABULARY)
+    codes = settings.get("language_codes", "m2m100")
+    if codes not in M2M_100:
+        raise ValueError(
+            f"[convert] {folder / _SETTINGS}: expected language_codes of {', '.join(M2M_100)}, got {quoted(codes)}"
+        )
+    ids = dict(table)
+    return model, ids | {f"__{name}__": len(table) + place for place, name in enumerate(M2M_100[codes])}
+
+
+def _nllb_pieces(folder: Path, added: Iterable[AddedToken]) -> tuple[bytes, Ids]:
+    """The pieces of the SentencePiece model behind fairseq's special ones. The languages are what was added; where
+    nothing was, those of NLLB-200 follow, and the mask."""
+    tokens = [token.content for token in added]
+    if not (folder / _MODEL).exists() and (folder / _JSON).exists():
+        model, ids = read_bpe(folder / _JSON, {*_SPECIAL, _MASK, *tokens, *NLLB_200})
+    else:
+        model = _read_model(folder)
+        processor = read_processor(model, str(folder / _MODEL))
+        pieces = [str(processor.id_to_piece(i)) for i in range(_SPECIAL_OF_MODEL, processor.vocab_size())]
+        ids = {piece: number for number, piece in enumerate([*_SPECIAL, *pieces])}
+    if not any(map(_language, [*tokens, *ids])):
+        ids |= {name: len(ids) + place for place, name in enumerate([*NLLB_200, _MASK])}
+    return model, ids
+
+
+def _read_model(folder: Path) -> bytes:
+    path = folder / _MODEL
+    if not path.is_file():
+        raise FileNotFoundError(f"[convert] {path}: no such file; {folder} is no whole checkpoint")
+    return read_content(path)
+
+
+def _vocabulary(folder: Path, ids: Ids, added: Iterable[AddedToken], config: M2MConfig) -> MarianVocabulary:
+    pieces: list[str | None] = [None] * config.vocab_size
+    for piece, number in ids.items():
+        if type(number) is not int or not 0 <= number < config.vocab_size:
+            raise ValueError(
+                f"[convert] {folder}: expected ids below {config.vocab_size}, got {quoted(number)} of {quoted(piece)}"
+            )
+        if pieces[number] not in (None, piece):
+            raise ValueError(
+                f"[convert] {folder}: expected a piece for each id, got {quoted(pieces[number])} and {quoted(piece)} "
+                f"for {number}"
+            )
+        pieces[number] = piece
+    if ids.get("<pad>") != config.pad_token_id:
+        raise ValueError(f"[convert] {folder}: expected <pad> to be {config.pad_token_id}, got {ids.get('<pad>')}")
+    silent = (*_SPECIAL, _MASK)
+    return MarianVocabulary(
+        pieces, _VOCABULARY, {token.content: token.special for token in added if token.content not in silent}
+    )
+
+
+def _added_tokens(folder: Path, settings: dict[str, Any]) -> list[AddedToken]:
+    """What was added to the vocabulary, by any of the files that can say it."""
+    found: dict[str, AddedToken] = {}
+    if (file := folder / "added_tokens.json").exists():
+        for content, number in read_table(file).items():
+            found[content] = AddedToken(number, content, _language(content) is not None)
+    if (file := folder / _JSON).exists():
+        found |= {token.content: token for token in read_added_tokens(file)}
+    listed = settings.get("added_tokens_decoder", {})
+    try:
+        for number, token in listed.items():
+            added = typed.convert({**token, "id": int(number)}, AddedToken)
+            found[added.content] = added
+    except (AttributeError, TypeError, ValueError, msgspec.ValidationError):
+        raise ValueError(f"[convert] {folder / _SETTINGS}: expected tokens by id in added_tokens_decoder") from None
+    return list(found.values())
