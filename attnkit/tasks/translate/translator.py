@@ -369,7 +369,8 @@ class Translator:
         # The line and what the tokenizer calls its words may differ by a tag.
         read = split_tag(source.line)[1] if isinstance(tokenizer, TaggedTokenizer) else source.line
         tags = source.count - len(read.split())
-        kept = words[: len(source.ids) - len(tokenizer.closed([], -1))]
+        around = len(tokenizer.closed([0], -1)) - 1  # what the model reads beside the line's own tokens
+        kept = words[: len(source.ids) - around]
         return tokenizer.closed([word + tags for word in kept], -1)
 
 
