@@ -370,8 +370,9 @@ class Translator:
         # The line and what the tokenizer calls its words may differ by a tag.
         read = split_tag(source.line)[1] if isinstance(tokenizer, TaggedTokenizer) else source.line
         tags = source.count - len(read.split())
+        around = len(tokenizer.closed([0], -1)) - 1  # what the model reads beside the line's own tokens
+        kept = words[: len(source.ids) - around]
         # The tag that is read stands in the line as a word of it, or was added, or is of the line's own language.
-        kept = words[: len(source.ids) - len(tokenizer.closed([], -1))]
         shown = [-1 if word < 0 and self._languages.both else word + tags for word in kept]
         return tokenizer.closed(shown, -1)
 
