@@ -44,6 +44,13 @@ _SHOWN = 40  # characters of a word in a message
 @output_option
 @translation_options(nbest="line number, score, text")
 @click.option("--paragraphs", is_flag=True, help="Split lines into sentences; join their translations as they stood.")
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="PATTERN",
+    callback=check_text,
+    help="Leave as it is: tags, placeholders, numbers, or a regular expression.",
+)
 @click.option("--copy-unknown", is_flag=True, help="A source word, by attention, where the model writes <unk>.")
 @click.option("--prefix", metavar="TEXT", callback=check_text, help="What every translation starts with.")
 @click.option(
@@ -115,7 +122,7 @@ def command(
             **search,
         )
     maps: list[AttentionMap] = []
-    cut, looped, unknown = Noticed(), Noticed(), Noticed()
+    cut, looped, unknown, unkept = Noticed(), Noticed(), Noticed(), Noticed()
     with opened(output) as write, also_opened(alignments) as write_links, line_counter(output != "-") as advance:
         for number, result in enumerate(results, start=1):
             source = lines.take()
@@ -124,6 +131,8 @@ def command(
                 write_links(line_of(aligned.pharaoh(result)))
             if result.truncated:
                 cut.add(str(number))
+            if result.unkept:
+                unkept.add(str(number))
             if result.looped:
                 looped.add(str(number))
             for word in result.unknown:
@@ -139,6 +148,11 @@ def command(
         errors.say(
             f"{cut.describe('translation', 'translations')} cut, of line {cut.names()}: the line or its translation is "
             f"longer than the model or --max-length allows{'' if paragraphs else '; --paragraphs splits long lines'}"
+        )
+    if unkept.count:
+        errors.say(
+            f"{unkept.describe('translation', 'translations')} without all that --keep keeps, or with more of it, of "
+            f"line {unkept.names()}"
         )
     if looped.count:
         errors.say(

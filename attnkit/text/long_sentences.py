@@ -13,8 +13,9 @@ _PLACES = tuple(re.compile(each) for each in (r"[;:؛](?=\s)|[；：]", r"[,،](
 _JOINERS = "\u200d\ufe0e\ufe0f"
 
 
-def split_long(text: str, span: Span, fits: Callable[[str], bool]) -> list[Span]:
-    """A span as parts that fit, without white space at their ends; a part of one character is left as it is.
+def split_long(text: str, span: Span, fits: Callable[[int, int], bool]) -> list[Span]:
+    """A span as parts, without white space at their ends, for which fits(start, end); a part of one character stays as
+    it is.
 
     It is halved until all parts fit, each time at the best place of its middle half, and of these nearest the middle.
     """
@@ -22,7 +23,7 @@ def split_long(text: str, span: Span, fits: Callable[[str], bool]) -> list[Span]
     waiting = [span]
     while waiting:
         start, end = waiting.pop()
-        if end - start <= 1 or fits(text[start:end]):
+        if end - start <= 1 or fits(start, end):
             parts.append((start, end))
             continue
         cut = _best_place(text, start, end)

@@ -23,7 +23,7 @@ _LINE_ENDS = r"[\n\r\v\f\x1c-\x1e\x85\u2028\u2029]+"
 _END = re.compile(rf"(?P<mark>{_MARKS})(?P<closing>{_CLOSING})(?=\s|\Z)|(?P<dense>{_DENSE})|(?P<line>{_LINE_ENDS})")
 _NEXT = re.compile(r"\S")
 # The next word, behind quotes, brackets and dashes that open.
-_NEXT_WORD = re.compile(r"[\"'“‘«‹„»(\[{¿¡—–\-*_\s]{0,20}(\w*)(\.?)")
+_NEXT_WORD = re.compile(r"[\"'“‘«‹„»(\[{¿¡—–\-*_\s]*(\w*)(\.?)")
 _GOES_ON = ",;:)]}，、؛،"
 
 # ----- Words

@@ -76,6 +76,21 @@ def test_loops_are_named_and_options_end_them(model: str) -> None:
         assert b"a loop of words" not in done.stderr
 
 
+def test_what_is_kept_stands_as_often_as_in_the_source(model: str) -> None:
+    lines = ["the {name} sees <b>a dog</b>", "", "<hr>", "the cat. the {name}: 12,5 dogs"]
+    text = "".join(f"{line}\n" for line in lines)
+    arguments = ("--keep", "tags", "--keep", r"\{\w+\}", "--keep", "numbers")
+    for more in ((), ("--paragraphs",)):
+        written = output("translate", model, *arguments, *more, text=text).splitlines()
+        assert written[1:3] == ["", "<hr>"]
+        assert [written[0].count(kept) for kept in ("{name}", "<b>", "</b>")] == [1, 1, 1]
+        assert [written[3].count(kept) for kept in ("{name}", "12,5")] == [1, 1]
+    twice = attnkit_run("translate", model, *arguments, "--prefix", "12,5", text=text)
+    assert b"2 translations are without all that --keep keeps, or with more of it, of line 1, 4\n" in twice.stderr
+    message = complaint("translate", model, "--keep", "(", text=text, status=2)
+    assert "expected tags, placeholders, numbers or a regular expression to keep, got '('" in message
+
+
 def test_unknown_words_are_copied(model: str) -> None:
     translator = attnkit.load(model)
     lines = ["zebra " * count + "cat" for count in range(1, 9)]

@@ -205,6 +205,44 @@ def test_a_model_that_knows_every_byte_copies_nothing() -> None:
     ]
 
 
+# ----- What is kept
+
+
+def keeping() -> Translator:
+    vocabularies = [Vocabulary([*words, *SIGNS, "918", "927"]) for words in (ENGLISH, ITALIAN)]
+    return Translator(DictionaryModel(SIZE + 2), *map(WordPunctTokenizer, vocabularies))
+
+
+def test_what_matches_stands_in_the_translation() -> None:
+    lines = ["the {name} sees a <b>red house</b>!", "", "<br/>", "the %s. the <i>cat</i> is red."]
+    keep = ["tags", "placeholders"]
+    translator = keeping()
+    results = translator.translate(lines, keep=keep, attention=True)
+    expected = ["il {name} vede una <b>rosso casa</b> !", "", "<br/>", "il %s . il <i>gatto</i> è rosso"]
+    assert [result.text for result in results] == expected  # the last is cut
+    assert [result.unkept for result in results] == [[], [], [], []] and results[0].unknown == []
+    assert results[0].tokens[1] == "918" and results[0].alignment[:3] == [(0, 0), (1, 1), (2, 2)]
+    without = translator.translate(lines, keep=keep)
+    assert [result.text for result in without] == expected and without[0].attention is None
+    paragraph = translator.translate(lines, keep=keep, paragraphs=True)[3]
+    assert paragraph.text == "il %s . il <i>gatto</i> è rosso ." and len(paragraph.sentences) == 2
+    assert translator.translate(["the {name}"])[0].unknown == ["{", "name", "}"]
+    assert translator.translate(["the CAT"], keep=r"\b[A-Z]{2,}\b")[0].text == "il CAT"
+
+
+def test_a_stand_in_that_the_model_cannot_copy_is_placed_by_attention(translator: Translator) -> None:
+    [result] = translator.translate(["the {name} sees"], keep="placeholders")
+    assert result.text.count("{name}") == 1 and result.text.startswith("il {name} ") and result.unkept == []
+
+
+def test_what_is_not_kept_is_said() -> None:
+    translator = keeping()
+    [result] = translator.translate(["the {a} {b}"], keep="placeholders", prefix="{b}")
+    assert result.unkept == ["{b}"]
+    with pytest.raises(ValueError, match="or a regular expression to keep"):
+        translator.translate_stream([], keep=["tags", "("])
+
+
 # ----- Loops
 
 

@@ -89,7 +89,7 @@ def test_text_that_repeats_itself_takes_no_longer_than_its_length(unit: str) -> 
     ],
 )
 def test_long_sentences_are_cut_at_the_best_place(text: str, longest: int, parts: list[str]) -> None:
-    found = split_long(f" {text}", (1, len(text) + 1), lambda part: len(part) <= longest)
+    found = split_long(f" {text}", (1, len(text) + 1), lambda start, end: end - start <= longest)
     assert [f" {text}"[start:end] for start, end in found] == parts
 
 
@@ -97,7 +97,7 @@ def test_long_sentences_are_cut_at_the_best_place(text: str, longest: int, parts
 def test_parts_fit_and_nothing_is_lost(text: str, longest: int) -> None:
     for span in sentence_spans(text):
         end = span[0]
-        for start, stop in split_long(text, span, lambda part: len(part) <= longest):
+        for start, stop in split_long(text, span, lambda start, end: end - start <= longest):
             assert not text[end:start].strip() and 0 < stop - start <= max(1, longest)
             end = stop
         assert end == span[1]

@@ -50,13 +50,13 @@ class Paragraph:
     def read(cls, line: str, fits: Callable[[str], bool], head: int = 0, shadow: str | None = None) -> Paragraph:
         """Splits a line. fits: whether the model reads as much at once; a longer sentence is cut where it hurts least.
         shadow: a text of the same length in whose stead the line is split."""
-        whole = (line if shadow is None else shadow)[head:]
+        shown = line if shadow is None else shadow
         parts = [
-            _inner(line, *part)
-            for start, end in sentence_spans(whole)
-            for part in split_long(line, (start + head, end + head), fits)
+            _inner(shown, *part)
+            for start, end in sentence_spans(shown[head:])
+            for part in split_long(shown, (start + head, end + head), lambda a, b: fits(line[a:b]))
         ]
-        return cls(line, [(start, end) for start, end in parts if any(map(str.isalnum, line[start:end]))], head)
+        return cls(line, [(start, end) for start, end in parts if any(map(str.isalnum, shown[start:end]))], head)
 
     @property
     def sentences(self) -> list[str]:
@@ -85,6 +85,7 @@ class Paragraph:
             source_tokens=[token for result in results for token in result.source_tokens],
             truncated=any(result.truncated for result in results),
             looped=any(result.looped for result in results),
+            unkept=[text for result in results for text in result.unkept],
             unknown=[word for result in results for word in result.unknown],
             source_words=_shifted([result.source_words for result in results], [first for first, _ in first_words]),
             target_words=_shifted([result.target_words for result in results], [first for _, first in first_words]),

@@ -28,6 +28,7 @@ from attnkit.tasks.translate.paragraphs import Paragraph, Sentence, Text, transl
 from attnkit.text.alignment import Link, hard_alignment
 from attnkit.text.copied import copies, filled, knows_all
 from attnkit.text.forced import Forced
+from attnkit.text.kept import Held, Keeper
 from attnkit.text.languages import add_tag, split_tag, tag_of
 from attnkit.text.loops import ends_in_loop, has_loop
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
@@ -70,6 +71,7 @@ class Result:
     counted from 0, words being what white space separates; -1 for one of none, such as the end token. With attention.
     alternatives: the second to the nbest-th translation, best first (samples as drawn), where nbest > 1.
     looped: the translation repeats a few tokens to its end, and the line does not.
+    unkept: of what `keep` keeps, what does not stand in the text as often as in the line.
     sentences: of a line translated with `paragraphs`, its sentences and their results, which have the attention. The
     score of the line is then the sum of theirs, and its tokens are theirs, one after the other.
     """
@@ -85,6 +87,7 @@ class Result:
     source_words: list[int] = field(default_factory=list)
     target_words: list[int] = field(default_factory=list)
     looped: bool = False
+    unkept: list[str] = field(default_factory=list)
     sentences: tuple[Sentence, ...] = ()
 
     @property
@@ -130,6 +133,7 @@ class _Source:
     prefix: Forced
     truncated: bool
     unknown: list[str]
+    held: Held | None
 
 
 class _Wanted(NamedTuple):
@@ -137,11 +141,12 @@ class _Wanted(NamedTuple):
 
     attention: bool
     copy_unknown: bool
+    keeper: Keeper | None
 
     @property
     def attends(self) -> bool:
         """Whether the attention has to be known."""
-        return self.attention or self.copy_unknown
+        return self.attention or self.copy_unknown or self.keeper is not None
 
 
 class Translator:
@@ -216,6 +221,7 @@ class Translator:
         prefix: str | Sequence[str] | None = None,
         paragraphs: bool = False,
         copy_unknown: bool = False,
+        keep: str | Sequence[str] = (),
         batch_tokens: int | None = None,
         shortlist: Shortlist | Literal["own"] | None = "own",
         **search: Unpack[SearchArguments],
@@ -232,6 +238,9 @@ class Translator:
         too, and not cut. A prefix is that of the first sentence. See `Result.sentences`; nbest is 1.
         copy_unknown: the model may write the unknown token, and the source word that it attends to most stands there.
         A model that spells what it does not know as bytes has no such token.
+        keep: what matches stands in the translation as it stands in the line: a regular expression, "tags",
+        "placeholders", "numbers", or several of these. The model reads other text for it, which its tokens and its
+        attention then show; see `attnkit.text.kept`.
         batch_tokens: about how many source tokens go through the model at once; None takes 1024, with a shortlist 512:
         the output layer makes fewer tokens for a smaller batch.
         shortlist: leaves target tokens that a sentence can hardly need out of account; see `shortlist_source`. "own" is
@@ -245,7 +254,7 @@ class Translator:
             raise ValueError(f"[translate] expected a prefix for each of {len(lines)} lines, got {len(prefix)}")
         window = max(1, len(lines))
         arguments: Any = {"to": to, "attention": attention, "prefix": prefix, "paragraphs": paragraphs, **search}
-        arguments |= {"copy_unknown": copy_unknown, "batch_tokens": batch_tokens, "shortlist": shortlist}
+        arguments |= {"copy_unknown": copy_unknown, "keep": keep, "batch_tokens": batch_tokens, "shortlist": shortlist}
         return list(self.translate_stream(lines, window=window, **arguments))
 
     def translate_stream(
@@ -257,6 +266,7 @@ class Translator:
         prefix: str | Iterable[str] | None = None,
         paragraphs: bool = False,
         copy_unknown: bool = False,
+        keep: str | Sequence[str] = (),
         batch_tokens: int | None = None,
         shortlist: Shortlist | Literal["own"] | None = "own",
         window: int = 2048,
@@ -282,13 +292,12 @@ class Translator:
         # A limit that the model does not allow is an error now, not after the first window.
         limit = self.model.max_target_length
         options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), None if limit is None else limit - 1)
-        wanted = _Wanted(attention, copy_unknown and not knows_all(self.target_tokenizer))
+        keeper = Keeper([keep] if isinstance(keep, str) else keep) if keep else None
+        wanted = _Wanted(attention, copy_unknown and not knows_all(self.target_tokenizer), keeper)
         decode = functools.partial(self._decode, options, wanted, listed)
-        stream = functools.partial(
-            self._stream, decode=decode, attention=attention, batch_tokens=batch_tokens, window=window
-        )
+        stream = functools.partial(self._stream, decode=decode, wanted=wanted, batch_tokens=batch_tokens, window=window)
         texts = _with_prefixes(lines, prefix, to)
-        return translated(texts, self._split, stream) if paragraphs else stream(texts)
+        return translated(texts, functools.partial(self._split, keeper), stream) if paragraphs else stream(texts)
 
     def _check_language(self, to: str | None) -> None:
         if to is not None and to not in self.languages:
@@ -299,21 +308,23 @@ class Translator:
         self,
         texts: Iterable[Text | Paused],
         decode: Callable[[list[_Source], Stop], dict[int, Result]],
-        attention: bool,
+        wanted: _Wanted,
         batch_tokens: int,
         window: int,
     ) -> Iterator[Result]:
         for chunk in windows(texts, window, lambda text: characters(text.line)):
-            sources = [self._read_text(number, text) for number, text in chunk]
+            sources = [self._read_text(number, text, wanted.keeper) for number, text in chunk]
             results: dict[int, Result] = {}
             share = fair_share(sum(len(source.ids) for source in sources), batch_tokens)
             batches = list(batches_by_length(sources, lambda source: len(source.ids), share))
             for written in run_batches(decode, batches):
                 results.update(written)
-            empty = Result("", 0.0, [], np.zeros((0, 0), np.float32) if attention else None, [])
-            yield from (results.get(source.number, empty) for source in sources)
+            empty = Result("", 0.0, [], np.zeros((0, 0), np.float32) if wanted.attention else None, [])
+            for source in sources:
+                kept = dataclasses.replace(empty, text=source.held.line) if source.held else empty
+                yield results.get(source.number, kept)
 
-    def _split(self, text: Text) -> tuple[Paragraph, list[Text]]:
+    def _split(self, keeper: Keeper | None, text: Text) -> tuple[Paragraph, list[Text]]:
         """The sentences of a line; the tag of its language goes before each."""
         _check_text(text)
         line = one_line(text.line)
@@ -325,23 +336,29 @@ class Translator:
         longest = self.max_source_length - 1
 
         def fits(part: str) -> bool:
+            if keeper is not None and (held := keeper.hold(part)) is not None:
+                part = held.masked
             # No piece is so long: a text that is much longer need not be cut into pieces to know.
             return len(part) <= 64 * longest and len(self.source_tokenizer.encode(tag + part)) <= longest
 
         with at(f"line {text.place + 1}"):
-            paragraph = Paragraph.read(line, fits, head)
+            paragraph = Paragraph.read(line, fits, head, keeper.shadow(line) if keeper else None)
         prefixes = itertools.chain([text.prefix], itertools.repeat(""))
         parts = zip(paragraph.sentences, prefixes, strict=False)
         return paragraph, [Text(sentence, prefix, text.place, to) for sentence, prefix in parts]
 
-    def _read_text(self, number: int, text: Text) -> _Source:
+    def _read_text(self, number: int, text: Text, keeper: Keeper | None) -> _Source:
         _check_text(text)
-        count = len(text.line.split())
-        line = self._with_language(text.place, one_line(text.line.strip()), text.to)  # as in training
+        line = one_line(text.line.strip())  # as in training
+        held = None if keeper is None else keeper.hold(line)
+        if held is not None:
+            line = held.masked
+        count = len(line.split())
+        line = self._with_language(text.place, line, text.to)
         with at(f"line {text.place + 1}"):
-            return self._read(number, line, count, text.prefix)
+            return self._read(number, line, count, text.prefix, held)
 
-    def _read(self, number: int, line: str, count: int, prefix: str) -> _Source:
+    def _read(self, number: int, line: str, count: int, prefix: str, held: Held | None) -> _Source:
         ids = self.source_tokenizer.encode(line)
         unknown = self.source_tokenizer.unknown(line) if self.source_tokenizer.unk_id in ids else []
         longest = self.max_source_length - 1
@@ -356,6 +373,7 @@ class Translator:
             prefix=forced,
             truncated=len(ids) > longest,
             unknown=unknown + forced.unknown,
+            held=held,
         )
 
     def _with_language(self, number: int, line: str, to: str | None) -> str:
@@ -412,18 +430,23 @@ class Translator:
             text, tokens = self._copy(source, hypothesis, source_words, tokens)
         else:
             text = source.prefix.whole(ids, target)
-        return Result(
+        result = Result(
             text=text,
             score=hypothesis.score,
             tokens=tokens,
-            attention=hypothesis.attention if wanted.attention else None,
+            attention=hypothesis.attention,
             source_tokens=source.pieces,
             truncated=source.truncated or hypothesis.cut,
             unknown=source.unknown,
-            source_words=source_words if wanted.attention else [],
-            target_words=words_written(target, text, ids, source.prefix) if wanted.attention else [],
+            source_words=source_words,
+            target_words=words_written(target, text, ids, source.prefix) if wanted.attends else [],
             looped=ends_in_loop(tokens) and not has_loop(source.pieces),
         )
+        if source.held is not None:
+            result = _with_kept(result, source.held)
+        if wanted.attends and not wanted.attention:
+            result = dataclasses.replace(result, attention=None, source_words=[], target_words=[])
+        return result
 
     def _copy(
         self, source: _Source, hypothesis: Hypothesis, source_words: list[int], tokens: list[str]
@@ -449,6 +472,18 @@ class Translator:
         read = split_tag(source.line)[1] if isinstance(tokenizer, TaggedTokenizer) else source.line
         tags = source.count - len(read.split())
         return [*(word + tags for word in words[: len(source.ids) - 1]), -1]
+
+
+def _with_kept(result: Result, held: Held) -> Result:
+    """The result with what is kept in its text. Its tokens stay those of the model, which knows other text for it."""
+    text, words, unkept = held.restore(result.text, result.word_attention())
+    return dataclasses.replace(
+        result,
+        text=text,
+        unkept=unkept,
+        source_words=[held.source_words[word] if word >= 0 else word for word in result.source_words],
+        target_words=[words[word] if word >= 0 else word for word in result.target_words],
+    )
 
 
 def _with_prefixes(
