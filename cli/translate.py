@@ -46,6 +46,15 @@ _SHOWN = 40  # characters of a word in a message
 @output_option
 @translation_options(nbest="line number, score, text")
 @then_option
+@click.option("--paragraphs", is_flag=True, help="Split lines into sentences; join their translations as they stood.")
+@click.option(
+    "--keep",
+    multiple=True,
+    metavar="PATTERN",
+    callback=check_text,
+    help="Leave as it is: tags, placeholders, numbers, or a regular expression.",
+)
+@click.option("--copy-unknown", is_flag=True, help="A source word, by attention, where the model writes <unk>.")
 @click.option("--prefix", metavar="TEXT", callback=check_text, help="What every translation starts with.")
 @click.option(
     "--jsonl",
@@ -80,6 +89,7 @@ def command(
     output: str,
     then: str | None,
     jsonl: bool,
+    paragraphs: bool,
     attention: str | None,
     alignments: str | None,
     alignment_threshold: float | None,
@@ -111,13 +121,14 @@ def command(
         results = translator.translate_stream(
             lines,
             attention=aligned is not None,
+            paragraphs=paragraphs,
             shortlist=restriction,
             window=window or 2048,
             **arguments,
             **search,
         )
     maps: list[AttentionMap] = []
-    cut, unknown = Noticed(), Noticed()
+    cut, looped, unknown, unkept = Noticed(), Noticed(), Noticed(), Noticed()
     with opened(output) as write, also_opened(alignments) as write_links, line_counter(output != "-") as advance:
         for number, result in enumerate(results, start=1):
             source = lines.take()
@@ -126,10 +137,14 @@ def command(
                 write_links(line_of(aligned.pharaoh(result)))
             if result.truncated:
                 cut.add(str(number))
+            if result.unkept:
+                unkept.add(str(number))
+            if result.looped:
+                looped.add(str(number))
             for word in result.unknown:
                 unknown.add(word[:_SHOWN])
-            if attention is not None and result.tokens:
-                maps.append(_map(number, result))
+            if attention is not None:
+                maps += _maps(number, result)
             advance()
     if attention is not None:
         report_drawings(explain.write(attention, maps), len(maps), "lines")
@@ -138,7 +153,17 @@ def command(
     if cut.count:
         errors.say(
             f"{cut.describe('translation', 'translations')} cut, of line {cut.names()}: the line or its translation is "
-            "longer than the model or --max-length allows"
+            f"longer than the model or --max-length allows{'' if paragraphs else '; --paragraphs splits long lines'}"
+        )
+    if unkept.count:
+        errors.say(
+            f"{unkept.describe('translation', 'translations')} without all that --keep keeps, or with more of it, of "
+            f"line {unkept.names()}"
+        )
+    if looped.count:
+        errors.say(
+            f"{looped.describe('translation', 'translations')} a loop of words, of line {looped.names()}: "
+            "--repetition-penalty 1.2 or --no-repeat-ngram 3 may help"
         )
 
 
@@ -179,13 +204,25 @@ def _json(source: str, result: Result, links: _Links | None) -> bytes:
     record = {"source": source, **plain(result), "unknown": result.unknown}
     if isinstance(result, PivotResult):
         record["through"] = plain(result.through)
+    if result.looped:
+        record["looped"] = True
+    if result.sentences:
+        record["sentences"] = [{"source": part, **plain(each)} for part, each, _ in result.sentences]
     if result.alternatives:
         record["alternatives"] = [plain(each) for each in result.alternatives]
     return msgspec.json.encode(record) + b"\n"
 
 
-def _map(number: int, result: Result) -> AttentionMap:
+def _maps(number: int, result: Result) -> list[AttentionMap]:
+    """A map of the line, or one of each of its sentences."""
     from attnkit.explain import AttentionMap
 
-    assert result.attention is not None
-    return AttentionMap(result.source_tokens, result.tokens, result.attention, title=f"line {number}")
+    named = [(f"line {number}", result)]
+    if result.sentences:
+        each = enumerate(result.sentences, start=1)
+        named = [(f"line {number}, sentence {place}", sentence.result) for place, sentence in each]
+    return [
+        AttentionMap(each.source_tokens, each.tokens, each.attention, title=title)
+        for title, each in named
+        if each.attention is not None and each.tokens
+    ]

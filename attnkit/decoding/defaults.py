@@ -24,6 +24,7 @@ class DecodingDefaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     rules: Rules | None = None
     renormalize: bool | None = None
     no_repeat_ngram: Count | None = None
+    repetition_penalty: float | None = None
 
     suppress: tuple[Count, ...] | None = None
     """Tokens that are never written; padding, unknown and beginning of sentence where not given."""

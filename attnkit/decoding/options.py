@@ -39,6 +39,9 @@ class DecodingOptions:
         those; an end that max_length forces costs nothing. With beam 1 both write the same.
     renormalize: the probabilities of a step sum to one again after tokens were forbidden (`renormalize_logits` there).
     no_repeat_ngram: no n-gram of this size occurs twice in a hypothesis; 0 for no rule (Paulus et al., 2018).
+    repetition_penalty: divides the score of a token that the hypothesis has already, or multiplies it where it is
+        negative, so that over 1 it becomes less likely; 1 for no rule (Keskar et al., 2019). Scores are, as in
+        transformers, the logits with beam 1 and log-probabilities in a beam.
     sample: draws each token at random instead of searching; needs beam 1.
     temperature: log-probabilities are divided by it before sampling.
     top_k: samples among the k likeliest tokens; 0 for all.
@@ -55,6 +58,7 @@ class DecodingOptions:
     rules: Rules = "attnkit"
     renormalize: bool = False
     no_repeat_ngram: int = 0
+    repetition_penalty: float = 1.0
     sample: bool = False
     temperature: float = 1.0
     top_k: int = 0
@@ -87,6 +91,8 @@ class DecodingOptions:
         # The rules of attnkit end a search by a bound that holds only where longer hypotheses are not punished.
         if not math.isfinite(self.length_penalty) or (self.length_penalty < 0 and self.rules == "attnkit"):
             raise ValueError(f"[decode] expected length_penalty >= 0, got {self.length_penalty}")
+        if not (math.isfinite(self.repetition_penalty) and self.repetition_penalty > 0):
+            raise ValueError(f"[decode] expected repetition_penalty > 0, got {self.repetition_penalty}")
         if self.normalization not in ("average", "gnmt"):
             raise ValueError(f'[decode] expected normalization "average" or "gnmt", got {quoted(self.normalization)}')
         if self.rules not in ("attnkit", "transformers"):
@@ -149,6 +155,7 @@ class SearchArguments(TypedDict, total=False):
     rules: Rules
     renormalize: bool
     no_repeat_ngram: int
+    repetition_penalty: float
     sample: bool
     temperature: float
     top_k: int

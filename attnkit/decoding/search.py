@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Any
 
@@ -19,6 +20,7 @@ from attnkit import _beam, _core
 from attnkit._core import Restriction
 from attnkit.decoding.options import DecodingOptions
 from attnkit.decoding.protocol import Floats, Ids, Reads, S, Source, StepOutput, TextModel, longest_output
+from attnkit.decoding.repetition import Repetition
 from attnkit.decoding.shortlist import Shortlist, restricted
 from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, Stopped
@@ -158,6 +160,7 @@ def _run(
     if sentences.draws > 1:
         state.select(np.repeat(np.arange(len(source), dtype=np.int32), sentences.draws))
     last = np.full(search.rows, model.bos_id, np.int32)
+    repetition = None if options.repetition_penalty == 1 else Repetition(options, search.rows, model.bos_id)
     while True:
         if stop.requested:
             raise Stopped
@@ -166,7 +169,7 @@ def _run(
             _check_output(output, search.rows, model.vocabulary_size, attention)
         if output.attention is not None and attention:
             weights.append(output.attention)
-        values, indices, bad = _candidates(model, search, output, options, sentences, restriction)
+        values, indices, bad = _candidates(model, search, output, options, sentences, restriction, repetition)
         if bad >= 0:
             raise FloatingPointError(f"[decode] the model gave NaN for {sentences.name(bad)} at token {search.step}")
         if search.step < before:
@@ -177,6 +180,8 @@ def _run(
         if search.moved:
             state.select(parents)
         last = search.last_tokens()
+        if repetition is not None:
+            repetition.extend(parents, last)
 
 
 def _candidates(
@@ -186,19 +191,25 @@ def _candidates(
     options: DecodingOptions,
     sentences: _Sentences,
     restriction: Restriction | None,
+    repetition: Repetition | None,
 ) -> tuple[Floats, Ids, int]:
     """The candidates of every row, values and indices [rows, k], and a sentence of NaN or -1."""
     k = min(search.candidates, model.vocabulary_size)
-    if output.projection is not None and not options.sample:
+    if output.projection is not None and not options.sample and repetition is None:
         if restriction is None:
             values, indices, asked = _core.best_tokens(*output.projection, k, *search.ask())
         else:
             rows = sentences.of_source(search.row_sentences())
             values, indices, asked = restriction.best(*output.projection, k, *search.ask(), rows)
         return values, indices, search.settle(values, indices, asked)
-    log_probs = output.log_probs
+    restrict = None
     if restriction is not None:
-        log_probs = restricted(log_probs, restriction, sentences.of_source(search.row_sentences()))
+        rows = sentences.of_source(search.row_sentences())
+        restrict = partial(restricted, restriction=restriction, sentences=rows)
+    if repetition is not None:
+        log_probs = repetition.log_probs(output, restrict)
+    else:
+        log_probs = restrict(output.log_probs) if restrict else output.log_probs
     bad = search.constrain(log_probs)
     if bad >= 0 or not options.sample:
         return *_core.top_k(log_probs, k), bad

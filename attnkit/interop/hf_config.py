@@ -30,7 +30,6 @@ _ACTIVATIONS: dict[str, Activation] = {
 _WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "do_sample": (False,),
     "early_stopping": (False,),
-    "repetition_penalty": (1.0,),
     "encoder_repetition_penalty": (1.0,),
     "encoder_no_repeat_ngram_size": (0,),
     "diversity_penalty": (0.0,),
@@ -118,6 +117,7 @@ class GenerationConfig(msgspec.Struct, frozen=True):
     min_length: Annotated[int, Meta(ge=0)] | None = None
     length_penalty: float | None = None
     no_repeat_ngram_size: Annotated[int, Meta(ge=0)] | None = None
+    repetition_penalty: Annotated[float, Meta(gt=0)] | None = None
     renormalize_logits: bool | None = None
     bad_words_ids: tuple[tuple[NotNegative, ...], ...] | None = None
     eos_token_id: Ids | None = None
@@ -147,6 +147,7 @@ class GenerationConfig(msgspec.Struct, frozen=True):
             rules="transformers",
             renormalize=bool(self.renormalize_logits),
             no_repeat_ngram=self.no_repeat_ngram_size or 0,
+            repetition_penalty=None if self.repetition_penalty == 1 else self.repetition_penalty,
             suppress=suppress,
         )
 

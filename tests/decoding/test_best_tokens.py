@@ -219,6 +219,7 @@ OPTIONS = [
     dict(beam=4, nbest=4),
     dict(beam=3, min_length=6, max_length=7),
     dict(beam=4, no_repeat_ngram=2, max_length=20),
+    dict(beam=4, repetition_penalty=1.3, max_length=20),
     dict(beam=4, rules="transformers", renormalize=True, max_length=8),
     dict(beam=1, sample=True, seed=5, top_k=10, max_length=6),
 ]

@@ -204,6 +204,7 @@ def test_greedy_follows_the_likeliest_token() -> None:
         {"beam": 1},
         {"beam": 5, "nbest": 5},
         {"beam": 4, "nbest": 2, "normalization": "gnmt", "no_repeat_ngram": 2},
+        {"beam": 4, "nbest": 2, "repetition_penalty": 1.4},
         {"beam": 1, "sample": True, "seed": 5},
         {"beam": 1, "sample": True, "top_p": 0.8, "top_k": 4},
     ],
@@ -327,6 +328,35 @@ def test_no_ngram_repeats(n: int) -> None:
     assert not any(repeats(h) for [h] in search(model, SOURCES, no_repeat_ngram=n, **lengths))
 
 
+def test_tokens_that_have_occurred_are_less_likely() -> None:
+    model = TableModel(vocabulary_size=7, sharpness=2.0)
+    found = search(model, SOURCES, beam=1, min_length=0, repetition_penalty=1.7)
+    for source, [hypothesis] in zip(SOURCES, found, strict=True):
+        history: Sentence = (BOS,)
+        total = 0.0
+        while len(history) == 1 or history[-1] != EOS:
+            scores = model.log_probs(source, history).astype(np.float64)
+            scores[list(set(history))] *= 1.7
+            scores -= np.log(np.exp(scores).sum())
+            token = int(scores.argmax()) if len(history) <= 2 * len(source) + 10 else EOS
+            total += scores[token]
+            history = (*history, token)
+        assert tuple(hypothesis.tokens.tolist()) == history[1:-1]
+        assert hypothesis.log_probability == pytest.approx(total, rel=1e-5)
+
+
+def test_a_penalty_makes_fewer_repetitions_in_samples_and_beams() -> None:
+    model = TableModel(vocabulary_size=9)
+    lengths: dict[str, Any] = {"min_length": 8, "max_length": 8}
+
+    def different(**arguments: Any) -> int:
+        return sum(len(set(h.tokens.tolist())) for [h] in search(model, SOURCES, **arguments, **lengths))
+
+    for how in ({"beam": 4}, {"beam": 1, "sample": True}):
+        none, some, much = (different(repetition_penalty=penalty, **how) for penalty in (1.0, 1.5, 100.0))
+        assert none < much and none <= some <= much
+
+
 def test_rules_that_leave_no_token_end_the_output() -> None:
     model = FixedModel([0.2, 0.1, 0.3, 0.4])
     [[h]] = search(model, [(2,)], beam=1, min_length=9, max_length=9, no_repeat_ngram=1, suppress=[BOS])
@@ -422,6 +452,7 @@ def test_a_sample_is_scored_by_the_model_itself() -> None:
         {"length_penalty": 0.0},
         {"normalization": "gnmt", "length_penalty": 0.2},
         {"no_repeat_ngram": 1},
+        {"repetition_penalty": 1.5},
         {"suppress": [2, 3]},
         {"prefixes": [(5, 5)] * len(SOURCES)},
         {"beam": 1, "sample": True},
@@ -453,6 +484,8 @@ def test_every_sampling_option_changes_the_result(change: dict[str, Any]) -> Non
         ({"length_penalty": math.nan}, "length_penalty >= 0"),
         ({"normalization": "sum"}, "normalization"),
         ({"no_repeat_ngram": -1}, "no_repeat_ngram >= 0"),
+        ({"repetition_penalty": 0.0}, r"repetition_penalty > 0, got 0\.0"),
+        ({"repetition_penalty": math.inf}, "repetition_penalty > 0"),
         ({"sample": True}, "beam 1 with sample, got beam 5"),
         ({"temperature": 0.5}, "expected sample with temperature"),
         ({"sample": True, "beam": 1, "temperature": 0.0}, "temperature > 0"),

@@ -57,6 +57,8 @@ SOURCES = [[3, 1], [8, 8, 1], [5, 1]]
 OPTIONS: list[dict[str, Any]] = [
     {"beam": 4, "min_length": 4, "max_length": 9},
     {"beam": 1, "sample": True, "seed": 3, "max_length": 9},
+    {"beam": 4, "repetition_penalty": 1.3, "max_length": 9},
+    {"beam": 1, "repetition_penalty": 1.3, "max_length": 9},
 ]
 
 

@@ -19,6 +19,7 @@ from untrained_model import ENGLISH, write_untrained_model
 
 import attnkit
 from attnkit import _core
+from attnkit.decoding import Packed, decode
 from attnkit.decoding.crew import busy
 from attnkit.decoding.workers import Stop, Stopped, fair_share, run_batches
 from attnkit.models import CaptionerConfig, CNNConfig, build_model
@@ -183,9 +184,8 @@ def test_a_search_that_is_stopped(model: str) -> None:
     translator = attnkit.load(model)
     stop = Stop()
     stop.requested = True
-    source = translator._read_line(0, "the cat", "", None)
     with pytest.raises(Stopped):
-        translator._decode(attnkit.decoding.options.decoding_options(), False, None, [source], stop)  # type: ignore[attr-defined]
+        decode(translator.model, Packed.of([translator.source_tokenizer.encode("the cat")]), stop=stop)
 
 
 def test_shares_are_fair() -> None:

@@ -89,7 +89,7 @@ def test_approximations_of_gelu(name: str, tmp_path: Path) -> None:
 
 NAMES = {
     "beam": "num_beams", "renormalize": "renormalize_logits", "length_penalty": "length_penalty",
-    "no_repeat_ngram": "no_repeat_ngram_size",
+    "no_repeat_ngram": "no_repeat_ngram_size", "repetition_penalty": "repetition_penalty",
 }  # fmt: skip
 
 
@@ -111,6 +111,15 @@ def test_token_ids_and_scores(pair: Pair, beam: int) -> None:
     assert len({len(hypothesis.tokens) for hypothesis in pair.search(beam=beam)}) > 1
 
 
+@pytest.mark.parametrize("renormalize", [True, False])
+@pytest.mark.parametrize("beam", [1, 4])
+@pytest.mark.parametrize("penalty", [1.3, 0.8])
+def test_the_repetition_penalty(pair: Pair, penalty: float, beam: int, renormalize: bool) -> None:
+    check_search(pair, beam=beam, repetition_penalty=penalty, renormalize=renormalize)
+    free, punished = (pair.search(beam=beam, repetition_penalty=each) for each in (1.0, penalty))
+    assert [hypothesis.tokens.tolist() for hypothesis in free] != [h.tokens.tolist() for h in punished]
+
+
 @pytest.mark.parametrize(
     "options",
     [
@@ -119,6 +128,7 @@ def test_token_ids_and_scores(pair: Pair, beam: int) -> None:
         {"length_penalty": -1.0},
         {"max_length": 5},
         {"min_length": 6, "no_repeat_ngram": 2},
+        {"min_length": 6, "no_repeat_ngram": 2, "repetition_penalty": 1.2},
     ],
     ids=str,
 )
@@ -238,15 +248,16 @@ def test_defaults_of_the_checkpoint_are_kept(tmp_path: Path) -> None:
     file = tmp_path / "hf" / "generation_config.json"
     settings = json.loads(file.read_text())
     settings |= {"num_beams": 3, "max_length": 9, "min_length": 4, "length_penalty": 0.7, "no_repeat_ngram_size": 2}
-    settings |= {"early_stopping": True, "repetition_penalty": 1.5, "temperature": 1.0}
+    settings |= {"early_stopping": True, "diversity_penalty": 1.5, "repetition_penalty": 1.1, "temperature": 1.0}
     file.write_text(json.dumps(settings))
     converted = convert_marian(tmp_path / "hf", tmp_path / "ours")
-    assert ["early_stopping = True" in line or "repetition_penalty = 1.5" in line for line in converted.left_out] == [
+    assert ["early_stopping = True" in line or "diversity_penalty = 1.5" in line for line in converted.left_out] == [
         True,
         True,
     ]
     translator = attnkit.load(tmp_path / "ours")
     expected = {"beam": 3, "max_length": 7, "min_length": 3, "length_penalty": 0.7, "no_repeat_ngram": 2}
+    expected["repetition_penalty"] = 1.1
     given = {"rules": "transformers", "renormalize": True, "normalization": "average"}
     plain = translator.translate(SOURCES)
     assert [r.score for r in plain] == [r.score for r in translator.translate(SOURCES, **expected, **given)]

@@ -15,6 +15,7 @@ from marian_checkpoint import lines
 import attnkit
 from attnkit.decoding import DecodingOptions, Hypothesis, Packed, decode
 from attnkit.interop import convert, convert_m2m
+from attnkit.tasks.translate.paragraphs import Text
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
@@ -152,7 +153,7 @@ def test_tokenizers(layout: str, tmp_path: Path) -> None:
         theirs.src_lang = language
         expected = [theirs(text).input_ids for text in TEXTS]
         direction = ours._languages.direction(language, made.to)
-        read = [ours._read_line(0, text, "", direction) for text in TEXTS]
+        read = [ours._read_text(0, Text(text, "", 0, direction), None) for text in TEXTS]
         assert [source.ids for source in read] == expected
         target = f"__{made.to}__" if layout == "m2m" else made.to
         assert {source.first for source in read} == {theirs.convert_tokens_to_ids(target)}
@@ -172,10 +173,11 @@ def test_the_token_of_a_language_may_stand_last(tmp_path: Path) -> None:
     [result] = made.ours.translate(["the dog sees"], source_language="eng_Latn", to="ita_Latn", attention=True)
     assert result.source_tokens[-2:] == ["</s>", "eng_Latn"] and result.source_words[-2:] == [-1, -1]
     assert result.source_words[0] == 0 and max(result.source_words) == 2
+    direction = made.ours._languages.direction("eng_Latn", "ita_Latn")
     for text in TEXTS:
-        source = made.ours._read_line(0, text, "", made.ours._languages.direction("eng_Latn", "ita_Latn"))
+        source = made.ours._read_text(0, Text(text, "", 0, direction), None)
         assert source.ids == made.tokenizer(text).input_ids and source.ids[-1] == language
-    long = made.ours._read_line(0, "dog " * 60, "", made.ours._languages.direction("eng_Latn", "ita_Latn"))
+    long = made.ours._read_text(0, Text("dog " * 60, "", 0, direction), None)
     assert long.truncated and len(long.ids) == 48 and long.ids[-2:] == [2, language]
 
 

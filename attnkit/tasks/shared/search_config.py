@@ -51,6 +51,11 @@ class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         NotNegative, Meta(description="No n-gram of this size occurs twice in an output; 0 for no rule.")
     ] = _LIBRARY.no_repeat_ngram
 
+    repetition_penalty: Annotated[
+        float,
+        Meta(gt=0.0, description="Over 1, tokens that an output has already become less likely; 1 for no rule."),
+    ] = _LIBRARY.repetition_penalty
+
     def search(self, final: bool) -> SearchArguments:
         """What `translate_stream` and its like take. final: after training, when a wider beam has time."""
         return {
@@ -59,6 +64,7 @@ class SearchConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
             "normalization": self.normalization,
             "min_length": self.min_length,
             "no_repeat_ngram": self.no_repeat_ngram,
+            "repetition_penalty": self.repetition_penalty,
         }
 
 

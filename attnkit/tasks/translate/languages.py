@@ -54,6 +54,12 @@ class Languages:
             raise ValueError(f"[translate] expected {expected}, by source_language or --from, got none")
         return Direction(check_language(source, self.sources), check_language(to, self.targets) if to else None)
 
+    def said(self, direction: Direction, line: str) -> tuple[Direction, int]:
+        """The direction with what a line's own tag says, and the length of that tag; 0 where it has none."""
+        own, rest = split_tag(line) if self.targets else (None, line)
+        to = find_language(own, self.targets) if own is not None and self.both else own
+        return (Direction(direction.source, to), len(line) - len(rest)) if to in self.targets else (direction, 0)
+
     def read(self, direction: Direction, line: str, name: str) -> tuple[str, int | None]:
         """A line as the source's tokenizer reads it, and the token that its output begins with, if any. `name` is what
         an error calls the line."""

@@ -119,6 +119,9 @@ class PivotTranslator(Translator):
         to: str | None = None,
         attention: bool = False,
         prefix: str | Sequence[str] | None = None,
+        paragraphs: bool = False,
+        copy_unknown: bool = False,
+        keep: str | Sequence[str] = (),
         batch_tokens: int | None = None,
         shortlist: Shortlist | Literal["own"] | None = "own",
         **search: Unpack[SearchArguments],
@@ -129,6 +132,9 @@ class PivotTranslator(Translator):
             "to": to,
             "attention": attention,
             "prefix": prefix,
+            "paragraphs": paragraphs,
+            "copy_unknown": copy_unknown,
+            "keep": keep,
             "batch_tokens": batch_tokens,
         }
         return cast("list[PivotResult]", super().translate(lines, shortlist=shortlist, **common, **search))
@@ -141,6 +147,9 @@ class PivotTranslator(Translator):
         to: str | None = None,
         attention: bool = False,
         prefix: str | Iterable[str] | None = None,
+        paragraphs: bool = False,
+        copy_unknown: bool = False,
+        keep: str | Sequence[str] = (),
         batch_tokens: int | None = None,
         shortlist: Shortlist | Literal["own"] | None = "own",
         window: int = 2048,
@@ -149,13 +158,17 @@ class PivotTranslator(Translator):
         """As that of `Translator`: each window of lines goes through one model, then through the other.
 
         to, prefix, nbest, min_length, max_length, sample, temperature, top_k, top_p, seed: of the second; the first
-        gives its best. source_language: of the first. shortlist: "own" are those of the models, each with its own, and
+        gives its best. source_language: of the first. paragraphs (then without attention), copy_unknown, keep: of each,
+        for the text that it reads. shortlist: "own" are those of the models, each with its own, and
         None is none for both.
         """
         if shortlist is not None and not isinstance(shortlist, str):
             raise ValueError("[translate] expected each of two models with its own shortlist or none, got one for both")
         halfway = _Halfway(lines)
+        if paragraphs and attention:
+            raise ValueError("[translate] expected no attention of paragraphs that go through two models, got both")
         common: Any = {"attention": attention, "batch_tokens": batch_tokens, "shortlist": shortlist, "window": window}
+        common |= {"paragraphs": paragraphs, "copy_unknown": copy_unknown, "keep": keep}
         search_first: Any = {name: value for name, value in search.items() if name not in _OF_THE_SECOND}
         with at("the first model"):
             results = self.first.translate_stream(

@@ -7,7 +7,7 @@ import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, Protocol, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Unpack, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -24,9 +24,13 @@ from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.directory import SHORTLIST_FILE
 from attnkit.tasks.shared.places import at
 from attnkit.tasks.translate.languages import Direction, Languages
+from attnkit.tasks.translate.paragraphs import Paragraph, Sentence, Text, translated
 from attnkit.text.alignment import Link, hard_alignment
+from attnkit.text.copied import copies, filled, knows_all
 from attnkit.text.forced import Forced
+from attnkit.text.kept import Held, Keeper
 from attnkit.text.languages import split_tag
+from attnkit.text.loops import ends_in_loop, has_loop
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
 from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
 from attnkit.text.word_pieces import words_read, words_written
@@ -66,6 +70,10 @@ class Result:
     source_words, target_words: the word of the line, and of `text`, that each of source_tokens and tokens belongs to,
     counted from 0, words being what white space separates; -1 for one of none, such as the end token. With attention.
     alternatives: the second to the nbest-th translation, best first (samples as drawn), where nbest > 1.
+    looped: the translation repeats a few tokens to its end, and the line does not.
+    unkept: of what `keep` keeps, what does not stand in the text as often as in the line.
+    sentences: of a line translated with `paragraphs`, its sentences and their results, which have the attention. The
+    score of the line is then the sum of theirs, and its tokens are theirs, one after the other.
     """
 
     text: str
@@ -78,6 +86,9 @@ class Result:
     alternatives: tuple[Result, ...] = ()
     source_words: list[int] = field(default_factory=list)
     target_words: list[int] = field(default_factory=list)
+    looped: bool = False
+    unkept: list[str] = field(default_factory=list)
+    sentences: tuple[Sentence, ...] = ()
 
     @property
     def alignment(self) -> list[Link]:
@@ -89,6 +100,9 @@ class Result:
     def links(self, threshold: float | None = None) -> list[Link]:
         """`alignment`, and with a `threshold` in (0, 1] every other link whose weight is as large: where a model was
         trained with guided alignment, its attention says where several source words make one target word."""
+        if self.sentences:
+            found = [(each.result.links(threshold), each.first_words) for each in self.sentences]
+            return sorted({(i + source, j + target) for links, (source, target) in found for i, j in links})
         return hard_alignment(self.word_attention(), threshold=threshold)
 
     def word_attention(self) -> npt.NDArray[np.float32]:
@@ -121,6 +135,20 @@ class _Source:
     prefix: Forced
     truncated: bool
     unknown: list[str]
+    held: Held | None
+
+
+class _Wanted(NamedTuple):
+    """What is wanted of each translation beside its text."""
+
+    attention: bool
+    copy_unknown: bool
+    keeper: Keeper | None
+
+    @property
+    def attends(self) -> bool:
+        """Whether the attention has to be known."""
+        return self.attention or self.copy_unknown or self.keeper is not None
 
 
 class Translator:
@@ -196,6 +224,9 @@ class Translator:
         to: str | None = None,
         attention: bool = False,
         prefix: str | Sequence[str] | None = None,
+        paragraphs: bool = False,
+        copy_unknown: bool = False,
+        keep: str | Sequence[str] = (),
         batch_tokens: int | None = None,
         shortlist: Shortlist | Literal["own"] | None = "own",
         **search: Unpack[SearchArguments],
@@ -210,6 +241,14 @@ class Translator:
         attention: also return the cross-attention; the text is the same with and without.
         prefix: what every translation starts with, or one such text for each line; an empty line stays empty. It stands
         in the translation as it is given, words that the vocabulary does not have too.
+        paragraphs: lines are paragraphs: each is split into sentences, which are translated one by one and joined with
+        the white space, quotes and bullets that stood between them. A sentence that is too long for the model is split
+        too, and not cut. A prefix is that of the first sentence. See `Result.sentences`; nbest is 1.
+        copy_unknown: the model may write the unknown token, and the source word that it attends to most stands there.
+        A model that spells what it does not know as bytes has no such token.
+        keep: what matches stands in the translation as it stands in the line: a regular expression, "tags",
+        "placeholders", "numbers", or several of these. The model reads other text for it, which its tokens and its
+        attention then show; see `attnkit.text.kept`.
         batch_tokens: about how many source tokens go through the model at once; None takes 1024, with a shortlist 512:
         the output layer makes fewer tokens for a smaller batch.
         shortlist: leaves target tokens that a sentence can hardly need out of account; see `shortlist_source`. "own" is
@@ -229,9 +268,9 @@ class Translator:
             "prefix": prefix,
             **search,
         }
-        return list(
-            self.translate_stream(lines, batch_tokens=batch_tokens, shortlist=shortlist, window=window, **arguments)
-        )
+        arguments |= {"paragraphs": paragraphs, "copy_unknown": copy_unknown, "keep": keep}
+        arguments |= {"batch_tokens": batch_tokens, "shortlist": shortlist}
+        return list(self.translate_stream(lines, window=window, **arguments))
 
     def translate_stream(
         self,
@@ -241,6 +280,9 @@ class Translator:
         to: str | None = None,
         attention: bool = False,
         prefix: str | Iterable[str] | None = None,
+        paragraphs: bool = False,
+        copy_unknown: bool = False,
+        keep: str | Sequence[str] = (),
         batch_tokens: int | None = None,
         shortlist: Shortlist | Literal["own"] | None = "own",
         window: int = 2048,
@@ -255,6 +297,8 @@ class Translator:
         merged: Any = search if self._defaults is None else self._defaults.merge({**search})
         options = decoding_options(**merged)
         direction = self._languages.direction(source_language, to)
+        if paragraphs and options.nbest > 1:
+            raise ValueError(f"[translate] expected nbest 1 with paragraphs, got {options.nbest}")
         listed = self.shortlist if isinstance(shortlist, str) else shortlist
         if batch_tokens is None:
             batch_tokens = 1024 if listed is None else 512
@@ -264,40 +308,67 @@ class Translator:
         # A limit that the model does not allow is an error now, not after the first window.
         limit = longest_output(self.model, int(self._languages.both))
         options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), limit)
-        decode = functools.partial(self._decode, options, attention, listed)
-        return self._stream(lines, direction, prefix, decode, attention, batch_tokens, window)
+        keeper = Keeper([keep] if isinstance(keep, str) else keep) if keep else None
+        wanted = _Wanted(attention, copy_unknown and not knows_all(self.target_tokenizer), keeper)
+        decode = functools.partial(self._decode, options, wanted, listed)
+        stream = functools.partial(self._stream, decode=decode, wanted=wanted, batch_tokens=batch_tokens, window=window)
+        texts = _with_prefixes(lines, prefix, direction)
+        return translated(texts, functools.partial(self._split, keeper), stream) if paragraphs else stream(texts)
 
     def _stream(
         self,
-        lines: Iterable[str | Paused],
-        direction: Direction,
-        prefix: str | Iterable[str] | None,
+        texts: Iterable[Text | Paused],
         decode: Callable[[list[_Source], Stop], dict[int, Result]],
-        attention: bool,
+        wanted: _Wanted,
         batch_tokens: int,
         window: int,
     ) -> Iterator[Result]:
-        for chunk in windows(_with_prefixes(lines, prefix), window, lambda each: characters(each[0])):
-            sources = [self._read_line(number, line, start, direction) for number, (line, start) in chunk]
+        for chunk in windows(texts, window, lambda text: characters(text.line)):
+            sources = [self._read_text(number, text, wanted.keeper) for number, text in chunk]
             results: dict[int, Result] = {}
             share = fair_share(sum(len(source.ids) for source in sources), batch_tokens)
             batches = list(batches_by_length(sources, lambda source: len(source.ids), share))
             for written in run_batches(decode, batches):
                 results.update(written)
-            empty = Result("", 0.0, [], np.zeros((0, 0), np.float32) if attention else None, [])
-            yield from (results.get(source.number, empty) for source in sources)
+            empty = Result("", 0.0, [], np.zeros((0, 0), np.float32) if wanted.attention else None, [])
+            for source in sources:
+                kept = dataclasses.replace(empty, text=source.held.line) if source.held else empty
+                yield results.get(source.number, kept)
 
-    def _read_line(self, number: int, line: str, prefix: str, direction: Direction) -> _Source:
-        for text in (line, prefix):
-            if not isinstance(text, str):
-                raise TypeError(f"[translate] expected text in line {number + 1}, got {type(text).__name__}")
-        count = len(line.split())
-        # As in training.
-        line, first = self._languages.read(direction, one_line(line.strip()), f"line {number + 1}")
-        with at(f"line {number + 1}"):
-            return self._read(number, line, first, count, prefix)
+    def _split(self, keeper: Keeper | None, text: Text) -> tuple[Paragraph, list[Text]]:
+        """The sentences of a line; what its tag says of languages holds for each."""
+        _check_text(text)
+        line, name = one_line(text.line), f"line {text.place + 1}"
+        self._languages.read(text.direction, line.strip(), name)  # a language that there is not is one of the line
+        direction, head = self._languages.said(text.direction, line)
+        longest = self.max_source_length - 1
 
-    def _read(self, number: int, line: str, first: int | None, count: int, prefix: str) -> _Source:
+        def fits(part: str) -> bool:
+            if keeper is not None and (held := keeper.hold(part)) is not None:
+                part = held.masked
+            # No piece is so long: a text that is much longer need not be cut into pieces to know.
+            if len(part) > 64 * longest:
+                return False
+            return len(self.source_tokenizer.encode(self._languages.read(direction, part, name)[0])) <= longest
+
+        with at(name):
+            paragraph = Paragraph.read(line, fits, head, keeper.shadow(line) if keeper else None)
+        prefixes = itertools.chain([text.prefix], itertools.repeat(""))
+        parts = zip(paragraph.sentences, prefixes, strict=False)
+        return paragraph, [Text(sentence, prefix, text.place, direction) for sentence, prefix in parts]
+
+    def _read_text(self, number: int, text: Text, keeper: Keeper | None) -> _Source:
+        _check_text(text)
+        line = one_line(text.line.strip())  # as in training
+        held = None if keeper is None else keeper.hold(line)
+        if held is not None:
+            line = held.masked
+        count, name = len(line.split()), f"line {text.place + 1}"
+        line, first = self._languages.read(text.direction, line, name)
+        with at(name):
+            return self._read(number, line, first, count, text.prefix, held)
+
+    def _read(self, number: int, line: str, first: int | None, count: int, prefix: str, held: Held | None) -> _Source:
         ids = self.source_tokenizer.encode(line)
         unknown = self.source_tokenizer.unknown(line) if self.source_tokenizer.unk_id in ids else []
         longest = self.max_source_length - 1
@@ -313,12 +384,13 @@ class Translator:
             prefix=forced,
             truncated=len(ids) > longest,
             unknown=unknown + forced.unknown,
+            held=held,
         )
 
     def _decode(
         self,
         options: DecodingOptions,
-        attention: bool,
+        wanted: _Wanted,
         shortlist: Shortlist | None,
         batch: list[_Source],
         stop: Stop,
@@ -326,42 +398,71 @@ class Translator:
         """The results of a batch by line."""
         from attnkit.decoding.search import decode
 
+        unknown = self.target_tokenizer.unk_id if wanted.copy_unknown else None
         with _tensor.no_grad(), _tensor.precision(self.precision):
             found = decode(
                 self.model,
                 Packed.of([source.ids for source in batch]),
                 options,
-                attention=attention,
+                attention=wanted.attends,
                 prefixes=[source.prefix.ids for source in batch],
                 first=[source.first for source in batch if source.first is not None] or None,
-                suppress=self._suppress,
+                suppress=[token for token in self._suppress if token != unknown],
                 numbers=[source.number for source in batch],
                 what="line",
                 shortlist=shortlist,
                 stop=stop,
             )
-        return {source.number: self._write(source, hypotheses) for source, hypotheses in zip(batch, found, strict=True)}
+        return {
+            source.number: self._write(source, hypotheses, wanted)
+            for source, hypotheses in zip(batch, found, strict=True)
+        }
 
-    def _write(self, source: _Source, hypotheses: list[Hypothesis]) -> Result:
-        aligned = hypotheses[0].attention is not None
-        words = self._words_read(source) if aligned else []
-        results = [self._write_one(source, hypothesis, words) for hypothesis in hypotheses]
+    def _write(self, source: _Source, hypotheses: list[Hypothesis], wanted: _Wanted) -> Result:
+        words = self._words_read(source) if wanted.attends else []
+        results = [self._write_one(source, hypothesis, words, wanted) for hypothesis in hypotheses]
         return results[0] if len(results) == 1 else dataclasses.replace(results[0], alternatives=tuple(results[1:]))
 
-    def _write_one(self, source: _Source, hypothesis: Hypothesis, source_words: list[int]) -> Result:
+    def _write_one(self, source: _Source, hypothesis: Hypothesis, source_words: list[int], wanted: _Wanted) -> Result:
         ids, target = hypothesis.tokens.tolist(), self.target_tokenizer
-        text = source.prefix.whole(ids, target)
-        return Result(
+        tokens = source.prefix.pieces(ids, target)
+        if wanted.copy_unknown and target.unk_id in ids[len(source.prefix.ids) :]:
+            text, tokens = self._copy(source, hypothesis, source_words, tokens)
+        else:
+            text = source.prefix.whole(ids, target)
+        result = Result(
             text=text,
             score=hypothesis.score,
-            tokens=source.prefix.pieces(ids, target),
+            tokens=tokens,
             attention=hypothesis.attention,
             source_tokens=source.pieces,
             truncated=source.truncated or hypothesis.cut,
             unknown=source.unknown,
             source_words=source_words,
-            target_words=words_written(target, text, ids, source.prefix) if source_words else [],
+            target_words=words_written(target, text, ids, source.prefix) if wanted.attends else [],
+            looped=ends_in_loop(tokens) and not has_loop(source.pieces),
         )
+        if source.held is not None:
+            result = _with_kept(result, source.held)
+        if wanted.attends and not wanted.attention:
+            result = dataclasses.replace(result, attention=None, source_words=[], target_words=[])
+        return result
+
+    def _copy(
+        self, source: _Source, hypothesis: Hypothesis, source_words: list[int], tokens: list[str]
+    ) -> tuple[str, list[str]]:
+        """Text and tokens with words of the source for unknown ones."""
+        ids, reader, count = hypothesis.tokens.tolist(), self.source_tokenizer, len(source.prefix.ids)
+        assert hypothesis.attention is not None
+        places = [place for place in range(count, len(ids)) if ids[place] == self.target_tokenizer.unk_id]
+        unknown = dict(
+            zip(np.flatnonzero(np.array(source.ids) == reader.unk_id).tolist(), source.unknown, strict=False)
+        )
+        given = source.line.split()[-source.count :]  # without a tag that the caller's language became
+        texts = copies(hypothesis.attention[places], source.pieces, source_words, given, unknown)
+        for place, text in zip(places, texts, strict=True):
+            tokens[place] = text
+        return filled(self.target_tokenizer, ids, source.prefix, texts), tokens
 
     def _words_read(self, source: _Source) -> list[int]:
         """The word of the line, as it was given, of each of the source's ids."""
@@ -377,16 +478,36 @@ class Translator:
         return tokenizer.closed(shown, -1)
 
 
+def _with_kept(result: Result, held: Held) -> Result:
+    """The result with what is kept in its text. Its tokens stay those of the model, which knows other text for it."""
+    text, words, unkept = held.restore(result.text, result.word_attention())
+    return dataclasses.replace(
+        result,
+        text=text,
+        unkept=unkept,
+        source_words=[held.source_words[word] if word >= 0 else word for word in result.source_words],
+        target_words=[words[word] if word >= 0 else word for word in result.target_words],
+    )
+
+
 def _with_prefixes(
-    lines: Iterable[str | Paused], prefix: str | Iterable[str] | None
-) -> Iterator[tuple[str, str] | Paused]:
+    lines: Iterable[str | Paused], prefix: str | Iterable[str] | None, direction: Direction
+) -> Iterator[Text | Paused]:
     prefixes = itertools.repeat(prefix or "") if prefix is None or isinstance(prefix, str) else iter(prefix)
+    place = 0
     for line in lines:
         if line is PAUSE:
             yield PAUSE
         elif (start := next(prefixes, None)) is None:
             raise ValueError("[translate] expected a prefix for each line, got fewer")
         else:
-            yield line, start
+            yield Text(line, start, place, direction)
+            place += 1
     if not isinstance(prefixes, itertools.repeat) and next(prefixes, None) is not None:
         raise ValueError("[translate] expected a prefix for each line, got more")
+
+
+def _check_text(text: Text) -> None:
+    for part in (text.line, text.prefix):
+        if not isinstance(part, str):
+            raise TypeError(f"[translate] expected text in line {text.place + 1}, got {type(part).__name__}")
