@@ -22,7 +22,7 @@ def main(folder_name: str, model: str, precision: Any, threads: str, mode: str =
     search: Any = {"beam": work.beam}
     if work.length is not None:
         search |= {"min_length": work.length, "max_length": work.length}
-    batch_tokens = work.batch_tokens()
+    batch_tokens = None if work.batch is None else work.batch_tokens()  # None: what translations take by themselves
 
     def translate(lines: list[str]) -> None:
         results = translator.translate(lines, batch_tokens=batch_tokens, **search)

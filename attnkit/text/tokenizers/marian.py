@@ -132,7 +132,7 @@ class MarianTokenizer(Tokenizer):
     @property
     def languages(self) -> tuple[str, ...]:
         """Those that the vocabulary has a tag for."""
-        return languages_of(piece for piece in self.vocabulary.pieces if piece is not None)
+        return languages_of([piece for piece in self.vocabulary.ids if ">>" in piece])
 
     def encode(self, text: str) -> list[int]:
         return [self.vocabulary.ids.get(piece, self.unk_id) for piece in self._cut(text)]
