@@ -22,7 +22,7 @@ from .shared.run_options import (
 from .shared.search_options import checked_search, chosen_search, translation_options
 
 if TYPE_CHECKING:
-    from attnkit.tasks.translate.translator import Result
+    from attnkit.tasks.translate.result import Result
 
 
 @click.command("evaluate")

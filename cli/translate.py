@@ -27,7 +27,7 @@ from .shared.search_options import checked_search, chosen_search, translation_op
 
 if TYPE_CHECKING:
     from attnkit.explain import AttentionMap
-    from attnkit.tasks.translate.translator import Result
+    from attnkit.tasks.translate.result import Result
 
 _SHOWN = 40  # characters of a word in a message
 

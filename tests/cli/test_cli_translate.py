@@ -19,7 +19,7 @@ from untrained_model import MAX_LENGTH, write_untrained_model
 
 import attnkit
 from attnkit.metrics.text import bleu
-from attnkit.tasks.translate.translator import Result
+from attnkit.tasks.translate.result import Result
 
 LINES = ["the cat is on the table", "", "a red house", "the dog sees a cat", "   ", "table"]
 TEXT = "".join(f"{line}\n" for line in LINES)

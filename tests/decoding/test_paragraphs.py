@@ -13,7 +13,8 @@ from untrained_model import ENGLISH, ITALIAN
 
 from attnkit.data.arrivals import PAUSE
 from attnkit.decoding import StepOutput
-from attnkit.tasks.translate.translator import Result, Translator
+from attnkit.tasks.translate.result import Result
+from attnkit.tasks.translate.translator import Translator
 from attnkit.text import TokenizerConfig, TokenizerPair
 from attnkit.text.tokenizers.vocabulary import UNK, Vocabulary
 from attnkit.text.tokenizers.words import WordPunctTokenizer

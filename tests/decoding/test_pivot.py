@@ -15,7 +15,8 @@ import attnkit
 from attnkit.data.arrivals import PAUSE, Paused
 from attnkit.tasks.translate import shortlist_source
 from attnkit.tasks.translate.pivot import PivotResult, composed_attention, load_pivot
-from attnkit.tasks.translate.translator import Result, Translator
+from attnkit.tasks.translate.result import Result
+from attnkit.tasks.translate.translator import Translator
 
 LINES = ["the cat is on the table", "", "a red house", "the gnu sees a cat", "   ", "table", "a " * 20]
 SAMPLES = Path(__file__).parents[1] / "data" / "formats" / "1" / "models"

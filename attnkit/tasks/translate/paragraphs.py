@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from attnkit.data.arrivals import PAUSE, Paused
+from attnkit.tasks.translate.result import Result, Sentence
 from attnkit.text.long_sentences import split_long
 from attnkit.text.sentences import Span, sentence_spans
 
 if TYPE_CHECKING:
     from attnkit.tasks.translate.languages import Direction
-    from attnkit.tasks.translate.translator import Result
 
 _WORD = re.compile(r"\S+")
 # Signs at the start of an entry of a list or of what somebody says: they stay where they are.
@@ -92,15 +92,6 @@ class Paragraph:
             target_words=_shifted([result.target_words for result in results], [first for _, first in first_words]),
             sentences=tuple(map(Sentence, self.sentences, results, first_words)),
         )
-
-
-class Sentence(NamedTuple):
-    """A sentence of a paragraph and its translation. first_words: the words of the line, and of its translation, that
-    its first words are."""
-
-    source: str
-    result: Result
-    first_words: tuple[int, int]
 
 
 def translated(

@@ -18,7 +18,8 @@ from attnkit.data.arrivals import PAUSE, Paused
 from attnkit.decoding.options import SearchArguments
 from attnkit.tasks.shared.directory import ModelDirectory
 from attnkit.tasks.shared.places import at
-from attnkit.tasks.translate.translator import Result, Translator
+from attnkit.tasks.translate.result import Result
+from attnkit.tasks.translate.translator import Translator
 from attnkit.text.overlap import overlap
 
 if TYPE_CHECKING:

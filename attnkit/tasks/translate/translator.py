@@ -6,11 +6,10 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Unpack, cast
 
 import numpy as np
-import numpy.typing as npt
 
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
@@ -24,8 +23,8 @@ from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.directory import SHORTLIST_FILE
 from attnkit.tasks.shared.places import at
 from attnkit.tasks.translate.languages import Direction, Languages
-from attnkit.tasks.translate.paragraphs import Paragraph, Sentence, Text, translated
-from attnkit.text.alignment import Link, hard_alignment
+from attnkit.tasks.translate.paragraphs import Paragraph, Text, translated
+from attnkit.tasks.translate.result import Result
 from attnkit.text.copied import copies, filled, knows_all
 from attnkit.text.forced import Forced
 from attnkit.text.kept import Held, Keeper
@@ -54,68 +53,6 @@ class TranslationModel(TextModel[Packed, S], Protocol[S]):
     def max_source_length(self) -> int | None:
         """The positions of the encoder, that of the end token included; None for no limit."""
         ...
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Result:
-    """One translated line.
-
-    text: the translation; empty for an empty line.
-    score: the normalised log-probability that hypotheses are compared by; 0 for an empty line.
-    tokens: the pieces of `text`, N of them; an unknown one of the prefix is as it was given.
-    attention: cross-attention float32 [N, M], averaged over heads as the model does; None unless asked for.
-    source_tokens: the M pieces that the model read, its end token included, so that rows of attention sum to one.
-    truncated: the line was longer than the model reads, or the translation reached max_length.
-    unknown: the words or pieces of the line, and then of its prefix, that the vocabulary does not have.
-    source_words, target_words: the word of the line, and of `text`, that each of source_tokens and tokens belongs to,
-    counted from 0, words being what white space separates; -1 for one of none, such as the end token. With attention.
-    alternatives: the second to the nbest-th translation, best first (samples as drawn), where nbest > 1.
-    looped: the translation repeats a few tokens to its end, and the line does not.
-    unkept: of what `keep` keeps, what does not stand in the text as often as in the line.
-    sentences: of a line translated with `paragraphs`, its sentences and their results, which have the attention. The
-    score of the line is then the sum of theirs, and its tokens are theirs, one after the other.
-    """
-
-    text: str
-    score: float
-    tokens: list[str]
-    attention: npt.NDArray[np.float32] | None
-    source_tokens: list[str]
-    truncated: bool = False
-    unknown: list[str] = field(default_factory=list)
-    alternatives: tuple[Result, ...] = ()
-    source_words: list[int] = field(default_factory=list)
-    target_words: list[int] = field(default_factory=list)
-    looped: bool = False
-    unkept: list[str] = field(default_factory=list)
-    sentences: tuple[Sentence, ...] = ()
-
-    @property
-    def alignment(self) -> list[Link]:
-        """Links (source word, target word), sorted: of each target word to the source word that it attends to most.
-
-        Raises ValueError where the attention was not asked for."""
-        return self.links()
-
-    def links(self, threshold: float | None = None) -> list[Link]:
-        """`alignment`, and with a `threshold` in (0, 1] every other link whose weight is as large: where a model was
-        trained with guided alignment, its attention says where several source words make one target word."""
-        if self.sentences:
-            found = [(each.result.links(threshold), each.first_words) for each in self.sentences]
-            return sorted({(i + source, j + target) for links, (source, target) in found for i, j in links})
-        return hard_alignment(self.word_attention(), threshold=threshold)
-
-    def word_attention(self) -> npt.NDArray[np.float32]:
-        """Attention between words, [target words, source words]: the sum over the pieces of a source word, the mean
-        over those of a target word. Raises ValueError where the attention was not asked for."""
-        if self.attention is None:
-            raise ValueError("[translate] expected a result with attention=True for an alignment, got one without")
-        source, target = (np.array(words, np.int64) for words in (self.source_words, self.target_words))
-        weights = np.zeros((target.max(initial=-1) + 1, source.max(initial=-1) + 1))
-        rows, columns = np.flatnonzero(target >= 0), np.flatnonzero(source >= 0)
-        np.add.at(weights, np.ix_(target[rows], source[columns]), self.attention[np.ix_(rows, columns)])
-        pieces = np.bincount(target[rows], minlength=len(weights))
-        return (weights / np.maximum(pieces, 1)[:, None]).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
