@@ -8,6 +8,10 @@
 #include <new>
 #include <vector>
 
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
+
 #include "attnkit/allocator.h"
 #include "base/fork_safe_mutex.h"
 
@@ -50,6 +54,9 @@ class CachingAllocator {
   void Trim() {
     std::lock_guard<ForkSafeMutex> lock(mutex_);
     TrimLocked();
+#ifdef __GLIBC__
+    malloc_trim(0);  // else free blocks stay with the process until they are the last of their heap
+#endif
   }
 
   AllocatorStats Stats() {

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -283,6 +284,21 @@ def test_memory_is_counted_kept_and_given_back(caching_allocator: None) -> None:
     assert after["peak_bytes"] >= during["bytes_in_use"]
     _core.trim_memory()
     assert _core.memory_stats()["bytes_cached"] == 0
+
+
+@pytest.mark.cpu_only
+@pytest.mark.skipif(sys.platform != "linux", reason="asks Linux for the memory of the process")
+def test_what_is_given_back_the_process_has_no_more(caching_allocator: None) -> None:
+    def resident() -> int:
+        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+    # Blocks of 64 kB, which the C library takes from its heap; the last one stays and holds those before it there.
+    blocks = [attnkit.tensor(np.zeros(1 << 14, np.float32)) + 1.0 for _ in range(1000)]
+    last = blocks.pop()
+    del blocks
+    before = resident()
+    _core.trim_memory()
+    assert before - resident() > 40 << 20 and last.numpy()[0] == 1.0
 
 
 def test_more_memory_than_there_is_raises_memory_error() -> None:
