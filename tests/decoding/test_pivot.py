@@ -350,7 +350,7 @@ def test_an_error_while_it_runs_names_the_model_too(folders: tuple[Path, Path], 
     broken = [attnkit.load(folder, task="translate") for folder in folders]
     for translator in broken:
         for parameter in translator.model.parameters():
-            parameter.numpy()[:] = np.nan
+            parameter.copy_(np.full(parameter.shape, np.nan, np.float32))
     for which, pair in (("first", (broken[0], pivot.second)), ("second", (pivot.first, broken[1]))):
         with pytest.raises(FloatingPointError, match=rf"NaN for line .* in the {which} model"):
             attnkit.PivotTranslator(*pair).translate(LINES)
