@@ -186,8 +186,8 @@ class Translator:
         keep: what matches stands in the translation as it stands in the line: a regular expression, "tags",
         "placeholders", "numbers", or several of these. The model reads other text for it, which its tokens and its
         attention then show; see `attnkit.text.kept`.
-        batch_tokens: about how many source tokens go through the model at once; None takes 1024, with a shortlist 512:
-        the output layer makes fewer tokens for a smaller batch.
+        batch_tokens: about how many source tokens go through the model at once; None takes 1024, with a shortlist 512,
+        which then is as fast and needs less memory.
         shortlist: leaves target tokens that a sentence can hardly need out of account; see `shortlist_source`. "own" is
         that of the model, where it brings one; None takes none.
         beam=5, nbest=1, min_length=1, max_length=None, ...: see `DecodingOptions`.
