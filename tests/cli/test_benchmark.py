@@ -112,7 +112,6 @@ def test_pytorch_runs_beside_us() -> None:
         (["translate", "tiny", "--model", "."], "expected a SIZE or --model, got both tiny and ."),
         (["translate", "--length", "4", "--model", "."], "--length: expected no --model"),
         (["translate", "--input", __file__], "--input: expected --model"),
-        (["translate", "--model", "no-such-folder"], "no-such-folder"),
         (["translate", "huge"], "huge"),
         (["translate", "--precision", "fp8"], "fp8"),
         (["kernels", "--against", "ctranslate2"], "expected torch, got ctranslate2"),
@@ -126,6 +125,12 @@ def test_pytorch_runs_beside_us() -> None:
 def test_bad_usage(arguments: list[str], message: str) -> None:
     result = bench(*arguments)
     assert result.returncode == 2 and message in result.stderr and "Traceback" not in result.stderr
+
+
+def test_a_model_that_is_not_there_is_a_failure_as_for_other_commands() -> None:
+    """It might be a name, which is no matter of usage."""
+    result = bench("translate", "--model", "no-such-folder")
+    assert result.returncode == 1 and "no-such-folder: no such directory" in result.stderr
 
 
 def test_a_contestant_that_dies_is_named() -> None:
