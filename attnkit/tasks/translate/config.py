@@ -79,18 +79,6 @@ class PretrainedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         Rate | None, Meta(description="As `model.activation_dropout`; the model's own where not given.")
     ] = None
 
-    source_language: Annotated[
-        str,
-        Meta(
-            description="Of a model that reads several languages: that of the data's sources, named as for `--from`. "
-            "The model's own where not given; what comes of the training takes it for its own."
-        ),
-    ] = ""
-
-    target_language: Annotated[
-        str, Meta(description="Of such a model: that of the data's targets, named as for `--to`.")
-    ] = ""
-
     shortlist: Annotated[
         bool,
         Meta(

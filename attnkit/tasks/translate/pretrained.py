@@ -14,10 +14,8 @@ import msgspec
 from attnkit.files import atomic_folder, atomic_write
 from attnkit.models.files import Described
 from attnkit.models.registry import build_model
-from attnkit.printable import quoted
 from attnkit.tasks.shared.directory import PRETRAINED_FOLDER, SHORTLIST_FILE, ModelDirectory
 from attnkit.tasks.translate.config import TranslateConfig, TranslationModelConfig
-from attnkit.text.language_names import expected_language, find_language
 from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.registry import tokenizer_class
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
@@ -57,7 +55,12 @@ class Pretrained:
         self._directory = directory
         self.tokenizers: TokenizerPair = directory.tokenizers()
         self._check_sizes()
-        self._set_languages()
+        source = self.tokenizers.source
+        if getattr(source.inner if isinstance(source, TaggedTokenizer) else source, "marks_both", False):
+            raise ConfigError(
+                "pretrained.model: expected a model whose sources alone say a language, got one that reads several, "
+                "which cannot be trained on yet"
+            )
         if config.tokenizer.bpe_dropout and not tokenizer_class(self.tokenizers.kind).has_merges:
             kind = self.tokenizers.kind
             raise ConfigError(f'tokenizer.bpe_dropout: expected 0 for the kind "{kind}", which has no merges')
@@ -81,26 +84,6 @@ class Pretrained:
                 f"[pretrained] {self._directory.folder}: expected tokenizers of {expected[0]} and {expected[1]} "
                 f"entries, as the model has, got {got[0]} and {got[1]}"
             )
-
-    def _set_languages(self) -> None:
-        """Those of the data become the model's own, where it reads several: all that is encoded and translated goes by
-        them."""
-        source, asked = self.tokenizers.source, self._asked
-        both = isinstance(source, TaggedTokenizer) and source.inner.marks_both
-        for name in ("source_language", "target_language"):
-            given = getattr(asked, name)
-            if not both:
-                if given:
-                    raise ConfigError(f"pretrained.{name}: expected none for this model, got {quoted(given)}")
-                continue
-            assert isinstance(source, TaggedTokenizer)
-            if not (meant := given or getattr(source.inner, name)):
-                expected = expected_language(source.languages)
-                raise ConfigError(f"pretrained.{name}: expected {expected}, which the model does not say, got none")
-            if (found := find_language(meant, source.languages)) is None:
-                expected = expected_language(source.languages, meant)
-                raise ConfigError(f"pretrained.{name}: expected {expected}, got {quoted(meant)}")
-            setattr(source.inner, name, found)
 
     def _configured(self, model: Any) -> TranslationModelConfig:
         changes = {name: rate for name in _DROPOUTS if (rate := getattr(self._asked, name)) is not None}

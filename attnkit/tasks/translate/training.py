@@ -30,7 +30,6 @@ from attnkit.text.bpe_dropout import BpeDropout
 from attnkit.text.corpus import EncodedCorpus, ParallelCorpus
 from attnkit.text.languages import languages_of, split_tag, tag_of
 from attnkit.text.tokenizers.pair import TokenizerPair
-from attnkit.text.tokenizers.tagged import TaggedTokenizer
 from attnkit.text.word_pieces import word_finders
 from attnkit.training.errors import ConfigError
 from attnkit.training.metrics import Figure
@@ -228,13 +227,6 @@ def _naming(key: str) -> Iterator[None]:
 def _check_languages(text: ParallelCorpus, tokenizers: TokenizerPair, languages: Sequence[str]) -> None:
     """Raises ConfigError where the data and the model do not have the same way of saying the target's language."""
     known: tuple[str, ...] = getattr(tokenizers.source, "languages", ())
-    if isinstance(tokenizers.source, TaggedTokenizer) and tokenizers.source.inner.marks_both:
-        if languages:
-            raise ConfigError(
-                "data.languages: expected false for this pretrained model, whose languages pretrained.source_language "
-                "and pretrained.target_language say"
-            )
-        return
     if unknown := sorted(set(languages) - set(known)):
         has = f"only {', '.join(known)}" if known else "no languages"
         raise ConfigError(f"data.languages: expected those of the pretrained model, which has {has}, got {unknown[0]}")
