@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import marian_files
 import numpy as np
@@ -18,7 +21,6 @@ import attnkit
 from attnkit.interop.convert import convert
 from attnkit.tasks.config_file import encode_config
 from attnkit.text import en_it
-from attnkit.text.tokenizers.marian import MarianTokenizer
 from attnkit.training import ConfigError, RunConfig, read_config, train
 
 Arrays = dict[str, npt.NDArray[np.float32]]
@@ -302,6 +304,128 @@ def test_the_configuration_is_written_and_read_again(tmp_path: Path, student: Pa
     assert read_config(again) == config
 
 
+# ----- Models that are told both languages
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str, bool], Any]:
+    """Makes a tiny M2M-100 or NLLB-200, in the directory `model`; returns the folder, and transformers' model and
+    tokenizer."""
+    pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    from m2m_checkpoint import write_checkpoint
+
+    @functools.cache
+    def make(layout: str, last: bool = False) -> tuple[Path, Any, Any]:
+        folder = tmp_path_factory.mktemp("many")
+        theirs = write_checkpoint(folder / "hf", layout, tokenizer={"legacy_behaviour": True} if last else None)
+        convert(folder / "hf", folder / "model")
+        return folder, *theirs
+
+    return make
+
+
+ENGLISH = ("pretrained.source_language=en", "pretrained.target_language=it", "data.max_length=40")
+
+
+@pytest.mark.parametrize(
+    ("layout", "last"), [("m2m", False), ("nllb spm", False), ("nllb json", True)], ids=["m2m", "nllb", "last"]
+)
+def test_a_model_of_many_languages_begins_with_the_loss_of_transformers_and_learns(
+    tmp_path: Path, many: Callable[..., Any], layout: str, last: bool
+) -> None:
+    import torch
+
+    made, theirs, tokenizer = many(layout, last)
+    tokenizer.src_lang, tokenizer.tgt_lang = ("en", "it") if layout == "m2m" else ("eng_Latn", "ita_Latn")
+    own = attnkit.load(made / "model", task="translate").target_tokenizer
+    nll, count = 0.0, 0
+    language = tokenizer.convert_tokens_to_ids("__it__" if layout == "m2m" else "ita_Latn")
+    for source, target in FEW:
+        # What tokenizer(text_target=...) gives, but where a target too has its language last.
+        labels = torch.tensor([[language, *own.encode(target), 2]])
+        if not last:
+            assert tokenizer(text_target=target).input_ids == labels[0].tolist()
+        with torch.no_grad():
+            loss = theirs(input_ids=torch.tensor([tokenizer(source).input_ids]), labels=labels).loss
+        nll += float(loss) * labels.shape[1]
+        count += labels.shape[1]
+    train(tuning(tmp_path, made / "model", *LEARN, *ENGLISH), tmp_path / "run", progress="none")
+    rows = [row for row in metrics(tmp_path / "run") if "validation_loss" in row]
+    assert rows[0]["validation_loss"] == pytest.approx(nll / count, rel=1e-4)
+    assert rows[-1]["validation_loss"] < 0.1
+
+    before, after = (json.loads((folder / "config.json").read_text()) for folder in (made / "model", tmp_path / "run"))
+    codes = {"source_language": tokenizer.src_lang, "target_language": tokenizer.tgt_lang}
+    assert after["tokenizer"] == before["tokenizer"] | codes
+    (tmp_path / "in").write_text("".join(f"{source}\n" for source, _ in FEW))
+    wanted = "".join(f"{own.decode(own.encode(target))}\n" for _, target in FEW)
+    command = ("translate", str(tmp_path / "run"), "-i", str(tmp_path / "in"))
+    assert output(*command) == output(*command, "--from", "en", "--to", "it") == wanted
+    assert output(*command, "--from", "en", "--to", "de") != wanted
+
+
+def test_a_source_may_say_the_language_of_its_target(tmp_path: Path, many: Callable[..., Any]) -> None:
+    """The same sources have other targets by their tags."""
+    made, _, _ = many("m2m")
+    pairs = [(source, target) for source, target in FEW[:3]]
+    other = [(f">>de<< {source}", FEW[-1 - number][1]) for number, (source, _) in enumerate(pairs)]
+    train(tuning(tmp_path, made / "model", *LEARN, *ENGLISH, pairs=[*pairs, *other]), tmp_path / "run", progress="none")
+    learnt = attnkit.load(tmp_path / "run", task="translate")
+    own = learnt.target_tokenizer
+    for to, wanted in (("it", pairs), ("de", other)):
+        results = learnt.translate([source for source, _ in pairs], to=to)
+        assert [result.text for result in results] == [own.decode(own.encode(target)) for _, target in wanted]
+    # Where all say it, the model need not be told, nor does it take one where nobody says which.
+    options = (*ONE, *ENGLISH[::2])
+    train(tuning(tmp_path, made / "model", *options, pairs=other), tmp_path / "tags", progress="none")
+    assert "target_language" not in json.loads((tmp_path / "tags" / "config.json").read_text())["tokenizer"]
+
+
+def test_validation_translates_from_and_to_these_languages(tmp_path: Path, many: Callable[..., Any]) -> None:
+    made, _, _ = many("nllb spm")
+    config = tuning(tmp_path, made / "model", *ONE, *ENGLISH, "decoding.bleu=true", "decoding.beam=1")
+    train(config, tmp_path / "run", progress="none")
+    results = attnkit.load(tmp_path / "run", task="translate").translate(
+        [source for source, _ in FEW], beam=1, length_penalty=1.0, min_length=1, source_language="en", to="it"
+    )
+    score = attnkit.metrics.text.chrf([result.text for result in results], [target for _, target in FEW]).score
+    assert score and metrics(tmp_path / "run")[-1]["final_chrf"] == pytest.approx(score)
+
+
+def test_a_stopped_run_of_many_languages_goes_on_to_the_same_bytes(tmp_path: Path, many: Callable[..., Any]) -> None:
+    made, _, _ = many("nllb json", True)
+    model = tmp_path / "model"
+    shutil.copytree(made / "model", model)
+    more = ("training.max_steps=6", "training.validate_every=2", *ENGLISH)
+    train(tuning(tmp_path, model, *more), tmp_path / "whole", progress="none")
+    train(tuning(tmp_path, model, *more, "training.max_steps=3"), tmp_path / "run", progress="none")
+    shutil.rmtree(model)
+    train(tuning(tmp_path, model, *more), tmp_path / "run", resume=True, progress="none")
+    assert content(tmp_path / "run") == content(tmp_path / "whole")
+
+
+@pytest.mark.parametrize(
+    ("options", "pairs", "message"),
+    [
+        (ENGLISH[1:], FEW, "pretrained.source_language: expected one of 202 languages, such as ace_Arab,"),
+        (ENGLISH[::2], FEW, "pretrained.target_language: expected one of 202 languages, such as ace_Arab,"),
+        ((*ENGLISH, "pretrained.target_language=zh"), FEW, "pretrained.target_language: expected one of 202 languages, "
+         "perhaps zho_Hans, zho_Hant, "),
+        (ENGLISH, [(">>zh<< a", "b")], "data.train: expected one of 202 languages, perhaps zho_Hans, zho_Hant, "),
+        ((*ENGLISH, "tokenizer.bpe_dropout=0.1"), FEW, 'tokenizer.bpe_dropout: expected 0 for the kind "'),
+    ],
+    ids=["no source", "no target", "unknown", "tag", "dropout"],
+)  # fmt: skip
+def test_a_language_that_is_not_there_is_one_line(
+    tmp_path: Path, many: Callable[..., Any], options: tuple[str, ...], pairs: list[tuple[str, str]], message: str
+) -> None:
+    made, _, _ = many("nllb spm")
+    tuning(tmp_path, made / "model", pairs=pairs)
+    command = ("train", str(tmp_path / "tune.toml"), "--out", str(tmp_path / "run"))
+    assert message in complaint(*command, *(word for option in options for word in ("--set", option)), status=2)
+
+
 # ----- Models of attnkit's own
 
 
@@ -370,6 +494,7 @@ def test_a_wrong_file_is_refused_as_it_is_read(tmp_path: Path, student: Path, ov
         (["data.max_length=1024"], "data.max_length: expected less than model.max_length = 1024"),
         (["pretrained.model=nowhere"], "nowhere: no such directory"),
         (["tokenizer.bpe_dropout=0.1"], 'tokenizer.bpe_dropout: expected 0 for the kind "marian"'),
+        (["pretrained.target_language=de"], "pretrained.target_language: expected none, which this model"),
     ],
 )
 def test_what_does_not_fit_the_model_is_one_line_and_can_be_tried_again(
@@ -392,15 +517,6 @@ def test_only_translators_are_trained_on(tmp_path: Path) -> None:
     (folder / "config.json").write_text(json.dumps(table | {"task": "language-model"}))
     with pytest.raises(ConfigError, match=r"pretrained.model: expected a translation model, got one of the task"):
         train(tuning(tmp_path, folder), tmp_path / "run", progress="none")
-
-
-def test_a_model_that_reads_several_languages_is_not_trained_wrongly(
-    tmp_path: Path, student: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """M2M-100's targets begin with a token of their language, which training would leave out."""
-    monkeypatch.setattr(MarianTokenizer, "marks_both", True, raising=False)
-    with pytest.raises(ConfigError, match=r"pretrained.model: expected a model whose sources alone say a language"):
-        train(tuning(tmp_path, student), tmp_path / "run", progress="none")
 
 
 def test_a_vocabulary_of_another_size_is_noticed(tmp_path: Path, student: Path) -> None:

@@ -47,6 +47,22 @@ class PretrainedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         str, Meta(min_length=1, description="A translation model: its directory, or its name, as for `translate`.")
     ]
 
+    source_language: Annotated[
+        str,
+        Meta(
+            description="For a model that is told it (M2M-100, NLLB-200): the language of the sources, named as for "
+            "`--from`. Not given: the one that the model takes where nobody says which.",
+        ),
+    ] = ""
+
+    target_language: Annotated[
+        str,
+        Meta(
+            description="The language of the targets of such a model, named as for `--to`; not given: the model's own. "
+            "A source with a tag, by `data.languages` or in its text, says another.",
+        ),
+    ] = ""
+
     freeze: Annotated[
         tuple[str, ...],
         Meta(

@@ -14,19 +14,26 @@ import msgspec
 from attnkit.files import atomic_folder, atomic_write
 from attnkit.models.files import Described
 from attnkit.models.registry import build_model
+from attnkit.printable import quoted
 from attnkit.tasks.shared.directory import PRETRAINED_FOLDER, SHORTLIST_FILE, ModelDirectory
 from attnkit.tasks.translate.config import TranslateConfig, TranslationModelConfig
+from attnkit.tasks.translate.languages import Languages
+from attnkit.text.language_names import expected_language, find_language
+from attnkit.text.languages import languages_of, split_tag
 from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.registry import tokenizer_class
-from attnkit.text.tokenizers.tagged import TaggedTokenizer
 from attnkit.training.errors import ConfigError
 from attnkit.weights import CONFIG_FILE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from attnkit.decoding.shortlist import Shortlist
     from attnkit.models.recurrent import Recurrent
     from attnkit.models.transformer import Transformer
+    from attnkit.text.corpus import ParallelCorpus
 
+_LANGUAGES = ("source_language", "target_language")
 _DROPOUTS = ("dropout", "attention_dropout", "activation_dropout")
 
 
@@ -34,8 +41,9 @@ class Pretrained:
     """The model of `[pretrained]`: its configuration, with the dropout that is asked for, and what reads and writes its
     text.
 
-    tokenizers: its own. decoding: its defaults, for the model that comes of it too. shortlist_file: of its shortlist,
-    None where it has none or it is not to be kept.
+    tokenizers: its own; one that is told both languages takes those that it learns where nobody says which. decoding:
+    its defaults, for the model that comes of it too. shortlist_file: of its shortlist, None where it has none or it is
+    not to be kept.
     """
 
     def __init__(self, config: TranslateConfig, folder: Path, resumed: bool) -> None:
@@ -53,14 +61,8 @@ class Pretrained:
                 f"pretrained.model: expected a translation model, got one of the task {directory.task!r} in {place}"
             )
         self._directory = directory
-        self.tokenizers: TokenizerPair = directory.tokenizers()
+        self.tokenizers: TokenizerPair = self._with_languages(directory.tokenizers())
         self._check_sizes()
-        source = self.tokenizers.source
-        if getattr(source.inner if isinstance(source, TaggedTokenizer) else source, "marks_both", False):
-            raise ConfigError(
-                "pretrained.model: expected a model whose sources alone say a language, got one that reads several, "
-                "which cannot be trained on yet"
-            )
         if config.tokenizer.bpe_dropout and not tokenizer_class(self.tokenizers.kind).has_merges:
             kind = self.tokenizers.kind
             raise ConfigError(f'tokenizer.bpe_dropout: expected 0 for the kind "{kind}", which has no merges')
@@ -76,6 +78,22 @@ class Pretrained:
             self.decoding = msgspec.structs.replace(self.decoding, shortlist=None)
         if not resumed:
             self._keep(folder)
+
+    def _with_languages(self, pair: TokenizerPair) -> TokenizerPair:
+        """The tokenizers, the languages that are asked for being what they take where nobody says which."""
+        given: dict[str, str] = {name: language for name in _LANGUAGES if (language := getattr(self._asked, name))}
+        languages = Languages(pair.source)
+        if not languages.both:
+            for name, language in given.items():
+                raise ConfigError(
+                    f"pretrained.{name}: expected none, which this model is not told, got {quoted(language)}"
+                )
+            return pair
+        found = {name: _found_language(name, language, languages.sources) for name, language in given.items()}
+        saved = {**self._directory.required("tokenizer"), **found}
+        if not saved.get("source_language"):
+            raise _no_language("source_language", languages.sources)
+        return TokenizerPair.load(self._directory.folder, saved) if found else pair
 
     def _check_sizes(self) -> None:
         pair, expected = self.tokenizers, tuple(self._directory.described.sizes.values())
@@ -138,6 +156,31 @@ class Pretrained:
         if self.shortlist_file is not None:
             with atomic_write(folder / SHORTLIST_FILE) as file:
                 file.write(self.shortlist_file.read_bytes())
+
+
+def check_directions(text: ParallelCorpus, tokenizers: TokenizerPair, split: str) -> None:
+    """Raises ConfigError where a model that is told both languages is not told the target's of each pair of
+    `data.SPLIT`, or is told one that it does not have; other models are not looked at."""
+    languages = Languages(tokenizers.source)
+    if not languages.both:
+        return
+    for tag in languages_of(text.sources):
+        if find_language(tag, languages.targets) is None:
+            expected = expected_language(languages.targets, tag)
+            raise ConfigError(f"data.{split}: expected {expected}, got {quoted(tag)} in a source's tag")
+    if languages.direction(None, None).to is None and not all(split_tag(source)[0] for source in text.sources):
+        raise _no_language("target_language", languages.targets)
+
+
+def _found_language(key: str, name: str, languages: Sequence[str]) -> str:
+    found = find_language(name, languages)
+    if found is None:
+        raise ConfigError(f"pretrained.{key}: expected {expected_language(languages, name)}, got {quoted(name)}")
+    return found
+
+
+def _no_language(key: str, languages: Sequence[str]) -> ConfigError:
+    return ConfigError(f"pretrained.{key}: expected {expected_language(languages)}, for the model has none, got none")
 
 
 def _located(model: str) -> Path:

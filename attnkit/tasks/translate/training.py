@@ -20,8 +20,9 @@ from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask
 from attnkit.tasks.translate.alignment import made_alignments
 from attnkit.tasks.translate.config import PretrainedConfig, TranslateConfig, TranslationModelConfig
+from attnkit.tasks.translate.languages import Languages
 from attnkit.tasks.translate.pairs import encode_pairs, make_batches
-from attnkit.tasks.translate.pretrained import Pretrained
+from attnkit.tasks.translate.pretrained import Pretrained, check_directions
 from attnkit.tasks.translate.translator import Translator
 from attnkit.tasks.translate.validation import HeldOut, mean_loss, translation_figures
 from attnkit.text.alignment import ALIGNMENTS_FILE, pharaoh, read_alignments
@@ -143,6 +144,7 @@ class TranslateTask(HeldOutTask[HeldOut]):
         if text is None:
             return None
         self._note(f"{split} data: {text.report}")
+        check_directions(text, self._tokenizers, split)
         longest = self._model_config.max_length - 1
         held_out = HeldOut.prepare(text, self._tokenizers, split, longest)
         if count := held_out.encoded.report.too_long:
@@ -156,7 +158,11 @@ class TranslateTask(HeldOutTask[HeldOut]):
         sizes = {self._tokenizers.source.vocab_size, self._tokenizers.target.vocab_size}
         vocabulary = "joint" if self._tokenizers.joint else "separate"
         self._note(f"tokenizer: {vocabulary} {self._tokenizers.kind}, {' and '.join(f'{n:,}' for n in sizes)} entries")
-        if self._tokenizers.languages:
+        spoken = Languages(self._tokenizers.source)
+        if spoken.both:
+            direction = spoken.direction(None, None)
+            self._note(f"languages: {direction.source} to {direction.to or 'those of the tags'}")
+        elif self._tokenizers.languages:
             self._note(f"target languages: {', '.join(self._tokenizers.languages)}")
         count = sum(parameter.size for parameter in self.model.parameters())
         threads = _core.get_num_threads()
@@ -226,6 +232,8 @@ def _naming(key: str) -> Iterator[None]:
 
 def _check_languages(text: ParallelCorpus, tokenizers: TokenizerPair, languages: Sequence[str]) -> None:
     """Raises ConfigError where the data and the model do not have the same way of saying the target's language."""
+    if Languages(tokenizers.source).both:
+        return check_directions(text, tokenizers, "train")
     known: tuple[str, ...] = getattr(tokenizers.source, "languages", ())
     if unknown := sorted(set(languages) - set(known)):
         has = f"only {', '.join(known)}" if known else "no languages"
