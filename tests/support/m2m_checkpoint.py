@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from marian_checkpoint import lines
+from marian_checkpoint import draw_weights, lines
 
 LAYOUTS = ("nllb json", "nllb spm", "nllb both", "m2m")
 # The seeds are those of models whose outputs have many lengths.
@@ -112,13 +112,7 @@ def _make_lively(model: Any) -> None:
     import torch
 
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name.endswith(".bias"):
-                parameter.normal_(0.0, 0.1)
-            elif "embed_tokens" in name or "shared" in name or "lm_head" in name:
-                parameter.normal_(0.0, 0.3)
-            elif "decoder" in name and ".fc" in name:
-                parameter.normal_(0.0, 1.0)
+        draw_weights(model)
         # Towards the end token, until outputs end at several lengths.
         ids, start = torch.randint(4, 150, (16, 10)), model.model.decoder.layer_norm.bias.clone()
         for step in range(60):

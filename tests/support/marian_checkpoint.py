@@ -88,18 +88,23 @@ def write_checkpoint(folder: Path, seed: int = 1, shards: str = "50GB", dtype: s
     return model.to(torch.float32)
 
 
+def draw_weights(model: Any) -> None:
+    """Weights of transformers' model for which outputs differ from sentence to sentence."""
+    for name, parameter in model.named_parameters():
+        if name.endswith(".bias"):
+            parameter.normal_(0.0, 0.1)
+        elif "embed_tokens" in name or "shared" in name or "lm_head" in name:
+            parameter.normal_(0.0, 0.3)
+        elif "decoder" in name and ".fc" in name:
+            parameter.normal_(0.0, 1.0)
+
+
 def _make_lively(model: Any) -> None:
     """Weights for which outputs differ from sentence to sentence and about one token in ten is the end."""
     import torch
 
     with torch.no_grad():
-        for name, parameter in model.named_parameters():
-            if name.endswith(".bias"):
-                parameter.normal_(0.0, 0.1)
-            elif "embed_tokens" in name or "shared" in name or "lm_head" in name:
-                parameter.normal_(0.0, 0.3)
-            elif "decoder" in name and ".fc" in name:
-                parameter.normal_(0.0, 1.0)
+        draw_weights(model)
         model.final_logits_bias.normal_(0.0, 0.1)
         ids = torch.randint(2, 100, (16, 10))
         endless = [[0], [model.config.pad_token_id]]
