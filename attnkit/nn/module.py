@@ -10,6 +10,7 @@ import numpy as np
 from attnkit import _core
 from attnkit._core import Tensor
 from attnkit._tensor import DType, float_array
+from attnkit.nn import hooks
 
 if TYPE_CHECKING:
     P = ParamSpec("P")
@@ -34,6 +35,7 @@ class Module:
     """
 
     training: bool
+    _hooks: hooks.Hooks | None = None
 
     def __init__(self) -> None:
         object.__setattr__(self, "_parameters", {})
@@ -58,8 +60,9 @@ class Module:
         object.__setattr__(self, name, value)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        """For `copy` and `pickle`: a copy has lists of its own of what belongs to it."""
+        """For `copy` and `pickle`: a copy has lists of its own of what belongs to it, and none of the hooks."""
         self.__dict__.update(state)
+        self.__dict__.pop("_hooks", None)
         for own in ("_parameters", "_buffers", "_children"):
             object.__setattr__(self, own, dict(state[own]))
 
@@ -79,10 +82,31 @@ class Module:
     else:
 
         def __call__(self, *args, **kwargs):
-            return self.forward(*args, **kwargs)
+            if self._hooks is None:
+                return self.forward(*args, **kwargs)
+            return self._hooks.call(self, args, kwargs)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"[module] expected a forward method in {type(self).__name__}")
+
+    def register_forward_pre_hook(self, hook: hooks.Hook, *, with_kwargs: bool = False) -> hooks.RemovableHandle:
+        """Has `hook(module, args)` called before each forward, as in PyTorch; what it returns, unless None, are the
+        arguments instead. with_kwargs: `hook(module, args, kwargs)`, which returns None or (args, kwargs).
+
+        Hooks see calls of the module itself, from any thread, and not those of its `forward` or `step`.
+        """
+        return hooks.add(self._own_hooks().before, hook, with_kwargs)
+
+    def register_forward_hook(self, hook: hooks.Hook, *, with_kwargs: bool = False) -> hooks.RemovableHandle:
+        """Has `hook(module, args, output)` called after each forward, as in PyTorch; what it returns, unless None, is
+        the output instead. with_kwargs: `hook(module, args, kwargs, output)`."""
+        return hooks.add(self._own_hooks().after, hook, with_kwargs)
+
+    def _own_hooks(self) -> hooks.Hooks:
+        if self._hooks is None:
+            object.__setattr__(self, "_hooks", hooks.Hooks())
+        assert self._hooks is not None
+        return self._hooks
 
     def children(self) -> Iterator[Module]:
         yield from self._children.values()
@@ -92,6 +116,12 @@ class Module:
         yield self
         for child in self._children.values():
             yield from child.modules()
+
+    def named_modules(self, prefix: str = "") -> Iterator[tuple[str, Module]]:
+        """(dotted name, module): this one, whose name is `prefix`, and all below it."""
+        yield prefix, self
+        for name, child in self._children.items():
+            yield from child.named_modules(f"{prefix}.{name}" if prefix else name)
 
     def named_parameters(self, prefix: str = "", remove_duplicate: bool = True) -> Iterator[tuple[str, Tensor]]:
         """(dotted name, parameter); a parameter that several modules share comes once, under its first name, without
