@@ -8,6 +8,7 @@ import numpy as np
 
 from attnkit import _core, ops
 from attnkit._core import Tensor
+from attnkit._tensor import index_array
 from attnkit.nn import init
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module
@@ -85,10 +86,11 @@ class _Tape:
 
     def read(self, query: Tensor, v: Tensor, rows: np.ndarray, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """(h̃, c̃, flat weights) over the states before `step`."""
-        scores = ops.ragged_additive(query, self.keys, v, rows, self.offsets)
         count = query.shape[0]
-        weights = ops.ragged_softmax(scores, rows, self.offsets, np.zeros(count, np.int32), np.full(count, step))
-        h, c = (ops.ragged_sums(weights, values, rows, self.offsets) for values in (self.h, self.c))
+        past = index_array(np.zeros(count, np.int32)), index_array(np.full(count, step, np.int32))
+        scores = ops.ragged_additive(query, self.keys, v, rows, self.offsets, None, None, *past)
+        weights = ops.ragged_softmax(scores, rows, self.offsets, *past)
+        h, c = (ops.ragged_sums(weights, values, rows, self.offsets, *past) for values in (self.h, self.c))
         return h, c, weights
 
     def write(self, h: Tensor, c: Tensor, key: Tensor, step: int) -> None:
