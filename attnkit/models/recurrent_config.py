@@ -71,8 +71,8 @@ class RecurrentConfig(
     score_class: Annotated[
         ClassName | None,
         Meta(
-            description='A score of your own in place of `score`, "module:Class", made with the widths of a query and of '
-            "a memory; docs/attention.md."
+            description='A score of your own in place of `score`, "module:Class", made with the widths of a query and '
+            "of a memory; docs/attention.md."
         ),
     ] = None
 
