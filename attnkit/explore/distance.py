@@ -15,11 +15,11 @@ import numpy as np
 
 from attnkit import nn, ops
 from attnkit._core import Tensor, manual_seed
-from attnkit.explain.drawing.chart import BLUE, GREEN, ORANGE, PURPLE, Curve, CurvePanel
+from attnkit.explain.drawing.chart import BLUE, GREEN, ORANGE, Curve, CurvePanel
 from attnkit.explore.laboratory import Laboratory
 from attnkit.explore.small import Logits, accuracy, fit
 
-DISTANCES = (2, 5, 10, 20, 40, 80)
+DISTANCES = (2, 5, 10, 15, 20, 40, 80)
 _STEPS = 600
 _ANSWERS, _FILLERS = 8, 16  # kinds of first words, and of words that mean nothing; then one word that asks
 _WIDTH, _BATCH = 64, 32
@@ -52,10 +52,9 @@ class Reader(nn.Module):
 READERS: dict[str, Callable[[], Reader]] = {
     "self-attention": lambda: Reader(nn.TransformerEncoder(1, _WIDTH, 4, 2 * _WIDTH, dropout=0.0, norm="pre"), True),
     "LSTM": lambda: Reader(nn.LSTM(_WIDTH, _WIDTH)),
-    "GRU": lambda: Reader(nn.GRU(_WIDTH, _WIDTH)),
     "RNN": lambda: Reader(nn.RNN(_WIDTH, _WIDTH)),
 }
-_COLOURS = dict(zip(READERS, (BLUE, ORANGE, PURPLE, GREEN), strict=True))
+_COLOURS = dict(zip(READERS, (BLUE, ORANGE, GREEN), strict=True))
 
 
 def run(laboratory: Laboratory) -> list[Path]:

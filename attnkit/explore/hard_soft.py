@@ -20,6 +20,7 @@ VARIANTS = {
     "hard, REINFORCE": ["model.normaliser=hard", "model.hard_gradient=reinforce"],
     "hard, straight-through": ["model.normaliser=hard", "model.hard_gradient=straight-through"],
 }
+FEW_STEPS = 345
 _BATCHES = 24  # gradients that the variance is measured over
 _FLOOR = 40.0  # the BLEU below which the models differ by chance
 

@@ -22,6 +22,7 @@ from attnkit.nn.positions import sinusoids
 
 VARIANTS = {"sinusoidal": "sinusoids", "learned": "learned vectors", "none": "no positions"}
 _UNGUIDED = "training.guided_alignment.weight=0"  # words alone say what attention learns
+FEW_STEPS = 345
 _FLOOR = 40.0  # the BLEU below which order can hardly matter
 _WIDTH = 64  # of the encoding that is drawn; its last columns hardly change over so few places
 _DRAWN = (64, 40)  # positions and first columns of the picture of the sinusoids

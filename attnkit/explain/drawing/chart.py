@@ -179,7 +179,7 @@ def _draw_plot(canvas: Canvas, plot: Box, panel: CurvePanel) -> None:
     frame = _Frame(plot, first - margin, last + margin, values[0], values[-1], panel.log_x, panel.log_y)
     marks = panel.ticks or [(column, _label(column, columns, panel.log_x)) for column in columns]
     _draw_axes(canvas, frame, marks, values, panel)
-    for curve in curves:
+    for curve in reversed(curves):  # where two coincide the one that is named first is seen
         _draw_curve(canvas, frame, curve)
 
 
