@@ -32,6 +32,7 @@ from attnkit.nn.transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+from attnkit.nn.watching import Seen, watching
 
 __all__ = [
     "GRU",
@@ -65,6 +66,7 @@ __all__ = [
     "RMSNorm",
     "RNNCell",
     "RecurrentWeights",
+    "Seen",
     "SinusoidalPositions",
     "SqueezeExcitation",
     "StochasticDepth",
@@ -75,5 +77,6 @@ __all__ = [
     "packed_positions",
     "resampling",
     "sinusoids",
+    "watching",
 ]
 __all__ += attention.__all__
