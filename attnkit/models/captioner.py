@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.output import LossOutput, label_loss
 from attnkit.models.reinforce import Reinforce
 from attnkit.nn import init
+from attnkit.nn.time_major import sorted_offsets, tokens_of
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, UNK
 
 
@@ -115,6 +118,23 @@ class Captioner(nn.Module):
         return LossOutput(loss, nll_sum, tokens)
 
     # ----- Writing
+
+    def gates(self, regions: Regions, images: np.ndarray, captions: Sequence[np.ndarray]) -> list[np.ndarray] | None:
+        """How far each token of captions lets its attention in, β, float32 [N] for each of N tokens; None where the
+        decoder has no such gate.
+
+        images: int32, for each caption the image that it is of. captions: ids without start and end token.
+        """
+        if not isinstance(self.decoder, LSTMCaptionDecoder) or not self.decoder.attends:
+            return None
+        memory = ops.gather_rows(regions.memory, tokens_of(regions.offsets, images))
+        inputs = [np.concatenate([[BOS], tokens]).astype(np.int32) for tokens in captions]
+        offsets = np.cumsum([0, *map(len, inputs)]).astype(np.int32)
+        with no_grad():
+            decoded = self.decoder(memory, sorted_offsets(regions.offsets, images), np.concatenate(inputs), offsets)
+        assert decoded.gates is not None
+        opened = decoded.gates.numpy()
+        return [opened[begin : end - 1].copy() for begin, end in itertools.pairwise(offsets)]
 
     def start(self, source: Regions) -> Any:
         """A state of one row an image."""
