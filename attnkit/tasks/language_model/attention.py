@@ -14,7 +14,7 @@ from attnkit.tasks.shared.attention_kinds import self_attention
 if TYPE_CHECKING:
     from attnkit.tasks.language_model.generator import Generator
 
-TEXT = "text (read and written)"
+TEXT = "text (read)"
 
 
 def look(generator: Generator, title: str, output: str, ids: Sequence[int], pieces: Sequence[str]) -> AttentionMaps:
