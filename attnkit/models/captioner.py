@@ -61,6 +61,11 @@ class Captioner(nn.Module):
         return self.decoder.attends
 
     @property
+    def gated(self) -> bool:
+        """Whether words let in more or less of what they look at (`gates`)."""
+        return isinstance(self.decoder, LSTMCaptionDecoder) and self.decoder.attends
+
+    @property
     def max_target_length(self) -> int:
         """In tokens, bos included."""
         return self.config.decoder.max_length
@@ -125,7 +130,7 @@ class Captioner(nn.Module):
 
         images: int32, for each caption the image that it is of. captions: ids without start and end token.
         """
-        if not isinstance(self.decoder, LSTMCaptionDecoder) or not self.decoder.attends:
+        if not self.gated:
             return None
         memory = ops.gather_rows(regions.memory, tokens_of(regions.offsets, images))
         inputs = [np.concatenate([[BOS], tokens]).astype(np.int32) for tokens in captions]

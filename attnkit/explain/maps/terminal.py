@@ -104,8 +104,8 @@ def _pictures(names: list[str], weights: Weights, grid: Grid, paint: Painter, wi
     lines: list[str] = []
     for begin in range(0, len(names), beside):
         chosen = range(begin, min(begin + beside, len(names)))
-        lines.append("   ".join(_label(names[row], float(weights[row].max(initial=0.0)), panel) for row in chosen))
         squares = {row: weights[row, len(weights[row]) - rows * columns :].reshape(grid) for row in chosen}
+        lines.append("   ".join(_label(names[row], float(squares[row].max()), panel) for row in chosen))
         for line in range(rows):
             parts = ["".join(_block(float(weight) / top, paint) for weight in squares[row][line]) for row in chosen]
             lines.append((" " * (panel - 2 * columns + 3)).join(parts))

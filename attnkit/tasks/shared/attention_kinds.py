@@ -45,7 +45,9 @@ def cross_attention(
 def rollout(encoder: Sequence[AttentionWeights]) -> list[AttentionWeights]:
     """All layers of a self-attention together, [1, 1, n, n] (`attention_rollout`); none of none."""
     return [
-        replace(each, kind="rollout", weights=attention_rollout(list(each.weights))[None, None], layer_names=("all",))
+        replace(
+            each, kind="rollout", weights=attention_rollout(list(each.weights))[None, None], layer_names=["all layers"]
+        )
         for each in encoder
     ]
 
