@@ -15,7 +15,7 @@ from attnkit.nn.module import Module
 
 
 class Recalled(NamedTuple):
-    """result [T, value_size]; weights, flat: for each sentence [queries, keys], of a learned memory [T, slots]."""
+    """result [T, value_size], and flat weights, which sum to one for each query."""
 
     result: Tensor
     weights: Tensor
