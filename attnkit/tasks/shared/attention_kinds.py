@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from attnkit import nn
-from attnkit.explain.maps.weights import AttentionWeights
+from attnkit.explain.maps.weights import AttentionWeights, Grid
 from attnkit.nn.attention import CrossAttention, SelfAttention
+from attnkit.nn.attention.rollout import attention_rollout
+from attnkit.nn.squeeze_excitation import SqueezeExcitation
 from attnkit.nn.watching import Seen, head_weights
+from attnkit.printable import quoted
+
+IMAGE = "image (read)"
 
 
 def self_attention(
@@ -36,65 +42,74 @@ def cross_attention(
     return [AttentionWeights("cross", np.stack(found), queries, keys, query_axis=axes[0], key_axis=axes[1], **more)]
 
 
-def gates(
-    seen: Sequence[Seen], part: str, words: Sequence[str], axis: str, kind: str = "gates", **more: Any
-) -> list[AttentionWeights]:
-    """The gates of the recurrent layers and cells whose name begins with `part`: "gates.input", "gates.forget" and
-    "gates.output" of an LSTM, "gates.reset" and "gates.update" of a GRU, "gates.forget" of an SSRU; none where it has
-    none. [layers, directions, units, words]: a row is a unit, how far its gate opens at each word.
-
-    words: what the layers read, in the order in which they read it; a cell is called once a word.
-    kind: what stands before the gate's name.
-    """
-    layers = _gates_by_layer(seen, part)
-    if not layers:
-        return []
-    units = [f"unit {number}" for number in range(1, layers[0][1].shape[2] + 1)]
-    names = ("forward", "backward")[: layers[0][1].shape[1]] if layers[0][1].shape[1] > 1 else ()
-    found: dict[str, list[np.ndarray]] = {}
-    for name, values in layers:
-        found.setdefault(name, []).append(values.transpose(1, 2, 0))
-    axes: dict[str, Any] = dict(query_axis="unit", key_axis=axis, scale="gate", head_names=names)
+def rollout(encoder: Sequence[AttentionWeights]) -> list[AttentionWeights]:
+    """All layers of a self-attention together, [1, 1, n, n] (`attention_rollout`); none of none."""
     return [
-        AttentionWeights(f"{kind}.{name}", np.stack(weights), units, words, **axes, **more)
-        for name, weights in found.items()
+        replace(
+            each, kind="rollout", weights=attention_rollout(list(each.weights))[None, None], layer_names=["all layers"]
+        )
+        for each in encoder
     ]
 
 
-def memory_reads(
-    seen: Sequence[Seen], part: str, queries: Sequence[str], keys: Sequence[str], axes: tuple[str, str], **more: Any
-) -> list[AttentionWeights]:
-    """What the `nn.MemoryRead`s whose name begins with `part` read, [layers, 1, queries, keys]; one that is called once
-    a query gives its rows one by one. axes: what queries and keys are."""
-    found = _rows_by_layer(_of(seen, nn.MemoryRead, part), len(keys))
+def excitation(seen: Sequence[Seen], part: str = "") -> list[AttentionWeights]:
+    """The gates of squeeze-and-excitation of one image by layer and channel, [layers, 1, 1, channels]; those of layers
+    with fewer channels end with zeros (`sizes`). None where there are none."""
+    found = [each for each in seen if isinstance(each.module, SqueezeExcitation) and each.name.startswith(part)]
     if not found:
         return []
-    weights = np.stack(found)[:, None]
-    return [AttentionWeights("memory", weights, queries, keys, query_axis=axes[0], key_axis=axes[1], **more)]
+    gates = [each.weights.numpy(writable=False).reshape(-1) for each in found]
+    sizes = [len(each) for each in gates]
+    weights = np.zeros((len(gates), 1, 1, max(sizes)), np.float32)
+    for layer, each in enumerate(gates):
+        weights[layer, 0, 0, : len(each)] = each
+    channels = [str(number + 1) for number in range(max(sizes))]
+    names = [_block_name(each.name.removeprefix(part)) for each in found]
+    return [
+        AttentionWeights(
+            "excitation", weights, ["image"], channels, scale="gate", query_axis=IMAGE, key_axis="channel (scaled)",
+            layer_names=names, sizes=sizes,
+        )
+    ]  # fmt: skip
 
 
-def _gates_by_layer(seen: Sequence[Seen], part: str) -> list[tuple[str, np.ndarray]]:
-    """(gate's name, [words, directions, units]) for each gate of each layer, from the lowest one up."""
-    found: dict[tuple[str, int, str], list[np.ndarray]] = {}
-    for each in _of(seen, (nn.LSTM, nn.GRU, nn.LSTMCell, nn.GRUCell, nn.SSRU), part):
-        layers = each.weights if isinstance(each.weights, list) else [each.weights]
-        directions = getattr(each.module, "directions", 1)
-        for index, layer in enumerate(layers):
-            for name, values in layer._asdict().items():
-                array = values.numpy(writable=False)
-                found.setdefault((each.name, index, name), []).append(array.reshape(len(array), directions, -1).copy())
-    return [(name, np.concatenate(steps)) for (_, _, name), steps in found.items()]
+def region_names(grid: Grid) -> list[str]:
+    """The regions of an image row by row, "row,column" from 1."""
+    return [f"{row + 1},{column + 1}" for row in range(grid[0]) for column in range(grid[1])]
 
 
-def _rows_by_layer(seen: Sequence[Seen], keys: int) -> list[np.ndarray]:
-    """[queries, keys] of each layer, from flat weights of one sentence in one call or in a call a query."""
-    found: dict[str, list[np.ndarray]] = {}
-    for each in seen:
-        found.setdefault(each.name, []).append(each.weights.numpy(writable=False).reshape(-1, keys).copy())
-    return [np.concatenate(steps) for steps in found.values()]
+def image_self_attention(seen: Sequence[Seen], part: str, grid: Grid) -> list[AttentionWeights]:
+    """`self_attention` of an image encoder: among its regions, a class token before them where the model has one."""
+    found = _of(seen, SelfAttention, part)
+    names = region_names(grid)
+    if found and int(found[0].args[1][-1]) > len(names):
+        names = ["class", *names]
+    return self_attention(seen, part, "encoder", names, IMAGE, query_grid=grid, key_grid=grid)
 
 
-def _of(seen: Sequence[Seen], layer: type | tuple[type, ...], part: str) -> list[Seen]:
+def check_no_target(target: str | None) -> None:
+    """Raises ValueError for one, of a model that writes nothing."""
+    if target is not None:
+        raise ValueError(f"[attention] expected no target: a classifier writes no text, got {quoted(target)}")
+
+
+def image_title(image: Any) -> str:
+    """The name of a file; nothing of an image that has none."""
+    return os.fspath(image) if isinstance(image, str | os.PathLike) else ""
+
+
+def class_name(label: str, probability: float) -> str:
+    """What a classifier made of its input, as people read it."""
+    return f"{label} {100 * probability:.1f} %"
+
+
+def _block_name(name: str) -> str:
+    """ "stages.0.1.gate" as people count: stage 1, block 2."""
+    numbers = [int(part) + 1 for part in name.split(".") if part.isdigit()]
+    return f"stage {numbers[0]}, block {numbers[1]}" if name.startswith("stages.") and len(numbers) == 2 else name
+
+
+def _of(seen: Sequence[Seen], layer: type, part: str) -> list[Seen]:
     return [each for each in seen if isinstance(each.module, layer) and each.name.startswith(part)]
 
 

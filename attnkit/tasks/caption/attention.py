@@ -1,0 +1,72 @@
+"""Everything that a captioner looks at, for one image and its caption, made or given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attnkit import _tensor, nn
+from attnkit.explain.maps.maps import AttentionMaps
+from attnkit.explain.maps.weights import AttentionWeights, Grid
+from attnkit.nn.attention import Attention
+from attnkit.tasks.shared.attention_kinds import (
+    IMAGE,
+    cross_attention,
+    excitation,
+    image_self_attention,
+    region_names,
+    self_attention,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from attnkit.models.caption_lstm import Decoded
+    from attnkit.tasks.caption.captioner import Captioner
+
+WRITTEN, HISTORY = "caption (written)", "caption so far (read)"
+
+
+def look(captioner: Captioner, title: str, picture: Image, caption: str, ids: Sequence[int]) -> AttentionMaps:
+    """The attention of a picture and a whole caption in one pass: its ids without start and end token."""
+    model: Any = captioner.model
+    prepare = captioner.preprocessing
+    images = prepare.array(prepare.fitted(picture))[None]
+    inputs = [model.bos_id, *ids]
+    offsets = np.array([0, len(inputs)], np.int32)
+    with _tensor.no_grad(), _tensor.precision(captioner.precision), nn.watching(model) as seen:
+        regions = model.encode(images)
+        decoded = model.decoder(regions.memory, regions.offsets, np.array(inputs, np.int32), offsets)
+    history, written = (captioner.tokenizer.pieces(each) for each in (inputs, [*ids, model.eos_id]))
+    kinds = [
+        *image_self_attention(seen, "encoder.", regions.grid),
+        *excitation(seen, "encoder."),
+        *self_attention(seen, "decoder.", "decoder", history, HISTORY),
+        *_cross(seen, written, regions.grid),
+        *_beta(decoded, written),
+    ]
+    return AttentionMaps(kinds, title, caption, prepare.shown(picture))
+
+
+def _cross(seen: Sequence[nn.Seen], written: Sequence[str], grid: Grid) -> list[AttentionWeights]:
+    """Of the words to the regions: of all layers and heads of a Transformer, or step by step of an LSTM."""
+    names, axes = region_names(grid), (WRITTEN, IMAGE)
+    steps = [each.weights.numpy(writable=False) for each in seen if isinstance(each.module, Attention)]
+    if not steps:
+        return cross_attention(seen, "decoder.", written, names, axes, key_grid=grid)
+    weights = np.stack(steps)[None, None]
+    return [AttentionWeights("cross", weights, written, names, query_axis=WRITTEN, key_axis=IMAGE, key_grid=grid)]
+
+
+def _beta(decoded: Decoded, written: Sequence[str]) -> list[AttentionWeights]:
+    """How far each word lets the image in: the gate β of show, attend and tell (Xu et al., 2015, section 4.2.1)."""
+    if decoded.gates is None:
+        return []
+    weights = decoded.gates.numpy()[None, None, None]
+    return [
+        AttentionWeights(
+            "gates.beta", weights, ["β"], written, scale="gate", query_axis="gate of the image", key_axis=WRITTEN
+        )
+    ]

@@ -1,0 +1,51 @@
+"""Everything that a classifier looks at in one text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attnkit import _tensor, nn
+from attnkit.explain.maps.maps import AttentionMaps
+from attnkit.explain.maps.weights import AttentionWeights
+from attnkit.tasks.shared.attention_kinds import class_name, rollout, self_attention
+from attnkit.text.document_batching import DocumentBatch
+
+if TYPE_CHECKING:
+    from attnkit.tasks.classify_text.classifier import Classification, Classifier, DocumentAttention
+
+TEXT, CLASS = "text (read)", "class (given)"
+
+
+def look(classifier: Classifier, title: str, result: Classification, batch: DocumentBatch) -> AttentionMaps:
+    """The attention of a text: its result, with attention, and the batch that it alone is."""
+    model: Any = classifier.model
+    with _tensor.no_grad(), _tensor.precision(classifier.precision), nn.watching(model) as seen:
+        model(batch)
+    assert result.attention is not None
+    tokens = [token for sentence in result.sentences for token in sentence]
+    if classifier.reader.layout.max_sentence_length is not None:
+        kinds = _of_sentences(result.attention, tokens, result.label)
+    else:
+        encoder = self_attention(seen, "encoder.", "encoder", tokens, TEXT)
+        weights = np.concatenate(result.attention.words)[None, None, None]
+        pooling = AttentionWeights("pooling", weights, [result.label], tokens, query_axis=CLASS, key_axis=TEXT)
+        kinds = [*encoder, pooling, *rollout(encoder)]
+    return AttentionMaps(kinds, title, class_name(result.label, result.probability))
+
+
+def _of_sentences(attention: DocumentAttention, tokens: list[str], label: str) -> list[AttentionWeights]:
+    """Each sentence's attention to its words, 0 for those of the others, and the text's to its sentences."""
+    weights, begin = np.zeros((1, 1, len(attention.words), len(tokens)), np.float32), 0
+    for row, words in enumerate(attention.words):
+        weights[0, 0, row, begin : begin + len(words)] = words
+        begin += len(words)
+    names = [f"sentence {number + 1}" for number in range(len(attention.words))]
+    sentences = "sentence (read)"
+    return [
+        AttentionWeights("words", weights, names, tokens, query_axis=sentences, key_axis=TEXT),
+        AttentionWeights(
+            "sentences", attention.sentences[None, None, None], [label], names, query_axis=CLASS, key_axis=sentences
+        ),
+    ]
