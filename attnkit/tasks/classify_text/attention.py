@@ -10,12 +10,13 @@ from attnkit import _tensor, nn
 from attnkit.explain.maps.maps import AttentionMaps
 from attnkit.explain.maps.weights import AttentionWeights
 from attnkit.tasks.shared.attention_kinds import class_name, rollout, self_attention
+from attnkit.tasks.shared.recurrent_kinds import gates
 from attnkit.text.document_batching import DocumentBatch
 
 if TYPE_CHECKING:
     from attnkit.tasks.classify_text.classifier import Classification, Classifier, DocumentAttention
 
-TEXT, CLASS = "text (read)", "class (given)"
+TEXT, SENTENCES, CLASS = "text (read)", "sentence (read)", "class (given)"
 
 
 def look(classifier: Classifier, title: str, result: Classification, batch: DocumentBatch) -> AttentionMaps:
@@ -26,7 +27,12 @@ def look(classifier: Classifier, title: str, result: Classification, batch: Docu
     assert result.attention is not None
     tokens = [token for sentence in result.sentences for token in sentence]
     if classifier.reader.layout.max_sentence_length is not None:
-        kinds = _of_sentences(result.attention, tokens, result.label)
+        names = [f"sentence {number + 1}" for number in range(len(result.sentences))]
+        kinds = [
+            *_of_sentences(result.attention, tokens, result.label),
+            *gates(seen, "words.", tokens, TEXT, "gates.words"),
+            *gates(seen, "sentences.", names, SENTENCES, "gates.sentences"),
+        ]
     else:
         encoder = self_attention(seen, "encoder.", "encoder", tokens, TEXT)
         weights = np.concatenate(result.attention.words)[None, None, None]
@@ -42,10 +48,9 @@ def _of_sentences(attention: DocumentAttention, tokens: list[str], label: str) -
         weights[0, 0, row, begin : begin + len(words)] = words
         begin += len(words)
     names = [f"sentence {number + 1}" for number in range(len(attention.words))]
-    sentences = "sentence (read)"
     return [
-        AttentionWeights("words", weights, names, tokens, query_axis=sentences, key_axis=TEXT),
+        AttentionWeights("words", weights, names, tokens, query_axis=SENTENCES, key_axis=TEXT),
         AttentionWeights(
-            "sentences", attention.sentences[None, None, None], [label], names, query_axis=CLASS, key_axis=sentences
+            "sentences", attention.sentences[None, None, None], [label], names, query_axis=CLASS, key_axis=SENTENCES
         ),
     ]
