@@ -9,8 +9,7 @@ import numpy as np
 
 from attnkit import _tensor, nn
 from attnkit.explain.maps.maps import AttentionMaps
-from attnkit.explain.maps.weights import AttentionWeights, Grid
-from attnkit.nn.attention import Attention
+from attnkit.explain.maps.weights import AttentionWeights
 from attnkit.tasks.shared.attention_kinds import (
     IMAGE,
     cross_attention,
@@ -19,6 +18,7 @@ from attnkit.tasks.shared.attention_kinds import (
     region_names,
     self_attention,
 )
+from attnkit.tasks.shared.recurrent_kinds import gates, one_head_attention
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -43,24 +43,19 @@ def look(captioner: Captioner, title: str, picture: Image, caption: Forced) -> A
     first, last = (captioner.tokenizer.pieces([each]) for each in (model.bos_id, model.eos_id))
     pieces = caption.pieces(caption.ids, captioner.tokenizer)
     history, written = [*first, *pieces], [*pieces, *last]
+    # Without attention the image is what the LSTM reads first.
+    told = history if getattr(model.decoder, "attends", True) else ["image", *history]
+    names, axes = region_names(regions.grid), (WRITTEN, IMAGE)
     kinds = [
         *image_self_attention(seen, "encoder.", regions.grid),
         *excitation(seen, "encoder."),
         *self_attention(seen, "decoder.", "decoder", history, HISTORY),
-        *_cross(seen, written, regions.grid),
+        *cross_attention(seen, "decoder.", written, names, axes, key_grid=regions.grid),
+        *one_head_attention(seen, "decoder.", written, names, axes, key_grid=regions.grid),
+        *gates(seen, "decoder.", told, HISTORY, "gates.decoder"),
         *_beta(decoded, written),
     ]
     return AttentionMaps(kinds, title, caption.text, prepare.shown(picture))
-
-
-def _cross(seen: Sequence[nn.Seen], written: Sequence[str], grid: Grid) -> list[AttentionWeights]:
-    """Of the words to the regions: of all layers and heads of a Transformer, or step by step of an LSTM."""
-    names, axes = region_names(grid), (WRITTEN, IMAGE)
-    steps = [each.weights.numpy(writable=False) for each in seen if isinstance(each.module, Attention)]
-    if not steps:
-        return cross_attention(seen, "decoder.", written, names, axes, key_grid=grid)
-    weights = np.stack(steps)[None, None]
-    return [AttentionWeights("cross", weights, written, names, query_axis=WRITTEN, key_axis=IMAGE, key_grid=grid)]
 
 
 def _beta(decoded: Decoded, written: Sequence[str]) -> list[AttentionWeights]:

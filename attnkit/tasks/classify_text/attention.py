@@ -11,11 +11,12 @@ from attnkit import nn
 from attnkit.explain.maps.maps import AttentionMaps
 from attnkit.explain.maps.weights import AttentionWeights
 from attnkit.tasks.shared.attention_kinds import class_name, rollout, self_attention
+from attnkit.tasks.shared.recurrent_kinds import gates
 
 if TYPE_CHECKING:
     from attnkit.tasks.classify_text.classifier import Classification, DocumentAttention
 
-TEXT, CLASS = "text (read)", "class (given)"
+TEXT, SENTENCES, CLASS = "text (read)", "sentence (read)", "class (given)"
 
 
 def look(title: str, result: Classification, seen: Sequence[nn.Seen], by_sentence: bool) -> AttentionMaps:
@@ -24,7 +25,12 @@ def look(title: str, result: Classification, seen: Sequence[nn.Seen], by_sentenc
     assert result.attention is not None
     tokens = [token for sentence in result.sentences for token in sentence]
     if by_sentence:
-        kinds = _of_sentences(result.attention, tokens, result.label)
+        names = [f"sentence {number + 1}" for number in range(len(result.sentences))]
+        kinds = [
+            *_of_sentences(result.attention, tokens, result.label),
+            *gates(seen, "words.", tokens, TEXT, "gates.words"),
+            *gates(seen, "sentences.", names, SENTENCES, "gates.sentences"),
+        ]
     else:
         encoder = self_attention(seen, "encoder.", "encoder", tokens, TEXT)
         weights = np.concatenate(result.attention.words)[None, None, None]
@@ -40,10 +46,9 @@ def _of_sentences(attention: DocumentAttention, tokens: list[str], label: str) -
         weights[0, 0, row, begin : begin + len(words)] = words
         begin += len(words)
     names = [f"sentence {number + 1}" for number in range(len(attention.words))]
-    sentences = "sentence (read)"
     return [
-        AttentionWeights("words", weights, names, tokens, query_axis=sentences, key_axis=TEXT),
+        AttentionWeights("words", weights, names, tokens, query_axis=SENTENCES, key_axis=TEXT),
         AttentionWeights(
-            "sentences", attention.sentences[None, None, None], [label], names, query_axis=CLASS, key_axis=sentences
+            "sentences", attention.sentences[None, None, None], [label], names, query_axis=CLASS, key_axis=SENTENCES
         ),
     ]
