@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from .shared.attention_choice import drawn_choice, drawn_options
 from .shared.line_counter import line_counter
 from .shared.loading import load_for, name_options
 from .shared.outputs import Remembered, line_of, opened, report_drawings
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 @search_options_for(max_length="as far as the model goes", nbest="line number, score, text")
 @click.option("--jsonl", is_flag=True, help="JSON lines: prompt, text, score, tokens, truncated, unknown.")
 @attention_option
+@drawn_options
 @precision_option
 @threads_option
 @name_options
@@ -60,6 +62,7 @@ def command(
     model begins by itself. A prompt is answered at once when no more have come.
     """
     search = chosen_search(arguments)
+    chosen = drawn_choice(arguments, attention)
     if prompts and input is not None:
         raise click.UsageError("expected --prompt or --input, got both")
 
@@ -71,7 +74,7 @@ def command(
     with checked_search():
         results = generator.generate_stream(
             lines,
-            attention=attention is not None,
+            attention=attention is not None and chosen is None,
             window=window or 256,
             **search,
         )
@@ -80,10 +83,14 @@ def command(
         for number, result in enumerate(results, start=1):
             prompt = lines.take()
             write(_json(prompt, result) if jsonl else _text(number, result, search.get("nbest", 1)))
-            if attention is not None and result.tokens:
+            if chosen is not None and result.tokens:
+                chosen.add(generator.attention(result.text))
+            elif attention is not None and result.tokens:
                 maps.append(_map(number, result))
             advance()
-    if attention is not None:
+    if attention is not None and chosen is not None:
+        chosen.save(attention, "texts")
+    elif attention is not None:
         report_drawings(explain.write(attention, maps), len(maps), "texts")
 
 

@@ -7,6 +7,7 @@ from attnkit.nn.convolution import Conv2d
 from attnkit.nn.dropout import Dropout
 from attnkit.nn.embedding import Embedding
 from attnkit.nn.feature_attention import FeatureAttention
+from attnkit.nn.gates import GRUGates, LSTMGates, SSRUGates
 from attnkit.nn.linear import Linear
 from attnkit.nn.lstmn import LSTMN
 from attnkit.nn.module import Module, ModuleList
@@ -51,10 +52,12 @@ __all__ = [
     "FeedForward",
     "FirstPooling",
     "GRUCell",
+    "GRUGates",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
     "GridPositions",
     "LSTMCell",
+    "LSTMGates",
     "LayerNorm",
     "LearnedPositions",
     "Linear",
@@ -66,6 +69,7 @@ __all__ = [
     "RMSNorm",
     "RNNCell",
     "RecurrentWeights",
+    "SSRUGates",
     "Seen",
     "SinusoidalPositions",
     "SqueezeExcitation",

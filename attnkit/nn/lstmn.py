@@ -23,6 +23,8 @@ class LSTMN(Module):
     the summaries h̃_t = Σ s_i h_i and c̃_t = Σ s_i c_i, and is an LSTM that reads these in place of its last state.
     """
 
+    returns_weights = True
+
     def __init__(self, input_size: int, hidden_size: int, attention_size: int | None = None) -> None:
         super().__init__()
         size = attention_size or hidden_size

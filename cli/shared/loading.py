@@ -91,8 +91,12 @@ def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:
 
 
 def load_any(model: str, precision: Any, threads: int | None) -> Any:
-    """`attnkit.load`, for a model of any task. Raises what that raises."""
+    """`attnkit.load`, for a model of any task; a pair of languages without a model of its own goes through English.
+    Raises what that raises."""
+    from attnkit.hub.route import through_english
     from attnkit.tasks.load import serve
     from attnkit.tasks.shared.directory import ModelDirectory
 
+    if through_english(model, **said_of_names()) is not None:
+        return load_translator(model, None, precision, threads)[0]
     return serve(ModelDirectory.read(located(model)), precision, threads)

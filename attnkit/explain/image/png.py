@@ -35,7 +35,7 @@ def write_image_png(path: str | os.PathLike[str], image: ImageMap) -> None:
         else:
             canvas.text(_MARGIN, y + size / 2, line, size)
         y += size + 8
-    for panel, word in enumerate(["", *labels(image.tokens)]):
+    for panel, word in enumerate(["", *image.labels]):
         row, column = divmod(panel, columns)
         x, y = _MARGIN + column * (_SIDE + _GAP), top + row * (_SIDE + _LABEL + _GAP)
         canvas.picture(x, y, _SIDE, _SIDE, image.lit(panel - 1) if panel else image.image)
