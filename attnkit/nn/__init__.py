@@ -2,7 +2,7 @@
 
 from attnkit.nn import attention
 from attnkit.nn.attention import *  # noqa: F403  (the parts of attention, by one list)
-from attnkit.nn.attention_pooling import AttentionPooling, FirstPooling, MeanPooling
+from attnkit.nn.attention_pooling import AttentionPooling, FirstPooling, LastPooling, MeanPooling
 from attnkit.nn.convolution import Conv2d
 from attnkit.nn.dropout import Dropout
 from attnkit.nn.embedding import Embedding
@@ -54,6 +54,7 @@ __all__ = [
     "GlobalMaxPool2d",
     "GridPositions",
     "LSTMCell",
+    "LastPooling",
     "LayerNorm",
     "LearnedPositions",
     "Linear",
