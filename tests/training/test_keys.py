@@ -127,7 +127,8 @@ def test_the_schema_refuses_what_the_reader_refuses(section: str, key: str, valu
 
 def test_the_command_explains_keys() -> None:
     names = output("train", "--keys")
-    assert [line.split()[0] for line in names.splitlines()] == ["translate", "classify", "caption", "language-model"]
+    tasks = ["translate", "classify", "caption", "language-model", "masked-language-model"]
+    assert [line.split()[0] for line in names.splitlines()] == tasks
     assert "model.type: transformer, recurrent\n" in names
     told = output("train", "--keys", "caption")
     assert '[model.decoder]  type = "lstm"\n' in told
