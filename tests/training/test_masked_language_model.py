@@ -145,6 +145,22 @@ def test_texts_without_a_known_word_are_refused(tmp_path: Path) -> None:
         run(toml, tmp_path / "model")
 
 
+def test_it_learns_to_read_both_sides(tmp_path: Path) -> None:
+    """Of the alphabet, begun anywhere and repeated, every gap follows from its neighbours, and from nothing else."""
+    words = "abcdefgh"
+    lines = [" ".join(words[(begin + i) % 8] for i in range(n)) for begin in range(8) for n in range(8, 17)]
+    (tmp_path / "lines.txt").write_text("".join(f"{line}\n" for line in lines * 3))
+    files = f'["{tmp_path / "lines.txt"}"]'
+    more = ("training.batch_tokens=512", "training.label_smoothing=0.0", "model.layers=2", "model.dropout=0.0")
+    shape = ("model.d_model=32", "model.ffn=64", "training.max_steps=300", "training.validate_every=100")
+    data = (f"data.train={files}", f"data.validation={files}", "data.test=[]", "data.text_key=", "tokenizer.kind=word")
+    folder = run(masked_toml(tmp_path), tmp_path / "model", *LONGER, *more, *shape, *data)
+    assert metrics(folder)[-1]["final_accuracy"] > 85  # 12.5 by chance
+    filler = attnkit.load(folder, task="masked-language-model")
+    rows = {gap: filler.fill(gap).gaps[0][0].token for gap in ("c d <mask> f g h a b", "<mask> b c d e f g h")}
+    assert list(rows.values()) == ["e", "a"]
+
+
 # ----- Filling gaps
 
 
