@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from . import fill
+from . import generate_masked
 from .shared.line_counter import line_counter
 from .shared.loading import load_for, name_options, task_of
 from .shared.outputs import Remembered, line_of, opened, report_drawings
@@ -73,7 +73,7 @@ def command(
     if task_of(model) == "masked-language-model":
         if input is None and not prompts:
             raise click.UsageError("expected --prompt or --input: this model fills in each <mask> of a text")
-        fill.run(
+        generate_masked.run(
             load_for("masked-language-model", model, precision, threads),
             Remembered(prompts if input is None else arriving_lines(input)),
             output=output,
