@@ -25,6 +25,7 @@ COMMANDS = {
     "models": "List the models that have a name; remove one.",
     "pull": "Fetch a model by its name, or its newest release.",
     "convert": "Make a model of a public checkpoint (OPUS-MT).",
+    "attention": "Show what a model looks at, in all layers and heads.",
     "evaluate": "Score a model's translations against a reference.",
     "inspect": "Show what is in a model.",
     "explore": "Do an experiment on attention, and draw it.",

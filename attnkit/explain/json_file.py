@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +18,10 @@ from attnkit.explain.image.map import ImageMap
 from attnkit.explain.sentence.map import AttentionMap
 from attnkit.explain.weights import Weights
 from attnkit.files import atomic_write
+
+if TYPE_CHECKING:
+    from attnkit.explain.maps.maps import AttentionMaps
+    from attnkit.explain.maps.weights import AttentionWeights
 
 VERSION = 1
 
@@ -45,6 +49,15 @@ def write_images_json(path: Path, images: Sequence[ImageMap]) -> None:
     `weights` is [token][row][column] over the square that the model saw. Raises OSError.
     """
     _write(path, "attnkit.image-attention", "images", [_image(image) for image in images])
+
+
+def write_maps_json(path: Path, maps: Sequence[AttentionMaps]) -> None:
+    """Writes `{"format", "version", "inputs": [{"title", "output", "kinds": [{"kind", "scale", "layers", "heads",
+    "queries", "keys", "words", "weights", ...}, ...]}, ...]}`.
+
+    `weights` is [layer][head][query][key]; `words` are the keys, pieces joined. Raises OSError.
+    """
+    _write(path, "attnkit.attention-maps", "inputs", [_maps(each) for each in maps])
 
 
 def _write(path: Path, format: str, key: str, content: list[dict[str, Any]]) -> None:
@@ -82,6 +95,29 @@ def _image(image: ImageMap) -> dict[str, Any]:
         "caption": image.caption,
         "tokens": list(image.tokens),
         "weights": _rounded(image.weights),
+    }
+
+
+def _maps(maps: AttentionMaps) -> dict[str, Any]:
+    return {"title": maps.title, "output": maps.output, "kinds": [_kind(each) for each in maps.values()]}
+
+
+def _kind(kind: AttentionWeights) -> dict[str, Any]:
+    return {
+        "kind": kind.kind,
+        "scale": kind.scale,
+        "layers": [kind.layer_name(index) for index in range(kind.layers)],
+        "heads": [kind.head_name(index) for index in range(kind.heads)],
+        "query_axis": kind.query_axis,
+        "key_axis": kind.key_axis,
+        "queries": list(kind.queries),
+        "keys": list(kind.keys),
+        "words": kind.words,
+        "query_grid": kind.query_grid,
+        "key_grid": kind.key_grid,
+        "centres": None if kind.centres is None else _rounded(kind.centres),
+        "sizes": None if kind.sizes is None else list(kind.sizes),
+        "weights": _rounded(kind.weights),
     }
 
 

@@ -93,9 +93,12 @@ class Recurrent(WritesText):
 
     def forward(self, batch: Any) -> Tensor:
         """Logits [T, V] of a batch; for looking at, since training never needs them all at once."""
+        return self.logits(self.hidden(batch))
+
+    def hidden(self, batch: Any) -> Tensor:
+        """[T, readout]: what each target word of a batch is predicted from."""
         ordered = Sorted.of(batch)
-        logits = self.logits(self.decode(ordered).readout)
-        return ops.gather_rows(logits, np.argsort(ordered.tokens).astype(np.int32))
+        return ops.gather_rows(self.decode(ordered).readout, np.argsort(ordered.tokens).astype(np.int32))
 
     def loss(self, batch: Any, label_smoothing: float = 0.1, alignment_weight: float = 0.0) -> LossOutput:
         """The loss of a batch (see attnkit.text.Batch). A new model with pretraining first trains its encoder alone.

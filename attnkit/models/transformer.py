@@ -107,9 +107,12 @@ class Transformer(WritesText):
 
     def forward(self, batch: Any) -> Tensor:
         """Logits [T, V] of a batch; for looking at, since training never needs them all at once."""
+        return self.logits(self.hidden(batch))
+
+    def hidden(self, batch: Any) -> Tensor:
+        """[T, d_model]: what each target word of a batch is predicted from."""
         memory = self.encode(batch.source_ids, batch.source_offsets)
-        hidden = self.decode(batch.target_input_ids, batch.target_offsets, memory, batch.source_offsets)
-        return self.logits(hidden)
+        return self.decode(batch.target_input_ids, batch.target_offsets, memory, batch.source_offsets)
 
     def loss(self, batch: Any, label_smoothing: float = 0.1, alignment_weight: float = 0.0) -> LossOutput:
         """The loss of a batch (see attnkit.text.Batch).
@@ -117,10 +120,9 @@ class Transformer(WritesText):
         alignment_weight: how much `alignment_loss` adds to it, the mean over target tokens, of the alignment head's
         attention against the links of the batch.
         """
-        memory = self.encode(batch.source_ids, batch.source_offsets)
         if not alignment_weight:
-            hidden = self.decode(batch.target_input_ids, batch.target_offsets, memory, batch.source_offsets)
-            return self.word_loss(hidden, batch.target_labels, label_smoothing)
+            return self.word_loss(self.hidden(batch), batch.target_labels, label_smoothing)
+        memory = self.encode(batch.source_ids, batch.source_offsets)
         embedded = self.target_embedding(batch.target_input_ids, nn.packed_positions(batch.target_offsets))
         hidden, weights = self.decoder.align(embedded, batch.target_offsets, memory, batch.source_offsets)
         cost = alignment_loss(weights, block_places(batch), batch.link_targets)

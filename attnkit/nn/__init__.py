@@ -32,6 +32,7 @@ from attnkit.nn.transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+from attnkit.nn.watching import Seen, watching
 
 __all__ = [
     "GRU",
@@ -66,6 +67,7 @@ __all__ = [
     "RMSNorm",
     "RNNCell",
     "RecurrentWeights",
+    "Seen",
     "SinusoidalPositions",
     "SqueezeExcitation",
     "StochasticDepth",
@@ -76,5 +78,6 @@ __all__ = [
     "packed_positions",
     "resampling",
     "sinusoids",
+    "watching",
 ]
 __all__ += attention.__all__

@@ -20,6 +20,8 @@ class AttentionPooling(Module):
     u_t = tanh(W h_t + b), α = softmax over t of u_t · u, s = Σ_t α_t h_t, with a learnt context vector u.
     """
 
+    returns_weights = True
+
     def __init__(self, width: int, hidden: int) -> None:
         super().__init__()
         self.projection = Linear(width, hidden, activation="tanh")
@@ -47,6 +49,8 @@ class AttentionPooling(Module):
 class MeanPooling(Module):
     """The mean of the rows of a sequence."""
 
+    returns_weights = True
+
     @overload
     def forward(self, x: Tensor, offsets: np.ndarray, return_weights: Literal[False] = False) -> Tensor: ...
     @overload
@@ -64,6 +68,8 @@ class MeanPooling(Module):
 
 class _RowPooling(Module):
     """One row of each sequence."""
+
+    returns_weights = True
 
     @overload
     def forward(self, x: Tensor, offsets: np.ndarray, return_weights: Literal[False] = False) -> Tensor: ...

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, Protocol, Self, TypeVar, cast, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, ParamSpec, Protocol, Self, TypeVar, cast, get_args
 
 import numpy as np
 
@@ -35,6 +35,8 @@ class Module:
     """
 
     training: bool
+    returns_weights: ClassVar[bool] = False
+    """Whether forward takes return_weights=True, and then gives its weights behind what it gives without."""
     _hooks: hooks.Hooks | None = None
 
     def __init__(self) -> None:

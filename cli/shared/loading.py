@@ -101,3 +101,11 @@ def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:
             f"{_COMMANDS.get(found, found)} runs"
         )
     return serve(directory, precision, threads)
+
+
+def load_any(model: str, precision: Any, threads: int | None) -> Any:
+    """`attnkit.load`, for a model of any task. Raises what that raises."""
+    from attnkit.tasks.load import serve
+    from attnkit.tasks.shared.directory import ModelDirectory
+
+    return serve(ModelDirectory.read(located(model)), precision, threads)

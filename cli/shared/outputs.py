@@ -133,7 +133,7 @@ def check_drawing(context: click.Context, parameter: click.Parameter, value: str
     try:
         check_suffix(value)
     except ValueError as error:
-        raise click.BadParameter(str(error), param_hint="--attention") from None
+        raise click.BadParameter(str(error), param_hint=f"--{parameter.name}") from None
     return check_output(context, parameter, value)
 
 

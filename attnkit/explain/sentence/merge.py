@@ -21,14 +21,15 @@ def merge_pieces(attention: AttentionMap, *, source: bool = True, target: bool =
     if source and source_tokens:
         spans = word_spans(source_tokens)
         weights = np.add.reduceat(weights, [start for start, _ in spans], axis=-1)
-        source_tokens = _words(source_tokens, spans)
+        source_tokens = joined(source_tokens, spans)
     if target and target_tokens:
         spans = word_spans(target_tokens)
         lengths = np.array([end - start for start, end in spans], dtype=np.float64)
         weights = np.add.reduceat(weights, [start for start, _ in spans], axis=-2) / lengths[:, None]
-        target_tokens = _words(target_tokens, spans)
+        target_tokens = joined(target_tokens, spans)
     return AttentionMap(source_tokens, target_tokens, weights.astype(np.float32), attention.title)
 
 
-def _words(tokens: Sequence[str], spans: list[tuple[int, int]]) -> list[str]:
+def joined(tokens: Sequence[str], spans: list[tuple[int, int]]) -> list[str]:
+    """The words whose pieces lie between those positions."""
     return ["".join(tokens[start:end]).removeprefix(WORD_START).replace(WORD_START, " ") for start, end in spans]

@@ -23,6 +23,7 @@ class MultiHead(Module):
     A head is `head_dim` wide, d_model / heads where that is not given; `width` is that of all heads together.
     """
 
+    returns_weights = True
     output: Linear
 
     def __init__(self, d_model: int, heads: int, dropout: float, head_dim: int | None) -> None:

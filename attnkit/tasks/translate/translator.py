@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from attnkit.decoding.defaults import DecodingDefaults
     from attnkit.decoding.search import Hypothesis
     from attnkit.decoding.shortlist import Shortlist
+    from attnkit.explain.maps.maps import AttentionMaps
     from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.tokenizers.base import Tokenizer
 
@@ -251,6 +252,34 @@ class Translator:
         stream = functools.partial(self._stream, decode=decode, wanted=wanted, batch_tokens=batch_tokens, window=window)
         texts = _with_prefixes(lines, prefix, direction)
         return translated(texts, functools.partial(self._split, keeper), stream) if paragraphs else stream(texts)
+
+    def attention(
+        self,
+        line: str,
+        target: str | None = None,
+        *,
+        source_language: str | None = None,
+        to: str | None = None,
+        **search: Unpack[SearchArguments],
+    ) -> AttentionMaps:
+        """All that the model looks at while it translates a line: self-attention of encoder and decoder,
+        cross-attention, gates, as it has them, of all layers and heads; see `AttentionMaps`.
+
+        target: the translation; None translates first, as `translate` does with these arguments. Raises ValueError for
+        an empty line, and what `translate` raises.
+        """
+        from attnkit.tasks.translate.attention import look
+
+        text = Text(line, "", 0, self._languages.direction(source_language, to))
+        source = self._read_text(0, text, None)
+        if not source.ids:
+            raise ValueError("[attention] expected a line with a word, got an empty one")
+        if target is None:
+            options: Any = {"source_language": source_language, "to": to, **search}
+            target = self.translate([line], **options)[0].text
+        _check_text(Text(line, target, 0, text.direction))
+        ids = Forced.read(one_line(target.strip()), self.target_tokenizer).ids
+        return look(self, line.strip(), target, source.ids, ids, source.first)
 
     def _stream(
         self,

@@ -1,0 +1,68 @@
+"""Everything that a translator looks at, for one line and its translation, made or given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from attnkit import _tensor, nn
+from attnkit.explain.maps.maps import AttentionMaps
+from attnkit.explain.maps.weights import AttentionWeights
+from attnkit.tasks.shared.attention_kinds import cross_attention, self_attention
+from attnkit.text.batching import Batch
+
+if TYPE_CHECKING:
+    from attnkit.tasks.translate.translator import Translator
+
+SOURCE, WRITTEN, HISTORY = "source (read)", "translation (written)", "translation so far (read)"
+
+
+def look(
+    translator: Translator,
+    title: str,
+    output: str,
+    source: Sequence[int],
+    target: Sequence[int],
+    first: int | None,
+) -> AttentionMaps:
+    """The attention of a whole pair in one pass: source ids with their end token, target ids without.
+
+    first: the token that stands before the output, where a model says its language so.
+    """
+    model: Any = translator.model
+    before = [model.bos_id] if first is None else [model.bos_id, first]
+    inputs = [*before, *target]
+    labels = [*inputs[1:], model.eos_id]
+    with _tensor.no_grad(), _tensor.precision(translator.precision), nn.watching(model) as seen:
+        model.hidden(_batch(source, inputs, labels))
+    read = translator.source_tokenizer.pieces(source)
+    history, written = (translator.target_tokenizer.pieces(ids) for ids in (inputs, labels))
+    return AttentionMaps(_kinds(seen, read, history, written), title, output)
+
+
+def _kinds(
+    seen: Sequence[nn.Seen], read: Sequence[str], history: Sequence[str], written: Sequence[str]
+) -> list[AttentionWeights]:
+    return [
+        *self_attention(seen, "encoder.", "encoder", read, SOURCE),
+        *self_attention(seen, "decoder.", "decoder", history, HISTORY),
+        *cross_attention(seen, "decoder.", written, read, (WRITTEN, SOURCE)),
+    ]
+
+
+def _batch(source: Sequence[int], inputs: Sequence[int], labels: Sequence[int]) -> Batch:
+    def ids(values: Sequence[int]) -> np.ndarray:
+        return np.array(values, np.int32)
+
+    return Batch(
+        source_ids=ids(source),
+        source_offsets=ids([0, len(source)]),
+        target_input_ids=ids(inputs),
+        target_labels=ids(labels),
+        target_offsets=ids([0, len(inputs)]),
+        indices=ids([0]),
+        tokens=len(labels),
+        sentences=1,
+    )
