@@ -205,6 +205,28 @@ def test_one_text_and_many_are_the_same(masked: Path, threads: int) -> None:
         assert attnkit.load(masked, precision=precision).fill(texts[0]).gaps  # type: ignore[arg-type,union-attr]
 
 
+def test_what_it_looks_at_is_told(masked: Path) -> None:
+    filler = attnkit.load(masked, task="masked-language-model")
+    text = "the film was very <mask> xyz."
+    before = filler.fill(text, top=3)
+    maps = filler.attention(text)
+    assert filler.fill(text, top=3) == before and list(maps) == ["encoder"] and maps.output == before.text
+    found = maps["encoder"]
+    assert [*found.keys] == ["<s>", "the", "film", "was", "very", "<mask>", "xyz", "."] == [*found.queries]
+    assert found.weights.shape == (1, 2, 8, 8)
+    ids = np.array(
+        [2, *filler.tokenizer.encode("the film was very"), filler.mask_id, 1, filler.tokenizer.encode(".")[0]]
+    )
+    offsets = np.array([0, 8], np.int32)
+    embedded = filler.model.embedding(ids.astype(np.int32), np.arange(8, dtype=np.int32))
+    _, flat = filler.model.encoder(embedded, offsets, return_weights=True)
+    np.testing.assert_array_equal(found.weights[0], flat[0].numpy().reshape(2, 8, 8))
+    np.testing.assert_allclose(found.weights.sum(axis=-1), 1.0, atol=1e-6)
+    for bad, target in (("", None), ("the film", "a")):
+        with pytest.raises(ValueError, match=r"\[attention\] expected"):
+            filler.attention(bad, target)
+
+
 def test_bad_texts_are_refused(masked: Path) -> None:
     filler = attnkit.load(masked, task="masked-language-model")
     with pytest.raises(ValueError, match=r"expected a text of at most 23 tokens, got 24 in line 2"):

@@ -20,6 +20,7 @@ from attnkit.text.tokenizers.vocabulary import BOS, MASK_TOKEN, UNK
 from attnkit.text.word_pieces import WORD_START
 
 if TYPE_CHECKING:
+    from attnkit.explain.maps.maps import AttentionMaps
     from attnkit.models.encoder_only import EncoderOnly
     from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.tokenizers.base import Tokenizer
@@ -105,6 +106,25 @@ class MaskFiller:
             if value < 1:
                 raise ValueError(f"[fill] expected {name} >= 1, got {value}")
         return self._stream(texts, top, batch_tokens, window)
+
+    def attention(self, text: str, target: str | None = None) -> AttentionMaps:
+        """All that the model looks at in a text, its gaps too: "encoder", the self-attention of all layers and heads;
+        see `AttentionMaps`.
+
+        Raises ValueError for a text without a word or longer than the model reads, and for a target, which this model
+        has no use for.
+        """
+        from attnkit.tasks.masked_language_model.attention import look
+
+        if target is not None:
+            raise ValueError("[attention] expected no target: this model fills in each <mask> of a text")
+        read = self._read(0, text)
+        if len(read.ids) == 1:
+            raise ValueError("[attention] expected a text with a word, got an empty one")
+        unknown = iter(read.unknown)
+        names = zip(read.ids, self.tokenizer.pieces(read.ids), strict=True)
+        pieces = [next(unknown, piece) if number == UNK else piece for number, piece in names]
+        return look(self, text.strip(), self.fill(text).text, read.ids, pieces)
 
     def _stream(self, texts: Iterable[str | Paused], top: int, batch_tokens: int, window: int) -> Iterator[Filling]:
         for chunk in windows(texts, window):
