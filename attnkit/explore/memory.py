@@ -150,7 +150,7 @@ def _draw(
                     curves(damaged, 100.0),
                     "numbers of the key that are erased (%)",
                     y_range=percent,
-                    ticks=[(100.0 * share, f"{100.0 * share:.0f}") for share in damaged],
+                    ticks=[(100.0 * share, f"{100.0 * share:g}") for share in damaged],
                 ),
             ],
             [
