@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
-from attnkit.models.config import Layers, NotNegative, NotNegativeFloat, Positive, Rate
+from attnkit.models.config import (
+    Layers,
+    NotNegative,
+    NotNegativeFloat,
+    Positive,
+    Rate,
+    RewardBaseline,
+    SoftBatches,
+    SoftShare,
+)
 
 EQUAL_WIDTHS = ("dot", "scaled-dot", "cosine")
 """The scores that compare a state and a source state of one width."""
@@ -20,6 +29,8 @@ class RecurrentConfig(
 
     As it stands it is the model of Bahdanau et al. (2015).
     """
+
+    LATER: ClassVar = frozenset({"baseline", "soft_batches", "soft_share"})
 
     cell: Annotated[Literal["rnn", "gru", "lstm"], Meta(description="The recurrent unit of encoder and decoder.")] = (
         "gru"
@@ -116,13 +127,19 @@ class RecurrentConfig(
         Literal["reinforce", "straight-through"], Meta(description="How hard attention is trained.")
     ] = "reinforce"
 
+    baseline: RewardBaseline = "soft"
+
     baseline_decay: Annotated[
-        Rate, Meta(description="How slowly the moving mean of the reward, REINFORCE's baseline, forgets.")
+        Rate, Meta(description="How slowly the moving mean of the reward, in REINFORCE's baseline, forgets.")
     ] = 0.9
 
     entropy_bonus: Annotated[
         Rate, Meta(description="What REINFORCE adds for each nat of entropy of the weights that are sampled from.")
     ] = 0.01
+
+    soft_batches: SoftBatches = 300
+
+    soft_share: SoftShare = 0.0
 
     context: Annotated[
         Literal["first-state", "every-step", "both"],

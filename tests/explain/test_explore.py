@@ -41,7 +41,7 @@ def test_positions_writes_its_figures_and_keeps_its_runs(tmp_path: Path) -> None
     [
         ("fixed-context", {"attention", "fixed context"}),
         ("reversal", {"forwards", "backwards"}),
-        ("hard-soft", {"soft", "hard, REINFORCE", "hard, straight-through"}),
+        ("hard-soft", {"soft", "hard, REINFORCE", "hard, REINFORCE alone", "hard, straight-through"}),
         ("scores", {"dot", "general, local-p"}),
     ],
 )
@@ -59,7 +59,7 @@ def test_every_experiment_draws_and_counts(
     assert numbers.keys() == variants and len(notes) == len(variants)
     for figures in numbers.values():
         assert 0.0 <= figures["bleu"] <= 100.0 and 0.0 <= figures.get("alignment_error_rate", 0.0) <= 1.0
-        assert figures.get("gradient_noise", 1.0) > 0.0
+        assert figures.get("gradient_noise", 1.0) > 0.0 and figures.get("attention_gradient_noise", 1.0) > 0.0
 
 
 def test_alignment_takes_both_directions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
