@@ -47,7 +47,11 @@ RewardBaseline = Annotated[
 ]
 SoftBatches = Annotated[
     int,
-    Meta(ge=0, description="How many batches are trained with soft attention, before positions are sampled."),
+    Meta(
+        ge=0,
+        description="How many batches are trained with soft attention before positions are sampled; a short training "
+        "needs fewer.",
+    ),
 ]
 SoftShare = Annotated[
     float,
