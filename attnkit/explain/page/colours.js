@@ -4,6 +4,9 @@
   const isDark = () => matchMedia("(prefers-color-scheme: dark)").matches
     && !document.documentElement.classList.contains("light");
 
+  // From which strength on the ink of the strongest reads better than that of the page.
+  const strongFrom = () => (isDark() ? 0.66 : 0.5);
+
   // Each head of a layer has a hue of its own; a lone one, the colour of the page.
   function headColour(head, alpha = 1) {
     const count = view.kind.heads.length;

@@ -5,11 +5,12 @@
   // The largest weight of each patch, so that a thin line is not lost when a large map is drawn small.
   function pooled(matrix, rows, columns) {
     const high = Math.min(rows, SMALL), wide = Math.min(columns, SMALL), small = new Float32Array(high * wide);
-    for (let row = 0; row < rows; row++) {
+    const across = Uint16Array.from({length: columns}, (_, column) => Math.floor(column * wide / columns));
+    for (let row = 0, at = 0; row < rows; row++) {
       const to = Math.floor(row * high / rows) * wide;
-      for (let column = 0; column < columns; column++) {
-        const place = to + Math.floor(column * wide / columns), weight = matrix[row * columns + column];
-        if (weight > small[place]) small[place] = weight;
+      for (let column = 0; column < columns; column++, at++) {
+        const weight = matrix[at];
+        if (weight > small[to + across[column]]) small[to + across[column]] = weight;
       }
     }
     return {small, high, wide};
@@ -19,7 +20,7 @@
 
   function drawGrid() {
     const {kind} = view, layers = kind.layers.length, heads = kind.heads.length;
-    byId("grid-card").hidden = layers * heads < 2 || !view.queries.length || !view.keys.length;
+    byId("grid-card").hidden = view.bars || layers * heads < 2 || !view.queries.length || !view.keys.length;
     if (byId("grid-card").hidden || view.kind === drawGrid.kind) { markGrid(); return; }
     drawGrid.kind = view.kind;
     const grid = byId("grid");
@@ -29,12 +30,12 @@
     kind.layers.forEach((name, layer) => cells.push(heading(name), ...kind.heads.map((_, head) => thumbnail(layer, head))));
     grid.replaceChildren(...cells);
     byId("grid-caption").textContent = `A row for each layer, a picture for each of its heads; all on one scale, from 0 to `
-      + `${number(gridTop())}. A click or Enter opens one.`;
+      + `${gridTop() === 1 ? "1" : number(gridTop())}. A click or Enter opens one.`;
     paintGrid(++drawing, 0);
     markGrid();
   }
 
-  const gridTop = () => (view.gate || view.kind.top >= 0.5 ? Math.min(view.kind.top, 1) : view.kind.top);
+  const gridTop = () => (view.gate || view.kind.top >= 0.5 ? 1 : view.kind.top);
 
   function thumbnail(layer, head) {
     const {kind} = view, first = layer === 0 && head === 0;
@@ -47,17 +48,18 @@
 
   const thumbs = () => [...byId("grid").querySelectorAll(".thumb")];
 
-  // A layer at a time: the page answers between them.
-  function paintGrid(turn, layer) {
-    const {kind} = view, rows = kind.queries.tokens.length, all = kind.keys.tokens.length, colours = ramp();
-    if (turn !== drawing || layer >= kind.layers.length) return;
-    const own = thumbs().filter((button) => Number(button.dataset.layer) === layer);
-    own.forEach((button, head) => {
-      const {small, high, wide} = pooled(kind.read(layer, head), rows, all);
-      button.replaceChildren(pixels(small, high, wide, gridTop(), colours, kind.keys.direction === "rtl"));
-    });
-    if (rows * all * kind.heads.length < 200000) paintGrid(turn, layer + 1);
-    else setTimeout(() => paintGrid(turn, layer + 1));
+  // Large ones some at a time: the page answers between them.
+  function paintGrid(turn, first) {
+    if (turn !== drawing) return;
+    const {kind} = view, rows = kind.queries.tokens.length, columns = kind.keys.tokens.length, colours = ramp();
+    const buttons = thumbs(), enough = Date.now() + 15;
+    let at = first;
+    do {
+      const {layer, head} = buttons[at].dataset;
+      const {small, high, wide} = pooled(kind.read(Number(layer), Number(head)), rows, columns);
+      buttons[at].replaceChildren(pixels(small, high, wide, gridTop(), colours, kind.keys.direction === "rtl"));
+    } while (++at < buttons.length && (rows * columns < 4096 || Date.now() < enough));
+    if (at < buttons.length) setTimeout(() => paintGrid(turn, at));
   }
 
   function markGrid() {

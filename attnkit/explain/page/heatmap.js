@@ -6,20 +6,18 @@
     const {kind, queries, keys} = view;
     byId("map-card").hidden = view.bars || !queries.length || !keys.length;
     if (byId("map-card").hidden) return;
-    const caption = `Rows: ${axisName("query")}${view.gate ? "" : " (looks)"}. `
-      + `Columns: ${axisName("key")}${view.gate ? "" : " (is looked at)"}.`;
+    const [looks, isSeen] = view.gate ? ["", ""] : [" — looks", " — is looked at"];
+    const caption = `Rows: ${axisName("query")}${looks}. Columns: ${axisName("key")}${isSeen}.`;
     byId("map-caption").textContent = caption;
     map.setAttribute("aria-label", `Heat map of ${queries.length} rows and ${keys.length} columns. ${caption} `
       + "Arrow keys move from cell to cell; the weight is said.");
     view.geometry = geometry();
     const {width, height} = view.geometry;
-    view.base = element("canvas");
-    paintMap(fit(view.base, width, height), kind.keys.direction === "rtl");
-    markMap(current());
+    paintMap(fit(map, width, height), kind.keys.direction === "rtl");
   }
 
   function geometry() {
-    const {queries, keys} = view, pen = map.getContext("2d"), room = Math.max(map.parentNode.clientWidth - 12, 320);
+    const {queries, keys} = view, pen = map.getContext("2d"), room = Math.max(map.closest(".scroll").clientWidth - 12, 320);
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.font = font();
     const widest = (side, most) => itemsAt(side).slice(0, 600)
@@ -86,9 +84,10 @@
     const {queries, keys, geometry: {left, head, wide, tall}} = view;
     pen.textAlign = "center";
     pen.font = font(11.5);
+    const strong = style("--on-high"), weak = style("--text");
     queries.forEach((_, q) => keys.forEach((_, k) => {
       const weight = weightAt(q, k), x = left + ((mirrored ? keys.length - 1 - k : k) + 0.5) * wide;
-      pen.fillStyle = style(weight / view.top > 0.55 ? "--on-high" : "--quiet");
+      pen.fillStyle = weight / view.top > view.strongFrom ? strong : weak;
       if (weight >= 0.005) pen.fillText(weight.toFixed(2), x, head + (q + 0.5) * tall);
     }));
   }
@@ -107,17 +106,18 @@
     });
   }
 
-  // The row and column that are chosen, over the map as it was painted.
+  // Frames around the row and the column that are chosen: the map itself is painted once.
   function markMap(choice) {
-    if (!view.base || byId("map-card").hidden) return;
-    const {queries, keys, base, geometry: {left, head, wide, tall, width, height}} = view, pen = fit(map, width, height);
-    pen.drawImage(base, 0, 0, width, height);
-    if (!choice) return;
-    pen.strokeStyle = style("--mark");
-    pen.lineWidth = 1.5;
-    const x = (key) => left + (view.kind.keys.direction === "rtl" ? keys.length - 1 - key : key) * wide;
-    if (choice.query !== undefined) pen.strokeRect(left, head + choice.query * tall, wide * keys.length, tall);
-    if (choice.key !== undefined) pen.strokeRect(x(choice.key), head, wide, tall * queries.length);
+    if (!view.geometry) return;
+    const {queries, keys, geometry: {left, head, wide, tall}} = view;
+    const column = view.kind.keys.direction === "rtl" ? keys.length - 1 - choice?.key : choice?.key;
+    frame("map-row", choice?.query !== undefined, left, head + choice?.query * tall, wide * keys.length, tall);
+    frame("map-column", choice?.key !== undefined, left + column * wide, head, wide, tall * queries.length);
+  }
+
+  function frame(id, shown, x, y, width, height) {
+    byId(id).hidden = !shown;
+    if (shown) Object.assign(byId(id).style, {left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px`});
   }
 
   function cellAt(event) {

@@ -14,6 +14,9 @@
     return view.places;
   }
 
+  // Heads have weights that their mean has not, and so a scale of their own.
+  const lineTop = () => (state.head < 0 && view.kind.heads.length > 1 && !state.fixed ? gridTop() : view.top);
+
   // [query, key, strength, head] of all lines, the strongest last, on top.
   function tiesOf(choice) {
     const heads = state.head < 0 ? view.kind.heads.map((_, head) => head) : [state.head], ties = [];
@@ -21,7 +24,7 @@
     const range = (chosen, count) => (chosen === undefined ? [0, count] : [chosen, Math.min(chosen + 1, count)]);
     const [first, last] = range(choice?.query, queries), [left, right] = range(choice?.key, keys);
     for (const head of heads) {
-      const matrix = matrixOf(state.layer, head), top = Math.max(view.top, 1e-9);
+      const matrix = matrixOf(state.layer, head), top = lineTop();
       for (let q = first; q < last; q++) {
         for (let k = left; k < right; k++) {
           const strength = Math.min(matrix[q * width + k] / top, 1);
@@ -34,7 +37,7 @@
 
   function drawLinks(choice) {
     const canvas = byId("links");
-    canvas.hidden = view.gate || (view.long && !choice);
+    canvas.hidden = view.gate || (view.long && !choice) || !sides.query.nodes.length || !sides.key.nodes.length;
     view.ties = canvas.hidden ? [] : tiesOf(choice);
     if (canvas.hidden || byId("pair").hidden) return;
     const {width, height, query, key} = placesOf(), pen = fit(canvas, width, height);
@@ -43,7 +46,7 @@
     for (const [q, k, strength, head] of view.ties) {
       const from = query[q], to = key[k], middle = (from.x + to.x) / 2;
       pen.strokeStyle = headColour(head, (0.12 + 0.83 * strength) * (0.35 + 0.65 * crowd));
-      pen.lineWidth = 0.75 + 4.25 * strength;
+      pen.lineWidth = 0.75 + (view.long ? 2.25 : 4.25) * strength;
       pen.beginPath();
       pen.moveTo(from.x + 4, from.y);
       pen.bezierCurveTo(middle, from.y, middle, to.y, to.x - 4, to.y);

@@ -21,7 +21,7 @@ Bytes = npt.NDArray[np.uint8]
 
 
 def packed(weights: Weights, scale: str, budget: int) -> dict[str, Any]:
-    """Weights [layers, heads, queries, keys] in at most about `budget` bytes (before base64, which makes four of three).
+    """Weights [layers, heads, queries, keys] in about `budget` bytes at most, of which base64 makes a third more.
 
     Returns form, top (the largest weight), data (base64), note (how exact it is, for the reader), and group: how many
     neighbouring keys one column stands for, which is 1 but for gates that are too many.
@@ -70,11 +70,12 @@ def _strongest(weights: Weights, top: float, budget: int) -> tuple[bytes, str]:
     data = b"".join(each.tobytes() for each in (_escaped(counts), _escaped(steps), values))
     own = kept[: len(weights), : weights.shape[1]]
     shown = float(weights[own].sum(dtype=np.float64) / max(float(weights.sum(dtype=np.float64)), 1e-12))
+    from_here = _short(top * ((least - 0.5) / 255.0) ** 2)
     note = (
-        f"So that the page stays small it holds the {strongest} strongest keys of each row and every weight of at least "
-        f"{_short(top * ((least - 0.5) / 255.0) ** 2)}: together {100 * shown:.1f} % of all weight. What is left out is "
-        f"drawn as 0. Each weight is exact to {_short(top / 255)}, small ones to less."
-    )  # fmt: skip
+        f"So that the page stays small it holds the {strongest} strongest keys of each row and every weight of at "
+        f"least {from_here}: together {100 * shown:.1f} % of all weight. What is left out is drawn as 0. "
+        f"Each weight is exact to {_short(top / 255)}, small ones to less."
+    )
     return data, note
 
 
@@ -94,11 +95,12 @@ def _with_means(weights: Weights, top: float) -> Bytes:
 def _choice(codes: Bytes, entries: float) -> tuple[int, int, npt.NDArray[np.bool_]]:
     """The least code that is kept everywhere, how many are kept in each row at least, and which those are."""
     above = np.cumsum(np.bincount(codes.reshape(-1), minlength=256)[::-1])[::-1]  # how many of each code or more
-    rows = codes.size // codes.shape[-1]
-    least = max(1, int(np.searchsorted(-above, -(entries - 2 * rows))))
-    spare = entries - (above[least] if least < 256 else 0)
-    strongest = min(max(int(spare // rows), 1), codes.shape[-1])
+    least = max(1, int(np.searchsorted(-above, -0.85 * entries)))
     kept = codes >= least
+    counts, full = kept.sum(axis=-1, dtype=np.int64), (codes > 0).sum(axis=-1, dtype=np.int64)
+    strongest = 1  # and then as many in each row as there is room for
+    while strongest < codes.shape[-1] and np.maximum(counts, np.minimum(strongest + 1, full)).sum() <= entries:
+        strongest += 1
     for layer, of_layer in zip(codes, kept, strict=True):  # a layer at a time, for the memory that ranks take
         best = np.argpartition(layer, -strongest, axis=-1)[..., -strongest:]
         np.put_along_axis(of_layer, best, True, axis=-1)
@@ -115,5 +117,6 @@ def _escaped(numbers: npt.NDArray[np.int64]) -> Bytes:
 
 
 def _short(number: float) -> str:
-    """Two digits that count, written out: 0.0018."""
-    return f"{number:.{max(2, 1 - int(np.floor(np.log10(number))))}f}"
+    """Two digits that count, or one of a very small number, written out: 0.0018."""
+    places = -int(np.floor(np.log10(number)))
+    return f"{number:.{max(2, places + 1 if places < 4 else places)}f}"

@@ -29,12 +29,15 @@
 
   // ---- menus, which always say how many there are ----
 
+  // What was chosen last, also where an input has less: the mean is still wanted behind one with a lone head.
+  const wanted = {kind: 0, layer: -1, head: -1};
+
   function fillMenu(name, names, every) {
     const select = byId(name), count = names.length;
     const options = names.map((text, i) => element("option", {value: i}, `${text} (${i + 1} of ${count})`));
-    if (every && count > 1) options.unshift(element("option", {value: -1}, `${every} of ${count}`));
+    if (every && count > 1) options.unshift(element("option", {value: -1}, every.replace("all", `all ${count}`)));
     select.replaceChildren(...options);
-    state[name] = clamp(state[name], every && count > 1 ? -1 : 0, count - 1);
+    state[name] = clamp(wanted[name], every && count > 1 ? -1 : 0, count - 1);
     select.value = String(state[name]);
   }
 
@@ -51,6 +54,7 @@
 
   // Changes what is shown, such as {layer: 2}.
   function choose(change) {
+    for (const name of Object.keys(wanted)) wanted[name] = change[name] ?? wanted[name];
     Object.assign(state, change, {pinned: null, pointed: null, focused: null});
     show();
   }
@@ -62,10 +66,17 @@
     drawWords();
     drawBars();
     drawGrid();
-    byId("scale-top").textContent = view.top === 1 ? "1" : `${number(view.top)}, the largest weight shown`;
+    byId("legend").hidden = view.bars;
+    byId("scale-top").textContent = scaleInWords();
     byId("note").textContent = view.kind.note;
     drawMap();
     highlight();
+  }
+
+  function scaleInWords() {
+    const words = view.top === 1 ? "1" : `${number(view.top)}, the largest weight shown`;
+    const lines = sides.key.nodes.length && state.head < 0 && view.kind.heads.length > 1 && lineTop() !== view.top;
+    return lines ? `${words}; lines: weights of each head by itself, from 0 to ${number(lineTop())}` : words;
   }
 
   function showInput(index) {
@@ -111,7 +122,7 @@
       picture.addEventListener("mousemove", (event) => pointAt(regionAt(event)));
       picture.addEventListener("mouseleave", () => pointAt(null));
       picture.addEventListener("click", (event) => hold(regionAt(event)));
-      picture.addEventListener("focus", () => { if (!state.focused) goToRegion(side, 0); });
+      picture.addEventListener("focus", () => goToRegion(side, 0));
       picture.addEventListener("blur", () => { state.focused = null; highlight(); });
       picture.addEventListener("keydown", pictureKeys);
     }

@@ -96,8 +96,8 @@
   }
 
   function goToRegion(side, region) {
-    state.focused = {[side]: wordCount(side) + Math.max(region, 0)};
     if (document.activeElement !== sides[side].picture) sides[side].picture.focus();
+    state.focused = {[side]: wordCount(side) + Math.max(region, 0)};
     highlight();
   }
 

@@ -110,6 +110,7 @@
     view.matrix = matrixOf(state.layer, state.head);
     view.top = topOf(view.matrix);
     view.places = null;
+    view.strongFrom = strongFrom();
   }
 
   const weightAt = (query, key) => view.matrix[query * view.keys.length + key];

@@ -52,7 +52,7 @@
       if (shown === node.shown) return;
       node.shown = shown;
       node.token.classList.toggle("active", isActive);
-      node.token.classList.toggle("strong", strength > 0.55 && !isActive);
+      node.token.classList.toggle("strong", strength > view.strongFrom && !(isActive && !view.gate));
       node.token.setAttribute("aria-pressed", isHeld);
       node.token.style.setProperty("--weight", strength.toFixed(3));
       node.value.textContent = shown.split(" ")[1];
@@ -87,10 +87,13 @@
                   element("b", {}, number(weightAt(choice.query, choice.key))));
     } else rowInWords(line, choice, name);
     if (state.pinned) line.append(" (held; Esc lets go)");
-    cell.textContent = line.textContent;
+    cell.replaceChildren(...line.cloneNode(true).childNodes);
   }
 
-  const emptyLine = () => (byId("pair").hidden ? "" : "Nothing is chosen: all strong weights are drawn.");
+  function emptyLine() {
+    if (byId("pair").hidden || view.gate) return "";
+    return `Nothing is chosen: ${byId("links").hidden ? "point at a word or a region" : "all strong weights are drawn"}.`;
+  }
 
   function rowInWords(line, choice, name) {
     const isQuery = choice.query !== undefined, other = isQuery ? "key" : "query";
