@@ -18,11 +18,13 @@
     }
   }
 
-  const barsName = (layer, values) => `${view.kind.layers[layer]}: ${values.length} channels, mean gate ${number(mean(values))}`;
+  const barsName = (layer, values) =>
+    `${view.kind.layers[layer]}: ${values.length} channels, mean gate ${number(mean(values))}`;
 
   function paintBars(canvas, values, active) {
-    const width = Math.max(canvas.parentNode.clientWidth, 300), height = 96, left = 28, pen = fit(canvas, width, height);
-    const y = (value) => 6 + (1 - Math.min(value, 1)) * (height - 12), wide = (width - left - 2) / Math.max(values.length, 1);
+    const width = Math.max(canvas.parentNode.clientWidth, 300), height = 96, left = 28;
+    const pen = fit(canvas, width, height), y = (value) => 6 + (1 - Math.min(value, 1)) * (height - 12);
+    const wide = (width - left - 2) / Math.max(values.length, 1);
     pen.font = font(11);
     pen.textAlign = "right";
     pen.textBaseline = "middle";

@@ -26,11 +26,12 @@
     const grid = byId("grid");
     grid.style.gridTemplateColumns = `max-content repeat(${heads}, minmax(2.2rem, 4.5rem))`;
     const heading = (name) => element("span", {class: "name", "aria-hidden": "true"}, name);
-    const cells = [heading(""), ...kind.heads.map((name, h) => heading(heads > 8 && /^head \d+$/.test(name) ? String(h + 1) : name))];
-    kind.layers.forEach((name, layer) => cells.push(heading(name), ...kind.heads.map((_, head) => thumbnail(layer, head))));
+    const short = (name) => (heads > 8 ? name.replace(/^head (?=\d+$)/, "") : name);
+    const row = (name, layer) => [heading(name), ...kind.heads.map((_, head) => thumbnail(layer, head))];
+    const cells = [heading(""), ...kind.heads.map((name) => heading(short(name))), ...kind.layers.flatMap(row)];
     grid.replaceChildren(...cells);
-    byId("grid-caption").textContent = `A row for each layer, a picture for each of its heads; all on one scale, from 0 to `
-      + `${gridTop() === 1 ? "1" : number(gridTop())}. A click or Enter opens one.`;
+    byId("grid-caption").textContent = "A row for each layer, a picture for each of its heads; all on one scale, from "
+      + `0 to ${gridTop() === 1 ? "1" : number(gridTop())}. A click or Enter opens one.`;
     paintGrid(++drawing, 0);
     markGrid();
   }

@@ -17,7 +17,8 @@
   }
 
   function geometry() {
-    const {queries, keys} = view, pen = map.getContext("2d"), room = Math.max(map.closest(".scroll").clientWidth - 12, 320);
+    const {queries, keys} = view, pen = map.getContext("2d");
+    const room = Math.max(map.closest(".scroll").clientWidth - 12, 320);
     pen.setTransform(1, 0, 0, 1, 0, 0);
     pen.font = font();
     const widest = (side, most) => itemsAt(side).slice(0, 600)
@@ -26,7 +27,8 @@
     const wide = clamp((room - left - 14) / keys.length, 1, 46);
     const flat = high <= wide, tall = clamp(Math.max(wide, queries.length <= 60 ? 18 : 1), 1, 30);
     const head = flat ? 22 : high;
-    return {left, head, wide, tall, flat, width: left + wide * keys.length + 2, height: head + tall * queries.length + 2};
+    const width = left + wide * keys.length + 2, height = head + tall * queries.length + 2;
+    return {left, head, wide, tall, flat, width, height};
   }
 
   const font = (size = 12.5) => `${size}px ${getComputedStyle(document.body).fontFamily}`;
@@ -55,7 +57,9 @@
   function nameRows(pen) {
     const {queries, geometry: {left, head, tall}} = view, step = Math.ceil(14 / tall);
     pen.textAlign = "right";
-    for (let i = 0; i < queries.length; i += step) clipped(pen, shortName("query", i), left - 6, head + (i + 0.5) * tall, left - 8);
+    for (let i = 0; i < queries.length; i += step) {
+      clipped(pen, shortName("query", i), left - 6, head + (i + 0.5) * tall, left - 8);
+    }
   }
 
   function nameColumns(pen, mirrored) {
@@ -117,7 +121,8 @@
 
   function frame(id, shown, x, y, width, height) {
     byId(id).hidden = !shown;
-    if (shown) Object.assign(byId(id).style, {left: `${x}px`, top: `${y}px`, width: `${width}px`, height: `${height}px`});
+    const [left, top, wide, tall] = [x, y, width, height].map((length) => `${length}px`);
+    if (shown) Object.assign(byId(id).style, {left, top, width: wide, height: tall});
   }
 
   function cellAt(event) {
@@ -125,8 +130,9 @@
     const query = Math.floor((event.clientY - box.top - head) / tall);
     const column = Math.floor((event.clientX - box.left - left) / wide);
     const key = view.kind.keys.direction === "rtl" ? keys.length - 1 - column : column;
-    if (query >= queries.length || key >= keys.length || key < 0 || column < 0) return query < 0 ? null : {query: Math.min(query, queries.length - 1)};
-    return query < 0 ? {key} : {query, key};
+    const isRow = query >= 0 && query < queries.length, isColumn = key >= 0 && key < keys.length;
+    if (!isRow && !isColumn) return null;
+    return {...(isRow ? {query} : {}), ...(isColumn ? {key} : {})};  // beside the map: a whole row or column
   }
 
   function mapKeys(event) {

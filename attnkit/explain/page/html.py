@@ -48,15 +48,27 @@ def write_images_html(path: Path, images: Sequence[ImageMap], *, title: str = "W
 
 
 def _of_sentence(map: AttentionMap) -> AttentionMaps:
-    axes = {"query_axis": "target (written)", "key_axis": "source (read)"}
-    weights = map.by_layer_and_head()
-    return AttentionMaps([AttentionWeights("cross", weights, map.target_tokens, map.source_tokens, **axes)], map.title)
+    kind = AttentionWeights(
+        "cross",
+        map.by_layer_and_head(),
+        map.target_tokens,
+        map.source_tokens,
+        query_axis="target (written)",
+        key_axis="source (read)",
+    )
+    return AttentionMaps([kind], map.title)
 
 
 def _of_image(map: ImageMap) -> AttentionMaps:
     rows, columns = map.grid
     regions = [f"row {row + 1}, column {column + 1}" for row in range(rows) for column in range(columns)]
-    weights = map.weights.reshape(1, 1, len(map.tokens), -1)
-    axes = {"query_axis": "words (written)", "key_axis": "picture (read)"}
-    kind = AttentionWeights("cross", weights, map.tokens, regions, key_grid=map.grid, **axes)
+    kind = AttentionWeights(
+        "cross",
+        map.weights.reshape(1, 1, len(map.tokens), rows * columns),
+        map.tokens,
+        regions,
+        query_axis="words (written)",
+        key_axis="picture (read)",
+        key_grid=map.grid,
+    )
     return AttentionMaps([kind], map.title, map.caption, map.image)

@@ -35,6 +35,13 @@
     return ties.sort((a, b) => a[2] - b[2]).slice(choice && view.long ? -MOST_OF_ONE : -MOST);
   }
 
+  // The heads of a long text take a while to read: so that the first word answers at once, they are read before.
+  function readAhead(of, head = 0) {
+    if (view !== of || head >= of.kind.heads.length) return;
+    matrixOf(state.layer, head);
+    setTimeout(() => readAhead(of, head + 1));
+  }
+
   function drawLinks(choice) {
     const canvas = byId("links");
     canvas.hidden = view.gate || (view.long && !choice) || !sides.query.nodes.length || !sides.key.nodes.length;
@@ -61,7 +68,8 @@
     box.hidden = kind.heads.length < 2 || view.gate;
     if (box.hidden) return;
     box.replaceChildren(...kind.heads.map((name, head) => {
-      const chip = element("button", {type: "button", class: "chip", "aria-pressed": state.head === head}, element("i"), name);
+      const pressed = {"aria-pressed": state.head === head};
+      const chip = element("button", {type: "button", class: "chip", ...pressed}, element("i"), name);
       chip.firstChild.style.background = headColour(head);
       chip.addEventListener("click", () => choose({head: state.head === head ? -1 : head}));
       return chip;

@@ -1,16 +1,19 @@
   // ---- putting it together: the list, the menus, and who listens to what ----
 
+  const PARTS = ["controls", "heads", "pair", "legend", "bars", "grid-card", "map-card"];  // of an input that has kinds
+
   function drawList() {
     inputs.forEach((input, index) => {
       const text = element("span", {class: "text", dir: "auto"}, input.text || input.title || "(no words)");
-      const item = element("li", {role: "option", tabindex: -1}, element("span", {class: "number"}, String(index + 1)), text);
+      const place = element("span", {class: "number"}, String(index + 1));
+      const item = element("li", {role: "option", tabindex: -1}, place, text);
       item.addEventListener("click", () => showInput(index));
       byId("list").append(item);
     });
     byId("inputs").hidden = inputs.length < 2;
     byId("filter").hidden = inputs.length < 9;
     byId("list").addEventListener("keydown", (event) => {
-      moveFocus(event, visibleItems(), {ArrowDown: 1, ArrowUp: -1, ArrowRight: 1, ArrowLeft: -1}, byId("list"))?.click();
+      moveFocus(event, visibleItems(), {ArrowDown: 1, ArrowUp: -1}, byId("list"))?.click();
     });
     byId("filter").addEventListener("input", filterList);
   }
@@ -71,6 +74,7 @@
     byId("note").textContent = view.kind.note;
     drawMap();
     highlight();
+    if (state.head < 0) readAhead(view);
   }
 
   function scaleInWords() {
@@ -88,7 +92,7 @@
       item.setAttribute("aria-selected", i === index);
       item.tabIndex = i === index ? 0 : -1;
     });
-    for (const id of ["controls", "heads", "pair", "legend", "bars", "grid-card", "map-card"]) byId(id).hidden = !input.kinds.length;
+    for (const id of PARTS) byId(id).hidden = !input.kinds.length;
     state.input = index;
     if (input.kinds.length) choose({});
     else { byId("readout").textContent = byId("note").textContent = ""; }
@@ -179,5 +183,5 @@
     showInput(0);
   } else {
     byId("input-title").textContent = "There is no input on this page.";
-    for (const id of ["controls", "pair", "legend", "grid-card", "map-card"]) byId(id).hidden = true;
+    for (const id of PARTS) byId(id).hidden = true;
   }

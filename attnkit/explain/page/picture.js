@@ -1,6 +1,7 @@
   // ---- the picture: a veil over what is not looked at, whose colour shows on dark and on bright pictures ----
 
-  const VEIL = [96, 90, 176], COVER = 0.82;  // its colour, and how much of the picture it hides where there is no weight
+  const VEIL = [96, 90, 176];  // its colour
+  const COVER = 0.82;          // how much of the picture it hides where there is no weight
 
   function drawPicture(side) {
     const {picture} = sides[side], grid = gridAt(side), source = view.input.image;
@@ -9,11 +10,13 @@
     if (!grid) return;
     const canvas = element("canvas", {width: 640, height: 640, "aria-hidden": "true"});
     // Without a picture the regions are a plain square.
-    picture.append(...(source ? [element("img", {src: source, alt: view.input.output || view.input.title})] : []), canvas);
+    if (source) picture.append(element("img", {src: source, alt: view.input.output || view.input.title}));
+    picture.append(canvas);
     const does = side === "query" ? "looks" : "is looked at";
+    const size = `${grid[0]} rows and ${grid[1]} columns of regions`;
     for (const [name, value] of Object.entries({
       tabindex: 0, role: "application", "aria-roledescription": "picture",
-      "aria-label": `Picture that ${does}: ${grid[0]} rows and ${grid[1]} columns of regions; arrow keys move among them`,
+      "aria-label": `Picture that ${does}: ${size}; arrow keys move among them`,
     })) picture.setAttribute(name, value);
     picture.dataset.side = side;
   }

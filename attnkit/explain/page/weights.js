@@ -104,7 +104,9 @@
     const same = view?.kind === kind && view.joined === state.joined;
     const matrices = same ? view.matrices : new Map();
     const gate = kind.scale === "gate";
-    view = {input, kind, matrices, gate, joined: state.joined, queries: itemsOf(kind.queries), keys: itemsOf(kind.keys)};
+    view = {input, kind, matrices, gate, joined: state.joined};
+    view.queries = itemsOf(kind.queries);
+    view.keys = itemsOf(kind.keys);
     view.bars = gate && view.queries.length === 1;
     view.long = Math.max(view.queries.length, gate ? 0 : view.keys.length) > 40;
     view.matrix = matrixOf(state.layer, state.head);
@@ -114,7 +116,7 @@
   }
 
   const weightAt = (query, key) => view.matrix[query * view.keys.length + key];
-  const rowOf = (query, matrix = view.matrix) => matrix.subarray(query * view.keys.length, (query + 1) * view.keys.length);
+  const rowOf = (query) => view.matrix.subarray(query * view.keys.length, (query + 1) * view.keys.length);
   const columnOf = (key) => Float32Array.from(view.queries, (_, query) => weightAt(query, key));
 
   // What is chosen: held before pointed at before focused; a lone query is always.

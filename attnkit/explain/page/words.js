@@ -25,7 +25,8 @@
       axis.textContent = `${axisName(side)} — ${view.gate ? "the gate of each, on average" : does}`;
       words.dir = view.kind[side === "query" ? "queries" : "keys"].direction;
       const hidden = view.bars || (view.gate && side === "key");  // units have a heat map
-      sides[side].nodes = hidden ? [] : itemsAt(side).slice(0, wordCount(side)).map((item, i) => token(side, item.text, i));
+      const items = hidden ? [] : itemsAt(side).slice(0, wordCount(side));
+      sides[side].nodes = items.map((item, i) => token(side, item.text, i));
       words.replaceChildren(...sides[side].nodes.map((node) => node.token));
       words.parentNode.hidden = hidden;
       words.hidden = !sides[side].nodes.length;
@@ -92,7 +93,8 @@
 
   function emptyLine() {
     if (byId("pair").hidden || view.gate) return "";
-    return `Nothing is chosen: ${byId("links").hidden ? "point at a word or a region" : "all strong weights are drawn"}.`;
+    const what = byId("links").hidden ? "point at a word or a region" : "all strong weights are drawn";
+    return `Nothing is chosen: ${what}.`;
   }
 
   function rowInWords(line, choice, name) {
@@ -103,8 +105,8 @@
     const ranked = [...values.keys()].filter((i) => values[i] >= 0.0005).sort((a, b) => values[b] - values[a]);
     if (!ranked.length) line.append("nothing");
     ranked.slice(0, regions ? 3 : 6).forEach((index, place) => {
-      const mark = regions ? ": " : " ";
-      line.append(place ? (regions ? "; " : ", ") : "", name(other, index), mark, element("b", {}, number(values[index])));
+      const [between, mark] = regions ? ["; ", ": "] : [", ", " "];
+      line.append(place ? between : "", name(other, index), mark, element("b", {}, number(values[index])));
     });
     const centre = isQuery && !view.joined ? view.kind.centres?.[choice.query] : undefined;
     if (centre !== undefined) line.append(`; its centre is at ${centre.toFixed(1)}, counted from 0`);
