@@ -7,14 +7,13 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
-from attnkit.explain.document.html import write_documents_html
 from attnkit.explain.document.map import DocumentMap
 from attnkit.explain.document.png import write_document_png
-from attnkit.explain.image.html import write_images_html
 from attnkit.explain.image.map import ImageMap
 from attnkit.explain.image.png import write_image_png
 from attnkit.explain.json_file import write_documents_json, write_images_json, write_json
-from attnkit.explain.sentence.html import write_html
+from attnkit.explain.page.documents import write_documents_html
+from attnkit.explain.page.html import write_html, write_images_html
 from attnkit.explain.sentence.map import AttentionMap
 from attnkit.explain.sentence.png import write_png
 from attnkit.printable import quoted

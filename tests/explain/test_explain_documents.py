@@ -87,7 +87,7 @@ def test_the_page_has_the_text_and_the_classes(tmp_path: Path) -> None:
 
 @given(st.lists(st.text(max_size=8), max_size=5), st.text(max_size=10))
 def test_nothing_in_a_text_becomes_markup(tokens: list[str], title: str) -> None:
-    from attnkit.explain.document.html import _page
+    from attnkit.explain.page.documents import _page
 
     tokens = [*tokens, "<script>", "{{style}}", '"&amp;']
     page = _page([DocumentMap([tokens], [np.full(len(tokens), 0.1)], np.ones(1), [(title, 0.5)], title)], "t")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import BROWSER, dump, run_in_page
+from browser import BROWSER, complaints, run_in_page
 from pictures import gradient
 from PIL import Image
 
@@ -85,9 +85,11 @@ def test_the_page_asks_for_nothing_outside(tmp_path: Path) -> None:
 browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 
 HELPERS = """
-const active = () => $$(".word").map((word, i) => word.classList.contains("active") ? i : -1).filter((i) => i >= 0);
-const veil = (x, y) => $("canvas").getContext("2d").getImageData(640 * x, 640 * y, 1, 1).data[3];
-const readout = () => $(".readout").textContent;
+const words = () => $$("#queries .token"), seen = $("#key-picture");
+const active = () => words().map((word, i) => word.classList.contains("active") ? i : -1).filter((i) => i >= 0);
+const pixel = (x, y) => [...seen.querySelector("canvas").getContext("2d").getImageData(640 * x, 640 * y, 1, 1).data];
+const veil = (x, y) => pixel(x, y)[3];
+const readout = () => $("#readout").textContent;
 """
 
 
@@ -100,47 +102,101 @@ def in_page(folder: Path, images: list[ImageMap], script: str) -> Any:
 @browser
 def test_the_page_runs_under_its_own_policy(tmp_path: Path) -> None:
     write_images_html(tmp_path / "a.html", [one(title="photo.jpg"), one(1)])
-    dom = dump(tmp_path / "a.html")
-    assert dom.count('class="word"') == 4 and dom.count("<article") == 2 and ">photo.jpg</h2>" in dom
+    assert complaints(tmp_path / "a.html") == []
+    listed, title, picture = in_page(
+        tmp_path,
+        [one(title="photo.jpg"), one(1, caption="a red ball")],
+        """
+        const title = $("#input-title").textContent, listed = $$("#list .text").map((text) => text.textContent);
+        return [listed, title, $("img").naturalWidth];
+        """,
+    )
+    assert listed == ["photo.jpg", "a red ball"] and title == "photo.jpg" and picture == 80
 
 
 @browser
 def test_pointing_at_a_word_shows_its_map_and_leaving_shows_the_image(tmp_path: Path) -> None:
-    before, lit, active, readout, after = in_page(
+    soft = ImageMap(gradient(80, 80), ["soft"], [[[0, 0.9, 0.1, 0], [0, 0, 0, 0]]])
+    before, hard, active, readout, after, smooth = in_page(
         tmp_path,
-        [one()],
+        [one(), soft],
         """
         const before = [veil(0.375, 0.25), readout()];
-        point($$(".word")[1]);
-        const seen = [[veil(0.375, 0.25), veil(0.875, 0.75), veil(0.125, 0.25)], active(), readout()];
-        $(".words").dispatchEvent(new MouseEvent("mouseleave"));
-        return [before, ...seen, [veil(0.875, 0.75), readout(), active().length]];
+        point(words()[1]);
+        const hard = [veil(0.375, 0.25), veil(0.875, 0.75), veil(0.27, 0.25), veil(0.23, 0.25)];
+        const shown = [before, hard, active(), readout()];
+        $("#queries").dispatchEvent(new MouseEvent("mouseleave"));
+        const after = [veil(0.875, 0.75), active().length];
+        $$("#list li")[1].click();
+        return [...shown, after, [veil(0.375, 0.25), veil(0.27, 0.25), veil(0.23, 0.25), veil(0.875, 0.75)]];
         """,
     )
-    assert before == [0, ""] and after == [0, "", 0]
-    assert lit[0] <= 45 and lit[1] >= 190 and lit[2] >= 120  # light in the middle of region 1 of 2 rows and 4 columns
-    assert active == [1] and readout == "word1 looks most at row 1 of 2, column 2 of 4: 1.00"
+    assert before == [0, "Nothing is chosen: point at a word or a region."] and after == [0, 0]
+    # One region alone, of 2 rows and 4 columns: a square with sharp edges, in a veil that hides the rest.
+    assert hard[0] == 0 and hard[1] >= 200 and hard[2] == 0 and hard[3] >= 200
+    assert active == [1] and readout == "word1 looks at row 1 of 2, column 2 of 4: 1.00"
+    # Soft attention changes smoothly; a lone word is shown at once.
+    assert smooth[0] <= 45 and 45 < smooth[1] < smooth[2] < 200 <= smooth[3]
+
+
+@browser
+def test_the_veil_shows_on_dark_and_on_bright_pictures(tmp_path: Path) -> None:
+    for colour in ("black", "white", (128, 128, 128)):
+        image = ImageMap(Image.new("RGB", (80, 80), colour), ["a", "b"], [[[1, 0], [0, 0]], [[0.3, 0.7], [0, 0]]])
+        veil, alpha = in_page(tmp_path, [image], "point(words()[0]); return [pixel(0.75, 0.75), veil(0.25, 0.25)];")
+        pixel = np.asarray(Image.new("RGB", (1, 1), colour)).reshape(3).astype(float)
+        covered = pixel + (np.array(veil[:3]) - pixel) * veil[3] / 255
+        assert alpha == 0 and np.abs(covered - pixel).sum() > 60
 
 
 @browser
 def test_the_keyboard_walks_the_words_and_escape_clears(tmp_path: Path) -> None:
-    places, stops, readout, cleared = in_page(
+    places, stops, readout, cleared, crossed = in_page(
         tmp_path,
         [one()],
         """
-        $(".word").focus();
+        words()[0].focus();
         const places = [active()];
-        for (const key of ["ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft", "Home", "End"]) {
+        for (const key of ["ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp", "Home", "End"]) {
           press(key);
           places.push(active());
         }
-        const stops = $$('.word[tabindex="0"]').map((word) => word.textContent), text = readout();
+        const stops = $$('#queries [tabindex="0"]').map((word) => word.textContent), text = readout();
         press("Escape");
-        return [places, stops, text, [readout(), active().length]];
+        const cleared = [veil(0.9, 0.9), active().length];
+        press("ArrowRight");
+        const crossed = [document.activeElement.id, readout()];
+        press("ArrowDown");
+        return [places, stops, text, cleared, [...crossed, readout()]];
         """,
     )
     assert places == [[0], [1], [2], [2], [1], [0], [2]] and stops == ["word2"]
-    assert readout.startswith("word2 looks most at row 1 of 2, column 3") and cleared == ["", 0]
+    assert readout == "word2 looks at row 1 of 2, column 3 of 4: 1.00" and cleared == [0, 0]
+    assert crossed == [
+        "key-picture",
+        "row 1 of 2, column 3 of 4 is looked at by word2 1.00",
+        "row 2 of 2, column 3 of 4 is looked at by nothing",
+    ]
+
+
+@browser
+def test_pointing_at_a_region_shows_the_words_that_look_at_it(tmp_path: Path) -> None:
+    lit, readout, outlined, held, freed = in_page(
+        tmp_path,
+        [one()],
+        """
+        at(seen, 0.375, 0.25);
+        const weights = () => words().map((word) => Number(word.style.getPropertyValue("--weight")));
+        const shown = [weights(), readout(), veil(0.2565, 0.25) > 0];
+        at(seen, 0.375, 0.25, "click");
+        seen.dispatchEvent(new MouseEvent("mouseleave"));
+        const held = weights();
+        press("Escape");
+        return [...shown, held, weights()];
+        """,
+    )
+    assert lit == [0, 1, 0] and readout == "row 1 of 2, column 2 of 4 is looked at by word1 1.00" and outlined
+    assert held == [0, 1, 0] and freed == [0, 0, 0]
 
 
 @browser
@@ -148,7 +204,7 @@ def test_hostile_words_are_only_text_and_an_empty_page_says_so(tmp_path: Path) -
     hostile = "<img src=x onerror=document.title='owned'>"
     image = ImageMap(gradient(), [hostile], np.ones((1, 1, 1)), title=hostile, caption=hostile)
     title, word, images = in_page(
-        tmp_path, [image], "return [document.title, $('.word').textContent, $$('img').length];"
+        tmp_path, [image], "return [document.title, words()[0].textContent, $$('img').length];"
     )
     assert (title, word, images) == ("Test", hostile, 1)
-    assert in_page(tmp_path, [], "return $('#nothing').hidden;") is False
+    assert in_page(tmp_path, [], "return $('#input-title').textContent;") == "There is no input on this page."
