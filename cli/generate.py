@@ -81,7 +81,7 @@ def command(
             prompt = lines.take()
             write(_json(prompt, result) if jsonl else _text(number, result, search.get("nbest", 1)))
             if attention is not None and result.tokens:
-                maps.append(_map(number, result))
+                maps.append(_map(result))
             advance()
     if attention is not None:
         report_drawings(explain.write(attention, maps), len(maps), "texts")
@@ -106,8 +106,10 @@ def _json(prompt: str, result: Generation) -> bytes:
     return msgspec.json.encode(record) + b"\n"
 
 
-def _map(number: int, result: Generation) -> AttentionMap:
+def _map(result: Generation) -> AttentionMap:
+    """Self-attention: what looks and what is looked at are the same tokens, those that the model read."""
     from attnkit.explain import AttentionMap
 
     assert result.attention is not None
-    return AttentionMap(result.context, result.tokens, result.attention, title=f"text {number}")
+    read, title = result.context, " ".join(result.text.split())
+    return AttentionMap(read, read, result.attention, title, "token that is looked at", "token that looks")

@@ -144,7 +144,7 @@ def command(
             for word in result.unknown:
                 unknown.add(word[:_SHOWN])
             if attention is not None:
-                maps += _maps(number, result)
+                maps += _maps(source, result)
             advance()
     if attention is not None:
         report_drawings(explain.write(attention, maps), len(maps), "lines")
@@ -213,16 +213,15 @@ def _json(source: str, result: Result, links: _Links | None) -> bytes:
     return msgspec.json.encode(record) + b"\n"
 
 
-def _maps(number: int, result: Result) -> list[AttentionMap]:
-    """A map of the line, or one of each of its sentences."""
+def _maps(source: str, result: Result) -> list[AttentionMap]:
+    """A map of the line, or one of each of its sentences, with its text as the title."""
     from attnkit.explain import AttentionMap
 
-    named = [(f"line {number}", result)]
+    named = [(source, result)]
     if result.sentences:
-        each = enumerate(result.sentences, start=1)
-        named = [(f"line {number}, sentence {place}", sentence.result) for place, sentence in each]
+        named = [(part, each) for part, each, _ in result.sentences]
     return [
-        AttentionMap(each.source_tokens, each.tokens, each.attention, title=title)
-        for title, each in named
+        AttentionMap(each.source_tokens, each.tokens, each.attention, title=" ".join(text.split()))
+        for text, each in named
         if each.attention is not None and each.tokens
     ]
