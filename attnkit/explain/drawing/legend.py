@@ -69,7 +69,8 @@ class Legend:
     def _draw_scale(self, canvas: Canvas, x: float, y: float, scale: Scale) -> None:
         steps = 90
         for step in range(steps):
-            canvas.rectangle(x + step * _BAR / steps, y, _BAR / steps, _BAR_HEIGHT, self.ramp(step / (steps - 1)))
+            start = step * _BAR / steps  # each to the end, below the next one: edges that meet leave seams in SVG
+            canvas.rectangle(x + start, y, _BAR - start, _BAR_HEIGHT, self.ramp(step / (steps - 1)))
         for share in (0.0, 0.5, 1.0):
             tick = x + share * _BAR
             canvas.line([(tick, y + _BAR_HEIGHT), (tick, y + _BAR_HEIGHT + 3)], QUIET, 1)

@@ -139,6 +139,7 @@ class _Layout:
         strip = (_NUMBER_HEIGHT if cell_width >= _NUMBER_WIDTH else 12.0) + 5 if body.mean else 0.0
         width = left + across * panel_width + (across - 1) * _GAP + overhang
         height = top + down * (panel_height + strip) + (down - 1) * between
+        height = max(height, text_width(f"← {body.row_axis}", _AXIS_SIZE) if len(body.row_axis) < 40 else 0.0)
         return _Layout(
             across, down, cell_width, cell_height, row_size, column_size, slanted, left, top, rise,
             panel_width, panel_height, strip, between, width, height,

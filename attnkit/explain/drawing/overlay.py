@@ -68,8 +68,9 @@ def _spread(weights: Weights, size: tuple[int, int]) -> Pixels:
 
 def _draw_line(pixels: Pixels, inside: npt.NDArray[np.bool_]) -> None:
     """White along the inner edge of a region and dark along its outer one; the frame of the picture is no edge."""
-    inner = inside & ~_shrunk(inside, 2)
-    outer = ~inside & ~_shrunk(~inside, 2)
+    width = max(2, round(pixels.shape[1] / 110))
+    inner = inside & ~_shrunk(inside, width)
+    outer = ~inside & ~_shrunk(~inside, width)
     pixels[outer] = (40, 30, 25)
     pixels[inner] = (255, 255, 255)
 
