@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -19,6 +21,7 @@ from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.output import LossOutput, label_loss
 from attnkit.models.reinforce import Reinforce
 from attnkit.nn import init
+from attnkit.nn.time_major import sorted_offsets, tokens_of
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, UNK
 
 
@@ -56,6 +59,11 @@ class Captioner(nn.Module):
     def attends(self) -> bool:
         """Whether words have attention to show."""
         return self.decoder.attends
+
+    @property
+    def gated(self) -> bool:
+        """Whether words let in more or less of what they look at (`gates`)."""
+        return isinstance(self.decoder, LSTMCaptionDecoder) and self.decoder.attends
 
     @property
     def max_target_length(self) -> int:
@@ -115,6 +123,23 @@ class Captioner(nn.Module):
         return LossOutput(loss, nll_sum, tokens)
 
     # ----- Writing
+
+    def gates(self, regions: Regions, images: np.ndarray, captions: Sequence[np.ndarray]) -> list[np.ndarray] | None:
+        """How far each token of captions lets its attention in, β, float32 [N] for each of N tokens; None where the
+        decoder has no such gate.
+
+        images: int32, for each caption the image that it is of. captions: ids without start and end token.
+        """
+        if not self.gated:
+            return None
+        memory = ops.gather_rows(regions.memory, tokens_of(regions.offsets, images))
+        inputs = [np.concatenate([[BOS], tokens]).astype(np.int32) for tokens in captions]
+        offsets = np.cumsum([0, *map(len, inputs)]).astype(np.int32)
+        with no_grad():
+            decoded = self.decoder(memory, sorted_offsets(regions.offsets, images), np.concatenate(inputs), offsets)
+        assert decoded.gates is not None
+        opened = decoded.gates.numpy()
+        return [opened[begin : end - 1].copy() for begin, end in itertools.pairwise(offsets)]
 
     def start(self, source: Regions) -> Any:
         """A state of one row an image."""

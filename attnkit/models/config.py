@@ -11,6 +11,7 @@ from msgspec import Meta
 Positive = Annotated[int, Meta(ge=1)]
 # A width too large has no memory and says so; layers are small, and building 2^63 of them would never end.
 Layers = Annotated[int, Meta(ge=1, le=1000)]
+ClassName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
 NotNegative = Annotated[int, Meta(ge=0)]
 NotNegativeFloat = Annotated[float, Meta(ge=0.0)]
 Rate = Annotated[float, Meta(ge=0.0, lt=1.0)]

@@ -7,12 +7,15 @@ cell without input feeding), training runs the whole sequence at once.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from attnkit import _core, nn, ops
 from attnkit._core import Tensor
+from attnkit.models.own_classes import own_class
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.recurrent_encoder import LAYERS, CellState, Encoded, stacked
 from attnkit.nn.time_major import TimeMajor
@@ -282,4 +285,13 @@ def _make_attention(config: RecurrentConfig) -> nn.Attention:
         "hard": lambda: nn.HardNormaliser(config.hard_gradient == "straight-through"),
         "structured": nn.StructuredNormaliser,
     }
-    return nn.Attention(scores[config.score](), normalisers[config.normaliser]())
+    score = scores[config.score] if config.score_class is None else _own_score(config.score_class, query, memory)
+    normaliser = normalisers[config.normaliser]
+    if config.normaliser_class is not None:
+        normaliser = own_class(config.normaliser_class, nn.Normaliser, "normaliser_class")
+    return nn.Attention(score(), normaliser())
+
+
+def _own_score(name: str, query: int, memory: int) -> Callable[[], nn.Score]:
+    kind: Any = own_class(name, nn.Score, "score_class")
+    return functools.partial(kind, query, memory)

@@ -1,4 +1,4 @@
-"""Hues from paper to ink, in steps that look equally large: blue for weights, orange for what lies over a picture.
+"""Hues from paper to ink, in steps that look equally large: blue, red for negative numbers, and orange for marks.
 
 The colours are mixed in OKLab (Björn Ottosson, 2020), a space in which equal distances look equal; the HTML page mixes
 the same two ends by `color-mix(in oklab, ...)`.
@@ -18,6 +18,7 @@ Ramp = Callable[[float], Colour]
 PAPER: Colour = (244, 247, 252)
 INK: Colour = (18, 62, 148)
 ORANGE: Colour = (214, 102, 20)
+RED_INK: Colour = (158, 44, 24)
 
 _RGB_TO_CONE = np.array(
     [
@@ -41,6 +42,13 @@ def shade(weight: float) -> Colour:
     return int(red), int(green), int(blue)
 
 
+def signed_shade(value: float) -> Colour:
+    """The colour of a number from -1 (red) over 0 (paper) to 1 (blue); values outside are clipped."""
+    ramp = shades(RED_INK if value < 0 else INK)
+    red, green, blue = ramp[round(min(abs(value), 1.0) * 255)]
+    return int(red), int(green), int(blue)
+
+
 def is_dark(colour: Colour) -> bool:
     """True where white text reads better than dark text: by relative luminance (WCAG 2)."""
     red, green, blue = _linear(np.array(colour) / 255.0)
@@ -53,9 +61,9 @@ def mixed(low: Colour, high: Colour, share: float) -> Colour:
 
 
 @functools.cache
-def shades() -> npt.NDArray[np.uint8]:
+def shades(end: Colour = INK) -> npt.NDArray[np.uint8]:
     """[256, 3] colours from paper to ink."""
-    paper, ink = to_lab(PAPER), to_lab(INK)
+    paper, ink = to_lab(PAPER), to_lab(end)
     steps = np.linspace(0.0, 1.0, 256)[:, None]
     cones = np.linalg.solve(_CONE_TO_LAB, (paper + (ink - paper) * steps).T) ** 3
     linear = np.clip(np.linalg.solve(_RGB_TO_CONE, cones).T, 0.0, 1.0)

@@ -43,7 +43,7 @@ def _plain(image: ImageMap) -> dict[str, object]:
     return {
         "title": labels([image.title])[0] if image.title else "",
         "caption": labels([image.caption])[0] if image.caption else "",
-        "tokens": labels(image.tokens),
+        "tokens": image.labels,
         "rows": image.grid[0],
         "columns": image.grid[1],
         "weights": units.reshape(len(units), -1).tolist(),  # [token][row · column]

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from attnkit.explain.drawing.legend import Legend, Mark
 from attnkit.explain.drawing.overlay import GLOW, glow, the_one
 from attnkit.explain.drawing.photos import Photo, Photos
-from attnkit.explain.drawing.pieces import labels
 from attnkit.explain.drawing.scale import Scale
 from attnkit.explain.drawing.sheet import Header, save_sheet
 from attnkit.explain.image.map import ImageMap
@@ -19,7 +18,7 @@ def write_image_png(path: str | os.PathLike[str], image: ImageMap) -> None:
     """Draws the image as it is, then under the attention of each token, with the token below: SVG where the path ends
     in .svg, otherwise PNG. Needs Pillow. Raises OSError."""
     scale = Scale.of(image.weights)
-    words = ["attention"] if list(image.tokens) == [image.caption] else labels(image.tokens)
+    words = ["attention"] if list(image.tokens) == [image.caption] else image.labels
     photos = [Photo(image.image, "image")]
     for weights, word in zip(image.weights, words, strict=True):
         photos.append(Photo.under(image.image, weights, scale.top, word, share_notes(weights)))

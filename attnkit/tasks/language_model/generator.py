@@ -23,6 +23,7 @@ from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, UNK
 
 if TYPE_CHECKING:
     from attnkit.decoding.search import Hypothesis
+    from attnkit.explain.maps.maps import AttentionMaps
     from attnkit.models.decoder_only import DecoderOnly
     from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.tokenizers.base import Tokenizer
@@ -127,6 +128,27 @@ class Generator:
         if options.max_length is None:
             options = dataclasses.replace(options, max_length=longest)
         return self._stream(prompts, options, attention, batch_tokens, window)
+
+    def attention(self, text: str, target: str | None = None) -> AttentionMaps:
+        """All that the model looks at in a text: "decoder", the self-attention of all layers and heads, whose row of a
+        token says where it looked when the model read it, to write the next; see `AttentionMaps`.
+
+        Nothing is generated. target: what goes on from the text, a word of its own. Raises ValueError where there is no
+        word, or more than the model reads.
+        """
+        from attnkit.tasks.language_model.attention import look
+
+        ids, pieces = [BOS], self.tokenizer.pieces([BOS])
+        for part in (text, target or ""):
+            if not isinstance(part, str):
+                raise TypeError(f"[attention] expected text, got {type(part).__name__}")
+            given = Forced.read(part.strip(), self.tokenizer)
+            ids, pieces = [*ids, *given.ids], [*pieces, *given.pieces(given.ids, self.tokenizer)]
+        longest = self.model.max_target_length
+        if not 1 < len(ids) <= longest:
+            found = f"{len(ids) - 1} tokens" if len(ids) > 1 else "an empty one"
+            raise ValueError(f"[attention] expected a text of 1 to {longest - 1} tokens, got {found}")
+        return look(self, text.strip(), (target or "").strip(), ids, pieces)
 
     def _stream(
         self, prompts: Iterable[str | Paused], options: DecodingOptions, attention: bool, batch_tokens: int, window: int
