@@ -178,6 +178,17 @@ def _rows(flat: np.ndarray) -> np.ndarray:
     return ragged.sums(flat.astype(np.float64), np.ones((KO[-1], 1)), QO, KO)[:, 0]
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_what_hard_attention_expects_is_soft_attention(training: bool) -> None:
+    module = attention_of("additive", "hard").train(training)
+    memory = module.prepare(tensor(MEMORY), KO)
+    expected = module(tensor(QUERY), memory, QO, expected=True)
+    soft = nn.Attention(module.score, nn.SoftmaxNormaliser())(tensor(QUERY), memory, QO)
+    assert expected.choice is None
+    np.testing.assert_array_equal(expected.weights.numpy(), soft.weights.numpy())
+    np.testing.assert_array_equal(expected.context.numpy(), soft.context.numpy())
+
+
 def test_reinforce_points_where_the_exact_gradient_does() -> None:
     """The mean over samples of reward · ∇ log p against the gradient of the expected reward."""
     rewards = numbers(5, seed=3)

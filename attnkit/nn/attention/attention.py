@@ -83,7 +83,8 @@ class Attention(Module):
         choice = None
         if isinstance(self.normaliser, HardNormaliser):
             weights, choice = self.normaliser.choose(scores, rows, expected)
-            rows = rows._replace(window=None if weights.requires_grad else chosen(weights, rows))
+            if not (expected or weights.requires_grad):
+                rows = rows._replace(window=chosen(weights, rows))
         else:
             weights = self.normaliser(scores, rows)
         return Attended(ops.ragged_sums(weights, memory.values, *rows.layout()), weights, choice)

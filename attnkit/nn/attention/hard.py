@@ -54,11 +54,11 @@ class HardNormaliser(Normaliser):
 
         `expected` weights are the mean of all samples instead, which is the softmax: soft attention."""
         offsets = rows.query_offsets, rows.key_offsets
+        if expected:
+            return ops.ragged_softmax(scores, *offsets), None
         if not self.training:
             return ops.ragged_pick(scores.detach(), *offsets, scores=True), None  # the largest weight has the largest
         soft = ops.ragged_softmax(scores, *offsets)
-        if expected:
-            return soft, None
         picked = ops.ragged_pick(soft, *offsets, sample=True)
         if self.straight_through:
             return picked, None
