@@ -122,9 +122,10 @@ def _aimed_at(
     memory: nn.Memory,
     query_offsets: np.ndarray,
     positions: np.ndarray | None = None,
-    coverage: Any = None,
+    *_: Any,
+    **__: Any,
 ) -> np.ndarray | None:
-    """The arguments are those of `nn.Attention.forward`."""
+    """The arguments are those of `nn.Attention.forward`, of which the others say nothing about where it aims."""
     normaliser: Normaliser = call.module.normaliser
     if isinstance(normaliser, HardNormaliser):
         weights = call.weights.numpy(writable=False).reshape(query.shape[0], -1)
