@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from attnkit.explore import EXPERIMENTS
+from attnkit.explore.experiments import EXPERIMENTS
 from attnkit.explore.laboratory import Note
 from attnkit.explore.page import write_page
 from attnkit.explore.record import Record, do, kept, module_of

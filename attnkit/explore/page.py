@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from attnkit.explain.drawing.standalone import standalone_page
-from attnkit.explore import EXPERIMENTS
+from attnkit.explore.experiments import EXPERIMENTS
 from attnkit.explore.record import Record, module_of
 from attnkit.files import atomic_write
 from attnkit.training.progress import duration

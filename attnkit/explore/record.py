@@ -9,7 +9,7 @@ from types import ModuleType
 
 import msgspec
 
-from attnkit.explore import EXPERIMENTS
+from attnkit.explore.experiments import EXPERIMENTS
 from attnkit.explore.laboratory import Laboratory, Note
 from attnkit.files import atomic_write
 from attnkit.printable import quoted
