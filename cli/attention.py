@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .shared.attention_choice import Choice, ChosenMaps, choice_options, taken_choice
+from .shared.image_inputs import ImageInputs
 from .shared.loading import load_any, name_options
 from .shared.outputs import check_drawing
 from .shared.run_options import FILE, check_text, language_options, precision_option, threads_option
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
     from attnkit.explain.maps.maps import AttentionMaps
 
 _NARROW, _WIDE = 40, 100  # columns
-_HOW = "--kind, --layer, --head and --word choose; -o FILE.html draws all that is chosen."
+_HOW = "--kind, --layer, --head and --word choose; -o FILE.html draws all of it."
 
 
 @click.command("attention")
@@ -60,8 +62,8 @@ def command(
     if options and not hasattr(loaded, "languages"):
         raise click.UsageError("--from, --to: expected a translator with them")
     found = ChosenMaps(choice or Choice())
-    images = getattr(loaded, "reads", "text") == "images"
-    for maps in _of_images(loaded, input, target) if images else _of_texts(loaded, input, target, options):
+    images = ImageInputs((input,), loaded.read, None) if getattr(loaded, "reads", "text") == "images" else None
+    for maps in _of_images(loaded, images, target) if images else _of_texts(loaded, input, target, options):
         if output is not None:
             found.add(maps)
         elif (chosen := found.of(maps)) is not None:
@@ -70,6 +72,8 @@ def command(
         found.check()
     else:
         found.save(output, "images" if images else "texts")
+    if images:
+        images.finish()
 
 
 def _of_texts(loaded: Any, text: str, target: str | None, options: dict[str, Any]) -> Iterator[AttentionMaps]:
@@ -83,18 +87,14 @@ def _of_texts(loaded: Any, text: str, target: str | None, options: dict[str, Any
         yield loaded.attention(line, target, **options)
 
 
-def _of_images(loaded: Any, name: str, target: str | None) -> Iterator[AttentionMaps]:
-    """Of the images that a name stands for; those that cannot be read are named, and the others looked at."""
+def _of_images(loaded: Any, images: ImageInputs, target: str | None) -> Iterator[AttentionMaps]:
+    """Of all that can be read; the others are named."""
     from attnkit.data.arrivals import PAUSE
 
-    from .shared.image_inputs import ImageInputs
-
-    images = ImageInputs((name,), loaded.read, None)
     for picture in images:
         if picture is not PAUSE:
             maps = loaded.attention(picture, target)
             yield dataclasses.replace(maps, title=images.take()[0])
-    images.finish()
 
 
 def _show(maps: AttentionMaps, with_table: bool) -> None:
@@ -105,7 +105,8 @@ def _show(maps: AttentionMaps, with_table: bool) -> None:
     colour = sys.stdout.isatty()
     if with_table:
         first = next(iter(maps.values()))
-        shown = f"{render_kinds(maps, width)}\n{render_kind(first, colour, width)}\n{_HOW}\n"
+        how = textwrap.fill(_HOW, width)
+        shown = f"{render_kinds(maps, width)}\n{render_kind(first, colour, width)}\n{how}\n"
     else:
         shown = render_maps(maps, colour, width)
     # Tokens are harmless already, and colours must reach the terminal.

@@ -2,7 +2,7 @@
 
 A sequence begins with one of eight words, goes on with words that mean nothing, and ends with the question which word
 it began with. A recurrent network carries the answer through every step; self-attention looks at it in one step,
-however far away it lies. For each distance each network is trained anew, with as many steps and about as many weights;
+however far away it lies. For each distance each network is trained anew, with as many steps and states as wide;
 guessing gives 12.5 %.
 """
 

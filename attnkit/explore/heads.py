@@ -60,8 +60,8 @@ def _places(count: int, causal: bool = False) -> list[Mapping[str, Iterable[int]
     named: list[Mapping[str, Iterable[int]]] = []
     # The end token's own row says nothing of words, and in a decoder the start token sees itself alone.
     for row in range(1, count) if causal else range(count - 1):
-        places: dict[str, Iterable[int]] = {"itself": [row], "the word before": [row - 1] if row else [], **ends}
-        named.append(places if causal else {**places, "the word behind": [row + 1]})
+        places: dict[str, Iterable[int]] = {"itself": [row], "word before": [row - 1] if row else [], **ends}
+        named.append(places if causal else {**places, "word behind": [row + 1]})
     return named
 
 
@@ -72,7 +72,7 @@ def _links(pair: AlignedPair, kind: AttentionWeights) -> list[Mapping[str, Itera
     for word in range(len(pair.target.split())):
         of_word = {source for source, target in pair.alignment if target == word}
         beside = {near for source in of_word for near in (source - 1, source + 1)}
-        places = {"what it translates": of_word, "a word beside": beside, "the end": [end]}
+        places = {"its source": of_word, "beside that": beside, "the end": [end]}
         named.append(places)
     return named
 
@@ -95,14 +95,14 @@ def _rows(kind: AttentionWeights, named: Sequence[Mapping[str, Iterable[int]]]) 
 
 
 def _draw(laboratory: Laboratory, found: Mapping[str, Shares]) -> Path:
-    titles = {"encoder": "A word that is read", "decoder": "A word that was written", "cross": "A word being written"}
+    titles = {"encoder": "Encoder: a word and", "decoder": "Decoder: a word and", "cross": "Cross: a new word and"}
     panels = []
     for kind, shares in found.items():
         layers, heads = next(iter(shares.values())).shape
         values = np.stack([share.ravel() for share in shares.values()], axis=1)
         rows = [f"layer {layer + 1}, head {head + 1}" for layer in range(layers) for head in range(heads)]
-        panels.append(MatrixPanel(f"{titles[kind]} ({kind}) looks at", values, rows, list(shares)))
-    return laboratory.draw("heads.png", "What each head looks at", [panels])
+        panels.append(MatrixPanel(titles[kind], values, rows, list(shares)))
+    return laboratory.draw("heads.png", "On what the attention of each head falls, the mean over all words", [panels])
 
 
 def _draw_sentence(laboratory: Laboratory, translator: Translator, pair: AlignedPair) -> Path:
@@ -121,7 +121,7 @@ def _draw_sentence(laboratory: Laboratory, translator: Translator, pair: Aligned
         ]
         for layer in range(kind.layers)
     ]
-    title = f"“{pair.source}”: each row is a word that looks, each column a word that it looks at"
+    title = f"“{pair.source}” (each row looks at the columns)"
     return laboratory.draw("one-sentence.png", title, rows)
 
 

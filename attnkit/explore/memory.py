@@ -22,7 +22,7 @@ from attnkit.explain.drawing.matrix import MatrixPanel
 from attnkit.explore.laboratory import Laboratory
 from attnkit.explore.small import fit
 
-_STEPS = 1500
+_STEPS = 600
 _SLOTS, _KEY, _VALUES, _BATCH = 16, 32, 16, 64  # slots, width of keys, kinds of values, memories a batch
 _DAMAGE = (0.0, 0.25, 0.5, 0.625, 0.75, 0.875)  # shares of a key's numbers that are erased
 _POINTS = 20  # of a curve
@@ -145,7 +145,13 @@ def _draw(
         [
             [
                 CurvePanel("As it learns (%)", curves(course, 1.0), y_range=percent),
-                CurvePanel("Asked by damaged keys (%)", curves(damaged, 100.0), "erased (%)", y_range=percent),
+                CurvePanel(
+                    "Asked by damaged keys (%)",
+                    curves(damaged, 100.0),
+                    "numbers of the key that are erased (%)",
+                    y_range=percent,
+                    ticks=[(100.0 * share, f"{100.0 * share:g}") for share in damaged],
+                ),
             ],
             [
                 MatrixPanel("Untrained: question (down), slot (across)", before, numbers=False),

@@ -126,7 +126,7 @@ def _table(title: str, rows: Mapping[str, Mapping[str, Any]]) -> str:
         f"<tr><th>{html.escape(row)}</th>{''.join(f'<td>{_number(figures.get(c))}</td>' for c in columns)}</tr>"
         for row, figures in rows.items()
     )
-    caption = f"<caption>{_words(title)}</caption>" if title else ""
+    caption = f"<caption>{_words(title)}</caption>" if title not in ("", "variants") else ""
     return (
         f'<div class="wide"><table>{caption}<thead><tr><th></th>{head}</tr></thead><tbody>{body}</tbody></table></div>'
     )

@@ -1,9 +1,10 @@
 """A fixed vector remembers best what it read last: which words of the source arrive, by their position.
 
-An encoder of one direction reads the source forwards or backwards into one vector; each reader is better at the end of
-the sentence that it read last, and attention reads all of it alike. A source word has arrived where its own
-translation is the model's choice, the true words before it being given. Only words with a meaning of their own count:
-those that make up less than 1 % of the target.
+An encoder of one direction reads the source forwards or backwards into one vector, which the decoder reads beside every
+word, so that it cannot forget it: each reader does better than the other at the end of the sentence that it read last,
+and attention reads all of it alike. A source word has arrived where its own translation is the model's choice, the true
+words before it being given. Only words with a meaning of their own count: those that make up less than 1 % of the
+target.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from attnkit.explain.drawing.chart import BLUE, GREEN, ORANGE, Curve, CurvePanel
-from attnkit.explore import context, reversal
+from attnkit.explore import context
 from attnkit.explore.laboratory import Laboratory, forced_hits, held_out
 from attnkit.text.alignment import AlignedPair
 
@@ -24,17 +25,17 @@ _PAIRS = 4000
 _PARTS = 5  # of a sentence
 _SHORTEST = 6  # words: in shorter sentences every word is among the last
 _RARE = 0.01
-_FLOOR = 5.0  # points that the last part must be better than the first when the source is read forwards
+_FLOOR = 5.0  # points that reading forwards must gain on reading backwards from the first part to the last
 
 
 def run(laboratory: Laboratory) -> list[Path]:
-    """Trains what `context` and `reversal` train, too."""
+    """Trains what `context` trains, too, and a reader from the last word to the first."""
     pairs = [pair for pair in held_out(_PAIRS) if len(pair.source.split()) >= _SHORTEST]
     counted = rare_words(pairs)
     runs = {
         "attention": context.VARIANTS["attention"],
-        "forwards": reversal.overrides(laboratory, "forwards"),
-        "backwards": reversal.overrides(laboratory, "backwards"),
+        "forwards": context.VARIANTS["every step"],
+        "backwards": [*context.VARIANTS["every step"], "model.reverse_source=true"],
     }
     numbers = {}
     for name, (run_name, overrides) in zip(VARIANTS, runs.items(), strict=True):
@@ -42,7 +43,9 @@ def run(laboratory: Laboratory) -> list[Path]:
         numbers[name] = by_position(pairs, forced_hits(translator, pairs), counted, _PARTS)
     _, forwards, backwards = (list(each.values()) for each in numbers.values())
     seen = forwards[-1] - forwards[0] - (backwards[-1] - backwards[0])
-    laboratory.expect(seen >= _FLOOR, f"each reader {_FLOOR:.0f} points better at its end, got {seen:.1f}")
+    laboratory.expect(
+        seen >= _FLOOR, f"each reader to be the better one where it ends, by {_FLOOR:.0f} points, got {seen:.1f}"
+    )
     return [_draw(laboratory, numbers), laboratory.save({"accuracy_by_fifth_of_the_source": numbers})]
 
 

@@ -64,8 +64,16 @@ class LSTMCaptionDecoder(nn.Module):
     def attends(self) -> bool:
         return self.config.attention != "none"
 
-    def forward(self, memory: Tensor, offsets: np.ndarray, ids: np.ndarray, target_offsets: np.ndarray) -> Decoded:
-        """ids int32 [T] and target_offsets [B + 1]: captions behind their start token."""
+    def forward(
+        self,
+        memory: Tensor,
+        offsets: np.ndarray,
+        ids: np.ndarray,
+        target_offsets: np.ndarray,
+        expected: bool = False,
+    ) -> Decoded:
+        """ids int32 [T] and target_offsets [B + 1]: captions behind their start token. `expected`: see
+        `nn.Attention`."""
         steps = TimeMajor(target_offsets)
         memory, offsets = self._ordered(memory, offsets, steps.order)
         embedded = self.embedding(ids)
@@ -76,7 +84,7 @@ class LSTMCaptionDecoder(nn.Module):
             if rows < state[0].shape[0]:
                 state = (state[0][:rows], state[1][:rows])
             if prepared is not None:
-                attended = self.attention(state[0], prepared, steps.offsets(step))
+                attended = self.attention(state[0], prepared, steps.offsets(step), expected=expected)
                 gates.append(self.gate(state[0]))
                 context = attended.context * gates[-1]
                 projected = projected + self.context_gates(context)

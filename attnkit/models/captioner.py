@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,7 @@ from attnkit.models.caption_transformer import TransformerCaptionDecoder
 from attnkit.models.captioner_config import CaptionerConfig, LSTMDecoderConfig
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.output import LossOutput, label_loss
-from attnkit.models.reinforce import Reinforce
+from attnkit.models.reinforce import Attempt, Reinforce, make_reinforce
 from attnkit.nn import init
 from attnkit.nn.time_major import sorted_offsets, tokens_of
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, UNK
@@ -50,10 +49,9 @@ class Captioner(nn.Module):
         else:
             self.decoder = TransformerCaptionDecoder(config.decoder, vocab_size)
         self.output = nn.Linear(width, vocab_size)
-        self.reinforce = None
+        self.reinforce: Reinforce | None = None
         if isinstance(config.decoder, LSTMDecoderConfig) and config.decoder.attention == "hard":
-            # What a word is worth before anything is learnt: all are equally likely.
-            self.reinforce = Reinforce(entropy_bonus=config.decoder.entropy_bonus, baseline=-math.log(vocab_size))
+            self.reinforce = make_reinforce(config.decoder, vocab_size)
 
     @property
     def attends(self) -> bool:
@@ -69,6 +67,14 @@ class Captioner(nn.Module):
     def max_target_length(self) -> int:
         """In tokens, bos included."""
         return self.config.decoder.max_length
+
+    @property
+    def stage(self) -> str:
+        """What training does before it samples regions, for the log (see `attnkit.training.task.Task`)."""
+        return "soft attention" if self.reinforce is not None and self.reinforce.is_soft() else ""
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray | Tensor], adopt: bool = False) -> None:
+        super().load_state_dict(state if self.reinforce is None else self.reinforce.complete(state), adopt)
 
     def freeze_encoder(self) -> Captioner:
         """Leaves the encoder as it is: it takes no part in training, and its norms keep their statistics."""
@@ -110,17 +116,27 @@ class Captioner(nn.Module):
 
     def loss(self, batch: Any, label_smoothing: float = 0.0) -> LossOutput:
         """The mean cross-entropy per token, with what the decoder adds to it."""
+        if self.training and self.reinforce is not None:
+            return self._reinforced(self.reinforce, batch, label_smoothing)
         decoded = self.decode(batch)
-        loss, nll_sum, tokens = label_loss(
-            decoded.hidden, self.output.weight, self.output.bias, batch.target_labels, label_smoothing
-        )
-        if decoded.penalty is not None:
-            loss = loss + decoded.penalty * (1.0 / tokens)
-        if decoded.choice is not None and self.reinforce is not None:
+        output = self._label_loss(decoded, batch, label_smoothing)
+        return output if decoded.penalty is None else output.plus(decoded.penalty, 1.0)
+
+    def _label_loss(self, decoded: Decoded, batch: Any, label_smoothing: float) -> LossOutput:
+        return label_loss(decoded.hidden, self.output.weight, self.output.bias, batch.target_labels, label_smoothing)
+
+    def _reinforced(self, reinforce: Reinforce, batch: Any, label_smoothing: float) -> LossOutput:
+        decoder = self.decoder
+        assert isinstance(decoder, LSTMCaptionDecoder)  # the only one with hard attention
+        regions, seen = self.encode(batch.images), self._seen(batch.target_input_ids)
+
+        def attempt(soft: bool) -> Attempt:
+            decoded = decoder(regions.memory, regions.offsets, seen, batch.target_offsets, expected=soft)
             with no_grad():
                 losses = ops.cross_entropy(self.output(decoded.hidden), batch.target_labels, reduction="none").numpy()
-            loss = loss + self.reinforce(decoded.choice, -losses, batch.target_offsets)
-        return LossOutput(loss, nll_sum, tokens)
+            return Attempt(self._label_loss(decoded, batch, label_smoothing), -losses, decoded.choice)
+
+        return reinforce(attempt, batch.target_offsets)
 
     # ----- Writing
 

@@ -37,6 +37,33 @@ NormKind = Annotated[
 ]
 NormEps = Annotated[float, Meta(gt=0.0, description="Added to the variance (or mean square) in every norm.")]
 
+# How hard attention is trained.
+RewardBaseline = Annotated[
+    Literal["soft", "mean"],
+    Meta(
+        description="What REINFORCE takes off the log-probability of a word, beside a moving mean of what is left: "
+        '"soft": the log-probability by soft attention, for which the words are decoded a second time (Deng et al., '
+        '2018); "mean": nothing.'
+    ),
+]
+SoftBatches = Annotated[
+    int,
+    Meta(
+        ge=0,
+        description="How many batches are trained with soft attention before positions are sampled; a short training "
+        "needs fewer.",
+    ),
+]
+SoftShare = Annotated[
+    float,
+    Meta(
+        ge=0.0,
+        lt=1.0,
+        description="How much of the loss is that of soft attention after these batches (Xu et al., 2015, section "
+        "4.1, set half of the samples to their mean).",
+    ),
+]
+
 # What stands around the embeddings of tokens.
 ScaleEmbeddings = Annotated[
     bool, Meta(description="Multiply embeddings by the square root of d_model, as in the paper.")

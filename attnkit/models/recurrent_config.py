@@ -7,7 +7,17 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from attnkit.models.config import ClassName, Layers, NotNegative, NotNegativeFloat, Positive, Rate
+from attnkit.models.config import (
+    ClassName,
+    Layers,
+    NotNegative,
+    NotNegativeFloat,
+    Positive,
+    Rate,
+    RewardBaseline,
+    SoftBatches,
+    SoftShare,
+)
 
 EQUAL_WIDTHS = ("dot", "scaled-dot", "cosine")
 """The scores that compare a state and a source state of one width."""
@@ -21,7 +31,9 @@ class RecurrentConfig(
     As it stands it is the model of Bahdanau et al. (2015).
     """
 
-    LATER: ClassVar = frozenset({"normaliser_class", "score_class"})
+    LATER: ClassVar = frozenset(
+        {"baseline", "blank_inputs", "normaliser_class", "score_class", "soft_batches", "soft_share"}
+    )
 
     cell: Annotated[Literal["rnn", "gru", "lstm"], Meta(description="The recurrent unit of encoder and decoder.")] = (
         "gru"
@@ -131,13 +143,19 @@ class RecurrentConfig(
         Literal["reinforce", "straight-through"], Meta(description="How hard attention is trained.")
     ] = "reinforce"
 
+    baseline: RewardBaseline = "soft"
+
     baseline_decay: Annotated[
-        Rate, Meta(description="How slowly the moving mean of the reward, REINFORCE's baseline, forgets.")
+        Rate, Meta(description="How slowly the moving mean of the reward, in REINFORCE's baseline, forgets.")
     ] = 0.9
 
     entropy_bonus: Annotated[
         Rate, Meta(description="What REINFORCE adds for each nat of entropy of the weights that are sampled from.")
     ] = 0.01
+
+    soft_batches: SoftBatches = 300
+
+    soft_share: SoftShare = 0.0
 
     context: Annotated[
         Literal["first-state", "every-step", "both"],

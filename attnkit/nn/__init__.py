@@ -2,7 +2,7 @@
 
 from attnkit.nn import attention
 from attnkit.nn.attention import *  # noqa: F403  (the parts of attention, by one list)
-from attnkit.nn.attention_pooling import AttentionPooling, FirstPooling, MeanPooling
+from attnkit.nn.attention_pooling import AttentionPooling, FirstPooling, LastPooling, MeanPooling
 from attnkit.nn.convolution import Conv2d
 from attnkit.nn.dropout import Dropout
 from attnkit.nn.embedding import Embedding
@@ -58,6 +58,7 @@ __all__ = [
     "GridPositions",
     "LSTMCell",
     "LSTMGates",
+    "LastPooling",
     "LayerNorm",
     "LearnedPositions",
     "Linear",

@@ -9,7 +9,13 @@ import click
 from . import errors
 
 # The command that runs a model of each task, for the message to those who took another.
-_COMMANDS = {"translate": "translate", "classify": "classify", "language-model": "generate", "caption": "caption"}
+_COMMANDS = {
+    "translate": "translate",
+    "classify": "classify",
+    "language-model": "generate",
+    "masked-language-model": "generate",
+    "caption": "caption",
+}
 
 _SAID = "attnkit.hub"  # of a command's context: what its options say of names
 
@@ -73,6 +79,13 @@ def load_translator(model: str, then: str | None, precision: Any, threads: int |
         errors.tell(f"{model}: through English, by {legs[0]} and {legs[1]}")
     first, second = (located(leg) for leg in legs)
     return load_pivot(first, second, precision, threads), first
+
+
+def task_of(model: str) -> str:
+    """The task of MODEL. Raises FileNotFoundError or ValueError where it is none."""
+    from attnkit.tasks.shared.directory import ModelDirectory
+
+    return ModelDirectory.read(located(model)).task
 
 
 def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:

@@ -17,6 +17,7 @@ from reference_documents import attention_pooling, han
 from reference_vision import patches
 
 import attnkit
+from attnkit import nn
 from attnkit.explain.maps.maps import AttentionMaps
 from attnkit.models import (
     CaptionerConfig,
@@ -126,6 +127,9 @@ def test_rows_sum_to_one_and_gates_lie_between_nought_and_one(name: str) -> None
 def test_asking_changes_no_bit_of_the_output(name: str) -> None:
     model, given = made(name)
     before = output_of(model, given)
+    with nn.watching(model.model) as seen:
+        assert output_of(model, given) == before
+    assert seen or name == "language model"  # which writes by steps alone, as all do, and has nothing to read first
     model.attention(given)
     assert output_of(model, given) == before
 

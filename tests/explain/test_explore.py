@@ -6,10 +6,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from attnkit import nn
 from attnkit.explore.laboratory import by_length, held_out
 from attnkit.explore.positions import shift_error, shift_matrix
 from attnkit.nn.positions import sinusoids
@@ -43,7 +46,11 @@ def test_positions_writes_its_figures_and_keeps_its_runs(tmp_path: Path) -> None
     [
         ("fixed-context", {"attention", "fixed context"}, ["fixed-context.png"]),
         ("reversal", {"forwards", "backwards"}, ["reversal.png"]),
-        ("hard-soft", {"soft", "hard, REINFORCE", "hard, straight-through"}, ["hard-soft.png"]),
+        (
+            "hard-soft",
+            {"soft", "hard, REINFORCE", "hard, REINFORCE alone", "hard, straight-through"},
+            ["hard-soft.png"],
+        ),
         ("scores", {"dot", "general, local-p"}, ["scores.png", "maps.png"]),
         ("context", {"attention", "first state", "every step", "both", "blank inputs"}, ["context.png"]),
     ],
@@ -64,7 +71,33 @@ def test_every_experiment_draws_and_counts(
     assert notes[-1] == f"warning: {found['warning']}" and "\n" not in notes[-1]  # two steps show nothing
     for figures in found["variants"].values():
         assert 0.0 <= figures["bleu"] <= 100.0 and 0.0 <= figures.get("alignment_error_rate", 0.0) <= 1.0
-        assert figures.get("gradient_noise", 1.0) > 0.0
+        assert figures.get("gradient_noise", 1.0) > 0.0 and figures.get("attention_gradient_noise", 1.0) > 0.0
+
+
+class Spinning:
+    """A task whose gradient of a batch is the batch."""
+
+    def __init__(self, gradients: list[np.ndarray]) -> None:
+        self.model = nn.Module()
+        self.model.decoder = nn.Module()
+        self.model.decoder.attention = nn.Linear(3, 1, bias=False)
+        self.model.readout = nn.Linear(2, 1, bias=False)
+        self.batches = iter(gradients)
+
+    def loss(self, batch: np.ndarray) -> Any:
+        one, two = self.model.decoder.attention.weight, self.model.readout.weight
+        return SimpleNamespace(loss=(one * batch[None, :3]).sum() + (two * batch[None, 3:]).sum())
+
+
+def test_noise_is_variance_over_the_square_of_the_mean() -> None:
+    from attnkit.explore.hard_soft import gradient_noise
+
+    gradients = np.random.default_rng(0).standard_normal((6, 5)).astype(np.float32) + 1
+    found = gradient_noise(Spinning(list(gradients)), 6)  # type: ignore[arg-type]
+    exact = gradients.astype(np.float64)
+    spread, mean = exact.var(axis=0, ddof=1), exact.mean(axis=0)
+    assert found.gradient_noise == pytest.approx(spread.sum() / (mean @ mean), rel=1e-5)
+    assert found.attention_gradient_noise == pytest.approx(spread[:3].sum() / (mean[:3] @ mean[:3]), rel=1e-5)
 
 
 def test_alignment_takes_both_directions(tmp_path: Path, tiny: None, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -73,9 +73,9 @@ def test_what_is_finished_is_kept(done: dict[str, Any]) -> None:
 
 def test_experiments_share_their_trainings(done: dict[str, Any]) -> None:
     runs = {file.parent.relative_to(done["folder"]).as_posix() for file in done["folder"].glob("*/runs/*/config.json")}
-    assert {"recency/runs/attention", "recency/runs/forwards", "recency/runs/backwards"} <= runs
-    assert not {"context/runs/attention", "context/runs/first-state"} & runs  # as `recency` trained them
-    assert not {"reversal/runs/forwards", "reversal/runs/backwards"} & runs
+    assert {"recency/runs/forwards", "recency/runs/backwards", "context/runs/first-state"} <= runs
+    assert not {"context/runs/attention", "context/runs/every-step"} & runs  # as `recency` trained them
+    assert "reversal/runs/backwards" in runs and "reversal/runs/forwards" not in runs  # as `context` trained it
     assert "local/runs/general-hard" not in runs and "local/runs/general-local-m" in runs
 
 

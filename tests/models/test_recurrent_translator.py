@@ -20,7 +20,6 @@ from attnkit.models import build_model, load_model, save_model
 from attnkit.models.recurrent import Recurrent, Sorted
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.recurrent_encoder import reversed_tokens
-from attnkit.models.reinforce import Reinforce, sums_to_the_end
 from attnkit.text import Batch
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
 
@@ -46,7 +45,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "location": dict(score="location", **LUONG),
     "local-m": dict(normaliser="local-m", window=1),
     "local-p": dict(normaliser="local-p", score="general", window=2, **LUONG),
-    "hard": dict(normaliser="hard"),
+    "hard": dict(normaliser="hard", soft_batches=0),
     "straight-through": dict(normaliser="hard", hard_gradient="straight-through", **LUONG),
     "structured": dict(normaliser="structured"),
     "coverage": dict(coverage=True),
@@ -155,7 +154,7 @@ def test_asking_for_attention_changes_nothing() -> None:
         assert outputs[0].attention is None
 
 
-@pytest.mark.parametrize("name", ["bahdanau", "luong-feeding-lstm-2", "local-p", "structured", "lstmn"])
+@pytest.mark.parametrize("name", ["bahdanau", "luong-feeding-lstm-2", "local-p", "hard", "structured", "lstmn"])
 def test_threads_change_nothing(name: str) -> None:
     batch, before, results = batch_of(random_pairs([(9, 12), (20, 17), (3, 5)] * 4)), _core.get_num_threads(), []
     try:
@@ -388,31 +387,6 @@ def test_a_language_model_predicts_the_next_word_in_reading_order() -> None:
     assert output.tokens == len(batch.source_ids) - len(PAIRS)
     offsets = np.array([0, 4, 5, 7], np.int32)
     assert reversed_tokens(offsets).tolist() == [2, 1, 0, 3, 4, 5, 6]
-
-
-# --- REINFORCE
-
-
-def test_rewards_to_the_end() -> None:
-    offsets = np.array([0, 3, 3, 5], np.int32)
-    np.testing.assert_allclose(sums_to_the_end(np.array([1.0, 2, 4, 8, 16]), offsets), [7, 6, 4, 24, 16])
-
-
-def test_reinforce_has_the_gradient_and_leaves_the_loss() -> None:
-    part = Reinforce(baseline_decay=0.5, entropy_bonus=0.1, baseline=-3.0)
-    log_probability = attnkit.tensor(np.log([0.5, 0.25]), requires_grad=True)
-    entropy = attnkit.tensor(np.array([0.3, 0.2]), requires_grad=True)
-    rewards = np.array([-1.0, -2.0], np.float32)
-    value = part(nn.Choice(log_probability, entropy), rewards)
-    assert value.item() == 0.0
-    value.backward()
-    assert log_probability.grad is not None and entropy.grad is not None
-    np.testing.assert_allclose(log_probability.grad, -(rewards + 3.0) / 2)
-    np.testing.assert_allclose(entropy.grad, [-0.05, -0.05])
-    assert part.baseline.item() == pytest.approx(0.5 * -3.0 + 0.5 * -1.5)
-    part.eval()
-    part(nn.Choice(log_probability, entropy), rewards)
-    assert part.baseline.item() == pytest.approx(-2.25)
 
 
 # --- balance

@@ -30,8 +30,8 @@ def draw_slide(
 ) -> None:
     """Draws the panels of each row side by side, the rows one below the other. Needs Pillow. Raises OSError.
 
-    heights: the shares of the rows, equal by default; widths: those of the panels, alike in every row. warning: words
-    on a strip below the title.
+    heights: the shares of the rows, equal by default. widths: those of the panels, the same in every row; a shorter row
+    leaves the last ones free. warning: words on a strip below the title.
     """
     canvas = Canvas(WIDTH, HEIGHT, smooth=2)
     canvas.text(_MARGIN, _MARGIN + 4, shorten(title, _TITLE, WIDTH - 2 * _MARGIN), _TITLE, TEXT)
@@ -40,8 +40,9 @@ def draw_slide(
         top = _draw_warning(canvas, top, warning)
     room = HEIGHT - _MARGIN / 2 - top - _BETWEEN * 0.6 * (len(rows) - 1)
     for row, height in zip(rows, _shares(heights or [1.0] * len(rows), room), strict=True):
-        left, across = _MARGIN, WIDTH - 2 * _MARGIN - _BETWEEN * (len(row) - 1)
-        for panel, width in zip(row, _shares((widths or [1.0] * len(row))[: len(row)], across), strict=True):
+        parts = widths or [1.0] * len(row)
+        left, across = _MARGIN, WIDTH - 2 * _MARGIN - _BETWEEN * (len(parts) - 1)
+        for panel, width in zip(row, _shares(parts, across), strict=False):
             _draw(canvas, Box(left, top, width, height), panel)
             left += width + _BETWEEN
         top += height + _BETWEEN * 0.6

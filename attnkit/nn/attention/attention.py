@@ -67,11 +67,13 @@ class Attention(Module):
         query_offsets: np.ndarray,
         positions: np.ndarray | None = None,
         coverage: Tensor | None = None,
+        expected: bool = False,
     ) -> Attended:
         """query [T, query_size]; rows query_offsets[b] to query_offsets[b + 1] attend to sentence b.
 
         positions: int32 [T], the place of each query in its target; by default the queries of a sentence follow each
-        other from 0. coverage: flat, the weights of earlier steps, for a score with coverage.
+        other from 0. coverage: flat, the weights of earlier steps, for a score with coverage. expected: hard attention
+        takes the mean of what it could sample; others have no samples, and nothing changes.
         """
         query_offsets = index_array(query_offsets, "offsets")
         if positions is None:
@@ -80,7 +82,7 @@ class Attention(Module):
         scores = self._scores(query, memory, rows, coverage)
         choice = None
         if isinstance(self.normaliser, HardNormaliser):
-            weights, choice = self.normaliser.choose(scores, rows)
+            weights, choice = self.normaliser.choose(scores, rows, expected)
             rows = rows._replace(window=None if weights.requires_grad else chosen(weights, rows))
         else:
             weights = self.normaliser(scores, rows)

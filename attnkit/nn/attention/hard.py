@@ -49,12 +49,16 @@ class HardNormaliser(Normaliser):
     def forward(self, scores: Tensor, rows: Rows) -> Tensor:
         return self.choose(scores, rows)[0]
 
-    def choose(self, scores: Tensor, rows: Rows) -> tuple[Tensor, Choice | None]:
-        """(one-hot weights, the choice): no choice in evaluation or where the gradient goes straight through."""
+    def choose(self, scores: Tensor, rows: Rows, expected: bool = False) -> tuple[Tensor, Choice | None]:
+        """(one-hot weights, the choice): no choice in evaluation or where the gradient goes straight through.
+
+        `expected` weights are the mean of all samples instead, which is the softmax: soft attention."""
         offsets = rows.query_offsets, rows.key_offsets
         if not self.training:
             return ops.ragged_pick(scores.detach(), *offsets, scores=True), None  # the largest weight has the largest
         soft = ops.ragged_softmax(scores, *offsets)
+        if expected:
+            return soft, None
         picked = ops.ragged_pick(soft, *offsets, sample=True)
         if self.straight_through:
             return picked, None

@@ -25,21 +25,24 @@ if TYPE_CHECKING:
 
     from attnkit.models.caption_lstm import Decoded
     from attnkit.tasks.caption.captioner import Captioner
+    from attnkit.text.forced import Forced
 
 WRITTEN, HISTORY = "caption (written)", "caption so far (read)"
 
 
-def look(captioner: Captioner, title: str, picture: Image, caption: str, ids: Sequence[int]) -> AttentionMaps:
-    """The attention of a picture and a whole caption in one pass: its ids without start and end token."""
+def look(captioner: Captioner, title: str, picture: Image, caption: Forced) -> AttentionMaps:
+    """The attention of a picture and a whole caption in one pass."""
     model: Any = captioner.model
     prepare = captioner.preprocessing
     images = prepare.array(prepare.fitted(picture))[None]
-    inputs = [model.bos_id, *ids]
+    inputs = [model.bos_id, *caption.ids]
     offsets = np.array([0, len(inputs)], np.int32)
     with _tensor.no_grad(), _tensor.precision(captioner.precision), nn.watching(model) as seen:
         regions = model.encode(images)
         decoded = model.decoder(regions.memory, regions.offsets, np.array(inputs, np.int32), offsets)
-    history, written = (captioner.tokenizer.pieces(each) for each in (inputs, [*ids, model.eos_id]))
+    first, last = (captioner.tokenizer.pieces([each]) for each in (model.bos_id, model.eos_id))
+    pieces = caption.pieces(caption.ids, captioner.tokenizer)
+    history, written = [*first, *pieces], [*pieces, *last]
     # Without attention the image is what the LSTM reads first.
     told = history if getattr(model.decoder, "attends", True) else ["image", *history]
     names, axes = region_names(regions.grid), (WRITTEN, IMAGE)
@@ -52,7 +55,7 @@ def look(captioner: Captioner, title: str, picture: Image, caption: str, ids: Se
         *gates(seen, "decoder.", told, HISTORY, "gates.decoder"),
         *_beta(decoded, written),
     ]
-    return AttentionMaps(kinds, title, caption, prepare.shown(picture))
+    return AttentionMaps(kinds, title, caption.text, prepare.shown(picture))
 
 
 def _beta(decoded: Decoded, written: Sequence[str]) -> list[AttentionWeights]:

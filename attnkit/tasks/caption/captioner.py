@@ -146,10 +146,10 @@ class Captioner:
         picture = self.read(image)
         if target is None:
             target = next(self.caption_stream([picture], **search)).text
-        ids = Forced.read(one_line(target).strip(), self.tokenizer).ids
-        if len(ids) >= (longest := self.model.max_target_length):
-            raise ValueError(f"[attention] expected a caption of at most {longest - 1} tokens, got {len(ids)}")
-        return look(self, image_title(image), picture, target.strip(), ids)
+        given = Forced.read(one_line(target).strip(), self.tokenizer)
+        if len(given.ids) >= (longest := self.model.max_target_length):
+            raise ValueError(f"[attention] expected a caption of at most {longest - 1} tokens, got {len(given.ids)}")
+        return look(self, image_title(image), picture, given)
 
     def read(self, image: ImageLike) -> Image:
         """The picture of a file, or what else `attnkit.vision.read_image` takes, in the model's channels. Raises

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from attnkit import _tensor, nn
+from attnkit import nn
 from attnkit.explain.maps.maps import AttentionMaps
 from attnkit.explain.maps.weights import AttentionWeights
 from attnkit.tasks.shared.attention_kinds import class_name, rollout, self_attention
 from attnkit.tasks.shared.recurrent_kinds import gates
-from attnkit.text.document_batching import DocumentBatch
 
 if TYPE_CHECKING:
-    from attnkit.tasks.classify_text.classifier import Classification, Classifier, DocumentAttention
+    from attnkit.tasks.classify_text.classifier import Classification, DocumentAttention
 
 TEXT, SENTENCES, CLASS = "text (read)", "sentence (read)", "class (given)"
 
 
-def look(classifier: Classifier, title: str, result: Classification, batch: DocumentBatch) -> AttentionMaps:
-    """The attention of a text: its result, with attention, and the batch that it alone is."""
-    model: Any = classifier.model
-    with _tensor.no_grad(), _tensor.precision(classifier.precision), nn.watching(model) as seen:
-        model(batch)
+def look(title: str, result: Classification, seen: Sequence[nn.Seen], by_sentence: bool) -> AttentionMaps:
+    """The attention of a text: its result, with attention, and what the layers gave; by_sentence: of a model that reads
+    sentences one by one."""
     assert result.attention is not None
     tokens = [token for sentence in result.sentences for token in sentence]
-    if classifier.reader.layout.max_sentence_length is not None:
+    if by_sentence:
         names = [f"sentence {number + 1}" for number in range(len(result.sentences))]
         kinds = [
             *_of_sentences(result.attention, tokens, result.label),

@@ -140,6 +140,7 @@ class Classifier:
 
         Raises ValueError for a text without a word, and for a target, which a classifier has no use for.
         """
+        from attnkit import nn
         from attnkit.tasks.classify_text.attention import look
         from attnkit.tasks.shared.attention_kinds import check_no_target
 
@@ -147,7 +148,9 @@ class Classifier:
         read = self._read(0, text)
         if not read.sentences:
             raise ValueError("[attention] expected a text with a word, got an empty one")
-        return look(self, text.strip(), self.classify([text], attention=True)[0], _pack([read]))
+        with nn.watching(self.model) as seen:
+            [result] = self._classify([read], 1, attention=True)
+        return look(text.strip(), result, seen, self.reader.layout.max_sentence_length is not None)
 
     def _stream(
         self, texts: Iterable[str | Paused], top: int, attention: bool, batch_tokens: int, window: int
