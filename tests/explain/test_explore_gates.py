@@ -80,5 +80,5 @@ def test_two_steps_draw_and_say_that_they_show_nothing(
     files = explore(name, tmp_path, notes.append, steps=2)
     assert [file.name for file in files] == [*figures, "numbers.json"]
     numbers = json.loads(files[-1].read_text())
-    assert notes[-1] == f"warning: {numbers['warning']}"
+    assert f"warning: {numbers['warning']}" in notes
     assert numbers["steps"] == 2
