@@ -127,7 +127,13 @@ def _draw(laboratory: Laboratory, means: Mapping[str, np.ndarray], shares: Mappi
         order = np.argsort(-means[name].std(axis=0), kind="stable")[:16]
         names, channels = _names() if number == 0 else (), [str(channel + 1) for channel in order]
         panels.append(
-            MatrixPanel(f"{stage.capitalize()}: 16 channels", means[name][:, order], names, channels, numbers=False)
+            MatrixPanel(
+                f"{stage.capitalize()}, 16 of {means[name].shape[1]} channels",
+                means[name][:, order],
+                names,
+                channels,
+                numbers=False,
+            )
         )
     curve = CurvePanel(
         "How much of the gates' variance is decided by the class, the colour, the shape (%)",
