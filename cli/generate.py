@@ -102,7 +102,7 @@ def command(
             if chosen is not None and result.tokens:
                 chosen.add(generator.attention(result.text))
             elif attention is not None and result.tokens:
-                maps.append(_map(number, result))
+                maps.append(_map(result))
             advance()
     if attention is not None and chosen is not None:
         chosen.save(attention, "texts")
@@ -129,8 +129,10 @@ def _json(prompt: str, result: Generation) -> bytes:
     return msgspec.json.encode(record) + b"\n"
 
 
-def _map(number: int, result: Generation) -> AttentionMap:
+def _map(result: Generation) -> AttentionMap:
+    """Self-attention: what looks and what is looked at are the same tokens, those that the model read."""
     from attnkit.explain import AttentionMap
 
     assert result.attention is not None
-    return AttentionMap(result.context, result.tokens, result.attention, title=f"text {number}")
+    read, title = result.context, " ".join(result.text.split())
+    return AttentionMap(read, read, result.attention, title, "token that is looked at", "token that looks")

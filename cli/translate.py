@@ -149,7 +149,7 @@ def command(
             if chosen is not None:
                 _look(chosen, translator, source, result, arguments)
             elif attention is not None:
-                maps += _maps(number, result)
+                maps += _maps(source, result)
             advance()
     if attention is not None and chosen is not None:
         chosen.save(attention, "lines")
@@ -229,16 +229,15 @@ def _look(chosen: ChosenMaps, translator: Any, source: str, result: Result, argu
             chosen.add(translator.attention(line, each.text, **languages))
 
 
-def _maps(number: int, result: Result) -> list[AttentionMap]:
-    """A map of the line, or one of each of its sentences."""
+def _maps(source: str, result: Result) -> list[AttentionMap]:
+    """A map of the line, or one of each of its sentences, with its text as the title."""
     from attnkit.explain import AttentionMap
 
-    named = [(f"line {number}", result)]
+    named = [(source, result)]
     if result.sentences:
-        each = enumerate(result.sentences, start=1)
-        named = [(f"line {number}, sentence {place}", sentence.result) for place, sentence in each]
+        named = [(part, each) for part, each, _ in result.sentences]
     return [
-        AttentionMap(each.source_tokens, each.tokens, each.attention, title=title)
-        for title, each in named
+        AttentionMap(each.source_tokens, each.tokens, each.attention, title=" ".join(text.split()))
+        for text, each in named
         if each.attention is not None and each.tokens
     ]

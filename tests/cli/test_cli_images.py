@@ -142,7 +142,7 @@ def test_large_pictures_are_not_kept_until_their_batch_is_done(folder: Path, tmp
 def test_bad_usage(folder: Path, reds: list[Path]) -> None:
     model = folder / "captioner"
     assert "Missing argument" in complaint("caption", model, status=2)
-    assert ".html, .png or .json" in complaint("caption", model, reds[0], "--attention", "a.gif", status=2)
+    assert ".html, .png, .svg or .json" in complaint("caption", model, reds[0], "--attention", "a.gif", status=2)
     assert "expected nbest <= beam" in complaint("caption", model, reds[0], "--nbest", "9", status=2)
     assert "max_length" in complaint("caption", model, reds[0], "--max-length", "900", status=2)
     assert "no such directory" in complaint("caption", folder / "none", reds[0])

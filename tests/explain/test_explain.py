@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import re
 import subprocess
@@ -26,8 +27,8 @@ from attnkit.explain import (
     write_json,
     write_png,
 )
-from attnkit.explain.drawing.canvas import _has_glyph, shorten, text_width
 from attnkit.explain.drawing.colours import INK, PAPER, is_dark, shade
+from attnkit.explain.drawing.fonts import has_glyph, shorten, text_width
 from attnkit.explain.drawing.pieces import labels, word_spans
 from attnkit.explain.drawing.ticks import format_tick, nice_ticks
 from attnkit.explain.sentence.terminal import display_width
@@ -235,7 +236,7 @@ class Page(HTMLParser):
             self.text[self._open][-1] += data
 
 
-def page_of(path: Path, maps: list[AttentionMap], **options: Any) -> tuple[str, Page, dict[str, Any]]:
+def page_of(path: Path, maps: list[AttentionMap], **options: Any) -> tuple[str, Page, list[Any]]:
     write_html(path, maps, **options)
     html = path.read_bytes().decode()
     page = Page(html)
@@ -255,11 +256,13 @@ def test_page_stands_alone(tmp_path: Path, cat: AttentionMap) -> None:
 def test_page_data_is_the_map(tmp_path: Path) -> None:
     attention = random_map(["▁a", "è"], ["x", "y", "z"], 2, 3, title="t")
     _, _, data = page_of(tmp_path / "a.html", [attention])
-    (only,) = data["maps"]
-    assert only["text"] == "aè"
-    assert (only["title"], only["source"], only["target"]) == ("t", ["a", "·è"], ["x", "y", "z"])
-    weights = np.array(only["weights"]).reshape(2, 3, 3, 2) / data["units"]
-    np.testing.assert_allclose(weights, attention.weights, atol=0.5 / data["units"] + 1e-9)
+    (only,) = data
+    (kind,) = only["kinds"]
+    assert (only["title"], only["text"]) == ("t", "aè")
+    assert (kind["keys"]["tokens"], kind["queries"]["tokens"]) == (["a", "·è"], ["x", "y", "z"])
+    codes = np.frombuffer(base64.b64decode(kind["data"]), "<u2").reshape(2, 3, 3, 2)
+    step = kind["top"] / 65535
+    np.testing.assert_allclose(codes * step, attention.weights, atol=0.51 * step)
 
 
 def test_hostile_tokens_stay_text(tmp_path: Path) -> None:
@@ -268,7 +271,7 @@ def test_hostile_tokens_stay_text(tmp_path: Path) -> None:
         tmp_path / "b.html", [random_map(HOSTILE, ["y"], title=HOSTILE[1])], title=HOSTILE[0] + "{{data}}"
     )
     assert [tag for tag, _ in page.tags] == [tag for tag, _ in plain.tags]  # not one element more
-    assert data["maps"][0]["source"] == labels(HOSTILE)
+    assert data[0]["kinds"][0]["keys"]["tokens"] == labels(HOSTILE)
     assert "<" not in page.text["script"][0]  # a browser ends a script at "</script ", which this parser lets pass
     assert page.text["script"][1] == plain.text["script"][1]
     assert page.text["title"] == [HOSTILE[0] + "{{data}}"]
@@ -277,12 +280,13 @@ def test_hostile_tokens_stay_text(tmp_path: Path) -> None:
 @given(st.lists(st.text(max_size=12), min_size=1, max_size=4))
 def test_any_token_survives_the_page(tmp_path_factory: pytest.TempPathFactory, tokens: list[str]) -> None:
     _, page, data = page_of(tmp_path_factory.mktemp("page") / "a.html", [random_map(tokens, ["y"], title="t")])
-    assert data["maps"][0]["source"] == labels(tokens) and len(page.text["script"]) == 2
+    assert data[0]["kinds"][0]["keys"]["tokens"] == labels(tokens) and len(page.text["script"]) == 2
 
 
 def test_page_knows_the_writing_direction(tmp_path: Path) -> None:
     _, _, data = page_of(tmp_path / "a.html", [random_map(["القطة", "."], ["cat", "."])])
-    assert (data["maps"][0]["sourceDirection"], data["maps"][0]["targetDirection"]) == ("rtl", "ltr")
+    (kind,) = data[0]["kinds"]
+    assert (kind["keys"]["direction"], kind["queries"]["direction"]) == ("rtl", "ltr")
 
 
 # ---- the picture ----
@@ -326,8 +330,8 @@ def test_picture_of_any_sentence(tmp_path: Path, tokens: list[str]) -> None:
 
 def test_the_font_that_comes_along_has_the_letters_of_europe() -> None:
     for character in "èéàùìòüäößñçåøæœğışłžčřőűθДя·␣…→אע":
-        assert _has_glyph("DejaVuSans.ttf", character), character
-    assert not _has_glyph("DejaVuSans.ttf", "猫")
+        assert has_glyph("DejaVuSans.ttf", character), character
+    assert not has_glyph("DejaVuSans.ttf", "猫")
 
 
 def test_text_is_shortened_to_fit() -> None:
@@ -348,7 +352,12 @@ def test_colours_run_evenly_from_paper_to_ink() -> None:
 
 
 def test_suffix_decides(tmp_path: Path, cat: AttentionMap) -> None:
-    for name, start in (("a.html", b"<!DOCTYPE html>"), ("a.PNG", b"\x89PNG"), ("a.json", b'{"format"')):
+    for name, start in (
+        ("a.html", b"<!DOCTYPE html>"),
+        ("a.PNG", b"\x89PNG"),
+        ("a.svg", b"<svg"),
+        ("a.json", b'{"format"'),
+    ):
         assert write(tmp_path / name, [cat]) == [tmp_path / name]
         assert (tmp_path / name).read_bytes().startswith(start)
 
@@ -366,9 +375,9 @@ def test_no_map_at_all(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a.json").read_text())["maps"] == []
 
 
-@pytest.mark.parametrize("name", ["a.svg", "a", ".png", "a.png.gz"])
-def test_another_suffix_names_the_three(tmp_path: Path, cat: AttentionMap, name: str) -> None:
-    with pytest.raises(ValueError, match=r"expected a file ending in \.html, \.png or \.json"):
+@pytest.mark.parametrize("name", ["a.pdf", "a", ".png", "a.png.gz"])
+def test_another_suffix_names_the_four(tmp_path: Path, cat: AttentionMap, name: str) -> None:
+    with pytest.raises(ValueError, match=r"expected a file ending in \.html, \.png, \.svg or \.json"):
         write(tmp_path / name, [cat])
     assert list(tmp_path.iterdir()) == []
 

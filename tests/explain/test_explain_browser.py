@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from browser import BROWSER, dump, run_in_page
+from browser import BROWSER, complaints, dump, run_in_page
 
 from attnkit.explain import AttentionMap, write_html
 
@@ -15,8 +15,28 @@ pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installe
 
 HELPERS = """
 const text = (node) => node.textContent;
-const here = () => [document.activeElement.closest(".row").id, text(document.activeElement.querySelector(".word"))];
-const values = (side) => $$(`#${side} .value`).map(text);
+const ids = {source: "#keys", target: "#queries"};
+const tokens = (side) => $$(`${ids[side]} .token`);
+const here = () => {
+  const side = document.activeElement.closest("#keys") ? "source" : "target";
+  return [side, text(document.activeElement.querySelector(".word"))];
+};
+const values = (side) => $$(`${ids[side]} .value`).map(text);
+// Points at a cell of the heat map, whose cells fill its lower right corner.
+const cell = (row, column) => {
+  const rows = tokens("target").length, columns = tokens("source").length, map = $("#map");
+  const {width, height} = map.getBoundingClientRect(), side = Math.min(46, width), tall = 30;
+  at(map, (width - 2 - side * (columns - column - 0.5)) / width, (height - 2 - tall * (rows - row - 0.5)) / height);
+};
+// For each source word, whether a line ends at it.
+const linked = () => {
+  const box = $("#links").getBoundingClientRect(), pen = $("#links").getContext("2d");
+  return $$("#keys .word").map((word) => {
+    const {left, top, height} = word.getBoundingClientRect();
+    const x = Math.round(left - box.left - 5), y = Math.round(top - box.top + height / 2);
+    return pen.getImageData(x, y - 1, 1, 3).data.some((value) => value > 0);
+  });
+};
 """
 
 
@@ -52,43 +72,47 @@ def in_browser(folder: Path, maps: list[AttentionMap], script: str) -> Any:
 def test_the_page_runs_under_its_own_policy(tmp_path: Path) -> None:
     write_html(tmp_path / "a.html", sentences(), title="Test")
     dom = dump(tmp_path / "a.html")
-    assert dom.count('role="option"') == 6 and dom.count('role="gridcell"') == 9
-    assert 'aria-label="gatto to cat: 0.80"' in dom
+    assert dom.count('role="option"') == 6 and dom.count('class="token"') == 6
+    assert 'aria-label="Heat map of 3 rows and 3 columns.' in dom
+    assert complaints(tmp_path / "a.html") == []
 
 
 def test_pointing_at_a_target_word_shows_its_source_words(tmp_path: Path) -> None:
+    maps = sentences()
+    maps[0].weights[1] = [0.2, 0.8, 0.0]  # gatto does not look at sleeps
     before, lit, shown, readout, links, after = in_browser(
         tmp_path,
-        sentences(),
+        maps,
         """
         const before = values("source");
-        point($$("#target .token")[1]);
-        const lit = $$("#source .token").map((token) => Number(token.style.getPropertyValue("--weight")));
-        const seen = [before, lit, values("source"), text($("#readout")), $$("#links path").length];
-        $("#words").dispatchEvent(new MouseEvent("mouseleave"));
-        return [...seen, [values("source"), text($("#readout")), $$("#links path").length]];
+        point(tokens("target")[1]);
+        const lit = tokens("source").map((token) => Number(token.style.getPropertyValue("--weight")));
+        const seen = [before, lit, values("source"), text($("#readout")), linked()];
+        $("#queries").dispatchEvent(new MouseEvent("mouseleave"));
+        return [...seen, [values("source"), text($("#readout")), linked()]];
         """,
     )
-    assert before == ["", "", ""] and shown == ["0.10", "0.80", "0.10"]
-    assert lit == pytest.approx([0.1, 0.8, 0.1])
-    assert readout == "gatto attends to cat 0.80, the 0.10, sleeps 0.10" and links == 3
-    assert after == [["", "", ""], "", 9]
+    assert before == ["", "", ""] and shown == ["0.20", "0.80", ""]
+    assert lit == pytest.approx([0.2, 0.8, 0.0])
+    assert readout == "gatto looks at cat 0.80, the 0.20" and links == [True, True, False]
+    assert after == [["", "", ""], "Nothing is chosen: all strong weights are drawn.", [True, True, True]]
 
 
 def test_pointing_at_a_source_word_and_at_a_cell(tmp_path: Path) -> None:
-    shown, readout, cell_readout = in_browser(
+    shown, readout, cell_readout, row = in_browser(
         tmp_path,
         sentences(),
         """
-        point($$("#source .token")[2]);
+        point(tokens("source")[2]);
         const seen = [values("target"), text($("#readout"))];
-        point($$("#map tbody td")[3]);
-        return [...seen, text($("#readout"))];
+        $("#keys").dispatchEvent(new MouseEvent("mouseleave"));
+        cell(1, 0);
+        return [...seen, text($("#readout")), [$("#map-row").hidden, text($("#map-readout"))]];
         """,
     )
     assert shown == ["0.10", "0.10", "0.80"]
-    assert readout == "sleeps is attended by dorme 0.80, il 0.10, gatto 0.10"
-    assert cell_readout == "gatto attends to the with 0.10"
+    assert readout == "sleeps is looked at by dorme 0.80, il 0.10, gatto 0.10"
+    assert cell_readout == "gatto looks at the with 0.10" and row == [False, cell_readout]
 
 
 def test_arrow_keys_walk_the_words(tmp_path: Path) -> None:
@@ -96,13 +120,13 @@ def test_arrow_keys_walk_the_words(tmp_path: Path) -> None:
         tmp_path,
         sentences(),
         """
-        $("#target .token").focus();
+        tokens("target")[0].focus();
         const places = [here()];
-        for (const key of "Right Right Right Up Left Up Down Home End".split(" ")) {
+        for (const key of "Down Down Down Right Up Right Left Home End".split(" ")) {
           press(["Home", "End"].includes(key) ? key : "Arrow" + key);
           places.push(here());
         }
-        const stops = ["source", "target"].map((side) => $$(`#${side} [tabindex="0"]`).length);
+        const stops = ["source", "target"].map((side) => $$(`${ids[side]} [tabindex="0"]`).length);
         return [places, values("source"), stops];
         """,
     )
@@ -115,74 +139,74 @@ def test_arrow_keys_walk_the_words(tmp_path: Path) -> None:
 
 
 def test_arrow_keys_walk_the_heatmap_and_escape_clears(tmp_path: Path) -> None:
-    cells, readout, cleared, outline = in_browser(
+    cells, cleared, outline, live = in_browser(
         tmp_path,
         sentences(),
         """
-        $("#map tbody td").focus();
-        const name = () => document.activeElement.getAttribute("aria-label");
-        const cells = [name()];
+        $("#map").focus();
+        const cells = [text($("#readout"))];
         for (const key of ["ArrowDown", "ArrowRight", "ArrowUp", "ArrowUp", "End", "Home"]) {
           press(key);
-          cells.push(name());
+          cells.push(text($("#readout")));
         }
         press("End", {ctrlKey: true});
-        cells.push(name());
-        const readout = text($("#readout"));
+        cells.push(text($("#readout")));
         const outline = getComputedStyle(document.activeElement).outlineStyle;
         press("Escape");
-        return [cells, readout, text($("#readout")), outline];
+        const cleared = $("#map-row").hidden && $("#map-column").hidden;
+        return [cells, cleared, outline, $("#readout").getAttribute("aria-live")];
         """,
     )
     assert cells == [
-        "il to the: 0.80", "gatto to the: 0.10", "gatto to cat: 0.80", "il to cat: 0.10", "il to cat: 0.10",
-        "il to sleeps: 0.10", "il to the: 0.80", "dorme to sleeps: 0.80",
+        "il looks at the with 0.80", "gatto looks at the with 0.10", "gatto looks at cat with 0.80",
+        "il looks at cat with 0.10", "il looks at cat with 0.10", "il looks at sleeps with 0.10",
+        "il looks at the with 0.80", "dorme looks at sleeps with 0.80",
     ]  # fmt: skip
-    assert readout == "dorme attends to sleeps with 0.80" and cleared == ""
+    assert cleared and live == "polite"
     assert outline == "solid"  # the focus can be seen
 
 
 def test_list_and_heads_choose_what_is_shown(tmp_path: Path) -> None:
-    listed, hidden_first, sentence, selected, mean, head, layers_hidden = in_browser(
+    listed, first, sentence, selected, mean, head, menus = in_browser(
         tmp_path,
         sentences(),
         """
-        const hiddenFirst = $("#controls").hidden;
+        const menus = () => ["#kind", "#layer", "#head"].map((id) => $$(id + " option").map(text));
+        const first = menus();
         $("#list li").focus();
         press("ArrowDown");
-        const cells = () => $$("#map tbody tr:first-child td").map(text);
+        const row = () => { point(tokens("target")[0]); return values("source"); };
         const selected = $$("#list li").map((item) => item.getAttribute("aria-selected") === "true").indexOf(true);
         const listed = $$("#list .text").map(text);
-        const seen = [listed, hiddenFirst, text($("#sentence-title")), selected, cells()];
-        $("#head").value = "1";
-        $("#head").dispatchEvent(new Event("change"));
-        return [...seen, cells(), $("#layer-label").hidden];
+        const seen = [listed, first, text($("#input-title")), selected, row()];
+        choose("#head", "1");
+        return [...seen, row(), menus()];
         """,
     )
     assert listed[:2] == ["the cat sleeps", "a b c"] and listed[4] == "(no words)"
-    assert hidden_first and layers_hidden
+    assert first == [["cross (1 of 1)"], ["layer 1 (1 of 1)"], ["head 1 (1 of 1)"]]
+    assert menus == [["cross (1 of 1)"], ["layer 1 (1 of 1)"], ["all 2 (mean)", "head 1 (1 of 2)", "head 2 (2 of 2)"]]
     assert (sentence, selected) == ("two heads", 1)
     assert mean == ["0.45", "0.45", "0.10"] and head == ["0.10", "0.80", "0.10"]
 
 
-def test_right_to_left_turns_the_words_and_the_keys(tmp_path: Path) -> None:
-    direction, decreasing, place, cell = in_browser(
+def test_right_to_left_turns_the_heat_map(tmp_path: Path) -> None:
+    direction, first, left = in_browser(
         tmp_path,
         sentences(),
         """
         $$("#list li")[2].click();
-        const tokens = $$("#source .token"), left = tokens.map((token) => token.getBoundingClientRect().left);
-        tokens[0].focus();
+        cell(0, 2);
+        const first = text($("#readout"));
+        $("#map").dispatchEvent(new MouseEvent("mouseleave"));
+        $("#map").focus();
         press("ArrowLeft");
-        const place = here();
-        $("#map tbody td").focus();
-        press("ArrowLeft");
-        const cell = document.activeElement.getAttribute("aria-label");
-        return [$("#map").dir, left[0] > left[1] && left[1] > left[2], place, cell];
+        return [$("#keys").dir, first, text($("#readout"))];
         """,
     )
-    assert direction == "rtl" and decreasing
-    assert place == ["source", "على"] and cell == "the to على: 0.10"
+    assert direction == "rtl"
+    assert first == "the looks at القطة with 0.80"  # the first word stands at the right
+    assert left == "the looks at على with 0.10"
 
 
 def test_hostile_tokens_are_only_text(tmp_path: Path) -> None:
@@ -191,29 +215,29 @@ def test_hostile_tokens_are_only_text(tmp_path: Path) -> None:
         sentences(),
         """
         $$("#list li")[3].click();
-        point($("#target .token"));
-        return [document.title, text($("#source .word")), $$("img").length];
+        point(tokens("target")[0]);
+        return [document.title, text($("#keys .word")), $$("img").length];
         """,
     )
     assert (title, word, images) == ("Test", "<script>document.title='owned'</script>", 0)
 
 
 def test_empty_and_long_sentences(tmp_path: Path) -> None:
-    empty, page_fits, scrolls, thin = in_browser(
+    empty, page_fits, columns, thin = in_browser(
         tmp_path,
         sentences(),
         """
         $$("#list li")[4].click();
-        const empty = [text($("#sentence-title")), $("#map").closest("section").hidden, $$(".token").length];
+        const empty = [text($("#input-title")), $("#map-card").hidden && $("#pair").hidden, $$(".token").length];
         $$("#list li")[5].click();
-        const scroll = $("#words").parentNode;
         const pageFits = document.documentElement.scrollWidth <= innerWidth;
-        return [empty, pageFits, scroll.scrollWidth > scroll.clientWidth, text($("#scale-top"))];
+        const tops = new Set(tokens("source").map((token) => token.getBoundingClientRect().top));
+        return [empty, pageFits, tops.size, text($("#scale-top"))];
         """,
     )
     assert empty == ["(no words)", True, 0]
-    assert page_fits and scrolls
-    assert thin == "0.02"  # attention this thin gets a scale of its own
+    assert page_fits and columns < 20  # many words flow as a text
+    assert thin == "0.017, the largest weight shown"  # a scale of its own, and the page says so
 
 
 def test_the_filter_finds_sentences_by_their_words(tmp_path: Path) -> None:
@@ -230,7 +254,7 @@ def test_the_filter_finds_sentences_by_their_words(tmp_path: Path) -> None:
 
 
 def test_a_page_without_sentences(tmp_path: Path) -> None:
-    assert in_browser(tmp_path, [], "return [text($('#sentence-title')), $('#sentences').hidden];") == [
-        "There is no sentence on this page.",
+    assert in_browser(tmp_path, [], "return [text($('#input-title')), $('#inputs').hidden];") == [
+        "There is no input on this page.",
         True,
     ]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from browser import BROWSER, dump, run_in_page
+from browser import BROWSER, complaints, run_in_page
 from pictures import gradient
 from PIL import Image
 
@@ -38,23 +39,36 @@ def test_weights_that_are_none(weights: np.ndarray, message: str) -> None:
         ImageMap(gradient(), ["a", "b", "c"], weights)
 
 
-def test_light_falls_where_the_attention_is() -> None:
-    image = ImageMap(Image.new("L", (80, 80), 200), ["a", "b"], [[[1, 0], [0, 0]], [[0, 0], [0, 0]]])
-    lit, dark = np.asarray(image.lit(0)).astype(int), np.asarray(image.lit(1)).astype(int)
-    assert lit.shape == (80, 80, 3) and lit[5, 5, 0] == 200 and lit[75, 75, 0] == 40 and 40 < lit[40, 20, 0] < 200
-    assert (dark == 40).all()  # no attention anywhere
+def test_what_is_not_looked_at_is_veiled() -> None:
+    image = ImageMap(Image.new("RGB", (80, 80), (200, 40, 40)), ["a", "b"], [[[0.6, 0.2], [0.2, 0]], [[0, 0], [0, 0]]])
+    lit, veiled = np.asarray(image.lit(0)).astype(int), np.asarray(image.lit(1)).astype(int)
+    assert lit.shape == (80, 80, 3)
+    reds = lit[:, :, 0] - lit[:, :, 2]  # the red of the picture and of the glow, which the grey veil takes away
+    assert reds[5, 5] > 130 and reds[75, 75] == 0 and 30 < reds[40, 20] < reds[5, 5]
+    assert (veiled == veiled[0, 0]).all() and len(set(veiled[0, 0])) == 1  # no attention anywhere
 
 
 @pytest.mark.parametrize("words", [0, 1, 3, 12])
 def test_a_strip_has_a_panel_for_each_word(tmp_path: Path, words: int) -> None:
     image = one(words, 4, 4, title="photo.jpg", caption="some words")
+    write_images(tmp_path / "a.svg", [image])
+    drawing = ElementTree.parse(tmp_path / "a.svg").getroot()
+    panels = [each for each in drawing.iter("{http://www.w3.org/2000/svg}image")]
+    corners = [(float(each.get("x", "")), float(each.get("y", ""))) for each in panels]
+    assert len(set(corners)) == len(corners) == words + 1 and corners == sorted(corners, key=lambda at: (at[1], at[0]))
+    texts = ["".join(each.itertext()) for each in drawing.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[:2] == ["some words", "photo.jpg"] and texts[2:3] == ["image"]
+    assert [text for text in texts if text.startswith("word")] == list(image.tokens)
+
+
+def test_the_image_itself_comes_first(tmp_path: Path) -> None:
+    image = one(2, 4, 4)
     write_image_png(tmp_path / "a.png", image)
     with Image.open(tmp_path / "a.png") as strip:
         pixels = np.asarray(strip.convert("RGB")).astype(int)
-    panel = np.asarray(image.image.resize((264, 264))).astype(int)
-    assert np.abs(pixels[148:412, 48:312] - panel).max() <= 2  # the image itself comes first
-    rows = -(-(words + 1) // 7)
-    assert pixels.shape[0] == pytest.approx(2 * (74 + rows * 156 + (rows - 1) * 12 + 12), abs=8)
+    panel = np.asarray(image.image.resize((440, 440), Image.Resampling.BICUBIC)).astype(int)
+    inside = (slice(4, 436), slice(4, 436))  # less its edge
+    assert np.abs(pixels[48:488, 48:488][inside] - panel[inside]).max() <= 2
 
 
 def test_files_by_their_suffix(tmp_path: Path) -> None:
@@ -69,7 +83,7 @@ def test_files_by_their_suffix(tmp_path: Path) -> None:
     assert [path.name for path in write_images(tmp_path / "b.png", images[:1])] == ["b.png"]
     assert write_images(tmp_path / "c.png", []) == []
     assert write_images(tmp_path / "a.html", images) == [tmp_path / "a.html"]
-    with pytest.raises(ValueError, match=r"\.html, \.png or \.json"):
+    with pytest.raises(ValueError, match=r"\.html, \.png, \.svg or \.json"):
         write_images(tmp_path / "a.gif", images)
 
 
@@ -85,9 +99,11 @@ def test_the_page_asks_for_nothing_outside(tmp_path: Path) -> None:
 browser = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
 
 HELPERS = """
-const active = () => $$(".word").map((word, i) => word.classList.contains("active") ? i : -1).filter((i) => i >= 0);
-const veil = (x, y) => $("canvas").getContext("2d").getImageData(640 * x, 640 * y, 1, 1).data[3];
-const readout = () => $(".readout").textContent;
+const words = () => $$("#queries .token"), seen = $("#key-picture");
+const active = () => words().map((word, i) => word.classList.contains("active") ? i : -1).filter((i) => i >= 0);
+const pixel = (x, y) => [...seen.querySelector("canvas").getContext("2d").getImageData(640 * x, 640 * y, 1, 1).data];
+const veil = (x, y) => pixel(x, y)[3];
+const readout = () => $("#readout").textContent;
 """
 
 
@@ -100,47 +116,101 @@ def in_page(folder: Path, images: list[ImageMap], script: str) -> Any:
 @browser
 def test_the_page_runs_under_its_own_policy(tmp_path: Path) -> None:
     write_images_html(tmp_path / "a.html", [one(title="photo.jpg"), one(1)])
-    dom = dump(tmp_path / "a.html")
-    assert dom.count('class="word"') == 4 and dom.count("<article") == 2 and ">photo.jpg</h2>" in dom
+    assert complaints(tmp_path / "a.html") == []
+    listed, title, picture = in_page(
+        tmp_path,
+        [one(title="photo.jpg"), one(1, caption="a red ball")],
+        """
+        const title = $("#input-title").textContent, listed = $$("#list .text").map((text) => text.textContent);
+        return [listed, title, $("img").naturalWidth];
+        """,
+    )
+    assert listed == ["photo.jpg", "a red ball"] and title == "photo.jpg" and picture == 80
 
 
 @browser
 def test_pointing_at_a_word_shows_its_map_and_leaving_shows_the_image(tmp_path: Path) -> None:
-    before, lit, active, readout, after = in_page(
+    soft = ImageMap(gradient(80, 80), ["soft"], [[[0, 0.9, 0.1, 0], [0, 0, 0, 0]]])
+    before, hard, active, readout, after, smooth = in_page(
         tmp_path,
-        [one()],
+        [one(), soft],
         """
         const before = [veil(0.375, 0.25), readout()];
-        point($$(".word")[1]);
-        const seen = [[veil(0.375, 0.25), veil(0.875, 0.75), veil(0.125, 0.25)], active(), readout()];
-        $(".words").dispatchEvent(new MouseEvent("mouseleave"));
-        return [before, ...seen, [veil(0.875, 0.75), readout(), active().length]];
+        point(words()[1]);
+        const hard = [veil(0.375, 0.25), veil(0.875, 0.75), veil(0.27, 0.25), veil(0.23, 0.25)];
+        const shown = [before, hard, active(), readout()];
+        $("#queries").dispatchEvent(new MouseEvent("mouseleave"));
+        const after = [veil(0.875, 0.75), active().length];
+        $$("#list li")[1].click();
+        return [...shown, after, [veil(0.375, 0.25), veil(0.27, 0.25), veil(0.23, 0.25), veil(0.875, 0.75)]];
         """,
     )
-    assert before == [0, ""] and after == [0, "", 0]
-    assert lit[0] <= 45 and lit[1] >= 190 and lit[2] >= 120  # light in the middle of region 1 of 2 rows and 4 columns
-    assert active == [1] and readout == "word1 looks most at row 1 of 2, column 2 of 4: 1.00"
+    assert before == [0, "Nothing is chosen: point at a word or a region."] and after == [0, 0]
+    # One region alone, of 2 rows and 4 columns: a square with sharp edges, in a veil that hides the rest.
+    assert hard[0] == 0 and hard[1] >= 200 and hard[2] == 0 and hard[3] >= 200
+    assert active == [1] and readout == "word1 looks at row 1 of 2, column 2 of 4: 1.00"
+    # Soft attention changes smoothly; a lone word is shown at once.
+    assert smooth[0] <= 45 and 45 < smooth[1] < smooth[2] < 200 <= smooth[3]
+
+
+@browser
+def test_the_veil_shows_on_dark_and_on_bright_pictures(tmp_path: Path) -> None:
+    for colour in ("black", "white", (128, 128, 128)):
+        image = ImageMap(Image.new("RGB", (80, 80), colour), ["a", "b"], [[[1, 0], [0, 0]], [[0.3, 0.7], [0, 0]]])
+        veil, alpha = in_page(tmp_path, [image], "point(words()[0]); return [pixel(0.75, 0.75), veil(0.25, 0.25)];")
+        pixel = np.asarray(Image.new("RGB", (1, 1), colour)).reshape(3).astype(float)
+        covered = pixel + (np.array(veil[:3]) - pixel) * veil[3] / 255
+        assert alpha == 0 and np.abs(covered - pixel).sum() > 60
 
 
 @browser
 def test_the_keyboard_walks_the_words_and_escape_clears(tmp_path: Path) -> None:
-    places, stops, readout, cleared = in_page(
+    places, stops, readout, cleared, crossed = in_page(
         tmp_path,
         [one()],
         """
-        $(".word").focus();
+        words()[0].focus();
         const places = [active()];
-        for (const key of ["ArrowRight", "ArrowRight", "ArrowRight", "ArrowLeft", "Home", "End"]) {
+        for (const key of ["ArrowDown", "ArrowDown", "ArrowDown", "ArrowUp", "Home", "End"]) {
           press(key);
           places.push(active());
         }
-        const stops = $$('.word[tabindex="0"]').map((word) => word.textContent), text = readout();
+        const stops = $$('#queries [tabindex="0"]').map((word) => word.textContent), text = readout();
         press("Escape");
-        return [places, stops, text, [readout(), active().length]];
+        const cleared = [veil(0.9, 0.9), active().length];
+        press("ArrowRight");
+        const crossed = [document.activeElement.id, readout()];
+        press("ArrowDown");
+        return [places, stops, text, cleared, [...crossed, readout()]];
         """,
     )
     assert places == [[0], [1], [2], [2], [1], [0], [2]] and stops == ["word2"]
-    assert readout.startswith("word2 looks most at row 1 of 2, column 3") and cleared == ["", 0]
+    assert readout == "word2 looks at row 1 of 2, column 3 of 4: 1.00" and cleared == [0, 0]
+    assert crossed == [
+        "key-picture",
+        "row 1 of 2, column 3 of 4 is looked at by word2 1.00",
+        "row 2 of 2, column 3 of 4 is looked at by nothing",
+    ]
+
+
+@browser
+def test_pointing_at_a_region_shows_the_words_that_look_at_it(tmp_path: Path) -> None:
+    lit, readout, outlined, held, freed = in_page(
+        tmp_path,
+        [one()],
+        """
+        at(seen, 0.375, 0.25);
+        const weights = () => words().map((word) => Number(word.style.getPropertyValue("--weight")));
+        const shown = [weights(), readout(), veil(0.2565, 0.25) > 0];
+        at(seen, 0.375, 0.25, "click");
+        seen.dispatchEvent(new MouseEvent("mouseleave"));
+        const held = weights();
+        press("Escape");
+        return [...shown, held, weights()];
+        """,
+    )
+    assert lit == [0, 1, 0] and readout == "row 1 of 2, column 2 of 4 is looked at by word1 1.00" and outlined
+    assert held == [0, 1, 0] and freed == [0, 0, 0]
 
 
 @browser
@@ -148,7 +218,7 @@ def test_hostile_words_are_only_text_and_an_empty_page_says_so(tmp_path: Path) -
     hostile = "<img src=x onerror=document.title='owned'>"
     image = ImageMap(gradient(), [hostile], np.ones((1, 1, 1)), title=hostile, caption=hostile)
     title, word, images = in_page(
-        tmp_path, [image], "return [document.title, $('.word').textContent, $$('img').length];"
+        tmp_path, [image], "return [document.title, words()[0].textContent, $$('img').length];"
     )
     assert (title, word, images) == ("Test", hostile, 1)
-    assert in_page(tmp_path, [], "return $('#nothing').hidden;") is False
+    assert in_page(tmp_path, [], "return $('#input-title').textContent;") == "There is no input on this page."

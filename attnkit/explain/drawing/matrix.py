@@ -90,7 +90,7 @@ def _draw_names(canvas: Canvas, grid: Box, panel: MatrixPanel, size: float) -> N
     for index, name in enumerate(panel.columns):
         if name:
             text = shorten(name, min(size, 12.0), 90.0)
-            canvas.slanted_text(grid.left + (index + 0.5) * width, grid.top - 4, text, min(size, 12.0), TEXT)
+            canvas.text(grid.left + (index + 0.5) * width, grid.top - 4, text, min(size, 12.0), TEXT, angle=45)
 
 
 def _colour(panel: MatrixPanel, number: float) -> Colour:

@@ -16,8 +16,6 @@ from attnkit.explain.weights import Weights
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_DARK = 0.2  # of the light that is left where nothing was looked at
-
 
 @dataclass(frozen=True, eq=False)
 class ImageMap:
@@ -62,22 +60,9 @@ class ImageMap:
         return [f"{label}({gate:.2f})" for label, gate in zip(labels(self.tokens), self.gates, strict=True)]
 
     def lit(self, token: int) -> Image:
-        """The image under the attention of a token: as it is where most of it lies, and dark where there is none.
+        """The image under the attention of a token, on the scale of all of them: as it is, with a glow, where most of
+        it lies, and behind a veil of grey where there is none."""
+        from attnkit.explain.drawing.overlay import under_attention
+        from attnkit.explain.drawing.scale import scale_top
 
-        Between the middles of the regions the light changes smoothly.
-        """
-        from PIL import Image
-
-        light = _smooth(self.weights[token], self.image.size)
-        top = float(light.max())
-        share = _DARK + (1 - _DARK) * (light / top if top > 0 else light)
-        pixels = np.asarray(self.image, dtype=np.float32) * share[:, :, None]
-        return Image.fromarray(np.rint(pixels).astype(np.uint8))
-
-
-def _smooth(weights: Weights, size: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Weights [rows, columns] over all pixels of a picture of that size, [height, width]."""
-    from PIL import Image
-
-    enlarged = Image.fromarray(weights).resize(size, Image.Resampling.BILINEAR)
-    return np.asarray(enlarged, dtype=np.float32)
+        return under_attention(self.image, self.weights[token], scale_top(self.weights))

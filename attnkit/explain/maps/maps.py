@@ -85,6 +85,7 @@ def _of_word(kinds: Sequence[AttentionWeights], word: str) -> list[AttentionWeig
             queries = [each.queries[row] for row in rows]
             centres = None if each.centres is None else each.centres[rows]
             weights = each.weights[:, :, rows]
+            # Some patches are no grid any more.
             found.append(replace(each, weights=weights, queries=queries, centres=centres, query_grid=None))
     if not found:
         words = dict.fromkeys(word for each in kinds for word in each.query_words)

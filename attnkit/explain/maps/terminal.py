@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from attnkit.explain.drawing.pieces import labels
+from attnkit.explain.drawing.scale import scale_top
 from attnkit.explain.maps.weights import AttentionWeights, Grid
-from attnkit.explain.sentence.map import AttentionMap, scale_top
+from attnkit.explain.sentence.map import AttentionMap
 from attnkit.explain.sentence.terminal import SHADES, Painter, display_width, fit, level, render_terminal
 from attnkit.explain.weights import Weights
 

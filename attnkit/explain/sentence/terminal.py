@@ -5,7 +5,8 @@ from __future__ import annotations
 import unicodedata
 
 from attnkit.explain.drawing.pieces import labels
-from attnkit.explain.sentence.map import AttentionMap, scale_top
+from attnkit.explain.drawing.scale import scale_top
+from attnkit.explain.sentence.map import AttentionMap
 from attnkit.explain.weights import Weights
 
 SHADES = " ░▒▓█"

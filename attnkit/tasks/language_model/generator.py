@@ -37,8 +37,9 @@ class Generation:
     score: the normalised log-probability that hypotheses are compared by, the prompt's tokens counted.
     tokens: the pieces of `text`, N of them; the first `prompt_tokens` are the prompt's, an unknown one as it was given.
     context: the start token and all tokens but the last, which is what the model had read when it wrote each.
-    attention: float32 [N, N]: how much it looked at each of `context` when it wrote each of `tokens`; of the last
-    layer, averaged over heads; rows sum to one; None unless asked for.
+    attention: float32 [N, N]: how much each of `context` (row, the query) looked at each of `context` (column, the
+    key), itself and those before it; what a row found helped to write the token after it. Of the last layer, averaged
+    over heads; rows sum to one; None unless asked for.
     truncated: the text reached max_length before its end.
     alternatives: the second to the nbest-th text, best first (samples as drawn), where nbest > 1.
     unknown: the words or pieces of the prompt that the vocabulary does not have.
@@ -92,9 +93,10 @@ class Generator:
     ) -> list[Generation]:
         """One Generation a prompt, in order; an empty prompt lets the model begin by itself.
 
-        attention: also return what each token looked at; the text is the same with and without. batch_tokens: about how
-        many tokens of prompts, a start token each, are continued at once. beam=5, nbest=1, sample=False, ...: see
-        `DecodingOptions`; its lengths count the tokens of the prompt too, and max_length=None goes as far as the model.
+        attention: also return what each token that was read looked at; the text is the same with and without.
+        batch_tokens: about how many tokens of prompts, a start token each, are continued at once. beam=5, nbest=1,
+        sample=False, ...: see `DecodingOptions`; its lengths count the tokens of the prompt too, and max_length=None
+        goes as far as the model.
         """
         if isinstance(prompts, str):
             raise TypeError("[generate] expected a list of prompts, got one string")

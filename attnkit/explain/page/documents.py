@@ -1,7 +1,4 @@
-"""Classified documents as one standalone HTML page without a script: words and sentences shaded by their weight.
-
-The page itself lies beside this file (document.html, document.css); here the text is put in and everything escaped.
-"""
+"""Classified documents on the page: text whose words and sentences are shaded by their weight, without any script."""
 
 from __future__ import annotations
 
@@ -31,7 +28,8 @@ def write_documents_html(
 
 def _page(documents: Sequence[DocumentMap], title: str) -> str:
     steps = "".join(f".s{step} {{ --share: {step / _STEPS:g}; }}\n" for step in range(_STEPS + 1))
-    return standalone_page(__package__, title, style=steps, documents="\n".join(map(_article, documents)))
+    articles = "\n".join(map(_article, documents))
+    return standalone_page(__package__, title, body="documents.html", style=steps, documents=articles)
 
 
 def _article(document: DocumentMap) -> str:

@@ -1,0 +1,1 @@
+"""One standalone page for all attention: words, lines, heads, heat maps, pictures, gates and classified documents."""
