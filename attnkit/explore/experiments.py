@@ -17,6 +17,8 @@ EXPERIMENTS = {
     "hard-soft": "a sampled position against a weighted mean",
     "local": "cost and quality of global, local and hard attention by the length of the source",
     "memory": "a memory that is read by content: key-value recall, also by damaged keys",
+    "gates": "the input, forget and output gates of an LSTM that counts brackets, and of one that reads words",
+    "excitation": "which channels squeeze-and-excitation opens for which class, layer by layer",
     "heads": "what each head of a trained Transformer looks at",
     "positions": "a Transformer with and without positional encoding, on shuffled words",
     "speed": "Transformer and recurrent translator: quality by seconds of training",

@@ -38,6 +38,9 @@ def watching(model: Module) -> Iterator[list[Seen]]:
         with no_grad(), nn.watching(model) as seen:
             model.encode(ids, offsets)
         seen[0].name, seen[0].weights
+
+    Of a model of one's own with an LSTM in it, `seen[0].weights[0].forget` are the forget gates of the first layer,
+    [T, D·hidden_size]; examples/lstm_gates.py is the whole. A cell is seen once a step.
     """
     seen: list[Seen] = []
     thread = threading.get_ident()

@@ -57,6 +57,15 @@ def test_weights_of_an_own_normaliser_are_sparser_than_those_of_a_softmax() -> N
     assert sparse.count(0.0) > soft.count(0.0)
 
 
+def test_the_gates_of_a_language_model_of_one_s_own() -> None:
+    lines = run("lstm_gates.py").splitlines()
+    text = ["the", "dog", "that", "sees", "the", "cats", "sleeps"]
+    assert lines[0].startswith("loss ") and lines[1].split() == ["gates.forget", *text]
+    rows = [line.split() for line in lines[2:]]
+    assert len(rows) == 4 and all(row[0] == "unit" and len(row) == 9 for row in rows)
+    assert all(0.0 <= float(number) <= 1.0 for row in rows for number in row[2:])
+
+
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda file: file.stem)
 def test_an_example_configuration_is_a_valid_one(file: Path) -> None:
     from attnkit.training import read_config

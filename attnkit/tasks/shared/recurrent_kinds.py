@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Sequence
 from typing import Any
 
@@ -112,27 +113,22 @@ def _rows_by_layer(seen: Sequence[Seen], keys: int) -> list[np.ndarray]:
 
 def _centres(calls: Sequence[Seen]) -> np.ndarray | None:
     """Where each query of the first layer aims, float32 [queries]; None of attention to all."""
-    found = [_aimed_at(each, *each.args, **each.kwargs) for each in calls if each.name == calls[0].name]
+    found = [_aimed_at(each) for each in calls if each.name == calls[0].name]
     return None if any(each is None for each in found) else np.concatenate([each for each in found if each is not None])
 
 
-def _aimed_at(
-    call: Seen,
-    query: Any,
-    memory: nn.Memory,
-    query_offsets: np.ndarray,
-    positions: np.ndarray | None = None,
-    *_: Any,
-    **__: Any,
-) -> np.ndarray | None:
-    """The arguments are those of `nn.Attention.forward`, of which the others say nothing about where it aims."""
+def _aimed_at(call: Seen) -> np.ndarray | None:
+    """Of one call of `nn.Attention`."""
+    given = inspect.signature(nn.Attention.forward).bind(call.module, *call.args, **call.kwargs).arguments
+    query, query_offsets = given["query"], given["query_offsets"]
+    positions = given.get("positions")
     normaliser: Normaliser = call.module.normaliser
     if isinstance(normaliser, HardNormaliser):
         weights = call.weights.numpy(writable=False).reshape(query.shape[0], -1)
         return np.asarray(weights.argmax(axis=1), np.float32)
     if positions is None:
         positions = nn.packed_positions(query_offsets)
-    aimed = normaliser.aim(Rows(query, query_offsets, memory.offsets, positions))
+    aimed = normaliser.aim(Rows(query, query_offsets, given["memory"].offsets, positions))
     if aimed.centres is not None:
         return np.array(aimed.centres.numpy(writable=False), np.float32)
     if aimed.window is None:
