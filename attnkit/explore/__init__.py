@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from attnkit.printable import quoted
+
 # Name: what it shows. Each is a module of this package, dashes written as underscores, with a function
 # `run(laboratory) -> list of files`, which says by `laboratory.expect` what its figure must have to show anything. The
 # module's docstring is its title and paragraph on the page of all. Where its effect shows in less training than the
@@ -41,6 +43,8 @@ def explore(
     """
     from attnkit.explore.record import do
 
+    if name not in EXPERIMENTS:
+        raise ValueError(f"[explore] expected {', '.join(EXPERIMENTS)}, got {quoted(name)}")
     return do(name, folder, note, steps, seed, shelf).paths(folder)
 
 
@@ -54,4 +58,4 @@ def explore_all(
     """
     from attnkit.explore.collection import collect
 
-    return collect(folder, note, steps, seed)
+    return collect(EXPERIMENTS, folder, note, steps, seed)
