@@ -63,7 +63,8 @@ def _draw(laboratory: Laboratory, numbers: Mapping[str, Mapping[str, Any]]) -> P
     ]
     bars = [(name, figures["bleu"]) for name, figures in numbers.items()]
     title = "Right words (%) by their place in the target, the words before being given"
-    places = CurvePanel(title, curves, "place in the target", from_zero=False, y_range=(0.0, 100.0))
+    ticks = [(float(place), str(place)) for place in range(1, _PLACES + 1)]
+    places = CurvePanel(title, curves, "place in the target", False, (0.0, 100.0), ticks=ticks)
     return laboratory.draw(
         "context.png",
         "Where a decoder finds the source",

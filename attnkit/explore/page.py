@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 from attnkit.explain.drawing.standalone import standalone_page
-from attnkit.explore.experiments import EXPERIMENTS
 from attnkit.explore.record import Record, module_of
 from attnkit.files import atomic_write
 from attnkit.training.progress import duration
@@ -26,15 +25,27 @@ _PICTURES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
 def write_page(
-    path: str | os.PathLike[str], folder: Path, records: Sequence[Record], failures: Mapping[str, str]
+    path: str | os.PathLike[str],
+    folder: Path,
+    experiments: Mapping[str, str],
+    records: Sequence[Record],
+    failures: Mapping[str, str],
 ) -> None:
-    """Writes the page. folder: where each experiment has its own. failures: why some failed. Raises OSError."""
+    """Writes the page.
+
+    folder: where each experiment has its own. experiments: what each shows, by its name, in the order of the page.
+    failures: why those that failed did. Raises OSError.
+    """
     known = {record.experiment: record for record in records}
-    order = [name for name in EXPERIMENTS if name in known or name in failures]
+    titles = {
+        name: _inline(_statement(name)[0] if name in known else what)
+        for name, what in experiments.items()
+        if name in known or name in failures
+    }
     parts = [
-        _experiment(known[name], folder / name) if name in known else _failure(name, failures[name]) for name in order
+        _experiment(known[name], folder / name) if name in known else _failure(name, title, failures[name])
+        for name, title in titles.items()
     ]
-    titles = {name: _inline(_statement(name)[0] if name in known else EXPERIMENTS[name]) for name in order}
     links = "".join(f'<li><a href="#{name}">{title}</a></li>' for name, title in titles.items())
     seconds = sum(record.seconds for record in records)
     summary = f"{len(records)} experiments, {duration(seconds)} of training and measuring in all."
@@ -49,7 +60,7 @@ def write_page(
 
 def _statement(name: str) -> list[str]:
     """The title and the paragraphs that the experiment's module says of itself."""
-    text = inspect.cleandoc(module_of(name).__doc__ or EXPERIMENTS[name])
+    text = inspect.cleandoc(module_of(name).__doc__ or name)
     title, *paragraphs = [" ".join(part.split()) for part in text.split("\n\n")]
     return [title.rstrip("."), *paragraphs]
 
@@ -75,9 +86,9 @@ def _experiment(record: Record, folder: Path) -> str:
     )
 
 
-def _failure(name: str, why: str) -> str:
+def _failure(name: str, title: str, why: str) -> str:
     return (
-        f'<section id="{name}">\n<h2>{_inline(EXPERIMENTS[name])}</h2>\n'
+        f'<section id="{name}">\n<h2>{title}</h2>\n'
         f'<p class="warning">This experiment failed: {html.escape(why)}</p>\n</section>'
     )
 
