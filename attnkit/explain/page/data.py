@@ -6,10 +6,9 @@ import base64
 import io
 import unicodedata
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attnkit.explain.drawing.pieces import SPECIAL, WORD_START, labels, word_spans
-from attnkit.explain.maps.maps import AttentionMaps
 from attnkit.explain.maps.weights import AttentionWeights, Grid
 from attnkit.explain.page.packing import packed
 from attnkit.explain.sentence.merge import joined
@@ -17,16 +16,27 @@ from attnkit.explain.sentence.merge import joined
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from attnkit.explain.maps.maps import AttentionMaps
+
 # Bytes of packed weights on a page: in base64 4.8 million characters. Many inputs share them, but never get so few each
 # that a sentence loses weights.
 PAGE, INPUT = 3_600_000, 65_536
 
 
-def plain(inputs: Sequence[AttentionMaps]) -> list[dict[str, Any]]:
+class Input(NamedTuple):
+    """What the page shows of `AttentionMaps`, for subjects that have their weights otherwise."""
+
+    kinds: Sequence[AttentionWeights]
+    title: str = ""
+    output: str = ""
+    image: Image | None = None
+
+
+def plain(inputs: Sequence[AttentionMaps | Input]) -> list[dict[str, Any]]:
     """The inputs as JSON holds them, in about `PAGE` bytes of weights altogether."""
     images = [None if each.image is None else data_url(each.image) for each in inputs]
     left = PAGE - sum(3 * len(url) // 4 for url in images if url)
-    sizes = [[kind.weights.size for kind in each.values()] for each in inputs]
+    sizes = [[kind.weights.size for kind in each.kinds] for each in inputs]
     every = max(sum(map(sum, sizes)), 1)
     return [
         {
@@ -36,7 +46,7 @@ def plain(inputs: Sequence[AttentionMaps]) -> list[dict[str, Any]]:
             "image": image,
             "kinds": [
                 _kind(kind, max(left * size // every, INPUT * size // max(sum(own), 1)))
-                for kind, size in zip(each.values(), own, strict=True)
+                for kind, size in zip(each.kinds, own, strict=True)
             ],
         }
         for each, image, own in zip(inputs, images, sizes, strict=True)
@@ -86,9 +96,9 @@ def _side(tokens: Sequence[str], grid: Grid | None) -> dict[str, Any]:
     }
 
 
-def _read(maps: AttentionMaps) -> Sequence[str]:
+def _read(maps: AttentionMaps | Input) -> Sequence[str]:
     """What stands for an input in the list: what the first kind reads; of an image, what was written about it."""
-    first = next(iter(maps.values()))
+    first = maps.kinds[0]
     if maps.image is not None:
         return [maps.output or maps.title]
     return [maps.title] if maps.output and maps.title else first.keys
