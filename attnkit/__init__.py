@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from attnkit.tasks.classify_text.classifier import Classifier
     from attnkit.tasks.language_model.generator import Generator
     from attnkit.tasks.load import load
+    from attnkit.tasks.masked_language_model.filler import MaskFiller
     from attnkit.tasks.translate.pivot import PivotTranslator
     from attnkit.tasks.translate.translator import Translator
 
@@ -42,6 +43,7 @@ __all__ = [
     "Generator",
     "ImageClassifier",
     "Indices",
+    "MaskFiller",
     "PivotTranslator",
     "Tensor",
     "Translator",
@@ -76,6 +78,7 @@ if not TYPE_CHECKING:  # with it, type checkers would let any name pass
             "attnkit.tasks.classify_text.classifier": ("Classifier",),
             "attnkit.tasks.language_model.generator": ("Generator",),
             "attnkit.tasks.load": ("load",),
+            "attnkit.tasks.masked_language_model.filler": ("MaskFiller",),
             "attnkit.tasks.translate.pivot": ("PivotTranslator",),
             "attnkit.tasks.translate.translator": ("Translator",),
         },

@@ -382,7 +382,15 @@ def ssru(projected: Tensor, offsets: _Ids, bias: Tensor, state: Tensor | None, /
 
 # --- attention between packed sentences, taken apart
 
-def ragged_dots(query: Tensor, key: Tensor, query_offsets: _Ids, key_offsets: _Ids, /) -> Tensor: ...
+def ragged_dots(
+    query: Tensor,
+    key: Tensor,
+    query_offsets: _Ids,
+    key_offsets: _Ids,
+    begins: _Ids | None,
+    ends: _Ids | None,
+    /,
+) -> Tensor: ...
 def ragged_additive(
     query: Tensor,
     key: Tensor,
@@ -391,20 +399,37 @@ def ragged_additive(
     coverage_weight: Tensor | None,
     query_offsets: _Ids,
     key_offsets: _Ids,
+    begins: _Ids | None,
+    ends: _Ids | None,
     /,
 ) -> Tensor: ...
 def ragged_softmax(
     scores: Tensor, query_offsets: _Ids, key_offsets: _Ids, begins: _Ids | None, ends: _Ids | None, /
 ) -> Tensor: ...
-def ragged_sums(weights: Tensor, value: Tensor, query_offsets: _Ids, key_offsets: _Ids, /) -> Tensor: ...
+def ragged_sums(
+    weights: Tensor,
+    value: Tensor,
+    query_offsets: _Ids,
+    key_offsets: _Ids,
+    begins: _Ids | None,
+    ends: _Ids | None,
+    /,
+) -> Tensor: ...
 def ragged_key_sums(weights: Tensor, query_offsets: _Ids, key_offsets: _Ids, /) -> Tensor: ...
 def ragged_gaussian(
-    weights: Tensor, centres: Tensor, sigma: float, query_offsets: _Ids, key_offsets: _Ids, /
+    weights: Tensor,
+    centres: Tensor,
+    sigma: float,
+    query_offsets: _Ids,
+    key_offsets: _Ids,
+    begins: _Ids | None,
+    ends: _Ids | None,
+    /,
 ) -> Tensor: ...
 def ragged_chain_marginals(
     scores: Tensor, transitions: Tensor, query_offsets: _Ids, key_offsets: _Ids, /
 ) -> Tensor: ...
-def ragged_pick(weights: Tensor, sample: bool, query_offsets: _Ids, key_offsets: _Ids, /) -> Tensor: ...
+def ragged_pick(weights: Tensor, sample: bool, scores: bool, query_offsets: _Ids, key_offsets: _Ids, /) -> Tensor: ...
 def split(x: Tensor, sizes: Sequence[int], /) -> list[Tensor]: ...
 def write_rows(buffer: Tensor, rows: _Ids, x: Tensor, /) -> Tensor: ...
 def unit_rows(x: Tensor, eps: float, /) -> Tensor: ...

@@ -56,6 +56,12 @@ VARIABLES = (
         "The first op that gives NaN without having read one raises an error that names it.",
     ),
     Variable(
+        "ATTNKIT_IMPORT",
+        "modules, a comma between",
+        "none",
+        "What may be imported when a model's configuration names a score or normaliser of yours.",
+    ),
+    Variable(
         "ATTNKIT_TRACEBACK",
         "1",
         "a message of one line",

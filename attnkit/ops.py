@@ -542,9 +542,27 @@ def _offsets(query_offsets: Ids, key_offsets: Ids) -> tuple[Indices, Indices]:
     return Indices(query_offsets, "query_offsets"), Indices(key_offsets, "key_offsets")
 
 
-def ragged_dots(query: Array, key: Array, query_offsets: Ids, key_offsets: Ids) -> Any:
-    """query_i · key_j for the queries and keys of each sentence: query [T, D], key [S, D] → flat scores."""
-    return _like(_core.ragged_dots(_tensor(query), _tensor(key), *_offsets(query_offsets, key_offsets)), query, key)
+def _layout(query_offsets: Ids, key_offsets: Ids, begins: Ids | None, ends: Ids | None) -> tuple[Any, ...]:
+    """Offsets, and the window of keys that each query reads."""
+    window = (None if x is None else Indices(x, what) for x, what in ((begins, "begins"), (ends, "ends")))
+    return *_offsets(query_offsets, key_offsets), *window
+
+
+def ragged_dots(
+    query: Array,
+    key: Array,
+    query_offsets: Ids,
+    key_offsets: Ids,
+    begins: Ids | None = None,
+    ends: Ids | None = None,
+) -> Any:
+    """query_i · key_j for the queries and keys of each sentence: query [T, D], key [S, D] → flat scores.
+
+    begins, ends: integers [T], here and below; query i reads the keys begins[i] ≤ j < ends[i] of its sentence, counted
+    from 0, and no others, whose scores, weights and gradients are zeros and cost nothing else. All are read without.
+    """
+    layout = _layout(query_offsets, key_offsets, begins, ends)
+    return _like(_core.ragged_dots(_tensor(query), _tensor(key), *layout), query, key)
 
 
 def ragged_additive(
@@ -555,15 +573,17 @@ def ragged_additive(
     key_offsets: Ids,
     coverage: Array | None = None,
     coverage_weight: Array | None = None,
+    begins: Ids | None = None,
+    ends: Ids | None = None,
 ) -> Any:
     """v · tanh(query_i + key_j) (Bahdanau et al., 2015, section A.1.2) → flat scores, without storing [N, M, D].
 
     query [T, D], key [S, D], v [D]. With coverage, flat as the scores, and coverage_weight [D], the argument of tanh
-    also has coverage(i, j) · coverage_weight (Tu et al., 2016).
+    also has coverage(i, j) · coverage_weight (Tu et al., 2016). begins, ends: as for `ragged_dots`.
     """
     scores = _core.ragged_additive(
         _tensor(query), _tensor(key), _tensor(v), _optional(coverage), _optional(coverage_weight),
-        *_offsets(query_offsets, key_offsets),
+        *_layout(query_offsets, key_offsets, begins, ends),
     )  # fmt: skip
     return _like(scores, query, key, v, coverage, coverage_weight)
 
@@ -575,19 +595,25 @@ def ragged_softmax(
     begins: Ids | None = None,
     ends: Ids | None = None,
 ) -> Any:
-    """Softmax of each row of flat scores.
+    """Softmax of each row of flat scores, over the keys begins[i] ≤ j < ends[i] where these are given (`ragged_dots`).
 
-    begins, ends: integers [T]; query i sees the keys begins[i] ≤ j < ends[i] of its sentence, counted from 0, and the
-    others get zero. A query that sees no key gives zeros.
+    A query that reads no key gives zeros.
     """
-    window = [None if x is None else Indices(x, what) for x, what in ((begins, "begins"), (ends, "ends"))]
-    return _like(_core.ragged_softmax(_tensor(scores), *_offsets(query_offsets, key_offsets), *window), scores)
+    layout = _layout(query_offsets, key_offsets, begins, ends)
+    return _like(_core.ragged_softmax(_tensor(scores), *layout), scores)
 
 
-def ragged_sums(weights: Array, value: Array, query_offsets: Ids, key_offsets: Ids) -> Any:
-    """Σ_j weights(i, j) · value_j for each query: flat weights, value [S, D] → [T, D]."""
-    sums = _core.ragged_sums(_tensor(weights), _tensor(value), *_offsets(query_offsets, key_offsets))
-    return _like(sums, weights, value)
+def ragged_sums(
+    weights: Array,
+    value: Array,
+    query_offsets: Ids,
+    key_offsets: Ids,
+    begins: Ids | None = None,
+    ends: Ids | None = None,
+) -> Any:
+    """Σ_j weights(i, j) · value_j for each query: flat weights, value [S, D] → [T, D]. begins, ends: `ragged_dots`."""
+    layout = _layout(query_offsets, key_offsets, begins, ends)
+    return _like(_core.ragged_sums(_tensor(weights), _tensor(value), *layout), weights, value)
 
 
 def ragged_key_sums(weights: Array, query_offsets: Ids, key_offsets: Ids) -> Any:
@@ -595,13 +621,21 @@ def ragged_key_sums(weights: Array, query_offsets: Ids, key_offsets: Ids) -> Any
     return _like(_core.ragged_key_sums(_tensor(weights), *_offsets(query_offsets, key_offsets)), weights)
 
 
-def ragged_gaussian(weights: Array, centres: Array, sigma: float, query_offsets: Ids, key_offsets: Ids) -> Any:
+def ragged_gaussian(
+    weights: Array,
+    centres: Array,
+    sigma: float,
+    query_offsets: Ids,
+    key_offsets: Ids,
+    begins: Ids | None = None,
+    ends: Ids | None = None,
+) -> Any:
     """weights(i, j) · exp(-(j - centres_i)² / (2 sigma²)) (Luong et al., 2015, equation 10): centres [T].
 
-    j counts the keys of the sentence from 0.
+    j counts the keys of the sentence from 0. begins, ends: `ragged_dots`.
     """
-    offsets = _offsets(query_offsets, key_offsets)
-    return _like(_core.ragged_gaussian(_tensor(weights), _tensor(centres), sigma, *offsets), weights, centres)
+    layout = _layout(query_offsets, key_offsets, begins, ends)
+    return _like(_core.ragged_gaussian(_tensor(weights), _tensor(centres), sigma, *layout), weights, centres)
 
 
 def ragged_chain_marginals(scores: Array, transitions: Array, query_offsets: Ids, key_offsets: Ids) -> Any:
@@ -614,13 +648,16 @@ def ragged_chain_marginals(scores: Array, transitions: Array, query_offsets: Ids
     return _like(_core.ragged_chain_marginals(_tensor(scores), _tensor(transitions), *offsets), scores, transitions)
 
 
-def ragged_pick(weights: Array, query_offsets: Ids, key_offsets: Ids, sample: bool = False) -> Any:
+def ragged_pick(
+    weights: Array, query_offsets: Ids, key_offsets: Ids, sample: bool = False, *, scores: bool = False
+) -> Any:
     """One-hot rows, flat as the weights: the key of the largest weight, or one drawn in proportion to the weights.
 
     Samples depend on `attnkit.manual_seed` and the number of the row. The gradient of the result goes to the weights as
-    it is (straight-through: Bengio et al., 2013); detach the result where none should.
+    it is (straight-through: Bengio et al., 2013); detach the result where none should. scores: the numbers are scores,
+    of any sign, and the largest is taken, as it would be behind a softmax. A row without weight stays zero.
     """
-    return _like(_core.ragged_pick(_tensor(weights), sample, *_offsets(query_offsets, key_offsets)), weights)
+    return _like(_core.ragged_pick(_tensor(weights), sample, scores, *_offsets(query_offsets, key_offsets)), weights)
 
 
 def unit_rows(x: Array, eps: float = 1e-6) -> Any:

@@ -542,9 +542,23 @@ def lstm_cell(
     projected: _Input, state: tuple[_Input, _Input], weight: _Input, bias: _Input | None = None
 ) -> tuple[Tensor, Tensor]: ...
 @overload
-def ragged_dots(query: _Array, key: _Array, query_offsets: _Ids, key_offsets: _Ids) -> _Floats: ...
+def ragged_dots(
+    query: _Array,
+    key: _Array,
+    query_offsets: _Ids,
+    key_offsets: _Ids,
+    begins: _Ids | None = None,
+    ends: _Ids | None = None,
+) -> _Floats: ...
 @overload
-def ragged_dots(query: _Input, key: _Input, query_offsets: _Ids, key_offsets: _Ids) -> Tensor: ...
+def ragged_dots(
+    query: _Input,
+    key: _Input,
+    query_offsets: _Ids,
+    key_offsets: _Ids,
+    begins: _Ids | None = None,
+    ends: _Ids | None = None,
+) -> Tensor: ...
 @overload
 def ragged_additive(
     query: _Array,
@@ -554,6 +568,8 @@ def ragged_additive(
     key_offsets: _Ids,
     coverage: _Array | None = None,
     coverage_weight: _Array | None = None,
+    begins: _Ids | None = None,
+    ends: _Ids | None = None,
 ) -> _Floats: ...
 @overload
 def ragged_additive(
@@ -564,6 +580,8 @@ def ragged_additive(
     key_offsets: _Ids,
     coverage: _Input | None = None,
     coverage_weight: _Input | None = None,
+    begins: _Ids | None = None,
+    ends: _Ids | None = None,
 ) -> Tensor: ...
 @overload
 def ragged_softmax(
@@ -574,29 +592,59 @@ def ragged_softmax(
     scores: _Array, query_offsets: _Ids, key_offsets: _Ids, begins: _Ids | None = None, ends: _Ids | None = None
 ) -> _Floats: ...
 @overload
-def ragged_sums(weights: _Array, value: _Array, query_offsets: _Ids, key_offsets: _Ids) -> _Floats: ...
+def ragged_sums(
+    weights: _Array,
+    value: _Array,
+    query_offsets: _Ids,
+    key_offsets: _Ids,
+    begins: _Ids | None = None,
+    ends: _Ids | None = None,
+) -> _Floats: ...
 @overload
-def ragged_sums(weights: _Input, value: _Input, query_offsets: _Ids, key_offsets: _Ids) -> Tensor: ...
+def ragged_sums(
+    weights: _Input,
+    value: _Input,
+    query_offsets: _Ids,
+    key_offsets: _Ids,
+    begins: _Ids | None = None,
+    ends: _Ids | None = None,
+) -> Tensor: ...
 @overload
 def ragged_key_sums(weights: Tensor, query_offsets: _Ids, key_offsets: _Ids) -> Tensor: ...
 @overload
 def ragged_key_sums(weights: _Array, query_offsets: _Ids, key_offsets: _Ids) -> _Floats: ...
 @overload
 def ragged_gaussian(
-    weights: _Array, centres: _Array, sigma: float, query_offsets: _Ids, key_offsets: _Ids
+    weights: _Array,
+    centres: _Array,
+    sigma: float,
+    query_offsets: _Ids,
+    key_offsets: _Ids,
+    begins: _Ids | None = None,
+    ends: _Ids | None = None,
 ) -> _Floats: ...
 @overload
 def ragged_gaussian(
-    weights: _Input, centres: _Input, sigma: float, query_offsets: _Ids, key_offsets: _Ids
+    weights: _Input,
+    centres: _Input,
+    sigma: float,
+    query_offsets: _Ids,
+    key_offsets: _Ids,
+    begins: _Ids | None = None,
+    ends: _Ids | None = None,
 ) -> Tensor: ...
 @overload
 def ragged_chain_marginals(scores: _Array, transitions: _Array, query_offsets: _Ids, key_offsets: _Ids) -> _Floats: ...
 @overload
 def ragged_chain_marginals(scores: _Input, transitions: _Input, query_offsets: _Ids, key_offsets: _Ids) -> Tensor: ...
 @overload
-def ragged_pick(weights: Tensor, query_offsets: _Ids, key_offsets: _Ids, sample: bool = False) -> Tensor: ...
+def ragged_pick(
+    weights: Tensor, query_offsets: _Ids, key_offsets: _Ids, sample: bool = False, *, scores: bool = False
+) -> Tensor: ...
 @overload
-def ragged_pick(weights: _Array, query_offsets: _Ids, key_offsets: _Ids, sample: bool = False) -> _Floats: ...
+def ragged_pick(
+    weights: _Array, query_offsets: _Ids, key_offsets: _Ids, sample: bool = False, *, scores: bool = False
+) -> _Floats: ...
 @overload
 def unit_rows(x: Tensor, eps: float = 1e-6) -> Tensor: ...
 @overload

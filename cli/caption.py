@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from .shared import errors
+from .shared.attention_choice import drawn_choice, drawn_options
 from .shared.image_inputs import ImageInputs
 from .shared.line_counter import line_counter
 from .shared.loading import load_for, name_options
@@ -26,8 +26,9 @@ if TYPE_CHECKING:
 @click.argument("images", nargs=-1, required=True, type=FILE, metavar="IMAGE...")
 @output_option
 @search_options_for(max_length="as far as the model goes", nbest="image, score, caption")
-@click.option("--jsonl", is_flag=True, help="JSON lines: image, text, score, tokens, truncated.")
+@click.option("--jsonl", is_flag=True, help="JSON lines: image, text, score, tokens, truncated, gates.")
 @attention_option
+@drawn_options
 @precision_option
 @threads_option
 @name_options
@@ -52,16 +53,18 @@ def command(
     the others are captioned all the same, and the exit status is 1.
     """
     search = chosen_search(arguments)
+    chosen = drawn_choice(arguments, attention)
 
     from attnkit.explain import write_images
 
     captioner = load_for("caption", model, precision, threads)
-    if attention is not None and not captioner.model.attends:
+    drawn = attention is not None and chosen is None
+    if drawn and not captioner.model.attends:
         raise click.UsageError("--attention: this model has no attention to show")
-    drawn = None if attention is None else functools.partial(captioner.preprocessing.fitted, side=VIEW)
-    inputs = ImageInputs(images, captioner.read, drawn)
+    inputs = ImageInputs(images, captioner.read, captioner.preprocessing.shown if drawn else None)
+    looking = drawn or (jsonl and captioner.model.gated)
     with checked_search():
-        results = captioner.caption_stream(inputs, attention=attention is not None, batch_images=batch_images, **search)
+        results = captioner.caption_stream(inputs, attention=looking, batch_images=batch_images, **search)
     maps: list[ImageMap] = []
     cut = Noticed()
     with opened(output) as write, line_counter(output != "-") as advance:
@@ -70,20 +73,20 @@ def command(
             write(_json(name, result) if jsonl else _lines(name, result, search.get("nbest", 1)))
             if result.truncated:
                 cut.add(name)
-            if attention is not None:
+            if chosen is not None:
+                chosen.add(captioner.attention(name, result.text))
+            elif drawn:
                 maps.append(_map(square, name, result))
             advance()
-    if attention is not None:
+    if attention is not None and chosen is not None:
+        chosen.save(attention, "images")
+    elif attention is not None:
         report_drawings(write_images(attention, maps), len(maps), "images")
     if cut.count:
         errors.say(
             f"{cut.describe('caption', 'captions')} cut, of {cut.names()}: longer than the model or --max-length allows"
         )
     inputs.finish()
-
-
-VIEW = 256
-"""Side of the square that people look at, in pixels."""
 
 
 def _lines(name: str, result: Caption, nbest: int) -> bytes:
@@ -97,7 +100,8 @@ def _json(name: str, result: Caption) -> bytes:
     import json
 
     def plain(each: Caption) -> dict[str, Any]:
-        return {"text": each.text, "score": each.score, "tokens": each.tokens, "truncated": each.truncated}
+        record = {"text": each.text, "score": each.score, "tokens": each.tokens, "truncated": each.truncated}
+        return record if each.gates is None else {**record, "gates": [round(float(gate), 7) for gate in each.gates]}
 
     record = {"image": name, **plain(result)}
     if result.alternatives:
@@ -110,4 +114,4 @@ def _map(square: Any, name: str, result: Caption) -> ImageMap:
     from attnkit.explain import ImageMap
 
     assert result.attention is not None
-    return ImageMap(square, result.tokens, result.attention, title=name, caption=result.text)
+    return ImageMap(square, result.tokens, result.attention, name, result.text, result.gates)

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from .shared.attention_choice import drawn_choice, drawn_options
 from .shared.loading import load_for, name_options
 from .shared.run_options import FILE, attention_option, output_option, precision_option, threads_option
 
@@ -21,6 +22,7 @@ _INPUTS = {"text": "classify_text", "images": "classify_images"}
 @click.option("-k", "--top", type=click.IntRange(1), default=1, metavar="N", help="Classes shown.", show_default=True)
 @click.option("--jsonl", is_flag=True, help="JSON lines: text or image, label, probability, top, ...")
 @attention_option
+@drawn_options
 @click.option(
     "--highlight/--no-highlight",
     default=None,
@@ -50,5 +52,6 @@ def command(model: str, inputs: tuple[str, ...], precision: Any, threads: int | 
     standard input. Each line begins with the image's name. One that cannot be read is named on standard error; the
     others are classified all the same, and the exit status is 1.
     """
+    chosen = drawn_choice(options, options["attention"])
     classifier = load_for("classify", model, precision, threads)
-    import_module(f".{_INPUTS[classifier.reads]}", __package__).run(classifier, inputs, **options)
+    import_module(f".{_INPUTS[classifier.reads]}", __package__).run(classifier, inputs, chosen=chosen, **options)

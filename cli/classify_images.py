@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import sys
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from .caption import VIEW
 from .shared.image_inputs import ImageInputs
 from .shared.line_counter import line_counter
 from .shared.outputs import line_of, opened, report_drawings
@@ -17,6 +15,8 @@ from .shared.outputs import line_of, opened, report_drawings
 if TYPE_CHECKING:
     from attnkit.explain import ImageMap
     from attnkit.tasks.classify_images.classifier import ImageClassification, ImageClassifier
+
+    from .shared.attention_choice import ChosenMaps
 
 
 def run(
@@ -27,6 +27,7 @@ def run(
     top: int,
     jsonl: bool,
     attention: str | None,
+    chosen: ChosenMaps | None,
     **of_texts: Any,
 ) -> None:
     """Classifies the images of the inputs and writes what `attnkit classify --help` says.
@@ -40,20 +41,24 @@ def run(
             raise click.UsageError(f"--{name.replace('_', '-')} is for texts; this model reads images")
     if not inputs:
         raise click.UsageError("expected images: this model reads them, not text")
-    if attention is not None and not classifier.attends:
+    drawn = attention is not None and chosen is None
+    if drawn and not classifier.attends:
         raise click.UsageError("--attention: this model has no attention to show")
-    drawn = None if attention is None else functools.partial(classifier.preprocessing.fitted, side=VIEW)
-    images = ImageInputs(inputs, classifier.read, drawn)
-    results = classifier.classify_stream(images, top=top, attention=attention is not None)
+    images = ImageInputs(inputs, classifier.read, classifier.preprocessing.shown if drawn else None)
+    results = classifier.classify_stream(images, top=top, attention=drawn)
     maps: list[ImageMap] = []
     with opened(output) as write, line_counter(output != "-" or not sys.stdout.isatty()) as advance:
         for result in results:
             name, square = images.take()
             write(_json(name, result) if jsonl else _line(name, result))
-            if attention is not None:
+            if chosen is not None:
+                chosen.add(classifier.attention(name))
+            elif drawn:
                 maps.append(_map(square, name, result))
             advance()
-    if attention is not None:
+    if attention is not None and chosen is not None:
+        chosen.save(attention, "images")
+    elif attention is not None:
         report_drawings(write_images(attention, maps), len(maps), "images")
     images.finish()
 

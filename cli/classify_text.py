@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from attnkit.explain import DocumentMap
     from attnkit.tasks.classify_text.classifier import Classification, Classifier
 
+    from .shared.attention_choice import ChosenMaps
+
 _TITLE = 80  # characters of a text that name it
 
 
@@ -27,6 +29,7 @@ def run(
     top: int,
     jsonl: bool,
     attention: str | None,
+    chosen: ChosenMaps | None,
     highlight: bool | None,
     text_key: str | None,
     batch_tokens: int | None,
@@ -42,7 +45,7 @@ def run(
     results = classifier.classify_stream(
         texts,
         top=top,
-        attention=highlight or attention is not None,
+        attention=highlight or (attention is not None and chosen is None),
         batch_tokens=batch_tokens or 4096,
         window=window or 1024,
     )
@@ -55,11 +58,15 @@ def run(
             if highlight and result.label:
                 # Its tokens are harmless already, and its colours must reach the terminal.
                 (sys.stdout.buffer.write if seen else write)(_highlighted(result, colour=seen).encode())
-            if attention is not None and result.label:
+            if chosen is not None and result.label:
+                chosen.add(classifier.attention(text))
+            elif attention is not None and result.label:
                 maps.append(_map(result, f"{number}: {_shortened(text)}"))
             cut += result.truncated
             advance()
-    if attention is not None:
+    if attention is not None and chosen is not None:
+        chosen.save(attention, "texts")
+    elif attention is not None:
         report_drawings(write_documents(attention, maps), len(maps), "texts")
     if cut:
         what = "1 text is" if cut == 1 else f"{cut:,} texts are"

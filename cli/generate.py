@@ -1,4 +1,4 @@
-"""attnkit generate: prompts in, texts that go on from them out."""
+"""attnkit generate: prompts in, texts that go on from them out, or prompts with gaps in, filled ones out."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import generate_masked
+from .shared.attention_choice import drawn_choice, drawn_options
 from .shared.line_counter import line_counter
-from .shared.loading import load_for, name_options
+from .shared.loading import load_for, name_options, task_of
 from .shared.outputs import Remembered, line_of, opened, report_drawings
 from .shared.run_options import FILE, attention_option, check_text, output_option, precision_option, threads_option
 from .shared.search_options import checked_search, chosen_search, search_options_for
@@ -30,8 +32,9 @@ if TYPE_CHECKING:
 @click.option("-i", "--input", type=FILE, metavar="FILE", help="Prompts, one a line; .gz too, - is standard input.")
 @output_option
 @search_options_for(max_length="as far as the model goes", nbest="line number, score, text")
-@click.option("--jsonl", is_flag=True, help="JSON lines: prompt, text, score, tokens, truncated, unknown.")
+@click.option("--jsonl", is_flag=True, help="JSON lines: prompt, text, score or gaps, tokens, ...")
 @attention_option
+@drawn_options
 @precision_option
 @threads_option
 @name_options
@@ -58,20 +61,36 @@ def command(
 
     A text goes on from each prompt, and lengths count its tokens too; without a prompt, or after an empty line, the
     model begins by itself. A prompt is answered at once when no more have come.
+
+    A masked language model fills each <mask> of a prompt instead. Of the search it takes --nbest alone: for each gap N
+    lines with the line's number, a probability and the text.
     """
     search = chosen_search(arguments)
+    chosen = drawn_choice(arguments, attention)
     if prompts and input is not None:
         raise click.UsageError("expected --prompt or --input, got both")
 
     from attnkit import explain
     from attnkit.data.lines import arriving_lines
 
+    if task_of(model) == "masked-language-model":
+        if input is None and not prompts:
+            raise click.UsageError("expected --prompt or --input: this model fills in each <mask> of a text")
+        generate_masked.run(
+            load_for("masked-language-model", model, precision, threads),
+            Remembered(prompts if input is None else arriving_lines(input)),
+            output=output,
+            jsonl=jsonl,
+            window=window,
+            others={**search, "attention": attention},
+        )
+        return
     generator = load_for("language-model", model, precision, threads)
     lines = Remembered((prompts or ("",)) if input is None else arriving_lines(input))
     with checked_search():
         results = generator.generate_stream(
             lines,
-            attention=attention is not None,
+            attention=attention is not None and chosen is None,
             window=window or 256,
             **search,
         )
@@ -80,10 +99,14 @@ def command(
         for number, result in enumerate(results, start=1):
             prompt = lines.take()
             write(_json(prompt, result) if jsonl else _text(number, result, search.get("nbest", 1)))
-            if attention is not None and result.tokens:
-                maps.append(_map(number, result))
+            if chosen is not None and result.tokens:
+                chosen.add(generator.attention(result.text))
+            elif attention is not None and result.tokens:
+                maps.append(_map(result))
             advance()
-    if attention is not None:
+    if attention is not None and chosen is not None:
+        chosen.save(attention, "texts")
+    elif attention is not None:
         report_drawings(explain.write(attention, maps), len(maps), "texts")
 
 
@@ -106,8 +129,10 @@ def _json(prompt: str, result: Generation) -> bytes:
     return msgspec.json.encode(record) + b"\n"
 
 
-def _map(number: int, result: Generation) -> AttentionMap:
+def _map(result: Generation) -> AttentionMap:
+    """Self-attention: what looks and what is looked at are the same tokens, those that the model read."""
     from attnkit.explain import AttentionMap
 
     assert result.attention is not None
-    return AttentionMap(result.context, result.tokens, result.attention, title=f"text {number}")
+    read, title = result.context, " ".join(result.text.split())
+    return AttentionMap(read, read, result.attention, title, "token that is looked at", "token that looks")

@@ -35,7 +35,7 @@ def _list_keys(context: click.Context, parameter: click.Parameter, value: str | 
     else:
         for task in task_names():
             types = [name for config in keys.configs(task) for name in keys.model_types(config)]
-            click.echo(f"{task:16}model.type: {', '.join(types)}")
+            click.echo(f"{task:23}model.type: {', '.join(types)}")
     context.exit()
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .shared import errors
+from .shared.attention_choice import ChosenMaps, drawn_choice, drawn_options
 from .shared.line_counter import line_counter
 from .shared.loading import load_translator, name_options
 from .shared.noticed import Noticed
@@ -64,6 +65,7 @@ _SHOWN = 40  # characters of a word in a message
 )
 @language_options
 @attention_option
+@drawn_options
 @alignments_options
 @precision_option
 @shortlist_option
@@ -104,11 +106,12 @@ def command(
     N lines in are N lines out, and an empty line stays empty. A line is answered at once when no more have come.
     """
     search = chosen_search(arguments)
+    chosen = drawn_choice(arguments, attention)
     if alignment_threshold is not None and alignments is None:
         raise click.UsageError("--alignment-threshold: expected --alignments FILE with it")
     if alignments is not None and alignments in (output, attention):
         raise click.UsageError(f"--alignments: expected a file of its own, got {alignments} twice")
-    aligned = None if attention is None and alignments is None else _Links(alignment_threshold)
+    aligned = _Links(alignment_threshold) if alignments is not None or (attention and not chosen) else None
 
     from attnkit import explain
     from attnkit.data.lines import arriving_lines
@@ -143,10 +146,14 @@ def command(
                 looped.add(str(number))
             for word in result.unknown:
                 unknown.add(word[:_SHOWN])
-            if attention is not None:
-                maps += _maps(number, result)
+            if chosen is not None:
+                _look(chosen, translator, source, result, arguments)
+            elif attention is not None:
+                maps += _maps(source, result)
             advance()
-    if attention is not None:
+    if attention is not None and chosen is not None:
+        chosen.save(attention, "lines")
+    elif attention is not None:
         report_drawings(explain.write(attention, maps), len(maps), "lines")
     if unknown.count:
         errors.say(f"{unknown.describe('word', 'words')} unknown to the model: {unknown.names()}")
@@ -213,16 +220,24 @@ def _json(source: str, result: Result, links: _Links | None) -> bytes:
     return msgspec.json.encode(record) + b"\n"
 
 
-def _maps(number: int, result: Result) -> list[AttentionMap]:
-    """A map of the line, or one of each of its sentences."""
+def _look(chosen: ChosenMaps, translator: Any, source: str, result: Result, arguments: dict[str, Any]) -> None:
+    """All that the model looks at for a line and its translation, or for each of its sentences."""
+    languages = {name: arguments[name] for name in ("source_language", "to")}
+    pairs = [(part, each) for part, each, _ in result.sentences] or [(source, result)]
+    for line, each in pairs:
+        if each.tokens:
+            chosen.add(translator.attention(line, each.text, **languages))
+
+
+def _maps(source: str, result: Result) -> list[AttentionMap]:
+    """A map of the line, or one of each of its sentences, with its text as the title."""
     from attnkit.explain import AttentionMap
 
-    named = [(f"line {number}", result)]
+    named = [(source, result)]
     if result.sentences:
-        each = enumerate(result.sentences, start=1)
-        named = [(f"line {number}, sentence {place}", sentence.result) for place, sentence in each]
+        named = [(part, each) for part, each, _ in result.sentences]
     return [
-        AttentionMap(each.source_tokens, each.tokens, each.attention, title=title)
-        for title, each in named
+        AttentionMap(each.source_tokens, each.tokens, each.attention, title=" ".join(text.split()))
+        for text, each in named
         if each.attention is not None and each.tokens
     ]

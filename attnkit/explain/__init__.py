@@ -9,12 +9,12 @@ from attnkit.explain.document.map import DocumentMap
 from attnkit.explain.document.terminal import render_document
 from attnkit.explain.drawing.learning_curve import draw_learning_curve
 from attnkit.explain.image.map import ImageMap
-from attnkit.explain.image.png import write_image_png
+from attnkit.explain.image.picture import write_image_png
 from attnkit.explain.json_file import write_json
 from attnkit.explain.page.html import write_html, write_images_html
 from attnkit.explain.sentence.map import AttentionMap
 from attnkit.explain.sentence.merge import merge_pieces
-from attnkit.explain.sentence.png import write_png
+from attnkit.explain.sentence.picture import write_png
 from attnkit.explain.sentence.terminal import render_terminal
 from attnkit.explain.write import check_suffix, write, write_documents, write_images
 

@@ -46,7 +46,8 @@ def write_documents_json(path: Path, documents: Sequence[DocumentMap]) -> None:
 def write_images_json(path: Path, images: Sequence[ImageMap]) -> None:
     """Writes `{"format", "version", "images": [{"title", "caption", "tokens", "weights"}, ...]}`.
 
-    `weights` is [token][row][column] over the square that the model saw. Raises OSError.
+    `weights` is [token][row][column] over the square that the model saw; `gates`, of a model that has them, a number
+    for each token. Raises OSError.
     """
     _write(path, "attnkit.image-attention", "images", [_image(image) for image in images])
 
@@ -95,7 +96,7 @@ def _image(image: ImageMap) -> dict[str, Any]:
         "caption": image.caption,
         "tokens": list(image.tokens),
         "weights": _rounded(image.weights),
-    }
+    } | ({} if image.gates is None else {"gates": _rounded(np.asarray(image.gates))})
 
 
 def _maps(maps: AttentionMaps) -> dict[str, Any]:

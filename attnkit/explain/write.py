@@ -8,40 +8,41 @@ from pathlib import Path
 from typing import TypeVar
 
 from attnkit.explain.document.map import DocumentMap
-from attnkit.explain.document.png import write_document_png
+from attnkit.explain.document.picture import write_document_png
 from attnkit.explain.image.map import ImageMap
-from attnkit.explain.image.png import write_image_png
+from attnkit.explain.image.picture import write_image_png
 from attnkit.explain.json_file import write_documents_json, write_images_json, write_json
 from attnkit.explain.page.documents import write_documents_html
 from attnkit.explain.page.html import write_html, write_images_html
 from attnkit.explain.sentence.map import AttentionMap
-from attnkit.explain.sentence.png import write_png
+from attnkit.explain.sentence.picture import write_png
 from attnkit.printable import quoted
 
 M = TypeVar("M")
-SUFFIXES = (".html", ".png", ".json")
+PICTURES = (".png", ".svg")
+SUFFIXES = (".html", *PICTURES, ".json")
 
 
 def check_suffix(path: str | os.PathLike[str]) -> str:
     """The suffix of `path` in lower case, for callers who want to know before the work starts.
 
-    Errors: ValueError that names the three kinds of file.
+    Errors: ValueError that names the kinds of file.
     """
     suffix = Path(path).suffix.lower()
     if suffix not in SUFFIXES:
-        raise ValueError(f"[write] expected a file ending in .html, .png or .json, got {quoted(os.fspath(path))}")
+        raise ValueError(f"[write] expected a file ending in .html, .png, .svg or .json, got {quoted(os.fspath(path))}")
     return suffix
 
 
 def write(path: str | os.PathLike[str], maps: Sequence[AttentionMap]) -> list[Path]:
-    """Writes the maps as an HTML page, PNG pictures or JSON by the suffix of `path`, and returns the files written.
+    """Writes the maps as an HTML page, pictures (PNG, SVG) or JSON by the suffix of `path`, and returns the files.
 
-    A PNG holds one map: several go to numbered files, `map-1.png`, `map-2.png` and so on for `map.png`, with as many
-    digits as the last needs, so that they sort. Without any map the page and the JSON are empty and no PNG is written.
-    Errors: ValueError for another suffix, OSError.
+    A picture holds one map: several go to numbered files, `map-1.png`, `map-2.png` and so on for `map.png`, with as
+    many digits as the last needs, so that they sort. Without any map the page and the JSON are empty and no picture is
+    written. Errors: ValueError for another suffix, OSError.
     """
     suffix, path = check_suffix(path), Path(path)
-    if suffix == ".png":
+    if suffix in PICTURES:
         return _write_pictures(path, maps, write_png)
     (write_html if suffix == ".html" else write_json)(path, maps)
     return [path]
@@ -50,7 +51,7 @@ def write(path: str | os.PathLike[str], maps: Sequence[AttentionMap]) -> list[Pa
 def write_documents(path: str | os.PathLike[str], documents: Sequence[DocumentMap]) -> list[Path]:
     """`write` for classified documents."""
     suffix, path = check_suffix(path), Path(path)
-    if suffix == ".png":
+    if suffix in PICTURES:
         return _write_pictures(path, documents, write_document_png)
     (write_documents_html if suffix == ".html" else write_documents_json)(path, documents)
     return [path]
@@ -59,7 +60,7 @@ def write_documents(path: str | os.PathLike[str], documents: Sequence[DocumentMa
 def write_images(path: str | os.PathLike[str], images: Sequence[ImageMap]) -> list[Path]:
     """`write` for images with captions or classes."""
     suffix, path = check_suffix(path), Path(path)
-    if suffix == ".png":
+    if suffix in PICTURES:
         return _write_pictures(path, images, write_image_png)
     (write_images_html if suffix == ".html" else write_images_json)(path, images)
     return [path]

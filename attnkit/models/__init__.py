@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from attnkit.models.cnn_config import CNNConfig
     from attnkit.models.decoder_only import DecoderOnly
     from attnkit.models.decoder_only_config import DecoderOnlyConfig
+    from attnkit.models.encoder_only import EncoderOnly
+    from attnkit.models.encoder_only_config import EncoderOnlyConfig
     from attnkit.models.files import load_model, read_config, save_model
     from attnkit.models.han import HierarchicalAttention
     from attnkit.models.han_config import HanConfig
@@ -31,6 +33,8 @@ __all__ = [
     "ClassificationLoss",
     "DecoderOnly",
     "DecoderOnlyConfig",
+    "EncoderOnly",
+    "EncoderOnlyConfig",
     "HanConfig",
     "HierarchicalAttention",
     "ImageBatch",
@@ -58,6 +62,8 @@ if not TYPE_CHECKING:  # with it, type checkers would let any name pass
             "attnkit.models.cnn_config": ("CNNConfig",),
             "attnkit.models.decoder_only": ("DecoderOnly",),
             "attnkit.models.decoder_only_config": ("DecoderOnlyConfig",),
+            "attnkit.models.encoder_only": ("EncoderOnly",),
+            "attnkit.models.encoder_only_config": ("EncoderOnlyConfig",),
             "attnkit.models.files": ("load_model", "read_config", "save_model"),
             "attnkit.models.han": ("HierarchicalAttention",),
             "attnkit.models.han_config": ("HanConfig",),

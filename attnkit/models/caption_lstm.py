@@ -28,13 +28,15 @@ class Decoded(NamedTuple):
 
     hidden: [T, width], ready for the output layer. weights: for each step the flat attention weights of the captions
     that are that long, longest first. penalty: scalar, to be added to the summed loss of all tokens. choice: of hard
-    attention, token by token as hidden. None where the decoder has none of it.
+    attention, token by token as hidden. gates: [T], how far each word lets its attention in, β. None where the decoder
+    has none of it.
     """
 
     hidden: Tensor
     weights: list[Tensor] | None = None
     penalty: Tensor | None = None
     choice: nn.Choice | None = None
+    gates: Tensor | None = None
 
 
 class LSTMCaptionDecoder(nn.Module):
@@ -62,20 +64,29 @@ class LSTMCaptionDecoder(nn.Module):
     def attends(self) -> bool:
         return self.config.attention != "none"
 
-    def forward(self, memory: Tensor, offsets: np.ndarray, ids: np.ndarray, target_offsets: np.ndarray) -> Decoded:
-        """ids int32 [T] and target_offsets [B + 1]: captions behind their start token."""
+    def forward(
+        self,
+        memory: Tensor,
+        offsets: np.ndarray,
+        ids: np.ndarray,
+        target_offsets: np.ndarray,
+        expected: bool = False,
+    ) -> Decoded:
+        """ids int32 [T] and target_offsets [B + 1]: captions behind their start token. `expected`: see
+        `nn.Attention`."""
         steps = TimeMajor(target_offsets)
         memory, offsets = self._ordered(memory, offsets, steps.order)
         embedded = self.embedding(ids)
         state, prepared = self._begin(memory, offsets)
-        states, contexts, weights, choices = [], [], [], []
+        states, contexts, weights, choices, gates = [], [], [], [], []
         for step, projected in enumerate(steps.split(self.cell.project(embedded))):
             rows = int(steps.active[step])
             if rows < state[0].shape[0]:
                 state = (state[0][:rows], state[1][:rows])
             if prepared is not None:
-                attended = self.attention(state[0], prepared, steps.offsets(step))
-                context = attended.context * self.gate(state[0])
+                attended = self.attention(state[0], prepared, steps.offsets(step), expected=expected)
+                gates.append(self.gate(state[0]))
+                context = attended.context * gates[-1]
                 projected = projected + self.context_gates(context)
                 contexts.append(context)
                 weights.append(attended.weights)
@@ -84,7 +95,8 @@ class LSTMCaptionDecoder(nn.Module):
             states.append(state[0])
         read = self._read(embedded, steps.join(states), steps.join(contexts) if contexts else None)
         penalty = self._coverage(offsets, steps, weights)
-        return Decoded(self.dropout(read), weights or None, penalty, _joined(choices, steps))
+        opened = steps.join(gates).reshape(-1) if gates else None
+        return Decoded(self.dropout(read), weights or None, penalty, _joined(choices, steps), opened)
 
     def start(self, memory: Tensor, offsets: np.ndarray) -> LSTMCaptionState:
         """A state of one row an image."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import math
+import itertools
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,8 +18,9 @@ from attnkit.models.caption_transformer import TransformerCaptionDecoder
 from attnkit.models.captioner_config import CaptionerConfig, LSTMDecoderConfig
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.output import LossOutput, label_loss
-from attnkit.models.reinforce import Reinforce
+from attnkit.models.reinforce import Attempt, Reinforce, make_reinforce
 from attnkit.nn import init
+from attnkit.nn.time_major import sorted_offsets, tokens_of
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, UNK
 
 
@@ -47,10 +49,9 @@ class Captioner(nn.Module):
         else:
             self.decoder = TransformerCaptionDecoder(config.decoder, vocab_size)
         self.output = nn.Linear(width, vocab_size)
-        self.reinforce = None
+        self.reinforce: Reinforce | None = None
         if isinstance(config.decoder, LSTMDecoderConfig) and config.decoder.attention == "hard":
-            # What a word is worth before anything is learnt: all are equally likely.
-            self.reinforce = Reinforce(entropy_bonus=config.decoder.entropy_bonus, baseline=-math.log(vocab_size))
+            self.reinforce = make_reinforce(config.decoder, vocab_size)
 
     @property
     def attends(self) -> bool:
@@ -58,9 +59,22 @@ class Captioner(nn.Module):
         return self.decoder.attends
 
     @property
+    def gated(self) -> bool:
+        """Whether words let in more or less of what they look at (`gates`)."""
+        return isinstance(self.decoder, LSTMCaptionDecoder) and self.decoder.attends
+
+    @property
     def max_target_length(self) -> int:
         """In tokens, bos included."""
         return self.config.decoder.max_length
+
+    @property
+    def stage(self) -> str:
+        """What training does before it samples regions, for the log (see `attnkit.training.task.Task`)."""
+        return "soft attention" if self.reinforce is not None and self.reinforce.is_soft() else ""
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray | Tensor], adopt: bool = False) -> None:
+        super().load_state_dict(state if self.reinforce is None else self.reinforce.complete(state), adopt)
 
     def freeze_encoder(self) -> Captioner:
         """Leaves the encoder as it is: it takes no part in training, and its norms keep their statistics."""
@@ -102,19 +116,46 @@ class Captioner(nn.Module):
 
     def loss(self, batch: Any, label_smoothing: float = 0.0) -> LossOutput:
         """The mean cross-entropy per token, with what the decoder adds to it."""
+        if self.training and self.reinforce is not None:
+            return self._reinforced(self.reinforce, batch, label_smoothing)
         decoded = self.decode(batch)
-        loss, nll_sum, tokens = label_loss(
-            decoded.hidden, self.output.weight, self.output.bias, batch.target_labels, label_smoothing
-        )
-        if decoded.penalty is not None:
-            loss = loss + decoded.penalty * (1.0 / tokens)
-        if decoded.choice is not None and self.reinforce is not None:
+        output = self._label_loss(decoded, batch, label_smoothing)
+        return output if decoded.penalty is None else output.plus(decoded.penalty, 1.0)
+
+    def _label_loss(self, decoded: Decoded, batch: Any, label_smoothing: float) -> LossOutput:
+        return label_loss(decoded.hidden, self.output.weight, self.output.bias, batch.target_labels, label_smoothing)
+
+    def _reinforced(self, reinforce: Reinforce, batch: Any, label_smoothing: float) -> LossOutput:
+        decoder = self.decoder
+        assert isinstance(decoder, LSTMCaptionDecoder)  # the only one with hard attention
+        regions, seen = self.encode(batch.images), self._seen(batch.target_input_ids)
+
+        def attempt(soft: bool) -> Attempt:
+            decoded = decoder(regions.memory, regions.offsets, seen, batch.target_offsets, expected=soft)
             with no_grad():
                 losses = ops.cross_entropy(self.output(decoded.hidden), batch.target_labels, reduction="none").numpy()
-            loss = loss + self.reinforce(decoded.choice, -losses, batch.target_offsets)
-        return LossOutput(loss, nll_sum, tokens)
+            return Attempt(self._label_loss(decoded, batch, label_smoothing), -losses, decoded.choice)
+
+        return reinforce(attempt, batch.target_offsets)
 
     # ----- Writing
+
+    def gates(self, regions: Regions, images: np.ndarray, captions: Sequence[np.ndarray]) -> list[np.ndarray] | None:
+        """How far each token of captions lets its attention in, β, float32 [N] for each of N tokens; None where the
+        decoder has no such gate.
+
+        images: int32, for each caption the image that it is of. captions: ids without start and end token.
+        """
+        if not self.gated:
+            return None
+        memory = ops.gather_rows(regions.memory, tokens_of(regions.offsets, images))
+        inputs = [np.concatenate([[BOS], tokens]).astype(np.int32) for tokens in captions]
+        offsets = np.cumsum([0, *map(len, inputs)]).astype(np.int32)
+        with no_grad():
+            decoded = self.decoder(memory, sorted_offsets(regions.offsets, images), np.concatenate(inputs), offsets)
+        assert decoded.gates is not None
+        opened = decoded.gates.numpy()
+        return [opened[begin : end - 1].copy() for begin, end in itertools.pairwise(offsets)]
 
     def start(self, source: Regions) -> Any:
         """A state of one row an image."""

@@ -16,6 +16,9 @@ from attnkit.models.config import (
     NormKind,
     Positive,
     Rate,
+    RewardBaseline,
+    SoftBatches,
+    SoftShare,
 )
 from attnkit.models.vit_config import ViTConfig
 
@@ -27,6 +30,8 @@ class LSTMDecoderConfig(
 ):
     """An LSTM that writes captions: Show and Tell (Vinyals et al., 2015), or Show, Attend and Tell (Xu et al.,
     2015)."""
+
+    LATER: ClassVar = frozenset({"baseline", "soft_batches", "soft_share"})
 
     attention: Annotated[
         Literal["none", "soft", "hard"],
@@ -65,6 +70,12 @@ class LSTMDecoderConfig(
         Weight,
         Meta(description="Hard attention: how much an undecided choice is rewarded, which keeps choices open (λ_e)."),
     ] = 0.01
+
+    baseline: RewardBaseline = "soft"
+
+    soft_batches: SoftBatches = 300
+
+    soft_share: SoftShare = 0.0
 
     max_length: Annotated[
         Positive, Meta(description="Longest caption that is written, in tokens, start token included.")

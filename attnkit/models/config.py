@@ -11,6 +11,7 @@ from msgspec import Meta
 Positive = Annotated[int, Meta(ge=1)]
 # A width too large has no memory and says so; layers are small, and building 2^63 of them would never end.
 Layers = Annotated[int, Meta(ge=1, le=1000)]
+ClassName = Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*:[A-Za-z_][A-Za-z0-9_]*$")]
 NotNegative = Annotated[int, Meta(ge=0)]
 NotNegativeFloat = Annotated[float, Meta(ge=0.0)]
 Rate = Annotated[float, Meta(ge=0.0, lt=1.0)]
@@ -35,6 +36,33 @@ NormKind = Annotated[
     Meta(description="Every norm is a layer norm, or an RMSNorm, which takes no mean off (Zhang and Sennrich, 2019)."),
 ]
 NormEps = Annotated[float, Meta(gt=0.0, description="Added to the variance (or mean square) in every norm.")]
+
+# How hard attention is trained.
+RewardBaseline = Annotated[
+    Literal["soft", "mean"],
+    Meta(
+        description="What REINFORCE takes off the log-probability of a word, beside a moving mean of what is left: "
+        '"soft": the log-probability by soft attention, for which the words are decoded a second time (Deng et al., '
+        '2018); "mean": nothing.'
+    ),
+]
+SoftBatches = Annotated[
+    int,
+    Meta(
+        ge=0,
+        description="How many batches are trained with soft attention before positions are sampled; a short training "
+        "needs fewer.",
+    ),
+]
+SoftShare = Annotated[
+    float,
+    Meta(
+        ge=0.0,
+        lt=1.0,
+        description="How much of the loss is that of soft attention after these batches (Xu et al., 2015, section "
+        "4.1, set half of the samples to their mean).",
+    ),
+]
 
 # What stands around the embeddings of tokens.
 ScaleEmbeddings = Annotated[

@@ -3,7 +3,7 @@ al., 2014; Cho et al., 2014): training, scoring and a step of decoding, defined 
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,10 +24,11 @@ from attnkit.models.recurrent_encoder import (
     RecurrentEncoder,
     make_embedding,
 )
-from attnkit.models.reinforce import Reinforce
+from attnkit.models.reinforce import Attempt, Reinforce, make_reinforce
 from attnkit.models.sources import Sources
 from attnkit.nn import init
 from attnkit.nn.time_major import sorted_offsets, tokens_of
+from attnkit.text.tokenizers.vocabulary import BOS
 
 _NONE = np.zeros(0, np.int32)
 
@@ -54,9 +55,7 @@ class Recurrent(WritesText):
         readout = config.readout_size or config.embedding_size
         self.generator = None if config.tie_embeddings != "none" else nn.Linear(readout, target_vocab_size)
         reinforced = config.normaliser == "hard" and config.hard_gradient == "reinforce"
-        # Before anything is learned, a word has the probability of any other.
-        uniform = -math.log(target_vocab_size)
-        self.reinforce = Reinforce(config.baseline_decay, config.entropy_bonus, uniform) if reinforced else None
+        self.reinforce = make_reinforce(config, target_vocab_size, config.baseline_decay) if reinforced else None
         self.pretraining = self._make_pretraining(source_vocab_size)
 
     def _make_pretraining(self, vocabulary: int) -> Pretraining | None:
@@ -83,13 +82,29 @@ class Recurrent(WritesText):
     @property
     def stage(self) -> str:
         """What training does before it trains the whole, for the log (see `attnkit.training.task.Task`)."""
-        return "pretraining" if self.pretraining is not None and not self.pretraining.is_over() else ""
+        if self.pretraining is not None and not self.pretraining.is_over():
+            return "pretraining"
+        return "soft attention" if self.reinforce is not None and self.reinforce.is_soft() else ""
+
+    def load_state_dict(self, state: Mapping[str, np.ndarray | Tensor], adopt: bool = False) -> None:
+        super().load_state_dict(state if self.reinforce is None else self.reinforce.complete(state), adopt)
 
     def decode(self, batch: Sorted, return_weights: bool = False) -> Decoded:
         """What each target word is predicted from, the sentences in the order of `Sorted`."""
-        encoded = self.encode(batch.source_ids, batch.source_offsets)
-        embedded = self.target_embedding(batch.target_input_ids)
-        return self.decoder(embedded, batch.target_offsets, encoded, batch.source_offsets, return_weights)
+        return self._decode(batch, *self._read(batch), return_weights)
+
+    def _read(self, batch: Sorted) -> tuple[Tensor, Encoded]:
+        """The target words before each word, as vectors, and the states of the sources."""
+        return self._embed(batch.target_input_ids), self.encode(batch.source_ids, batch.source_offsets)
+
+    def _decode(
+        self, batch: Sorted, embedded: Tensor, encoded: Encoded, return_weights: bool = False, expected: bool = False
+    ) -> Decoded:
+        return self.decoder(embedded, batch.target_offsets, encoded, batch.source_offsets, return_weights, expected)
+
+    def _embed(self, ids: np.ndarray) -> Tensor:
+        """What the decoder reads of the last words; a blank is the vector of the start token."""
+        return self.target_embedding(np.full(len(ids), BOS, np.int32) if self.config.blank_inputs else ids)
 
     def forward(self, batch: Any) -> Tensor:
         """Logits [T, V] of a batch; for looking at, since training never needs them all at once."""
@@ -109,21 +124,29 @@ class Recurrent(WritesText):
         if self.training and self.pretraining is not None and self.pretraining.next_batch():
             return self.pretraining.head.loss(self.encoder, batch.source_ids, batch.source_offsets, label_smoothing)
         ordered = Sorted.of(batch)
+        if self.training and self.reinforce is not None:
+            return self._reinforced(self.reinforce, ordered, label_smoothing)
         decoded = self.decode(ordered, return_weights=alignment_weight > 0.0)
-        readout = self.dropout(decoded.readout)
-        loss, nll_sum, tokens = self.word_loss(readout, ordered.target_labels, label_smoothing)
+        loss, nll_sum, tokens = self.word_loss(self.dropout(decoded.readout), ordered.target_labels, label_smoothing)
         if self.training and decoded.looks is not None:
             missed = 1.0 - decoded.looks
             loss = loss + (missed * missed).sum() * (self.config.balance / tokens)
-        if self.reinforce is not None and decoded.choice is not None:
-            losses = self._word_losses(readout, ordered.target_labels)
-            feeds_back = self.decoder.sequential
-            loss = loss + self.reinforce(decoded.choice, -losses, ordered.target_offsets if feeds_back else None)
         output = LossOutput(loss, nll_sum, tokens)
         if decoded.weights is None:
             return output
         places = step_places(ordered) if self.decoder.sequential else block_places(ordered)
         return output.plus(alignment_loss(decoded.weights, places, ordered.link_targets), alignment_weight)
+
+    def _reinforced(self, reinforce: Reinforce, batch: Sorted, label_smoothing: float) -> LossOutput:
+        embedded, encoded = self._read(batch)
+
+        def attempt(soft: bool) -> Attempt:
+            decoded = self._decode(batch, embedded, encoded, expected=soft)
+            readout = self.dropout(decoded.readout)
+            output = self.word_loss(readout, batch.target_labels, label_smoothing)
+            return Attempt(output, -self._word_losses(readout, batch.target_labels), decoded.choice)
+
+        return reinforce(attempt, batch.target_offsets if self.decoder.sequential else None)
 
     def _word_losses(self, readout: Tensor, labels: np.ndarray) -> np.ndarray:
         """-log p of each label [T], outside the tape; by blocks, since the logits of a batch take much memory."""
@@ -148,7 +171,7 @@ class Recurrent(WritesText):
             raise ValueError('[recurrent] expected a model with attention, got one trained with score = "none"')
         decoder = self.decoder
         with no_grad():
-            word = self.target_embedding(ids)
+            word = self._embed(ids)
             fixed = state.hidden.feed if self.config.context != "first-state" else None
             step, hidden = decoder.step(
                 decoder.project(word, fixed), state.hidden, state.memory, state.sources.row_offsets(), state.position

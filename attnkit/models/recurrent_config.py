@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 from msgspec import Meta
 
-from attnkit.models.config import Layers, NotNegative, NotNegativeFloat, Positive, Rate
+from attnkit.models.config import (
+    ClassName,
+    Layers,
+    NotNegative,
+    NotNegativeFloat,
+    Positive,
+    Rate,
+    RewardBaseline,
+    SoftBatches,
+    SoftShare,
+)
 
 EQUAL_WIDTHS = ("dot", "scaled-dot", "cosine")
 """The scores that compare a state and a source state of one width."""
@@ -20,6 +30,10 @@ class RecurrentConfig(
 
     As it stands it is the model of Bahdanau et al. (2015).
     """
+
+    LATER: ClassVar = frozenset(
+        {"baseline", "blank_inputs", "normaliser_class", "score_class", "soft_batches", "soft_share"}
+    )
 
     cell: Annotated[Literal["rnn", "gru", "lstm"], Meta(description="The recurrent unit of encoder and decoder.")] = (
         "gru"
@@ -65,6 +79,19 @@ class RecurrentConfig(
     normaliser: Annotated[
         Literal["softmax", "local-m", "local-p", "hard", "structured"], Meta(description="How scores become weights.")
     ] = "softmax"
+
+    score_class: Annotated[
+        ClassName | None,
+        Meta(
+            description='A score of your own in place of `score`, "module:Class", made with the widths of a query and '
+            "of a memory; docs/attention.md."
+        ),
+    ] = None
+
+    normaliser_class: Annotated[
+        ClassName | None,
+        Meta(description='A normaliser of your own in place of `normaliser`, "module:Class", made without arguments.'),
+    ] = None
 
     attention_size: Annotated[
         Positive | None,
@@ -116,13 +143,19 @@ class RecurrentConfig(
         Literal["reinforce", "straight-through"], Meta(description="How hard attention is trained.")
     ] = "reinforce"
 
+    baseline: RewardBaseline = "soft"
+
     baseline_decay: Annotated[
-        Rate, Meta(description="How slowly the moving mean of the reward, REINFORCE's baseline, forgets.")
+        Rate, Meta(description="How slowly the moving mean of the reward, in REINFORCE's baseline, forgets.")
     ] = 0.9
 
     entropy_bonus: Annotated[
         Rate, Meta(description="What REINFORCE adds for each nat of entropy of the weights that are sampled from.")
     ] = 0.01
+
+    soft_batches: SoftBatches = 300
+
+    soft_share: SoftShare = 0.0
 
     context: Annotated[
         Literal["first-state", "every-step", "both"],
@@ -131,6 +164,14 @@ class RecurrentConfig(
             "al., 2014), beside every input (with zeros as first state), or both (Cho et al., 2014)."
         ),
     ] = "first-state"
+
+    blank_inputs: Annotated[
+        bool,
+        Meta(
+            description="The decoder reads a blank at every step instead of the last word: a network that is unfolded "
+            "over source and target, whose writing does not know what it wrote."
+        ),
+    ] = False
 
     readout_size: Annotated[
         Positive | None,
@@ -199,12 +240,14 @@ class RecurrentConfig(
                 f'normaliser: expected "softmax" with score = "location", got "{self.normaliser}", which chooses a '
                 "window by position, and the score knows nothing but the position"
             )
-        if self.score in EQUAL_WIDTHS and self.hidden_size != self.memory_size:
+        if self.score == "none" and (self.score_class or self.normaliser_class):
+            raise ValueError('score: expected one, got "none" with a score_class or normaliser_class')
+        if self.score_class is None and self.score in EQUAL_WIDTHS and self.hidden_size != self.memory_size:
             raise ValueError(
                 f'score: expected "general", or source states as wide as the decoder\'s {self.hidden_size} for '
                 f'"{self.score}", got {self.memory_size} (encoder_size sets it, for each direction)'
             )
-        if self.coverage and self.score not in ("additive", "concat"):
+        if self.coverage and (self.score_class or self.score not in ("additive", "concat")):
             raise ValueError(f'coverage: expected score = "additive" or "concat", got "{self.score}"')
         if self.input_feeding and self.attend == "before":
             raise ValueError('input_feeding: expected attend = "after", got "before", where the cell reads the context')

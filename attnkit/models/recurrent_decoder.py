@@ -7,12 +7,15 @@ cell without input feeding), training runs the whole sequence at once.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from attnkit import _core, nn, ops
 from attnkit._core import Tensor
+from attnkit.models.own_classes import own_class
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.recurrent_encoder import LAYERS, CellState, Encoded, stacked
 from attnkit.nn.time_major import TimeMajor
@@ -147,33 +150,40 @@ class RecurrentDecoder(nn.Module):
         memory: nn.Memory | None,
         row_offsets: np.ndarray,
         position: int,
+        expected: bool = False,
     ) -> tuple[Step, DecoderState]:
         """Moves each row on by one word, given by `project`; row_offsets say whose source a row reads.
 
-        With input feeding, the caller puts the readout of the step into the new state.
+        With input feeding, the caller puts the readout of the step into the new state. `expected`: see `nn.Attention`.
         """
         before, attended = self.config.attend == "before", None
         feed = state.feed
         if memory is not None and before:
-            attended = self._attend(state.layers[-1][0], state, memory, row_offsets, position)
+            attended = self._attend(state.layers[-1][0], state, memory, row_offsets, position, expected)
             feed = attended.context
         if self.feed is not None and feed is not None:
             projected = projected + self.feed(feed)
         layers = self._through_cells(projected, state.layers)
         hidden = layers[-1][0]
         if memory is not None and not before:
-            attended = self._attend(hidden, state, memory, row_offsets, position)
+            attended = self._attend(hidden, state, memory, row_offsets, position, expected)
         if attended is None:
             return Step(hidden, state.feed), state._replace(layers=layers)
         coverage = None if state.coverage is None else state.coverage + attended.weights
         return Step(hidden, *attended), DecoderState(layers, state.feed, coverage)
 
     def _attend(
-        self, query: Tensor, state: DecoderState, memory: nn.Memory, row_offsets: np.ndarray, position: int
+        self,
+        query: Tensor,
+        state: DecoderState,
+        memory: nn.Memory,
+        row_offsets: np.ndarray,
+        position: int,
+        expected: bool,
     ) -> nn.Attended:
         assert self.attention is not None
         positions = np.full(query.shape[0], position, np.int32)
-        return self.attention(query, memory, row_offsets, positions, state.coverage)
+        return self.attention(query, memory, row_offsets, positions, state.coverage, expected)
 
     def _through_cells(self, projected: Tensor, states: list[CellState]) -> list[CellState]:
         layers: list[CellState] = []
@@ -201,13 +211,14 @@ class RecurrentDecoder(nn.Module):
         encoded: Encoded,
         source_offsets: np.ndarray,
         return_weights: bool = False,
+        expected: bool = False,
     ) -> Decoded:
-        """All words of whole targets: embedded [T, E], the sentences longest first."""
+        """All words of whole targets: embedded [T, E], the sentences longest first. `expected`: see `nn.Attention`."""
         memory = None if self.attention is None else self.attention.prepare(encoded.states, source_offsets)
         begun = self.begin(encoded)
         if self.sequential and memory is not None:
-            return self._step_by_step(embedded, offsets, begun, memory, return_weights)
-        return self._at_once(embedded, offsets, begun, memory, return_weights)
+            return self._step_by_step(embedded, offsets, begun, memory, return_weights, expected)
+        return self._at_once(embedded, offsets, begun, memory, return_weights, expected)
 
     def _at_once(
         self,
@@ -216,6 +227,7 @@ class RecurrentDecoder(nn.Module):
         begun: DecoderState,
         memory: nn.Memory | None,
         return_weights: bool,
+        expected: bool,
     ) -> Decoded:
         inputs, context, choice, looks, weights = embedded, None, None, None, None
         if begun.feed is not None:
@@ -224,7 +236,7 @@ class RecurrentDecoder(nn.Module):
             inputs = ops.concatenate([embedded, context], 1)
         hidden, _ = self.rnn(inputs, offsets, stacked(begun.layers))
         if self.attention is not None and memory is not None:
-            context, weights, choice = self.attention(hidden, memory, offsets)
+            context, weights, choice = self.attention(hidden, memory, offsets, expected=expected)
             if self.config.balance:
                 looks = ops.ragged_key_sums(weights, offsets, memory.offsets)
         readout = self.read_out(hidden, context, embedded)
@@ -237,6 +249,7 @@ class RecurrentDecoder(nn.Module):
         state: DecoderState,
         memory: nn.Memory,
         return_weights: bool,
+        expected: bool,
     ) -> Decoded:
         order, steps, readouts = TimeMajor(offsets), [], []
         looks = _core.zeros((memory.keys.shape[0],), self.device) if self.config.balance else None
@@ -244,7 +257,7 @@ class RecurrentDecoder(nn.Module):
         for t, projected in enumerate(order.split(self.project(embedded))):
             rows = projected.shape[0]
             state = state.first(rows, int(memory.offsets[rows]))
-            step, state = self.step(projected, state, memory, order.offsets(t), t)
+            step, state = self.step(projected, state, memory, order.offsets(t), t, expected)
             steps.append(step)
             if looks is not None and step.weights is not None:
                 looks = looks + ops.ragged_key_sums(step.weights, order.offsets(t), memory.offsets)
@@ -282,4 +295,13 @@ def _make_attention(config: RecurrentConfig) -> nn.Attention:
         "hard": lambda: nn.HardNormaliser(config.hard_gradient == "straight-through"),
         "structured": nn.StructuredNormaliser,
     }
-    return nn.Attention(scores[config.score](), normalisers[config.normaliser]())
+    score = scores[config.score] if config.score_class is None else _own_score(config.score_class, query, memory)
+    normaliser = normalisers[config.normaliser]
+    if config.normaliser_class is not None:
+        normaliser = own_class(config.normaliser_class, nn.Normaliser, "normaliser_class")
+    return nn.Attention(score(), normaliser())
+
+
+def _own_score(name: str, query: int, memory: int) -> Callable[[], nn.Score]:
+    kind: Any = own_class(name, nn.Score, "score_class")
+    return functools.partial(kind, query, memory)

@@ -59,11 +59,15 @@ class RecurrentEncoder(nn.Module):
 
     def forward(self, ids: np.ndarray, offsets: np.ndarray) -> Encoded:
         """ids int32 [S], offsets int32 [B + 1]."""
-        if not self.reverse:
+        turned = self.order(offsets)
+        if turned is None:
             return self.read(ids, offsets)
-        turned = reversed_tokens(offsets)
         encoded = self.read(ids[turned], offsets)
         return encoded._replace(states=ops.gather_rows(encoded.states, turned))
+
+    def order(self, offsets: np.ndarray) -> np.ndarray | None:
+        """Where each token is read, int32 [S]; None where it is read in its place."""
+        return reversed_tokens(offsets) if self.reverse else None
 
     def read(self, ids: np.ndarray, offsets: np.ndarray) -> Encoded:
         """The same in the order of reading: not reversed."""

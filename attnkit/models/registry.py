@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, overload
 from attnkit.models.captioner_config import CaptionerConfig
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
+from attnkit.models.encoder_only_config import EncoderOnlyConfig
 from attnkit.models.han_config import HanConfig
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from attnkit.models.captioner import Captioner
     from attnkit.models.cnn import CNN
     from attnkit.models.decoder_only import DecoderOnly
+    from attnkit.models.encoder_only import EncoderOnly
     from attnkit.models.han import HierarchicalAttention
     from attnkit.models.recurrent import Recurrent
     from attnkit.models.transformer import Transformer
@@ -28,7 +30,15 @@ if TYPE_CHECKING:
     from attnkit.models.vit import ViT
 
     Model: TypeAlias = (
-        Transformer | Recurrent | TransformerClassifier | HierarchicalAttention | DecoderOnly | ViT | CNN | Captioner
+        Transformer
+        | Recurrent
+        | TransformerClassifier
+        | HierarchicalAttention
+        | DecoderOnly
+        | EncoderOnly
+        | ViT
+        | CNN
+        | Captioner
     )
     """Any model: the union of all."""
 
@@ -38,6 +48,7 @@ ModelConfig = (
     | TransformerClassifierConfig
     | HanConfig
     | DecoderOnlyConfig
+    | EncoderOnlyConfig
     | ViTConfig
     | CNNConfig
     | CaptionerConfig
@@ -72,6 +83,7 @@ ENTRIES = (
     ),
     Entry(HanConfig, "attnkit.models.han:HierarchicalAttention", ("vocab_size", "classes")),
     Entry(DecoderOnlyConfig, "attnkit.models.decoder_only:DecoderOnly", ("vocab_size",)),
+    Entry(EncoderOnlyConfig, "attnkit.models.encoder_only:EncoderOnly", ("vocab_size",)),
     Entry(ViTConfig, "attnkit.models.vit:ViT", ("classes",)),
     Entry(CNNConfig, "attnkit.models.cnn:CNN", ("classes",)),
     Entry(CaptionerConfig, "attnkit.models.captioner:Captioner", ("vocab_size",)),
@@ -95,6 +107,8 @@ def build_model(config: TransformerClassifierConfig, *sizes: int) -> Transformer
 def build_model(config: HanConfig, *sizes: int) -> HierarchicalAttention: ...
 @overload
 def build_model(config: DecoderOnlyConfig, *sizes: int) -> DecoderOnly: ...
+@overload
+def build_model(config: EncoderOnlyConfig, *sizes: int) -> EncoderOnly: ...
 @overload
 def build_model(config: ViTConfig, *sizes: int) -> ViT: ...
 @overload

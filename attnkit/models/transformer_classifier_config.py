@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
@@ -14,6 +14,15 @@ from attnkit.models.config import (
 from attnkit.models.text_stack import TextStackConfig
 from attnkit.text.layout import Layout
 from attnkit.text.tokenizers.vocabulary import BOS
+
+Pooling = Annotated[
+    Literal["attention", "mean", "cls", "last"],
+    Meta(
+        description='How a document becomes one vector: "attention" learns which tokens count (Yang et al., '
+        '2016); "mean" counts all alike; "cls" takes the state of the start token (Devlin et al., '
+        '2019), "last" that of the last one (Radford et al., 2018).'
+    ),
+]
 
 
 class TransformerClassifierConfig(
@@ -29,14 +38,17 @@ class TransformerClassifierConfig(
     It reads each document as one sequence, a start token before it.
     """
 
-    pooling: Annotated[
-        Literal["attention", "mean", "cls"],
+    LATER: ClassVar = TextStackConfig.LATER | {"causal"}
+
+    pooling: Pooling = "attention"
+
+    causal: Annotated[
+        bool,
         Meta(
-            description='How a document becomes one vector: "attention" learns which tokens count (Yang et al., '
-            '2016); "mean" counts all alike; "cls" takes the state of the start token (Devlin et al., '
-            "2019)."
+            description="Each token sees only those before it, as in a language model, whose weights then fit "
+            "(Radford et al., 2018)."
         ),
-    ] = "attention"
+    ] = False
 
     d_model: Annotated[Positive, Meta(description="Width of the states.")] = 128
 
@@ -50,6 +62,8 @@ class TransformerClassifierConfig(
         super().__post_init__()
         if self.max_length < 2:
             raise ValueError("max_length: expected room for the start token and one more, got 1")
+        if self.causal and self.pooling == "cls":
+            raise ValueError('pooling: expected another for causal = true, whose start token sees nothing, got "cls"')
 
     @property
     def layout(self) -> Layout:

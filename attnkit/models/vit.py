@@ -86,7 +86,7 @@ class ViT(nn.Module):
         rollout = attention_rollout(self.attention_weights(images))
         maps: np.ndarray = rollout[:, 0, 1:] if self.class_token is not None else rollout.mean(axis=1)
         maps = maps / maps.sum(axis=1, keepdims=True)
-        return maps.reshape(len(maps), *self._grid(images.shape))
+        return maps.reshape(len(maps), *self.grid(images.shape))
 
     def fit_state(self, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """A state_dict of the same model for another (square) image size, its positions resampled for this one."""
@@ -98,7 +98,8 @@ class ViT(nn.Module):
         fitted[name] = self.positions.fit(fitted[name], side, side)
         return fitted
 
-    def _grid(self, shape: tuple[int, ...]) -> Grid:
+    def grid(self, shape: tuple[int, ...]) -> Grid:
+        """(rows, columns) of the patches of images [B, H, W, C]. Raises ValueError for images that it does not read."""
         size = self.config.patch_size
         if len(shape) != 4 or shape[3] != self.config.channels:
             raise ValueError(f"[vit] expected images of shape [B, H, W, {self.config.channels}], got {list(shape)}")
@@ -109,7 +110,7 @@ class ViT(nn.Module):
     def _states(self, images: np.ndarray | Tensor, return_weights: bool = False) -> tuple[Tensor, Grid, list[Tensor]]:
         """All tokens behind the encoder, [B, N, width], and where wanted the flat weights of every layer."""
         images = images if isinstance(images, Tensor) else tensor(images, device=self.device)
-        grid, batch = self._grid(images.shape), images.shape[0]
+        grid, batch = self.grid(images.shape), images.shape[0]
         embedded = self.patches(images).reshape(batch, grid[0] * grid[1], self.width) + self.positions.table(*grid)
         if self.class_token is not None:
             first = ops.gather_rows(self.class_token, np.zeros(batch, dtype=np.int32))

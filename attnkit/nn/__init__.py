@@ -2,11 +2,12 @@
 
 from attnkit.nn import attention
 from attnkit.nn.attention import *  # noqa: F403  (the parts of attention, by one list)
-from attnkit.nn.attention_pooling import AttentionPooling, FirstPooling, MeanPooling
+from attnkit.nn.attention_pooling import AttentionPooling, FirstPooling, LastPooling, MeanPooling
 from attnkit.nn.convolution import Conv2d
 from attnkit.nn.dropout import Dropout
 from attnkit.nn.embedding import Embedding
 from attnkit.nn.feature_attention import FeatureAttention
+from attnkit.nn.gates import GRUGates, LSTMGates, SSRUGates
 from attnkit.nn.linear import Linear
 from attnkit.nn.lstmn import LSTMN
 from attnkit.nn.module import Module, ModuleList
@@ -51,10 +52,13 @@ __all__ = [
     "FeedForward",
     "FirstPooling",
     "GRUCell",
+    "GRUGates",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
     "GridPositions",
     "LSTMCell",
+    "LSTMGates",
+    "LastPooling",
     "LayerNorm",
     "LearnedPositions",
     "Linear",
@@ -66,6 +70,7 @@ __all__ = [
     "RMSNorm",
     "RNNCell",
     "RecurrentWeights",
+    "SSRUGates",
     "Seen",
     "SinusoidalPositions",
     "SqueezeExcitation",

@@ -66,8 +66,8 @@ class MeanPooling(Module):
         __call__ = forward
 
 
-class FirstPooling(Module):
-    """The first row of a sequence, that of a token put there to collect what the others say (Devlin et al., 2019)."""
+class _RowPooling(Module):
+    """One row of each sequence."""
 
     returns_weights = True
 
@@ -77,14 +77,33 @@ class FirstPooling(Module):
     def forward(self, x: Tensor, offsets: np.ndarray, return_weights: Literal[True]) -> tuple[Tensor, Tensor]: ...
     def forward(self, x: Tensor, offsets: np.ndarray, return_weights: bool = False) -> Tensor | tuple[Tensor, Tensor]:
         """x [T, width] → [B, width], and the weights, one-hot, [T] if asked for. An empty sequence gives zeros."""
-        first = np.zeros(x.shape[0], np.float32)
-        first[offsets[:-1][np.diff(offsets) > 0]] = 1.0
-        weights = tensor(first, device=x.device)
+        chosen = np.zeros(x.shape[0], np.float32)
+        chosen[self._row(offsets)[np.diff(offsets) > 0]] = 1.0
+        weights = tensor(chosen, device=x.device)
         pooled = ops.ragged_sums(weights, x, _one_query_each(offsets), offsets)
         return (pooled, weights) if return_weights else pooled
 
+    def _row(self, offsets: np.ndarray) -> np.ndarray:
+        """Which row of x it is for each sequence [B]; of an empty one any."""
+        raise NotImplementedError(f"[pooling] expected a _row method in {type(self).__name__}")
+
     if TYPE_CHECKING:
         __call__ = forward
+
+
+class FirstPooling(_RowPooling):
+    """The first row of a sequence, that of a token put there to collect what the others say (Devlin et al., 2019)."""
+
+    def _row(self, offsets: np.ndarray) -> np.ndarray:
+        return offsets[:-1]
+
+
+class LastPooling(_RowPooling):
+    """The last row of a sequence, the only one that has seen all of it where attention is causal (Radford et al.,
+    2018)."""
+
+    def _row(self, offsets: np.ndarray) -> np.ndarray:
+        return offsets[1:] - 1
 
 
 def _one_query_each(offsets: np.ndarray) -> np.ndarray:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from attnkit import ops
@@ -9,6 +11,13 @@ from attnkit._core import Tensor
 from attnkit.nn import init
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module
+
+
+class PooledFeatures(NamedTuple):
+    """pooled [B, global_width], and weights [B, H, W], which sum to one for each image."""
+
+    pooled: Tensor
+    weights: Tensor
 
 
 class FeatureAttention(Module):
@@ -28,7 +37,7 @@ class FeatureAttention(Module):
         self.projection = Linear(local_width, global_width, bias=False) if local_width != global_width else None
         self.direction = init.normal((1, global_width), global_width**-0.5) if scores == "parametrised" else None
 
-    def forward(self, local: Tensor, whole: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(self, local: Tensor, whole: Tensor) -> PooledFeatures:
         """local [B, H, W, local_width], whole [B, global_width] → pooled [B, global_width], weights [B, H, W]."""
         batch, height, width, channels = local.shape
         rows = local.reshape(-1, channels)
@@ -38,7 +47,7 @@ class FeatureAttention(Module):
         pooled, weights = ops.packed_attention(
             query, rows, rows, places, places * (height * width), heads=1, scale=1.0, return_weights=True
         )
-        return pooled, weights.reshape(batch, height, width)
+        return PooledFeatures(pooled, weights.reshape(batch, height, width))
 
     def extra_repr(self) -> str:
         return f'scores="{"dot" if self.direction is None else "parametrised"}"'

@@ -8,6 +8,7 @@ import numpy as np
 
 from attnkit import _core, ops
 from attnkit._core import Tensor
+from attnkit._tensor import index_array
 from attnkit.nn import init
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module
@@ -21,6 +22,8 @@ class LSTMN(Module):
     At step t it scores its past, a_i = v · tanh(W_h h_i + W_x x_t + W_s h̃_{t-1}), takes with the weights s = softmax(a)
     the summaries h̃_t = Σ s_i h_i and c̃_t = Σ s_i c_i, and is an LSTM that reads these in place of its last state.
     """
+
+    returns_weights = True
 
     def __init__(self, input_size: int, hidden_size: int, attention_size: int | None = None) -> None:
         super().__init__()
@@ -85,10 +88,11 @@ class _Tape:
 
     def read(self, query: Tensor, v: Tensor, rows: np.ndarray, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """(h̃, c̃, flat weights) over the states before `step`."""
-        scores = ops.ragged_additive(query, self.keys, v, rows, self.offsets)
         count = query.shape[0]
-        weights = ops.ragged_softmax(scores, rows, self.offsets, np.zeros(count, np.int32), np.full(count, step))
-        h, c = (ops.ragged_sums(weights, values, rows, self.offsets) for values in (self.h, self.c))
+        past = index_array(np.zeros(count, np.int32)), index_array(np.full(count, step, np.int32))
+        scores = ops.ragged_additive(query, self.keys, v, rows, self.offsets, None, None, *past)
+        weights = ops.ragged_softmax(scores, rows, self.offsets, *past)
+        h, c = (ops.ragged_sums(weights, values, rows, self.offsets, *past) for values in (self.h, self.c))
         return h, c, weights
 
     def write(self, h: Tensor, c: Tensor, key: Tensor, step: int) -> None:

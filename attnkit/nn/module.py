@@ -105,10 +105,8 @@ class Module:
         return hooks.add(self._own_hooks().after, hook, with_kwargs)
 
     def _own_hooks(self) -> hooks.Hooks:
-        if self._hooks is None:
-            object.__setattr__(self, "_hooks", hooks.Hooks())
-        assert self._hooks is not None
-        return self._hooks
+        # In one go: threads that look into one model at once must not put their hooks into two lists.
+        return cast("hooks.Hooks", self.__dict__.setdefault("_hooks", hooks.Hooks()))
 
     def children(self) -> Iterator[Module]:
         yield from self._children.values()

@@ -6,13 +6,14 @@ The units and their gates are PyTorch's, so are the first values: uniform within
 from __future__ import annotations
 
 import math
-from typing import ClassVar, TypeAlias
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeAlias, overload
 
 import numpy as np
 
 from attnkit import ops
 from attnkit._core import Tensor
 from attnkit.nn import init
+from attnkit.nn.gates import GRUGates, LSTMGates, gru_gates, layer_gates, lstm_gates
 from attnkit.nn.module import Module, ModuleList
 
 State: TypeAlias = Tensor | None
@@ -149,19 +150,37 @@ class GRU(_Layers):
 
     name = "gru"
     gates = 3
+    returns_weights = True
 
-    def forward(self, x: Tensor, offsets: np.ndarray, state: State = None) -> tuple[Tensor, Tensor]:
+    @overload
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, state: State = None, return_weights: Literal[False] = False
+    ) -> tuple[Tensor, Tensor]: ...
+    @overload
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, state: State = None, *, return_weights: Literal[True]
+    ) -> tuple[Tensor, Tensor, list[GRUGates]]: ...
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, state: State = None, return_weights: bool = False
+    ) -> tuple[Tensor, Tensor] | tuple[Tensor, Tensor, list[GRUGates]]:
         """x [T, input_size], offsets [B + 1] → (output [T, D·hidden_size], state behind the last tokens).
 
-        state [num_layers·D, B, hidden_size]: layer by layer, forward before backward; zeros where not given.
+        state [num_layers·D, B, hidden_size]: layer by layer, forward before backward; zeros where not given. With
+        return_weights also the gates of each layer.
         """
-        last = []
+        last, gates = [], []
         for index, weights in enumerate(self.layers):
             projected = weights.project(self._layer_inputs(index, x), both_biases=False)
             before = self._state_of(index, state, offsets)
-            x, after = ops.gru(projected, offsets, weights.hidden_weight, weights.hidden_bias, before, self._direction)
+            recurrent = weights.hidden_weight, weights.hidden_bias, before
+            x, after = ops.gru(projected, offsets, *recurrent, self._direction)
             last.append(after)
-        return x, _stack(last)
+            if return_weights:
+                gates.append(layer_gates(gru_gates, projected, x, offsets, *recurrent))
+        return (x, _stack(last), gates) if return_weights else (x, _stack(last))
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
 
 class LSTM(_Layers):
@@ -169,14 +188,26 @@ class LSTM(_Layers):
 
     name = "lstm"
     gates = 4
+    returns_weights = True
 
-    def forward(self, x: Tensor, offsets: np.ndarray, state: LSTMState | None = None) -> tuple[Tensor, LSTMState]:
+    @overload
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, state: LSTMState | None = None, return_weights: Literal[False] = False
+    ) -> tuple[Tensor, LSTMState]: ...
+    @overload
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, state: LSTMState | None = None, *, return_weights: Literal[True]
+    ) -> tuple[Tensor, LSTMState, list[LSTMGates]]: ...
+    def forward(
+        self, x: Tensor, offsets: np.ndarray, state: LSTMState | None = None, return_weights: bool = False
+    ) -> tuple[Tensor, LSTMState] | tuple[Tensor, LSTMState, list[LSTMGates]]:
         """x [T, input_size], offsets [B + 1] → (output [T, D·hidden_size], (h, c) behind the last tokens).
 
-        h and c [num_layers·D, B, hidden_size]: layer by layer, forward before backward; zeros where not given.
+        h and c [num_layers·D, B, hidden_size]: layer by layer, forward before backward; zeros where not given. With
+        return_weights also the gates of each layer.
         """
         h, c = (None, None) if state is None else state
-        last_h, last_c = [], []
+        last_h, last_c, gates = [], [], []
         for index, weights in enumerate(self.layers):
             projected = weights.project(self._layer_inputs(index, x), both_biases=True)
             before_h, before_c = self._state_of(index, h, offsets), self._state_of(index, c, offsets)
@@ -184,7 +215,14 @@ class LSTM(_Layers):
             x, after = ops.lstm(projected, offsets, weights.hidden_weight, None, before, self._direction)
             last_h.append(after[0])
             last_c.append(after[1])
-        return x, (_stack(last_h), _stack(last_c))
+            if return_weights:
+                recurrent = weights.hidden_weight, None, before_h
+                gates.append(layer_gates(lstm_gates, projected, x, offsets, *recurrent))
+        last = _stack(last_h), _stack(last_c)
+        return (x, last, gates) if return_weights else (x, last)
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
 
 def _checked_nonlinearity(nonlinearity: str) -> str:
@@ -218,15 +256,36 @@ class RNNCell(Module):
 
 
 class GRUCell(Module):
-    """One step of `GRU` at a time."""
+    """One step of `GRU` at a time. A `step` too is a call of the module, which its hooks see."""
+
+    returns_weights = True
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:
         super().__init__()
         self.weights = RecurrentWeights(input_size, hidden_size, GRU.gates, bias)
 
-    def forward(self, x: Tensor, state: Tensor) -> Tensor:
-        """x [R, input_size], state [R, hidden_size] → the new state."""
-        return self.step(self.project(x), state)
+    @overload
+    def forward(
+        self, x: Tensor, state: Tensor, return_weights: Literal[False] = False, projected: bool = False
+    ) -> Tensor: ...
+    @overload
+    def forward(
+        self, x: Tensor, state: Tensor, return_weights: Literal[True], projected: bool = False
+    ) -> tuple[Tensor, GRUGates]: ...
+    def forward(
+        self, x: Tensor, state: Tensor, return_weights: bool = False, projected: bool = False
+    ) -> Tensor | tuple[Tensor, GRUGates]:
+        """x [R, input_size], state [R, hidden_size] → the new state, and with return_weights the gates.
+
+        projected: x is what `project` returned.
+        """
+        inputs = x if projected else self.project(x)
+        recurrent = self.weights.hidden_weight, self.weights.hidden_bias
+        new: Tensor = ops.gru_cell(inputs, state, *recurrent)
+        return (new, gru_gates(inputs, ops.linear(state, *recurrent))) if return_weights else new
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
     def project(self, x: Tensor) -> Tensor:
         """The inputs' part of a step [R, 3·hidden_size]: may be had for many steps at once."""
@@ -234,19 +293,39 @@ class GRUCell(Module):
 
     def step(self, projected: Tensor, state: Tensor) -> Tensor:
         """The new state, given what `project` returned."""
-        return ops.gru_cell(projected, state, self.weights.hidden_weight, self.weights.hidden_bias)
+        return self(projected, state, projected=True)
 
 
 class LSTMCell(Module):
-    """One step of `LSTM` at a time."""
+    """One step of `LSTM` at a time. A `step` too is a call of the module, which its hooks see."""
+
+    returns_weights = True
 
     def __init__(self, input_size: int, hidden_size: int, bias: bool = True) -> None:
         super().__init__()
         self.weights = RecurrentWeights(input_size, hidden_size, LSTM.gates, bias)
 
-    def forward(self, x: Tensor, state: LSTMState) -> LSTMState:
-        """x [R, input_size], state (h, c), each [R, hidden_size] → the new state."""
-        return self.step(self.project(x), state)
+    @overload
+    def forward(
+        self, x: Tensor, state: LSTMState, return_weights: Literal[False] = False, projected: bool = False
+    ) -> LSTMState: ...
+    @overload
+    def forward(
+        self, x: Tensor, state: LSTMState, return_weights: Literal[True], projected: bool = False
+    ) -> tuple[Tensor, Tensor, LSTMGates]: ...
+    def forward(
+        self, x: Tensor, state: LSTMState, return_weights: bool = False, projected: bool = False
+    ) -> LSTMState | tuple[Tensor, Tensor, LSTMGates]:
+        """x [R, input_size], state (h, c), each [R, hidden_size] → the new one, and with return_weights (h, c, gates).
+
+        projected: x is what `project` returned.
+        """
+        inputs, weight = x if projected else self.project(x), self.weights.hidden_weight
+        h, c = ops.lstm_cell(inputs, state, weight)
+        return (h, c, lstm_gates(inputs, ops.linear(state[0], weight))) if return_weights else (h, c)
+
+    if TYPE_CHECKING:
+        __call__ = forward
 
     def project(self, x: Tensor) -> Tensor:
         """The inputs' part of a step [R, 4·hidden_size]: may be had for many steps at once."""
@@ -254,4 +333,4 @@ class LSTMCell(Module):
 
     def step(self, projected: Tensor, state: LSTMState) -> LSTMState:
         """The new state, given what `project` returned."""
-        return ops.lstm_cell(projected, state, self.weights.hidden_weight)
+        return self(projected, state, projected=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Literal, overload
+
 from attnkit import ops
 from attnkit._core import Tensor
 from attnkit.nn.linear import Linear
@@ -15,6 +17,8 @@ class SqueezeExcitation(Module):
     x [B, H, W, C] → x · sigmoid(up(relu(down(mean of x)))). The gates themselves, [B, C]: `gates(x)`.
     """
 
+    returns_weights = True
+
     def __init__(self, channels: int, reduction: int = 16) -> None:
         super().__init__()
         hidden = max(1, channels // reduction)
@@ -25,5 +29,15 @@ class SqueezeExcitation(Module):
     def gates(self, x: Tensor) -> Tensor:
         return self.up(self.down(self.squeeze(x)))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return ops.scale_channels(x, self.gates(x))
+    @overload
+    def forward(self, x: Tensor, return_weights: Literal[False] = False) -> Tensor: ...
+    @overload
+    def forward(self, x: Tensor, return_weights: Literal[True]) -> tuple[Tensor, Tensor]: ...
+    def forward(self, x: Tensor, return_weights: bool = False) -> Tensor | tuple[Tensor, Tensor]:
+        """x [B, H, W, C] → [B, H, W, C], and the gates [B, C] if asked for."""
+        gates = self.gates(x)
+        scaled = ops.scale_channels(x, gates)
+        return (scaled, gates) if return_weights else scaled
+
+    if TYPE_CHECKING:
+        __call__ = forward

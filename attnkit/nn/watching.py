@@ -41,8 +41,12 @@ def watching(model: Module) -> Iterator[list[Seen]]:
     """
     seen: list[Seen] = []
     thread = threading.get_ident()
+    known: set[int] = set()  # a layer that a model has under two names is watched once, under the first
     with ExitStack() as stack:
         for name, module in model.named_modules():
+            if id(module) in known:
+                continue
+            known.add(id(module))
             watcher = _Watcher(name, seen, thread)
             if module.returns_weights:
                 stack.enter_context(module.register_forward_pre_hook(watcher.ask, with_kwargs=True))

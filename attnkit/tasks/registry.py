@@ -21,11 +21,17 @@ if TYPE_CHECKING:
     from attnkit.tasks.classify_images.config import ClassifyImagesConfig
     from attnkit.tasks.classify_text.config import ClassifyTextConfig
     from attnkit.tasks.language_model.config import LanguageModelConfig
+    from attnkit.tasks.masked_language_model.config import MaskedLanguageModelConfig
     from attnkit.tasks.translate.config import TranslateConfig
     from attnkit.training.task import Task
 
     RunConfig: TypeAlias = (
-        TranslateConfig | ClassifyTextConfig | LanguageModelConfig | ClassifyImagesConfig | CaptionConfig
+        TranslateConfig
+        | ClassifyTextConfig
+        | LanguageModelConfig
+        | MaskedLanguageModelConfig
+        | ClassifyImagesConfig
+        | CaptionConfig
     )
     """Any configuration: the union of the tasks' own."""
 
@@ -76,6 +82,13 @@ ENTRIES = (
         "language_model.config:LanguageModelConfig",
         "language_model.training:LanguageModelTask",
         "language_model.generator:Generator",
+    ),
+    Entry(
+        "masked-language-model",
+        "text",
+        "masked_language_model.config:MaskedLanguageModelConfig",
+        "masked_language_model.training:MaskedLanguageModelTask",
+        "masked_language_model.filler:MaskFiller",
     ),
 )
 

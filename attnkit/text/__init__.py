@@ -11,6 +11,9 @@ if TYPE_CHECKING:
     from attnkit.text.batching import Batch, BatchIterator
     from attnkit.text.config import DataConfig
     from attnkit.text.corpus import EncodedCorpus, ParallelCorpus
+    from attnkit.text.masked_batching import MaskedBatch, MaskedIterator
+    from attnkit.text.masking import Masker
+    from attnkit.text.masking_config import MaskingConfig
     from attnkit.text.tokenizers.base import Tokenizer
     from attnkit.text.tokenizers.config import TokenizerConfig
     from attnkit.text.tokenizers.pair import TokenizerPair
@@ -29,6 +32,10 @@ __all__ = [
     "CharTokenizer",
     "DataConfig",
     "EncodedCorpus",
+    "MaskedBatch",
+    "MaskedIterator",
+    "Masker",
+    "MaskingConfig",
     "ParallelCorpus",
     "SentencePieceTokenizer",
     "Tokenizer",
@@ -49,6 +56,9 @@ if not TYPE_CHECKING:  # with it, type checkers would let any name pass
             "attnkit.text.batching": ("Batch", "BatchIterator"),
             "attnkit.text.config": ("DataConfig",),
             "attnkit.text.corpus": ("EncodedCorpus", "ParallelCorpus"),
+            "attnkit.text.masked_batching": ("MaskedBatch", "MaskedIterator"),
+            "attnkit.text.masking": ("Masker",),
+            "attnkit.text.masking_config": ("MaskingConfig",),
             "attnkit.text.tokenizers.base": ("Tokenizer",),
             "attnkit.text.tokenizers.config": ("TokenizerConfig",),
             "attnkit.text.tokenizers.pair": ("TokenizerPair",),

@@ -17,7 +17,8 @@ from attnkit.text.tokenizers.tagged import TaggedTokenizer
 if TYPE_CHECKING:
     from attnkit.text.corpus import WordFinder
 
-_WORD_START = "\u2581"  # SentencePiece puts it at the start of a word
+WORD_START = "\u2581"
+"""What SentencePiece puts at the start of a word."""
 
 
 def word_finders(tokenizers: TokenizerPair) -> tuple[WordFinder, WordFinder]:
@@ -66,7 +67,7 @@ def words_written(tokenizer: Tokenizer, text: str, ids: Sequence[int], given: Fo
 def _by_marks(tokenizer: Tokenizer, words: int, ids: Sequence[int]) -> list[int] | None:
     """As the pieces themselves say: by SentencePiece's marks, or because there are as many pieces as words. None where
     they do not."""
-    starts = np.array([piece.startswith(_WORD_START) for piece in tokenizer.pieces(ids)], bool)
+    starts = np.array([piece.startswith(WORD_START) for piece in tokenizer.pieces(ids)], bool)
     if starts.any() and starts[0] and starts.sum() == words:
         return list((np.cumsum(starts) - 1).tolist())
     return list(range(words)) if len(ids) == words else None

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from attnkit.tasks.classify_text.config import ClassifyTextConfig
     from attnkit.tasks.config_file import encode_config, preset_names, read_config
     from attnkit.tasks.language_model.config import LanguageModelConfig
+    from attnkit.tasks.masked_language_model.config import MaskedLanguageModelConfig
     from attnkit.tasks.registry import RunConfig
     from attnkit.tasks.run import train, train_once
     from attnkit.tasks.shared.search_config import DecodingConfig
@@ -29,6 +30,7 @@ __all__ = [
     "DecodingConfig",
     "Interrupted",
     "LanguageModelConfig",
+    "MaskedLanguageModelConfig",
     "NonFiniteError",
     "Outcome",
     "RunConfig",
@@ -52,6 +54,7 @@ if not TYPE_CHECKING:  # with it, type checkers would let any name pass
             "attnkit.tasks.classify_text.config": ("ClassifyTextConfig",),
             "attnkit.tasks.config_file": ("encode_config", "preset_names", "read_config"),
             "attnkit.tasks.language_model.config": ("LanguageModelConfig",),
+            "attnkit.tasks.masked_language_model.config": ("MaskedLanguageModelConfig",),
             "attnkit.tasks.registry": ("RunConfig",),
             "attnkit.tasks.run": ("train", "train_once"),
             "attnkit.tasks.shared.search_config": ("DecodingConfig",),

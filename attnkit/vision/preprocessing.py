@@ -22,6 +22,9 @@ Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
 Deviation = Annotated[float, Meta(gt=0.0)]
 
+VIEW = 256
+"""Side of the square that people look at, in pixels."""
+
 
 class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[image]: how every picture is prepared, in training and in use."""
@@ -70,6 +73,10 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
             left, top = (width - short) / 2, (height - short) / 2
             box = (left, top, left + short, top + short)
         return picture.resize(square, Resampling.BICUBIC, box, reducing_gap=3.0)
+
+    def shown(self, picture: Image.Image) -> Image.Image:
+        """The square that the model sees of a picture, in a size and in colours for people to look at."""
+        return self.fitted(picture, side=VIEW).convert("RGB")
 
     def array(self, square: Image.Image) -> Floats:
         """The numbers of a square, [size, size, channels]."""

@@ -9,7 +9,13 @@ import click
 from . import errors
 
 # The command that runs a model of each task, for the message to those who took another.
-_COMMANDS = {"translate": "translate", "classify": "classify", "language-model": "generate", "caption": "caption"}
+_COMMANDS = {
+    "translate": "translate",
+    "classify": "classify",
+    "language-model": "generate",
+    "masked-language-model": "generate",
+    "caption": "caption",
+}
 
 _SAID = "attnkit.hub"  # of a command's context: what its options say of names
 
@@ -75,6 +81,13 @@ def load_translator(model: str, then: str | None, precision: Any, threads: int |
     return load_pivot(first, second, precision, threads), first
 
 
+def task_of(model: str) -> str:
+    """The task of MODEL. Raises FileNotFoundError or ValueError where it is none."""
+    from attnkit.tasks.shared.directory import ModelDirectory
+
+    return ModelDirectory.read(located(model)).task
+
+
 def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:
     """`attnkit.load`, for a model of that task. Raises ValueError for another's, and what `attnkit.load` raises."""
     from attnkit.tasks.load import serve
@@ -91,8 +104,12 @@ def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:
 
 
 def load_any(model: str, precision: Any, threads: int | None) -> Any:
-    """`attnkit.load`, for a model of any task. Raises what that raises."""
+    """`attnkit.load`, for a model of any task; a pair of languages without a model of its own goes through English.
+    Raises what that raises."""
+    from attnkit.hub.route import through_english
     from attnkit.tasks.load import serve
     from attnkit.tasks.shared.directory import ModelDirectory
 
+    if through_english(model, **said_of_names()) is not None:
+        return load_translator(model, None, precision, threads)[0]
     return serve(ModelDirectory.read(located(model)), precision, threads)

@@ -36,7 +36,7 @@ attention_option = click.option(
     type=FILE,
     metavar="FILE",
     callback=check_drawing,
-    help="Also draw the attention: .html, .png or .json.",
+    help="Also draw the attention: .html, .png, .svg or .json.",
 )
 
 _alignments = click.option(

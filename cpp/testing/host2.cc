@@ -86,6 +86,13 @@ std::vector<kernels::MuonWeight> Reach(std::vector<kernels::MuonWeight> weights)
   return weights;
 }
 
+// Offsets are the host's, windows are not.
+kernels::RaggedShape Reach(kernels::RaggedShape shape) {
+  shape.begins = Behind(shape.begins);
+  shape.ends = Behind(shape.ends);
+  return shape;
+}
+
 kernels::AdditiveScore Reach(kernels::AdditiveScore score) {
   for (const float** numbers : {&score.query, &score.key, &score.v, &score.coverage, &score.w})
     *numbers = Behind(*numbers);

@@ -6,25 +6,28 @@ namespace attnkit::python {
 namespace {
 
 using OptionalTensor = std::optional<Tensor>;
+using OptionalIndices = std::optional<ops::Indices>;
 
-Tensor Dots(const Tensor& query, const Tensor& key, const ops::Indices& query_offsets,
-            const ops::Indices& key_offsets) {
-  return ops::RaggedDots(query, key, {query_offsets, key_offsets});
+Tensor Dots(const Tensor& query, const Tensor& key, const ops::Indices& query_offsets, const ops::Indices& key_offsets,
+            const OptionalIndices& begins, const OptionalIndices& ends) {
+  return ops::RaggedDots(query, key, {query_offsets, key_offsets, OrUndefined(begins), OrUndefined(ends)});
 }
 
 Tensor Additive(const Tensor& query, const Tensor& key, const Tensor& v, const OptionalTensor& coverage,
-                const OptionalTensor& w, const ops::Indices& query_offsets, const ops::Indices& key_offsets) {
-  return ops::RaggedAdditive(query, key, v, OrUndefined(coverage), OrUndefined(w), {query_offsets, key_offsets});
+                const OptionalTensor& w, const ops::Indices& query_offsets, const ops::Indices& key_offsets,
+                const OptionalIndices& begins, const OptionalIndices& ends) {
+  return ops::RaggedAdditive(query, key, v, OrUndefined(coverage), OrUndefined(w),
+                             {query_offsets, key_offsets, OrUndefined(begins), OrUndefined(ends)});
 }
 
 Tensor Softmax(const Tensor& scores, const ops::Indices& query_offsets, const ops::Indices& key_offsets,
-               const std::optional<ops::Indices>& begins, const std::optional<ops::Indices>& ends) {
-  return ops::RaggedSoftmax(scores, OrUndefined(begins), OrUndefined(ends), {query_offsets, key_offsets});
+               const OptionalIndices& begins, const OptionalIndices& ends) {
+  return ops::RaggedSoftmax(scores, {query_offsets, key_offsets, OrUndefined(begins), OrUndefined(ends)});
 }
 
 Tensor Sums(const Tensor& weights, const Tensor& value, const ops::Indices& query_offsets,
-            const ops::Indices& key_offsets) {
-  return ops::RaggedSums(weights, value, {query_offsets, key_offsets});
+            const ops::Indices& key_offsets, const OptionalIndices& begins, const OptionalIndices& ends) {
+  return ops::RaggedSums(weights, value, {query_offsets, key_offsets, OrUndefined(begins), OrUndefined(ends)});
 }
 
 Tensor KeySums(const Tensor& weights, const ops::Indices& query_offsets, const ops::Indices& key_offsets) {
@@ -32,8 +35,9 @@ Tensor KeySums(const Tensor& weights, const ops::Indices& query_offsets, const o
 }
 
 Tensor Gaussian(const Tensor& weights, const Tensor& centres, float sigma, const ops::Indices& query_offsets,
-                const ops::Indices& key_offsets) {
-  return ops::RaggedGaussian(weights, centres, sigma, {query_offsets, key_offsets});
+                const ops::Indices& key_offsets, const OptionalIndices& begins, const OptionalIndices& ends) {
+  return ops::RaggedGaussian(weights, centres, sigma,
+                             {query_offsets, key_offsets, OrUndefined(begins), OrUndefined(ends)});
 }
 
 Tensor ChainMarginals(const Tensor& scores, const Tensor& transitions, const ops::Indices& query_offsets,
@@ -41,8 +45,9 @@ Tensor ChainMarginals(const Tensor& scores, const Tensor& transitions, const ops
   return ops::RaggedChainMarginals(scores, transitions, {query_offsets, key_offsets});
 }
 
-Tensor Pick(const Tensor& weights, bool sample, const ops::Indices& query_offsets, const ops::Indices& key_offsets) {
-  return ops::RaggedPick(weights, sample, {query_offsets, key_offsets});
+Tensor Pick(const Tensor& weights, bool sample, bool scores, const ops::Indices& query_offsets,
+            const ops::Indices& key_offsets) {
+  return ops::RaggedPick(weights, sample, scores, {query_offsets, key_offsets});
 }
 
 }  // namespace

@@ -74,7 +74,9 @@ def test_nbest_json_and_an_output_file(folder: Path, reds: list[Path], captions:
     text = output("caption", model, *reds, "--jsonl", "--nbest", "2", "-o", tmp_path / "out")
     rows = [json.loads(line) for line in (tmp_path / "out").read_text().splitlines()]
     assert text == "" and [row["text"] for row in rows] == [caption.text for caption in captions]
-    assert rows[0].keys() == {"image", "text", "score", "tokens", "truncated", "alternatives"}
+    assert captions[0].gates is not None
+    assert rows[0].keys() == {"image", "text", "score", "tokens", "truncated", "gates", "alternatives"}
+    assert rows[0]["gates"] == pytest.approx(captions[0].gates.tolist(), abs=1e-6)
     greedy, sampled = (
         output("caption", model, *reds, *more) for more in (["--beam", "1"], ["--sample", "--seed", "3"])
     )
@@ -142,7 +144,7 @@ def test_large_pictures_are_not_kept_until_their_batch_is_done(folder: Path, tmp
 def test_bad_usage(folder: Path, reds: list[Path]) -> None:
     model = folder / "captioner"
     assert "Missing argument" in complaint("caption", model, status=2)
-    assert ".html, .png or .json" in complaint("caption", model, reds[0], "--attention", "a.gif", status=2)
+    assert ".html, .png, .svg or .json" in complaint("caption", model, reds[0], "--attention", "a.gif", status=2)
     assert "expected nbest <= beam" in complaint("caption", model, reds[0], "--nbest", "9", status=2)
     assert "max_length" in complaint("caption", model, reds[0], "--max-length", "900", status=2)
     assert "no such directory" in complaint("caption", folder / "none", reds[0])

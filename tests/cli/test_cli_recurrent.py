@@ -65,13 +65,14 @@ def test_a_combination_that_makes_no_sense_is_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "overrides",
     [
-        ("model.normaliser=hard",),
+        ("model.normaliser=hard", "model.soft_batches=2"),
+        ("model.normaliser=hard", "model.soft_batches=5", "model.soft_share=0.3"),
         ("model.encoder_pretraining=autoencoder", "model.pretraining_batches=5", "model.freeze_encoder=true"),
     ],
-    ids=["hard", "pretraining"],
+    ids=["hard", "soft first", "pretraining"],
 )
 def test_a_run_goes_on_to_the_same_bytes(overrides: tuple[str, ...], tmp_path: Path) -> None:
-    """The baseline of REINFORCE and the count of pretraining batches are in the checkpoint."""
+    """The baseline of REINFORCE and the counts of soft and of pretraining batches are in the checkpoint."""
     config = tmp_path / "run.toml"
     config.write_text(EN_IT)
     train(read_config(config, overrides), tmp_path / "whole", progress="none")

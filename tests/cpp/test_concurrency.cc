@@ -254,7 +254,7 @@ Results GradientsOfSequences(int caller) {
                             .output;
   const ops::RaggedOffsets ragged{offsets, offsets};
   const Tensor scores = ops::RaggedAdditive(leaves[2], memory, leaves[3], Tensor(), Tensor(), ragged);
-  const Tensor weights = ops::RaggedSoftmax(scores, Indices(), Indices(), ragged);
+  const Tensor weights = ops::RaggedSoftmax(scores, ragged);
   Backward(ops::SumAll(ops::RaggedSums(weights, memory, ragged)), Tensor());
   for (Tensor& leaf : leaves) leaf = leaf.grad();
   return leaves;

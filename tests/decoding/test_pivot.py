@@ -368,3 +368,22 @@ def test_an_error_of_the_lines_is_theirs(pivot: attnkit.PivotTranslator) -> None
     for prefixes, got in ((["le"], "fewer"), (["le"] * 4, "more")):
         with pytest.raises(ValueError, match=f"expected a prefix for each line, got {got}"):
             list(pivot.translate_stream(LINES[:3], prefix=prefixes))
+
+
+def test_both_models_show_what_they_look_at(pivot: attnkit.PivotTranslator) -> None:
+    before = pivot.translate([LINES[0]])[0]
+    maps = pivot.attention(LINES[0])
+    through = before.through.text
+    assert (maps.title, maps.output) == (LINES[0], before.text)
+    assert list(maps) == [
+        f"{which}.{kind}" for which in ("first", "second") for kind in ("encoder", "decoder", "cross")
+    ]
+    for which, model, line in (("first", pivot.first, LINES[0]), ("second", pivot.second, through)):
+        for kind, each in model.attention(line).items():
+            np.testing.assert_array_equal(maps[f"{which}.{kind}"].weights, each.weights)
+    assert list(maps.select("second")) == ["second.encoder", "second.decoder", "second.cross"]
+    forced = pivot.attention(LINES[0], "le chat")
+    assert forced["second.cross"].queries == ("le", "chat", "</s>")
+    assert pivot.translate([LINES[0]])[0].text == before.text
+    with pytest.raises(ValueError, match="an empty one in the first model"):
+        pivot.attention("")

@@ -27,8 +27,8 @@ from attnkit.explain import (
     write_json,
     write_png,
 )
-from attnkit.explain.drawing.canvas import _has_glyph, shorten, text_width
 from attnkit.explain.drawing.colours import INK, PAPER, is_dark, shade
+from attnkit.explain.drawing.fonts import has_glyph, shorten, text_width
 from attnkit.explain.drawing.pieces import labels, word_spans
 from attnkit.explain.drawing.ticks import format_tick, nice_ticks
 from attnkit.explain.sentence.terminal import display_width
@@ -330,8 +330,8 @@ def test_picture_of_any_sentence(tmp_path: Path, tokens: list[str]) -> None:
 
 def test_the_font_that_comes_along_has_the_letters_of_europe() -> None:
     for character in "èéàùìòüäößñçåøæœğışłžčřőűθДя·␣…→אע":
-        assert _has_glyph("DejaVuSans.ttf", character), character
-    assert not _has_glyph("DejaVuSans.ttf", "猫")
+        assert has_glyph("DejaVuSans.ttf", character), character
+    assert not has_glyph("DejaVuSans.ttf", "猫")
 
 
 def test_text_is_shortened_to_fit() -> None:
@@ -352,7 +352,12 @@ def test_colours_run_evenly_from_paper_to_ink() -> None:
 
 
 def test_suffix_decides(tmp_path: Path, cat: AttentionMap) -> None:
-    for name, start in (("a.html", b"<!DOCTYPE html>"), ("a.PNG", b"\x89PNG"), ("a.json", b'{"format"')):
+    for name, start in (
+        ("a.html", b"<!DOCTYPE html>"),
+        ("a.PNG", b"\x89PNG"),
+        ("a.svg", b"<svg"),
+        ("a.json", b'{"format"'),
+    ):
         assert write(tmp_path / name, [cat]) == [tmp_path / name]
         assert (tmp_path / name).read_bytes().startswith(start)
 
@@ -370,9 +375,9 @@ def test_no_map_at_all(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "a.json").read_text())["maps"] == []
 
 
-@pytest.mark.parametrize("name", ["a.svg", "a", ".png", "a.png.gz"])
-def test_another_suffix_names_the_three(tmp_path: Path, cat: AttentionMap, name: str) -> None:
-    with pytest.raises(ValueError, match=r"expected a file ending in \.html, \.png or \.json"):
+@pytest.mark.parametrize("name", ["a.pdf", "a", ".png", "a.png.gz"])
+def test_another_suffix_names_the_four(tmp_path: Path, cat: AttentionMap, name: str) -> None:
+    with pytest.raises(ValueError, match=r"expected a file ending in \.html, \.png, \.svg or \.json"):
         write(tmp_path / name, [cat])
     assert list(tmp_path.iterdir()) == []
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -38,23 +39,36 @@ def test_weights_that_are_none(weights: np.ndarray, message: str) -> None:
         ImageMap(gradient(), ["a", "b", "c"], weights)
 
 
-def test_light_falls_where_the_attention_is() -> None:
-    image = ImageMap(Image.new("L", (80, 80), 200), ["a", "b"], [[[1, 0], [0, 0]], [[0, 0], [0, 0]]])
-    lit, dark = np.asarray(image.lit(0)).astype(int), np.asarray(image.lit(1)).astype(int)
-    assert lit.shape == (80, 80, 3) and lit[5, 5, 0] == 200 and lit[75, 75, 0] == 40 and 40 < lit[40, 20, 0] < 200
-    assert (dark == 40).all()  # no attention anywhere
+def test_what_is_not_looked_at_is_veiled() -> None:
+    image = ImageMap(Image.new("RGB", (80, 80), (200, 40, 40)), ["a", "b"], [[[0.6, 0.2], [0.2, 0]], [[0, 0], [0, 0]]])
+    lit, veiled = np.asarray(image.lit(0)).astype(int), np.asarray(image.lit(1)).astype(int)
+    assert lit.shape == (80, 80, 3)
+    reds = lit[:, :, 0] - lit[:, :, 2]  # the red of the picture and of the glow, which the grey veil takes away
+    assert reds[5, 5] > 130 and reds[75, 75] == 0 and 30 < reds[40, 20] < reds[5, 5]
+    assert (veiled == veiled[0, 0]).all() and len(set(veiled[0, 0])) == 1  # no attention anywhere
 
 
 @pytest.mark.parametrize("words", [0, 1, 3, 12])
 def test_a_strip_has_a_panel_for_each_word(tmp_path: Path, words: int) -> None:
     image = one(words, 4, 4, title="photo.jpg", caption="some words")
+    write_images(tmp_path / "a.svg", [image])
+    drawing = ElementTree.parse(tmp_path / "a.svg").getroot()
+    panels = [each for each in drawing.iter("{http://www.w3.org/2000/svg}image")]
+    corners = [(float(each.get("x", "")), float(each.get("y", ""))) for each in panels]
+    assert len(set(corners)) == len(corners) == words + 1 and corners == sorted(corners, key=lambda at: (at[1], at[0]))
+    texts = ["".join(each.itertext()) for each in drawing.iter("{http://www.w3.org/2000/svg}text")]
+    assert texts[:2] == ["some words", "photo.jpg"] and texts[2:3] == ["image"]
+    assert [text for text in texts if text.startswith("word")] == list(image.tokens)
+
+
+def test_the_image_itself_comes_first(tmp_path: Path) -> None:
+    image = one(2, 4, 4)
     write_image_png(tmp_path / "a.png", image)
     with Image.open(tmp_path / "a.png") as strip:
         pixels = np.asarray(strip.convert("RGB")).astype(int)
-    panel = np.asarray(image.image.resize((264, 264))).astype(int)
-    assert np.abs(pixels[148:412, 48:312] - panel).max() <= 2  # the image itself comes first
-    rows = -(-(words + 1) // 7)
-    assert pixels.shape[0] == pytest.approx(2 * (74 + rows * 156 + (rows - 1) * 12 + 12), abs=8)
+    panel = np.asarray(image.image.resize((440, 440), Image.Resampling.BICUBIC)).astype(int)
+    inside = (slice(4, 436), slice(4, 436))  # less its edge
+    assert np.abs(pixels[48:488, 48:488][inside] - panel[inside]).max() <= 2
 
 
 def test_files_by_their_suffix(tmp_path: Path) -> None:
@@ -69,7 +83,7 @@ def test_files_by_their_suffix(tmp_path: Path) -> None:
     assert [path.name for path in write_images(tmp_path / "b.png", images[:1])] == ["b.png"]
     assert write_images(tmp_path / "c.png", []) == []
     assert write_images(tmp_path / "a.html", images) == [tmp_path / "a.html"]
-    with pytest.raises(ValueError, match=r"\.html, \.png or \.json"):
+    with pytest.raises(ValueError, match=r"\.html, \.png, \.svg or \.json"):
         write_images(tmp_path / "a.gif", images)
 
 

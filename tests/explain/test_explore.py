@@ -6,13 +6,17 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
+from attnkit import nn
 from attnkit.explore.laboratory import by_length, held_out
 from attnkit.explore.positions import shift_error, shift_matrix
 from attnkit.nn.positions import sinusoids
+from attnkit.text import en_it
 
 
 def explore(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -30,6 +34,7 @@ def test_positions_writes_its_figures_and_keeps_its_runs(tmp_path: Path) -> None
     assert numbers["variants"].keys() == {"sinusoidal", "learned", "none"}
     # A bag of words: without positions, words in any order give the same translation; two steps suffice to see it.
     assert numbers["variants"]["none"]["same_translation"] == 100.0
+    assert "warning: This shows nothing yet: expected a BLEU of" in result.stderr and "warning" in numbers
     again = explore("positions", "--out", tmp_path, "--steps", 2)
     assert again.returncode == 0 and "training data" not in again.stderr
     other = explore("positions", "--out", tmp_path, "--steps", 3)
@@ -37,44 +42,77 @@ def test_positions_writes_its_figures_and_keeps_its_runs(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "variants"),
+    ("name", "variants", "files"),
     [
-        ("fixed-context", {"attention", "fixed context"}),
-        ("reversal", {"forwards", "backwards"}),
-        ("hard-soft", {"soft", "hard, REINFORCE", "hard, straight-through"}),
-        ("scores", {"dot", "general, local-p"}),
+        ("fixed-context", {"attention", "fixed context"}, ["fixed-context.png"]),
+        ("reversal", {"forwards", "backwards"}, ["reversal.png"]),
+        (
+            "hard-soft",
+            {"soft", "hard, REINFORCE", "hard, REINFORCE alone", "hard, straight-through"},
+            ["hard-soft.png"],
+        ),
+        ("scores", {"dot", "general, local-p"}, ["scores.png", "maps.png"]),
+        ("context", {"attention", "first state", "every step", "both", "blank inputs"}, ["context.png"]),
     ],
 )
 def test_every_experiment_draws_and_counts(
-    tmp_path: Path, name: str, variants: set[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, name: str, variants: set[str], files: list[str], tiny: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from attnkit.explore import explore, hard_soft, scores
 
     monkeypatch.setattr(scores, "VARIANTS", [("dot", "softmax"), ("general", "local-p")])
     monkeypatch.setattr(hard_soft, "_BATCHES", 2)
     notes: list[str] = []
-    files = explore(name, tmp_path, notes.append, steps=2)
-    assert [file.name for file in files] == [f"{name}.png", "numbers.json"]
-    numbers = json.loads(files[1].read_text())["variants"]
-    assert numbers.keys() == variants and len(notes) == len(variants)
-    for figures in numbers.values():
+    written = explore(name, tmp_path, notes.append, steps=2)
+    assert [file.name for file in written] == [*files, "numbers.json"]
+    found = json.loads(written[-1].read_text())
+    assert found["variants"].keys() == variants
+    assert len([note for note in notes if note.startswith("training ")]) == len(variants)
+    assert notes[-1] == f"warning: {found['warning']}" and "\n" not in notes[-1]  # two steps show nothing
+    for figures in found["variants"].values():
         assert 0.0 <= figures["bleu"] <= 100.0 and 0.0 <= figures.get("alignment_error_rate", 0.0) <= 1.0
-        assert figures.get("gradient_noise", 1.0) > 0.0
+        assert figures.get("gradient_noise", 1.0) > 0.0 and figures.get("attention_gradient_noise", 1.0) > 0.0
 
 
-def test_alignment_takes_both_directions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+class Spinning:
+    """A task whose gradient of a batch is the batch."""
+
+    def __init__(self, gradients: list[np.ndarray]) -> None:
+        self.model = nn.Module()
+        self.model.decoder = nn.Module()
+        self.model.decoder.attention = nn.Linear(3, 1, bias=False)
+        self.model.readout = nn.Linear(2, 1, bias=False)
+        self.batches = iter(gradients)
+
+    def loss(self, batch: np.ndarray) -> Any:
+        one, two = self.model.decoder.attention.weight, self.model.readout.weight
+        return SimpleNamespace(loss=(one * batch[None, :3]).sum() + (two * batch[None, 3:]).sum())
+
+
+def test_noise_is_variance_over_the_square_of_the_mean() -> None:
+    from attnkit.explore.hard_soft import gradient_noise
+
+    gradients = np.random.default_rng(0).standard_normal((6, 5)).astype(np.float32) + 1
+    found = gradient_noise(Spinning(list(gradients)), 6)  # type: ignore[arg-type]
+    exact = gradients.astype(np.float64)
+    spread, mean = exact.var(axis=0, ddof=1), exact.mean(axis=0)
+    assert found.gradient_noise == pytest.approx(spread.sum() / (mean @ mean), rel=1e-5)
+    assert found.attention_gradient_noise == pytest.approx(spread[:3].sum() / (mean[:3] @ mean[:3]), rel=1e-5)
+
+
+def test_alignment_takes_both_directions(tmp_path: Path, tiny: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from attnkit.explore import alignment, explore
 
     monkeypatch.setattr(alignment, "VARIANTS", {"scaled dot": ["model.score=scaled-dot"]})
     notes: list[str] = []
     files = explore("alignment", tmp_path, notes.append, steps=2)
     assert [file.name for file in files] == ["alignment.png", "numbers.json"]
-    assert notes == ["training scaled-dot-en-it", "training scaled-dot-it-en"]
+    assert notes[:2] == ["training scaled-dot-en-it", "training scaled-dot-it-en"]
     numbers = json.loads(files[1].read_text())
     rates = numbers["variants"]["scaled dot"]
     assert rates.keys() == {"english_to_italian", "italian_to_english", "both"}
     assert all(0.0 < rate <= 1.0 for rate in rates.values())
-    assert 0.05 < numbers["one_true_link_a_target_word"] < 0.07
+    assert 0.05 < alignment.one_link_error(en_it.corpus(0, 0, 500)["test"]) < 0.07
 
 
 def test_unknown_experiments_are_refused() -> None:
@@ -84,7 +122,7 @@ def test_unknown_experiments_are_refused() -> None:
 
 def test_the_list_names_each() -> None:
     result = explore("--list")
-    assert result.returncode == 0 and "positions" in result.stdout
+    assert result.returncode == 0 and "positions" in result.stdout and "\nall " in result.stdout
 
 
 @pytest.mark.parametrize("offset", [0, 1, 7])

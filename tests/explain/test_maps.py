@@ -55,3 +55,22 @@ def test_a_kind_layer_head_or_word_that_there_is_not_is_named() -> None:
         maps.select(layer=3)
     with pytest.raises(ValueError, match=r"\(a, b\), got 'c'"):
         maps.select(word="c")
+
+
+def test_a_word_is_found_without_its_marks_and_a_piece_by_itself() -> None:
+    pieces = ["▁The", "▁ani", "mal", "▁sat", ".", "▁(", "it", ")", "</s>"]
+    maps = AttentionMaps([AttentionWeights("encoder", np.eye(9, dtype=np.float32)[None, None], pieces, pieces)])
+
+    def rows(word: str) -> tuple[str, ...]:
+        return tuple(maps.select(word=word)["encoder"].queries)
+
+    assert rows("the") == ("▁The",)
+    assert rows("Animal") == ("▁ani", "mal")
+    assert rows("sat") == ("▁sat",)
+    assert rows("sat.") == ("▁sat", ".")
+    assert rows("it") == ("it",)
+    assert rows("mal") == ("mal",)
+    assert rows(".") == (".",)
+    assert rows("</s>") == ("</s>",)
+    with pytest.raises(ValueError, match="got 'an'"):
+        rows("an")

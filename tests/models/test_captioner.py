@@ -28,7 +28,7 @@ ENCODERS = {
 DECODERS = {
     "none": LSTMDecoderConfig(attention="none", width=10, hidden=14),
     "soft": LSTMDecoderConfig(width=10, hidden=14),
-    "hard": LSTMDecoderConfig(attention="hard", width=10, hidden=14),
+    "hard": LSTMDecoderConfig(attention="hard", soft_batches=0, width=10, hidden=14),
     "transformer": TransformerDecoderConfig(width=12, heads=2, ffn=16, max_length=16),
     "gated": TransformerDecoderConfig(
         width=12, heads=2, ffn=16, max_length=16, activation="quick_gelu", norm_kind="rms", norm_eps=0.01, gated=True
@@ -220,7 +220,7 @@ def test_hard_attention_learns_by_its_rewards() -> None:
     """Nothing reaches the scores but through the rewards, and the running mean of those moves."""
     gradients = {}
     for baseline, bonus in ((-3.0, 0.0), (-5.0, 0.0), (-3.0, 1.0)):
-        model, batch = make("vit", "hard", dropout=0.0, entropy_bonus=bonus), make_batch()
+        model, batch = make("vit", "hard", dropout=0.0, entropy_bonus=bonus, baseline="mean"), make_batch()
         assert model.reinforce is not None
         model.reinforce.baseline.copy_(np.array([baseline], np.float32))
         attnkit.manual_seed(11)  # the same choices each time
@@ -237,6 +237,23 @@ def test_hard_attention_learns_by_its_rewards() -> None:
     model.loss(batch).loss.backward()
     unreached = model.decoder.attention.score.v.grad
     assert unreached is None or not unreached.numpy().any()
+
+
+def test_hard_attention_is_soft_first_and_then_measured_by_it() -> None:
+    model, batch = make("cnn", "hard", dropout=0.0, soft_batches=1), make_batch()
+    soft = make("cnn", "soft", dropout=0.0)
+    soft.load_state_dict({name: x for name, x in model.state_dict().items() if not name.startswith("reinforce.")})
+    assert model.stage == "soft attention"
+    first = model.loss(batch)
+    assert first.loss.item() == soft.loss(batch).loss.item() and model.stage == ""
+    assert model.reinforce is not None
+    model.reinforce.baseline.copy_(np.zeros(1, np.float32))
+    output = model.loss(batch)
+    assert output.nll_sum != first.nll_sum
+    gain = (first.nll_sum - output.nll_sum) / output.tokens
+    assert model.reinforce.baseline.item() == pytest.approx(0.1 * gain, rel=1e-3)
+    model.load_state_dict({name: x for name, x in model.state_dict().items() if name != "reinforce.count"})
+    assert model.stage == ""
 
 
 def test_hard_attention_is_one_region_and_sampled_in_training_only() -> None:
@@ -310,7 +327,7 @@ def test_a_tiny_task_is_learnt(tmp_path: Path, encoder: str, decoder: str) -> No
     from attnkit.training import read_config, train
 
     # Choices that are tried at random take longer to learn.
-    steps = ["training.max_steps=300"] if "hard" in decoder else []
+    steps = ["training.max_steps=300", "model.decoder.soft_batches=100"] if "hard" in decoder else []
     config = read_config(caption_task(tmp_path, encoder, decoder), steps)
     outcome = train(config, tmp_path / "run", progress="none")
     assert outcome.figures["final_bleu1"] >= 95.0, outcome.figures

@@ -20,7 +20,6 @@ from attnkit.models import build_model, load_model, save_model
 from attnkit.models.recurrent import Recurrent, Sorted
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.recurrent_encoder import reversed_tokens
-from attnkit.models.reinforce import Reinforce, sums_to_the_end
 from attnkit.text import Batch
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
 
@@ -46,7 +45,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "location": dict(score="location", **LUONG),
     "local-m": dict(normaliser="local-m", window=1),
     "local-p": dict(normaliser="local-p", score="general", window=2, **LUONG),
-    "hard": dict(normaliser="hard"),
+    "hard": dict(normaliser="hard", soft_batches=0),
     "straight-through": dict(normaliser="hard", hard_gradient="straight-through", **LUONG),
     "structured": dict(normaliser="structured"),
     "coverage": dict(coverage=True),
@@ -54,6 +53,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "fixed-first": dict(score="none"),
     "fixed-every": dict(score="none", context="every-step"),
     "fixed-both-reversed": dict(score="none", context="both", reverse_source=True, cell="lstm", layers=2),
+    "blank": dict(score="none", blank_inputs=True, share_weights=True, **ONE_WAY),
+    "blank-bahdanau": dict(blank_inputs=True),
     "shared": dict(score="dot", share_weights=True, cell="lstm", layers=2, **FEEDING, **ONE_WAY),
     "lstmn": dict(encoder="lstmn", **ONE_WAY),
     "lstmn-lstm": dict(encoder="lstmn", cell="lstm", score="dot", **LUONG, **ONE_WAY),
@@ -153,7 +154,7 @@ def test_asking_for_attention_changes_nothing() -> None:
         assert outputs[0].attention is None
 
 
-@pytest.mark.parametrize("name", ["bahdanau", "luong-feeding-lstm-2", "local-p", "structured", "lstmn"])
+@pytest.mark.parametrize("name", ["bahdanau", "luong-feeding-lstm-2", "local-p", "hard", "structured", "lstmn"])
 def test_threads_change_nothing(name: str) -> None:
     batch, before, results = batch_of(random_pairs([(9, 12), (20, 17), (3, 5)] * 4)), _core.get_num_threads(), []
     try:
@@ -388,31 +389,6 @@ def test_a_language_model_predicts_the_next_word_in_reading_order() -> None:
     assert reversed_tokens(offsets).tolist() == [2, 1, 0, 3, 4, 5, 6]
 
 
-# --- REINFORCE
-
-
-def test_rewards_to_the_end() -> None:
-    offsets = np.array([0, 3, 3, 5], np.int32)
-    np.testing.assert_allclose(sums_to_the_end(np.array([1.0, 2, 4, 8, 16]), offsets), [7, 6, 4, 24, 16])
-
-
-def test_reinforce_has_the_gradient_and_leaves_the_loss() -> None:
-    part = Reinforce(baseline_decay=0.5, entropy_bonus=0.1, baseline=-3.0)
-    log_probability = attnkit.tensor(np.log([0.5, 0.25]), requires_grad=True)
-    entropy = attnkit.tensor(np.array([0.3, 0.2]), requires_grad=True)
-    rewards = np.array([-1.0, -2.0], np.float32)
-    value = part(nn.Choice(log_probability, entropy), rewards)
-    assert value.item() == 0.0
-    value.backward()
-    assert log_probability.grad is not None and entropy.grad is not None
-    np.testing.assert_allclose(log_probability.grad, -(rewards + 3.0) / 2)
-    np.testing.assert_allclose(entropy.grad, [-0.05, -0.05])
-    assert part.baseline.item() == pytest.approx(0.5 * -3.0 + 0.5 * -1.5)
-    part.eval()
-    part(nn.Choice(log_probability, entropy), rewards)
-    assert part.baseline.item() == pytest.approx(-2.25)
-
-
 # --- balance
 
 
@@ -524,6 +500,16 @@ def test_other_mistakes() -> None:
     with pytest.raises(ValueError, match=re.escape("[location] expected at most 10 tokens in a source, got 12")):
         location.loss(batch)
     assert location.max_source_length == location.max_target_length == 10
+
+
+@pytest.mark.parametrize("blank", [True, False])
+def test_with_blank_inputs_the_output_does_not_depend_on_what_was_written(blank: bool) -> None:
+    model, batch = small_model(score="none", blank_inputs=blank), batch_of(PAIRS)
+    other = batch_of([(source, target[::-1]) for source, target in PAIRS])
+    model.eval()
+    with attnkit.no_grad():
+        same = np.array_equal(model(batch).numpy(), model(other).numpy())
+    assert same == blank
 
 
 def test_the_output_depends_on_nothing_but_the_past() -> None:

@@ -178,6 +178,17 @@ def _rows(flat: np.ndarray) -> np.ndarray:
     return ragged.sums(flat.astype(np.float64), np.ones((KO[-1], 1)), QO, KO)[:, 0]
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_what_hard_attention_expects_is_soft_attention(training: bool) -> None:
+    module = attention_of("additive", "hard").train(training)
+    memory = module.prepare(tensor(MEMORY), KO)
+    expected = module(tensor(QUERY), memory, QO, expected=True)
+    soft = nn.Attention(module.score, nn.SoftmaxNormaliser())(tensor(QUERY), memory, QO)
+    assert expected.choice is None
+    np.testing.assert_array_equal(expected.weights.numpy(), soft.weights.numpy())
+    np.testing.assert_array_equal(expected.context.numpy(), soft.context.numpy())
+
+
 def test_reinforce_points_where_the_exact_gradient_does() -> None:
     """The mean over samples of reward · ∇ log p against the gradient of the expected reward."""
     rewards = numbers(5, seed=3)
@@ -301,3 +312,49 @@ def test_a_memory_read_without_a_memory_is_refused() -> None:
         "[memory_read] expected query_offsets and key_offsets with keys",
         lambda: nn.MemoryRead(4, 4)(tensor(numbers(2, 4)), keys=tensor(numbers(3, 4))),
     )
+
+
+# --- what is not read costs nothing
+
+
+@pytest.mark.parametrize("normaliser", [*LOCAL, "hard"])
+def test_keys_and_values_that_are_not_read_are_not_touched(normaliser: str) -> None:
+    kinds: dict[str, Any] = {
+        "local-m": lambda: nn.LocalMonotonicNormaliser(1),
+        "local-p": lambda: nn.LocalPredictiveNormaliser(4, 1),
+        "hard": nn.HardNormaliser,
+    }
+    attention = nn.Attention(nn.DotScore(4, 4), kinds[normaliser]())
+    attention.eval()
+    query, offsets, ko = attnkit.tensor(np.eye(4, dtype=np.float32)[:2]), np.array([0, 2], np.int32), np.array([0, 12])
+    memory = np.random.default_rng(0).standard_normal((12, 4)).astype(np.float32)
+    prepared = attention.prepare(attnkit.tensor(memory), ko)
+    expected = attention(query, prepared, offsets)
+    unread = expected.weights.numpy().reshape(2, 12).sum(axis=0) == 0
+    assert unread.any()
+    values, keys = memory.copy(), memory.copy()
+    values[unread] = np.nan
+    if normaliser != "hard":  # which has to score all to find the best
+        keys[unread] = np.nan
+    broken = nn.attention.Memory(attnkit.tensor(keys), attnkit.tensor(values), prepared.offsets)
+    attended = attention(query, broken, offsets)
+    np.testing.assert_array_equal(attended.weights.numpy(), expected.weights.numpy())
+    np.testing.assert_array_equal(attended.context.numpy(), expected.context.numpy())
+
+
+def test_a_score_that_knows_no_windows_is_asked_for_all() -> None:
+    class Own(nn.Score):
+        def forward(
+            self, query: Any, keys: Any, query_offsets: Any, key_offsets: Any, coverage: Any = None
+        ) -> attnkit.Tensor:
+            return attnkit.ops.ragged_dots(query, keys, query_offsets, key_offsets)
+
+    memory = attnkit.tensor(np.random.default_rng(0).standard_normal((12, 4)).astype(np.float32))
+    offsets, ko = np.array([0, 3], np.int32), np.array([0, 12])
+    query = attnkit.tensor(np.random.default_rng(1).standard_normal((3, 4)).astype(np.float32))
+    results = []
+    for score in (Own(), nn.DotScore(4, 4)):
+        attention = nn.Attention(score, nn.LocalMonotonicNormaliser(2))
+        results.append(attention(query, attention.prepare(memory, ko), offsets))
+    np.testing.assert_array_equal(results[0].weights.numpy(), results[1].weights.numpy())
+    np.testing.assert_array_equal(results[0].context.numpy(), results[1].context.numpy())

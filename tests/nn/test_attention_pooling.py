@@ -55,12 +55,13 @@ def test_gradients() -> None:
         assert_close(ours, wanted, terms=WIDTH * HIDDEN * 16)
 
 
-@pytest.mark.parametrize("kind", ["attention", "mean", "first"])
+@pytest.mark.parametrize("kind", ["attention", "mean", "first", "last"])
 def test_weights_sum_to_one_and_give_the_vector(kind: str) -> None:
     layer = {
         "attention": lambda: nn.AttentionPooling(WIDTH, HIDDEN),
         "mean": nn.MeanPooling,
         "first": nn.FirstPooling,
+        "last": nn.LastPooling,
     }[kind]()
     x = states()
     pooled, weights = layer(attnkit.tensor(x), OFFSETS, return_weights=True)
@@ -69,14 +70,14 @@ def test_weights_sum_to_one_and_give_the_vector(kind: str) -> None:
         own = weights.numpy()[begin:end].astype(np.float64)
         assert_close(own.sum(), float(end > begin), terms=20)
         assert_close(pooled.numpy()[b], own @ x[begin:end].astype(np.float64), terms=20)
-    simple = {"mean": x[4:21].mean(axis=0), "first": x[4]}
+    simple = {"mean": x[4:21].mean(axis=0), "first": x[4], "last": x[20]}
     if kind in simple:
         assert_close(pooled.numpy()[3], simple[kind], terms=20)
 
 
 def test_no_sequence_at_all() -> None:
     empty = np.zeros(1, np.int32)
-    for layer in (nn.AttentionPooling(WIDTH, HIDDEN), nn.MeanPooling(), nn.FirstPooling()):
+    for layer in (nn.AttentionPooling(WIDTH, HIDDEN), nn.MeanPooling(), nn.FirstPooling(), nn.LastPooling()):
         assert layer(attnkit.tensor(np.zeros((0, WIDTH), np.float32)), empty).shape == (0, WIDTH)
 
 

@@ -51,6 +51,12 @@ def test_a_tiny_transformer_learns_its_pairs() -> None:
     assert output.count("→") == 10 and "expected" not in output
 
 
+def test_weights_of_an_own_normaliser_are_sparser_than_those_of_a_softmax() -> None:
+    soft, sparse = (list(map(float, line.split()[1:])) for line in run("own_attention.py").splitlines())
+    assert abs(sum(soft) - 1) <= 0.04 and abs(sum(sparse) - 1) <= 0.04
+    assert sparse.count(0.0) > soft.count(0.0)
+
+
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda file: file.stem)
 def test_an_example_configuration_is_a_valid_one(file: Path) -> None:
     from attnkit.training import read_config

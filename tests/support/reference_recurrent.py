@@ -23,6 +23,37 @@ def step(unit: str, x: Array64, u: Array64, h: Array64, c: Array64) -> tuple[Arr
     return np.tanh(x + u) if unit == "tanh" else relu(x + u), c
 
 
+NAMES = {"gru": ("reset", "update"), "lstm": ("input", "forget", "candidate", "output")}
+"""Of the parts that a unit's G·H numbers stand for, in their order, without the last one of the GRU."""
+
+
+def gates(
+    unit: str,
+    projected: Array64,
+    offsets: Ids,
+    weight: Array64,
+    bias: Array64,
+    state: Array64,
+    cell: Array64,
+    direction: str = "forward",
+) -> dict[str, Array64]:
+    """What the gates are at each token, [T, D·H] by name; arguments as `recurrent` takes them."""
+    reads = {"forward": [1], "backward": [-1], "both": [1, -1]}[direction]
+    hidden, rows = weight.shape[1], GATES[unit] * weight.shape[1]
+    found = {name: np.zeros((len(projected), len(reads) * hidden)) for name in NAMES[unit] if name != "candidate"}
+    for d, order in enumerate(reads):
+        mine, columns = slice(d * rows, (d + 1) * rows), slice(d * hidden, (d + 1) * hidden)
+        for b, (begin, end) in enumerate(pairwise(offsets)):
+            h, c = state[d, b], cell[d, b]
+            for t in range(begin, end)[::order]:
+                x, u = projected[t, mine], weight[mine] @ h + bias[mine]
+                for part, name in enumerate(NAMES[unit]):
+                    if name in found:
+                        found[name][t, columns] = sigmoid((x + u)[part * hidden : (part + 1) * hidden])
+                h, c = step(unit, x, u, h, c)
+    return found
+
+
 def recurrent(
     unit: str,
     projected: Array64,

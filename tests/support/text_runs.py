@@ -71,3 +71,29 @@ def language_model_toml(folder: Path) -> Path:
         f"dropout = 0.0\nmax_length = 24\n{TRAINING}"
     )
     return path
+
+
+def masked_toml(folder: Path, task: str = "masked-language-model") -> Path:
+    """A run on the texts of reviews, as JSON lines beside it; or, of the same stack, a language model's."""
+    train = write_jsonl(folder / "texts.jsonl", reviews(150))
+    held_out = write_jsonl(folder / "held-out.jsonl", reviews(20, seed=1))
+    model, more = "encoder-only", 'metric = "accuracy"\n'
+    if task == "language-model":
+        model, more = "decoder-only", ""
+    path = folder / "masked.toml"
+    path.write_text(
+        f'task = "{task}"\n[data]\ntrain = ["{train}"]\nvalidation = ["{held_out}"]\ntest = ["{held_out}"]\n'
+        f'text_key = "text"\nmax_length = 20\nsplit_long = true\n[tokenizer]\nkind = "wordpunct"\n[model]\n'
+        f'type = "{model}"\nd_model = 16\nffn = 24\nheads = 2\nlayers = 1\ndropout = 0.1\nmax_length = 24\n'
+        f"{TRAINING}{more}"
+    )
+    return path
+
+
+def pretrained_toml(folder: Path, model: Path, more: str = "") -> Path:
+    """A classifier of reviews that begins with a language model; its data is beside it."""
+    path = classify_toml(folder, count=200)
+    text = path.read_text("utf-8")
+    head, _, training = text.partition("[tokenizer]")
+    path.write_text(f'{head}[pretrained]\nmodel = "{model}"\n{more}\n[training]{training.partition("[training]")[2]}')
+    return path

@@ -1,4 +1,4 @@
-"""One hue of blue, from paper to ink, in steps that look equally large.
+"""Hues from paper to ink, in steps that look equally large: blue, red for negative numbers, and orange for marks.
 
 The colours are mixed in OKLab (Björn Ottosson, 2020), a space in which equal distances look equal; the HTML page mixes
 the same two ends by `color-mix(in oklab, ...)`.
@@ -7,14 +7,18 @@ the same two ends by `color-mix(in oklab, ...)`.
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import numpy as np
 import numpy.typing as npt
 
 Colour = tuple[int, int, int]
+Ramp = Callable[[float], Colour]
 
 PAPER: Colour = (244, 247, 252)
 INK: Colour = (18, 62, 148)
+ORANGE: Colour = (214, 102, 20)
+RED_INK: Colour = (158, 44, 24)
 
 _RGB_TO_CONE = np.array(
     [
@@ -33,8 +37,15 @@ _CONE_TO_LAB = np.array(
 
 
 def shade(weight: float) -> Colour:
-    """The colour of a weight from 0 (paper) to 1 (ink); values outside are clipped."""
-    red, green, blue = _ramp()[round(min(max(weight, 0.0), 1.0) * 255)]
+    """The blue of a weight from 0 (paper) to 1 (ink); values outside are clipped."""
+    red, green, blue = shades()[round(min(max(weight, 0.0), 1.0) * 255)]
+    return int(red), int(green), int(blue)
+
+
+def signed_shade(value: float) -> Colour:
+    """The colour of a number from -1 (red) over 0 (paper) to 1 (blue); values outside are clipped."""
+    ramp = shades(RED_INK if value < 0 else INK)
+    red, green, blue = ramp[round(min(abs(value), 1.0) * 255)]
     return int(red), int(green), int(blue)
 
 
@@ -44,10 +55,15 @@ def is_dark(colour: Colour) -> bool:
     return bool(0.2126 * red + 0.7152 * green + 0.0722 * blue < 0.27)
 
 
+def mixed(low: Colour, high: Colour, share: float) -> Colour:
+    red, green, blue = (round(a + (b - a) * share) for a, b in zip(low, high, strict=True))
+    return red, green, blue
+
+
 @functools.cache
-def _ramp() -> npt.NDArray[np.uint8]:
+def shades(end: Colour = INK) -> npt.NDArray[np.uint8]:
     """[256, 3] colours from paper to ink."""
-    paper, ink = _to_lab(PAPER), _to_lab(INK)
+    paper, ink = to_lab(PAPER), to_lab(end)
     steps = np.linspace(0.0, 1.0, 256)[:, None]
     cones = np.linalg.solve(_CONE_TO_LAB, (paper + (ink - paper) * steps).T) ** 3
     linear = np.clip(np.linalg.solve(_RGB_TO_CONE, cones).T, 0.0, 1.0)
@@ -55,7 +71,8 @@ def _ramp() -> npt.NDArray[np.uint8]:
     return np.asarray(np.round(encoded * 255.0), dtype=np.uint8)
 
 
-def _to_lab(colour: Colour) -> npt.NDArray[np.float64]:
+def to_lab(colour: Colour) -> npt.NDArray[np.float64]:
+    """[3], in OKLab."""
     return np.asarray(_CONE_TO_LAB @ np.cbrt(_RGB_TO_CONE @ _linear(np.array(colour) / 255.0)))
 
 

@@ -10,12 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from attnkit._tensor import float_array
+from attnkit.explain.drawing.pieces import labels
 from attnkit.explain.weights import Weights
 
 if TYPE_CHECKING:
     from PIL.Image import Image
-
-_DARK = 0.2  # of the light that is left where nothing was looked at
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +22,8 @@ class ImageMap:
     """An image, and where the model looked for each token.
 
     `image` is the square that the model saw, in a size for people. `weights` is [tokens, rows, columns] over that
-    square, finite and not negative; it is kept as float32. `title` says which image it is, `caption` what the model
+    square, finite and not negative; it is kept as float32. `gates`: for each token a number to stand behind it, how far
+    it lets in what it looks at; None where there are none. `title` says which image it is, `caption` what the model
     made of it. Errors: ValueError for weights of another shape, negative or not finite.
     """
 
@@ -32,6 +32,7 @@ class ImageMap:
     weights: Weights
     title: str = ""
     caption: str = ""
+    gates: Sequence[float] | npt.NDArray[np.float32] | None = None
 
     def __post_init__(self) -> None:
         tokens, weights = tuple(self.tokens), float_array(self.weights)
@@ -40,6 +41,8 @@ class ImageMap:
             raise ValueError(f"[image_map] expected weights of shape {expected}, got {list(weights.shape)}")
         if not np.isfinite(weights).all() or (weights < 0).any():
             raise ValueError("[image_map] expected weights that are finite and not negative")
+        if self.gates is not None and len(self.gates) != len(tokens):
+            raise ValueError(f"[image_map] expected {len(tokens)} gates, one a token, got {len(self.gates)}")
         object.__setattr__(self, "image", self.image.convert("RGB"))
         object.__setattr__(self, "tokens", tokens)
         object.__setattr__(self, "weights", weights)
@@ -49,23 +52,17 @@ class ImageMap:
         """Rows and columns."""
         return self.weights.shape[1], self.weights.shape[2]
 
+    @property
+    def labels(self) -> list[str]:
+        """The tokens as people read them, each with its gate, as in "woman(0.54)"."""
+        if self.gates is None:
+            return labels(self.tokens)
+        return [f"{label}({gate:.2f})" for label, gate in zip(labels(self.tokens), self.gates, strict=True)]
+
     def lit(self, token: int) -> Image:
-        """The image under the attention of a token: as it is where most of it lies, and dark where there is none.
+        """The image under the attention of a token, on the scale of all of them: as it is, with a glow, where most of
+        it lies, and behind a veil of grey where there is none."""
+        from attnkit.explain.drawing.overlay import under_attention
+        from attnkit.explain.drawing.scale import scale_top
 
-        Between the middles of the regions the light changes smoothly.
-        """
-        from PIL import Image
-
-        light = _smooth(self.weights[token], self.image.size)
-        top = float(light.max())
-        share = _DARK + (1 - _DARK) * (light / top if top > 0 else light)
-        pixels = np.asarray(self.image, dtype=np.float32) * share[:, :, None]
-        return Image.fromarray(np.rint(pixels).astype(np.uint8))
-
-
-def _smooth(weights: Weights, size: tuple[int, int]) -> npt.NDArray[np.float32]:
-    """Weights [rows, columns] over all pixels of a picture of that size, [height, width]."""
-    from PIL import Image
-
-    enlarged = Image.fromarray(weights).resize(size, Image.Resampling.BILINEAR)
-    return np.asarray(enlarged, dtype=np.float32)
+        return under_attention(self.image, self.weights[token], scale_top(self.weights))

@@ -77,14 +77,16 @@ class AttentionMaps(Mapping[str, AttentionWeights]):
 
 
 def _of_word(kinds: Sequence[AttentionWeights], word: str) -> list[AttentionWeights]:
-    """The rows of the queries that are, or belong to, a word."""
+    """The rows of the queries that are a word, or the pieces of one: "sat" is also that of "sat." and of "Sat"."""
     found = []
     for each in kinds:
-        rows = [index for index, query in enumerate(_words_of(each)) if query == word.casefold()]
+        rows = _rows_of(each, word.strip())
         if rows:
             queries = [each.queries[row] for row in rows]
             centres = None if each.centres is None else each.centres[rows]
-            found.append(replace(each, weights=each.weights[:, :, rows], queries=queries, centres=centres))
+            weights = each.weights[:, :, rows]
+            # Some patches are no grid any more.
+            found.append(replace(each, weights=weights, queries=queries, centres=centres, query_grid=None))
     if not found:
         words = dict.fromkeys(word for each in kinds for word in each.query_words)
         some = ", ".join(list(words)[:20])
@@ -92,10 +94,23 @@ def _of_word(kinds: Sequence[AttentionWeights], word: str) -> list[AttentionWeig
     return found
 
 
-def _words_of(kind: AttentionWeights) -> list[str]:
-    """For each query the word that it belongs to, in small letters."""
+def _rows_of(kind: AttentionWeights, word: str) -> list[int]:
     from attnkit.explain.drawing.pieces import word_spans
 
     spans = word_spans(kind.queries) if kind.queries else []
-    words = zip(kind.query_words, spans, strict=True)
-    return [word.casefold() for word, (start, end) in words for _ in range(start, end)]
+    for alike in (str.casefold, _bare):
+        rows: list[int] = []
+        for whole, (start, end) in zip(kind.query_words, spans, strict=True):
+            if alike(whole) == alike(word) != "":
+                # Marks around the word, which pieces of their own may be, are not what is asked for.
+                rows += [row for row in range(start, end) if alike is not _bare or _bare(kind.queries[row])]
+        if rows:
+            return rows
+    return [row for row, query in enumerate(kind.queries) if query == word]
+
+
+def _bare(text: str) -> str:
+    """In small letters, without the marks of punctuation and of pieces around it."""
+    first = next((place for place, character in enumerate(text) if character.isalnum()), len(text))
+    last = next((place for place, character in enumerate(reversed(text)) if character.isalnum()), len(text))
+    return text[first : len(text) - last].casefold()

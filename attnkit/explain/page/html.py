@@ -68,7 +68,7 @@ def _of_image(map: ImageMap) -> Input:
     kind = AttentionWeights(
         "cross",
         map.weights.reshape(1, 1, len(map.tokens), rows * columns),
-        map.tokens,
+        map.tokens if map.gates is None else map.labels,
         regions,
         query_axis="words (written)",
         key_axis="picture (read)",

@@ -16,7 +16,8 @@ class AttentionMap:
     """How strongly each target token attended to each source token.
 
     `weights` is [target, source], [heads, target, source] or [layers, heads, target, source], finite and not negative;
-    it is kept as float32. Either list may be empty (an empty line has no tokens). `title` stands above the drawing.
+    it is kept as float32. Either list may be empty (an empty line has no tokens). `title` stands above the drawing,
+    `source_axis` and `target_axis` beside its columns and rows.
     Errors: ValueError for weights of another shape, negative or not finite.
     """
 
@@ -24,6 +25,8 @@ class AttentionMap:
     target_tokens: Sequence[str]
     weights: Weights
     title: str = ""
+    source_axis: str = "source (read)"
+    target_axis: str = "target (written)"
 
     def __post_init__(self) -> None:
         source, target = tuple(self.source_tokens), tuple(self.target_tokens)
@@ -63,10 +66,3 @@ class AttentionMap:
         chosen = weights[slice(None) if layer is None else slice(layer, layer + 1)]
         chosen = chosen[:, slice(None) if head is None else slice(head, head + 1)]
         return np.asarray(chosen.mean(axis=(0, 1), dtype=np.float64), dtype=np.float32)
-
-
-def scale_top(weights: Weights) -> float:
-    """The weight that gets the full colour: 1, or the largest weight when attention is spread so thin that it is less
-    than a half, since on a scale to 1 such a map would be all pale."""
-    largest = float(weights.max(initial=0.0))
-    return 1.0 if largest >= 0.5 or largest == 0.0 else largest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,7 +28,9 @@ def merge_pieces(attention: AttentionMap, *, source: bool = True, target: bool =
         lengths = np.array([end - start for start, end in spans], dtype=np.float64)
         weights = np.add.reduceat(weights, [start for start, _ in spans], axis=-2) / lengths[:, None]
         target_tokens = joined(target_tokens, spans)
-    return AttentionMap(source_tokens, target_tokens, weights.astype(np.float32), attention.title)
+    return replace(
+        attention, source_tokens=source_tokens, target_tokens=target_tokens, weights=weights.astype(np.float32)
+    )
 
 
 def joined(tokens: Sequence[str], spans: list[tuple[int, int]]) -> list[str]:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import unicodedata
 
 from attnkit.explain.drawing.pieces import labels
-from attnkit.explain.sentence.map import AttentionMap, scale_top
+from attnkit.explain.drawing.scale import scale_top
+from attnkit.explain.sentence.map import AttentionMap
 from attnkit.explain.weights import Weights
 
-_SHADES = " ░▒▓█"
+SHADES = " ░▒▓█"
 _BAR = " ▏▎▍▌▋▊▉█"
 _BAR_WIDTH = 8
 # 256-colour blues that stand out on a dark background and on a light one; density of the block carries the weight too.
@@ -28,25 +29,27 @@ def render_terminal(attention: AttentionMap, colour: bool = True, width: int = 8
     if width < 20:
         raise ValueError(f"[render_terminal] expected a width of at least 20 columns, got {width}")
     source, target = labels(attention.source_tokens), labels(attention.target_tokens)
-    lines = [_fit(labels([attention.title])[0], width)] if attention.title else []
+    lines = [fit(labels([attention.title])[0], width)] if attention.title else []
     if not source or not target:
         return "".join(line + "\n" for line in [*lines, "(no words)"])
     weights = attention.view()
     label_width = min(max(map(display_width, target)), _LABEL_WIDTH, width // 3)
     cell = next((cell for cell in (3, 2) if _grid_width(source, label_width, cell) <= width), 0)
     if cell and len(source) <= _GRID_COLUMNS:
-        lines += _grid(source, target, weights, label_width, cell, _Painter(colour))
+        lines += _grid(source, target, weights, label_width, cell, Painter(colour))
     else:
-        lines += _list(source, target, weights, label_width, width, _Painter(colour))
+        lines += _list(source, target, weights, label_width, width, Painter(colour))
     return "".join(line.rstrip() + "\n" for line in lines)
 
 
-class _Painter:
+class Painter:
+    """Puts colours around text, or leaves it as it is."""
+
     def __init__(self, colour: bool) -> None:
         self._colour = colour
 
     def block(self, text: str, strength: float) -> str:
-        return self._ansi(f"38;5;{_BLUES[_level(strength)]}", text) if text.strip() else text
+        return self._ansi(f"38;5;{_BLUES[level(strength)]}", text) if text.strip() else text
 
     def quiet(self, text: str) -> str:
         return self._ansi("2", text)
@@ -64,35 +67,35 @@ def _grid_width(source: list[str], label_width: int, cell: int) -> int:
 
 
 def _grid(
-    source: list[str], target: list[str], weights: Weights, label_width: int, cell: int, paint: _Painter
+    source: list[str], target: list[str], weights: Weights, label_width: int, cell: int, paint: Painter
 ) -> list[str]:
     lines = []
     for column, label in enumerate(source):  # a staircase: each label stands on a line of its own above its column
         stairs = "│".ljust(cell) * column + "┌ "
-        lines.append(" " * (label_width + 1) + paint.quiet(stairs) + _fit(label, _LABEL_WIDTH))
+        lines.append(" " * (label_width + 1) + paint.quiet(stairs) + fit(label, _LABEL_WIDTH))
     top = scale_top(weights)
     for label, row in zip(target, weights, strict=True):
         best = int(row.argmax())
         cells = "".join(_cell(float(weight) / top, cell, paint) for weight in row)
-        strongest = f" {paint.strong(_fit(source[best], _LABEL_WIDTH))} {row[best]:.2f}"
+        strongest = f" {paint.strong(fit(source[best], _LABEL_WIDTH))} {row[best]:.2f}"
         lines.append(f"{_pad_left(label, label_width)} {cells}{strongest}")
     return lines
 
 
-def _cell(strength: float, cell: int, paint: _Painter) -> str:
-    level = _level(strength)
-    if level == 0:
+def _cell(strength: float, cell: int, paint: Painter) -> str:
+    shade = level(strength)
+    if shade == 0:
         return paint.quiet("·") + " " * (cell - 1)
-    return paint.block(_SHADES[level] * (cell - 1), strength) + " "
+    return paint.block(SHADES[shade] * (cell - 1), strength) + " "
 
 
-def _level(strength: float) -> int:
+def level(strength: float) -> int:
     """0 for next to nothing, then four steps."""
     return 0 if strength < 0.08 else min(1 + int(strength * 4), 4)
 
 
 def _list(
-    source: list[str], target: list[str], weights: Weights, label_width: int, width: int, paint: _Painter
+    source: list[str], target: list[str], weights: Weights, label_width: int, width: int, paint: Painter
 ) -> list[str]:
     room = width - label_width
     widest = min(max(map(display_width, source)), _LABEL_WIDTH)
@@ -103,12 +106,12 @@ def _list(
     ]
 
 
-def _strongest(source: list[str], row: Weights, room: int, with_bars: bool, paint: _Painter) -> str:
+def _strongest(source: list[str], row: Weights, room: int, with_bars: bool, paint: Painter) -> str:
     """The source words of one row by weight, as many as `room` columns hold; the first always."""
     line = ""
     for rank, column in enumerate(sorted(range(len(source)), key=lambda i: -float(row[i]))):
         weight = float(row[column])
-        label = _fit(source[column], max(1, min(_LABEL_WIDTH, room - 7)))
+        label = fit(source[column], max(1, min(_LABEL_WIDTH, room - 7)))
         bar = _bar(weight) if rank == 0 and with_bars else ""
         needed = 2 + display_width(label) + 5 + (1 + _BAR_WIDTH if bar else 0)
         if rank and (weight < 0.05 or needed > room):
@@ -137,11 +140,11 @@ def _character_width(character: str) -> int:
 
 
 def _pad_left(text: str, width: int) -> str:
-    text = _fit(text, width)
+    text = fit(text, width)
     return " " * (width - display_width(text)) + text
 
 
-def _fit(text: str, width: int) -> str:
+def fit(text: str, width: int) -> str:
     """`text`, cut with an ellipsis where it takes more than `width` columns."""
     if display_width(text) <= width:
         return text

@@ -3,7 +3,7 @@
 from attnkit.nn.attention.attention import Attended, Attention, Memory
 from attnkit.nn.attention.hard import Choice, HardNormaliser
 from attnkit.nn.attention.local import LocalMonotonicNormaliser, LocalPredictiveNormaliser
-from attnkit.nn.attention.memory_read import MemoryRead
+from attnkit.nn.attention.memory_read import MemoryRead, Recalled
 from attnkit.nn.attention.multi_head import CrossAttention, MultiHeadAttention, SelfAttention
 from attnkit.nn.attention.normalisers import Normaliser, Rows, SoftmaxNormaliser
 from attnkit.nn.attention.position_bias import ALiBi, PositionBias, RelativePositionBias
@@ -40,6 +40,7 @@ __all__ = [
     "MultiHeadAttention",
     "Normaliser",
     "PositionBias",
+    "Recalled",
     "RelativePositionBias",
     "Rows",
     "ScaledDotScore",

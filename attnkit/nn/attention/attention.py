@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -9,7 +12,7 @@ import numpy as np
 from attnkit import ops
 from attnkit._core import Tensor
 from attnkit._tensor import index_array
-from attnkit.nn.attention.hard import Choice, HardNormaliser
+from attnkit.nn.attention.hard import Choice, HardNormaliser, chosen
 from attnkit.nn.attention.normalisers import Normaliser, Rows
 from attnkit.nn.attention.scores import Score
 from attnkit.nn.module import Module
@@ -64,20 +67,37 @@ class Attention(Module):
         query_offsets: np.ndarray,
         positions: np.ndarray | None = None,
         coverage: Tensor | None = None,
+        expected: bool = False,
     ) -> Attended:
         """query [T, query_size]; rows query_offsets[b] to query_offsets[b + 1] attend to sentence b.
 
         positions: int32 [T], the place of each query in its target; by default the queries of a sentence follow each
-        other from 0. coverage: flat, the weights of earlier steps, for a score with coverage.
+        other from 0. coverage: flat, the weights of earlier steps, for a score with coverage. expected: hard attention
+        takes the mean of what it could sample; others have no samples, and nothing changes.
         """
         query_offsets = index_array(query_offsets, "offsets")
         if positions is None:
             positions = packed_positions(query_offsets)
-        scores = self.score(query, memory.keys, query_offsets, memory.offsets, coverage)
-        rows = Rows(query, query_offsets, memory.offsets, positions)
+        rows = self.normaliser.aim(Rows(query, query_offsets, memory.offsets, positions))
+        scores = self._scores(query, memory, rows, coverage)
         choice = None
         if isinstance(self.normaliser, HardNormaliser):
-            weights, choice = self.normaliser.choose(scores, rows)
+            weights, choice = self.normaliser.choose(scores, rows, expected)
+            if not (expected or weights.requires_grad):
+                rows = rows._replace(window=chosen(weights, rows))
         else:
             weights = self.normaliser(scores, rows)
-        return Attended(ops.ragged_sums(weights, memory.values, query_offsets, memory.offsets), weights, choice)
+        return Attended(ops.ragged_sums(weights, memory.values, *rows.layout()), weights, choice)
+
+    def _scores(self, query: Tensor, memory: Memory, rows: Rows, coverage: Tensor | None) -> Tensor:
+        """Of the pairs that count; of all, where the score is of somebody who knows no windows."""
+        arguments = query, memory.keys, rows.query_offsets, rows.key_offsets, coverage
+        if rows.window is None or not _takes_window(type(self.score).forward):
+            return self.score(*arguments)
+        return self.score(*arguments, window=rows.window)
+
+
+@functools.cache
+def _takes_window(forward: Callable[..., Tensor]) -> bool:
+    """Of a kind of score."""
+    return "window" in inspect.signature(forward).parameters

@@ -8,8 +8,8 @@ import numpy as np
 
 from attnkit import ops
 from attnkit._core import Tensor
-from attnkit._tensor import tensor
-from attnkit.nn.attention.normalisers import Normaliser, Rows
+from attnkit._tensor import index_array, tensor
+from attnkit.nn.attention.normalisers import Normaliser, Rows, Window
 
 
 class Choice(NamedTuple):
@@ -18,6 +18,18 @@ class Choice(NamedTuple):
 
     log_probability: Tensor
     entropy: Tensor
+
+
+def chosen(weights: Tensor, rows: Rows) -> Window:
+    """The window of each query that holds its weights: of one-hot ones a single key, which alone is then read."""
+    lengths = rows.source_lengths()
+    starts = np.cumsum(lengths) - lengths
+    places = np.flatnonzero(weights.numpy(writable=False))
+    of_row = np.searchsorted(starts, places, side="right") - 1
+    keys = places - starts[of_row]
+    begins, ends = np.zeros(len(lengths), np.int32), np.zeros(len(lengths), np.int32)
+    begins[of_row[::-1]], ends[of_row] = keys[::-1], keys + 1  # the first of a row, and its last
+    return index_array(begins, "begins"), index_array(ends, "ends")
 
 
 class HardNormaliser(Normaliser):
@@ -37,15 +49,21 @@ class HardNormaliser(Normaliser):
     def forward(self, scores: Tensor, rows: Rows) -> Tensor:
         return self.choose(scores, rows)[0]
 
-    def choose(self, scores: Tensor, rows: Rows) -> tuple[Tensor, Choice | None]:
-        """(one-hot weights, the choice): no choice in evaluation or where the gradient goes straight through."""
+    def choose(self, scores: Tensor, rows: Rows, expected: bool = False) -> tuple[Tensor, Choice | None]:
+        """(one-hot weights, the choice): no choice in evaluation or where the gradient goes straight through.
+
+        `expected` weights are the mean of all samples instead, which is the softmax: soft attention."""
         offsets = rows.query_offsets, rows.key_offsets
+        if expected:
+            return ops.ragged_softmax(scores, *offsets), None
+        if not self.training:
+            return ops.ragged_pick(scores.detach(), *offsets, scores=True), None  # the largest weight has the largest
         soft = ops.ragged_softmax(scores, *offsets)
-        picked = ops.ragged_pick(soft, *offsets, sample=self.training)
+        picked = ops.ragged_pick(soft, *offsets, sample=True)
         if self.straight_through:
             return picked, None
         picked = picked.detach()
-        return picked, self._choice(soft, picked, rows) if self.training else None
+        return picked, self._choice(soft, picked, rows)
 
     def _choice(self, soft: Tensor, picked: Tensor, rows: Rows) -> Choice:
         offsets = rows.query_offsets, rows.key_offsets

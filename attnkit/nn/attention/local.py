@@ -6,14 +6,21 @@ import numpy as np
 
 from attnkit import ops
 from attnkit._core import Tensor
+from attnkit._tensor import index_array
 from attnkit.nn import init
-from attnkit.nn.attention.normalisers import Normaliser, Rows
+from attnkit.nn.attention.normalisers import Normaliser, Rows, Window
 from attnkit.nn.linear import Linear
 
 
 def _check_window(name: str, window: int) -> None:
     if window < 1:
         raise ValueError(f"[{name}] expected a window of at least 1, got {window}")
+
+
+def _window(first: np.ndarray, last: np.ndarray) -> Window:
+    """Both ends belong to it."""
+    begins, ends = first.astype(np.int32), last.astype(np.int32) + 1
+    return index_array(begins, "begins"), index_array(ends, "ends")
 
 
 class LocalMonotonicNormaliser(Normaliser):
@@ -30,10 +37,13 @@ class LocalMonotonicNormaliser(Normaliser):
         _check_window(self.name, window)
         self.window = window
 
-    def forward(self, scores: Tensor, rows: Rows) -> Tensor:
+    def aim(self, rows: Rows) -> Rows:
         centres = np.minimum(rows.positions, rows.source_lengths() - 1)
-        begins, ends = centres - self.window, centres + self.window + 1
-        return ops.ragged_softmax(scores, rows.query_offsets, rows.key_offsets, begins, ends)
+        return rows._replace(window=_window(centres - self.window, centres + self.window))
+
+    def forward(self, scores: Tensor, rows: Rows) -> Tensor:
+        aimed = rows if rows.window is not None else self.aim(rows)
+        return ops.ragged_softmax(scores, *aimed.layout())
 
     def extra_repr(self) -> str:
         return f"window={self.window}"
@@ -61,13 +71,16 @@ class LocalPredictiveNormaliser(Normaliser):
         share = ops.linear(self.hidden(rows.query), self.v, activation="sigmoid").reshape(-1)
         return share * rows.source_lengths().astype(np.float32)
 
-    def forward(self, scores: Tensor, rows: Rows) -> Tensor:
+    def aim(self, rows: Rows) -> Rows:
         centres = self.centres(rows)
         p = centres.numpy(writable=False)
-        begins = np.ceil(p - self.window).astype(np.int32)
-        ends = np.floor(p + self.window).astype(np.int32) + 1
-        weights = ops.ragged_softmax(scores, rows.query_offsets, rows.key_offsets, begins, ends)
-        return ops.ragged_gaussian(weights, centres, self.window / 2, rows.query_offsets, rows.key_offsets)
+        return rows._replace(window=_window(np.ceil(p - self.window), np.floor(p + self.window)), centres=centres)
+
+    def forward(self, scores: Tensor, rows: Rows) -> Tensor:
+        aimed = rows if rows.centres is not None else self.aim(rows)
+        assert aimed.centres is not None
+        weights = ops.ragged_softmax(scores, *aimed.layout())
+        return ops.ragged_gaussian(weights, aimed.centres, self.window / 2, *aimed.layout())
 
     def extra_repr(self) -> str:
         return f"window={self.window}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from attnkit import ops
@@ -10,6 +12,13 @@ from attnkit._tensor import index_array
 from attnkit.nn import init
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module
+
+
+class Recalled(NamedTuple):
+    """result [T, value_size], and flat weights, which sum to one for each query."""
+
+    result: Tensor
+    weights: Tensor
 
 
 class MemoryRead(Module):
@@ -35,7 +44,7 @@ class MemoryRead(Module):
         keys: Tensor | None = None,
         values: Tensor | None = None,
         key_offsets: np.ndarray | None = None,
-    ) -> tuple[Tensor, Tensor]:
+    ) -> Recalled:
         """query [T, query_size] → (result [T, value_size], flat weights).
 
         Given keys [S, key_size], values [S, value_size] and both offsets, each sentence has a memory of its own (values
@@ -51,7 +60,8 @@ class MemoryRead(Module):
             raise ValueError("[memory_read] expected query_offsets and key_offsets with keys")
         scores = ops.ragged_dots(self._asked(query), ops.unit_rows(keys), query_offsets, key_offsets)
         weights = ops.ragged_softmax(scores, query_offsets, key_offsets)
-        return ops.ragged_sums(weights, keys if values is None else values, query_offsets, key_offsets), weights
+        result = ops.ragged_sums(weights, keys if values is None else values, query_offsets, key_offsets)
+        return Recalled(result, weights)
 
     def _asked(self, query: Tensor) -> Tensor:
         """β k / |k|, so that a product with a key of length one is β times their cosine."""

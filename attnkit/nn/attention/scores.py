@@ -14,6 +14,7 @@ import numpy as np
 from attnkit import ops
 from attnkit._core import Tensor
 from attnkit.nn import init
+from attnkit.nn.attention.normalisers import Window
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module
 from attnkit.nn.positions import packed_positions
@@ -36,8 +37,13 @@ class Score(Module):
         query_offsets: np.ndarray,
         key_offsets: np.ndarray,
         coverage: Tensor | None = None,
+        window: Window | None = None,
     ) -> Tensor:
-        """query [T, query_size], keys [S, K] → flat scores."""
+        """query [T, query_size], keys [S, K] → flat scores.
+
+        window: (begins, ends) of the keys that each query reads, where a normaliser knows them; a score may compute all
+        others in vain, and need not take it.
+        """
         raise NotImplementedError(f"[score] expected a forward method in {type(self).__name__}")
 
 
@@ -76,11 +82,12 @@ class AdditiveScore(Score):
         query_offsets: np.ndarray,
         key_offsets: np.ndarray,
         coverage: Tensor | None = None,
+        window: Window | None = None,
     ) -> Tensor:
         if (coverage is None) == self.covers:
             raise ValueError(f"[{self.name}] expected a coverage {'' if self.covers else 'only '}with coverage=True")
         return ops.ragged_additive(
-            self.query(query), keys, self.v, query_offsets, key_offsets, coverage, self.coverage_weight
+            self.query(query), keys, self.v, query_offsets, key_offsets, coverage, self.coverage_weight, *(window or ())
         )
 
     def extra_repr(self) -> str:
@@ -115,8 +122,9 @@ class DotScore(Score):
         query_offsets: np.ndarray,
         key_offsets: np.ndarray,
         coverage: Tensor | None = None,
+        window: Window | None = None,
     ) -> Tensor:
-        return ops.ragged_dots(query, keys, query_offsets, key_offsets)
+        return ops.ragged_dots(query, keys, query_offsets, key_offsets, *(window or ()))
 
 
 class ScaledDotScore(DotScore):
@@ -135,8 +143,9 @@ class ScaledDotScore(DotScore):
         query_offsets: np.ndarray,
         key_offsets: np.ndarray,
         coverage: Tensor | None = None,
+        window: Window | None = None,
     ) -> Tensor:
-        return ops.ragged_dots(query * self.scale, keys, query_offsets, key_offsets)
+        return ops.ragged_dots(query * self.scale, keys, query_offsets, key_offsets, *(window or ()))
 
 
 class GeneralScore(Score):
@@ -158,8 +167,9 @@ class GeneralScore(Score):
         query_offsets: np.ndarray,
         key_offsets: np.ndarray,
         coverage: Tensor | None = None,
+        window: Window | None = None,
     ) -> Tensor:
-        return ops.ragged_dots(query, keys, query_offsets, key_offsets)
+        return ops.ragged_dots(query, keys, query_offsets, key_offsets, *(window or ()))
 
 
 class ScaledGeneralScore(GeneralScore):
@@ -204,8 +214,9 @@ class LocationScore(Score):
         query_offsets: np.ndarray,
         key_offsets: np.ndarray,
         coverage: Tensor | None = None,
+        window: Window | None = None,
     ) -> Tensor:
-        return ops.ragged_dots(query, keys, query_offsets, key_offsets)
+        return ops.ragged_dots(query, keys, query_offsets, key_offsets, *(window or ()))
 
     def extra_repr(self) -> str:
         return f"max_length={self.weight.shape[0]}"
@@ -235,6 +246,7 @@ class CosineScore(Score):
         query_offsets: np.ndarray,
         key_offsets: np.ndarray,
         coverage: Tensor | None = None,
+        window: Window | None = None,
     ) -> Tensor:
-        cosines = ops.ragged_dots(ops.unit_rows(query), keys, query_offsets, key_offsets)
+        cosines = ops.ragged_dots(ops.unit_rows(query), keys, query_offsets, key_offsets, *(window or ()))
         return cosines * self.log_sharpness.exp()

@@ -14,14 +14,18 @@ import numpy.typing as npt
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
 from attnkit.data.arrivals import PAUSE, Paused, windows
+from attnkit.data.lines import one_line
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
 from attnkit.decoding.workers import Stop, fair_share, run_batches
+from attnkit.text.forced import Forced
 from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from attnkit.decoding.search import Hypothesis
+    from attnkit.decoding.sources import Regions
+    from attnkit.explain.maps.maps import AttentionMaps
     from attnkit.models.captioner import Captioner as CaptionModel
     from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.tokenizers.base import Tokenizer
@@ -40,6 +44,8 @@ class Caption:
         None unless asked for, and for a model that does not attend.
     truncated: the caption reached max_length.
     alternatives: the second to the nbest-th caption, best first (samples as drawn), where nbest > 1.
+    gates: float32 [N] from 0 to 1, how far each token lets in what it looks at (β: Xu et al., 2015, section 4.2.1);
+        None unless attention is asked for, and for a model without such a gate.
     """
 
     text: str
@@ -48,6 +54,7 @@ class Caption:
     attention: npt.NDArray[np.float32] | None
     truncated: bool = False
     alternatives: tuple[Caption, ...] = ()
+    gates: npt.NDArray[np.float32] | None = None
 
 
 class Captioner:
@@ -88,7 +95,8 @@ class Captioner:
     ) -> list[Caption]:
         """One Caption an image, in order.
 
-        attention: also return where the model looked for each token; the text is the same with and without.
+        attention: also return where the model looked for each token, and the gates; the text is the same with and
+        without.
         batch_images: how many images go through the model at once, shared out among the threads.
         beam=5, nbest=1, min_length=1, max_length=None, ...: see `DecodingOptions`; lengths count tokens, and without
         max_length a caption is as long as the model can make it.
@@ -122,6 +130,26 @@ class Captioner:
         # A limit that the model does not allow is an error now, not after the first batch.
         options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), self.model.max_target_length - 1)
         return self._stream(pictures, options, attention, batch_images)
+
+    def attention(
+        self, image: ImageLike, target: str | None = None, **search: Unpack[SearchArguments]
+    ) -> AttentionMaps:
+        """All that the model looks at in an image while it writes a caption: "encoder" or "excitation" of the image's
+        encoder, "decoder" and "cross", of all layers and heads, and "gates.beta", as it has them; see `AttentionMaps`.
+
+        target: the caption; None writes one first, as `caption` does with these arguments. Raises what that raises, and
+        ValueError for a caption that is longer than the model's.
+        """
+        from attnkit.tasks.caption.attention import look
+        from attnkit.tasks.shared.attention_kinds import image_title
+
+        picture = self.read(image)
+        if target is None:
+            target = next(self.caption_stream([picture], **search)).text
+        given = Forced.read(one_line(target).strip(), self.tokenizer)
+        if len(given.ids) >= (longest := self.model.max_target_length):
+            raise ValueError(f"[attention] expected a caption of at most {longest - 1} tokens, got {len(given.ids)}")
+        return look(self, image_title(image), picture, given)
 
     def read(self, image: ImageLike) -> Image:
         """The picture of a file, or what else `attnkit.vision.read_image` takes, in the model's channels. Raises
@@ -159,11 +187,18 @@ class Captioner:
                 what="image",
                 stop=stop,
             )
-        return [self._captioned(hypotheses, regions.grid) for hypotheses in found]
+            gates = self._gates(regions, found) if attention else None
+        written = [[self._write(each, regions.grid) for each in hypotheses] for hypotheses in found]
+        if gates is not None:
+            written = [[dataclasses.replace(each, gates=next(gates)) for each in captions] for captions in written]
+        return [dataclasses.replace(captions[0], alternatives=tuple(captions[1:])) for captions in written]
 
-    def _captioned(self, hypotheses: list[Hypothesis], grid: tuple[int, int]) -> Caption:
-        results = [self._write(hypothesis, grid) for hypothesis in hypotheses]
-        return dataclasses.replace(results[0], alternatives=tuple(results[1:]))
+    def _gates(self, regions: Regions, found: list[list[Hypothesis]]) -> Iterator[npt.NDArray[np.float32]] | None:
+        """Of all hypotheses, one image after the other; None where the model has no gates."""
+        images = [index for index, hypotheses in enumerate(found) for _ in hypotheses]
+        tokens = [hypothesis.tokens for hypotheses in found for hypothesis in hypotheses]
+        gates = self.model.gates(regions, np.array(images, np.int32), tokens)
+        return None if gates is None else iter(gates)
 
     def _write(self, hypothesis: Hypothesis, grid: tuple[int, int]) -> Caption:
         ids = hypothesis.tokens.tolist()

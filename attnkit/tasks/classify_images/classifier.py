@@ -16,6 +16,7 @@ from attnkit.data.arrivals import PAUSE, Paused, windows
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from attnkit.explain.maps.maps import AttentionMaps
     from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.vision.images import ImageLike
     from attnkit.vision.preprocessing import Preprocessing
@@ -99,6 +100,20 @@ class ImageClassifier:
             if value < 1:
                 raise ValueError(f"[classify] expected {name} >= 1, got {value}")
         return self._stream(pictures, top, attention and self.attends, batch_images)
+
+    def attention(self, image: ImageLike, target: str | None = None) -> AttentionMaps:
+        """All that the model looks at in an image: "encoder", the self-attention of all layers and heads of a ViT, and
+        "rollout"; "attention.1", "attention.2", the trained attention of a CNN to its stages, and "excitation", its
+        gates by layer and channel; see `AttentionMaps`.
+
+        Raises as `classify` does, and ValueError for a target, which a classifier has no use for.
+        """
+        from attnkit.tasks.classify_images.attention import look
+        from attnkit.tasks.shared.attention_kinds import check_no_target, image_title
+
+        check_no_target(target)
+        picture = self.read(image)
+        return look(self, image_title(image), picture, next(self.classify_stream([picture])))
 
     def read(self, image: ImageLike) -> Image:
         """The picture of a file, or what else `attnkit.vision.read_image` takes, in the model's channels. Raises

@@ -19,6 +19,7 @@ from attnkit.text.document_batching import DocumentBatch
 from attnkit.text.tokenizers.vocabulary import UNK
 
 if TYPE_CHECKING:
+    from attnkit.explain.maps.maps import AttentionMaps
     from attnkit.models.document_classifier import DocumentClassifier, DocumentWeights
     from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.documents import DocumentReader
@@ -132,6 +133,24 @@ class Classifier:
             if value < 1:
                 raise ValueError(f"[classify] expected {name} >= 1, got {value}")
         return self._stream(texts, top, attention, batch_tokens, window)
+
+    def attention(self, text: str, target: str | None = None) -> AttentionMaps:
+        """All that the model looks at in a text: "encoder", the self-attention of all layers and heads, "pooling" and
+        "rollout" of a Transformer; "words" and "sentences" of a hierarchical attention network; see `AttentionMaps`.
+
+        Raises ValueError for a text without a word, and for a target, which a classifier has no use for.
+        """
+        from attnkit import nn
+        from attnkit.tasks.classify_text.attention import look
+        from attnkit.tasks.shared.attention_kinds import check_no_target
+
+        check_no_target(target)
+        read = self._read(0, text)
+        if not read.sentences:
+            raise ValueError("[attention] expected a text with a word, got an empty one")
+        with nn.watching(self.model) as seen:
+            [result] = self._classify([read], 1, attention=True)
+        return look(text.strip(), result, seen, self.reader.layout.max_sentence_length is not None)
 
     def _stream(
         self, texts: Iterable[str | Paused], top: int, attention: bool, batch_tokens: int, window: int

@@ -1,4 +1,4 @@
-"""The configuration of the task "classify" for texts: [data], [tokenizer], [model], [training]."""
+"""The configuration of the task "classify" for texts: [data], [tokenizer], [model] or [pretrained], [training]."""
 
 from __future__ import annotations
 
@@ -8,14 +8,29 @@ import msgspec
 from msgspec import Meta
 
 from attnkit.models.han_config import HanConfig
-from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
+from attnkit.models.transformer_classifier_config import Pooling, TransformerClassifierConfig
 from attnkit.tasks.shared.checks import check_validated
+from attnkit.tasks.shared.pretrained_config import PretrainedTextConfig
 from attnkit.text.labelled_config import LabelledDataConfig
 from attnkit.text.tokenizers.config import TokenizerConfig
 from attnkit.training.config import TrainingConfig
 
 TextClassifierConfig = TransformerClassifierConfig | HanConfig
 """The models that classify texts; `type` chooses."""
+
+
+class PretrainedEncoderConfig(PretrainedTextConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """[pretrained]: a language model whose embeddings, layers and vocabulary a classifier begins with."""
+
+    model: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            description="The directory of a masked language model, or of a language model, which is read causally.",
+        ),
+    ]
+
+    pooling: Pooling = "attention"
 
 
 class ClassifyTextConfig(
@@ -35,7 +50,12 @@ class ClassifyTextConfig(
         TokenizerConfig, Meta(description="How text becomes ids; `joint` stays true, there being one text.")
     ] = TokenizerConfig()
 
-    model: Annotated[TextClassifierConfig, Meta(description="What is trained; `type` says which model.")]
+    model: Annotated[TextClassifierConfig | None, Meta(description="What is trained; `type` says which model.")] = None
+
+    pretrained: Annotated[
+        PretrainedEncoderConfig | None,
+        Meta(description="In place of `model`: a language model of which a Transformer classifier is made."),
+    ] = None
 
     training: Annotated[
         TrainingConfig, Meta(description="How it is trained. Label smoothing spreads over the classes.")
@@ -44,4 +64,13 @@ class ClassifyTextConfig(
     def __post_init__(self) -> None:
         if not self.tokenizer.joint:
             raise ValueError("tokenizer.joint: expected true, since a document has one text, got false")
+        if self.pretrained is None and self.model is None:
+            raise ValueError("model: expected a value, got nothing; or pretrained.model, to begin with a trained one")
+        if self.pretrained is not None and self.model is not None:
+            raise ValueError(
+                "model: expected none beside pretrained.model, which says what it is; of its keys, pretrained.pooling, "
+                "dropout, attention_dropout and activation_dropout can be chosen"
+            )
+        if self.pretrained is not None and self.tokenizer != TokenizerConfig():
+            raise ValueError("tokenizer: expected none beside pretrained.model, which brings its own")
         check_validated(self.training, self.data.validated, "texts, or a validation_share", ("loss", "accuracy"))

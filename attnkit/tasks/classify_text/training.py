@@ -13,12 +13,15 @@ from attnkit.models.output import LossOutput
 from attnkit.models.registry import build_model
 from attnkit.printable import quoted, shortened
 from attnkit.tasks.classify_text.config import ClassifyTextConfig
+from attnkit.tasks.classify_text.pretrained import PretrainedEncoder
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask, classification_figures
+from attnkit.tasks.shared.pretrained import description, set_parts
 from attnkit.tasks.shared.text_tokenizer import make_tokenizer
 from attnkit.text.document_batching import DocumentBatch, DocumentIterator
 from attnkit.text.documents import DocumentReader, EncodedDocuments
 from attnkit.text.labelled import LabelledTexts
+from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
 
@@ -37,23 +40,37 @@ class ClassifyTextTask(HeldOutTask[EncodedDocuments]):
         """
         self._config, self._note = config, note
         seed = config.training.seed
+        asked = config.pretrained
+        own = None if asked is None else PretrainedEncoder(asked, folder, resumed)
         train, validation = self._read_training()
         note(f"training data: {train.describe()}")
-        texts = (" ".join(text.split()) for text in train.texts)  # as `DocumentReader` reads them
-        self._tokenizers = make_tokenizer(texts, config.tokenizer, seed, folder, note, resumed)
-        self._reader = DocumentReader(self._tokenizers.source, config.model.layout, config.data.html)
+        self._tokenizers = self._make_tokenizer(train, folder, resumed) if own is None else own.tokenizers
+        model_config = config.model if own is None else own.config
+        assert model_config is not None  # one of the two is there: ClassifyTextConfig sees to it
+        self._reader = DocumentReader(self._tokenizers.source, model_config.layout, config.data.html)
         documents = self._encode(train, "train")
         note(f"training data: {documents.report}")
         self._validation = None if validation is None else self._held_out(validation, "validation")
         test = config.data.read("test")
         self._test = None if test is None else self._held_out(test, "test")
         _core.manual_seed(seed)
-        self.model: DocumentClassifier = build_model(
-            config.model, self._tokenizers.source.vocab_size, len(self._labels)
-        )
+        self.model: DocumentClassifier
+        self.lr_factors: dict[str, float] = {}
+        if own is None or asked is None:
+            self.model = build_model(model_config, self._tokenizers.source.vocab_size, len(self._labels))
+        else:
+            self.model = own.build(len(self._labels), resumed)
+            frozen, self.lr_factors = set_parts(self.model, asked)
+            note(description(asked, frozen))
         self.batches = DocumentIterator(documents, config.training.batch_tokens, seed=seed)
         count = sum(parameter.size for parameter in self.model.parameters())
         note(f"model: {count:,} parameters; {config.training.precision}, {_core.get_num_threads()} thread(s)")
+
+    def _make_tokenizer(self, train: LabelledTexts, folder: Path, resumed: bool) -> TokenizerPair:
+        """Learnt from the training texts, or that of the run that goes on."""
+        config = self._config
+        texts = (" ".join(text.split()) for text in train.texts)  # as `DocumentReader` reads them
+        return make_tokenizer(texts, config.tokenizer, config.training.seed, folder, self._note, resumed)
 
     def _read_training(self) -> tuple[LabelledTexts, LabelledTexts | None]:
         """The training texts and those for validation, which may be a part held out of them; sets the labels."""

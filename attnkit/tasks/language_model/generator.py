@@ -23,6 +23,7 @@ from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, UNK
 
 if TYPE_CHECKING:
     from attnkit.decoding.search import Hypothesis
+    from attnkit.explain.maps.maps import AttentionMaps
     from attnkit.models.decoder_only import DecoderOnly
     from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.tokenizers.base import Tokenizer
@@ -36,8 +37,9 @@ class Generation:
     score: the normalised log-probability that hypotheses are compared by, the prompt's tokens counted.
     tokens: the pieces of `text`, N of them; the first `prompt_tokens` are the prompt's, an unknown one as it was given.
     context: the start token and all tokens but the last, which is what the model had read when it wrote each.
-    attention: float32 [N, N]: how much it looked at each of `context` when it wrote each of `tokens`; of the last
-    layer, averaged over heads; rows sum to one; None unless asked for.
+    attention: float32 [N, N]: how much each of `context` (row, the query) looked at each of `context` (column, the
+    key), itself and those before it; what a row found helped to write the token after it. Of the last layer, averaged
+    over heads; rows sum to one; None unless asked for.
     truncated: the text reached max_length before its end.
     alternatives: the second to the nbest-th text, best first (samples as drawn), where nbest > 1.
     unknown: the words or pieces of the prompt that the vocabulary does not have.
@@ -91,9 +93,10 @@ class Generator:
     ) -> list[Generation]:
         """One Generation a prompt, in order; an empty prompt lets the model begin by itself.
 
-        attention: also return what each token looked at; the text is the same with and without. batch_tokens: about how
-        many tokens of prompts, a start token each, are continued at once. beam=5, nbest=1, sample=False, ...: see
-        `DecodingOptions`; its lengths count the tokens of the prompt too, and max_length=None goes as far as the model.
+        attention: also return what each token that was read looked at; the text is the same with and without.
+        batch_tokens: about how many tokens of prompts, a start token each, are continued at once. beam=5, nbest=1,
+        sample=False, ...: see `DecodingOptions`; its lengths count the tokens of the prompt too, and max_length=None
+        goes as far as the model.
         """
         if isinstance(prompts, str):
             raise TypeError("[generate] expected a list of prompts, got one string")
@@ -125,6 +128,27 @@ class Generator:
         if options.max_length is None:
             options = dataclasses.replace(options, max_length=longest)
         return self._stream(prompts, options, attention, batch_tokens, window)
+
+    def attention(self, text: str, target: str | None = None) -> AttentionMaps:
+        """All that the model looks at in a text: "decoder", the self-attention of all layers and heads, whose row of a
+        token says where it looked when the model read it, to write the next; see `AttentionMaps`.
+
+        Nothing is generated. target: what goes on from the text, a word of its own. Raises ValueError where there is no
+        word, or more than the model reads.
+        """
+        from attnkit.tasks.language_model.attention import look
+
+        ids, pieces = [BOS], self.tokenizer.pieces([BOS])
+        for part in (text, target or ""):
+            if not isinstance(part, str):
+                raise TypeError(f"[attention] expected text, got {type(part).__name__}")
+            given = Forced.read(part.strip(), self.tokenizer)
+            ids, pieces = [*ids, *given.ids], [*pieces, *given.pieces(given.ids, self.tokenizer)]
+        longest = self.model.max_target_length
+        if not 1 < len(ids) <= longest:
+            found = f"{len(ids) - 1} tokens" if len(ids) > 1 else "an empty one"
+            raise ValueError(f"[attention] expected a text of 1 to {longest - 1} tokens, got {found}")
+        return look(self, text.strip(), (target or "").strip(), ids, pieces)
 
     def _stream(
         self, prompts: Iterable[str | Paused], options: DecodingOptions, attention: bool, batch_tokens: int, window: int

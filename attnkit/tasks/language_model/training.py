@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 from attnkit import _core
 from attnkit.models.decoder_only import DecoderOnly
@@ -15,7 +16,7 @@ from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.text_tokenizer import make_tokenizer
 from attnkit.text.batching import Batch, BatchIterator
 from attnkit.text.corpus import EncodedCorpus
-from attnkit.text.lines import encode_lines, read_texts
+from attnkit.text.lines import encode_lines
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
@@ -33,25 +34,29 @@ class LanguageModelTask:
         """
         self._config, self._note = config, note
         seed = config.training.seed
-        lines = read_texts(config.data.train)
+        lines = config.data.read("train")
         if not lines:
             raise ValueError("[train] expected lines of text in data.train, got none")
         self._tokenizers = make_tokenizer(lines, config.tokenizer, seed, folder, note, resumed)
         train = self._encode(lines, "train", config.data.max_length)
-        self._validation = self._held_out(config.data.validation, "validation")
-        self._test = self._held_out(config.data.test, "test")
+        self._validation = self._held_out("validation")
+        self._test = self._held_out("test")
         _core.manual_seed(seed)
         self.model: DecoderOnly = build_model(config.model, self._tokenizers.source.vocab_size)
         self.batches = self._batches(train, seed=seed)
         count = sum(parameter.size for parameter in self.model.parameters())
         note(f"model: {count:,} parameters; {config.training.precision}, {_core.get_num_threads()} thread(s)")
 
-    def _held_out(self, files: tuple[str, ...], split: str) -> EncodedCorpus | None:
-        """Lines to measure on; only those longer than the model can read are left out."""
-        return self._encode(read_texts(files), split, self._config.model.max_length - 1) if files else None
+    def _held_out(self, split: Literal["validation", "test"]) -> EncodedCorpus | None:
+        """Lines to measure on; only those longer than the model can read are left out, unless long ones are cut."""
+        data = self._config.data
+        if not getattr(data, split):
+            return None
+        longest = data.max_length if data.split_long else self._config.model.max_length - 1
+        return self._encode(data.read(split), split, longest)
 
     def _encode(self, lines: list[str], split: str, max_length: int) -> EncodedCorpus:
-        corpus = encode_lines(lines, self._tokenizers.source, max_length)
+        corpus = encode_lines(lines, self._tokenizers.source, max_length, self._config.data.split_long)
         self._note(f"{split} data: {corpus.report}, {len(corpus.target_ids):,} tokens")
         if not len(corpus):
             raise ValueError(f"[train] expected lines of at most {max_length} tokens in data.{split}, got none")

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from attnkit.explain.maps.weights import AttentionWeights
+from attnkit.explain.maps.weights import AttentionWeights, Grid
 from attnkit.nn.attention import CrossAttention, SelfAttention
+from attnkit.nn.attention.rollout import attention_rollout
+from attnkit.nn.squeeze_excitation import SqueezeExcitation
 from attnkit.nn.watching import Seen, head_weights
+from attnkit.printable import quoted
+
+IMAGE = "image (read)"
 
 
 def self_attention(
@@ -33,6 +40,73 @@ def cross_attention(
     if not found:
         return []
     return [AttentionWeights("cross", np.stack(found), queries, keys, query_axis=axes[0], key_axis=axes[1], **more)]
+
+
+def rollout(encoder: Sequence[AttentionWeights]) -> list[AttentionWeights]:
+    """All layers of a self-attention together, [1, 1, n, n] (`attention_rollout`); none of none."""
+    return [
+        replace(
+            each, kind="rollout", weights=attention_rollout(list(each.weights))[None, None], layer_names=["all layers"]
+        )
+        for each in encoder
+    ]
+
+
+def excitation(seen: Sequence[Seen], part: str = "") -> list[AttentionWeights]:
+    """The gates of squeeze-and-excitation of one image by layer and channel, [layers, 1, 1, channels]; those of layers
+    with fewer channels end with zeros (`sizes`). None where there are none."""
+    found = [each for each in seen if isinstance(each.module, SqueezeExcitation) and each.name.startswith(part)]
+    if not found:
+        return []
+    gates = [each.weights.numpy(writable=False).reshape(-1) for each in found]
+    sizes = [len(each) for each in gates]
+    weights = np.zeros((len(gates), 1, 1, max(sizes)), np.float32)
+    for layer, each in enumerate(gates):
+        weights[layer, 0, 0, : len(each)] = each
+    channels = [str(number + 1) for number in range(max(sizes))]
+    names = [_block_name(each.name.removeprefix(part)) for each in found]
+    return [
+        AttentionWeights(
+            "excitation", weights, ["image"], channels, scale="gate", query_axis=IMAGE, key_axis="channel (scaled)",
+            layer_names=names, sizes=sizes,
+        )
+    ]  # fmt: skip
+
+
+def region_names(grid: Grid) -> list[str]:
+    """The regions of an image row by row, "row,column" from 1."""
+    return [f"{row + 1},{column + 1}" for row in range(grid[0]) for column in range(grid[1])]
+
+
+def image_self_attention(seen: Sequence[Seen], part: str, grid: Grid) -> list[AttentionWeights]:
+    """`self_attention` of an image encoder: among its regions, a class token before them where the model has one."""
+    found = _of(seen, SelfAttention, part)
+    names = region_names(grid)
+    if found and int(found[0].args[1][-1]) > len(names):
+        names = ["class", *names]
+    return self_attention(seen, part, "encoder", names, IMAGE, query_grid=grid, key_grid=grid)
+
+
+def check_no_target(target: str | None) -> None:
+    """Raises ValueError for one, of a model that writes nothing."""
+    if target is not None:
+        raise ValueError(f"[attention] expected no target: a classifier writes no text, got {quoted(target)}")
+
+
+def image_title(image: Any) -> str:
+    """The name of a file; nothing of an image that has none."""
+    return os.fspath(image) if isinstance(image, str | os.PathLike) else ""
+
+
+def class_name(label: str, probability: float) -> str:
+    """What a classifier made of its input, as people read it."""
+    return f"{label} {100 * probability:.1f} %"
+
+
+def _block_name(name: str) -> str:
+    """ "stages.0.1.gate" as people count: stage 1, block 2."""
+    numbers = [int(part) + 1 for part in name.split(".") if part.isdigit()]
+    return f"stage {numbers[0]}, block {numbers[1]}" if name.startswith("stages.") and len(numbers) == 2 else name
 
 
 def _of(seen: Sequence[Seen], layer: type, part: str) -> list[Seen]:

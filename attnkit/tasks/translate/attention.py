@@ -11,6 +11,7 @@ from attnkit import _tensor, nn
 from attnkit.explain.maps.maps import AttentionMaps
 from attnkit.explain.maps.weights import AttentionWeights
 from attnkit.tasks.shared.attention_kinds import cross_attention, self_attention
+from attnkit.tasks.shared.recurrent_kinds import gates, one_head_attention, own_past
 from attnkit.text.batching import Batch
 
 if TYPE_CHECKING:
@@ -35,20 +36,42 @@ def look(
     before = [model.bos_id] if first is None else [model.bos_id, first]
     inputs = [*before, *target]
     labels = [*inputs[1:], model.eos_id]
-    with _tensor.no_grad(), _tensor.precision(translator.precision), nn.watching(model) as seen:
-        model.hidden(_batch(source, inputs, labels))
+    batch = _batch(source, inputs, labels)
     read = translator.source_tokenizer.pieces(source)
     history, written = (translator.target_tokenizer.pieces(ids) for ids in (inputs, labels))
-    return AttentionMaps(_kinds(seen, read, history, written), title, output)
+    kinds = _of_recurrent if model.config.__struct_config__.tag == "recurrent" else _of_transformer
+    with _tensor.no_grad(), _tensor.precision(translator.precision):
+        return AttentionMaps(kinds(model, batch, read, history, written), title, output)
 
 
-def _kinds(
-    seen: Sequence[nn.Seen], read: Sequence[str], history: Sequence[str], written: Sequence[str]
+def _of_transformer(
+    model: Any, batch: Batch, read: Sequence[str], history: Sequence[str], written: Sequence[str]
 ) -> list[AttentionWeights]:
+    with nn.watching(model) as seen:
+        model.hidden(batch)
     return [
         *self_attention(seen, "encoder.", "encoder", read, SOURCE),
         *self_attention(seen, "decoder.", "decoder", history, HISTORY),
         *cross_attention(seen, "decoder.", written, read, (WRITTEN, SOURCE)),
+        *gates(seen, "decoder.", history, HISTORY, "gates.decoder"),
+    ]
+
+
+def _of_recurrent(
+    model: Any, batch: Batch, read: Sequence[str], history: Sequence[str], written: Sequence[str]
+) -> list[AttentionWeights]:
+    # Encoder and decoder are watched apart: they may be one network.
+    with nn.watching(model.encoder) as reading:
+        encoded = model.encode(batch.source_ids, batch.source_offsets)
+    with nn.watching(model.decoder) as writing:
+        words = model.target_embedding(batch.target_input_ids)
+        model.decoder(words, batch.target_offsets, encoded, batch.source_offsets)
+    order = model.encoder.order(batch.source_offsets)
+    return [
+        *own_past(reading, "", read, SOURCE, order),
+        *one_head_attention(writing, "", written, read, (WRITTEN, SOURCE)),
+        *gates(reading, "", read, SOURCE, "gates", order),
+        *gates(writing, "", history, HISTORY, "gates.decoder"),
     ]
 
 

@@ -11,6 +11,7 @@ from attnkit.models.config import Rate
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.tasks.shared.checks import check_validated
+from attnkit.tasks.shared.pretrained_config import PretrainedTextConfig
 from attnkit.tasks.shared.search_config import DecodingConfig
 from attnkit.text.config import DataConfig
 from attnkit.text.tokenizers.config import TokenizerConfig
@@ -40,7 +41,7 @@ class TranslateTokenizerConfig(TokenizerConfig, frozen=True, kw_only=True, forbi
             raise ValueError(f'bpe_dropout: expected 0 for the kind "{self.kind}", which has no merges')
 
 
-class PretrainedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PretrainedConfig(PretrainedTextConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """[pretrained]: a translation model that is trained on, with its own vocabulary."""
 
     model: Annotated[
@@ -63,36 +64,12 @@ class PretrainedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         ),
     ] = ""
 
-    freeze: Annotated[
-        tuple[str, ...],
-        Meta(
-            description="Parameters that stay as they are: names of parts, such as `source_embedding` or "
-            "`encoder.layers.0`, and patterns, such as `*.bias`. `attnkit inspect` lists the parts."
-        ),
-    ] = ()
-
-    learning_rates: Annotated[
-        dict[str, Annotated[float, Meta(gt=0.0)]],
-        Meta(
-            description='By what the learning rate is multiplied for parts of the model: `{"encoder.*" = 0.1}`. Of '
-            "several patterns that fit the last one counts."
-        ),
-    ] = {}
-
     dropout: Annotated[
         Rate | None,
         Meta(
             description="As `model.dropout`. Not given: the model's own; none for a student with weights of int8, "
             "which learnt without."
         ),
-    ] = None
-
-    attention_dropout: Annotated[
-        Rate | None, Meta(description="As `model.attention_dropout`; the model's own where not given.")
-    ] = None
-
-    activation_dropout: Annotated[
-        Rate | None, Meta(description="As `model.activation_dropout`; the model's own where not given.")
     ] = None
 
     shortlist: Annotated[

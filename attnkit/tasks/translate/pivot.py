@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Unpack, cast
 
@@ -24,6 +24,7 @@ from attnkit.text.overlap import overlap
 
 if TYPE_CHECKING:
     from attnkit.decoding.shortlist import Shortlist
+    from attnkit.explain.maps.maps import AttentionMaps
 
 # What is said about the translation that the caller gets, not about how to search. What the second model reads is
 # always the best that the first can find: a length would cut it, and a sample of a sample would stray twice.
@@ -170,7 +171,7 @@ class PivotTranslator(Translator):
             raise ValueError("[translate] expected no attention of paragraphs that go through two models, got both")
         common: Any = {"attention": attention, "batch_tokens": batch_tokens, "shortlist": shortlist, "window": window}
         common |= {"paragraphs": paragraphs, "copy_unknown": copy_unknown, "keep": keep}
-        search_first: Any = {name: value for name, value in search.items() if name not in _OF_THE_SECOND}
+        search_first = _of_the_first(search)
         with at("the first model"):
             results = self.first.translate_stream(
                 halfway.lines(), source_language=source_language, **common, **search_first
@@ -178,6 +179,35 @@ class PivotTranslator(Translator):
         with at("the second model"):
             final = self.second.translate_stream(halfway.texts(results), to=to, prefix=prefix, **common, **search)
         return halfway.joined(final)
+
+    def attention(
+        self,
+        line: str,
+        target: str | None = None,
+        *,
+        source_language: str | None = None,
+        to: str | None = None,
+        **search: Unpack[SearchArguments],
+    ) -> AttentionMaps:
+        """All that both models look at: the kinds of the first, which reads the line, as "first.encoder" and so on, and
+        those of the second, which reads what the first writes, as "second.encoder".
+
+        target: the translation, of the second; None translates first, as `translate` does with these arguments.
+        """
+        from attnkit.explain.maps.maps import AttentionMaps
+
+        with at("the first model"):
+            first = self.first.attention(line, source_language=source_language, **_of_the_first(search))
+        with at("the second model"):
+            second = self.second.attention(first.output, target, to=to, **search)
+        both = (("first", first), ("second", second))
+        kinds = [replace(each, kind=f"{name}.{each.kind}") for name, maps in both for each in maps.values()]
+        return AttentionMaps(kinds, first.title, second.output)
+
+
+def _of_the_first(search: Any) -> Any:
+    """The search arguments of the first model."""
+    return {name: value for name, value in search.items() if name not in _OF_THE_SECOND}
 
 
 class _Halfway:

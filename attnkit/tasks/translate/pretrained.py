@@ -1,21 +1,18 @@
-"""A translation model that is trained on: its weights, its vocabulary, and how it is searched.
-
-A run keeps in its folder all but the weights, so that it goes on, and ends, without the directory that it began with.
-"""
+"""A translation model that is trained on: its weights, its vocabulary, and how it is searched."""
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from attnkit.files import atomic_folder, atomic_write
+from attnkit.files import atomic_write
 from attnkit.models.files import Described
 from attnkit.models.registry import build_model
 from attnkit.printable import quoted
-from attnkit.tasks.shared.directory import PRETRAINED_FOLDER, SHORTLIST_FILE, ModelDirectory
+from attnkit.tasks.shared.directory import PRETRAINED_FOLDER, SHORTLIST_FILE
+from attnkit.tasks.shared.pretrained import PretrainedText
 from attnkit.tasks.translate.config import TranslateConfig, TranslationModelConfig
 from attnkit.tasks.translate.languages import Languages
 from attnkit.text.language_names import expected_language, find_language
@@ -23,7 +20,6 @@ from attnkit.text.languages import languages_of, split_tag
 from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.registry import tokenizer_class
 from attnkit.training.errors import ConfigError
-from attnkit.weights import CONFIG_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,10 +30,9 @@ if TYPE_CHECKING:
     from attnkit.text.corpus import ParallelCorpus
 
 _LANGUAGES = ("source_language", "target_language")
-_DROPOUTS = ("dropout", "attention_dropout", "activation_dropout")
 
 
-class Pretrained:
+class Pretrained(PretrainedText):
     """The model of `[pretrained]`: its configuration, with the dropout that is asked for, and what reads and writes its
     text.
 
@@ -54,30 +49,27 @@ class Pretrained:
         """
         assert config.pretrained is not None
         self._asked = config.pretrained
-        place = folder / PRETRAINED_FOLDER if resumed else _located(self._asked.model)
-        directory = ModelDirectory.read(place)
-        if directory.task != "translate":
-            raise ConfigError(
-                f"pretrained.model: expected a translation model, got one of the task {directory.task!r} in {place}"
-            )
-        self._directory = directory
-        self.tokenizers: TokenizerPair = self._with_languages(directory.tokenizers())
+        super().__init__(config.pretrained, folder, resumed, {"translate": "a translation model"})
+        directory = self._directory
+        self.tokenizers = self._with_languages(self.tokenizers)
         self._check_sizes()
         if config.tokenizer.bpe_dropout and not tokenizer_class(self.tokenizers.kind).has_merges:
             kind = self.tokenizers.kind
             raise ConfigError(f'tokenizer.bpe_dropout: expected 0 for the kind "{kind}", which has no merges')
-        self.config: TranslationModelConfig = self._configured(directory.described.config)
+        # Marian's files do not say a student's dropout, so that config.json has a rate that it never saw.
+        rates = {"dropout": 0.0} if self.is_student else {}
+        self.config: TranslationModelConfig = self.with_dropout(directory.described.config, rates)
         try:
             config.check_model(self.config)
         except ValueError as error:
             raise ConfigError(f"{error} (the model is that of {self._asked.model})") from None
         self.decoding = directory.decoding
-        file = place / SHORTLIST_FILE
+        file = directory.folder / SHORTLIST_FILE
         self.shortlist_file = file if file.is_file() and self._asked.shortlist else None
         if self.decoding is not None and self.decoding.shortlist and self.shortlist_file is None:
             self.decoding = msgspec.structs.replace(self.decoding, shortlist=None)
         if not resumed:
-            self._keep(folder)
+            self.keep(folder)
 
     def _with_languages(self, pair: TokenizerPair) -> TokenizerPair:
         """The tokenizers, the languages that are asked for being what they take where nobody says which."""
@@ -103,33 +95,20 @@ class Pretrained:
                 f"entries, as the model has, got {got[0]} and {got[1]}"
             )
 
-    def _configured(self, model: Any) -> TranslationModelConfig:
-        changes = {name: rate for name in _DROPOUTS if (rate := getattr(self._asked, name)) is not None}
-        if self.is_student:
-            # Marian's files do not say it, so that their configuration here has a rate that they never saw.
-            changes = {"dropout": 0.0, **changes}
-        if wrong := [name for name in changes if not hasattr(model, name)]:
-            raise ConfigError(f"pretrained.{wrong[0]}: expected none, which this model does not have")
-        changed: TranslationModelConfig = msgspec.structs.replace(model, **changes)
-        return changed
-
     @property
     def is_student(self) -> bool:
         """Whether it learnt to be quantised, of a teacher's regular sentences: without dropout and smoothed labels."""
         return self._directory.precision == "int8"
 
-    def _keep(self, folder: Path) -> None:
-        """Copies what a resumed run needs, and takes the shortlist from there."""
-        kept = folder / PRETRAINED_FOLDER
-        if kept.exists():
-            shutil.rmtree(kept)  # of a run that was killed before its first checkpoint
-        with atomic_folder(kept) as new:
-            self.tokenizers.save(new)
-            shutil.copyfile(self._directory.folder / CONFIG_FILE, new / CONFIG_FILE)
-            if self.shortlist_file is not None:
-                shutil.copyfile(self.shortlist_file, new / SHORTLIST_FILE)
+    def keep(self, folder: Path) -> None:
+        """Takes the shortlist from there, too."""
+        super().keep(folder)
         if self.shortlist_file is not None:
-            self.shortlist_file = kept / SHORTLIST_FILE
+            self.shortlist_file = folder / PRETRAINED_FOLDER / SHORTLIST_FILE
+
+    def _copy(self, to: Path) -> None:
+        super()._copy(to)
+        self.save_shortlist(to)
 
     def load(self, resumed: bool) -> Transformer | Recurrent:
         """The model to be trained, its weights float32; those of a resumed run come from its checkpoint. Raises
@@ -181,10 +160,3 @@ def _found_language(key: str, name: str, languages: Sequence[str]) -> str:
 
 def _no_language(key: str, languages: Sequence[str]) -> ConfigError:
     return ConfigError(f"pretrained.{key}: expected {expected_language(languages)}, for the model has none, got none")
-
-
-def _located(model: str) -> Path:
-    """The directory of the model that `pretrained.model` names, which is fetched if it must be."""
-    from attnkit.hub.resolve import resolve
-
-    return resolve(model)

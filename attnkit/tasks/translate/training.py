@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,12 +11,12 @@ import numpy as np
 from attnkit import _core
 from attnkit.files import atomic_write
 from attnkit.metrics.text import check_tokenization
-from attnkit.models import parts
 from attnkit.models.output import LossOutput
 from attnkit.models.registry import build_model
 from attnkit.models.transformer import Transformer
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask
+from attnkit.tasks.shared.pretrained import description, set_parts
 from attnkit.tasks.translate.alignment import made_alignments
 from attnkit.tasks.translate.config import PretrainedConfig, TranslateConfig, TranslationModelConfig
 from attnkit.tasks.translate.languages import Languages
@@ -113,12 +112,7 @@ class TranslateTask(HeldOutTask[HeldOut]):
         if self._pretrained is None or asked is None:
             return None
         model = self._pretrained.load(resumed)
-        with _naming("pretrained.freeze"):
-            self._frozen = parts.freeze(model, asked.freeze)
-        with _naming("pretrained.learning_rates"):
-            self.lr_factors = parts.factors(model, asked.learning_rates)
-        if not any(parameter.requires_grad for parameter in model.parameters()):
-            raise ConfigError("pretrained.freeze: expected something left to learn, got all of the model")
+        self._frozen, self.lr_factors = set_parts(model, asked)
         return model
 
     def _training_text(self, folder: Path, resumed: bool) -> ParallelCorpus | None:
@@ -171,8 +165,7 @@ class TranslateTask(HeldOutTask[HeldOut]):
             self._describe_pretrained(self._config.pretrained, train)
 
     def _describe_pretrained(self, asked: PretrainedConfig, train: EncodedCorpus) -> None:
-        frozen = f"; {self._frozen:,} parameters stay as they are" if self._frozen else ""
-        self._note(f"pretrained: {asked.model}{frozen}")
+        self._note(description(asked, self._frozen))
         if self._pretrained is not None and self._pretrained.is_student and self._config.training.label_smoothing:
             self._note(
                 "pretrained: a student learnt without label smoothing, and forgets much to please it: "
@@ -219,15 +212,6 @@ class TranslateTask(HeldOutTask[HeldOut]):
         save_directory(self.model, folder, "translate", tokenizers=self._tokenizers, decoding=decoding)
         if own is not None:
             own.save_shortlist(folder)
-
-
-@contextmanager
-def _naming(key: str) -> Iterator[None]:
-    """A ValueError becomes one of the configuration, about this key."""
-    try:
-        yield
-    except ValueError as error:
-        raise ConfigError(f"{key}: {error}") from None
 
 
 def _check_languages(text: ParallelCorpus, tokenizers: TokenizerPair, languages: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from attnkit.text.languages import tag_of
-from attnkit.text.tokenizers.vocabulary import EOS, UNK
+from attnkit.text.tokenizers.vocabulary import EOS, MASK_TOKEN, UNK
 
 if TYPE_CHECKING:
     from attnkit.text.tokenizers.config import TokenizerConfig
@@ -25,21 +25,25 @@ Frame: TypeAlias = tuple[_Ids, _Ids]
 class SavedTokenizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The tokenizer's part of a model's config.json.
 
-    source_language, target_language, language_last: those of `Tokenizer`, of a kind that `marks_both`.
+    mask: whether the vocabulary reserves `MASK_TOKEN`. source_language, target_language, language_last: those of
+    `Tokenizer`, of a kind that `marks_both`.
     """
 
     kind: str
     joint: bool
     lowercase: bool
     languages: tuple[str, ...] = ()
+    mask: bool = False
     source_frame: Frame | None = None
     source_language: str = ""
     target_language: str = ""
     language_last: bool = False
 
     def reserved(self, name: str) -> list[str]:
-        """The tokens that the vocabulary of this name reserves: the tags of the languages, which only sources have."""
-        return [] if name == "target" else [tag_of(language) for language in self.languages]
+        """The tokens that the vocabulary of this name reserves: that of a mask, and the tags of the languages, which
+        only sources have."""
+        tags = [] if name == "target" else [tag_of(language) for language in self.languages]
+        return [MASK_TOKEN, *tags] if self.mask else tags
 
 
 class Tokenizer(ABC):
@@ -87,6 +91,10 @@ class Tokenizer(ABC):
     @abstractmethod
     def encode(self, text: str) -> list[int]:
         """The ids of a line of text."""
+
+    def encode_joined(self, text: str) -> list[int]:
+        """The ids of a text that stands directly behind something, without a space between."""
+        return self.encode(text)
 
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:

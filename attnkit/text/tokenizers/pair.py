@@ -17,6 +17,7 @@ from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
 from attnkit.text.tokenizers.config import TokenizerConfig
 from attnkit.text.tokenizers.registry import KINDS, tokenizer_class
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
+from attnkit.text.tokenizers.vocabulary import MASK_TOKEN
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +32,8 @@ class TokenizerPair:
     target: Tokenizer
     kind: str
     lowercase: bool = False
+    mask: bool = False
+    """Whether the vocabulary has an entry for hidden tokens, `MASK_TOKEN`."""
 
     @property
     def languages(self) -> tuple[str, ...]:
@@ -50,14 +53,17 @@ class TokenizerPair:
         config: TokenizerConfig,
         seed: int = 1,
         languages: Sequence[str] = (),
+        mask: bool = False,
     ) -> TokenizerPair:
         """Learns the vocabularies from the training text, or reads the model files that the configuration names.
 
-        `languages`: those of the tags that the sources start with. Raises ValueError when the text is too little for
-        the vocabulary, or a given model is none; OSError when it cannot be read.
+        `languages`: those of the tags that the sources start with. mask: with an entry for hidden tokens. Raises
+        ValueError when the text is too little for the vocabulary, or a given model is none; OSError when it cannot be
+        read.
         """
-        tags = [tag_of(language) for language in languages]
-        if tags:
+        masks = [MASK_TOKEN] if mask else []
+        tags = [*masks, *(tag_of(language) for language in languages)]
+        if languages:
             sources = (split_tag(source)[1] for source in sources)
         kind = tokenizer_class(config.kind)
         if config.models:
@@ -66,16 +72,25 @@ class TokenizerPair:
         elif config.joint:
             source = target = kind.train(_chain(sources, targets), config, seed, tags)
         else:
-            source, target = kind.train(sources, config, seed, tags), kind.train(targets, config, seed)
-        return cls.tagged(source, target, config.kind, languages, config.lowercase)
+            source, target = kind.train(sources, config, seed, tags), kind.train(targets, config, seed, masks)
+        return cls.tagged(source, target, config.kind, languages, config.lowercase, mask)
 
     @classmethod
     def tagged(
-        cls, source: Tokenizer, target: Tokenizer, kind: str, languages: Sequence[str], lowercase: bool = False
+        cls,
+        source: Tokenizer,
+        target: Tokenizer,
+        kind: str,
+        languages: Sequence[str],
+        lowercase: bool = False,
+        mask: bool = False,
     ) -> TokenizerPair:
-        """The pair, its source with the tags of the languages. Raises ValueError where it has no entry for one."""
+        """The pair, its source with the tags of the languages. Raises ValueError where it has no entry for one, or for
+        hidden tokens."""
+        if mask and source.reserved_id(MASK_TOKEN) is None:
+            raise ValueError(f"[tokenizer] expected a vocabulary with {MASK_TOKEN} as a control symbol, got none")
         if not languages:
-            return cls(source, target, kind, lowercase)
+            return cls(source, target, kind, lowercase, mask)
         ids = {}
         for language in languages:
             number = source.reserved_id(tag_of(language))
@@ -84,7 +99,7 @@ class TokenizerPair:
                     f"[tokenizer] expected a vocabulary with the tag {tag_of(language)} as a control symbol, got none"
                 )
             ids[language] = number
-        return cls(TaggedTokenizer(source, ids), target, kind, lowercase)
+        return cls(TaggedTokenizer(source, ids), target, kind, lowercase, mask)
 
     def save(self, directory: str | os.PathLike[str]) -> None:
         """Writes the files of the one tokenizer, named tokenizer, or of the two, source and target."""
@@ -98,6 +113,7 @@ class TokenizerPair:
         """What `load` needs beside the files: the tokenizer's part of config.json."""
         config: dict[str, Any] = {"kind": self.kind, "joint": self.joint, "lowercase": self.lowercase}
         config |= {"languages": list(self.languages)} if self.languages else {}
+        config |= {"mask": True} if self.mask else {}
         return config | _untagged(self.source).saved()
 
     @classmethod
@@ -111,7 +127,7 @@ class TokenizerPair:
         if saved.kind not in KINDS:
             raise ValueError(f"[tokenizer] config.json: Invalid enum value {quoted(saved.kind)} - at `$.kind`")
         source, target = tokenizer_class(saved.kind).load_pair(Path(directory), saved)
-        return cls.tagged(source, target, saved.kind, saved.languages, saved.lowercase)
+        return cls.tagged(source, target, saved.kind, saved.languages, saved.lowercase, saved.mask)
 
 
 def _chain(sources: Iterable[str], targets: Iterable[str]) -> Iterator[str]:

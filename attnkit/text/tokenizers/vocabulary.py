@@ -15,6 +15,9 @@ PAD, UNK, BOS, EOS = range(4)
 
 SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 
+MASK_TOKEN = "<mask>"
+"""The reserved entry of masked language models, for a token that is hidden; other models do not have it."""
+
 
 class Vocabulary:
     """Tokens and their ids. Text that happens to contain "</s>" does not become the special token: it is unknown.

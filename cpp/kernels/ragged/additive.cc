@@ -31,7 +31,8 @@ void ScoreRows(const RaggedShape& shape, int64_t begin, int64_t end, const Addit
   const int64_t width = s.width;
   for (QueryWalk q(shape, begin, end); q; q.Next()) {
     const float* query = s.query + q.row * width;
-    for (int64_t j = 0; j < q.keys; ++j) {
+    ZeroUnread(q, out);
+    for (int64_t j = q.from; j < q.to; ++j) {
       const float* key = s.key + (q.first_key + j) * width;
       const float coverage = kCoverage ? s.coverage[q.pairs + j] : 0.0f;
       FloatSlots sum(0.0f);
@@ -59,7 +60,7 @@ void BackwardBlock(const RaggedShape& shape, int64_t first, int64_t last, int64_
     for (QueryWalk q(shape, shape.query_offsets[first], shape.query_offsets[last]); q; q.Next()) {
       const FloatVec query = access.Load(s.query + q.row * width + c);
       FloatVec dquery = hn::Zero(d);
-      for (int64_t j = 0; j < q.keys; ++j) {
+      for (int64_t j = q.from; j < q.to; ++j) {
         const int64_t at = (q.first_key + j) * width + c;
         const float coverage = kCoverage ? s.coverage[q.pairs + j] : 0.0f;
         const FloatVec hidden = Hidden<kCoverage>(access, query, s.key + at, coverage, s.w + c);
@@ -88,7 +89,8 @@ void CoverageRows(const RaggedShape& shape, int64_t begin, int64_t end, const Ad
   const Floats d;
   for (QueryWalk q(shape, begin, end); q; q.Next()) {
     const float* query = s.query + q.row * s.width;
-    for (int64_t j = 0; j < q.keys; ++j) {
+    ZeroUnread(q, dcoverage);
+    for (int64_t j = q.from; j < q.to; ++j) {
       const float* key = s.key + (q.first_key + j) * s.width;
       FloatSlots sum(0.0f);
       ForVectors(s.width, [&](auto access, int64_t c, int slot) ATTNKIT_BODY {
@@ -121,7 +123,7 @@ struct BackwardPlan {
   BackwardPlan(const RaggedShape& shape, int64_t width)
       : batch(shape.batch), groups(std::min(kGroups, shape.batch)), blocks((width + kColumns - 1) / kColumns) {
     const int64_t pieces = groups * blocks;
-    grain = std::max<int64_t>(1, pieces * kGrainElements / std::max<int64_t>(1, shape.pairs() * width * kTanhCost));
+    grain = std::max<int64_t>(1, pieces * kGrainElements / std::max<int64_t>(1, PairsRead(shape) * width * kTanhCost));
   }
   int64_t first(int64_t group) const { return batch * group / groups; }
 };

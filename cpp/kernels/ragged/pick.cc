@@ -43,11 +43,11 @@ void OneHotRows(const RaggedShape& shape, float* out, const Choose& choose) {
 
 }  // namespace
 
-void RaggedArgmax(const RaggedShape& shape, const float* weights, float* out) {
+void RaggedArgmax(const RaggedShape& shape, const float* weights, float above, float* out) {
   OneHotRows(shape, out, [=](const QueryWalk& q) -> int64_t {
     const float* row = weights + q.pairs;
     const float* largest = std::max_element(row, row + q.keys);
-    return *largest > 0.0f ? largest - row : -1;
+    return *largest > above ? largest - row : -1;
   });
 }
 

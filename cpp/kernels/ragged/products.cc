@@ -24,7 +24,8 @@ HWY_INLINE float Dot(const float* x, const float* y, int64_t size) {
 void DotRows(const RaggedShape& shape, int64_t begin, int64_t end, const float* query, const float* key, int64_t width,
              float* out) {
   for (QueryWalk q(shape, begin, end); q; q.Next()) {
-    for (int64_t j = 0; j < q.keys; ++j)
+    ZeroUnread(q, out);
+    for (int64_t j = q.from; j < q.to; ++j)
       out[q.pairs + j] = Dot(query + q.row * width, key + (q.first_key + j) * width, width);
   }
 }
@@ -59,7 +60,8 @@ HWY_INLINE void WeightedSum(const float* weights, int64_t stride, int64_t count,
 void SumRows(const RaggedShape& shape, int64_t begin, int64_t end, const float* weights, const float* value,
              int64_t width, float* out) {
   for (QueryWalk q(shape, begin, end); q; q.Next()) {
-    WeightedSum<false>(weights + q.pairs, 1, q.keys, value + q.first_key * width, width, out + q.row * width);
+    WeightedSum<false>(weights + q.pairs + q.from, 1, q.to - q.from, value + (q.first_key + q.from) * width, width,
+                       out + q.row * width);
   }
 }
 
@@ -72,6 +74,25 @@ void TransposedSumRows(const RaggedShape& shape, int64_t begin, int64_t end, con
   }
 }
 
+// The same where queries read windows, for the keys begin .. end - 1: each key adds its queries in their order.
+void TransposedWindowRows(const RaggedShape& shape, int64_t begin, int64_t end, const float* weights,
+                          const float* query, int64_t width, float* out) {
+  const Floats d;
+  const int64_t last = SentenceOf(shape.key_offsets, shape.batch, end - 1);
+  const int64_t first = SentenceOf(shape.key_offsets, shape.batch, begin);
+  for (QueryWalk q(shape, shape.query_offsets[first], shape.query_offsets[last + 1]); q; q.Next()) {
+    const int64_t from = std::max(q.from, begin - q.first_key), to = std::min(q.to, end - q.first_key);
+    for (int64_t j = from; j < to; ++j) {
+      const FloatVec weight = hn::Set(d, weights[q.pairs + j]);
+      const float* row = query + q.row * width;
+      float* sum = out + (q.first_key + j) * width;
+      ForVectors<1>(width, [=](auto access, int64_t c, int) ATTNKIT_BODY {
+        access.Store(hn::MulAdd(weight, access.Load(row + c), access.Load(sum + c)), sum + c);
+      });
+    }
+  }
+}
+
 }  // namespace attnkit::kernels::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -79,7 +100,10 @@ HWY_AFTER_NAMESPACE();
 namespace attnkit::kernels {
 namespace {
 
-void CountProducts(const RaggedShape& shape, int64_t width) { CountArithmetic(2.0 * shape.pairs() * width, 0); }
+// A piece of keys looks at the windows of all their queries, so that it should have some keys.
+constexpr int64_t kWindowKeys = 256;
+
+void CountProducts(const RaggedShape& shape, int64_t width) { CountArithmetic(2.0 * PairsRead(shape) * width, 0); }
 
 }  // namespace
 
@@ -99,8 +123,9 @@ void RaggedSums(const RaggedShape& shape, const float* weights, const float* val
 void RaggedTransposedSums(const RaggedShape& shape, const float* weights, const float* query, int64_t width,
                           float* out) {
   CountProducts(shape, width);
-  auto* kernel = ATTNKIT_DISPATCH(TransposedSumRows);
-  ParallelFor(shape.keys(), RaggedGrain(shape, shape.keys(), width),
+  auto* kernel = shape.begins ? ATTNKIT_DISPATCH(TransposedWindowRows) : ATTNKIT_DISPATCH(TransposedSumRows);
+  const int64_t grain = std::max(shape.begins ? kWindowKeys : 1, RaggedGrain(shape, shape.keys(), width));
+  ParallelFor(shape.keys(), grain,
               [&](int64_t begin, int64_t end) { kernel(shape, begin, end, weights, query, width, out); });
 }
 

@@ -36,19 +36,10 @@ HWY_INLINE void SoftmaxRow(const float* x, int64_t count, float* y) {
                         ATTNKIT_BODY { access.Store(hn::Mul(access.Load(y + i), scale), y + i); });
 }
 
-void SoftmaxRows(const RaggedShape& shape, int64_t begin, int64_t end, const float* scores, const int32_t* begins,
-                 const int32_t* ends, float* weights) {
+void SoftmaxRows(const RaggedShape& shape, int64_t begin, int64_t end, const float* scores, float* weights) {
   for (PairWalk q(shape, begin, end); q; q.Next()) {
-    const float* x = scores + q.pairs;
-    float* y = weights + q.pairs;
-    if (!begins) {
-      SoftmaxRow(x, q.keys, y);
-      continue;
-    }
-    const int64_t to = std::clamp<int64_t>(ends[q.row], 0, q.keys), from = std::clamp<int64_t>(begins[q.row], 0, to);
-    std::fill(y, y + from, 0.0f);
-    SoftmaxRow(x + from, to - from, y + from);
-    std::fill(y + to, y + q.keys, 0.0f);
+    ZeroUnread(q, weights);
+    SoftmaxRow(scores + q.pairs + q.from, q.to - q.from, weights + q.pairs + q.from);
   }
 }
 
@@ -56,25 +47,28 @@ void SoftmaxRows(const RaggedShape& shape, int64_t begin, int64_t end, const flo
 void SoftmaxBackwardRows(const RaggedShape& shape, int64_t begin, int64_t end, const float* weights,
                          const float* dweights, float* dscores) {
   for (PairWalk q(shape, begin, end); q; q.Next()) {
-    const float *y = weights + q.pairs, *dy = dweights + q.pairs;
-    float* dx = dscores + q.pairs;
+    const float *y = weights + q.pairs + q.from, *dy = dweights + q.pairs + q.from;
+    float* dx = dscores + q.pairs + q.from;
+    ZeroUnread(q, dscores);
     FloatSlots sum(0.0f);
-    ForVectors(q.keys, [&](auto access, int64_t i, int slot) ATTNKIT_BODY {
+    ForVectors(q.to - q.from, [&](auto access, int64_t i, int slot) ATTNKIT_BODY {
       sum.v[slot] = hn::MulAdd(access.Load(y + i), access.Load(dy + i), sum.v[slot]);
     });
     const FloatVec mean = hn::Set(Floats(), sum.Sum());
-    ForVectors(q.keys, [=](auto access, int64_t i, int) ATTNKIT_BODY {
+    ForVectors(q.to - q.from, [=](auto access, int64_t i, int) ATTNKIT_BODY {
       access.Store(hn::Mul(access.Load(y + i), hn::Sub(access.Load(dy + i), mean)), dx + i);
     });
   }
 }
 
-// Calls body(access, i, distance, bell) for the vectors of a row: j - centre, and exp(-distance^2 / (2 sigma^2)).
+// Calls body(access, i, distance, bell) for the vectors of what a row reads, i counted from its first pair: j - centre,
+// and exp(-distance^2 / (2 sigma^2)).
 template <class Body>
-HWY_INLINE void ForBell(int64_t keys, float centre, float sigma, const Body& body) {
+HWY_INLINE void ForBell(const QueryWalk& q, float centre, float sigma, const Body& body) {
   const Floats d;
   const FloatVec exponent = hn::Set(d, -0.5f / (sigma * sigma));
-  ForVectors<1>(keys, [=](auto access, int64_t i, int) ATTNKIT_BODY {
+  ForVectors<1>(q.to - q.from, [=, from = q.from](auto access, int64_t offset, int) ATTNKIT_BODY {
+    const int64_t i = from + offset;
     const FloatVec distance = hn::Sub(hn::Iota(d, static_cast<float>(i)), hn::Set(d, centre));
     body(access, i, distance, FastExp(d, hn::Mul(hn::Mul(distance, distance), exponent)));
   });
@@ -83,7 +77,8 @@ HWY_INLINE void ForBell(int64_t keys, float centre, float sigma, const Body& bod
 void GaussianRows(const RaggedShape& shape, int64_t begin, int64_t end, const float* weights, const float* centres,
                   float sigma, float* out) {
   for (QueryWalk q(shape, begin, end); q; q.Next()) {
-    ForBell(q.keys, centres[q.row], sigma, [=](auto access, int64_t i, FloatVec, FloatVec bell) ATTNKIT_BODY {
+    ZeroUnread(q, out);
+    ForBell(q, centres[q.row], sigma, [=](auto access, int64_t i, FloatVec, FloatVec bell) ATTNKIT_BODY {
       access.Store(hn::Mul(access.Load(weights + q.pairs + i), bell), out + q.pairs + i);
     });
   }
@@ -93,7 +88,8 @@ void GaussianBackwardRows(const RaggedShape& shape, int64_t begin, int64_t end, 
                           const float* centres, float sigma, const float* dout, float* dweights, float* dcentres) {
   for (QueryWalk q(shape, begin, end); q; q.Next()) {
     FloatVec sum = hn::Zero(Floats());
-    ForBell(q.keys, centres[q.row], sigma, [&](auto access, int64_t i, FloatVec distance, FloatVec bell) ATTNKIT_BODY {
+    ZeroUnread(q, dweights);
+    ForBell(q, centres[q.row], sigma, [&](auto access, int64_t i, FloatVec distance, FloatVec bell) ATTNKIT_BODY {
       const FloatVec dweight = hn::Mul(access.Load(dout + q.pairs + i), bell);
       access.Store(dweight, dweights + q.pairs + i);
       sum = hn::MulAdd(hn::Mul(dweight, access.Load(weights + q.pairs + i)), distance, sum);
@@ -108,11 +104,9 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace attnkit::kernels {
 
-void RaggedSoftmax(const RaggedShape& shape, const float* scores, const int32_t* begins, const int32_t* ends,
-                   float* weights) {
+void RaggedSoftmax(const RaggedShape& shape, const float* scores, float* weights) {
   auto* kernel = ATTNKIT_DISPATCH(SoftmaxRows);
-  ParallelQueries(shape, 1,
-                  [&](int64_t begin, int64_t end) { kernel(shape, begin, end, scores, begins, ends, weights); });
+  ParallelQueries(shape, 1, [&](int64_t begin, int64_t end) { kernel(shape, begin, end, scores, weights); });
 }
 
 void RaggedSoftmaxBackward(const RaggedShape& shape, const float* weights, const float* dweights, float* dscores) {

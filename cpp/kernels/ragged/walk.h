@@ -20,6 +20,7 @@ struct QueryWalk {
   const RaggedShape& shape;
   int64_t row, end, sentence;
   int64_t pairs = 0, first_key = 0, keys = 0;  // where the pairs of the query lie, and its keys
+  int64_t from = 0, to = 0;                    // those of them that it reads
 
   QueryWalk(const RaggedShape& s, int64_t first, int64_t last)
       : shape(s), row(first), end(last), sentence(first < last ? SentenceOf(s.query_offsets, s.batch, first) : 0) {
@@ -36,8 +37,24 @@ struct QueryWalk {
     first_key = shape.key_offsets[sentence];
     keys = shape.key_offsets[sentence + 1] - first_key;
     pairs = shape.block_offsets[sentence] + (row - shape.query_offsets[sentence]) * keys;
+    to = shape.ends ? std::clamp<int64_t>(shape.ends[row], 0, keys) : keys;
+    from = shape.begins ? std::clamp<int64_t>(shape.begins[row], 0, to) : 0;
   }
 };
+
+// Zeros for the pairs of a query that it does not read.
+inline void ZeroUnread(const QueryWalk& q, float* rows) {
+  std::fill(rows + q.pairs, rows + q.pairs + q.from, 0.0f);
+  std::fill(rows + q.pairs + q.to, rows + q.pairs + q.keys, 0.0f);
+}
+
+// How many pairs are read.
+inline int64_t PairsRead(const RaggedShape& shape) {
+  if (!shape.begins) return shape.pairs();
+  int64_t pairs = 0;
+  for (QueryWalk q(shape, 0, shape.queries()); q; q.Next()) pairs += q.to - q.from;
+  return pairs;
+}
 
 // The same without the queries that have no keys. No memory bounds how many there are, only what offsets can count.
 struct PairWalk : QueryWalk {
@@ -84,7 +101,7 @@ struct KeyWalk {
 
 // Rows of a piece, when the work on a pair is that of `width` elements. Depends on the shape alone.
 inline int64_t RaggedGrain(const RaggedShape& shape, int64_t rows, int64_t width) {
-  return RowGrain(width * (shape.pairs() / std::max<int64_t>(1, rows) + 1));
+  return RowGrain(width * (PairsRead(shape) / std::max<int64_t>(1, rows) + 1));
 }
 
 // run(begin, end) over the queries, in parallel.

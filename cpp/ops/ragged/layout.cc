@@ -6,7 +6,8 @@
 #include "ops/offsets.h"
 
 namespace attnkit::ops {
-RaggedLayout::RaggedLayout(const char* op, const RaggedOffsets& offsets, int64_t queries, int64_t keys)
+RaggedLayout::RaggedLayout(const char* op, const RaggedOffsets& offsets, int64_t queries, int64_t keys,
+                           const Context& context)
     : offsets_(offsets) {
   CheckOffsets(op, "query_offsets", offsets.query, queries);
   CheckOffsets(op, "key_offsets", offsets.key, keys);
@@ -24,6 +25,12 @@ RaggedLayout::RaggedLayout(const char* op, const RaggedOffsets& offsets, int64_t
   shape_.query_offsets = offsets_.query.data();
   shape_.key_offsets = offsets_.key.data();
   shape_.block_offsets = blocks_->data();
+  const Indices &begins = offsets.begins, &ends = offsets.ends;
+  ATTNKIT_CHECK(bool(begins) == bool(ends), "[", op, "] expected begins and ends together");
+  ATTNKIT_CHECK(!begins || (begins.size() == shape_.queries() && ends.size() == shape_.queries()), "[", op,
+                "] expected ", shape_.queries(), " begins and ends, got ", begins.size(), " and ", ends.size());
+  shape_.begins = begins.On(context);
+  shape_.ends = ends.On(context);
 }
 
 void RaggedLayout::CheckPairs(const char* op, const char* what, const Tensor& x) const {

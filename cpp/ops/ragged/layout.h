@@ -12,8 +12,8 @@ namespace attnkit::ops {
 class RaggedLayout {
  public:
   // Throws std::invalid_argument, naming `op`, for offsets that do not fit `queries` and `keys` rows; -1: whatever the
-  // offsets say.
-  RaggedLayout(const char* op, const RaggedOffsets& offsets, int64_t queries, int64_t keys);
+  // offsets say. The windows lie where `context` reads them.
+  RaggedLayout(const char* op, const RaggedOffsets& offsets, int64_t queries, int64_t keys, const Context& context);
 
   const kernels::RaggedShape& shape() const { return shape_; }
   // Throws unless x is flat and has a number for each pair.

@@ -11,7 +11,7 @@ RaggedLayout CheckedLayout(const char* op, const Tensor& query, const Tensor& ke
   ATTNKIT_CHECK(query.rank() == 2, "[", op, "] expected query of shape [T, D], got ", ToString(query.shape()));
   ATTNKIT_CHECK(key.rank() == 2 && key.dim(1) == query.dim(1), "[", op, "] expected key of shape [S, ", query.dim(1),
                 "], got ", ToString(key.shape()));
-  return RaggedLayout(op, offsets, query.dim(0), key.dim(0));
+  return RaggedLayout(op, offsets, query.dim(0), key.dim(0), query.context());
 }
 
 std::vector<Tensor> DotsBackward(const RaggedLayout& layout, const Tensor& query, const Tensor& key,

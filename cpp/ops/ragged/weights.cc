@@ -1,4 +1,6 @@
 // What turns scores into weights, and weights into a sum of values.
+#include <limits>
+
 #include "attnkit/autograd.h"
 #include "attnkit/check.h"
 #include "attnkit/op_scope.h"
@@ -7,12 +9,6 @@
 
 namespace attnkit::ops {
 namespace {
-
-void CheckWindow(const Indices& begins, const Indices& ends, int64_t queries) {
-  ATTNKIT_CHECK(bool(begins) == bool(ends), "[ragged_softmax] expected begins and ends together");
-  ATTNKIT_CHECK(!begins || (begins.size() == queries && ends.size() == queries), "[ragged_softmax] expected ", queries,
-                " begins and ends, got ", begins.size(), " and ", ends.size());
-}
 
 std::vector<Tensor> SumsBackward(const RaggedLayout& layout, const Tensor& weights, const Tensor& value,
                                  const Tensor& dout) {
@@ -31,14 +27,12 @@ std::vector<Tensor> SumsBackward(const RaggedLayout& layout, const Tensor& weigh
 
 }  // namespace
 
-Tensor RaggedSoftmax(const Tensor& scores, const Indices& begins, const Indices& ends, const RaggedOffsets& offsets) {
+Tensor RaggedSoftmax(const Tensor& scores, const RaggedOffsets& offsets) {
   const OpScope scope("ragged_softmax", {&scores});
-  const RaggedLayout layout("ragged_softmax", offsets, kAnyRows, kAnyRows);
+  const RaggedLayout layout("ragged_softmax", offsets, kAnyRows, kAnyRows, scores.context());
   layout.CheckPairs("ragged_softmax", "scores", scores);
-  CheckWindow(begins, ends, layout.shape().queries());
   Tensor weights = scores.New(scores.shape());
-  scores.kernels().RaggedSoftmax(layout.shape(), scores.data(), begins.On(scores.context()), ends.On(scores.context()),
-                                 weights.data());
+  scores.kernels().RaggedSoftmax(layout.shape(), scores.data(), weights.data());
   if (NeedsGrad({scores})) {
     Record("ragged_softmax", {scores}, {&weights}, [layout, weights = weights.Detach()](std::vector<Tensor>& dy) {
       Tensor dscores = weights.New(weights.shape());
@@ -52,7 +46,7 @@ Tensor RaggedSoftmax(const Tensor& scores, const Indices& begins, const Indices&
 Tensor RaggedSums(const Tensor& weights, const Tensor& value, const RaggedOffsets& offsets) {
   const OpScope scope("ragged_sums", {&weights, &value});
   ATTNKIT_CHECK(value.rank() == 2, "[ragged_sums] expected value of shape [S, D], got ", ToString(value.shape()));
-  const RaggedLayout layout("ragged_sums", offsets, kAnyRows, value.dim(0));
+  const RaggedLayout layout("ragged_sums", offsets, kAnyRows, value.dim(0), value.context());
   layout.CheckPairs("ragged_sums", "weights", weights);
   Tensor out = value.New({layout.shape().queries(), value.dim(1)});
   weights.kernels().RaggedSums(layout.shape(), weights.data(), value.data(), value.dim(1), out.data());
@@ -65,7 +59,7 @@ Tensor RaggedSums(const Tensor& weights, const Tensor& value, const RaggedOffset
 
 Tensor RaggedKeySums(const Tensor& weights, const RaggedOffsets& offsets) {
   const OpScope scope("ragged_key_sums", {&weights});
-  const RaggedLayout layout("ragged_key_sums", offsets, kAnyRows, kAnyRows);
+  const RaggedLayout layout("ragged_key_sums", offsets, kAnyRows, kAnyRows, weights.context());
   layout.CheckPairs("ragged_key_sums", "weights", weights);
   const Tensor ones = weights.NewFull({layout.shape().queries()}, 1.0f);
   Tensor sums = weights.NewZeros({layout.shape().keys()});
@@ -85,7 +79,7 @@ Tensor RaggedGaussian(const Tensor& weights, const Tensor& centres, float sigma,
   ATTNKIT_CHECK(centres.rank() == 1, "[ragged_gaussian] expected centres of shape [T], got ",
                 ToString(centres.shape()));
   ATTNKIT_CHECK(sigma > 0.0f, "[ragged_gaussian] expected sigma > 0, got ", sigma);
-  const RaggedLayout layout("ragged_gaussian", offsets, centres.dim(0), kAnyRows);
+  const RaggedLayout layout("ragged_gaussian", offsets, centres.dim(0), kAnyRows, weights.context());
   layout.CheckPairs("ragged_gaussian", "weights", weights);
   Tensor out = weights.New(weights.shape());
   weights.kernels().RaggedGaussian(layout.shape(), weights.data(), centres.data(), sigma, out.data());
@@ -103,7 +97,7 @@ Tensor RaggedGaussian(const Tensor& weights, const Tensor& centres, float sigma,
 
 Tensor RaggedChainMarginals(const Tensor& scores, const Tensor& transitions, const RaggedOffsets& offsets) {
   const OpScope scope("ragged_chain_marginals", {&scores, &transitions});
-  const RaggedLayout layout("ragged_chain_marginals", offsets, kAnyRows, kAnyRows);
+  const RaggedLayout layout("ragged_chain_marginals", offsets, kAnyRows, kAnyRows, scores.context());
   layout.CheckPairs("ragged_chain_marginals", "scores", scores);
   ATTNKIT_CHECK((transitions.shape() == Shape{2, 2}), "[ragged_chain_marginals] expected transitions of shape [2, 2], ",
                 "got ", ToString(transitions.shape()));
@@ -121,15 +115,17 @@ Tensor RaggedChainMarginals(const Tensor& scores, const Tensor& transitions, con
   return out;
 }
 
-Tensor RaggedPick(const Tensor& weights, bool sample, const RaggedOffsets& offsets) {
+Tensor RaggedPick(const Tensor& weights, bool sample, bool scores, const RaggedOffsets& offsets) {
   const OpScope scope("ragged_pick", {&weights});
-  const RaggedLayout layout("ragged_pick", offsets, kAnyRows, kAnyRows);
+  const RaggedLayout layout("ragged_pick", offsets, kAnyRows, kAnyRows, weights.context());
   layout.CheckPairs("ragged_pick", "weights", weights);
+  ATTNKIT_CHECK(!(sample && scores), "[ragged_pick] expected weights to draw a sample by, got scores");
   Tensor out = weights.New(weights.shape());
   if (sample) {
     weights.kernels().RaggedSample(layout.shape(), weights.data(), NextPhiloxKey(), out.data());
   } else {
-    weights.kernels().RaggedArgmax(layout.shape(), weights.data(), out.data());
+    const float above = scores ? -std::numeric_limits<float>::infinity() : 0.0f;
+    weights.kernels().RaggedArgmax(layout.shape(), weights.data(), above, out.data());
   }
   if (NeedsGrad({weights})) {
     Record("ragged_pick", {weights}, {&out}, [](std::vector<Tensor>& dy) { return std::vector<Tensor>{dy[0]}; });

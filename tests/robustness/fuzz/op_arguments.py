@@ -41,6 +41,12 @@ def one_of(rng: Numbers, *values: Any) -> Any:
     return values[rng.integers(len(values))]
 
 
+def window(rng: Numbers, s: Any) -> dict[str, Any]:
+    """For half of the calls, the keys that each query reads."""
+    both = dict(begins=rng.integers(-1, 3, s.T), ends=rng.integers(0, 6, s.T))
+    return one_of(rng, {}, both)
+
+
 def make(name: str, rng: Numbers) -> Arguments:
     B, D, S, T, V = (int(rng.integers(1, most)) for most in (4, 20, 9, 9, 12))
     s = Sizes(B, D, S, T, V, _offsets(rng, T, B), _offsets(rng, S, B))
@@ -175,16 +181,18 @@ MAKERS: dict[str, Callable[[Numbers, Sizes], Arguments]] = {
         (f(r, s.T, s.D), f(r, s.V, s.D), r.integers(0, s.V, s.T), f(r, s.V)), dict(label_smoothing=0.1)),
     "attention": _attention,
     "packed_attention": _packed_attention,
-    "ragged_dots": lambda r, s: ((f(r, s.T, s.D), f(r, s.S, s.D), s.q, s.k), {}),
+    "ragged_dots": lambda r, s: ((f(r, s.T, s.D), f(r, s.S, s.D), s.q, s.k), window(r, s)),
     "ragged_additive": lambda r, s: (
-        (f(r, s.T, s.D), f(r, s.S, s.D), f(r, s.D), s.q, s.k), dict(coverage=f(r, s.pairs), coverage_weight=f(r, s.D))),
+        (f(r, s.T, s.D), f(r, s.S, s.D), f(r, s.D), s.q, s.k), dict(coverage=f(r, s.pairs), coverage_weight=f(r, s.D),
+             **window(r, s))),
     "ragged_softmax": lambda r, s: (
         (f(r, s.pairs), s.q, s.k), dict(begins=r.integers(0, 3, s.T), ends=r.integers(0, 6, s.T))),
-    "ragged_sums": lambda r, s: ((f(r, s.pairs), f(r, s.S, s.D), s.q, s.k), {}),
+    "ragged_sums": lambda r, s: ((f(r, s.pairs), f(r, s.S, s.D), s.q, s.k), window(r, s)),
     "ragged_key_sums": lambda r, s: ((f(r, s.pairs), s.q, s.k), {}),
-    "ragged_gaussian": lambda r, s: ((f(r, s.pairs), f(r, s.T), 1.5, s.q, s.k), {}),
+    "ragged_gaussian": lambda r, s: ((f(r, s.pairs), f(r, s.T), 1.5, s.q, s.k), window(r, s)),
     "ragged_chain_marginals": lambda r, s: ((f(r, s.pairs), f(r, 2, 2), s.q, s.k), {}),
-    "ragged_pick": lambda r, s: ((np.abs(f(r, s.pairs)), s.q, s.k), dict(sample=one_of(r, False, True))),
+    "ragged_pick": lambda r, s: (
+        (np.abs(f(r, s.pairs)), s.q, s.k), one_of(r, {}, dict(sample=True), dict(scores=True))),
     "split": lambda r, s: ((f(r, s.T, s.D), [int(each) for each in np.diff(s.q)]), {}),
     "write_rows": _write_rows,
     "conv2d": _conv2d,

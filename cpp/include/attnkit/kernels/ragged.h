@@ -18,6 +18,10 @@ struct RaggedShape {
   const int32_t* query_offsets = nullptr;  // [batch + 1], queries of sentence b are rows [b] to [b + 1]
   const int32_t* key_offsets = nullptr;    // [batch + 1]
   const int64_t* block_offsets = nullptr;  // [batch + 1], where the block of sentence b starts
+  // [queries], or null: query i reads the keys begins[i] <= j < ends[i] of its sentence alone. What lies outside costs
+  // nothing but its zero: of scores, weights and their gradients.
+  const int32_t* begins = nullptr;
+  const int32_t* ends = nullptr;
 
   int64_t queries() const { return query_offsets[batch]; }
   int64_t keys() const { return key_offsets[batch]; }
@@ -47,10 +51,8 @@ struct AdditiveGradients {
 void RaggedAdditiveBackward(const RaggedShape& shape, const AdditiveScore& score, const float* dscores,
                             const AdditiveGradients& gradients);
 
-// Softmax of each row i over the keys begins[i] <= j < ends[i], counted within the sentence; the others get zero, and
-// so does a row that sees none. Null: over all keys.
-void RaggedSoftmax(const RaggedShape& shape, const float* scores, const int32_t* begins, const int32_t* ends,
-                   float* weights);
+// Softmax of each row over the keys that it reads; a row that reads none gets zeros.
+void RaggedSoftmax(const RaggedShape& shape, const float* scores, float* weights);
 void RaggedSoftmaxBackward(const RaggedShape& shape, const float* weights, const float* dweights, float* dscores);
 
 // out(i, j) = weights(i, j) exp(-(j - centres_i)^2 / (2 sigma^2)), j counted within the sentence (Luong et al., 2015,
@@ -60,6 +62,8 @@ void RaggedGaussian(const RaggedShape& shape, const float* weights, const float*
 void RaggedGaussianBackward(const RaggedShape& shape, const float* weights, const float* centres, float sigma,
                             const float* dout, float* dweights, float* dcentres);
 
+// Those below take no windows.
+
 // Row by row the marginals p(z_j = 1) of a chain of binary z with the potential exp(sum over j of scores(i, j) z_j +
 // transitions[z_j][z_{j + 1}]), by forward-backward in log space (Kim et al., 2017, figure 2). transitions [2, 2].
 void RaggedChainMarginals(const RaggedShape& shape, const float* scores, const float* transitions, float* out);
@@ -68,8 +72,9 @@ void RaggedChainBackward(const RaggedShape& shape, const float* scores, const fl
                          float* dscores, float* dtransitions);
 
 // One-hot rows: where the weights of the row are largest (the first of equals), or drawn with probability in proportion
-// to the weights; row i uses number i of the stream. A row without weight stays zero.
-void RaggedArgmax(const RaggedShape& shape, const float* weights, float* out);
+// to the weights; row i uses number i of the stream. A row without weight stays zero, and so does one whose largest
+// number is not above `above`.
+void RaggedArgmax(const RaggedShape& shape, const float* weights, float above, float* out);
 void RaggedSample(const RaggedShape& shape, const float* weights, PhiloxKey key, float* out);
 
 // y = x / max(|x|, eps) row by row; norms [rows] = max(|x|, eps).

@@ -12,6 +12,9 @@ namespace attnkit::ops {
 
 struct RaggedOffsets {
   Indices query, key;
+  // [T] each, or undefined: query i reads the keys begins[i] <= j < ends[i] of its sentence alone. The others' scores,
+  // weights and gradients are zeros that cost nothing else. For scores, softmax, sums and the Gaussian.
+  Indices begins, ends;
 };
 
 // [T, D] x [S, D] -> flat dot products.
@@ -20,8 +23,8 @@ Tensor RaggedDots(const Tensor& query, const Tensor& key, const RaggedOffsets& o
 // undefined.
 Tensor RaggedAdditive(const Tensor& query, const Tensor& key, const Tensor& v, const Tensor& coverage, const Tensor& w,
                       const RaggedOffsets& offsets);
-// Softmax of each row, over the keys begins[i] <= j < ends[i] where these are given ([T], counted within the sentence).
-Tensor RaggedSoftmax(const Tensor& scores, const Indices& begins, const Indices& ends, const RaggedOffsets& offsets);
+// Softmax of each row over the keys that it reads.
+Tensor RaggedSoftmax(const Tensor& scores, const RaggedOffsets& offsets);
 // weights flat, value [S, D] -> [T, D].
 Tensor RaggedSums(const Tensor& weights, const Tensor& value, const RaggedOffsets& offsets);
 // Each key's weights added up over the queries of its sentence: flat -> [S].
@@ -30,9 +33,10 @@ Tensor RaggedKeySums(const Tensor& weights, const RaggedOffsets& offsets);
 Tensor RaggedGaussian(const Tensor& weights, const Tensor& centres, float sigma, const RaggedOffsets& offsets);
 // Marginals of a chain of binary variables over each row of scores; transitions [2, 2].
 Tensor RaggedChainMarginals(const Tensor& scores, const Tensor& transitions, const RaggedOffsets& offsets);
-// One-hot rows, the largest weight or a sample in proportion to the weights. The gradient of the result is handed to
+// One-hot rows, the largest weight or a sample in proportion to the weights. scores: they are no weights but scores, of
+// any sign, of which the largest is taken. The gradient of the result is handed to
 // the weights as it is (straight-through: Bengio et al., 2013).
-Tensor RaggedPick(const Tensor& weights, bool sample, const RaggedOffsets& offsets);
+Tensor RaggedPick(const Tensor& weights, bool sample, bool scores, const RaggedOffsets& offsets);
 
 // x / max(|x|, eps) for each row.
 Tensor UnitRows(const Tensor& x, float eps);

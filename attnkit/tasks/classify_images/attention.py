@@ -1,0 +1,53 @@
+"""Everything that a classifier looks at in one image."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from attnkit import _tensor, nn
+from attnkit.explain.maps.maps import AttentionMaps
+from attnkit.explain.maps.weights import AttentionWeights
+from attnkit.nn.feature_attention import FeatureAttention
+from attnkit.tasks.shared.attention_kinds import (
+    IMAGE,
+    class_name,
+    excitation,
+    image_self_attention,
+    region_names,
+    rollout,
+)
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from attnkit.tasks.classify_images.classifier import ImageClassification, ImageClassifier
+
+
+def look(classifier: ImageClassifier, title: str, picture: Image, result: ImageClassification) -> AttentionMaps:
+    """The attention of a picture and its result."""
+    model: Any = classifier.model
+    prepare = classifier.preprocessing
+    images = prepare.array(prepare.fitted(picture))[None]
+    with _tensor.no_grad(), _tensor.precision(classifier.precision), nn.watching(model) as seen:
+        model(images)
+    encoder = image_self_attention(seen, "encoder.", model.grid(images.shape)) if hasattr(model, "grid") else []
+    kinds = [*encoder, *rollout(encoder), *excitation(seen), *_of_features(seen, result.label)]
+    return AttentionMaps(kinds, title, class_name(result.label, result.probability), prepare.shown(picture))
+
+
+def _of_features(seen: Sequence[nn.Seen], label: str) -> list[AttentionWeights]:
+    """The trained attention to the places of each attended stage, a kind each, since their grids differ:
+    "attention.1", "attention.2"."""
+    kinds: list[AttentionWeights] = []
+    for each in seen:
+        if isinstance(each.module, FeatureAttention):
+            grid = (each.weights.shape[1], each.weights.shape[2])
+            weights = each.weights.numpy().reshape(1, 1, 1, -1)
+            kinds.append(
+                AttentionWeights(
+                    f"attention.{len(kinds) + 1}", weights, [label], region_names(grid), query_axis="class (given)",
+                    key_axis=IMAGE, key_grid=grid,
+                )
+            )  # fmt: skip
+    return kinds

@@ -1,0 +1,1 @@
+"""The task "masked-language-model": texts in, a model that fills gaps in texts out."""
