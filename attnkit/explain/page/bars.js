@@ -21,10 +21,14 @@
   const barsName = (layer, values) =>
     `${view.kind.layers[layer]}: ${values.length} channels, mean gate ${number(mean(values))}`;
 
+  const LEFT = 28;  // where the first bar stands, behind the numbers of the scale
+  const barWidth = (canvas, values) =>
+    Math.min((Math.max(canvas.parentNode.clientWidth, 300) - LEFT - 2) / Math.max(values.length, 1), 36);
+
   function paintBars(canvas, values, active) {
-    const width = Math.max(canvas.parentNode.clientWidth, 300), height = 96, left = 28;
+    const width = Math.max(canvas.parentNode.clientWidth, 300), height = 96, left = LEFT;
     const pen = fit(canvas, width, height), y = (value) => 6 + (1 - Math.min(value, 1)) * (height - 12);
-    const wide = (width - left - 2) / Math.max(values.length, 1);
+    const wide = barWidth(canvas, values);
     pen.font = font(11);
     pen.textAlign = "right";
     pen.textBaseline = "middle";
@@ -51,7 +55,7 @@
     const clear = () => { active = -1; paintBars(canvas, values, -1); byId("readout").replaceChildren(); };
     canvas.addEventListener("mousemove", (event) => {
       const box = canvas.getBoundingClientRect();
-      show(Math.floor((event.clientX - box.left - 28) / (box.width - 30) * values.length));
+      show(Math.floor((event.clientX - box.left - LEFT) / barWidth(canvas, values)));
     });
     canvas.addEventListener("mouseleave", clear);
     canvas.addEventListener("blur", clear);

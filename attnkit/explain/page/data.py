@@ -6,7 +6,7 @@ import base64
 import io
 import unicodedata
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from attnkit.explain.drawing.pieces import SPECIAL, WORD_START, labels, word_spans
 from attnkit.explain.maps.weights import AttentionWeights, Grid
@@ -16,26 +16,15 @@ from attnkit.explain.sentence.merge import joined
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from attnkit.explain.maps.maps import AttentionMaps
+
 # Bytes of packed weights on a page: in base64 4.8 million characters. Many inputs share them, but never get so few each
 # that a sentence loses weights.
 PAGE, INPUT = 3_600_000, 65_536
 
 
-class Input(Protocol):
-    """What `AttentionMaps` and `Shown` have: kinds of weights, what was read, what was made of it, and a picture."""
-
-    @property
-    def kinds(self) -> Sequence[AttentionWeights]: ...
-    @property
-    def title(self) -> str: ...
-    @property
-    def output(self) -> str: ...
-    @property
-    def image(self) -> Image | None: ...
-
-
-class Shown(NamedTuple):
-    """An input that is drawn though no model's `attention` made it."""
+class Input(NamedTuple):
+    """What the page shows of `AttentionMaps`, for subjects that have their weights otherwise."""
 
     kinds: Sequence[AttentionWeights]
     title: str = ""
@@ -43,7 +32,7 @@ class Shown(NamedTuple):
     image: Image | None = None
 
 
-def plain(inputs: Sequence[Input]) -> list[dict[str, Any]]:
+def plain(inputs: Sequence[AttentionMaps | Input]) -> list[dict[str, Any]]:
     """The inputs as JSON holds them, in about `PAGE` bytes of weights altogether."""
     images = [None if each.image is None else data_url(each.image) for each in inputs]
     left = PAGE - sum(3 * len(url) // 4 for url in images if url)
@@ -107,7 +96,7 @@ def _side(tokens: Sequence[str], grid: Grid | None) -> dict[str, Any]:
     }
 
 
-def _read(maps: Input) -> Sequence[str]:
+def _read(maps: AttentionMaps | Input) -> Sequence[str]:
     """What stands for an input in the list: what the first kind reads; of an image, what was written about it."""
     first = maps.kinds[0]
     if maps.image is not None:

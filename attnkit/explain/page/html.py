@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from attnkit.explain.drawing.standalone import standalone_page
 from attnkit.explain.image.map import ImageMap
 from attnkit.explain.maps.weights import AttentionWeights
-from attnkit.explain.page.data import Input, Shown, plain
+from attnkit.explain.page.data import Input, plain
 from attnkit.explain.sentence.map import AttentionMap
 from attnkit.files import atomic_write
+
+if TYPE_CHECKING:
+    from attnkit.explain.maps.maps import AttentionMaps
 
 SCRIPTS = (
     "tools.js", "weights.js", "colours.js", "words.js", "picture.js", "links.js", "heatmap.js", "grid.js", "bars.js",
@@ -24,7 +28,7 @@ SCRIPTS = (
 Path = str | os.PathLike[str]
 
 
-def write_maps_html(path: Path, maps: Sequence[Input], *, title: str = "Attention") -> None:
+def write_maps_html(path: Path, maps: Sequence[AttentionMaps | Input], *, title: str = "Attention") -> None:
     """Writes one page that holds every input: a list of them, menus of kinds, layers and heads, the words with their
     links, the picture, a grid of all heads and the heat map.
 
@@ -46,7 +50,7 @@ def write_images_html(path: Path, images: Sequence[ImageMap], *, title: str = "W
     write_maps_html(path, [_of_image(each) for each in images], title=title)
 
 
-def _of_sentence(map: AttentionMap) -> Shown:
+def _of_sentence(map: AttentionMap) -> Input:
     kind = AttentionWeights(
         "cross",
         map.by_layer_and_head(),
@@ -55,10 +59,10 @@ def _of_sentence(map: AttentionMap) -> Shown:
         query_axis="target (written)",
         key_axis="source (read)",
     )
-    return Shown([kind], map.title)
+    return Input([kind], map.title)
 
 
-def _of_image(map: ImageMap) -> Shown:
+def _of_image(map: ImageMap) -> Input:
     rows, columns = map.grid
     regions = [f"row {row + 1}, column {column + 1}" for row in range(rows) for column in range(columns)]
     kind = AttentionWeights(
@@ -70,4 +74,4 @@ def _of_image(map: ImageMap) -> Shown:
         key_axis="picture (read)",
         key_grid=map.grid,
     )
-    return Shown([kind], map.title, map.caption, map.image)
+    return Input([kind], map.title, map.caption, map.image)

@@ -162,12 +162,15 @@
 
   // Canvases are painted in the colours and the width of the moment: anew when these change, and light for paper.
   function listenToLook() {
-    const again = () => { if (view) { drawGrid.kind = null; show(); } };
+    const again = () => {
+      drawGrid.kind = null;  // the small pictures, too
+      if (view) show();
+    };
     const paper = (light) => { document.documentElement.classList.toggle("light", light); again(); };
     let width = byId("pair").parentNode.clientWidth;
     new ResizeObserver(() => {
       const now = byId("pair").parentNode.clientWidth;
-      if (now !== width) { width = now; again(); }
+      if (now !== width && view) { width = now; show(); }
     }).observe(byId("pair").parentNode);
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", again);
     window.addEventListener("beforeprint", () => paper(true));

@@ -108,7 +108,8 @@
     view.queries = itemsOf(kind.queries);
     view.keys = itemsOf(kind.keys);
     view.bars = gate && view.queries.length === 1;
-    view.long = Math.max(view.queries.length, gate ? 0 : view.keys.length) > 40;
+    view.long = [kind.queries, kind.keys].some((side) => side.grid)
+      || Math.max(view.queries.length, gate ? 0 : view.keys.length) > 40;
     view.matrix = matrixOf(state.layer, state.head);
     view.top = topOf(view.matrix);
     view.places = null;

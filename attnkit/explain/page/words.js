@@ -93,7 +93,7 @@
 
   function emptyLine() {
     if (byId("pair").hidden || view.gate) return "";
-    const what = byId("links").hidden ? "point at a word or a region" : "all strong weights are drawn";
+    const what = byId("links").hidden || gridAt("query") || gridAt("key") ? "point at a word or a region" : "all strong weights are drawn";
     return `Nothing is chosen: ${what}.`;
   }
 
