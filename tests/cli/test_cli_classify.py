@@ -169,7 +169,8 @@ def test_its_attention_is_drawn(writer: Path, tmp_path: Path) -> None:
     done = attnkit_run("generate", writer, "--prompt", "a", "--attention", tmp_path / "a.json")
     assert done.returncode == 0 and done.stdout.decode() == f"{LINES[2]}\n"
     (drawn,) = json.loads((tmp_path / "a.json").read_text())["maps"]
-    assert drawn["source_tokens"] == ["<s>", "a", "bird"] and drawn["target_tokens"] == ["a", "bird", "sings"]
+    # Rows are what looks, so that a token stands beside what it looked at, and not beside what the next one did.
+    assert drawn["source_tokens"] == drawn["target_tokens"] == ["<s>", "a", "bird"]
 
 
 # ----- What goes wrong
@@ -188,7 +189,7 @@ def test_failures_are_one_line(classifier: Path, writer: Path, tmp_path: Path) -
 
 
 def test_bad_usage_is_refused(classifier: Path, writer: Path) -> None:
-    assert "expected a file ending in .html, .png or .json" in complaint(
+    assert "expected a file ending in .html, .png, .svg or .json" in complaint(
         "classify", classifier, "--attention", "x.txt", status=2
     )
     assert "0 is not in the range" in complaint("classify", classifier, "-k", "0", status=2)

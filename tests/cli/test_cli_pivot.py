@@ -71,7 +71,7 @@ def test_alignments_and_pictures_are_of_the_line_and_the_last_translation(
     results = attnkit.load(models[0], then=models[1]).translate(LINES, attention=True)
     assert links.read_text().splitlines() == [" ".join(f"{i}-{j}" for i, j in result.alignment) for result in results]
     maps = json.loads(drawn.read_text())["maps"]
-    assert [each["title"] for each in maps] == ["line 1", "line 3", "line 4", "line 5"]
+    assert [each["title"] for each in maps] == [" ".join(line.split()) for line in TEXT.splitlines() if line.strip()]
     assert maps[0]["source_tokens"] == [*LINES[0].split(), "</s>"]
     assert " ".join(maps[0]["target_tokens"]) == plain.splitlines()[0]
 

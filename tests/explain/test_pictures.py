@@ -383,3 +383,36 @@ def test_a_generated_token_is_the_query_of_its_own_row(tmp_path: Path) -> None:
     ids = np.array([BOS, *generator.tokenizer.encode("the cat")], np.int32)
     np.testing.assert_allclose(weights[2, :3], generator.model.attention(ids)[2], atol=1e-5)
     assert weights[0, 0] == 1.0 and drawn["title"].startswith("the cat")
+
+
+# ----- Real models
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "expected"),
+    [
+        ("translate-recurrent", "the cat is on the table", {"gates.update": "Update gate, forward and backward"}),
+        ("translate-recurrent", "the cat", {"gates.decoder.reset": "Reset gate of the decoder"}),
+        ("classify-text", "a good film . it was bad", {"words": "sentence 2", "sentences": "sentence 1"}),
+        ("classify-text-transformer", "a good film", {"pooling": "key: text (read) →", "rollout": "query"}),
+        ("language-model", "the cat sees", {"decoder": "← query: text (read)"}),
+    ],
+)
+def test_every_kind_of_a_text_model_is_drawn(tmp_path: Path, model: str, text: str, expected: dict[str, str]) -> None:
+    maps = attnkit.load(MODELS / model).attention(text)  # type: ignore[union-attr]
+    written = dict(zip(maps, maps.save(tmp_path / "a.svg"), strict=True))
+    for kind, words in expected.items():
+        found = texts(ElementTree.parse(written[kind]).getroot())
+        assert found[0] == text and any(words in text for text in found)
+
+
+@pytest.mark.parametrize("model", ["caption", "classify-images", "classify-images-cnn"])
+def test_every_kind_of_an_image_model_is_drawn(tmp_path: Path, model: str) -> None:
+    Image.new("RGB", (40, 40), (20, 10, 10)).save(tmp_path / "dark.png")
+    maps = attnkit.load(MODELS / model).attention(tmp_path / "dark.png")  # type: ignore[union-attr]
+    for path in maps.save(tmp_path / "a.svg"):
+        found = texts(ElementTree.parse(path).getroot())
+        assert found[0] == maps.output and found[1].startswith("dark.png · ")
+    if model == "classify-images":
+        region = maps.select("encoder", word="1,2").save(tmp_path / "b.svg")[0]
+        assert "what region 1,2 looks at" in texts(ElementTree.parse(region).getroot())[1]

@@ -14,7 +14,7 @@ from attnkit.explain.weights import Weights
 if TYPE_CHECKING:
     from PIL.Image import Image
 
-_ACROSS, _DOWN = 1140.0, 560.0  # of a slide
+_ACROSS, _DOWN = 1150.0, 560.0  # of a slide
 _LARGEST, _USUAL, _SMALLEST, _LEAST = 220.0, 150.0, 96.0, 56.0  # sides of a panel
 _GAP = 12.0
 _LABEL, _NOTE = 20.0, 15.0

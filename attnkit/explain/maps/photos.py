@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import PurePath
 from typing import TYPE_CHECKING
 
 from attnkit.explain.drawing.legend import Legend, Mark
@@ -29,7 +30,7 @@ def photo_sheet(maps: AttentionMaps, kind: AttentionWeights) -> tuple[Header, Ph
     one thing looks, a panel a layer and head. Patches that look at each other are shown by what looks besides them (a
     class token), or by their mean.
     """
-    name = " · ".join(filter(None, [maps.title, title_of(kind)]))
+    name = image_header(maps, kind).name
     rows, names = _queries(kind)
     if len(names) == 1:
         return _of_one(maps, kind, rows, names[0], name)
@@ -44,6 +45,11 @@ def photo_sheet(maps: AttentionMaps, kind: AttentionWeights) -> tuple[Header, Ph
     for word, weights, more in zip(words, regions, beside, strict=True):
         photos.append(Photo.under(_image(maps), weights, scale.top, word, [*share_notes(weights), *more]))
     return Header(maps.output, name=name), Photos(photos), overlay_legend(regions, scale)
+
+
+def image_header(maps: AttentionMaps, kind: AttentionWeights) -> Header:
+    """What the model made of the image above, the image's own name below, without the folders that it lies in."""
+    return Header(maps.output, name=" · ".join(filter(None, [PurePath(maps.title).name, title_of(kind)])))
 
 
 def _of_one(
@@ -65,7 +71,7 @@ def _of_one(
         [kind.layer_name(layer) for layer in range(kind.layers)] if full else (),
         [kind.head_name(head) for head in range(kind.heads)] if full else (),
     )
-    name += f": what {labels([query])[0]} looks at" if query else ""
+    name += f": what {'region ' if patch is not None else ''}{labels([query])[0]} looks at"
     return Header(maps.output, name=name), body, overlay_legend(regions, scale, marks)
 
 

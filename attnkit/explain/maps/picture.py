@@ -19,7 +19,7 @@ from attnkit.explain.drawing.pieces import labels
 from attnkit.explain.drawing.running_text import Passage, RunningText
 from attnkit.explain.drawing.scale import Scale
 from attnkit.explain.drawing.sheet import Body, Header, Note, save_sheet
-from attnkit.explain.maps.photos import photo_sheet
+from attnkit.explain.maps.photos import image_header, photo_sheet
 from attnkit.explain.maps.titles import place, title_of
 from attnkit.explain.maps.weights import AttentionWeights
 from attnkit.explain.weights import Weights
@@ -36,6 +36,8 @@ _GATE = "0: closed, 1: open"
 def write_kind(path: str | os.PathLike[str], maps: AttentionMaps, kind: AttentionWeights) -> None:
     """Draws one kind of `maps`: SVG where the path ends in .svg, otherwise PNG. Needs Pillow. Raises OSError."""
     header = Header(maps.title, maps.output, title_of(kind))
+    if maps.image is not None:
+        header = image_header(maps, kind)
     if not kind.weights.size:
         save_sheet(path, header, Note())
     elif kind.key_grid is not None and maps.image is not None:
@@ -61,7 +63,9 @@ def _body(kind: AttentionWeights) -> tuple[Body, Legend]:
         return _channels(kind)
     if kind.scale == "gate":
         return _gates(kind)
-    return _row(kind) if _is_row(kind) else _all(kind)
+    if _is_row(kind):
+        return _row(kind)
+    return _sentences(kind) if kind.kind == "words" else _all(kind)
 
 
 # ----- Matrices
@@ -143,6 +147,17 @@ def _running_text(kind: AttentionWeights, rows: Weights, names: list[str]) -> tu
         for row, name in zip(rows, names, strict=True)
     ]
     return RunningText(passages), Legend(scale, _SHARE)
+
+
+def _sentences(kind: AttentionWeights) -> tuple[Body, Legend]:
+    """The words of each sentence, which looks at no others, as text."""
+    rows = kind.weights.mean(axis=(0, 1))
+    scale, passages = Scale.of(rows), []
+    for name, row in zip(labels(kind.queries), rows, strict=True):
+        own = np.flatnonzero(row)
+        words, shares = readable([kind.keys[index] for index in own.tolist()]), np.clip(row[own] / scale.top, 0.0, 1.0)
+        passages.append(Passage(words, shares.tolist(), name=name))
+    return RunningText(passages), Legend(scale, "share of a sentence's attention")
 
 
 # ----- Gates

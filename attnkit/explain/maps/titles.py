@@ -11,7 +11,7 @@ _TITLES = {
     "pooling": "Attention pooling",
     "words": "Attention to words",
     "sentences": "Attention to sentences",
-    "rollout": "Attention rollout (all layers, one after the other)",
+    "rollout": "Attention rollout",
     "memory": "Reads of the memory",
     "excitation": "Squeeze-and-excitation: how far each channel is open",
 }
@@ -19,10 +19,20 @@ _TITLES = {
 
 def title_of(kind: AttentionWeights) -> str:
     """Of a kind, and which of its layers and heads are there."""
-    name = _TITLES.get(kind.kind, kind.kind)
-    if kind.kind.startswith("gates."):
-        name = f"{kind.kind.removeprefix('gates.')} gate".capitalize()
-    return ", ".join([name, *_parts(kind)])
+    return ", ".join([_name(kind.kind), *_parts(kind)])
+
+
+def _name(kind: str) -> str:
+    """gates.decoder.forget is the forget gate of the decoder, attention.2 that to the second stage of a CNN."""
+    first, _, rest = kind.partition(".")
+    if kind in _TITLES or not rest:
+        return _TITLES.get(kind, kind)
+    if first == "gates":
+        part, _, gate = rest.rpartition(".")
+        return f"{gate.capitalize()} gate of the {part}" if part else f"{gate.capitalize()} gate"
+    if first == "attention":
+        return f"Trained attention to stage {rest}"
+    return f"{_name(rest)} ({first})"  # of one of two models
 
 
 def place(kind: AttentionWeights, layer: int, head: int) -> str:
@@ -37,8 +47,8 @@ def _parts(kind: AttentionWeights) -> list[str]:
         parts.append(f"{kind.layers} layers")
     elif kind.layer_names:
         parts.append(kind.layer_name(0))
-    if kind.heads > 1:
+    if kind.head_names:
+        parts.append(" and ".join(kind.head_names) if kind.heads <= 2 else f"{kind.heads} heads")
+    elif kind.heads > 1:
         parts.append(f"{kind.heads} heads")
-    elif kind.head_names:
-        parts.append(kind.head_name(0))
     return parts
