@@ -9,10 +9,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from attnkit.explain.drawing.chart import BLUE, ORANGE, BarPanel, Curve, CurvePanel, draw_chart
-from attnkit.explore.laboratory import Laboratory, bleu, by_length, held_out
+from attnkit.explain.drawing.chart import BLUE, ORANGE, BarPanel, Curve, CurvePanel
+from attnkit.explore.laboratory import Laboratory, bleu, by_length, held_out, mean_length
 
 VARIANTS = {"attention": ["model.score=additive"], "fixed context": ["model.score=none"]}
+COLOURS = {"attention": BLUE, "fixed context": ORANGE}
 EDGES = (4, 6, 8, 10, 20)
 _PAIRS = 2000  # long sentences are few
 
@@ -28,20 +29,35 @@ def run(laboratory: Laboratory) -> list[Path]:
             "bleu": bleu(translator, pairs),
             "bleu_by_length": {label: bleu(translator, members) for label, members in classes.items()},
         }
-    sizes = {label: len(members) for label, members in classes.items()}
-    path = laboratory.folder / "fixed-context.png"
-    middles = {
-        label: sum(len(pair.source.split()) for pair in members) / len(members) for label, members in classes.items()
-    }
+    whole, fixed = (numbers[name]["bleu"] for name in VARIANTS)
+    laboratory.expect(whole >= 40.0 and fixed <= whole - 10.0, f"a BLEU of 40 with attention, got {whole:.1f}")
+    middles = {label: mean_length(members) for label, members in classes.items()}
     curves = [
-        Curve(name, [(middles[label], score) for label, score in figures["bleu_by_length"].items()], colour, dots=True)
-        for (name, figures), colour in zip(numbers.items(), (BLUE, ORANGE), strict=True)
+        Curve(
+            name,
+            [(middles[label], score) for label, score in figures["bleu_by_length"].items()],
+            COLOURS[name],
+            dots=True,
+        )
+        for name, figures in numbers.items()
     ]
-    draw_chart(
-        path,
+    bars = [(name, figures["bleu"]) for name, figures in numbers.items()]
+    path = laboratory.draw(
+        "fixed-context.png",
+        "One fixed vector for the whole source, and attention",
         [
-            CurvePanel("BLEU by length", curves, "words of the source"),
-            BarPanel("BLEU, all lengths", [(name, figures["bleu"]) for name, figures in numbers.items()]),
+            [
+                CurvePanel(
+                    "BLEU by the length of the source",
+                    curves,
+                    "words of the source",
+                    from_zero=False,
+                    y_range=(0.0, 100.0),
+                )
+            ],
+            [BarPanel("BLEU, all lengths", bars, colours=[COLOURS[name] for name in numbers], full=100.0)],
         ],
+        heights=(3.0, 1.0),
     )
+    sizes = {label: len(members) for label, members in classes.items()}
     return [path, laboratory.save({"variants": numbers, "sentences_by_length": sizes})]

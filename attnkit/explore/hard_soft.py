@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from attnkit.explain.drawing.chart import BLUE, GREEN, GREY, BarPanel, draw_chart
+from attnkit.explain.drawing.chart import COLOURS, BarPanel
 from attnkit.explore.laboratory import Laboratory, bleu, held_out
 from attnkit.tasks.translate.alignment import alignment_error
 from attnkit.training.task import Task
@@ -20,7 +20,9 @@ VARIANTS = {
     "hard, REINFORCE": ["model.normaliser=hard", "model.hard_gradient=reinforce"],
     "hard, straight-through": ["model.normaliser=hard", "model.hard_gradient=straight-through"],
 }
+FEW_STEPS = 345
 _BATCHES = 24  # gradients that the variance is measured over
+_FLOOR = 40.0  # the BLEU below which the models differ by chance
 
 
 def run(laboratory: Laboratory) -> list[Path]:
@@ -35,17 +37,20 @@ def run(laboratory: Laboratory) -> list[Path]:
             "alignment_error_rate": alignment_error(translator, pairs),
             "gradient_noise": gradient_noise(laboratory.task(run_name), _BATCHES),
         }
-    path = laboratory.folder / "hard-soft.png"
+    best = numbers["soft"]["bleu"]
+    laboratory.expect(best >= _FLOOR, f"a BLEU of {_FLOOR:.0f} with soft attention, got {best:.1f}")
 
-    def rows(figure: str, factor: float = 1.0) -> list[tuple[str, float]]:
-        return [(name, factor * figures[figure]) for name, figures in numbers.items()]
+    def panel(title: str, figure: str, factor: float = 1.0, full: float | None = None) -> BarPanel:
+        rows = [(name, factor * figures[figure]) for name, figures in numbers.items()]
+        return BarPanel(title, rows, colours=COLOURS, full=full)
 
-    draw_chart(
-        path,
+    path = laboratory.draw(
+        "hard-soft.png",
+        "A weighted mean (soft) and one sampled position (hard)",
         [
-            BarPanel("BLEU", rows("bleu"), colour=BLUE),
-            BarPanel("Alignment error rate (%)", rows("alignment_error_rate", 100.0), colour=GREEN),
-            BarPanel("Gradient: variance / |mean|²", rows("gradient_noise"), colour=GREY),
+            [panel("BLEU, more is better", "bleu", full=100.0)],
+            [panel("Alignment error rate (%), less is better", "alignment_error_rate", 100.0, 100.0)],
+            [panel("Noise of the gradient: variance / |mean|²", "gradient_noise")],
         ],
     )
     return [path, laboratory.save({"variants": numbers})]

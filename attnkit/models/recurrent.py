@@ -28,6 +28,7 @@ from attnkit.models.reinforce import Reinforce
 from attnkit.models.sources import Sources
 from attnkit.nn import init
 from attnkit.nn.time_major import sorted_offsets, tokens_of
+from attnkit.text.tokenizers.vocabulary import BOS
 
 _NONE = np.zeros(0, np.int32)
 
@@ -88,8 +89,12 @@ class Recurrent(WritesText):
     def decode(self, batch: Sorted, return_weights: bool = False) -> Decoded:
         """What each target word is predicted from, the sentences in the order of `Sorted`."""
         encoded = self.encode(batch.source_ids, batch.source_offsets)
-        embedded = self.target_embedding(batch.target_input_ids)
+        embedded = self._embed(batch.target_input_ids)
         return self.decoder(embedded, batch.target_offsets, encoded, batch.source_offsets, return_weights)
+
+    def _embed(self, ids: np.ndarray) -> Tensor:
+        """What the decoder reads of the last words; a blank is the vector of the start token."""
+        return self.target_embedding(np.full(len(ids), BOS, np.int32) if self.config.blank_inputs else ids)
 
     def forward(self, batch: Any) -> Tensor:
         """Logits [T, V] of a batch; for looking at, since training never needs them all at once."""
@@ -148,7 +153,7 @@ class Recurrent(WritesText):
             raise ValueError('[recurrent] expected a model with attention, got one trained with score = "none"')
         decoder = self.decoder
         with no_grad():
-            word = self.target_embedding(ids)
+            word = self._embed(ids)
             fixed = state.hidden.feed if self.config.context != "first-state" else None
             step, hidden = decoder.step(
                 decoder.project(word, fixed), state.hidden, state.memory, state.sources.row_offsets(), state.position

@@ -132,6 +132,14 @@ class RecurrentConfig(
         ),
     ] = "first-state"
 
+    blank_inputs: Annotated[
+        bool,
+        Meta(
+            description="The decoder reads a blank at every step instead of the last word: a network that is unfolded "
+            "over source and target, whose writing does not know what it wrote."
+        ),
+    ] = False
+
     readout_size: Annotated[
         Positive | None,
         Meta(description="Width of the layer that words are predicted from; as `embedding_size` where not given."),

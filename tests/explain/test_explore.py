@@ -13,6 +13,7 @@ import pytest
 from attnkit.explore.laboratory import by_length, held_out
 from attnkit.explore.positions import shift_error, shift_matrix
 from attnkit.nn.positions import sinusoids
+from attnkit.text import en_it
 
 
 def explore(*arguments: object) -> subprocess.CompletedProcess[str]:
@@ -30,6 +31,7 @@ def test_positions_writes_its_figures_and_keeps_its_runs(tmp_path: Path) -> None
     assert numbers["variants"].keys() == {"sinusoidal", "learned", "none"}
     # A bag of words: without positions, words in any order give the same translation; two steps suffice to see it.
     assert numbers["variants"]["none"]["same_translation"] == 100.0
+    assert "warning: This shows nothing yet: expected a BLEU of" in result.stderr and "warning" in numbers
     again = explore("positions", "--out", tmp_path, "--steps", 2)
     assert again.returncode == 0 and "training data" not in again.stderr
     other = explore("positions", "--out", tmp_path, "--steps", 3)
@@ -37,44 +39,47 @@ def test_positions_writes_its_figures_and_keeps_its_runs(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("name", "variants"),
+    ("name", "variants", "files"),
     [
-        ("fixed-context", {"attention", "fixed context"}),
-        ("reversal", {"forwards", "backwards"}),
-        ("hard-soft", {"soft", "hard, REINFORCE", "hard, straight-through"}),
-        ("scores", {"dot", "general, local-p"}),
+        ("fixed-context", {"attention", "fixed context"}, ["fixed-context.png"]),
+        ("reversal", {"forwards", "backwards"}, ["reversal.png"]),
+        ("hard-soft", {"soft", "hard, REINFORCE", "hard, straight-through"}, ["hard-soft.png"]),
+        ("scores", {"dot", "general, local-p"}, ["scores.png", "maps.png"]),
+        ("context", {"attention", "first state", "every step", "both", "blank inputs"}, ["context.png"]),
     ],
 )
 def test_every_experiment_draws_and_counts(
-    tmp_path: Path, name: str, variants: set[str], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, name: str, variants: set[str], files: list[str], tiny: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from attnkit.explore import explore, hard_soft, scores
 
     monkeypatch.setattr(scores, "VARIANTS", [("dot", "softmax"), ("general", "local-p")])
     monkeypatch.setattr(hard_soft, "_BATCHES", 2)
     notes: list[str] = []
-    files = explore(name, tmp_path, notes.append, steps=2)
-    assert [file.name for file in files] == [f"{name}.png", "numbers.json"]
-    numbers = json.loads(files[1].read_text())["variants"]
-    assert numbers.keys() == variants and len(notes) == len(variants)
-    for figures in numbers.values():
+    written = explore(name, tmp_path, notes.append, steps=2)
+    assert [file.name for file in written] == [*files, "numbers.json"]
+    found = json.loads(written[-1].read_text())
+    assert found["variants"].keys() == variants
+    assert len([note for note in notes if note.startswith("training ")]) == len(variants)
+    assert notes[-1] == f"warning: {found['warning']}" and "\n" not in notes[-1]  # two steps show nothing
+    for figures in found["variants"].values():
         assert 0.0 <= figures["bleu"] <= 100.0 and 0.0 <= figures.get("alignment_error_rate", 0.0) <= 1.0
         assert figures.get("gradient_noise", 1.0) > 0.0
 
 
-def test_alignment_takes_both_directions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_alignment_takes_both_directions(tmp_path: Path, tiny: None, monkeypatch: pytest.MonkeyPatch) -> None:
     from attnkit.explore import alignment, explore
 
     monkeypatch.setattr(alignment, "VARIANTS", {"scaled dot": ["model.score=scaled-dot"]})
     notes: list[str] = []
     files = explore("alignment", tmp_path, notes.append, steps=2)
     assert [file.name for file in files] == ["alignment.png", "numbers.json"]
-    assert notes == ["training scaled-dot-en-it", "training scaled-dot-it-en"]
+    assert notes[:2] == ["training scaled-dot-en-it", "training scaled-dot-it-en"]
     numbers = json.loads(files[1].read_text())
     rates = numbers["variants"]["scaled dot"]
     assert rates.keys() == {"english_to_italian", "italian_to_english", "both"}
     assert all(0.0 < rate <= 1.0 for rate in rates.values())
-    assert 0.05 < numbers["one_true_link_a_target_word"] < 0.07
+    assert 0.05 < alignment.one_link_error(en_it.corpus(0, 0, 500)["test"]) < 0.07
 
 
 def test_unknown_experiments_are_refused() -> None:
@@ -84,7 +89,7 @@ def test_unknown_experiments_are_refused() -> None:
 
 def test_the_list_names_each() -> None:
     result = explore("--list")
-    assert result.returncode == 0 and "positions" in result.stdout
+    assert result.returncode == 0 and "positions" in result.stdout and "\nall " in result.stdout
 
 
 @pytest.mark.parametrize("offset", [0, 1, 7])

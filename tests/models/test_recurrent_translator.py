@@ -54,6 +54,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "fixed-first": dict(score="none"),
     "fixed-every": dict(score="none", context="every-step"),
     "fixed-both-reversed": dict(score="none", context="both", reverse_source=True, cell="lstm", layers=2),
+    "blank": dict(score="none", blank_inputs=True, share_weights=True, **ONE_WAY),
+    "blank-bahdanau": dict(blank_inputs=True),
     "shared": dict(score="dot", share_weights=True, cell="lstm", layers=2, **FEEDING, **ONE_WAY),
     "lstmn": dict(encoder="lstmn", **ONE_WAY),
     "lstmn-lstm": dict(encoder="lstmn", cell="lstm", score="dot", **LUONG, **ONE_WAY),
@@ -524,6 +526,16 @@ def test_other_mistakes() -> None:
     with pytest.raises(ValueError, match=re.escape("[location] expected at most 10 tokens in a source, got 12")):
         location.loss(batch)
     assert location.max_source_length == location.max_target_length == 10
+
+
+@pytest.mark.parametrize("blank", [True, False])
+def test_with_blank_inputs_the_output_does_not_depend_on_what_was_written(blank: bool) -> None:
+    model, batch = small_model(score="none", blank_inputs=blank), batch_of(PAIRS)
+    other = batch_of([(source, target[::-1]) for source, target in PAIRS])
+    model.eval()
+    with attnkit.no_grad():
+        same = np.array_equal(model(batch).numpy(), model(other).numpy())
+    assert same == blank
 
 
 def test_the_output_depends_on_nothing_but_the_past() -> None:

@@ -1,4 +1,4 @@
-"""One hue of blue, from paper to ink, in steps that look equally large.
+"""One hue of blue, from paper to ink, in steps that look equally large; for signed numbers also one of red.
 
 The colours are mixed in OKLab (Björn Ottosson, 2020), a space in which equal distances look equal; the HTML page mixes
 the same two ends by `color-mix(in oklab, ...)`.
@@ -15,6 +15,7 @@ Colour = tuple[int, int, int]
 
 PAPER: Colour = (244, 247, 252)
 INK: Colour = (18, 62, 148)
+RED_INK: Colour = (158, 44, 24)
 
 _RGB_TO_CONE = np.array(
     [
@@ -38,6 +39,13 @@ def shade(weight: float) -> Colour:
     return int(red), int(green), int(blue)
 
 
+def signed_shade(value: float) -> Colour:
+    """The colour of a number from -1 (red) over 0 (paper) to 1 (blue); values outside are clipped."""
+    ramp = _ramp(RED_INK if value < 0 else INK)
+    red, green, blue = ramp[round(min(abs(value), 1.0) * 255)]
+    return int(red), int(green), int(blue)
+
+
 def is_dark(colour: Colour) -> bool:
     """True where white text reads better than dark text: by relative luminance (WCAG 2)."""
     red, green, blue = _linear(np.array(colour) / 255.0)
@@ -45,9 +53,9 @@ def is_dark(colour: Colour) -> bool:
 
 
 @functools.cache
-def _ramp() -> npt.NDArray[np.uint8]:
+def _ramp(end: Colour = INK) -> npt.NDArray[np.uint8]:
     """[256, 3] colours from paper to ink."""
-    paper, ink = _to_lab(PAPER), _to_lab(INK)
+    paper, ink = _to_lab(PAPER), _to_lab(end)
     steps = np.linspace(0.0, 1.0, 256)[:, None]
     cones = np.linalg.solve(_CONE_TO_LAB, (paper + (ink - paper) * steps).T) ** 3
     linear = np.clip(np.linalg.solve(_RGB_TO_CONE, cones).T, 0.0, 1.0)

@@ -16,6 +16,18 @@ def nice_ticks(low: float, high: float, count: int = 5) -> list[float]:
     return [index * step for index in range(first, last + 1)]
 
 
+def log_ticks(low: float, high: float) -> list[float]:
+    """Powers of ten around `low` and `high`, both above 0; where these are fewer than four, also twice and five times
+    such a power."""
+    first, last = math.floor(math.log10(low) + 1e-9), math.ceil(math.log10(high) - 1e-9)
+    if last - first >= 3:
+        return [10.0**power for power in range(first, last + 1)]
+    ticks = [nice * 10.0**power for power in range(first, last + 1) for nice in (1.0, 2.0, 5.0)]
+    begin = max(index for index, tick in enumerate(ticks) if tick <= low * (1 + 1e-9))
+    end = min(index for index, tick in enumerate(ticks) if tick >= high * (1 - 1e-9))
+    return ticks[begin : max(end, begin + 1) + 1]
+
+
 def format_tick(value: float, step: float) -> str:
     """The shortest text that tells ticks `step` apart: 2,000, 0.25, 1e-07."""
     if abs(value) < step * 1e-6:
