@@ -20,6 +20,8 @@ EXPERIMENTS = {
     "hard-soft": "a sampled position against a weighted mean",
     "local": "cost and quality of global, local and hard attention by the length of the source",
     "memory": "a memory that is read by content: key-value recall, also by damaged keys",
+    "glimpse": "hard attention as cropping: a network that learns where to look next",
+    "data": "Vision Transformer and convolutional network by the number of training images",
     "positions": "a Transformer with and without positional encoding, on shuffled words",
     "speed": "Transformer and recurrent translator: quality by seconds of training",
 }

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from attnkit.models.decoder_only import DecoderOnly
     from attnkit.models.decoder_only_config import DecoderOnlyConfig
     from attnkit.models.files import load_model, read_config, save_model
+    from attnkit.models.glimpse_config import GlimpseConfig
     from attnkit.models.han import HierarchicalAttention
     from attnkit.models.han_config import HanConfig
     from attnkit.models.output import LossOutput
@@ -31,6 +32,7 @@ __all__ = [
     "ClassificationLoss",
     "DecoderOnly",
     "DecoderOnlyConfig",
+    "GlimpseConfig",
     "HanConfig",
     "HierarchicalAttention",
     "ImageBatch",
@@ -60,6 +62,7 @@ if not TYPE_CHECKING:  # with it, type checkers would let any name pass
             "attnkit.models.decoder_only_config": ("DecoderOnlyConfig",),
             "attnkit.models.files": ("load_model", "read_config", "save_model"),
             "attnkit.models.han": ("HierarchicalAttention",),
+            "attnkit.models.glimpse_config": ("GlimpseConfig",),
             "attnkit.models.han_config": ("HanConfig",),
             "attnkit.models.output": ("LossOutput",),
             "attnkit.models.registry": ("ModelConfig", "build_model"),

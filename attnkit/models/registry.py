@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, overload
 from attnkit.models.captioner_config import CaptionerConfig
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
+from attnkit.models.glimpse_config import GlimpseConfig
 from attnkit.models.han_config import HanConfig
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from attnkit.models.captioner import Captioner
     from attnkit.models.cnn import CNN
     from attnkit.models.decoder_only import DecoderOnly
+    from attnkit.models.glimpse import Glimpse
     from attnkit.models.han import HierarchicalAttention
     from attnkit.models.recurrent import Recurrent
     from attnkit.models.transformer import Transformer
@@ -28,7 +30,15 @@ if TYPE_CHECKING:
     from attnkit.models.vit import ViT
 
     Model: TypeAlias = (
-        Transformer | Recurrent | TransformerClassifier | HierarchicalAttention | DecoderOnly | ViT | CNN | Captioner
+        Transformer
+        | Recurrent
+        | TransformerClassifier
+        | HierarchicalAttention
+        | DecoderOnly
+        | ViT
+        | CNN
+        | Glimpse
+        | Captioner
     )
     """Any model: the union of all."""
 
@@ -40,6 +50,7 @@ ModelConfig = (
     | DecoderOnlyConfig
     | ViTConfig
     | CNNConfig
+    | GlimpseConfig
     | CaptionerConfig
 )
 """Any model's configuration: the union, by `type`, of all."""
@@ -74,6 +85,7 @@ ENTRIES = (
     Entry(DecoderOnlyConfig, "attnkit.models.decoder_only:DecoderOnly", ("vocab_size",)),
     Entry(ViTConfig, "attnkit.models.vit:ViT", ("classes",)),
     Entry(CNNConfig, "attnkit.models.cnn:CNN", ("classes",)),
+    Entry(GlimpseConfig, "attnkit.models.glimpse:Glimpse", ("classes",)),
     Entry(CaptionerConfig, "attnkit.models.captioner:Captioner", ("vocab_size",)),
 )
 
@@ -99,6 +111,8 @@ def build_model(config: DecoderOnlyConfig, *sizes: int) -> DecoderOnly: ...
 def build_model(config: ViTConfig, *sizes: int) -> ViT: ...
 @overload
 def build_model(config: CNNConfig, *sizes: int) -> CNN: ...
+@overload
+def build_model(config: GlimpseConfig, *sizes: int) -> Glimpse: ...
 @overload
 def build_model(config: CaptionerConfig, *sizes: int) -> Captioner: ...
 @overload

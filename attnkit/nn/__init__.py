@@ -7,6 +7,7 @@ from attnkit.nn.convolution import Conv2d
 from attnkit.nn.dropout import Dropout
 from attnkit.nn.embedding import Embedding
 from attnkit.nn.feature_attention import FeatureAttention
+from attnkit.nn.glimpse import GlimpseSensor
 from attnkit.nn.linear import Linear
 from attnkit.nn.lstmn import LSTMN
 from attnkit.nn.module import Module, ModuleList
@@ -51,6 +52,7 @@ __all__ = [
     "FeedForward",
     "FirstPooling",
     "GRUCell",
+    "GlimpseSensor",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
     "GridPositions",
