@@ -31,7 +31,9 @@ def made(config: RunConfig, folder: Path) -> Any:
 # ----- Classification
 
 
-@pytest.mark.parametrize("model", [CNN, f'{CNN}\nattention = "dot"', VIT, GLIMPSE], ids=["cnn", "cnn+", "vit", "glimpse"])
+@pytest.mark.parametrize(
+    "model", [CNN, f'{CNN}\nattention = "dot"', VIT, GLIMPSE], ids=["cnn", "cnn+", "vit", "glimpse"]
+)
 def test_classes_of_images_are_learnt(tmp_path: Path, model: str) -> None:
     outcome = train(read_config(classify_task(tmp_path, model)), tmp_path / "run", progress="none")
     assert outcome.figures["final_accuracy"] == outcome.figures["test_accuracy"] == 100.0, outcome.figures
