@@ -25,6 +25,8 @@ EXPERIMENTS = {
     "gates": "the input, forget and output gates of an LSTM that counts brackets, and of one that reads words",
     "excitation": "which channels squeeze-and-excitation opens for which class, layer by layer",
     "heads": "what each head of a trained Transformer looks at",
+    "glimpse": "hard attention as cropping: a network that learns where to look next",
+    "data": "Vision Transformer and convolutional network by the number of training images",
     "positions": "a Transformer with and without positional encoding, on shuffled words",
     "speed": "Transformer and recurrent translator: quality by seconds of training",
 }

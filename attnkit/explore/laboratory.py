@@ -16,6 +16,7 @@ from attnkit.files import atomic_write
 from attnkit.metrics import text as text_metrics
 from attnkit.models import load_weights
 from attnkit.models.recurrent import Recurrent
+from attnkit.tasks.classify_images.classifier import ImageClassifier
 from attnkit.tasks.registry import make_task
 from attnkit.tasks.translate.pairs import encode_pairs, make_batches
 from attnkit.tasks.translate.translator import Translator
@@ -42,20 +43,29 @@ class Laboratory:
         self.warning = ""
         self._shelf = shelf
         self._runs: dict[str, Path] = {}
-        self._common = [f"training.seed={seed}", "decoding.bleu=false", "training.final=last"]
+        self._common = [f"training.seed={seed}", "training.final=last"]
         if steps is not None:
             rest = {"max_steps": steps, "warmup_steps": max(1, steps // 7), "log_every": max(1, steps // 20)}
             self._common += [f"training.{key}={value}" for key, value in rest.items()]
 
     def train(self, name: str, preset: str, overrides: Sequence[str] = ()) -> Translator:
         """The translator that the preset with these overrides becomes."""
+        translator = attnkit.load(self._train(name, preset, ["decoding.bleu=false", *overrides]), task="translate")
+        return translator
+
+    def train_classifier(self, name: str, preset: str, overrides: Sequence[str] = ()) -> ImageClassifier:
+        """The classifier of images that the preset with these overrides becomes."""
+        classifier = attnkit.load(self._train(name, preset, overrides))
+        assert isinstance(classifier, ImageClassifier)
+        return classifier
+
+    def _train(self, name: str, preset: str, overrides: Sequence[str]) -> Path:
         config = read_config(preset, [*self._common, *overrides])
         folder = self._found(encode_config(config)) or self.folder / "runs" / name
         self.note(f"training {name}" if folder.is_relative_to(self.folder) else f"{name} is trained: {folder}")
         train_once(config, folder)
         self._runs[name] = folder
-        translator = attnkit.load(folder, task="translate")
-        return translator
+        return folder
 
     def _found(self, config: str) -> Path | None:
         """The folder on the shelf of a finished run of this configuration."""

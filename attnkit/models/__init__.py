@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from attnkit.models.encoder_only import EncoderOnly
     from attnkit.models.encoder_only_config import EncoderOnlyConfig
     from attnkit.models.files import load_model, read_config, save_model
+    from attnkit.models.glimpse_config import GlimpseConfig
     from attnkit.models.han import HierarchicalAttention
     from attnkit.models.han_config import HanConfig
     from attnkit.models.output import LossOutput
@@ -35,6 +36,7 @@ __all__ = [
     "DecoderOnlyConfig",
     "EncoderOnly",
     "EncoderOnlyConfig",
+    "GlimpseConfig",
     "HanConfig",
     "HierarchicalAttention",
     "ImageBatch",
@@ -66,6 +68,7 @@ if not TYPE_CHECKING:  # with it, type checkers would let any name pass
             "attnkit.models.encoder_only_config": ("EncoderOnlyConfig",),
             "attnkit.models.files": ("load_model", "read_config", "save_model"),
             "attnkit.models.han": ("HierarchicalAttention",),
+            "attnkit.models.glimpse_config": ("GlimpseConfig",),
             "attnkit.models.han_config": ("HanConfig",),
             "attnkit.models.output": ("LossOutput",),
             "attnkit.models.registry": ("ModelConfig", "build_model"),

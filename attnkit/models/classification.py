@@ -28,13 +28,13 @@ def classification_loss(logits: Tensor, batch: ImageBatch, label_smoothing: floa
     if (batch.other_labels is None) != (batch.share is None):
         raise ValueError("[classification_loss] expected other_labels and share together, got one of them")
     count = max(1, len(batch.images))
-    losses = _losses(logits, batch, label_smoothing)
-    plain = _losses(logits.detach(), batch, 0.0) if label_smoothing else losses
+    losses = image_losses(logits, batch, label_smoothing)
+    plain = image_losses(logits.detach(), batch) if label_smoothing else losses
     return ClassificationLoss(losses.sum() * (1.0 / count), float(plain.sum()), len(batch.images))
 
 
-def _losses(logits: Tensor, batch: ImageBatch, smoothing: float) -> Tensor:
-    """[B]"""
+def image_losses(logits: Tensor, batch: ImageBatch, smoothing: float = 0.0) -> Tensor:
+    """The cross-entropy of each image, [B]."""
     if np.ndim(batch.labels) == 2:
         classes = logits.shape[1]
         if batch.labels.shape != logits.shape:

@@ -12,6 +12,7 @@ from attnkit.models.captioner_config import CaptionerConfig
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
 from attnkit.models.encoder_only_config import EncoderOnlyConfig
+from attnkit.models.glimpse_config import GlimpseConfig
 from attnkit.models.han_config import HanConfig
 from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from attnkit.models.cnn import CNN
     from attnkit.models.decoder_only import DecoderOnly
     from attnkit.models.encoder_only import EncoderOnly
+    from attnkit.models.glimpse import Glimpse
     from attnkit.models.han import HierarchicalAttention
     from attnkit.models.recurrent import Recurrent
     from attnkit.models.transformer import Transformer
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
         | EncoderOnly
         | ViT
         | CNN
+        | Glimpse
         | Captioner
     )
     """Any model: the union of all."""
@@ -51,6 +54,7 @@ ModelConfig = (
     | EncoderOnlyConfig
     | ViTConfig
     | CNNConfig
+    | GlimpseConfig
     | CaptionerConfig
 )
 """Any model's configuration: the union, by `type`, of all."""
@@ -86,6 +90,7 @@ ENTRIES = (
     Entry(EncoderOnlyConfig, "attnkit.models.encoder_only:EncoderOnly", ("vocab_size",)),
     Entry(ViTConfig, "attnkit.models.vit:ViT", ("classes",)),
     Entry(CNNConfig, "attnkit.models.cnn:CNN", ("classes",)),
+    Entry(GlimpseConfig, "attnkit.models.glimpse:Glimpse", ("classes",)),
     Entry(CaptionerConfig, "attnkit.models.captioner:Captioner", ("vocab_size",)),
 )
 
@@ -113,6 +118,8 @@ def build_model(config: EncoderOnlyConfig, *sizes: int) -> EncoderOnly: ...
 def build_model(config: ViTConfig, *sizes: int) -> ViT: ...
 @overload
 def build_model(config: CNNConfig, *sizes: int) -> CNN: ...
+@overload
+def build_model(config: GlimpseConfig, *sizes: int) -> Glimpse: ...
 @overload
 def build_model(config: CaptionerConfig, *sizes: int) -> Captioner: ...
 @overload

@@ -8,6 +8,7 @@ from attnkit.nn.dropout import Dropout
 from attnkit.nn.embedding import Embedding
 from attnkit.nn.feature_attention import FeatureAttention
 from attnkit.nn.gates import GRUGates, LSTMGates, SSRUGates
+from attnkit.nn.glimpse import GlimpseSensor
 from attnkit.nn.linear import Linear
 from attnkit.nn.lstmn import LSTMN
 from attnkit.nn.module import Module, ModuleList
@@ -53,6 +54,7 @@ __all__ = [
     "FirstPooling",
     "GRUCell",
     "GRUGates",
+    "GlimpseSensor",
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
     "GridPositions",

@@ -19,15 +19,21 @@ class ImageDataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     """Where images come from, with their classes or captions: files, or the scenes that are built in."""
 
     builtin: Annotated[
-        Literal["shapes"] | None,
-        Meta(description="The built-in scenes of coloured shapes, with captions, instead of files."),
+        Literal["shapes", "digits"] | None,
+        Meta(
+            description='Built-in images instead of files. "shapes": scenes of coloured shapes, with captions; '
+            '"digits": a digit among pieces of others, grey and of 48 x 48 pixels, with its class.'
+        ),
     ] = None
 
-    builtin_train: Annotated[Drawn, Meta(description="Training scenes to draw.")] = 6000
+    builtin_train: Annotated[Drawn, Meta(description="Built-in training images to draw.")] = 6000
 
     builtin_held_out: Annotated[
         Drawn,
-        Meta(description="Validation scenes, and as many test scenes, which put together what training scenes do not."),
+        Meta(
+            description="Built-in validation images, and as many test images. Test scenes of shapes put together what "
+            "training scenes do not."
+        ),
     ] = 500
 
     builtin_seed: Annotated[int, Meta(ge=0, description="The draw.")] = 1
@@ -107,9 +113,11 @@ class ImageDataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def read(self, split: Split) -> ImageData | None:
         """One split as its files have it; None when it is not configured. Raises OSError or ValueError."""
         if self.builtin:
-            from attnkit.vision import shapes
+            from attnkit.vision import digits, shapes
 
             count = self.builtin_train if split == "train" else self.builtin_held_out
+            if self.builtin == "digits":
+                return digits.data(split, count, self.builtin_seed)
             return shapes.data(split, count, self.builtin_seed)
         files = {"train": self.train, "validation": self.validation, "test": self.test}[split]
         if not files:

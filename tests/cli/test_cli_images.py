@@ -14,7 +14,7 @@ import pytest
 from command_line import attnkit_run, command, complaint, output
 from pictures import write_bad_images
 from PIL import Image
-from training_images import caption_task, classify_task, write_pictures
+from training_images import GLIMPSE, caption_task, classify_task, write_pictures
 
 import attnkit
 from attnkit.tasks.caption.captioner import Caption
@@ -241,3 +241,12 @@ def test_broken_model_directories(folder: Path, tmp_path: Path, key: str, value:
     path.write_text(json.dumps({**json.loads(path.read_text()), key: value}))
     with pytest.raises(ValueError, match=message):
         attnkit.load(tmp_path / "model")
+
+
+def test_a_model_of_glimpses_trains_and_classifies(tmp_path: Path) -> None:
+    config = classify_task(tmp_path, GLIMPSE)
+    output("train", config, "--out", tmp_path / "run", "--set", "training.max_steps=60")
+    green = tmp_path / "pictures" / "green" / "green-red.png"
+    name, label, share = output("classify", tmp_path / "run", green).split("\t")
+    assert name == str(green) and label == "green" and float(share) > 0.5
+    assert "places learned" in output("inspect", tmp_path / "run")

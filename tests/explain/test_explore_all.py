@@ -33,12 +33,15 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def _shorten(patch: pytest.MonkeyPatch, panels: dict[str, list[Any]]) -> None:
-    from attnkit.explore import alignment, distance, hard_soft, laboratory, local, scores, speed
+    from attnkit.explore import alignment, data, distance, glimpse, hard_soft, laboratory, local, scores, speed
 
     make_tiny(patch)
     patch.setattr(scores, "VARIANTS", [("general", "softmax"), ("general", "hard")])
     patch.setattr(alignment, "VARIANTS", {"dot": ["model.score=dot"]})
     patch.setattr(hard_soft, "_BATCHES", 2)
+    patch.setattr(data, "AMOUNTS", (30, 60))
+    patch.setattr(glimpse, "GLIMPSES", (1, 2))
+    patch.setattr(glimpse, "_TESTED", 60)
     patch.setattr(distance, "DISTANCES", (2, 4))
     patch.setattr(local, "LENGTHS", (30, 60))
 

@@ -17,8 +17,11 @@ def make_tiny(monkeypatch: pytest.MonkeyPatch) -> None:
 
     small = ["data.builtin_train=400", "data.builtin_held_out=40", "training.batch_tokens=512"]
 
+    images = ["data.builtin_train=60", "data.builtin_held_out=20", "training.batch_images=16"]
+
     def read(source: Any, overrides: Sequence[str] = ()) -> Any:
-        return read_config(source, [*overrides, *small] if overrides else ())
+        fewer = images if str(source).startswith("digits-") else small
+        return read_config(source, [*overrides, *fewer] if overrides else ())
 
     def corpus(test: int, **sizes: int) -> Any:
         return en_it.corpus(test=min(test, 60), **sizes)

@@ -11,6 +11,7 @@ COLOURS = {"red": (220, 30, 30), "green": (30, 180, 40), "blue": (40, 60, 220), 
 
 CNN = 'type = "cnn"\nwidths = [12]\nblocks = 1\nstem = "patch"'
 VIT = 'type = "vit"\nimage_size = 8\npatch_size = 4\nd_model = 16\nlayers = 1\nheads = 2\nffn = 32'
+GLIMPSE = 'type = "glimpse"\nsize = 4\nscales = 2\nglimpses = 2\nwidth = 24\nhidden = 24'
 LSTM = 'type = "lstm"\nwidth = 16\nhidden = 24\ndropout = 0.0'
 TRANSFORMER = 'type = "transformer"\nlayers = 1\nwidth = 16\nheads = 2\nffn = 32\ndropout = 0.0\nmax_length = 12'
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from training_images import CNN, TRANSFORMER, VIT, caption_task, classify_task
+from training_images import CNN, GLIMPSE, TRANSFORMER, VIT, caption_task, classify_task
 from training_runs import content
 
 import attnkit
@@ -31,7 +31,9 @@ def made(config: RunConfig, folder: Path) -> Any:
 # ----- Classification
 
 
-@pytest.mark.parametrize("model", [CNN, f'{CNN}\nattention = "dot"', VIT], ids=["cnn", "cnn with attention", "vit"])
+@pytest.mark.parametrize(
+    "model", [CNN, f'{CNN}\nattention = "dot"', VIT, GLIMPSE], ids=["cnn", "cnn+", "vit", "glimpse"]
+)
 def test_classes_of_images_are_learnt(tmp_path: Path, model: str) -> None:
     outcome = train(read_config(classify_task(tmp_path, model)), tmp_path / "run", progress="none")
     assert outcome.figures["final_accuracy"] == outcome.figures["test_accuracy"] == 100.0, outcome.figures
@@ -106,8 +108,9 @@ def test_resumed_to_the_same_bytes(tmp_path: Path, steps: int) -> None:
     assert content(tmp_path / "run") == content(tmp_path / "whole")
 
 
-def test_classification_resumed_to_the_same_bytes(tmp_path: Path) -> None:
-    path = classify_task(tmp_path, extra="[augmentation]\nmixup = 0.3")
+@pytest.mark.parametrize("model", [CNN, GLIMPSE], ids=["cnn", "glimpse"])
+def test_classification_resumed_to_the_same_bytes(tmp_path: Path, model: str) -> None:
+    path = classify_task(tmp_path, model, extra="[augmentation]\nmixup = 0.3")
     options = (*FEW, "training.schedule=constant")
     train(read_config(path, options), tmp_path / "whole", progress="none")
     train(read_config(path, (*options, "training.max_steps=3")), tmp_path / "run", progress="none")

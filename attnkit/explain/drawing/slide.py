@@ -37,7 +37,7 @@ def draw_slide(
     canvas.text(_MARGIN, _MARGIN + 4, shorten(title, _TITLE, WIDTH - 2 * _MARGIN), _TITLE, TEXT)
     top = _MARGIN + 36
     if warning:
-        top = _draw_warning(canvas, top, warning)
+        top = draw_warning(canvas, top, warning)
     room = HEIGHT - _MARGIN / 2 - top - _BETWEEN * 0.6 * (len(rows) - 1)
     for row, height in zip(rows, _shares(heights or [1.0] * len(rows), room), strict=True):
         parts = widths or [1.0] * len(row)
@@ -62,8 +62,8 @@ def _draw(canvas: Canvas, box: Box, panel: Panel) -> None:
         draw_matrix(canvas, box, panel)
 
 
-def _draw_warning(canvas: Canvas, top: float, warning: str) -> float:
-    """The strip; returns where the next thing begins."""
+def draw_warning(canvas: Canvas, top: float, warning: str) -> float:
+    """A strip with the words; returns where the next thing begins."""
     lines = _wrapped(warning, 14.0, WIDTH - 2 * _MARGIN - 24)
     height = 20.0 * len(lines) + 8
     canvas.rectangle(_MARGIN, top - 8, WIDTH - 2 * _MARGIN, height, _WARNING_PAPER, 4)

@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from attnkit.models.cnn_config import CNNConfig
+from attnkit.models.glimpse_config import GlimpseConfig
 from attnkit.models.vit_config import ViTConfig
 from attnkit.tasks.shared.checks import check_encoder, check_validated
 from attnkit.tasks.shared.image_config import ImageTrainingConfig
@@ -35,7 +36,9 @@ class ClassifyImagesConfig(
         AugmentationConfig()
     )
 
-    model: Annotated[ViTConfig | CNNConfig, Meta(description="What is trained; `type` says which model.")]
+    model: Annotated[
+        ViTConfig | CNNConfig | GlimpseConfig, Meta(description="What is trained; `type` says which model.")
+    ]
 
     training: Annotated[
         ImageTrainingConfig, Meta(description="How it is trained. Label smoothing spreads over the classes.")

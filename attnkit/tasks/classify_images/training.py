@@ -22,6 +22,7 @@ from attnkit.vision.targets import Classes, ImageBatch
 
 if TYPE_CHECKING:
     from attnkit.models.cnn import CNN
+    from attnkit.models.glimpse import Glimpse
     from attnkit.models.vit import ViT
 
 Note = Callable[[str], None]
@@ -46,7 +47,7 @@ class ClassifyImagesTask(HeldOutTask[ImageData]):
         self._validation = self._held_out(validation, "validation")
         self._test = self._held_out(config.data.read("test"), "test")
         _core.manual_seed(seed)
-        self.model: ViT | CNN = build_model(config.model, len(self._classes))
+        self.model: ViT | CNN | Glimpse = build_model(config.model, len(self._classes))
         labels = Classes(train.numbered(self._classes, "train"), config.augmentation.mixup)
         self.batches = ImageLoader(
             train.pictures,

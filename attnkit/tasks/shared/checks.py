@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from attnkit.models.cnn_config import CNNConfig
+from attnkit.models.glimpse_config import GlimpseConfig
 from attnkit.models.vit_config import ViTConfig
 from attnkit.training.config import TrainingConfig
 from attnkit.vision.preprocessing import Preprocessing
@@ -21,7 +22,7 @@ def check_validated(training: TrainingConfig, validated: bool, data: str, metric
         raise ValueError(f'training.metric: expected {expected}, all that is measured here, got "{training.metric}"')
 
 
-def check_encoder(encoder: ViTConfig | CNNConfig, image: Preprocessing, key: str) -> None:
+def check_encoder(encoder: ViTConfig | CNNConfig | GlimpseConfig, image: Preprocessing, key: str) -> None:
     """Raises ValueError where a model does not fit the images that it is to read."""
     if encoder.channels != image.channels:
         raise ValueError(f"{key}.channels: expected those of image.channels, {image.channels}, got {encoder.channels}")
