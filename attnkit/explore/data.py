@@ -40,7 +40,7 @@ def run(laboratory: Laboratory) -> list[Path]:
     panel = CurvePanel(
         "Right answers on test images (%); guessing gives 10",
         curves,
-        "training images (each step is twice to three times as many as the one before)",
+        "training images (logarithmic)",
         y_range=(0.0, 100.0),
         log_x=True,
         ticks=[(float(amount), f"{amount:,}") for amount in AMOUNTS],

@@ -2,8 +2,8 @@
 
 A digit lies somewhere among pieces of others. Each glimpse is sharp for 12 pixels and coarse around them; a recurrent
 state gathers the glimpses and chooses the next place, which REINFORCE teaches (Mnih et al., 2014). Beside it: the same
-network that looks at random places, and a convolutional network that reads the whole image with about as much
-arithmetic as four glimpses take. Guessing gives 10 %.
+network that looks at random places, and a convolutional network that reads the whole image with some four times the
+arithmetic of four glimpses. Guessing gives 10 %.
 """
 
 from __future__ import annotations
