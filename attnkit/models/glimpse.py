@@ -89,15 +89,20 @@ class Glimpse(nn.Module):
         return Look(np.stack(seen, axis=1), np.stack(log_probs, axis=1))
 
     def attention(self, images: np.ndarray | Tensor) -> np.ndarray:
-        """Where it looked sharply, [B, H, W]: the mean over the glimpses of the first crop's pixels, each alike; each
-        image's sum is 1."""
+        """Where it looked sharply, [B, H, W]: the mean over the glimpses; each image's sum is 1."""
+        mean: np.ndarray = self.attention_by_glimpse(images).mean(axis=1)
+        return mean
+
+    def attention_by_glimpse(self, images: np.ndarray | Tensor) -> np.ndarray:
+        """Where each glimpse looked sharply, [B, glimpses, H, W]: at the first crop's pixels, each alike; their sum
+        is 1."""
         height, width = images.shape[1:3]
         size = self.config.size
-        maps = np.zeros((images.shape[0], height, width), np.float32)
-        for places in self.look(images).places.transpose(1, 0, 2):
+        maps = np.zeros((images.shape[0], self.config.glimpses, height, width), np.float32)
+        for number, places in enumerate(self.look(images).places.transpose(1, 0, 2)):
             for of_image, (top, left) in zip(maps, self.sensor.corners(places, (height, width), size), strict=True):
-                crop = of_image[max(top, 0) : top + size, max(left, 0) : left + size]
-                crop += 1.0 / (self.config.glimpses * max(1, crop.size))
+                crop = of_image[number, max(top, 0) : top + size, max(left, 0) : left + size]
+                crop += 1.0 / max(1, crop.size)
         return maps
 
     def _walk(

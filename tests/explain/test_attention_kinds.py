@@ -29,6 +29,7 @@ from attnkit.models import (
 )
 from attnkit.models.captioner_config import LSTMDecoderConfig, TransformerDecoderConfig
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
+from attnkit.models.glimpse_config import GlimpseConfig
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
 
 TERMS = 4000  # roundings of a whole model on the way to a weight
@@ -334,6 +335,17 @@ def test_a_cnn_s_gates_and_trained_attention_are_the_formula() -> None:
         assert kind.key_grid == local.shape[:2]
         assert_close(kind.weights[0, 0, 0], reference.softmax(places @ projection.T @ whole), TERMS)
     assert list(maps.select("attention")) == ["attention.1", "attention.2"]
+
+
+def test_a_glimpse_network_shows_each_crop() -> None:
+    config = GlimpseConfig(glimpses=3, size=4, scales=2, width=8, hidden=8)
+    model = looking.image_classifier(config)
+    kind = model.attention(picture())["glimpses"]
+    rows, columns = kind.key_grid or (0, 0)
+    assert kind.weights.shape == (1, 1, 3, rows * columns)
+    assert kind.queries == ("glimpse 1", "glimpse 2", "glimpse 3")
+    np.testing.assert_allclose(kind.weights.sum(axis=-1), 1.0, rtol=1e-5)
+    assert model.classify([picture()])[0].probability == model.classify([picture()], attention=True)[0].probability
 
 
 @pytest.mark.parametrize("name", ["captioner, cnn, soft", "captioner, vit, hard"])

@@ -101,6 +101,9 @@ def test_look_says_where_and_attention_marks_it() -> None:
     assert maps.shape == (5, 12, 12)
     np.testing.assert_allclose(maps.sum(axis=(1, 2)), 1.0, rtol=1e-5)
     assert (maps[:, 4:8, 4:8] > 0).all()  # the first glimpse
+    each = model.attention_by_glimpse(images)
+    np.testing.assert_allclose(each.sum(axis=(2, 3)), 1.0, rtol=1e-5)
+    np.testing.assert_array_equal(each[:, 0] > 0, np.pad(np.ones((5, 4, 4), bool), ((0, 0), (4, 4), (4, 4))))
 
 
 def test_it_learns_to_look_where_the_answer_is() -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from attnkit import _tensor, nn
 from attnkit.explain.maps.maps import AttentionMaps
 from attnkit.explain.maps.weights import AttentionWeights
@@ -32,8 +34,23 @@ def look(classifier: ImageClassifier, title: str, picture: Image, result: ImageC
     with _tensor.no_grad(), _tensor.precision(classifier.precision), nn.watching(model) as seen:
         model(images)
     encoder = image_self_attention(seen, "encoder.", model.grid(images.shape)) if hasattr(model, "grid") else []
-    kinds = [*encoder, *rollout(encoder), *excitation(seen), *_of_features(seen, result.label)]
+    glimpses = _glimpses(model, images) if hasattr(model, "attention_by_glimpse") else []
+    kinds = [*encoder, *rollout(encoder), *excitation(seen), *_of_features(seen, result.label), *glimpses]
     return AttentionMaps(kinds, title, class_name(result.label, result.probability), prepare.shown(picture))
+
+
+def _glimpses(model: Any, images: np.ndarray) -> list[AttentionWeights]:
+    """Of a network that sees crops: the pixels of each, in the order in which it looked, [1, 1, glimpses, pixels]."""
+    [maps] = model.attention_by_glimpse(images)
+    count, *grid = maps.shape
+    queries = [f"glimpse {number + 1}" for number in range(count)]
+    names, weights = region_names((grid[0], grid[1])), maps.reshape(1, 1, count, -1)
+    return [
+        AttentionWeights(
+            "glimpses", weights, queries, names, query_axis="glimpse (looks)", key_axis=IMAGE,
+            key_grid=(grid[0], grid[1]),
+        )
+    ]  # fmt: skip
 
 
 def _of_features(seen: Sequence[nn.Seen], label: str) -> list[AttentionWeights]:

@@ -104,7 +104,7 @@ class ImageClassifier:
     def attention(self, image: ImageLike, target: str | None = None) -> AttentionMaps:
         """All that the model looks at in an image: "encoder", the self-attention of all layers and heads of a ViT, and
         "rollout"; "attention.1", "attention.2", the trained attention of a CNN to its stages, and "excitation", its
-        gates by layer and channel; see `AttentionMaps`.
+        gates by layer and channel; "glimpses", the crops of a glimpse model; see `AttentionMaps`.
 
         Raises as `classify` does, and ValueError for a target, which a classifier has no use for.
         """
