@@ -95,7 +95,8 @@ class Recurrent(WritesText):
 
     def _read(self, batch: Sorted) -> tuple[Tensor, Encoded]:
         """The target words before each word, as vectors, and the states of the sources."""
-        return self._embed(batch.target_input_ids), self.encode(batch.source_ids, batch.source_offsets)
+        encoded = self.encode(batch.source_ids, batch.source_offsets)  # first, as dropout drew its numbers always
+        return self._embed(batch.target_input_ids), encoded
 
     def _decode(
         self, batch: Sorted, embedded: Tensor, encoded: Encoded, return_weights: bool = False, expected: bool = False

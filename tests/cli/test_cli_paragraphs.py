@@ -32,7 +32,8 @@ def test_paragraphs(model: str, tmp_path: Path) -> None:
     links = [" ".join(f"{i}-{j}" for i, j in result.alignment) for result in results]
     assert (tmp_path / "links").read_text().splitlines() == links
     assert b"attention of 6 lines" in done.stderr  # a map of each sentence
-    assert "line 4, sentence 2" in (tmp_path / "maps.json").read_text()
+    titles = [each["title"] for each in json.loads((tmp_path / "maps.json").read_bytes())["maps"]]
+    assert titles == [sentence.source for result in results for sentence in result.sentences]
 
 
 def test_sentences_in_json_lines(model: str) -> None:
