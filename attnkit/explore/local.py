@@ -47,7 +47,9 @@ def run(laboratory: Laboratory) -> list[Path]:
     classes = by_length(held_out(_PAIRS), _EDGES)
     quality: dict[str, dict[float, float]] = {}
     for name in NORMALISERS:
-        translator = laboratory.train(f"general-{name}", "en-it-recurrent", scores.overrides("general", name))
+        translator = laboratory.train(
+            f"general-{name}", "en-it-recurrent", scores.overrides(laboratory, "general", name)
+        )
         quality[name] = {mean_length(members): bleu(translator, members) for members in classes.values()}
     best = max(quality["softmax"].values())
     laboratory.expect(best >= _FLOOR, f"a BLEU of {_FLOOR:.0f} with global attention, got {best:.1f}")

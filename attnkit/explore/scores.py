@@ -26,9 +26,10 @@ _SENTENCE = 2  # of the test pairs: one whose adjective and noun change places
 _FLOOR = 10.0
 
 
-def overrides(score: str, normaliser: str) -> list[str]:
+def overrides(laboratory: Laboratory, score: str, normaliser: str) -> list[str]:
     """What makes the preset this variant; other experiments take its runs."""
-    return [f"model.score={score}", f"model.normaliser={normaliser}", "model.attend=after"]
+    sampled = [laboratory.soft_batches] if normaliser == "hard" else []
+    return [f"model.score={score}", f"model.normaliser={normaliser}", "model.attend=after", *sampled]
 
 
 def run(laboratory: Laboratory) -> list[Path]:
@@ -38,7 +39,7 @@ def run(laboratory: Laboratory) -> list[Path]:
     for score, normaliser in VARIANTS:
         name = score if normaliser == "softmax" else f"{score}, {normaliser}"
         run_name = f"{score}-{normaliser}"
-        translator = laboratory.train(run_name, "en-it-recurrent", overrides(score, normaliser))
+        translator = laboratory.train(run_name, "en-it-recurrent", overrides(laboratory, score, normaliser))
         numbers[name] = {
             "bleu": bleu(translator, pairs),
             "alignment_error_rate": alignment_error(translator, pairs),
