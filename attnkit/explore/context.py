@@ -27,7 +27,6 @@ VARIANTS = {
     "blank inputs": [*_FIXED, "model.share_weights=true", "model.blank_inputs=true"],
 }
 _COLOURS = dict(zip(VARIANTS, (BLUE, ORANGE, GREEN, PURPLE, GREY), strict=True))
-FEW_STEPS = reversal.FEW_STEPS
 _PAIRS = 2000
 _PLACES = 10  # of the target that are drawn
 _FLOOR = 40.0

@@ -14,7 +14,6 @@ from attnkit.explore.laboratory import Laboratory, bleu, by_length, held_out, me
 
 VARIANTS = {"attention": ["model.score=additive"], "fixed context": ["model.score=none"]}
 COLOURS = {"attention": BLUE, "fixed context": ORANGE}
-FEW_STEPS = 345
 EDGES = (4, 6, 8, 10, 20)
 _PAIRS = 2000  # long sentences are few
 

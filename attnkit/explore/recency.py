@@ -21,7 +21,6 @@ from attnkit.explore.laboratory import Laboratory, forced_hits, held_out
 from attnkit.text.alignment import AlignedPair
 
 VARIANTS = {"attention": BLUE, "fixed vector, read forwards": ORANGE, "fixed vector, read backwards": GREEN}
-FEW_STEPS = context.FEW_STEPS
 _PAIRS = 4000
 _PARTS = 5  # of a sentence
 _SHORTEST = 6  # words: in shorter sentences every word is among the last

@@ -15,7 +15,6 @@ from attnkit.explore.laboratory import Laboratory, bleu, held_out
 ONE_WAY = ["model.bidirectional=false", "model.encoder_size=128"]
 VARIANTS = {"forwards": "false", "backwards": "true"}
 COLOURS = {"forwards": BLUE, "backwards": ORANGE}
-FEW_STEPS = 345
 _FLOOR = 0.02  # what the losses must differ by, in nats a word, and BLEU must have
 
 
