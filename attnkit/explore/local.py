@@ -113,6 +113,7 @@ def _draw(
             for name, figures in numbers.items()
         ]
 
+    top = max(score for scored in quality.values() for score in scored.values()) or 1.0
     return laboratory.draw(
         "local.png",
         "Looking at less: cost and quality by the length of the source",
@@ -121,6 +122,6 @@ def _draw(
                 CurvePanel("Forward, milliseconds", curves(forward), "words of the source", log_x=True, log_y=True),
                 CurvePanel("With backward, milliseconds", curves(both), "words of the source", log_x=True, log_y=True),
             ],
-            [CurvePanel("BLEU", curves(quality), "words of the source", from_zero=False)],
+            [CurvePanel("BLEU", curves(quality), "words of the source", from_zero=False, y_range=(0.0, top))],
         ],
     )
