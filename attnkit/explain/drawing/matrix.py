@@ -88,7 +88,7 @@ def _draw_names(canvas: Canvas, grid: Box, panel: MatrixPanel, size: float) -> N
         if name:
             canvas.text(grid.left - 6, grid.top + (index + 0.5) * height, name, size, TEXT, anchor="rm")
     # Slanted lines lie closer to each other than the columns that they name.
-    size = min(size, 12.0, max(7.0, 1.1 * _SLANT * width))
+    size = min(size, 12.0, max(7.0, 0.95 * _SLANT * width))
     for index, name in enumerate(panel.columns):
         if name:
             text = shorten(name, size, 90.0)
