@@ -1,9 +1,10 @@
 """Cost and quality of looking at less: global, local and hard attention by the length of the source.
 
 Global attention compares each query with every word of the source, "expensive and impractical for longer sequences"
-(Luong et al., 2015, section 3.2); a window, and a single position at test time, look at few. The times are those of
-one attention layer by itself, with as many queries at every length, dot products of width 128 and a window of 10 words
-to each side: the fastest of some runs, in milliseconds. The translators are those of `scores`.
+(Luong et al., 2015, section 3.2); a window compares it with few. Hard attention, at test time, compares all and reads
+one. The times are those of one attention layer by itself, with as many queries at every length, dot products of width
+128 and a window of 10 words to each side: the fastest of some runs, in milliseconds. The translators are those of
+`scores`.
 """
 
 from __future__ import annotations
