@@ -1,6 +1,7 @@
 """Scores and normalisers side by side: one translator, its attention made of other parts each time.
 
-In the maps each row is a word of the target, which is forced on the model, and each column a word of the source.
+In the maps each row is a word of the target, which is forced on the model, and each column a word of the source; what
+falls on the end of the source has no column, so that a row that looks there alone is white.
 """
 
 from __future__ import annotations
@@ -76,5 +77,5 @@ def _draw_maps(laboratory: Laboratory, maps: dict[str, np.ndarray], pair: Aligne
     source, target = pair.source.split(), pair.target.split()
     panels = [MatrixPanel(name, weights, target, source, scale=False, numbers=False) for name, weights in maps.items()]
     rows = [panels[first : first + 4] for first in range(0, len(panels), 4)]
-    title = "What each target word looks at: white is 0, dark blue is 1"
+    title = "What each target word looks at, of the source but its end: white is 0, dark blue is 1"
     return laboratory.draw("maps.png", title, rows, widths=[1.0] * 4)
