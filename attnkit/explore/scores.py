@@ -1,7 +1,8 @@
 """Scores and normalisers side by side: one translator, its attention made of other parts each time.
 
 In the maps each row is a word of the target, which is forced on the model, and each column a word of the source; what
-falls on the end of the source has no column, so that a row that looks there alone is white.
+falls on the end of the source has no column, so that a row that looks there alone is white. The weights of structured
+attention are marginals, whose rows need not sum to one.
 """
 
 from __future__ import annotations
