@@ -195,4 +195,5 @@ def _draw_sentence(laboratory: Laboratory, model: Reader, words: Mapping[str, in
                     ["<s>", *sentence], numbers=False)
         for gate in GATES
     ]  # fmt: skip
-    return laboratory.draw("sentence.png", "An LSTM that predicts the next word: its gates over a sentence", [maps])
+    title = "An LSTM that predicts the next word: its gates over a sentence"
+    return laboratory.draw("sentence.png", title, [maps], widths=(1.2, 1.0, 1.0))

@@ -15,7 +15,6 @@ import numpy as np
 
 from attnkit.explain.drawing.chart import COLOURS, BarPanel
 from attnkit.explore.laboratory import Laboratory, bleu, held_out
-from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.tasks.translate.alignment import alignment_error
 from attnkit.training.task import Task
 
@@ -27,7 +26,6 @@ VARIANTS = {
     "hard, REINFORCE alone": [*_REINFORCE, "model.baseline=mean", "model.soft_batches=0"],
 }
 FEW_STEPS = 345
-_SOFT_BATCHES = RecurrentConfig().soft_batches
 _BATCHES = 24  # gradients that the variance is measured over
 _FLOOR = 40.0  # the BLEU below which the models differ by chance
 
@@ -36,11 +34,11 @@ def run(laboratory: Laboratory) -> list[Path]:
     """Trains each without dropout, so that all noise of the gradient comes from the data and from sampling."""
     pairs = held_out()
     numbers = {}
-    # Soft batches are no more than half of a training, however short it is: a tenth lies between two validations.
-    schedule = f"model.soft_batches={min(_SOFT_BATCHES, 5 * laboratory.validation_steps)}"
     for name, overrides in VARIANTS.items():
         run_name = name.replace(", ", "-").replace(" ", "-").lower()
-        translator = laboratory.train(run_name, "en-it-recurrent", ["model.dropout=0.0", schedule, *overrides])
+        translator = laboratory.train(
+            run_name, "en-it-recurrent", ["model.dropout=0.0", laboratory.soft_batches, *overrides]
+        )
         numbers[name] = {
             "bleu": bleu(translator, pairs),
             "alignment_error_rate": alignment_error(translator, pairs),

@@ -1,9 +1,10 @@
 """What the heads of a trained translator look at, in the encoder, in the decoder and at the source.
 
-Nobody tells a head what to look at: its queries and keys are learned with the rest. Yet many end as something with a
-name, as has been found in large models (Clark et al., 2019, section 3; Voita et al., 2019): the word before, the word
-behind, the word itself, the end of the sentence, the words that a word translates. A row says on what the head's
-attention falls, the mean over all words of the test sentences.
+Nobody tells a head what to look at: its queries and keys are learned with the rest. In large models many end as
+something with a name (Clark et al., 2019, section 3; Voita et al., 2019): the word before, the word behind, the word
+itself, the end of the sentence, the words that a word translates. A row says how much of the head's attention falls on
+each, the mean over all words of test sentences. In this small model the heads at the source find what a word
+translates, some nearly alone; those of the encoder have no name of their own, and look at all of these.
 """
 
 from __future__ import annotations
@@ -95,13 +96,13 @@ def _rows(kind: AttentionWeights, named: Sequence[Mapping[str, Iterable[int]]]) 
 
 
 def _draw(laboratory: Laboratory, found: Mapping[str, Shares]) -> Path:
-    titles = {"encoder": "Encoder: a word and", "decoder": "Decoder: a word and", "cross": "Cross: a new word and"}
+    titles = {"encoder": "Encoder: a word", "decoder": "Decoder: a word", "cross": "Cross-attention: a new word"}
     panels = []
     for kind, shares in found.items():
         layers, heads = next(iter(shares.values())).shape
         values = np.stack([share.ravel() for share in shares.values()], axis=1)
         rows = [f"layer {layer + 1}, head {head + 1}" for layer in range(layers) for head in range(heads)]
-        panels.append(MatrixPanel(titles[kind], values, rows, list(shares)))
+        panels.append(MatrixPanel(f"{titles[kind]} looks at", values, rows, list(shares)))
     return laboratory.draw("heads.png", "On what the attention of each head falls, the mean over all words", [panels])
 
 
@@ -122,7 +123,7 @@ def _draw_sentence(laboratory: Laboratory, translator: Translator, pair: Aligned
         for layer in range(kind.layers)
     ]
     title = f"“{pair.source}” (each row looks at the columns)"
-    return laboratory.draw("one-sentence.png", title, rows)
+    return laboratory.draw("one-sentence.png", title, rows, widths=[1.35, *[1.0] * (kind.heads - 1)])
 
 
 def _longest(pairs: Sequence[AlignedPair], words: int) -> AlignedPair:

@@ -16,6 +16,7 @@ from attnkit.files import atomic_write
 from attnkit.metrics import text as text_metrics
 from attnkit.models import load_weights
 from attnkit.models.recurrent import Recurrent
+from attnkit.models.recurrent_config import RecurrentConfig
 from attnkit.tasks.classify_images.classifier import ImageClassifier
 from attnkit.tasks.registry import make_task
 from attnkit.tasks.translate.pairs import encode_pairs, make_batches
@@ -91,6 +92,11 @@ class Laboratory:
     def validation_steps(self) -> int:
         """Steps between two validations that give a curve some ten points."""
         return max(1, (self.steps or 690) // 10)
+
+    @property
+    def soft_batches(self) -> str:
+        """The override that lets hard attention sample in at least half of a training, however short it is."""
+        return f"model.soft_batches={min(RecurrentConfig().soft_batches, 5 * self.validation_steps)}"
 
     def metrics(self, name: str, key: str) -> list[tuple[int, float]]:
         """(step, figure) of a trained variant, for the rows of its metrics that have this figure."""

@@ -1,9 +1,10 @@
 """Cost and quality of looking at less: global, local and hard attention by the length of the source.
 
 Global attention compares each query with every word of the source, "expensive and impractical for longer sequences"
-(Luong et al., 2015, section 3.2); a window, and a single position at test time, look at few. The times are those of
-one attention layer by itself, with as many queries at every length, dot products of width 128 and a window of 10 words
-to each side: the fastest of some runs, in milliseconds. The translators are those of `scores`.
+(Luong et al., 2015, section 3.2); a window compares it with few. Hard attention, at test time, compares all and reads
+one. The times are those of one attention layer by itself, with as many queries at every length, dot products of width
+128 and a window of 10 words to each side: the fastest of some runs, in milliseconds. The translators are those of
+`scores`.
 """
 
 from __future__ import annotations
@@ -47,7 +48,9 @@ def run(laboratory: Laboratory) -> list[Path]:
     classes = by_length(held_out(_PAIRS), _EDGES)
     quality: dict[str, dict[float, float]] = {}
     for name in NORMALISERS:
-        translator = laboratory.train(f"general-{name}", "en-it-recurrent", scores.overrides("general", name))
+        translator = laboratory.train(
+            f"general-{name}", "en-it-recurrent", scores.overrides(laboratory, "general", name)
+        )
         quality[name] = {mean_length(members): bleu(translator, members) for members in classes.values()}
     best = max(quality["softmax"].values())
     laboratory.expect(best >= _FLOOR, f"a BLEU of {_FLOOR:.0f} with global attention, got {best:.1f}")
@@ -111,6 +114,7 @@ def _draw(
             for name, figures in numbers.items()
         ]
 
+    top = max(score for scored in quality.values() for score in scored.values()) or 1.0
     return laboratory.draw(
         "local.png",
         "Looking at less: cost and quality by the length of the source",
@@ -119,6 +123,6 @@ def _draw(
                 CurvePanel("Forward, milliseconds", curves(forward), "words of the source", log_x=True, log_y=True),
                 CurvePanel("With backward, milliseconds", curves(both), "words of the source", log_x=True, log_y=True),
             ],
-            [CurvePanel("BLEU", curves(quality), "words of the source", from_zero=False)],
+            [CurvePanel("BLEU", curves(quality), "words of the source", from_zero=False, y_range=(0.0, top))],
         ],
     )

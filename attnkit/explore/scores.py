@@ -1,6 +1,8 @@
 """Scores and normalisers side by side: one translator, its attention made of other parts each time.
 
-In the maps each row is a word of the target, which is forced on the model, and each column a word of the source.
+In the maps each row is a word of the target, which is forced on the model, and each column a word of the source; what
+falls on the end of the source has no column, so that a row that looks there alone is white. The weights of structured
+attention are marginals, whose rows need not sum to one.
 """
 
 from __future__ import annotations
@@ -26,9 +28,10 @@ _SENTENCE = 2  # of the test pairs: one whose adjective and noun change places
 _FLOOR = 10.0
 
 
-def overrides(score: str, normaliser: str) -> list[str]:
+def overrides(laboratory: Laboratory, score: str, normaliser: str) -> list[str]:
     """What makes the preset this variant; other experiments take its runs."""
-    return [f"model.score={score}", f"model.normaliser={normaliser}", "model.attend=after"]
+    sampled = [laboratory.soft_batches] if normaliser == "hard" else []
+    return [f"model.score={score}", f"model.normaliser={normaliser}", "model.attend=after", *sampled]
 
 
 def run(laboratory: Laboratory) -> list[Path]:
@@ -38,7 +41,7 @@ def run(laboratory: Laboratory) -> list[Path]:
     for score, normaliser in VARIANTS:
         name = score if normaliser == "softmax" else f"{score}, {normaliser}"
         run_name = f"{score}-{normaliser}"
-        translator = laboratory.train(run_name, "en-it-recurrent", overrides(score, normaliser))
+        translator = laboratory.train(run_name, "en-it-recurrent", overrides(laboratory, score, normaliser))
         numbers[name] = {
             "bleu": bleu(translator, pairs),
             "alignment_error_rate": alignment_error(translator, pairs),
@@ -75,5 +78,5 @@ def _draw_maps(laboratory: Laboratory, maps: dict[str, np.ndarray], pair: Aligne
     source, target = pair.source.split(), pair.target.split()
     panels = [MatrixPanel(name, weights, target, source, scale=False, numbers=False) for name, weights in maps.items()]
     rows = [panels[first : first + 4] for first in range(0, len(panels), 4)]
-    title = "What each target word looks at: white is 0, dark blue is 1"
+    title = "What each target word looks at, of the source but its end: white is 0, dark blue is 1"
     return laboratory.draw("maps.png", title, rows, widths=[1.0] * 4)

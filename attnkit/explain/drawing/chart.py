@@ -139,17 +139,17 @@ def _drawn(panel: CurvePanel) -> list[Curve]:
     return [curve for curve in kept if curve.points]
 
 
-def _axis(low: float, high: float, logarithmic: bool, count: int = 5) -> list[float]:
-    return log_ticks(low, high) if logarithmic else nice_ticks(low, high, count)
+def _axis(low: float, high: float, logarithmic: bool) -> list[float]:
+    return log_ticks(low, high) if logarithmic else nice_ticks(low, high, 6)
 
 
 def _values(panel: CurvePanel, points: Points) -> list[float]:
     """The ticks of the axis of values."""
     if panel.y_range is not None:
-        return _axis(*panel.y_range, panel.log_y, 6)
+        return _axis(*panel.y_range, panel.log_y)
     low, high = min(y for _, y in points), max(y for _, y in points)
     down = not panel.log_y and 0 < low < high / 3  # down to 0 where little room is lost by it
-    return _axis(0.0 if down else low, high, panel.log_y, 6)
+    return _axis(0.0 if down else low, high, panel.log_y)
 
 
 def _tick_width(panel: CurvePanel) -> float:

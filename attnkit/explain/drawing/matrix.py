@@ -87,10 +87,12 @@ def _draw_names(canvas: Canvas, grid: Box, panel: MatrixPanel, size: float) -> N
     for index, name in enumerate(panel.rows):
         if name:
             canvas.text(grid.left - 6, grid.top + (index + 0.5) * height, name, size, TEXT, anchor="rm")
+    # Slanted lines lie closer to each other than the columns that they name.
+    size = min(size, 12.0, max(7.0, 0.95 * _SLANT * width))
     for index, name in enumerate(panel.columns):
         if name:
-            text = shorten(name, min(size, 12.0), 90.0)
-            canvas.text(grid.left + (index + 0.5) * width, grid.top - 4, text, min(size, 12.0), TEXT, angle=45)
+            text = shorten(name, size, 90.0)
+            canvas.text(grid.left + (index + 0.5) * width, grid.top - 6, text, size, TEXT, angle=45)
 
 
 def _colour(panel: MatrixPanel, number: float) -> Colour:
