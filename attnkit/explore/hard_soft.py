@@ -36,15 +36,13 @@ def run(laboratory: Laboratory) -> list[Path]:
     """Trains each without dropout, so that all noise of the gradient comes from the data and from sampling."""
     pairs = held_out()
     numbers = {}
-    # Soft batches are no more than half of a training, however short it is: a tenth lies between two validations.
-    schedule = f"model.soft_batches={min(_SOFT_BATCHES, 5 * laboratory.validation_steps)}"
     for name, overrides in VARIANTS.items():
-        run_name = name.replace(", ", "-").replace(" ", "-").lower()
-        translator = laboratory.train(run_name, "en-it-recurrent", ["model.dropout=0.0", schedule, *overrides])
+        changes = ["model.dropout=0.0", schedule(laboratory, "model"), *overrides]
+        translator = laboratory.train(run_name(name), "en-it-recurrent", changes)
         numbers[name] = {
             "bleu": bleu(translator, pairs),
             "alignment_error_rate": alignment_error(translator, pairs),
-            **gradient_noise(laboratory.task(run_name), _BATCHES)._asdict(),
+            **gradient_noise(laboratory.task(run_name(name)), _BATCHES)._asdict(),
         }
     best = numbers["soft"]["bleu"]
     laboratory.expect(best >= _FLOOR, f"a BLEU of {_FLOOR:.0f} with soft attention, got {best:.1f}")
@@ -63,6 +61,17 @@ def run(laboratory: Laboratory) -> list[Path]:
         ],
     )
     return [path, laboratory.save({"variants": numbers})]
+
+
+def run_name(variant: str) -> str:
+    """The folder of a variant."""
+    return variant.replace(", ", "-").replace(" ", "-").lower()
+
+
+def schedule(laboratory: Laboratory, section: str) -> str:
+    """How long a section's training begins with soft attention: no more than half of it, however short it is, since a
+    tenth lies between two validations."""
+    return f"{section}.soft_batches={min(_SOFT_BATCHES, 5 * laboratory.validation_steps)}"
 
 
 class Noise(NamedTuple):

@@ -16,6 +16,7 @@ from attnkit.files import atomic_write
 from attnkit.metrics import text as text_metrics
 from attnkit.models import load_weights
 from attnkit.models.recurrent import Recurrent
+from attnkit.tasks.caption.captioner import Captioner
 from attnkit.tasks.classify_images.classifier import ImageClassifier
 from attnkit.tasks.registry import make_task
 from attnkit.tasks.translate.pairs import encode_pairs, make_batches
@@ -58,6 +59,11 @@ class Laboratory:
         classifier = attnkit.load(self._train(name, preset, overrides))
         assert isinstance(classifier, ImageClassifier)
         return classifier
+
+    def train_captioner(self, name: str, preset: str, overrides: Sequence[str] = ()) -> Captioner:
+        """The captioner that the preset with these overrides becomes; validated by loss alone, which takes less."""
+        captioner = attnkit.load(self._train(name, preset, ["decoding.metrics=false", *overrides]), task="caption")
+        return captioner
 
     def _train(self, name: str, preset: str, overrides: Sequence[str]) -> Path:
         config = read_config(preset, [*self._common, *overrides])
