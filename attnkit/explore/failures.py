@@ -21,7 +21,7 @@ from attnkit.tasks.caption.captioner import Caption
 from attnkit.vision import shapes
 from attnkit.vision.shapes.mistakes import KINDS, Mistake, mistakes
 
-FEW_STEPS = 345
+FEW_STEPS = 600
 _TESTED = 300  # scenes of each split
 _SHOWN = 6
 _FLOOR = 70.0  # percent of known things described rightly, below which everything goes wrong
@@ -105,14 +105,14 @@ def chosen(wrong: Sequence[Wrong], number: int) -> list[Wrong]:
     return [*first, *later][:number]
 
 
-def _summary(counts: dict[str, dict[str, float | None]]) -> str:
-    parts = []
+def _summary(counts: dict[str, dict[str, float | None]]) -> list[str]:
+    """A line for each kind of word."""
+    lines = []
     for kind, figures in counts.items():
-        hits = figures["looked_at_the_thing"]
-        looked = "" if hits is None else f" ({hits:.0f} % with the eye on the thing)"
-        if figures["words"]:
-            parts.append(f"{kind} {figures['words']:.0f}{looked}")
-    return f"Wrong words: {', '.join(parts) or 'none'}"
+        hits, chance = figures["looked_at_the_thing"], figures["by_chance"]
+        looked = "" if hits is None else f": {hits:.0f} % with the eye on the thing (by chance {chance:.0f} %)"
+        lines.append(f"{figures['words']:.0f} wrong words of {kind}{looked}")
+    return lines
 
 
 def _failure(wrong: Wrong) -> Failure:
@@ -122,7 +122,7 @@ def _failure(wrong: Wrong) -> Failure:
         shapes.draw(wrong.scene),
         wrong.scene.caption().words,
         wrong.caption.text.split(),
-        [(word.place, word.right, wrong.looked_at_it(word)) for word in wrong.words],
+        [(word.place, wrong.looked_at_it(word)) for word in wrong.words],
         wrong.caption.attention,
     )
 

@@ -20,7 +20,7 @@ from attnkit.vision import shapes
 if TYPE_CHECKING:
     from attnkit.explore.soft_hard import Looked
 
-_MARGIN, _SIDE = 36.0, 136.0
+_MARGIN, _SIDE = 36.0, 140.0
 
 
 def draw_rows(
@@ -56,6 +56,7 @@ def _draw_words(canvas: Canvas, left: float, top: float, caption: str, numbers: 
     canvas.text(left, top + 14, f"“{caption}”", 18, TEXT)
     canvas.text(left, top + 40, "the right caption, which both are made to write", 13, QUIET)
     for row, (kind, figures) in enumerate(numbers.items()):
-        words = f"{kind}: {figures['exact']:.1f} % of all captions exactly right, {figures['pointing']:.1f} % of their"
-        canvas.text(left, top + 74 + 22 * row, f"{words} words on the thing that they name", 14, TEXT)
+        exact, pointing = f"{figures['exact']:.1f} %", f"{figures['pointing']:.1f} %"
+        words = f"{kind}: {exact} of all captions are exactly right; in these {pointing} of the words that name a thing"
+        canvas.text(left, top + 74 + 22 * row, f"{words} look at it", 14, TEXT)
     canvas.text(left, top + 122, "β: how far a word lets in what it looks at, from 0 to 1", 13, QUIET)
