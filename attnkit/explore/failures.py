@@ -110,7 +110,7 @@ def _summary(counts: dict[str, dict[str, float | None]]) -> list[str]:
     lines = []
     for kind, figures in counts.items():
         hits, chance = figures["looked_at_the_thing"], figures["by_chance"]
-        looked = "" if hits is None else f": {hits:.0f} % with the eye on the thing (by chance {chance:.0f} %)"
+        looked = "" if hits is None else f": {hits:.0f} % looked at the thing (by chance {chance:.0f} %)"
         lines.append(f"{figures['words']:.0f} wrong words of {kind}{looked}")
     return lines
 
