@@ -35,14 +35,12 @@ def run(laboratory: Laboratory) -> list[Path]:
     pairs = held_out()
     numbers = {}
     for name, overrides in VARIANTS.items():
-        run_name = name.replace(", ", "-").replace(" ", "-").lower()
-        translator = laboratory.train(
-            run_name, "en-it-recurrent", ["model.dropout=0.0", laboratory.soft_batches, *overrides]
-        )
+        changes = ["model.dropout=0.0", laboratory.soft_batches(), *overrides]
+        translator = laboratory.train(run_name(name), "en-it-recurrent", changes)
         numbers[name] = {
             "bleu": bleu(translator, pairs),
             "alignment_error_rate": alignment_error(translator, pairs),
-            **gradient_noise(laboratory.task(run_name), _BATCHES)._asdict(),
+            **gradient_noise(laboratory.task(run_name(name)), _BATCHES)._asdict(),
         }
     best = numbers["soft"]["bleu"]
     laboratory.expect(best >= _FLOOR, f"a BLEU of {_FLOOR:.0f} with soft attention, got {best:.1f}")
@@ -61,6 +59,11 @@ def run(laboratory: Laboratory) -> list[Path]:
         ],
     )
     return [path, laboratory.save({"variants": numbers})]
+
+
+def run_name(variant: str) -> str:
+    """The folder of a variant."""
+    return variant.replace(", ", "-").replace(" ", "-").lower()
 
 
 class Noise(NamedTuple):

@@ -17,6 +17,7 @@ from attnkit.metrics import text as text_metrics
 from attnkit.models import load_weights
 from attnkit.models.recurrent import Recurrent
 from attnkit.models.recurrent_config import RecurrentConfig
+from attnkit.tasks.caption.captioner import Captioner
 from attnkit.tasks.classify_images.classifier import ImageClassifier
 from attnkit.tasks.registry import make_task
 from attnkit.tasks.translate.pairs import encode_pairs, make_batches
@@ -60,6 +61,11 @@ class Laboratory:
         assert isinstance(classifier, ImageClassifier)
         return classifier
 
+    def train_captioner(self, name: str, preset: str, overrides: Sequence[str] = ()) -> Captioner:
+        """The captioner that the preset with these overrides becomes; validated by loss alone, which takes less."""
+        captioner = attnkit.load(self._train(name, preset, ["decoding.metrics=false", *overrides]), task="caption")
+        return captioner
+
     def _train(self, name: str, preset: str, overrides: Sequence[str]) -> Path:
         config = read_config(preset, [*self._common, *overrides])
         folder = self._found(encode_config(config)) or self.folder / "runs" / name
@@ -93,10 +99,9 @@ class Laboratory:
         """Steps between two validations that give a curve some ten points."""
         return max(1, (self.steps or 690) // 10)
 
-    @property
-    def soft_batches(self) -> str:
+    def soft_batches(self, section: str = "model") -> str:
         """The override that lets hard attention sample in at least half of a training, however short it is."""
-        return f"model.soft_batches={min(RecurrentConfig().soft_batches, 5 * self.validation_steps)}"
+        return f"{section}.soft_batches={min(RecurrentConfig().soft_batches, 5 * self.validation_steps)}"
 
     def metrics(self, name: str, key: str) -> list[tuple[int, float]]:
         """(step, figure) of a trained variant, for the rows of its metrics that have this figure."""

@@ -30,7 +30,7 @@ _FLOOR = 10.0
 
 def overrides(laboratory: Laboratory, score: str, normaliser: str) -> list[str]:
     """What makes the preset this variant; other experiments take its runs."""
-    sampled = [laboratory.soft_batches] if normaliser == "hard" else []
+    sampled = [laboratory.soft_batches()] if normaliser == "hard" else []
     return [f"model.score={score}", f"model.normaliser={normaliser}", "model.attend=after", *sampled]
 
 

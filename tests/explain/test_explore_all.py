@@ -33,7 +33,19 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
 
 
 def _shorten(patch: pytest.MonkeyPatch, panels: dict[str, list[Any]]) -> None:
-    from attnkit.explore import alignment, data, distance, glimpse, hard_soft, laboratory, local, scores, speed
+    from attnkit.explore import (
+        alignment,
+        data,
+        distance,
+        failures,
+        glimpse,
+        hard_soft,
+        laboratory,
+        local,
+        scores,
+        soft_hard,
+        speed,
+    )
 
     make_tiny(patch)
     patch.setattr(scores, "VARIANTS", [("general", "softmax"), ("general", "hard")])
@@ -41,7 +53,8 @@ def _shorten(patch: pytest.MonkeyPatch, panels: dict[str, list[Any]]) -> None:
     patch.setattr(hard_soft, "_BATCHES", 2)
     patch.setattr(data, "AMOUNTS", (30, 60))
     patch.setattr(glimpse, "GLIMPSES", (1, 2))
-    patch.setattr(glimpse, "_TESTED", 60)
+    for each in (glimpse, soft_hard, failures):
+        patch.setattr(each, "_TESTED", 60)
     patch.setattr(distance, "DISTANCES", (2, 4))
     patch.setattr(local, "LENGTHS", (30, 60))
 
@@ -79,6 +92,8 @@ def test_experiments_share_their_trainings(done: dict[str, Any]) -> None:
     assert {"recency/runs/forwards", "recency/runs/backwards", "context/runs/first-state"} <= runs
     assert not {"context/runs/attention", "context/runs/every-step"} & runs  # as `recency` trained them
     assert "reversal/runs/backwards" in runs and "reversal/runs/forwards" not in runs  # as `context` trained it
+    assert {"soft-hard/runs/captioner-hard", "soft-hard/runs/captioner-soft"} <= runs  # its translators: `hard-soft`
+    assert not {"soft-hard/runs/soft", "soft-hard/runs/hard-reinforce", "failures/runs/captioner-soft"} & runs
     assert "local/runs/general-hard" not in runs and "local/runs/general-local-m" in runs
 
 

@@ -20,7 +20,7 @@ def make_tiny(monkeypatch: pytest.MonkeyPatch) -> None:
     images = ["data.builtin_train=60", "data.builtin_held_out=20", "training.batch_images=16"]
 
     def read(source: Any, overrides: Sequence[str] = ()) -> Any:
-        fewer = images if str(source).startswith("digits-") else small
+        fewer = images if str(source).startswith(("digits-", "shapes")) else small
         return read_config(source, [*overrides, *fewer] if overrides else ())
 
     def corpus(test: int, **sizes: int) -> Any:

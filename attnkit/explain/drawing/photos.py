@@ -58,12 +58,14 @@ class Photo:
 
 @dataclass(frozen=True)
 class Photos:
-    """columns: how many stand in a row; as many as fit, where none is given."""
+    """columns: how many stand in a row; as many as fit, where none is given. room: the width and height that columns
+    share, those of a slide."""
 
     photos: Sequence[Photo]
     columns: int = 0
     row_titles: Sequence[str] = ()
     column_titles: Sequence[str] = ()
+    room: tuple[float, float] = (_ACROSS, _DOWN)
 
     @property
     def width(self) -> float:
@@ -98,7 +100,8 @@ class Photos:
         if not self.columns:
             return self._wished
         rows = -(-len(self.photos) // self.columns)
-        fitting = min((_ACROSS + _GAP) / self.columns, (_DOWN + _GAP) / rows - self._words) - _GAP
+        across, down = self.room
+        fitting = min((across + _GAP) / self.columns, (down + _GAP) / rows - self._words) - _GAP
         return max(min(_LARGEST, fitting), _LEAST)
 
     @property

@@ -2,7 +2,7 @@
 
 from attnkit.vision.shapes.dataset import data, scenes
 from attnkit.vision.shapes.drawing import coverage, draw
-from attnkit.vision.shapes.pointing import Pointing, measure_pointing
+from attnkit.vision.shapes.pointing import Pointing, measure_pointing, touched
 from attnkit.vision.shapes.scene import NOVEL, Caption, Scene, Split, Thing, sample, split_of
 
 __all__ = [
@@ -19,4 +19,5 @@ __all__ = [
     "sample",
     "scenes",
     "split_of",
+    "touched",
 ]

@@ -55,10 +55,10 @@ def measure_pointing(scenes: Sequence[Scene], captions: Sequence[Described]) -> 
         if maps is None or maps.ndim != 3 or len(maps) != len(caption.words):
             got = "none" if maps is None else list(maps.shape)
             raise ValueError(f"[pointing] expected attention [{len(caption.words)}, rows, columns], got {got}")
-        touched = [_touched(scene, index, maps.shape[1:]) for index in range(len(scene.things))]
+        regions = [touched(scene, index, maps.shape[1:]) for index in range(len(scene.things))]
         for named, of_word in zip(caption.named, maps, strict=True):
             if named is not None:
-                region = touched[named]
+                region = regions[named]
                 hits.append(bool(region[np.unravel_index(of_word.argmax(), of_word.shape)]))
                 masses.append(float(of_word[region].sum() / of_word.sum()))
                 chances.append(float(region.mean()))
@@ -67,7 +67,7 @@ def measure_pointing(scenes: Sequence[Scene], captions: Sequence[Described]) -> 
     return Pointing(100 * float(np.mean(hits)), 100 * float(np.mean(masses)), 100 * float(np.mean(chances)), len(hits))
 
 
-def _touched(scene: Scene, index: int, grid: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def touched(scene: Scene, index: int, grid: tuple[int, ...]) -> npt.NDArray[np.bool_]:
     """The regions of a grid [rows, columns] that share area with a thing's box."""
     rows, columns = grid
     left, top, right, bottom = (edge / SIDE for edge in scene.things[index].box)
