@@ -82,4 +82,5 @@ def test_links_between_the_guides_lead_somewhere() -> None:
 def anchors(page: Path) -> set[str]:
     """What its headings are called in links: small letters, dashes for spaces, no other signs."""
     headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
-    return {re.sub(r"[^\w\- ]", "", re.sub(r"\[(.+?)\]\(.+?\)", r"\1", each)).lower().replace(" ", "-") for each in headings}
+    plain = (re.sub(r"\[(.+?)\]\(.+?\)", r"\1", each) for each in headings)
+    return {re.sub(r"[^\w\- ]", "", each).lower().replace(" ", "-") for each in plain}
