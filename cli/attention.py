@@ -52,7 +52,7 @@ def command(
 
     \b
     attnkit attention models/en-de "The animal was too tired" -o it.html
-    attnkit attention models/en-de "The animal was too tired" --kind encoder --layer 2 --word it
+    attnkit attention models/en-de "The animal was too tired" --kind encoder --layer 2 --word tired
     """
     choice = taken_choice(arguments)
     if target is not None and input == "-":

@@ -22,9 +22,9 @@ def run(
     nbest = others.pop("nbest", 1)
     for name, value in others.items():
         if value is not None:
-            raise click.UsageError(
-                f"--{name.replace('_', '-')} is for models that go on from a text; this one fills in each <mask>"
-            )
+            reason = "is for models that go on from a text; this one fills in each <mask>"
+            instead = "; attnkit attention shows where it looks" if name == "attention" else ""
+            raise click.UsageError(f"--{name.replace('_', '-')} {reason}{instead}")
     whole = 0
     with opened(output) as write, line_counter(output != "-") as advance:
         for number, result in enumerate(filler.fill_stream(lines, top=nbest, window=window or 256), start=1):

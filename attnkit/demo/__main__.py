@@ -104,8 +104,17 @@ def _show_attention(translator: Translator, pair: en_it.AlignedPair, folder: Pat
     write_html(page, [attention])
     write_png(picture, attention)
     print(f"\nThe same as a page: {page}\nand as a picture:   {picture}")
+    _draw_self_attention(translator, pair, folder)
     print(f"How it learnt:      {folder / CURVE_FILE}")
     print(f'\nNow yours:  echo "the dog is in the garden" | attnkit translate {folder}')
+
+
+def _draw_self_attention(translator: Translator, pair: en_it.AlignedPair, folder: Path) -> None:
+    """What the words of the same sentence look at among themselves, in every layer and head of the encoder."""
+    maps = translator.attention(pair.source).select("encoder")
+    for file in (folder / "self-attention.png", folder / "self-attention.html"):
+        maps.save(file)
+    print(f"Words that look at each other, in every layer and head: {folder / 'self-attention.png'} (and .html)")
 
 
 def _title(text: str) -> None:

@@ -25,7 +25,10 @@ def test_the_demo_trains_translates_captions_measures_and_draws(tmp_path: Path) 
     assert bleu and float(bleu[1]) >= 95.0
     assert error and 0.0 < float(error[1]) <= 0.05
     assert "gatto" in (tmp_path / "demo" / "attention.html").read_text("utf-8")
-    for picture in ("attention.png", "learning-curve.png"):
+    page = (tmp_path / "demo" / "self-attention.html").read_text("utf-8")
+    assert '"encoder"' in page and '"cross"' not in page
+    assert first.stdout.count("self-attention.png") == 1
+    for picture in ("attention.png", "self-attention.png", "learning-curve.png"):
         with Image.open(tmp_path / "demo" / picture) as image:
             assert image.width > 300 and len(image.getcolors(1 << 24) or ()) > 10
 

@@ -10,6 +10,7 @@ from types import ModuleType
 import pytest
 
 import attnkit
+from attnkit.explore import EXPERIMENTS
 from attnkit.tasks.keys import with_tables
 
 ROOT = Path(__file__).parent.parent.parent
@@ -54,3 +55,27 @@ def test_the_tables_of_keys_say_what_the_configurations_say(guide: str) -> None:
     text = (ROOT / "docs" / f"{guide}.md").read_text(encoding="utf-8")
     assert "<!-- keys: " in text
     assert with_tables(text) == text, "run ./dev keys"
+
+
+def test_the_lectures_name_every_experiment_and_no_other() -> None:
+    text = (ROOT / "docs" / "lectures.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"attnkit explore ([a-z][a-z-]*)", text)) - {"all"}
+    assert named == EXPERIMENTS.keys()
+
+
+def test_links_between_the_guides_lead_somewhere() -> None:
+    """To a file that there is and, where a section is named, to a heading in it."""
+    lost = []
+    for page in sorted((ROOT / "docs").glob("*.md")):
+        for file, anchor in re.findall(r"\]\(([^)#\s:]*)(?:#([^)\s]*))?\)", page.read_text(encoding="utf-8")):
+            target = page.parent / file if file else page
+            if not target.exists() or (anchor and anchor not in anchors(target)):
+                lost.append(f"{page.name}: {file}#{anchor}")
+    assert lost == []
+
+
+def anchors(page: Path) -> set[str]:
+    """What its headings are called in links: small letters, dashes for spaces, no other signs."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    plain = (re.sub(r"\[(.+?)\]\(.+?\)", r"\1", each) for each in headings)
+    return {re.sub(r"[^\w\- ]", "", each).lower().replace(" ", "-") for each in plain}

@@ -400,6 +400,10 @@ def test_bad_usage_is_one_line(masked: Path) -> None:
     for option in (("--beam", "3"), ("--sample",), ("--attention", "a.html")):
         message = complaint("generate", masked, "--prompt", "<mask>", *option, status=2)
         assert f"{option[0]} is for models that go on from a text" in message
+    for option in (("--kind", "encoder"), ("--layer", "1"), ("--head", "1"), ("--word", "a")):
+        drawn = ("generate", masked, "--prompt", "<mask>", *option)
+        assert f"{option[0]}: expected --attention FILE" in complaint(*drawn, status=2)
+        assert "attnkit attention shows where it looks" in complaint(*drawn, "--attention", "a.png", status=2)
     assert "which attnkit generate runs" in complaint("classify", masked, text="a\n")
 
 
