@@ -111,7 +111,7 @@ def _summary(counts: dict[str, dict[str, float | None]]) -> list[str]:
     for kind, figures in counts.items():
         hits, chance = figures["looked_at_the_thing"], figures["by_chance"]
         looked = "" if hits is None else f": {hits:.0f} % looked at the thing (by chance {chance:.0f} %)"
-        lines.append(f"{figures['words']:.0f} wrong words of {kind}{looked}")
+        lines.append(f"{figures['words']:.0f} wrong word{'' if figures['words'] == 1 else 's'} of {kind}{looked}")
     return lines
 
 
