@@ -19,7 +19,7 @@ from ctranslate2_files import Shape, Variables
 
 import attnkit
 from attnkit import ops
-from attnkit._core import int8_parts
+from attnkit._core import cpu_info, int8_parts
 from attnkit.decoding.options import DecodingOptions
 from attnkit.decoding.search import Hypothesis, decode
 from attnkit.decoding.sources import Packed
@@ -43,6 +43,12 @@ SHAPES = {
 }
 LONGEST = 40  # tokens of a translation
 KINDS = ("float32", "float16", "bfloat16", "int16", "int8")
+
+# Without an instruction for products of bytes CTranslate2 adds two of them up in 16 bits, which overflow: its scores
+# are then up to 1.2 from those that it computes of the same bytes in float32, from which ours are 0.04 away. So on such
+# a CPU scores are held to its float32, and what it writes in int8 says nothing.
+EXACT_PEER = cpu_info()["vnni"]
+INT8_PEER = "int8" if EXACT_PEER else "float32"
 
 
 class Pair:
@@ -98,7 +104,7 @@ class Peer:
 
     def __init__(self, pair: Pair, kind: str = "float32", ends: bool = False) -> None:
         ctranslate2 = pytest.importorskip("ctranslate2")
-        compute_type = "int8" if kind == "int8" else "float32"
+        compute_type = INT8_PEER if kind == "int8" else "float32"
         self.translator = ctranslate2.Translator(
             str(pair.folder), compute_type=compute_type, inter_threads=1, intra_threads=1
         )
@@ -137,7 +143,7 @@ def check_scores(pair: Pair, kind: str, ends: bool, rounds: bool = True) -> None
     # large. Lines where that does not happen agree as float32 does.
     assert max(differences) < 0.1
     # From models of before version 5 CTranslate2 knows that their inputs were cut, not rounded; ours are rounded.
-    assert not rounds or np.median(differences) < 1e-4
+    assert not rounds or not EXACT_PEER or np.median(differences) < 1e-4
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -183,6 +189,8 @@ def write_by_specification(folder: Path, shape: Shape, kind: str) -> None:
 
 
 def check_translations(pair: Pair, kind: str, ends: bool) -> None:
+    if kind == "int8" and not EXACT_PEER:
+        pytest.skip("CTranslate2's products of bytes overflow on this CPU")
     peer = Peer(pair, kind, ends)
     for beam in (1, 4):
         # With no division by lengths both searches end with the best that the beam can find. A sentence may differ
@@ -665,7 +673,7 @@ def test_packages_of_argos_translate(tmp_path: Path) -> None:
     ours = attnkit.load(tmp_path / "en-it", task="translate")
     import ctranslate2
 
-    translator = ctranslate2.Translator(str(tmp_path / path.stem / "model"), compute_type="int8", intra_threads=1)
+    translator = ctranslate2.Translator(str(tmp_path / path.stem / "model"), compute_type=INT8_PEER, intra_threads=1)
     sources = [ours.source_tokenizer.pieces(ours.source_tokenizer.encode(line)) for line in lines if line]
     never = [["<s>"], ["<blank>"]]
     theirs = translator.translate_batch(
