@@ -46,7 +46,7 @@ KINDS = ("float32", "float16", "bfloat16", "int16", "int8")
 
 # Without an instruction for products of bytes CTranslate2 adds two of them up in 16 bits, which overflow: its scores
 # are then up to 1.2 from those that it computes of the same bytes in float32, from which ours are 0.04 away. So on such
-# a CPU scores are held to its float32, and what it writes in int8 says nothing.
+# a CPU both scores and translations are held to its float32.
 EXACT_PEER = cpu_info()["vnni"]
 INT8_PEER = "int8" if EXACT_PEER else "float32"
 
@@ -190,7 +190,10 @@ def write_by_specification(folder: Path, shape: Shape, kind: str) -> None:
 
 def check_translations(pair: Pair, kind: str, ends: bool) -> None:
     if kind == "int8" and not EXACT_PEER:
-        pytest.skip("CTranslate2's products of bytes overflow on this CPU")
+        # A search of the peer's that says something there is not; but each token that ours writes has its score there.
+        pair.targets = pair.words(beam=4, length_penalty=0.0, max_length=LONGEST)
+        check_scores(pair, kind, ends)
+        return
     peer = Peer(pair, kind, ends)
     for beam in (1, 4):
         # With no division by lengths both searches end with the best that the beam can find. A sentence may differ
