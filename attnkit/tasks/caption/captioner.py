@@ -78,11 +78,7 @@ class Captioner:
         preprocessing = directory.preprocessing()
         text = directory.tokenizers().target
         model = cast("CaptionModel", directory.load_model(precision))
-        if text.vocab_size != directory.size("vocab_size"):
-            raise ValueError(
-                f"[load] {directory.folder}: expected a tokenizer of {directory.size('vocab_size')} entries, as the "
-                f"model has, got {text.vocab_size}"
-            )
+        directory.check_vocabulary(text.vocab_size)
         return cls(model, text, preprocessing, precision=precision)
 
     def caption(

@@ -32,12 +32,7 @@ class PretrainedEncoder(PretrainedText):
         FileNotFoundError or ValueError for a directory that is none, ConfigError for one that does not fit."""
         super().__init__(asked, folder, resumed, _TASKS)
         directory = self._directory
-        found = self.tokenizers.source.vocab_size
-        if found != directory.size("vocab_size"):
-            raise ValueError(
-                f"[pretrained] {directory.folder}: expected a tokenizer of {directory.size('vocab_size')} entries, as "
-                f"the model has, got {found}"
-            )
+        directory.check_vocabulary(self.tokenizers.source.vocab_size, "pretrained")
         stack = directory.described.config
         keys = {field.name: getattr(stack, field.name) for field in msgspec.structs.fields(TextStackConfig)}
         causal = directory.task == "language-model"

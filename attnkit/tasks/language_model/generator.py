@@ -76,11 +76,7 @@ class Generator:
         """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
         text = directory.tokenizers().source
         model = cast("DecoderOnly", directory.load_model(precision))
-        if text.vocab_size != directory.size("vocab_size"):
-            raise ValueError(
-                f"[load] {directory.folder}: expected a tokenizer of {directory.size('vocab_size')} entries, as the "
-                f"model has, got {text.vocab_size}"
-            )
+        directory.check_vocabulary(text.vocab_size)
         return cls(model, text, precision=precision)
 
     def generate(
@@ -136,7 +132,7 @@ class Generator:
         Nothing is generated. target: what goes on from the text, a word of its own. Raises ValueError where there is no
         word, or more than the model reads.
         """
-        from attnkit.tasks.language_model.attention import look
+        from attnkit.tasks.shared.attention_kinds import look_at_text
 
         ids, pieces = [BOS], self.tokenizer.pieces([BOS])
         for part in (text, target or ""):
@@ -148,7 +144,8 @@ class Generator:
         if not 1 < len(ids) <= longest:
             found = f"{len(ids) - 1} tokens" if len(ids) > 1 else "an empty one"
             raise ValueError(f"[attention] expected a text of 1 to {longest - 1} tokens, got {found}")
-        return look(self, text.strip(), (target or "").strip(), ids, pieces)
+        title, output = text.strip(), (target or "").strip()
+        return look_at_text(self.model, self.precision, "layers.", "decoder", title, output, ids, pieces)
 
     def _stream(
         self, prompts: Iterable[str | Paused], options: DecodingOptions, attention: bool, batch_tokens: int, window: int

@@ -79,11 +79,7 @@ class MaskFiller:
         """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
         text = directory.tokenizers().source
         model = cast("EncoderOnly", directory.load_model(precision))
-        if text.vocab_size != directory.size("vocab_size"):
-            raise ValueError(
-                f"[load] {directory.folder}: expected a tokenizer of {directory.size('vocab_size')} entries, as the "
-                f"model has, got {text.vocab_size}"
-            )
+        directory.check_vocabulary(text.vocab_size)
         return cls(model, text, precision=precision)
 
     def fill(self, text: str, *, top: int = 1) -> Filling:
@@ -114,7 +110,7 @@ class MaskFiller:
         Raises ValueError for a text without a word or longer than the model reads, and for a target, which this model
         has no use for.
         """
-        from attnkit.tasks.masked_language_model.attention import look
+        from attnkit.tasks.shared.attention_kinds import look_at_text
 
         if target is not None:
             raise ValueError("[attention] expected no target: this model fills in each <mask> of a text")
@@ -124,7 +120,8 @@ class MaskFiller:
         unknown = iter(read.unknown)
         names = zip(read.ids, self.tokenizer.pieces(read.ids), strict=True)
         pieces = [next(unknown, piece) if number == UNK else piece for number, piece in names]
-        return look(self, text.strip(), self.fill(text).text, read.ids, pieces)
+        title, output = text.strip(), self.fill(text).text
+        return look_at_text(self.model, self.precision, "encoder.", "encoder", title, output, read.ids, pieces)
 
     def _stream(self, texts: Iterable[str | Paused], top: int, batch_tokens: int, window: int) -> Iterator[Filling]:
         for chunk in windows(texts, window):

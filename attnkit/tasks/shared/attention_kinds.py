@@ -9,14 +9,17 @@ from typing import Any
 
 import numpy as np
 
+from attnkit import _tensor
+from attnkit._tensor import Precision
+from attnkit.explain.maps.maps import AttentionMaps
 from attnkit.explain.maps.weights import AttentionWeights, Grid
 from attnkit.nn.attention import CrossAttention, SelfAttention
 from attnkit.nn.attention.rollout import attention_rollout
 from attnkit.nn.squeeze_excitation import SqueezeExcitation
-from attnkit.nn.watching import Seen, head_weights
+from attnkit.nn.watching import Seen, head_weights, watching
 from attnkit.printable import quoted
 
-IMAGE = "image (read)"
+IMAGE, TEXT = "image (read)", "text (read)"
 
 
 def self_attention(
@@ -30,6 +33,22 @@ def self_attention(
     if not found:
         return []
     return [AttentionWeights(kind, np.stack(found), tokens, tokens, query_axis=axis, key_axis=axis, **more)]
+
+
+def look_at_text(
+    model: Any,
+    precision: Precision,
+    part: str,
+    kind: str,
+    title: str,
+    output: str,
+    ids: Sequence[int],
+    pieces: Sequence[str],
+) -> AttentionMaps:
+    """The self-attention of a model that reads one text: its ids, the start token first, and what they are called."""
+    with _tensor.no_grad(), _tensor.precision(precision), watching(model) as seen:
+        model.states(np.array(ids, np.int32), np.array([0, len(ids)], np.int32))
+    return AttentionMaps(self_attention(seen, part, kind, pieces, TEXT), title, output)
 
 
 def cross_attention(

@@ -104,6 +104,14 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
 
         return TokenizerPair.load(self.folder, self.required("tokenizer"))
 
+    def check_vocabulary(self, found: int, what: str = "load") -> None:
+        """Raises ValueError unless the tokenizer has as many entries as the model. what: who asks, for the message."""
+        expected = self.size("vocab_size")
+        if found != expected:
+            raise ValueError(
+                f"[{what}] {self.folder}: expected a tokenizer of {expected} entries, as the model has, got {found}"
+            )
+
     def preprocessing(self) -> Preprocessing:
         """How images are prepared. Raises ValueError where the directory does not say it."""
         from attnkit.vision.preprocessing import saved_preprocessing
