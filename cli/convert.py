@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from .shared import errors
@@ -26,8 +28,13 @@ def command(source: str, directory: str) -> None:
     converted = convert(source, directory)
     for line in converted.left_out:
         errors.say(line)
-    c = converted.config
-    errors.tell(
-        f"{directory}: {converted.parameters:,} parameters, {c.encoder_layers} + {c.decoder_layers} layers of width "
-        f"{c.d_model}"
-    )
+    errors.tell(f"{directory}: {converted.parameters:,} parameters, {_shape(converted.config)}")
+
+
+def _shape(config: Any) -> str:
+    """Layers and width, of a model that has them."""
+    if hasattr(config, "encoder_layers"):
+        return f"{config.encoder_layers} + {config.decoder_layers} layers of width {config.d_model}"
+    if hasattr(config, "layers") and hasattr(config, "d_model"):
+        return f"{config.layers} layers of width {config.d_model}"
+    return f"a model of type {config.__struct_config__.tag}"

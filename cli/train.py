@@ -24,7 +24,7 @@ def _list_keys(context: click.Context, parameter: click.Parameter, value: str | 
     if value is None or context.resilient_parsing:
         return
     from attnkit.tasks import keys
-    from attnkit.tasks.registry import task_names
+    from attnkit.tasks.registry import trained_tasks
 
     if value:
         try:
@@ -33,7 +33,7 @@ def _list_keys(context: click.Context, parameter: click.Parameter, value: str | 
             raise click.BadParameter(str(error), context, parameter) from None
         click.echo("\n\n\n".join(map(keys.describe, found)))
     else:
-        for task in task_names():
+        for task in trained_tasks():
             types = [name for config in keys.configs(task) for name in keys.model_types(config)]
             click.echo(f"{task:23}model.type: {', '.join(types)}")
     context.exit()

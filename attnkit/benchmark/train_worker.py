@@ -64,7 +64,7 @@ def main(model_name: str, precision: str, batch_path: str, threads: str) -> None
     attnkit.set_num_threads(int(threads))
     trained, arrays = MODELS[model_name], load_batch(batch_path)
     batch = make_batch(trained.inputs, arrays)
-    model = build_model(trained.config, *trained.sizes)
+    model: Any = build_model(trained.config, *trained.sizes)  # one that is trained
     optimizer = Adam(model.parameters(), lr=1e-4)
     parameters = list(model.parameters())
 

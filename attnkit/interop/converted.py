@@ -6,14 +6,14 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
-from attnkit.models.transformer_config import TransformerConfig
+from attnkit.models.registry import ModelConfig
 
 
 class Converted(NamedTuple):
     """What came of a conversion. left_out: a line for each setting of the checkpoint that attnkit does not follow, and
     for tensors that no part of the model wants."""
 
-    config: TransformerConfig
+    config: ModelConfig
     parameters: int
     left_out: list[str]
 

@@ -21,9 +21,15 @@ Tie = Literal["all", "decoder", "none"]
 Ids = NotNegative | tuple[NotNegative, ...]
 T = TypeVar("T")
 
-_ACTIVATIONS: dict[str, Activation] = {
+HiddenAct = Literal[
+    "relu", "gelu", "silu", "swish", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "quick_gelu", "gelu_python"
+]
+"""The activations of transformers that are ours too."""
+
+ACTIVATIONS: dict[str, Activation] = {
     "relu": "relu", "gelu": "gelu", "silu": "silu", "swish": "silu", "gelu_new": "gelu_tanh",
     "gelu_pytorch_tanh": "gelu_tanh", "gelu_fast": "gelu_tanh", "quick_gelu": "quick_gelu",
+    "gelu_python": "gelu",
 }  # fmt: skip
 
 # Settings of a search that attnkit does not have, and the values with which they do nothing.
@@ -97,7 +103,7 @@ class Seq2SeqConfig(msgspec.Struct, frozen=True, kw_only=True):
             dropout=self.dropout,
             attention_dropout=self.attention_dropout,
             activation_dropout=self.activation_dropout,
-            activation=_ACTIVATIONS[self.activation_function],
+            activation=ACTIVATIONS[self.activation_function],
             tie_embeddings=self.tie,
             scale_embeddings=self.scale_embedding,
             positions="sinusoidal-halves",

@@ -61,11 +61,6 @@ class M2MConfigs(NamedTuple):
     left_out: list[str]
 
 
-def is_m2m(folder: Path) -> bool:
-    """Whether config.json names this family. Raises what `read_table` does."""
-    return read_table(folder / CONFIG_FILE).get("model_type") in (MODEL_TYPE, _MIXTURE)
-
-
 def read_m2m_configs(folder: Path) -> M2MConfigs:
     """Both configurations of a checkpoint. Raises FileNotFoundError, or ValueError that names the file and the key."""
     file = folder / CONFIG_FILE

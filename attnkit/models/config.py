@@ -64,6 +64,29 @@ SoftShare = Annotated[
     ),
 ]
 
+# What a text is read between, and relative positions.
+BosId = Annotated[
+    NotNegative | None,
+    Meta(description="The token before a text. A converted model keeps its own; null: there is none."),
+]
+EosId = Annotated[
+    NotNegative | None,
+    Meta(description="The token behind a text, where a model reads one there: those of BERT's family do."),
+]
+RelativeBuckets = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=2**16,
+        description="Relative positions: a trained number for each head and bucket of distances, added to the scores "
+        "of the self-attention in all layers (T5: Raffel et al., 2020). 0: none.",
+    ),
+]
+RelativeDistance = Annotated[
+    int,
+    Meta(ge=1, le=2**16, description="Distances beyond this share the last bucket."),
+]
+
 # What stands around the embeddings of tokens.
 ScaleEmbeddings = Annotated[
     bool, Meta(description="Multiply embeddings by the square root of d_model, as in the paper.")

@@ -27,7 +27,7 @@ class EncoderOnly(WritesText):
         super().__init__()
         self.config = config
         self.embedding, self.encoder = make_text_stack(config, vocab_size)
-        self.transform = nn.Linear(config.d_model, config.d_model, activation="gelu")
+        self.transform = nn.Linear(config.d_model, config.d_model, activation=config.transform)
         self.transform_norm = make_norm(config.norm_kind, config.d_model, config.norm_eps)
         self.generator = None if config.tie_embeddings else nn.Linear(config.d_model, vocab_size)
         self.tied_output_bias = init.constant((vocab_size,), 0.0) if config.tie_embeddings else None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar, Literal
 
 from msgspec import Meta
 
-from attnkit.models.text_stack import TextStackConfig
-from attnkit.text.layout import Layout
-from attnkit.text.tokenizers.vocabulary import BOS
+from attnkit.models.text_stack import TextStackConfig, check_room
 
 
 class EncoderOnlyConfig(
@@ -17,14 +15,15 @@ class EncoderOnlyConfig(
     """A masked language model (BERT: Devlin et al., 2019): a Transformer encoder that reads a text with some tokens
     hidden, a start token before it, and guesses them."""
 
+    LATER: ClassVar = TextStackConfig.LATER | {"transform"}
+
     tie_embeddings: Annotated[bool, Meta(description="Input and output share one matrix.")] = True
+
+    transform: Annotated[
+        Literal["relu", "gelu", "gelu_tanh", "silu"],
+        Meta(description="Of the layer between a hidden token's state and the output layer."),
+    ] = "gelu"
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.max_length < 2:
-            raise ValueError("max_length: expected room for the start token and one more, got 1")
-
-    @property
-    def layout(self) -> Layout:
-        """How a text is read."""
-        return Layout(max_length=self.max_length, first=BOS)
+        check_room(self)

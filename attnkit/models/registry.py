@@ -15,6 +15,7 @@ from attnkit.models.encoder_only_config import EncoderOnlyConfig
 from attnkit.models.glimpse_config import GlimpseConfig
 from attnkit.models.han_config import HanConfig
 from attnkit.models.recurrent_config import RecurrentConfig
+from attnkit.models.sentence_encoder_config import SentenceEncoderConfig
 from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.models.vit_config import ViTConfig
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from attnkit.models.glimpse import Glimpse
     from attnkit.models.han import HierarchicalAttention
     from attnkit.models.recurrent import Recurrent
+    from attnkit.models.sentence_encoder import SentenceEncoder
     from attnkit.models.transformer import Transformer
     from attnkit.models.transformer_classifier import TransformerClassifier
     from attnkit.models.vit import ViT
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
         | HierarchicalAttention
         | DecoderOnly
         | EncoderOnly
+        | SentenceEncoder
         | ViT
         | CNN
         | Glimpse
@@ -52,6 +55,7 @@ ModelConfig = (
     | HanConfig
     | DecoderOnlyConfig
     | EncoderOnlyConfig
+    | SentenceEncoderConfig
     | ViTConfig
     | CNNConfig
     | GlimpseConfig
@@ -88,6 +92,7 @@ ENTRIES = (
     Entry(HanConfig, "attnkit.models.han:HierarchicalAttention", ("vocab_size", "classes")),
     Entry(DecoderOnlyConfig, "attnkit.models.decoder_only:DecoderOnly", ("vocab_size",)),
     Entry(EncoderOnlyConfig, "attnkit.models.encoder_only:EncoderOnly", ("vocab_size",)),
+    Entry(SentenceEncoderConfig, "attnkit.models.sentence_encoder:SentenceEncoder", ("vocab_size",)),
     Entry(ViTConfig, "attnkit.models.vit:ViT", ("classes",)),
     Entry(CNNConfig, "attnkit.models.cnn:CNN", ("classes",)),
     Entry(GlimpseConfig, "attnkit.models.glimpse:Glimpse", ("classes",)),
@@ -114,6 +119,8 @@ def build_model(config: HanConfig, *sizes: int) -> HierarchicalAttention: ...
 def build_model(config: DecoderOnlyConfig, *sizes: int) -> DecoderOnly: ...
 @overload
 def build_model(config: EncoderOnlyConfig, *sizes: int) -> EncoderOnly: ...
+@overload
+def build_model(config: SentenceEncoderConfig, *sizes: int) -> SentenceEncoder: ...
 @overload
 def build_model(config: ViTConfig, *sizes: int) -> ViT: ...
 @overload

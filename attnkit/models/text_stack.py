@@ -11,7 +11,9 @@ from attnkit import nn
 from attnkit._core import Tensor
 from attnkit.models.config import (
     Activation,
+    BosId,
     EmbeddingNorm,
+    EosId,
     Gated,
     Layers,
     NormEps,
@@ -21,10 +23,14 @@ from attnkit.models.config import (
     PositionSpacing,
     Positive,
     Rate,
+    RelativeBuckets,
+    RelativeDistance,
     ScaleEmbeddings,
 )
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.nn.normalisation import make_norm
+from attnkit.text.layout import Layout
+from attnkit.text.tokenizers.vocabulary import BOS
 
 
 class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -32,12 +38,16 @@ class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     LATER: ClassVar = frozenset(
         {
+            "bos_id",
             "embedding_norm",
+            "eos_id",
             "gated",
             "norm_eps",
             "norm_kind",
             "position_offset",
             "position_spacing",
+            "relative_buckets",
+            "relative_distance",
             "scale_embeddings",
             "token_types",
         }
@@ -96,16 +106,20 @@ class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     ] = 0
 
     positions: Annotated[
-        Literal["sinusoidal", "sinusoidal-halves", "learned"],
+        Literal["sinusoidal", "sinusoidal-halves", "learned", "none"],
         Meta(
             description="Fixed sinusoids, sine and cosine in turn or all sines first, or trained vectors for up to "
-            "`max_length` positions."
+            '`max_length` positions. "none" leaves it to relative positions, if there are any.'
         ),
     ] = "sinusoidal"
 
     position_spacing: PositionSpacing = "paper"
 
     position_offset: PositionOffset = 0
+
+    relative_buckets: RelativeBuckets = 0
+
+    relative_distance: RelativeDistance = 128
 
     max_length: Annotated[
         Positive,
@@ -115,9 +129,36 @@ class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         ),
     ] = 512
 
+    bos_id: BosId = BOS
+
+    eos_id: EosId = None
+
     def __post_init__(self) -> None:
         if self.d_model % self.heads:
             raise ValueError(f"heads: expected a divisor of d_model = {self.d_model}, got {self.heads}")
+        check_relative(self.relative_buckets, self.relative_distance)
+
+    @property
+    def layout(self) -> Layout:
+        """How a text is read as a whole."""
+        return Layout(max_length=self.max_length, first=self.bos_id, last=self.eos_id)
+
+
+def check_relative(buckets: int, distance: int) -> None:
+    """Raises ValueError for relative positions, read from both sides, that are none."""
+    if buckets and (buckets < 4 or distance <= buckets // 4):
+        raise ValueError(
+            "relative_buckets: expected 0, or at least 4 and a quarter of them below relative_distance = "
+            f"{distance}, got {buckets}"
+        )
+
+
+def check_room(config: TextStackConfig) -> None:
+    """Raises ValueError where there is no room for a token between those that every text has."""
+    around = (config.bos_id is not None) + (config.eos_id is not None)
+    if config.max_length <= around:
+        what = "the start token and one more" if around == 1 else f"{around} special tokens and one more"
+        raise ValueError(f"max_length: expected room for {what}, got {config.max_length}")
 
 
 def make_embedding(
@@ -165,4 +206,5 @@ def make_text_stack(config: TextStackConfig, vocab_size: int) -> tuple[nn.Embedd
     """The embedding and the layers, their weights drawn in this order."""
     c = config
     embedding = make_embedding(c, vocab_size)
-    return embedding, nn.TransformerEncoder(c.layers, c.d_model, c.heads, c.ffn, **layer_options(c))
+    bias = nn.RelativePositionBias(c.heads, c.relative_buckets, c.relative_distance) if c.relative_buckets else None
+    return embedding, nn.TransformerEncoder(c.layers, c.d_model, c.heads, c.ffn, position_bias=bias, **layer_options(c))

@@ -22,6 +22,7 @@ class TransformerClassifier(DocumentClassifier):
         self.config = config
         self.embedding, self.encoder = make_text_stack(config, vocab_size)
         self.pooling = _make_pooling(config)
+        self.pooler = nn.Linear(config.d_model, config.d_model, activation=config.pooler) if config.pooler else None
         self.output = nn.Linear(config.d_model, classes)
 
     @overload
@@ -50,6 +51,8 @@ class TransformerClassifier(DocumentClassifier):
 
     def _drop(self, vectors: Tensor) -> Tensor:
         rate = self.config.dropout if self.training else 0.0
+        if self.pooler is not None:
+            vectors = self.pooler(vectors)
         return ops.dropout(vectors, rate) if rate else vectors
 
 

@@ -11,9 +11,7 @@ from attnkit.models.config import (
     Layers,
     Positive,
 )
-from attnkit.models.text_stack import TextStackConfig
-from attnkit.text.layout import Layout
-from attnkit.text.tokenizers.vocabulary import BOS
+from attnkit.models.text_stack import TextStackConfig, check_room
 
 Pooling = Annotated[
     Literal["attention", "mean", "cls", "last"],
@@ -38,7 +36,7 @@ class TransformerClassifierConfig(
     It reads each document as one sequence, a start token before it.
     """
 
-    LATER: ClassVar = TextStackConfig.LATER | {"causal"}
+    LATER: ClassVar = TextStackConfig.LATER | {"causal", "pooler"}
 
     pooling: Pooling = "attention"
 
@@ -50,6 +48,14 @@ class TransformerClassifierConfig(
         ),
     ] = False
 
+    pooler: Annotated[
+        Literal["tanh", "relu", "gelu"] | None,
+        Meta(
+            description="A layer with this activation between the vector of a document and the output layer, as the "
+            "models of BERT's family have (Devlin et al., 2019)."
+        ),
+    ] = None
+
     d_model: Annotated[Positive, Meta(description="Width of the states.")] = 128
 
     ffn: Annotated[Positive, Meta(description="Width inside the feed-forward networks.")] = 512
@@ -60,12 +66,6 @@ class TransformerClassifierConfig(
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.max_length < 2:
-            raise ValueError("max_length: expected room for the start token and one more, got 1")
+        check_room(self)
         if self.causal and self.pooling == "cls":
             raise ValueError('pooling: expected another for causal = true, whose start token sees nothing, got "cls"')
-
-    @property
-    def layout(self) -> Layout:
-        """How a document is read."""
-        return Layout(max_length=self.max_length, first=BOS)

@@ -22,7 +22,7 @@ from msgspec import inspect
 
 from attnkit.printable import quoted
 from attnkit.tasks.config_file import toml_value
-from attnkit.tasks.registry import RunConfig, config_type, config_types, task_names
+from attnkit.tasks.registry import RunConfig, config_type, config_types, trained_tasks
 
 _WIDTH = 100
 _TABLE = re.compile(r"(<!-- keys: ([^>]+) -->\n).*?(<!-- end of keys -->)", re.DOTALL)
@@ -48,8 +48,8 @@ class Section(NamedTuple):
 
 def configs(task: str) -> list[type[RunConfig]]:
     """The configurations of a task: one, or one for each thing that it reads. Raises ValueError for no task."""
-    if task not in task_names():
-        raise ValueError(f"expected a task among {', '.join(task_names())}, got {quoted(task)}")
+    if task not in trained_tasks():
+        raise ValueError(f"expected a task among {', '.join(trained_tasks())}, got {quoted(task)}")
     return config_types(task)
 
 

@@ -37,76 +37,83 @@ if TYPE_CHECKING:
 
 
 class Entry(NamedTuple):
-    """A task: its name, what it reads, and in its folder of `attnkit.tasks` the "module:Class" of its configuration, of
-    what trains it and of what serves its model directories."""
+    """A task: its name, what it reads, and in its folder of `attnkit.tasks` the "module:Class" of what serves its model
+    directories, of its configuration and of what trains it. Of a task whose models come from elsewhere there is neither
+    of these."""
 
     task: str
     reads: str
-    config: str
-    training: str
     serving: str
+    config: str | None = None
+    training: str | None = None
 
 
 ENTRIES = (
     Entry(
         "translate",
         "text",
+        "translate.translator:Translator",
         "translate.config:TranslateConfig",
         "translate.training:TranslateTask",
-        "translate.translator:Translator",
     ),
     Entry(
         "classify",
         "text",
+        "classify_text.classifier:Classifier",
         "classify_text.config:ClassifyTextConfig",
         "classify_text.training:ClassifyTextTask",
-        "classify_text.classifier:Classifier",
     ),
     Entry(
         "classify",
         "images",
+        "classify_images.classifier:ImageClassifier",
         "classify_images.config:ClassifyImagesConfig",
         "classify_images.training:ClassifyImagesTask",
-        "classify_images.classifier:ImageClassifier",
     ),
     Entry(
         "caption",
         "images",
+        "caption.captioner:Captioner",
         "caption.config:CaptionConfig",
         "caption.training:CaptionTask",
-        "caption.captioner:Captioner",
     ),
     Entry(
         "language-model",
         "text",
+        "language_model.generator:Generator",
         "language_model.config:LanguageModelConfig",
         "language_model.training:LanguageModelTask",
-        "language_model.generator:Generator",
     ),
     Entry(
         "masked-language-model",
         "text",
+        "masked_language_model.filler:MaskFiller",
         "masked_language_model.config:MaskedLanguageModelConfig",
         "masked_language_model.training:MaskedLanguageModelTask",
-        "masked_language_model.filler:MaskFiller",
     ),
+    Entry("embed", "text", "embed.embedder:Embedder"),
 )
 
 
 def __getattr__(name: str) -> Any:
     if name == "RunConfig":
-        return functools.reduce(operator.or_, (_imported(entry.config) for entry in ENTRIES))
+        return functools.reduce(operator.or_, config_types())
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def task_names() -> list[str]:
-    """What `task` may be."""
+    """What the `task` of a model directory may be."""
     return list(dict.fromkeys(entry.task for entry in ENTRIES))
+
+
+def trained_tasks() -> list[str]:
+    """What the `task` of a configuration may be."""
+    return list(dict.fromkeys(entry.task for entry in ENTRIES if entry.config))
 
 
 def config_types(task: str | None = None) -> list[type[RunConfig]]:
     """The configurations of a task, one for each thing that it reads, or of all tasks."""
-    return [_imported(entry.config) for entry in ENTRIES if task in (None, entry.task)]
+    return [_imported(entry.config) for entry in ENTRIES if entry.config and task in (None, entry.task)]
 
 
 def config_type(table: dict[str, Any]) -> type[RunConfig]:
@@ -114,8 +121,8 @@ def config_type(table: dict[str, Any]) -> type[RunConfig]:
     if "task" not in table:
         raise ValueError("task: expected a value, got nothing")
     task = table["task"]
-    if not isinstance(task, str) or task not in task_names():
-        raise ValueError(f"task: invalid value {quoted(task)}; expected {_listed(set(task_names()))}")
+    if not isinstance(task, str) or task not in trained_tasks():
+        raise ValueError(f"task: invalid value {quoted(task)}; expected {_listed(set(trained_tasks()))}")
     candidates = config_types(task)
     model = table.get("model")
     if not isinstance(model, dict):
@@ -133,7 +140,8 @@ def config_type(table: dict[str, Any]) -> type[RunConfig]:
 def make_task(config: RunConfig, folder: Path, note: Callable[[str], None], *, resumed: bool = False) -> Task:
     """Reads the data of a configuration and builds its model, ready for the trainer; `note` gets a line for each thing
     worth telling. A `resumed` run finds its tokenizers in `folder`."""
-    training = next(entry.training for entry in ENTRIES if _imported(entry.config) is type(config))
+    training = next(entry.training for entry in ENTRIES if entry.config and _imported(entry.config) is type(config))
+    assert training is not None  # beside its configuration
     task: Task = _imported(training)(config, folder, note, resumed=resumed)
     return task
 

@@ -47,8 +47,9 @@ class DocumentReader:
             ids = self.tokenizer.encode(part)
             if layout.first is not None and ids:
                 ids = [layout.first, *ids]
-            cut += max(0, len(ids) - room)
-            ids = ids[:room]
+            end = [layout.last] if layout.last is not None and ids else []
+            cut += max(0, len(ids) + len(end) - room)
+            ids = ids[: max(0, room - len(end))] + end
             room -= len(ids)
             step = layout.max_sentence_length or layout.max_length
             sentences += [ids[start : start + step] for start in range(0, len(ids), step)]

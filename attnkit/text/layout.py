@@ -8,10 +8,12 @@ from typing import NamedTuple
 class Layout(NamedTuple):
     """How a model reads a document.
 
-    max_length: its longest document in tokens. first: a token put before every document (it counts), or None.
+    max_length: its longest document in tokens. first, last: tokens put before and behind every document (they
+    count), or None.
     max_sentence_length: longer sentences go on as a further one; None where a document is one sentence.
     """
 
     max_length: int
     first: int | None = None
     max_sentence_length: int | None = None
+    last: int | None = None

@@ -20,10 +20,12 @@ def class_of(name: str) -> Any:
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: f"{entry.task}-{entry.reads}")
 def test_an_entry_names_the_classes_of_its_task(entry: Entry) -> None:
-    config = class_of(entry.config)
-    assert config.__struct_config__.tag_field == "task" and config.__struct_config__.tag == entry.task
-    assert config in get_args(RunConfig)
-    assert callable(class_of(entry.training).save)
+    assert (entry.config is None) == (entry.training is None)
+    if entry.config is not None and entry.training is not None:
+        config = class_of(entry.config)
+        assert config.__struct_config__.tag_field == "task" and config.__struct_config__.tag == entry.task
+        assert config in get_args(RunConfig)
+        assert callable(class_of(entry.training).save)
     serving = serving_class(entry)
     assert serving is class_of(entry.serving) and callable(serving.from_directory)
     assert getattr(serving, "reads", "text") == entry.reads

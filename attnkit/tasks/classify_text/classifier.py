@@ -16,7 +16,6 @@ from attnkit.data.arrivals import Paused, windows
 from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.places import at
 from attnkit.text.document_batching import DocumentBatch
-from attnkit.text.tokenizers.vocabulary import UNK
 
 if TYPE_CHECKING:
     from attnkit.explain.maps.maps import AttentionMaps
@@ -171,7 +170,7 @@ class Classifier:
         with at(f"line {number + 1}"):
             prepared = self.reader.prepare(text)
             document = self.reader.read(prepared)
-            has_unknown = any(UNK in sentence for sentence in document.sentences)
+            has_unknown = any(self.reader.tokenizer.unk_id in sentence for sentence in document.sentences)
             unknown = self.reader.unknown(prepared) if has_unknown else []
         return _Text(number, document.sentences, document.cut > 0, unknown)
 
@@ -198,10 +197,11 @@ class Classifier:
     def _tokens(self, text: _Text) -> list[list[str]]:
         """The pieces of a text by sentence, an unknown one as it stands in the text."""
         unknown = iter(text.unknown)
-        pieces = self.reader.tokenizer.pieces
+        tokenizer = self.reader.tokenizer
+        named = ([*zip(ids, tokenizer.pieces(ids), strict=True)] for ids in text.sentences)
         return [
-            [next(unknown) if number == UNK else piece for number, piece in zip(ids, pieces(ids), strict=True)]
-            for ids in text.sentences
+            [next(unknown, piece) if number == tokenizer.unk_id else piece for number, piece in sentence]
+            for sentence in named
         ]
 
 

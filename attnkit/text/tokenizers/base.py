@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from attnkit.text.tokenizers.config import TokenizerConfig
 
 
+NotNegative = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 _Ids: TypeAlias = Annotated[tuple[int, ...], Meta(max_length=8)]
 Frame: TypeAlias = tuple[_Ids, _Ids]
 """The ids that stand before a sentence and behind it."""
@@ -26,7 +27,8 @@ class SavedTokenizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The tokenizer's part of a model's config.json.
 
     mask: whether the vocabulary reserves `MASK_TOKEN`. source_language, target_language, language_last: those of
-    `Tokenizer`, of a kind that `marks_both`.
+    `Tokenizer`, of a kind that `marks_both`. unk_token, mask_token: what a tokenizer of Hugging Face's calls those,
+    and entries: how many the model has, which may be more than the tokenizer's own.
     """
 
     kind: str
@@ -38,6 +40,9 @@ class SavedTokenizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     source_language: str = ""
     target_language: str = ""
     language_last: bool = False
+    unk_token: str = ""
+    mask_token: str = ""
+    entries: NotNegative = 0
 
     def reserved(self, name: str) -> list[str]:
         """The tokens that the vocabulary of this name reserves: that of a mask, and the tags of the languages, which

@@ -16,6 +16,7 @@ KINDS = {
     "char": "attnkit.text.tokenizers.words:CharTokenizer",
     "marian": "attnkit.text.tokenizers.marian:MarianTokenizer",
     "m2m": "attnkit.text.tokenizers.m2m:M2MTokenizer",
+    "huggingface": "attnkit.text.tokenizers.huggingface:HuggingFaceTokenizer",
 }
 """The "module:Class" of each kind; the module is imported when the kind is asked for."""
 

@@ -1,0 +1,131 @@
+"""What the text encoders of BERT's family have in common: the stack, and what stands behind it decides the task."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from attnkit.files import atomic_folder
+from attnkit.interop.converted import Converted
+from attnkit.interop.hf_weights import left_out_tensors
+from attnkit.interop.huggingface.checkpoint import Checkpoint
+from attnkit.interop.huggingface.filling import Part, Plan, filled_model, weight_and_bias
+from attnkit.interop.huggingface.labels import read_labels
+from attnkit.interop.huggingface.text_tokenizer import TextTokenizer, read_text_tokenizer
+from attnkit.models.encoder_only_config import EncoderOnlyConfig
+from attnkit.models.sentence_encoder_config import SentenceEncoderConfig
+from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
+from attnkit.tasks.shared.directory import save_directory
+
+
+class Stack(NamedTuple):
+    """Embeddings and layers. keys: of `TextStackConfig`. vocab_size: entries of the vocabulary. plan: of our parameters
+    below `embedding` and `encoder`."""
+
+    keys: dict[str, Any]
+    vocab_size: int
+    plan: Plan
+
+
+class MaskedHead(NamedTuple):
+    """What guesses hidden tokens: the names of the layer, its norm, the output matrix, and its bias."""
+
+    transform: str
+    norm: str
+    output: str
+    bias: str
+    activation: str = "gelu"
+
+
+class ClassifierHead(NamedTuple):
+    """What classifies: the names of the layer behind the first token's state, and of the output layer."""
+
+    pooler: str
+    output: str
+    activation: str = "tanh"
+
+
+class EncoderFamily(NamedTuple):
+    """What a family calls its heads; None for one that it does not have."""
+
+    masked: MaskedHead | None
+    classifier: ClassifierHead | None
+
+
+def convert_encoder(checkpoint: Checkpoint, stack: Stack, family: EncoderFamily) -> Converted:
+    """Writes the model directory: a masked language model, a classifier of texts, or, where nothing stands behind the
+    stack, what makes vectors of texts."""
+    tokenizer = read_text_tokenizer(checkpoint.folder, stack.vocab_size)
+    keys = {**stack.keys, "bos_id": tokenizer.bos_id, "eos_id": tokenizer.eos_id}
+    architecture = checkpoint.architecture
+    if architecture.endswith(("ForMaskedLM", "ForPreTraining", "LMHeadModel")) and family.masked is not None:
+        return _masked(checkpoint, stack, keys, tokenizer, family.masked)
+    if architecture.endswith("ForSequenceClassification") and family.classifier is not None:
+        return _classifier(checkpoint, stack, keys, tokenizer, family.classifier)
+    if architecture and not architecture.endswith("Model"):
+        raise checkpoint.refused(f"expected an encoder, a masked language model or a classifier, got {architecture!r}")
+    return _embedder(checkpoint, stack, keys, tokenizer)
+
+
+def _masked(
+    checkpoint: Checkpoint, stack: Stack, keys: dict[str, Any], tokenizer: TextTokenizer, head: MaskedHead
+) -> Converted:
+    config = _made(checkpoint, EncoderOnlyConfig, keys | {"transform": head.activation})
+    plan: dict[str, Part | None] = {
+        **stack.plan,
+        **weight_and_bias("transform", head.transform),
+        **weight_and_bias("transform_norm", head.norm),
+        "tied_output_bias": Part((head.bias,)) if head.bias in checkpoint.tensors else None,
+    }
+    return _written(checkpoint, config, (stack.vocab_size,), plan, "masked-language-model", tokenizer, {})
+
+
+def _classifier(
+    checkpoint: Checkpoint, stack: Stack, keys: dict[str, Any], tokenizer: TextTokenizer, head: ClassifierHead
+) -> Converted:
+    labels = read_labels(checkpoint)
+    config = _made(checkpoint, TransformerClassifierConfig, keys | {"pooling": "cls", "pooler": head.activation})
+    plan = {**stack.plan, **weight_and_bias("pooler", head.pooler), **weight_and_bias("output", head.output)}
+    more = {"labels": labels, "html": False}
+    return _written(checkpoint, config, (stack.vocab_size, len(labels)), plan, "classify", tokenizer, more)
+
+
+def _embedder(checkpoint: Checkpoint, stack: Stack, keys: dict[str, Any], tokenizer: TextTokenizer) -> Converted:
+    config = _made(checkpoint, SentenceEncoderConfig, keys)
+    return _written(checkpoint, config, (stack.vocab_size,), stack.plan, "embed", tokenizer, {})
+
+
+def _made(checkpoint: Checkpoint, kind: type[Any], keys: dict[str, Any]) -> Any:
+    try:
+        return kind(**keys)
+    except ValueError as error:
+        raise checkpoint.refused(str(error)) from None
+
+
+def _written(
+    checkpoint: Checkpoint,
+    config: Any,
+    sizes: tuple[int, ...],
+    plan: Plan,
+    task: str,
+    tokenizer: TextTokenizer,
+    more: dict[str, Any],
+) -> Converted:
+    model, unread = filled_model(checkpoint.tensors, config, sizes, plan)
+    with atomic_folder(checkpoint.target) as new:
+        save_directory(model, new, task, tokenizers=tokenizer.tokenizers, **more)
+    tensors = checkpoint.tensors.tensors
+    left_out = [*tensors.notes, *left_out_tensors(tensors, unread, "the model that is made of it")]
+    return Converted(config, sum(parameter.size for parameter in model.parameters()), left_out)
+
+
+def renamed(prefixes: tuple[str, ...]) -> Callable[[str], str]:
+    """For `Checkpoint.open`: names without the prefix that a head's class puts before the stack's, and as they are
+    since 2019."""
+
+    def canonical(name: str) -> str:
+        for prefix in prefixes:
+            name = name.removeprefix(prefix)
+        return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+
+    return canonical

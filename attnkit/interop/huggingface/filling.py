@@ -1,0 +1,99 @@
+"""The tensors of a checkpoint as the parameters of one of our models: other names, and matrices that lie on top of each
+other, are transposed or scaled there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from attnkit.interop.tensors import Tensors
+from attnkit.models.registry import ModelConfig, build_model
+from attnkit.nn.init import InitLimitError, skip_init
+
+
+class Part(NamedTuple):
+    """Of what one of our parameters is made: tensors by the names that `Renamed` gives them, on top of each other.
+
+    transposed: each is a matrix [in, out], as those of GPT-2 are. scale: all numbers times this.
+    """
+
+    names: tuple[str, ...]
+    transposed: bool = False
+    scale: float = 1.0
+
+
+Plan: TypeAlias = Mapping[str, Part | None]
+"""Each of our parameters by name; None for one of zeros, which a checkpoint does not have."""
+
+
+class Renamed:
+    """The tensors of a checkpoint by names that do not depend on who wrote it."""
+
+    def __init__(self, tensors: Tensors, canonical: Callable[[str], str] = str) -> None:
+        """canonical: the name to use for a tensor's own. Raises ValueError where two get the same."""
+        self.tensors = tensors
+        self._own: dict[str, str] = {}
+        for own in sorted(tensors.names()):
+            name = canonical(own)
+            if name in self._own:
+                raise ValueError(f"[convert] {tensors.folder}: expected {self._own[name]} or {own}, got both")
+            self._own[name] = own
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._own
+
+    def names(self) -> set[str]:
+        return set(self._own)
+
+    def own(self, name: str) -> str:
+        """What the checkpoint calls it, for messages."""
+        return self._own.get(name, name)
+
+    def read(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+        """A tensor as float32. Raises ValueError unless it is there with this shape."""
+        return self.tensors.read(self.own(name), shape)
+
+
+def filled_model(tensors: Renamed, config: ModelConfig, sizes: Iterable[int], plan: Plan) -> tuple[Any, list[str]]:
+    """The model of a checkpoint, in evaluation mode, and the names of the tensors that it does without.
+
+    sizes: what `build_model` takes. plan: has every parameter of the model. Raises ValueError where the tensors are not
+    those that the configuration describes, before memory is taken for more than they are.
+    """
+    model = _built(tensors.tensors, config, tuple(sizes))
+    for name, parameter in (*model.named_parameters(), *model.named_buffers()):
+        part = plan[name]
+        shape = tuple(parameter.shape)
+        parameter.copy_(np.zeros(shape, np.float32) if part is None else _read(tensors, part, shape))
+    model.eval()
+    used = {name for part in plan.values() if part is not None for name in part.names}
+    return model, sorted(tensors.own(name) for name in tensors.names() - used)
+
+
+def _built(tensors: Tensors, config: ModelConfig, sizes: tuple[int, ...]) -> Any:
+    """Sizes of the configuration are believed once they fit the tensors."""
+    try:
+        # A matrix that the checkpoint has once may be twice here; what is far beyond it is refused.
+        with skip_init(4 * tensors.total_size()):
+            return build_model(config, *sizes)
+    except InitLimitError:
+        raise ValueError(f"[convert] {tensors.file}: config.json describes a larger model than its tensors") from None
+
+
+def _read(tensors: Renamed, part: Part, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    count = len(part.names)
+    each = (shape[0] // count, *shape[1:])
+    if part.transposed:
+        arrays = [np.ascontiguousarray(tensors.read(name, each[::-1]).T) for name in part.names]
+    else:
+        arrays = [tensors.read(name, each) for name in part.names]
+    array = arrays[0] if count == 1 else np.concatenate(arrays)
+    return array if part.scale == 1 else array * np.float32(part.scale)
+
+
+def weight_and_bias(ours: str, *theirs: str) -> dict[str, Part]:
+    """The plan of a layer that has both, of the layers that lie on top of each other in it."""
+    return {f"{ours}.{kind}": Part(tuple(f"{name}.{kind}" for name in theirs)) for kind in ("weight", "bias")}

@@ -1,0 +1,31 @@
+"""Every family by the `model_type` of config.json, a line each: who converts it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from attnkit.interop.hf_config import CONFIG_FILE, read_table
+from attnkit.printable import quoted
+
+FAMILIES = {
+    "bert": "attnkit.interop.huggingface.bert:convert_bert",
+    "m2m_100": "attnkit.interop.m2m:convert_m2m",
+    "marian": "attnkit.interop.marian:convert_marian",
+    "nllb-moe": "attnkit.interop.m2m:convert_m2m",  # which says what is missing
+}
+"""The "module:function" of each `model_type`; the module is imported when a model of it is converted."""
+
+
+def find_family(folder: Path) -> Callable[..., Any]:
+    """What converts the checkpoint in a folder. Raises FileNotFoundError, or ValueError for a family that none does."""
+    file = folder / CONFIG_FILE
+    model_type = read_table(file).get("model_type")
+    if not isinstance(model_type, str) or model_type not in FAMILIES:
+        known = ", ".join(sorted(FAMILIES))
+        raise ValueError(f"[convert] {file}: expected a model_type of {known}; got {quoted(model_type)}")
+    module, _, name = FAMILIES[model_type].partition(":")
+    found: Callable[..., Any] = getattr(import_module(module), name)
+    return found

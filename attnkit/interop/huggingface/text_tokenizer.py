@@ -1,0 +1,58 @@
+"""The tokenizer of a checkpoint: its tokenizer.json, or one made of the older files that say the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from attnkit.interop.hf_config import read_content, read_table
+from attnkit.text.tokenizers.huggingface import HuggingFaceTokenizer
+from attnkit.text.tokenizers.pair import TokenizerPair
+
+TOKENIZER_FILE, _SETTINGS, _SPECIAL = "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"
+
+
+class TextTokenizer(NamedTuple):
+    """tokenizers: as a model directory keeps them. bos_id, eos_id: what stands before a text and behind it."""
+
+    tokenizers: TokenizerPair
+    bos_id: int | None
+    eos_id: int | None
+
+
+def read_text_tokenizer(folder: Path, entries: int) -> TextTokenizer:
+    """entries: how many the model has. Raises FileNotFoundError or ValueError, naming the file, and ModuleNotFoundError
+    without the library `tokenizers`."""
+    file = folder / TOKENIZER_FILE
+    if not file.is_file():
+        raise FileNotFoundError(f"[convert] {folder}: expected {TOKENIZER_FILE}, got none")
+    special = special_tokens(folder)
+    tokenizer = HuggingFaceTokenizer(
+        read_content(file), special.get("unk_token", ""), special.get("mask_token", ""), entries, str(file)
+    )
+    if tokenizer.vocab_size > entries:
+        raise ValueError(
+            f"[convert] {file}: expected at most {entries} entries, as the model has, got {tokenizer.vocab_size}"
+        )
+    before, behind = tokenizer.frame()
+    if len(before) > 1 or len(behind) > 1:
+        raise ValueError(
+            f"[convert] {file}: expected at most one token before a text and one behind it, got {len(before)} and "
+            f"{len(behind)}"
+        )
+    pair = TokenizerPair(tokenizer, tokenizer, "huggingface", mask="mask_token" in special)
+    return TextTokenizer(pair, before[0] if before else None, behind[0] if behind else None)
+
+
+def special_tokens(folder: Path) -> dict[str, str]:
+    """The special tokens by their roles, "unk_token" say, as the files beside the tokenizer name them."""
+    found: dict[str, str] = {}
+    for name in (_SPECIAL, _SETTINGS):
+        table = read_table(folder / name) if (folder / name).exists() else {}
+        found |= {role: text for role, value in table.items() if role.endswith("_token") and (text := _text(value))}
+    return found
+
+
+def _text(value: Any) -> str:
+    value = value.get("content") if isinstance(value, dict) else value
+    return value if isinstance(value, str) else ""

@@ -1,0 +1,1 @@
+"""The task "embed": texts in, vectors out."""

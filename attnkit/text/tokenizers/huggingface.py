@@ -1,0 +1,135 @@
+"""Any tokenizer that is a tokenizer.json of Hugging Face's, run by their library `tokenizers`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from attnkit.files import atomic_write
+from attnkit.printable import shortened
+from attnkit.reading import read_file
+from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
+from attnkit.text.tokenizers.vocabulary import MASK_TOKEN
+
+if TYPE_CHECKING:
+    import tokenizers
+
+T = TypeVar("T")
+
+
+class HuggingFaceTokenizer(Tokenizer):
+    """A tokenizer.json: WordPiece, byte-level BPE, Unigram or what else the library has.
+
+    Special tokens that stand in a text are found there, as in transformers. What the file says of cutting, of padding
+    and of tokens around a text is left to the model.
+    """
+
+    trainable = False
+
+    def __init__(
+        self,
+        content: bytes,
+        unk_token: str = "",
+        mask_token: str = "",
+        entries: int = 0,
+        name: str = "a tokenizer.json",
+    ) -> None:
+        """content: of the file. unk_token, mask_token: what it calls those, where it has them. entries: how many the
+        model has, which may be more. Raises ValueError, naming
+        it `name`, for one that is none, and for such a token that it does not have; ModuleNotFoundError without the
+        library."""
+        self._content, self._name = content, name
+        self._inner = _opened(content, name)
+        self._size = max(entries, int(self._inner.get_vocab_size(with_added_tokens=True)))
+        self.unk_token, self.mask_token = unk_token, mask_token
+        self.unk_id = self._special(unk_token)
+        self.mask_id = self._special(mask_token)
+
+    @classmethod
+    def load(cls, directory: Path, name: str, saved: SavedTokenizer) -> HuggingFaceTokenizer:
+        path = directory / f"{name}.json"
+        return cls(read_file(path), saved.unk_token, saved.mask_token, saved.entries, str(path))
+
+    @property
+    def vocab_size(self) -> int:
+        return self._size
+
+    def encode(self, text: str) -> list[int]:
+        return list(self._guarded(lambda: self._inner.encode(text, add_special_tokens=False).ids))
+
+    def frame(self) -> tuple[list[int], list[int]]:
+        """The ids that the file puts before a text and behind it."""
+        with_them = self._guarded(lambda: self._inner.encode("a", add_special_tokens=True))
+        inside = [place for place, special in enumerate(with_them.special_tokens_mask) if not special]
+        first, last = (inside[0], inside[-1]) if inside else (0, -1)
+        return list(with_them.ids[:first]), list(with_them.ids[last + 1 :])
+
+    def decode(self, ids: Sequence[int]) -> str:
+        self._check(ids)
+        return str(self._guarded(lambda: self._inner.decode(list(ids), skip_special_tokens=True)))
+
+    def pieces(self, ids: Sequence[int]) -> list[str]:
+        self._check(ids)
+        return [str(self._inner.id_to_token(number) or "") for number in ids]
+
+    def unknown(self, text: str) -> list[str]:
+        if self.unk_id < 0:
+            return []
+        found = self._guarded(lambda: self._inner.encode(text, add_special_tokens=False))
+        places = zip(found.ids, found.offsets, strict=True)
+        return [text[begin:end] for number, (begin, end) in places if number == self.unk_id]
+
+    def reserved_id(self, token: str) -> int | None:
+        return self.mask_id if token == MASK_TOKEN and self.mask_id >= 0 else None
+
+    def id_of(self, token: str) -> int | None:
+        """The id of an entry of the vocabulary; None where there is none."""
+        found: int | None = self._inner.token_to_id(token)
+        return found
+
+    def saved(self) -> dict[str, Any]:
+        named = {"unk_token": self.unk_token, "mask_token": self.mask_token, "entries": self._size}
+        return {key: value for key, value in named.items() if value}
+
+    def save(self, directory: Path, name: str) -> None:
+        with atomic_write(directory / f"{name}.json") as file:
+            file.write(self._content)
+
+    def _special(self, token: str) -> int:
+        """The id of a special token; -1 where there is none."""
+        number = self.id_of(token) if token else -1
+        if number is None:
+            raise ValueError(f"[tokenizer] {self._name}: expected the token {token!r}, which the vocabulary lacks")
+        return number
+
+    def _check(self, ids: Sequence[int]) -> None:
+        if (bad := next((number for number in ids if not 0 <= number < self._size), None)) is not None:
+            raise ValueError(f"[tokenizer] expected an id in [0, {self.vocab_size}), got {bad}")
+
+    def _guarded(self, work: Callable[[], T]) -> T:
+        return _guarded(work, self._name)
+
+
+def _opened(content: bytes, name: str) -> tokenizers.Tokenizer:
+    try:
+        import tokenizers
+    except ModuleNotFoundError:
+        raise ModuleNotFoundError(
+            "[tokenizer] this model needs the library tokenizers, which is not installed: pip install "
+            '"attnkit[tokenizers]"'
+        ) from None
+    opened: tokenizers.Tokenizer = _guarded(lambda: tokenizers.Tokenizer.from_buffer(content), name)
+    opened.no_truncation()
+    opened.no_padding()
+    return opened
+
+
+def _guarded(work: Callable[[], T], name: str) -> T:
+    """The library's own errors as ours: it raises plain exceptions, and where its Rust code panics what is none."""
+    try:
+        return work()
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
+            raise
+        raise ValueError(f"[tokenizer] {name}: {shortened(str(error), 300)}") from None
