@@ -31,8 +31,8 @@ class SentenceEncoderConfig(
     pooling: Annotated[
         Literal["mean", "cls", "last"],
         Meta(
-            description='How a text becomes one vector: the mean of all states, "cls", that of the first token, or "last", '
-            "that of the last one."
+            description='How a text becomes one vector: the mean of all states, "cls", that of the first token, or '
+            '"last", that of the last one.'
         ),
     ] = "mean"
 

@@ -171,4 +171,5 @@ class Embedder:
             vectors: npt.NDArray[np.float32] = self.model(ids, offsets).numpy()
         if not self.model.config.normalize:
             return vectors
-        return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+        lengths: npt.NDArray[np.float32] = np.linalg.norm(vectors, axis=1, keepdims=True)
+        return np.divide(vectors, np.maximum(lengths, 1e-12))
