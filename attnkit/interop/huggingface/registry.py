@@ -12,6 +12,7 @@ from attnkit.printable import quoted
 
 FAMILIES = {
     "bert": "attnkit.interop.huggingface.bert:convert_bert",
+    "gpt2": "attnkit.interop.huggingface.gpt2:convert_gpt2",
     "m2m_100": "attnkit.interop.m2m:convert_m2m",
     "marian": "attnkit.interop.marian:convert_marian",
     "nllb-moe": "attnkit.interop.m2m:convert_m2m",  # which says what is missing

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from attnkit.text.languages import tag_of
-from attnkit.text.tokenizers.vocabulary import EOS, MASK_TOKEN, UNK
+from attnkit.text.tokenizers.vocabulary import BOS, EOS, MASK_TOKEN, PAD, UNK
 
 if TYPE_CHECKING:
     from attnkit.text.tokenizers.config import TokenizerConfig
@@ -81,6 +81,12 @@ class Tokenizer(ABC):
 
     language_last: bool = False
     """Of a kind that `marks_both`: the token of a source's language stands behind the end of the sentence."""
+
+    keeps_space: ClassVar[bool] = False
+    """Whether white space at the ends of a text is part of it."""
+
+    never_written: tuple[int, ...] = (PAD, UNK, BOS)
+    """The ids that no model writes."""
 
     unk_id: int = UNK
     """The id of what the vocabulary does not have; `UNK` but for converted models."""

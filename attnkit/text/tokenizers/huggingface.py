@@ -26,6 +26,8 @@ class HuggingFaceTokenizer(Tokenizer):
     """
 
     trainable = False
+    keeps_space = True
+    never_written = ()
 
     def __init__(
         self,
