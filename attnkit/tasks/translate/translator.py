@@ -71,7 +71,7 @@ class _Source:
     ids: list[int]
     pieces: list[str]
     prefix: Forced
-    truncated: bool
+    unread: int
     unknown: list[str]
     held: Held | None
 
@@ -130,6 +130,7 @@ class Translator:
             tags = tagged.ids.values() if tagged and tagged.inner is target_tokenizer else ()
             suppress = (PAD, UNK, BOS, *tags)  # they are no text
         self._suppress = [token for token in suppress if token != model.eos_id]
+        self._first = defaults.first if defaults else None
 
     @classmethod
     def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Translator:
@@ -244,7 +245,7 @@ class Translator:
             if value < 1:
                 raise ValueError(f"[translate] expected {name} >= 1, got {value}")
         # A limit that the model does not allow is an error now, not after the first window.
-        limit = longest_output(self.model, int(self._languages.both))
+        limit = longest_output(self.model, int(self._languages.both or self._first is not None))
         options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), limit)
         keeper = Keeper([keep] if isinstance(keep, str) else keep) if keep else None
         wanted = _Wanted(attention, copy_unknown and not knows_all(self.target_tokenizer), keeper)
@@ -307,7 +308,7 @@ class Translator:
         line, name = one_line(text.line), f"line {text.place + 1}"
         self._languages.read(text.direction, line.strip(), name)  # a language that there is not is one of the line
         direction, head = self._languages.said(text.direction, line)
-        longest = self.max_source_length - 1
+        longest = self._room
 
         def fits(part: str) -> bool:
             if keeper is not None and (held := keeper.hold(part)) is not None:
@@ -323,21 +324,30 @@ class Translator:
         parts = zip(paragraph.sentences, prefixes, strict=False)
         return paragraph, [Text(sentence, prefix, text.place, direction) for sentence, prefix in parts]
 
+    @property
+    def _room(self) -> int:
+        """The most tokens of a line that the model reads, beside those that stand around it."""
+        return self.max_source_length - len(self.source_tokenizer.closed([], self.source_tokenizer.eos_id))
+
+    def _as_read(self, line: str) -> str:
+        """A line with the white space that the model has learnt."""
+        return one_line(line.strip())
+
     def _read_text(self, number: int, text: Text, keeper: Keeper | None) -> _Source:
         _check_text(text)
-        line = one_line(text.line.strip())  # as in training
+        line = self._as_read(text.line)
         held = None if keeper is None else keeper.hold(line)
         if held is not None:
             line = held.masked
         count, name = len(line.split()), f"line {text.place + 1}"
         line, first = self._languages.read(text.direction, line, name)
         with at(name):
-            return self._read(number, line, first, count, text.prefix, held)
+            return self._read(number, line, self._first if first is None else first, count, text.prefix, held)
 
     def _read(self, number: int, line: str, first: int | None, count: int, prefix: str, held: Held | None) -> _Source:
         ids = self.source_tokenizer.encode(line)
         unknown = self.source_tokenizer.unknown(line) if self.source_tokenizer.unk_id in ids else []
-        longest = self.max_source_length - 1
+        longest = self._room
         kept = self.source_tokenizer.closed(ids[:longest], self.source_tokenizer.eos_id) if ids else []
         forced = Forced.read(one_line(prefix.strip()), self.target_tokenizer)
         return _Source(
@@ -348,7 +358,7 @@ class Translator:
             ids=kept,
             pieces=self.source_tokenizer.pieces(kept),
             prefix=forced,
-            truncated=len(ids) > longest,
+            unread=max(0, len(ids) - longest),
             unknown=unknown + forced.unknown,
             held=held,
         )
@@ -402,7 +412,8 @@ class Translator:
             tokens=tokens,
             attention=hypothesis.attention,
             source_tokens=source.pieces,
-            truncated=source.truncated or hypothesis.cut,
+            truncated=source.unread > 0 or hypothesis.cut,
+            unread=source.unread,
             unknown=source.unknown,
             source_words=source_words,
             target_words=words_written(target, text, ids, source.prefix) if wanted.attends else [],
