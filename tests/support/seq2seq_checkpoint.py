@@ -13,7 +13,6 @@ _SMALL: dict[str, Any] = dict(
     vocab_size=ENTRIES, d_model=16, encoder_ffn_dim=32, decoder_ffn_dim=32, encoder_layers=2, decoder_layers=2,
     encoder_attention_heads=2, decoder_attention_heads=2, max_position_embeddings=48, init_std=0.4,
 )  # fmt: skip
-# The seeds are those of models whose outputs have many lengths.
 SHAPES: dict[str, dict[str, Any]] = {
     "bart": dict(model_type="bart", seed=1),
     "bart deep": dict(model_type="bart", seed=2, encoder_layers=1, decoder_layers=3, activation_function="relu"),
@@ -81,17 +80,32 @@ def write_tokenizer(folder: Path, model_type: str) -> None:
 
 
 def _make_lively(model: Any) -> None:
-    """Weights for which outputs differ from text to text, and about one token in ten is the end."""
+    """Weights for which outputs differ from text to text, and have several lengths."""
     import torch
 
+    ids, end = torch.randint(5, 200, (16, 10)), int(model.config.eos_token_id)
+    free = dict(max_new_tokens=20, forced_eos_token_id=None, forced_bos_token_id=None, num_beams=1)
     with torch.no_grad():
-        draw_weights(model)
-        model.final_logits_bias.normal_(0.0, 0.1)
-        ids, end = torch.randint(5, 200, (16, 10)), int(model.config.eos_token_id)
-        output = model.generate(
-            ids, max_new_tokens=20, bad_words_ids=[[end]], forced_eos_token_id=None, forced_bos_token_id=None,
-            output_logits=True, return_dict_in_generate=True, num_beams=1,
-        )  # fmt: skip
-        logits = torch.stack(output.logits)  # [steps, texts, V]
-        others = torch.cat([logits[..., :end], logits[..., end + 1 :]], -1)
-        model.final_logits_bias[0, end] += (others.amax(-1) - logits[..., end]).flatten().quantile(0.1)
+        for _ in range(40):
+            _draw(model)
+            output = model.generate(
+                ids, bad_words_ids=[[end]], output_logits=True, return_dict_in_generate=True, **free
+            )  # fmt: skip
+            logits = torch.stack(output.logits)  # [steps, texts, V]
+            others = torch.cat([logits[..., :end], logits[..., end + 1 :]], -1)
+            model.final_logits_bias[0, end] += (others.amax(-1) - logits[..., end]).flatten().quantile(0.08)
+            rows = [tuple(row[1:]) for row in model.generate(ids, **free).tolist()]
+            lengths = {[*row, end].index(end) for row in rows}
+            if len(lengths) > 5 and len(set(rows)) > 10 and max(len(set(row)) for row in rows) > 6:
+                return
+    raise AssertionError("expected outputs of several lengths; take another seed")
+
+
+def _draw(model: Any) -> None:
+    draw_weights(model)
+    model.final_logits_bias.normal_(0.0, 0.3)
+    for name, parameter in model.named_parameters():
+        if "embed_positions" in name and parameter.requires_grad:
+            parameter.normal_(0.0, 0.6)
+        elif "encoder_attn" in name and name.endswith(("v_proj.weight", "out_proj.weight")):
+            parameter.normal_(0.0, 0.7)
