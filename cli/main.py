@@ -22,6 +22,7 @@ COMMANDS = {
     "classify": "Name the class of each text or image, and what decided.",
     "caption": "Say in a sentence what each image shows.",
     "generate": "Write texts with a language model.",
+    "embed": "Make a vector of each text, to search and compare.",
     "models": "List the models that have a name; remove one.",
     "pull": "Fetch a model by its name, or its newest release.",
     "convert": "Make a model of a public checkpoint (OPUS-MT).",

@@ -15,6 +15,7 @@ _COMMANDS = {
     "language-model": "generate",
     "masked-language-model": "generate",
     "caption": "caption",
+    "embed": "embed",
 }
 
 _SAID = "attnkit.hub"  # of a command's context: what its options say of names

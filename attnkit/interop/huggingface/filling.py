@@ -17,12 +17,14 @@ from attnkit.nn.init import InitLimitError, skip_init
 class Part(NamedTuple):
     """Of what one of our parameters is made: tensors by the names that `Renamed` gives them, on top of each other.
 
-    transposed: each is a matrix [in, out], as those of GPT-2 are. scale: all numbers times this.
+    transposed: each is a matrix [in, out], as those of GPT-2 are. scale: all numbers times this. rows: how many a
+    tensor has of which only the first are taken; 0 where all are.
     """
 
     names: tuple[str, ...]
     transposed: bool = False
     scale: float = 1.0
+    rows: int = 0
 
 
 Plan: TypeAlias = Mapping[str, Part | None]
@@ -56,6 +58,10 @@ class Renamed:
         """A tensor as float32. Raises ValueError unless it is there with this shape."""
         return self.tensors.read(self.own(name), shape)
 
+    def total_size(self) -> int:
+        """The numbers of all of them together."""
+        return self.tensors.total_size()
+
 
 def filled_model(tensors: Renamed, config: ModelConfig, sizes: Iterable[int], plan: Plan) -> tuple[Any, list[str]]:
     """The model of a checkpoint, in evaluation mode, and the names of the tensors that it does without.
@@ -63,7 +69,7 @@ def filled_model(tensors: Renamed, config: ModelConfig, sizes: Iterable[int], pl
     sizes: what `build_model` takes. plan: has every parameter of the model. Raises ValueError where the tensors are not
     those that the configuration describes, before memory is taken for more than they are.
     """
-    model = _built(tensors.tensors, config, tuple(sizes))
+    model = _built(tensors, config, tuple(sizes))
     for name, parameter in (*model.named_parameters(), *model.named_buffers()):
         part = plan[name]
         shape = tuple(parameter.shape)
@@ -73,20 +79,24 @@ def filled_model(tensors: Renamed, config: ModelConfig, sizes: Iterable[int], pl
     return model, sorted(tensors.own(name) for name in tensors.names() - used)
 
 
-def _built(tensors: Tensors, config: ModelConfig, sizes: tuple[int, ...]) -> Any:
+def _built(tensors: Renamed, config: ModelConfig, sizes: tuple[int, ...]) -> Any:
     """Sizes of the configuration are believed once they fit the tensors."""
     try:
         # A matrix that the checkpoint has once may be twice here; what is far beyond it is refused.
         with skip_init(4 * tensors.total_size()):
             return build_model(config, *sizes)
     except InitLimitError:
-        raise ValueError(f"[convert] {tensors.file}: config.json describes a larger model than its tensors") from None
+        raise ValueError(
+            f"[convert] {tensors.tensors.file}: config.json describes a larger model than its tensors"
+        ) from None
 
 
 def _read(tensors: Renamed, part: Part, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     count = len(part.names)
     each = (shape[0] // count, *shape[1:])
-    if part.transposed:
+    if part.rows:
+        arrays = [tensors.read(name, (part.rows, *each[1:]))[: each[0]] for name in part.names]
+    elif part.transposed:
         arrays = [np.ascontiguousarray(tensors.read(name, each[::-1]).T) for name in part.names]
     else:
         arrays = [tensors.read(name, each) for name in part.names]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,13 @@ class TextTokenizer(NamedTuple):
     tokenizers: TokenizerPair
     bos_id: int | None
     eos_id: int | None
+
+    def lowercased(self) -> TextTokenizer:
+        """The same for texts that are put into small letters first."""
+        pair = self.tokenizers
+        assert isinstance(pair.source, HuggingFaceTokenizer)
+        tokenizer = pair.source.lowercased()
+        return self._replace(tokenizers=replace(pair, source=tokenizer, target=tokenizer, lowercase=True))
 
 
 def read_text_tokenizer(folder: Path, entries: int) -> TextTokenizer:

@@ -34,12 +34,13 @@ class HuggingFaceTokenizer(Tokenizer):
         mask_token: str = "",
         entries: int = 0,
         name: str = "a tokenizer.json",
+        lowercase: bool = False,
     ) -> None:
         """content: of the file. unk_token, mask_token: what it calls those, where it has them. entries: how many the
-        model has, which may be more. Raises ValueError, naming
+        model has, which may be more. lowercase: texts are put into small letters first. Raises ValueError, naming
         it `name`, for one that is none, and for such a token that it does not have; ModuleNotFoundError without the
         library."""
-        self._content, self._name = content, name
+        self._content, self._name, self._lowercase = content, name, lowercase
         self._inner = _opened(content, name)
         self._size = max(entries, int(self._inner.get_vocab_size(with_added_tokens=True)))
         self.unk_token, self.mask_token = unk_token, mask_token
@@ -49,13 +50,19 @@ class HuggingFaceTokenizer(Tokenizer):
     @classmethod
     def load(cls, directory: Path, name: str, saved: SavedTokenizer) -> HuggingFaceTokenizer:
         path = directory / f"{name}.json"
-        return cls(read_file(path), saved.unk_token, saved.mask_token, saved.entries, str(path))
+        return cls(read_file(path), saved.unk_token, saved.mask_token, saved.entries, str(path), saved.lowercase)
+
+    def lowercased(self) -> HuggingFaceTokenizer:
+        """The same for texts that are put into small letters first."""
+        names = self.unk_token, self.mask_token
+        return HuggingFaceTokenizer(self._content, *names, self._size, self._name, lowercase=True)
 
     @property
     def vocab_size(self) -> int:
         return self._size
 
     def encode(self, text: str) -> list[int]:
+        text = text.lower() if self._lowercase else text
         return list(self._guarded(lambda: self._inner.encode(text, add_special_tokens=False).ids))
 
     def frame(self) -> tuple[list[int], list[int]]:
@@ -76,9 +83,10 @@ class HuggingFaceTokenizer(Tokenizer):
     def unknown(self, text: str) -> list[str]:
         if self.unk_id < 0:
             return []
-        found = self._guarded(lambda: self._inner.encode(text, add_special_tokens=False))
+        read = text.lower() if self._lowercase else text
+        found = self._guarded(lambda: self._inner.encode(read, add_special_tokens=False))
         places = zip(found.ids, found.offsets, strict=True)
-        return [text[begin:end] for number, (begin, end) in places if number == self.unk_id]
+        return [read[begin:end] for number, (begin, end) in places if number == self.unk_id]
 
     def reserved_id(self, token: str) -> int | None:
         return self.mask_id if token == MASK_TOKEN and self.mask_id >= 0 else None
