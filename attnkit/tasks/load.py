@@ -16,10 +16,11 @@ if TYPE_CHECKING:
     from attnkit.tasks.language_model.generator import Generator
     from attnkit.tasks.masked_language_model.filler import MaskFiller
     from attnkit.tasks.shared.directory import ModelDirectory
+    from attnkit.tasks.summarize.summarizer import Summarizer
     from attnkit.tasks.translate.pivot import PivotTranslator
     from attnkit.tasks.translate.translator import Translator
 
-    Loaded: TypeAlias = Translator | Classifier | ImageClassifier | Captioner | Generator | MaskFiller
+    Loaded: TypeAlias = Translator | Classifier | ImageClassifier | Captioner | Generator | MaskFiller | Summarizer
     _Path: TypeAlias = str | os.PathLike[str]
 
 
@@ -67,6 +68,10 @@ def load(
 ) -> MaskFiller: ...
 @overload
 def load(
+    path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["summarize"]
+) -> Summarizer: ...
+@overload
+def load(
     path: _Path,
     precision: Precision | None = None,
     threads: int | None = None,
@@ -94,13 +99,14 @@ def load(
     that leads there.
 
     A translation model becomes a `Translator`, a classifier of texts a `Classifier`, one of images an
-    `ImageClassifier`, a captioner a `Captioner`, a language model a `Generator`, a masked one a `MaskFiller`.
+    `ImageClassifier`, a captioner a `Captioner`, a language model a `Generator`, a masked one a `MaskFiller`, one that
+    summarizes a `Summarizer`.
 
     precision: "fp32", "bf16" or "int8", of the matrix products (see `attnkit.precision`); None takes "fp32", or "int8"
     for a model that was converted with weights of int8. threads: sets the number for
     the whole process; None leaves it.
-    task: what the model must be for, "translate", "classify", "caption", "language-model" or "masked-language-model";
-    reads: what a classifier must take, "text" or "images". With them type checkers know the class.
+    task: what the model must be for, "translate", "classify", "caption", "language-model", "masked-language-model" or
+    "summarize"; reads: what a classifier must take, "text" or "images". With them type checkers know the class.
     then: the directory of a second translation model, which reads what the first one writes, so that both together are
     a `PivotTranslator`: German to Portuguese of German to English and then English to Portuguese.
     Raises FileNotFoundError where there is no model, ValueError for a broken one or one for another task; the message

@@ -15,6 +15,7 @@ _COMMANDS = {
     "language-model": "generate",
     "masked-language-model": "generate",
     "caption": "caption",
+    "summarize": "summarize",
 }
 
 _SAID = "attnkit.hub"  # of a command's context: what its options say of names

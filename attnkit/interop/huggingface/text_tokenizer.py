@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,6 +19,14 @@ class TextTokenizer(NamedTuple):
     tokenizers: TokenizerPair
     bos_id: int | None
     eos_id: int | None
+
+    def framed(self) -> TokenizerPair:
+        """The tokenizers of an encoder-decoder, where that of the sources puts these tokens around a text."""
+        pair = self.tokenizers
+        assert isinstance(pair.source, HuggingFaceTokenizer)
+        before, behind = ((token,) if token is not None else () for token in (self.bos_id, self.eos_id))
+        both = pair.source.framed((before, behind))
+        return replace(pair, source=both, target=both)
 
 
 def read_text_tokenizer(folder: Path, entries: int) -> TextTokenizer:
