@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from attnkit.tasks.language_model.generator import Generator
     from attnkit.tasks.load import load
     from attnkit.tasks.masked_language_model.filler import MaskFiller
+    from attnkit.tasks.summarize.summarizer import Summarizer
     from attnkit.tasks.translate.pivot import PivotTranslator
     from attnkit.tasks.translate.translator import Translator
 
@@ -47,6 +48,7 @@ __all__ = [
     "Indices",
     "MaskFiller",
     "PivotTranslator",
+    "Summarizer",
     "Tensor",
     "Translator",
     "decoding",
@@ -82,6 +84,7 @@ if not TYPE_CHECKING:  # with it, type checkers would let any name pass
             "attnkit.tasks.language_model.generator": ("Generator",),
             "attnkit.tasks.load": ("load",),
             "attnkit.tasks.masked_language_model.filler": ("MaskFiller",),
+            "attnkit.tasks.summarize.summarizer": ("Summarizer",),
             "attnkit.tasks.translate.pivot": ("PivotTranslator",),
             "attnkit.tasks.translate.translator": ("Translator",),
         },

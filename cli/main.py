@@ -21,6 +21,7 @@ COMMANDS = {
     "translate": "Translate text, line by line, from a file or stdin.",
     "classify": "Name the class of each text or image, and what decided.",
     "caption": "Say in a sentence what each image shows.",
+    "summarize": "Say in a few sentences what documents say.",
     "generate": "Write texts with a language model.",
     "embed": "Make a vector of each text, to search and compare.",
     "models": "List the models that have a name; remove one.",

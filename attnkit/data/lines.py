@@ -75,6 +75,18 @@ def arriving_lines(path: Path) -> Iterator[str | Paused]:
         raise ValueError(f"[corpus] {name}, after line {number}: expected a whole gzip file: {error}") from None
 
 
+def read_document(path: Path) -> str:
+    """A file as one text, its lines joined by LF and without the end of the last. Raises what `arriving_lines` raises,
+    and ValueError for more than `MAX_LINE` bytes in all."""
+    lines, size = list[str](), 0
+    for line in read_lines(path):
+        lines.append(line)
+        size += len(line.encode()) + 1
+        if size > MAX_LINE + 1:
+            raise ValueError(f"[corpus] {os.fspath(path)}: expected at most {MAX_LINE:,} bytes a document, got more")
+    return "\n".join(lines)
+
+
 def _check_sizes(line: int, file: int, limit: int | None, where: str) -> None:
     if line > MAX_LINE:
         raise ValueError(f"{where}: expected at most {MAX_LINE:,} bytes a line, got more")

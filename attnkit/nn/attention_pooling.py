@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -85,7 +85,7 @@ class RootMeanPooling(_LengthPooling):
 
     def _weights(self, offsets: np.ndarray) -> np.ndarray:
         lengths = np.diff(offsets)
-        return np.repeat(np.maximum(lengths, 1) ** -0.5, lengths)
+        return np.repeat(1.0 / np.sqrt(np.maximum(lengths, 1)), lengths)
 
 
 class PositionPooling(_LengthPooling):
@@ -95,7 +95,8 @@ class PositionPooling(_LengthPooling):
     def _weights(self, offsets: np.ndarray) -> np.ndarray:
         lengths = np.diff(offsets).astype(np.int64)
         places = np.arange(1, offsets[-1] + 1) - np.repeat(offsets[:-1], lengths)
-        return places / np.repeat(np.maximum(lengths * (lengths + 1) / 2, 1), lengths)
+        weights: np.ndarray = places / np.repeat(np.maximum(lengths * (lengths + 1) / 2, 1), lengths)
+        return weights
 
 
 class MaxPooling(Module):
@@ -122,11 +123,12 @@ class JoinedPooling(Module):
 
     def __init__(self, poolings: Sequence[Module]) -> None:
         super().__init__()
-        self.poolings = ModuleList(poolings)
+        self.poolings: ModuleList[Any] = ModuleList(list(poolings))
 
     def forward(self, x: Tensor, offsets: np.ndarray) -> Tensor:
         """x [T, width] → [B, poolings · width]."""
-        return ops.concatenate([pooling(x, offsets) for pooling in self.poolings], axis=1)
+        joined: Tensor = ops.concatenate([pooling(x, offsets) for pooling in self.poolings], axis=1)
+        return joined
 
     if TYPE_CHECKING:
         __call__ = forward

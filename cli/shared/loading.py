@@ -15,6 +15,7 @@ _COMMANDS = {
     "language-model": "generate",
     "masked-language-model": "generate",
     "caption": "caption",
+    "summarize": "summarize",
     "embed": "embed",
 }
 

@@ -17,13 +17,14 @@ from attnkit.nn.init import InitLimitError, skip_init
 class Part(NamedTuple):
     """Of what one of our parameters is made: tensors by the names that `Renamed` gives them, on top of each other.
 
-    transposed: each is a matrix [in, out], as those of GPT-2 are. scale: all numbers times this. rows: how many a
-    tensor has of which only the first are taken; 0 where all are.
+    transposed: each is a matrix [in, out], as those of GPT-2 are. scale: all numbers times this. row: it is a vector
+    here and a matrix of one row there. rows: how many a tensor has of which only the first are taken; 0 where all are.
     """
 
     names: tuple[str, ...]
     transposed: bool = False
     scale: float = 1.0
+    row: bool = False
     rows: int = 0
 
 
@@ -81,9 +82,13 @@ def filled_model(tensors: Renamed, config: ModelConfig, sizes: Iterable[int], pl
 
 def _built(tensors: Renamed, config: ModelConfig, sizes: tuple[int, ...]) -> Any:
     """Sizes of the configuration are believed once they fit the tensors."""
+    size = tensors.total_size()
     try:
-        # A matrix that the checkpoint has once may be twice here; what is far beyond it is refused.
-        with skip_init(4 * tensors.total_size()):
+        if getattr(config, "d_model", 0) ** 2 > size:
+            raise InitLimitError
+        # A matrix that the checkpoint has once may be three here; what is far beyond it is refused before its memory is
+        # taken.
+        with skip_init(4 * size):
             return build_model(config, *sizes)
     except InitLimitError:
         raise ValueError(
@@ -94,6 +99,9 @@ def _built(tensors: Renamed, config: ModelConfig, sizes: tuple[int, ...]) -> Any
 def _read(tensors: Renamed, part: Part, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
     count = len(part.names)
     each = (shape[0] // count, *shape[1:])
+    if part.row:
+        row: npt.NDArray[np.float32] = tensors.read(part.names[0], (1, *shape))[0]
+        return row
     if part.rows:
         arrays = [tensors.read(name, (part.rows, *each[1:]))[: each[0]] for name in part.names]
     elif part.transposed:

@@ -11,10 +11,14 @@ from attnkit.interop.hf_config import CONFIG_FILE, read_table
 from attnkit.printable import quoted
 
 FAMILIES = {
+    "bart": "attnkit.interop.huggingface.bart:convert_bart",
     "bert": "attnkit.interop.huggingface.bert:convert_bert",
+    "gpt2": "attnkit.interop.huggingface.gpt2:convert_gpt2",
     "m2m_100": "attnkit.interop.m2m:convert_m2m",
     "marian": "attnkit.interop.marian:convert_marian",
+    "mbart": "attnkit.interop.huggingface.mbart:convert_mbart",
     "nllb-moe": "attnkit.interop.m2m:convert_m2m",  # which says what is missing
+    "pegasus": "attnkit.interop.huggingface.pegasus:convert_pegasus",
 }
 """The "module:function" of each `model_type`; the module is imported when a model of it is converted."""
 

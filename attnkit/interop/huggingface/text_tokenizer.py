@@ -27,6 +27,14 @@ class TextTokenizer(NamedTuple):
         tokenizer = pair.source.lowercased()
         return self._replace(tokenizers=replace(pair, source=tokenizer, target=tokenizer, lowercase=True))
 
+    def framed(self) -> TokenizerPair:
+        """The tokenizers of an encoder-decoder, where that of the sources puts these tokens around a text."""
+        pair = self.tokenizers
+        assert isinstance(pair.source, HuggingFaceTokenizer)
+        before, behind = ((token,) if token is not None else () for token in (self.bos_id, self.eos_id))
+        both = pair.source.framed((before, behind))
+        return replace(pair, source=both, target=both)
+
 
 def read_text_tokenizer(folder: Path, entries: int) -> TextTokenizer:
     """entries: how many the model has. Raises FileNotFoundError or ValueError, naming the file, and ModuleNotFoundError

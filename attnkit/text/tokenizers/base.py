@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from attnkit.text.languages import tag_of
-from attnkit.text.tokenizers.vocabulary import EOS, MASK_TOKEN, UNK
+from attnkit.text.tokenizers.vocabulary import BOS, EOS, MASK_TOKEN, PAD, UNK
 
 if TYPE_CHECKING:
     from attnkit.text.tokenizers.config import TokenizerConfig
@@ -21,6 +21,13 @@ NotNegative = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 _Ids: TypeAlias = Annotated[tuple[int, ...], Meta(max_length=8)]
 Frame: TypeAlias = tuple[_Ids, _Ids]
 """The ids that stand before a sentence and behind it."""
+
+
+def framed(frame: Frame, values: Sequence[int], end: int, eos: int) -> list[int]:
+    """`Tokenizer.closed` of a tokenizer that has a frame: between its ids where `end` is the end token `eos`, and else
+    each of them stands as `end`."""
+    before, behind = (ids if end == eos else [end] * len(ids) for ids in frame)
+    return [*before, *values, *behind]
 
 
 class SavedTokenizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -81,6 +88,12 @@ class Tokenizer(ABC):
 
     language_last: bool = False
     """Of a kind that `marks_both`: the token of a source's language stands behind the end of the sentence."""
+
+    keeps_space: ClassVar[bool] = False
+    """Whether white space at the ends of a text is part of it."""
+
+    never_written: tuple[int, ...] = (PAD, UNK, BOS)
+    """The ids that no model writes."""
 
     unk_id: int = UNK
     """The id of what the vocabulary does not have; `UNK` but for converted models."""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attnkit.files import atomic_write
 from attnkit.printable import shortened
 from attnkit.reading import read_file
-from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
+from attnkit.text.tokenizers.base import Frame, SavedTokenizer, Tokenizer, framed
 from attnkit.text.tokenizers.vocabulary import MASK_TOKEN
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ class HuggingFaceTokenizer(Tokenizer):
     """
 
     trainable = False
+    keeps_space = True
+    never_written = ()
 
     def __init__(
         self,
@@ -34,11 +36,13 @@ class HuggingFaceTokenizer(Tokenizer):
         mask_token: str = "",
         entries: int = 0,
         name: str = "a tokenizer.json",
+        source_frame: Frame | None = None,
         lowercase: bool = False,
     ) -> None:
         """content: of the file. unk_token, mask_token: what it calls those, where it has them. entries: how many the
-        model has, which may be more. lowercase: texts are put into small letters first. Raises ValueError, naming
-        it `name`, for one that is none, and for such a token that it does not have; ModuleNotFoundError without the
+        model has, which may be more. source_frame: what an encoder-decoder reads around a source, the end token last
+        or all there is behind it. lowercase: texts are put into small letters first. Raises ValueError, naming it
+        `name`, for one that is none, and for such a token that it does not have; ModuleNotFoundError without the
         library."""
         self._content, self._name, self._lowercase = content, name, lowercase
         self._inner = _opened(content, name)
@@ -46,16 +50,29 @@ class HuggingFaceTokenizer(Tokenizer):
         self.unk_token, self.mask_token = unk_token, mask_token
         self.unk_id = self._special(unk_token)
         self.mask_id = self._special(mask_token)
+        self._frame = source_frame
+        if source_frame is not None:
+            self._check([*source_frame[0], *source_frame[1]])
+            if source_frame[1]:
+                self.eos_id = source_frame[1][0]
 
     @classmethod
     def load(cls, directory: Path, name: str, saved: SavedTokenizer) -> HuggingFaceTokenizer:
         path = directory / f"{name}.json"
-        return cls(read_file(path), saved.unk_token, saved.mask_token, saved.entries, str(path), saved.lowercase)
+        named = saved.unk_token, saved.mask_token, saved.entries
+        return cls(read_file(path), *named, str(path), saved.source_frame, saved.lowercase)
+
+    def framed(self, frame: Frame) -> HuggingFaceTokenizer:
+        """The same for an encoder-decoder, which reads a source between these tokens."""
+        return HuggingFaceTokenizer(
+            self._content, self.unk_token, self.mask_token, self._size, self._name, source_frame=frame
+        )
 
     def lowercased(self) -> HuggingFaceTokenizer:
         """The same for texts that are put into small letters first."""
-        names = self.unk_token, self.mask_token
-        return HuggingFaceTokenizer(self._content, *names, self._size, self._name, lowercase=True)
+        return HuggingFaceTokenizer(
+            self._content, self.unk_token, self.mask_token, self._size, self._name, lowercase=True
+        )
 
     @property
     def vocab_size(self) -> int:
@@ -71,6 +88,11 @@ class HuggingFaceTokenizer(Tokenizer):
         inside = [place for place, special in enumerate(with_them.special_tokens_mask) if not special]
         first, last = (inside[0], inside[-1]) if inside else (0, -1)
         return list(with_them.ids[:first]), list(with_them.ids[last + 1 :])
+
+    def closed(self, values: Sequence[int], end: int) -> list[int]:
+        if self._frame is None:
+            return super().closed(values, end)
+        return framed(self._frame, values, end, self.eos_id)
 
     def decode(self, ids: Sequence[int]) -> str:
         self._check(ids)
@@ -97,7 +119,9 @@ class HuggingFaceTokenizer(Tokenizer):
         return found
 
     def saved(self) -> dict[str, Any]:
-        named = {"unk_token": self.unk_token, "mask_token": self.mask_token, "entries": self._size}
+        named: dict[str, Any] = {"unk_token": self.unk_token, "mask_token": self.mask_token, "entries": self._size}
+        if self._frame is not None:
+            named["source_frame"] = [list(ids) for ids in self._frame]
         return {key: value for key, value in named.items() if value}
 
     def save(self, directory: Path, name: str) -> None:
