@@ -12,9 +12,15 @@ from attnkit.printable import quoted
 
 FAMILIES = {
     "bert": "attnkit.interop.huggingface.bert:convert_bert",
+    "camembert": "attnkit.interop.huggingface.roberta:convert_roberta",
+    "distilbert": "attnkit.interop.huggingface.distilbert:convert_distilbert",
+    "electra": "attnkit.interop.huggingface.electra:convert_electra",
     "m2m_100": "attnkit.interop.m2m:convert_m2m",
     "marian": "attnkit.interop.marian:convert_marian",
+    "mpnet": "attnkit.interop.huggingface.mpnet:convert_mpnet",
     "nllb-moe": "attnkit.interop.m2m:convert_m2m",  # which says what is missing
+    "roberta": "attnkit.interop.huggingface.roberta:convert_roberta",
+    "xlm-roberta": "attnkit.interop.huggingface.roberta:convert_roberta",
 }
 """The "module:function" of each `model_type`; the module is imported when a model of it is converted."""
 

@@ -10,6 +10,7 @@ from attnkit.files import atomic_write
 from attnkit.printable import shortened
 from attnkit.reading import read_file
 from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
+from attnkit.text.tokenizers.huggingface_pieces import speller
 from attnkit.text.tokenizers.vocabulary import MASK_TOKEN
 
 if TYPE_CHECKING:
@@ -36,15 +37,20 @@ class HuggingFaceTokenizer(Tokenizer):
         name: str = "a tokenizer.json",
     ) -> None:
         """content: of the file. unk_token, mask_token: what it calls those, where it has them. entries: how many the
-        model has, which may be more. Raises ValueError, naming
-        it `name`, for one that is none, and for such a token that it does not have; ModuleNotFoundError without the
-        library."""
+        model has, which may be more. Raises ValueError, naming it `name`, for one that is none, and for such a token
+        that it does not have; ModuleNotFoundError without the library."""
         self._content, self._name = content, name
         self._inner = _opened(content, name)
         self._size = max(entries, int(self._inner.get_vocab_size(with_added_tokens=True)))
         self.unk_token, self.mask_token = unk_token, mask_token
         self.unk_id = self._special(unk_token)
         self.mask_id = self._special(mask_token)
+        added = self._inner.get_added_tokens_decoder()
+        self._added = frozenset(token.content for token in added.values())
+        named = {number for number in (self.unk_id, self.mask_id) if number >= 0}
+        self._special_ids = frozenset(number for number, token in added.items() if token.special) | named
+        self._spell = self._guarded(lambda: speller(self._inner, self._added | {unk_token, mask_token}))
+        self.marks_words = self._spell is not None
 
     @classmethod
     def load(cls, directory: Path, name: str, saved: SavedTokenizer) -> HuggingFaceTokenizer:
@@ -54,6 +60,25 @@ class HuggingFaceTokenizer(Tokenizer):
     @property
     def vocab_size(self) -> int:
         return self._size
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """The special tokens of the file, and the numbers that only the model has."""
+        own = int(self._inner.get_vocab_size(with_added_tokens=True))
+        return self._special_ids | frozenset(range(own, self._size))
+
+    @property
+    def masks(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((MASK_TOKEN, self.mask_token or MASK_TOKEN)))
+
+    def encode_with_gaps(self, parts: Sequence[str]) -> list[int]:
+        """As the library does it, whose mask may take the space before it."""
+        if self.mask_id < 0:
+            return super().encode_with_gaps(parts)
+        ids = self.encode(self.mask_token.join(parts))
+        if ids.count(self.mask_id) != len(parts) - 1:
+            raise ValueError(f"[tokenizer] {self._name}: expected {self.mask_token!r} to be found in texts, got none")
+        return ids
 
     def encode(self, text: str) -> list[int]:
         return list(self._guarded(lambda: self._inner.encode(text, add_special_tokens=False).ids))
@@ -71,7 +96,8 @@ class HuggingFaceTokenizer(Tokenizer):
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         self._check(ids)
-        return [str(self._inner.id_to_token(number) or "") for number in ids]
+        pieces = [str(self._inner.id_to_token(number) or "") for number in ids]
+        return self._spell(pieces) if self._spell is not None else pieces
 
     def unknown(self, text: str) -> list[str]:
         if self.unk_id < 0:
