@@ -18,6 +18,7 @@ from attnkit.text.tokenizers.vocabulary import WORD_START
 if TYPE_CHECKING:
     from attnkit.text.corpus import WordFinder
 
+
 def word_finders(tokenizers: TokenizerPair) -> tuple[WordFinder, WordFinder]:
     """`words_read` of the source's and of the target's tokenizer."""
     return functools.partial(words_read, tokenizers.source), functools.partial(words_read, tokenizers.target)

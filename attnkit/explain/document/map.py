@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from attnkit._tensor import float_array
-from attnkit.explain.drawing.pieces import WORD_START, labels
+from attnkit.explain.drawing.pieces import SPECIAL, WORD_START, labels
 from attnkit.explain.weights import Weights
 
 # Marks that stand against the word before them, or before the word behind them.
@@ -69,10 +69,14 @@ class DocumentMap:
 def readable(tokens: Sequence[str]) -> list[tuple[str, str]]:
     """(gap, token) for each token: as people read it, and what stands before it, a space or nothing.
 
-    Spaces go by the marks of pieces; between characters they are tokens; they stand between words, but for punctuation.
+    Spaces go by the marks of pieces, and stand around special tokens; between characters they are tokens; they stand
+    between words, but for punctuation.
     """
     if any(token.startswith(WORD_START) for token in tokens):
-        gaps = [bool(i) and token.startswith(WORD_START) for i, token in enumerate(tokens)]
+        gaps = [
+            bool(i) and (token.startswith(WORD_START) or not SPECIAL.isdisjoint((token, tokens[i - 1])))
+            for i, token in enumerate(tokens)
+        ]
     elif " " in tokens:
         gaps = [False] * len(tokens)
     else:

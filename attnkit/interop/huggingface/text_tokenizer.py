@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from attnkit.interop.hf_config import read_content, read_table
+from attnkit.interop.huggingface.wordpiece import VOCABULARY_FILE, wordpiece_json
 from attnkit.text.tokenizers.huggingface import HuggingFaceTokenizer
 from attnkit.text.tokenizers.pair import TokenizerPair
 
@@ -23,12 +24,9 @@ class TextTokenizer(NamedTuple):
 def read_text_tokenizer(folder: Path, entries: int) -> TextTokenizer:
     """entries: how many the model has. Raises FileNotFoundError or ValueError, naming the file, and ModuleNotFoundError
     without the library `tokenizers`."""
-    file = folder / TOKENIZER_FILE
-    if not file.is_file():
-        raise FileNotFoundError(f"[convert] {folder}: expected {TOKENIZER_FILE}, got none")
-    special = special_tokens(folder)
+    file, content, special = _content(folder)
     tokenizer = HuggingFaceTokenizer(
-        read_content(file), special.get("unk_token", ""), special.get("mask_token", ""), entries, str(file)
+        content, special.get("unk_token", ""), special.get("mask_token", ""), entries, str(file)
     )
     if tokenizer.vocab_size > entries:
         raise ValueError(
@@ -42,6 +40,16 @@ def read_text_tokenizer(folder: Path, entries: int) -> TextTokenizer:
         )
     pair = TokenizerPair(tokenizer, tokenizer, "huggingface", mask="mask_token" in special)
     return TextTokenizer(pair, before[0] if before else None, behind[0] if behind else None)
+
+
+def _content(folder: Path) -> tuple[Path, bytes, dict[str, str]]:
+    """The file that says most, the content of a tokenizer.json, and its special tokens."""
+    special = special_tokens(folder)
+    if (file := folder / TOKENIZER_FILE).is_file():
+        return file, read_content(file), special
+    if (file := folder / VOCABULARY_FILE).is_file():
+        return file, *wordpiece_json(folder, special)
+    raise FileNotFoundError(f"[convert] {folder}: expected {TOKENIZER_FILE} or {VOCABULARY_FILE}, got neither")
 
 
 def special_tokens(folder: Path) -> dict[str, str]:

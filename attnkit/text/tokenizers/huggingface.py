@@ -134,10 +134,11 @@ class HuggingFaceTokenizer(Tokenizer):
             raise ValueError(f"[tokenizer] expected an id in [0, {self.vocab_size}), got {bad}")
 
     def _guarded(self, work: Callable[[], T]) -> T:
-        return _guarded(work, self._name)
+        return guarded(work, self._name)
 
 
-def _opened(content: bytes, name: str) -> tokenizers.Tokenizer:
+def library() -> Any:
+    """The library itself. Raises ModuleNotFoundError that says how to get it."""
     try:
         import tokenizers
     except ModuleNotFoundError:
@@ -145,17 +146,23 @@ def _opened(content: bytes, name: str) -> tokenizers.Tokenizer:
             "[tokenizer] this model needs the library tokenizers, which is not installed: pip install "
             '"attnkit[tokenizers]"'
         ) from None
-    opened: tokenizers.Tokenizer = _guarded(lambda: tokenizers.Tokenizer.from_buffer(content), name)
-    opened.no_truncation()
-    opened.no_padding()
-    return opened
+    return tokenizers
 
 
-def _guarded(work: Callable[[], T], name: str) -> T:
-    """The library's own errors as ours: it raises plain exceptions, and where its Rust code panics what is none."""
+def guarded(work: Callable[[], T], name: str) -> T:
+    """The library's own errors as ours, ValueError with that name: it raises plain exceptions, and where its Rust code
+    panics what is none."""
     try:
         return work()
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise ValueError(f"[tokenizer] {name}: {shortened(str(error), 300)}") from None
+
+
+def _opened(content: bytes, name: str) -> tokenizers.Tokenizer:
+    lib = library()
+    opened: tokenizers.Tokenizer = guarded(lambda: lib.Tokenizer.from_buffer(content), name)
+    opened.no_truncation()
+    opened.no_padding()
+    return opened
