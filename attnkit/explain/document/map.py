@@ -13,6 +13,7 @@ from attnkit.explain.weights import Weights
 
 # Marks that stand against the word before them, or before the word behind them.
 _CLOSES, _OPENS = frozenset(".,!?;:)]}%…'\"”’»"), frozenset("([{«“‘$£€#")
+_QUOTES = frozenset("'\"")  # stand before words as well as behind them
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,15 +74,20 @@ def readable(tokens: Sequence[str]) -> list[tuple[str, str]]:
     between words, but for punctuation.
     """
     if any(token.startswith(WORD_START) for token in tokens):
-        gaps = [
-            bool(i) and (token.startswith(WORD_START) or not SPECIAL.isdisjoint((token, tokens[i - 1])))
-            for i, token in enumerate(tokens)
-        ]
+        gaps = [bool(i) and _begins(tokens[i - 1], token) for i, token in enumerate(tokens)]
     elif " " in tokens:
         gaps = [False] * len(tokens)
     else:
         gaps = [bool(i) and token not in _CLOSES and tokens[i - 1] not in _OPENS for i, token in enumerate(tokens)]
     return [(" " if gap else "", _shown(token)) for gap, token in zip(gaps, tokens, strict=True)]
+
+
+def _begins(before: str, piece: str) -> bool:
+    """Whether a space stands before a piece. WordPiece marks signs of punctuation as words of their own."""
+    if before in SPECIAL or piece in SPECIAL:
+        return True
+    opened = before.removeprefix(WORD_START) in _OPENS - _QUOTES
+    return piece.startswith(WORD_START) and piece[1:] not in _CLOSES - _QUOTES and not opened
 
 
 def _shown(token: str) -> str:

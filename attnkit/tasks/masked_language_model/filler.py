@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """What may stand in a gap. token: as `Tokenizer.pieces` writes it. probability: the model's, among all tokens but the
-    special ones. text: the whole text with it, other gaps filled with what is likeliest there."""
+    """What may stand in a gap. token: as `Tokenizer.pieces` writes it. probability: the model's, among all tokens but
+    the special ones. text: the whole text with it, other gaps filled with what is likeliest there."""
 
     token: str
     probability: float
@@ -41,7 +41,8 @@ class Filling:
     """One text whose gaps are filled.
 
     text: with the likeliest token in each gap. gaps: for each `<mask>` of the text, in order, the likeliest tokens,
-    best first, as many as were asked for. A gap may be written as the tokenizer names it too, "[MASK]" say. unknown: the words or pieces that the vocabulary does not have.
+    best first, as many as were asked for; a gap may be written as the tokenizer names it too, "[MASK]" say. unknown:
+    the words or pieces that the vocabulary does not have.
     """
 
     text: str
@@ -181,8 +182,8 @@ class MaskFiller:
         return Filling(self._joined(text.parts, best), tuple(gaps), text.unknown)
 
     def _joined(self, parts: Sequence[str], pieces: Sequence[str]) -> str:
-        """The parts of a text with a token in each gap. A marked piece begins a word; one without a mark, of a tokenizer
-        that has them, goes on with the word before it, whatever stood between."""
+        """The parts of a text with a token in each gap. A marked piece begins a word; one without a mark, of a
+        tokenizer that has them, goes on with the word before it, whatever stood between."""
         text = parts[0]
         for piece, part in zip(pieces, parts[1:], strict=True):
             if piece.startswith(WORD_START):

@@ -137,8 +137,8 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """The tokens of ids, as the vocabulary writes them, but that the start of a word is marked as SentencePiece marks
-        it, whatever the kind. Raises ValueError for an id out of range."""
+        """The tokens of ids, as the vocabulary writes them, but that the start of a word is marked as SentencePiece
+        marks it, whatever the kind. Raises ValueError for an id out of range."""
 
     @abstractmethod
     def unknown(self, text: str) -> list[str]:
