@@ -79,7 +79,9 @@ def _masked(
 ) -> Converted:
     tied = checkpoint.table.get("tie_word_embeddings") is not False
     config = _made(checkpoint, EncoderOnlyConfig, keys | {"transform": head.activation, "tie_embeddings": tied})
-    name = next((name for name in (head.bias, f"{head.output}.bias") if name in checkpoint.tensors), None)
+    # With a matrix of its own the output layer has a bias of its own too, and transformers leaves the other unread.
+    names = (head.bias, f"{head.output}.bias") if tied else (f"{head.output}.bias", head.bias)
+    name = next((name for name in names if name in checkpoint.tensors), None)
     bias = None if name is None else Part((name,))
     plan: dict[str, Part | None] = {
         **stack.plan,

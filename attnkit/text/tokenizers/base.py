@@ -88,6 +88,9 @@ class Tokenizer(ABC):
     eos_id: int = EOS
     """The id of the end of a sentence; `EOS` but for converted models."""
 
+    heeds_spaces: bool = False
+    """Whether white space of any kind and number is its own affair; others get single spaces."""
+
     marks_words: bool = False
     """Whether `pieces` says where a word begins, so that one without a mark goes on with what is before it."""
 

@@ -27,6 +27,7 @@ class HuggingFaceTokenizer(Tokenizer):
     """
 
     trainable = False
+    heeds_spaces = True
 
     def __init__(
         self,
