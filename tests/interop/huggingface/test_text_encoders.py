@@ -219,7 +219,7 @@ def test_the_commands_take_them(family: str, tmp_path: Path) -> None:
         ({"num_hidden_layers": 900}, "larger model than its tensors"),
         ({"num_hidden_layers": 10**9}, "num_hidden_layers"),
         ({"num_attention_heads": 5}, "expected a divisor of d_model = 24"),
-        ({"intermediate_size": 41}, "expected shape"),
+        ({"intermediate_size": 41}, "of shape [41, 24], got [40, 24]"),
         ({"vocab_size": 3}, "expected at most 3 entries"),
         ({"vocab_size": 10**6}, "larger model than its tensors"),
         ({"max_position_embeddings": 2}, "max_length: expected room"),
