@@ -20,12 +20,15 @@ class SentenceEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.embedding, self.encoder = make_text_stack(config, vocab_size)
-        self.pooling = nn.FirstPooling() if config.pooling == "cls" else nn.MeanPooling()
-
-    @property
-    def width(self) -> int:
+        self.pooling = {"mean": nn.MeanPooling, "cls": nn.FirstPooling, "last": nn.LastPooling}[config.pooling]()
+        width = config.d_model
+        layers = []
+        for projection in config.projections:
+            layers.append(nn.Linear(width, projection.width, activation=projection.activation))
+            width = projection.width
+        self.projections = nn.ModuleList(layers)
+        self.width = width
         """Of the vectors."""
-        return self.config.d_model
 
     def states(self, ids: np.ndarray, offsets: np.ndarray) -> Tensor:
         """Texts, special tokens included → [T, d_model]."""
@@ -33,4 +36,7 @@ class SentenceEncoder(nn.Module):
 
     def forward(self, ids: np.ndarray, offsets: np.ndarray) -> Tensor:
         """→ [B, width], not yet normalised."""
-        return self.pooling(self.states(ids, offsets), offsets)
+        vectors: Tensor = self.pooling(self.states(ids, offsets), offsets)
+        for projection in self.projections:
+            vectors = projection(vectors)
+        return vectors

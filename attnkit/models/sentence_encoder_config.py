@@ -4,9 +4,21 @@ from __future__ import annotations
 
 from typing import Annotated, ClassVar, Literal
 
+import msgspec
 from msgspec import Meta
 
+from attnkit.models.config import Positive
 from attnkit.models.text_stack import TextStackConfig, check_room
+
+
+class Projection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A layer behind the pooling."""
+
+    width: Annotated[Positive, Meta(description="Of what it gives.")]
+
+    activation: Annotated[
+        Literal["tanh", "relu", "gelu"] | None, Meta(description="Behind the product; none where not given.")
+    ] = None
 
 
 class SentenceEncoderConfig(
@@ -17,9 +29,16 @@ class SentenceEncoderConfig(
     LATER: ClassVar = TextStackConfig.LATER
 
     pooling: Annotated[
-        Literal["mean", "cls"],
-        Meta(description='How a text becomes one vector: the mean of all states, or "cls", that of the first token.'),
+        Literal["mean", "cls", "last"],
+        Meta(
+            description='How a text becomes one vector: the mean of all states, "cls", that of the first token, or '
+            '"last", that of the last one.'
+        ),
     ] = "mean"
+
+    projections: Annotated[
+        tuple[Projection, ...], Meta(max_length=8, description="Layers behind the pooling, one after the other.")
+    ] = ()
 
     normalize: Annotated[bool, Meta(description="Vectors have length 1, so that their product is a cosine.")] = False
 
