@@ -1,4 +1,4 @@
-"""Converted text encoders do what transformers' own do: states, guesses, classes, in every family and several shapes."""
+"""Converted text encoders do what transformers' own do: states, guesses, classes, of every family in several shapes."""
 
 from __future__ import annotations
 
@@ -276,7 +276,9 @@ def test_electra_with_narrow_embeddings_is_refused(tmp_path: Path) -> None:
         convert(tmp_path / "hf", tmp_path / "ours")
 
 
-@pytest.mark.parametrize("content", [b"", b"{}", b"[1]", b'{"model": {"type": "WordPiece"}}', b"\xff\xfe", b"{" * 100_000])
+@pytest.mark.parametrize(
+    "content", [b"", b"{}", b"[1]", b'{"model": {"type": "WordPiece"}}', b"\xff\xfe", b"{" * 100_000]
+)
 def test_a_broken_tokenizer_is_one_line(content: bytes, tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "hf", "bert")
     (tmp_path / "hf" / "tokenizer.json").write_bytes(content)
