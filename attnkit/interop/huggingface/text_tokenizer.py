@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from attnkit.interop.hf_config import read_content, read_table
+from attnkit.interop.huggingface.byte_level_bpe import BPE_VOCABULARY_FILE, MERGES_FILE, byte_level_json
+from attnkit.interop.huggingface.unigram import SENTENCEPIECE_FILE, unigram_json
 from attnkit.interop.huggingface.wordpiece import VOCABULARY_FILE, wordpiece_json
 from attnkit.text.tokenizers.huggingface import HuggingFaceTokenizer
 from attnkit.text.tokenizers.pair import TokenizerPair
@@ -49,7 +51,14 @@ def _content(folder: Path) -> tuple[Path, bytes, dict[str, str]]:
         return file, read_content(file), special
     if (file := folder / VOCABULARY_FILE).is_file():
         return file, *wordpiece_json(folder, special)
-    raise FileNotFoundError(f"[convert] {folder}: expected {TOKENIZER_FILE} or {VOCABULARY_FILE}, got neither")
+    if (folder / BPE_VOCABULARY_FILE).is_file() and (folder / MERGES_FILE).is_file():
+        return folder / BPE_VOCABULARY_FILE, *byte_level_json(folder, special)
+    if (file := folder / SENTENCEPIECE_FILE).is_file():
+        return file, *unigram_json(folder, special)
+    raise FileNotFoundError(
+        f"[convert] {folder}: expected {TOKENIZER_FILE}, {VOCABULARY_FILE}, {BPE_VOCABULARY_FILE} with {MERGES_FILE}, "
+        f"or {SENTENCEPIECE_FILE}, got none of them"
+    )
 
 
 def special_tokens(folder: Path) -> dict[str, str]:

@@ -6,17 +6,21 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
-from attnkit import typed
 from attnkit.interop.hf_config import CONFIG_FILE, read_content, read_table
-from attnkit.printable import quoted
+from attnkit.interop.huggingface.old_tokenizer import (
+    SETTINGS_FILE,
+    OldSettings,
+    add_more,
+    add_special,
+    check_tokens,
+    frame,
+    read_added,
+    read_settings,
+)
+from attnkit.text.tokenizers.huggingface import guarded, library
 
 VOCABULARY_FILE = "vocab.txt"
-_SETTINGS, _ADDED = "tokenizer_config.json", "added_tokens.json"
-_CLASSES = frozenset(
-    f"{family}Tokenizer{kind}" for family in ("Bert", "DistilBert", "Electra", "MPNet") for kind in ("", "Fast")
-)
+_FAMILIES = ("Bert", "DistilBert", "Electra", "MPNet")
 _BERT = {
     "unk_token": "[UNK]", "sep_token": "[SEP]", "pad_token": "[PAD]", "cls_token": "[CLS]", "mask_token": "[MASK]",
 }  # fmt: skip
@@ -25,10 +29,9 @@ _MPNET = {
 }  # fmt: skip
 
 
-class _Settings(msgspec.Struct, frozen=True):
-    """Of tokenizer_config.json; what it leaves out has the default of Hugging Face transformers."""
+class _Settings(OldSettings, frozen=True):
+    """What the file leaves out has the default of Hugging Face transformers."""
 
-    tokenizer_class: str | None = None
     do_lower_case: bool = True
     do_basic_tokenize: bool = True
     strip_accents: bool | None = None
@@ -38,16 +41,15 @@ class _Settings(msgspec.Struct, frozen=True):
 def wordpiece_json(folder: Path, named: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
     """The content of a tokenizer.json, and its special tokens by role. named: those that the files beside vocab.txt
     name. Raises ValueError, naming the file, and ModuleNotFoundError without the library `tokenizers`."""
-    from attnkit.text.tokenizers.huggingface import guarded, library
-
     lib, file = library(), folder / VOCABULARY_FILE
-    settings = _read_settings(folder)
+    settings = read_settings(folder, _Settings, _FAMILIES)
+    if not settings.do_basic_tokenize:
+        raise ValueError(f"[convert] {folder / SETTINGS_FILE}: expected do_basic_tokenize = true, got false")
     entries = _read_entries(file)
     of_mpnet = read_table(folder / CONFIG_FILE).get("model_type") == "mpnet"
-    special = {**(_MPNET if of_mpnet else _BERT), **named}
-    special = {role: token for role, token in special.items() if token in entries or role in _BERT}
-    if (bad := next((token for token in special.values() if token not in entries), None)) is not None:
-        raise ValueError(f"[convert] {file}: expected a line for the token {quoted(bad)}, got none")
+    special = {**(_MPNET if of_mpnet else _BERT), **{role: token for role, token in named.items() if role in _BERT}}
+    added = read_added(folder)
+    check_tokens({**entries, **added}, special, file)
 
     def made() -> Any:
         tokenizer = lib.Tokenizer(lib.models.WordPiece(entries, unk_token=special["unk_token"]))
@@ -59,35 +61,13 @@ def wordpiece_json(folder: Path, named: Mapping[str, str]) -> tuple[bytes, dict[
         )
         tokenizer.pre_tokenizer = lib.pre_tokenizers.BertPreTokenizer()
         tokenizer.decoder = lib.decoders.WordPiece(prefix="##")
-        first, last = special["cls_token"], special["sep_token"]
-        tokenizer.post_processor = lib.processors.TemplateProcessing(
-            single=f"{first} $A {last}", special_tokens=[(first, entries[first]), (last, entries[last])]
-        )
-        for role, token in special.items():
-            lstrip = of_mpnet and role == "mask_token"
-            tokenizer.add_special_tokens([lib.AddedToken(token, lstrip=lstrip, normalized=False, special=True)])
         return tokenizer
 
     tokenizer = guarded(made, str(file))
-    _add(tokenizer, folder)
+    add_more(tokenizer, added, folder)
+    add_special(lib, tokenizer, special, spaced_mask=of_mpnet)
+    frame(lib, tokenizer, special["cls_token"], special["sep_token"])
     return str(tokenizer.to_str()).encode(), special
-
-
-def _read_settings(folder: Path) -> _Settings:
-    file = folder / _SETTINGS
-    table = read_table(file) if file.exists() else {}
-    try:
-        settings = typed.convert(table, _Settings)
-    except msgspec.ValidationError as error:
-        raise ValueError(f"[convert] {file}: {error}") from None
-    if settings.tokenizer_class is not None and settings.tokenizer_class not in _CLASSES:
-        raise ValueError(
-            f"[convert] {file}: expected a tokenizer.json, or the tokenizer_class BertTokenizer, got "
-            f"{quoted(settings.tokenizer_class)}"
-        )
-    if not settings.do_basic_tokenize:
-        raise ValueError(f"[convert] {file}: expected do_basic_tokenize = true, got false")
-    return settings
 
 
 def _read_entries(file: Path) -> dict[str, int]:
@@ -98,15 +78,3 @@ def _read_entries(file: Path) -> dict[str, int]:
         raise ValueError(f"[convert] {file}: expected UTF-8 ({error.reason} at byte {error.start})") from None
     lines = content.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return {token: number for number, token in enumerate(lines[:-1] if not lines[-1] else lines)}
-
-
-def _add(tokenizer: Any, folder: Path) -> None:
-    """The tokens of added_tokens.json, which have the numbers behind the vocabulary."""
-    file = folder / _ADDED
-    if not file.exists():
-        return
-    for token, number in sorted(read_table(file).items(), key=lambda each: str(each[1]).zfill(20)):
-        if tokenizer.token_to_id(token) is None:
-            tokenizer.add_tokens([token])
-        if (got := tokenizer.token_to_id(token)) != number:
-            raise ValueError(f"[convert] {file}: expected {quoted(token)} to be {got}, got {quoted(number)}")

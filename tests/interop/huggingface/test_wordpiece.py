@@ -126,11 +126,11 @@ def test_a_repeated_line_has_the_last_number(tmp_path: Path) -> None:
     [
         (
             {"tokenizer_class": "BertJapaneseTokenizer"},
-            "expected a tokenizer.json, or the tokenizer_class BertTokenizer",
+            "expected a tokenizer.json beside it, or a tokenizer_class of BertTokenizer",
         ),
         ({"do_lower_case": "yes"}, "do_lower_case"),
         ({"do_basic_tokenize": False}, "expected do_basic_tokenize = true"),
-        ({"cls_token": "<start>"}, "expected a line for the token '<start>'"),
+        ({"cls_token": "<start>"}, "expected the token '<start>'"),
         ({"unk_token": 3, "strip_accents": []}, "strip_accents"),
     ],
 )
