@@ -61,9 +61,9 @@ class DocumentReader:
 
     def _parts(self, text: str) -> list[str]:
         """The sentences, or the one that the whole text is; white space is single spaces, but for a tokenizer that
-        heeds it."""
+        keeps it."""
         parts = [text] if self.layout.max_sentence_length is None else split_sentences(text)
-        return parts if self.tokenizer.heeds_spaces else [" ".join(part.split()) for part in parts]
+        return parts if self.tokenizer.keeps_space else [" ".join(part.split()) for part in parts]
 
 
 def prepare_text(text: str, html: bool) -> str:

@@ -15,6 +15,7 @@ FAMILIES = {
     "camembert": "attnkit.interop.huggingface.roberta:convert_roberta",
     "distilbert": "attnkit.interop.huggingface.distilbert:convert_distilbert",
     "electra": "attnkit.interop.huggingface.electra:convert_electra",
+    "gpt2": "attnkit.interop.huggingface.gpt2:convert_gpt2",
     "m2m_100": "attnkit.interop.m2m:convert_m2m",
     "marian": "attnkit.interop.marian:convert_marian",
     "mpnet": "attnkit.interop.huggingface.mpnet:convert_mpnet",

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from attnkit.text.languages import tag_of
-from attnkit.text.tokenizers.vocabulary import EOS, MASK_TOKEN, SPECIAL_TOKENS, UNK
+from attnkit.text.tokenizers.vocabulary import BOS, EOS, MASK_TOKEN, PAD, SPECIAL_TOKENS, UNK
 
 if TYPE_CHECKING:
     from attnkit.text.tokenizers.config import TokenizerConfig
@@ -82,14 +82,17 @@ class Tokenizer(ABC):
     language_last: bool = False
     """Of a kind that `marks_both`: the token of a source's language stands behind the end of the sentence."""
 
+    keeps_space: ClassVar[bool] = False
+    """Whether white space at the ends of a text is part of it."""
+
+    never_written: tuple[int, ...] = (PAD, UNK, BOS)
+    """The ids that no model writes."""
+
     unk_id: int = UNK
     """The id of what the vocabulary does not have; `UNK` but for converted models."""
 
     eos_id: int = EOS
     """The id of the end of a sentence; `EOS` but for converted models."""
-
-    heeds_spaces: bool = False
-    """Whether white space of any kind and number is its own affair; others get single spaces."""
 
     marks_words: bool = False
     """Whether `pieces` says where a word begins, so that one without a mark goes on with what is before it."""

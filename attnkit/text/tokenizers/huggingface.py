@@ -27,7 +27,8 @@ class HuggingFaceTokenizer(Tokenizer):
     """
 
     trainable = False
-    heeds_spaces = True
+    keeps_space = True
+    never_written = ()
 
     def __init__(
         self,
