@@ -17,8 +17,10 @@ FAMILIES = {
     "m2m_100": "attnkit.interop.m2m:convert_m2m",
     "marian": "attnkit.interop.marian:convert_marian",
     "mbart": "attnkit.interop.huggingface.mbart:convert_mbart",
+    "mt5": "attnkit.interop.huggingface.t5:convert_t5",
     "nllb-moe": "attnkit.interop.m2m:convert_m2m",  # which says what is missing
     "pegasus": "attnkit.interop.huggingface.pegasus:convert_pegasus",
+    "t5": "attnkit.interop.huggingface.t5:convert_t5",
 }
 """The "module:function" of each `model_type`; the module is imported when a model of it is converted."""
 
