@@ -10,6 +10,7 @@ import os
 from typing import Literal
 
 import msgspec
+import numpy as np
 
 from attnkit.files import atomic_folder
 from attnkit.interop.converted import Converted
@@ -50,6 +51,7 @@ class T5Config(msgspec.Struct, frozen=True, kw_only=True):
     layer_norm_epsilon: float = 1e-6
     feed_forward_proj: FeedForward = "relu"
     tie_word_embeddings: bool = True
+    scale_decoder_outputs: bool | None = None
     n_positions: Positive = 512
     eos_token_id: NotNegative = 1
     pad_token_id: NotNegative = 0
@@ -63,8 +65,14 @@ class T5Config(msgspec.Struct, frozen=True, kw_only=True):
     def gated(self) -> bool:
         return self.feed_forward_proj.startswith("gated-")
 
-    def to_transformer(self) -> TransformerConfig:
-        """The same architecture as one of ours. Raises ValueError for one that is none."""
+    @property
+    def scaled(self) -> bool:
+        """Whether states are divided before the output. Files of before transformers 5 said it by tying matrices."""
+        return self.tie_word_embeddings if self.scale_decoder_outputs is None else self.scale_decoder_outputs
+
+    def to_transformer(self, tied: bool) -> TransformerConfig:
+        """The same architecture as one of ours. tied: the output shares the embeddings' matrix. Raises ValueError for
+        one that is none."""
         # transformers takes "gated-gelu" for the approximation that these models were trained with.
         activation = self.feed_forward_proj.removeprefix("gated-")
         activation = "gelu_new" if self.feed_forward_proj == "gated-gelu" else activation
@@ -81,7 +89,7 @@ class T5Config(msgspec.Struct, frozen=True, kw_only=True):
             norm_eps=self.layer_norm_epsilon,
             activation=ACTIVATIONS[activation],
             gated=self.gated,
-            tie_embeddings="all" if self.tie_word_embeddings else "inputs",
+            tie_embeddings="all" if tied else "inputs",
             scale_embeddings=False,
             positions="none",
             relative_buckets=self.relative_attention_num_buckets,
@@ -107,7 +115,7 @@ def convert_t5(source: str | os.PathLike[str], directory: str | os.PathLike[str]
     file, table, generation = read_generation(checkpoint.folder, checkpoint.table, GenerationConfig, SUMMARIZATION)
     tokenizer = read_text_tokenizer(checkpoint.folder, config.vocab_size)
     try:
-        ours = config.to_transformer()
+        ours = config.to_transformer(_is_tied(checkpoint, config))
         defaults = generation.to_defaults(ours.max_length, config.vocab_size)
     except ValueError as error:
         raise checkpoint.refused(str(error)) from None
@@ -126,17 +134,29 @@ def convert_t5(source: str | os.PathLike[str], directory: str | os.PathLike[str]
     return Converted(ours, sum(parameter.size for parameter in model.parameters()), left_out)
 
 
+def _shared(checkpoint: Checkpoint) -> str:
+    """What the embeddings' matrix is called."""
+    return next((name for name in _SHARED if name in checkpoint.tensors), _SHARED[0])
+
+
+def _is_tied(checkpoint: Checkpoint, config: T5Config) -> bool:
+    """Whether the output shares the embeddings' matrix: config.json does not say it in all versions of transformers."""
+    tensors, shape = checkpoint.tensors, (config.vocab_size, config.d_model)
+    if _OUT not in tensors:
+        return True
+    return np.array_equal(tensors.read(_OUT, shape), tensors.read(_shared(checkpoint), shape))
+
+
 def _plan(checkpoint: Checkpoint, config: T5Config, ours: TransformerConfig) -> Plan:
-    shared = next((name for name in _SHARED if name in checkpoint.tensors), _SHARED[0])
-    plan: dict[str, Part | None] = {"source_embedding.weight": Part((shared,))}
-    if not config.tie_word_embeddings:
+    plan: dict[str, Part | None] = {"source_embedding.weight": Part((_shared(checkpoint),))}
+    if ours.tie_embeddings == "inputs":
         plan |= {"generator.weight": Part((_OUT,)), "generator.bias": None}
     for stack, layers in (("encoder", ours.encoder_layers), ("decoder", ours.decoder_layers)):
         bias = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
         plan[f"{stack}.position_bias.weight"] = Part((bias,))
         for index in range(layers):
             plan |= _layer(stack, index, config)
-    last = config.d_model**-0.5 if config.tie_word_embeddings else 1.0
+    last = config.d_model**-0.5 if config.scaled else 1.0
     plan["encoder.last_norm.weight"] = Part(("encoder.final_layer_norm.weight",))
     plan["decoder.last_norm.weight"] = Part(("decoder.final_layer_norm.weight",), scale=last)
     return plan

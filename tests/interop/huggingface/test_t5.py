@@ -22,7 +22,8 @@ torch.set_num_threads(1)  # its threads would spin beside ours
 
 SHAPES: dict[str, dict[str, Any]] = {
     "v1.0": dict(num_layers=2, d_kv=8, num_heads=2),
-    "wide heads": dict(num_layers=1, num_decoder_layers=3, d_kv=10, num_heads=3, relative_attention_num_buckets=8),
+    "wide heads": dict(num_layers=2, d_kv=10, num_heads=3, relative_attention_num_buckets=8),
+    "deep encoder": dict(num_layers=3, num_decoder_layers=1, d_kv=8, num_heads=2, feed_forward_proj="gelu"),
     "v1.1": dict(
         num_layers=2, d_kv=8, num_heads=2, feed_forward_proj="gated-gelu", tie_word_embeddings=False,
         relative_attention_max_distance=20,
@@ -40,7 +41,10 @@ def checkpoint(folder: Path, **shape: Any) -> Any:
             if "layer_norm" in name:
                 parameter.add_(0.3 * torch.randn_like(parameter))
             else:
-                parameter.copy_(torch.randn_like(parameter) * (1.0 if "bias" in name or "shared" in name else 0.4))
+                parameter.copy_(torch.randn_like(parameter) * (1.0 if "bias" in name or "shared" in name else 0.3))
+        if shape.get("tie_word_embeddings") is False:  # as before transformers 5, and as FLAN-T5 is kept
+            model.lm_head.weight = torch.nn.Parameter(0.3 * torch.randn(ENTRIES, 16))
+            model.config.tie_word_embeddings = False
     model.generation_config.max_length = 24
     model.save_pretrained(folder)
     write_tokenizer(folder, "pegasus")
