@@ -41,7 +41,7 @@ def checkpoint(folder: Path, **shape: Any) -> Any:
             if "layer_norm" in name:
                 parameter.add_(0.3 * torch.randn_like(parameter))
             else:
-                parameter.copy_(torch.randn_like(parameter) * (1.0 if "bias" in name or "shared" in name else 0.3))
+                parameter.copy_(torch.randn_like(parameter) * (1.0 if "bias" in name or "shared" in name else 0.25))
         if shape.get("tie_word_embeddings") is False:  # as before transformers 5, and as FLAN-T5 is kept
             model.lm_head.weight = torch.nn.Parameter(0.3 * torch.randn(ENTRIES, 16))
             model.config.tie_word_embeddings = False
