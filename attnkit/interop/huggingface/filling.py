@@ -25,8 +25,12 @@ class Part(NamedTuple):
     scale: float = 1.0
 
 
-Plan: TypeAlias = Mapping[str, Part | None]
-"""Each of our parameters by name; None for one of zeros, which a checkpoint does not have."""
+class Made(NamedTuple):
+    """One of our parameters that is computed: of tensors by these names, by a function that is given the checkpoint's
+    and the shape that ours has."""
+
+    names: tuple[str, ...]
+    make: Callable[[Renamed, tuple[int, ...]], npt.NDArray[np.float32]]
 
 
 class Renamed:
@@ -48,6 +52,10 @@ class Renamed:
     def names(self) -> set[str]:
         return set(self._own)
 
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """None of a tensor that the checkpoint does not have."""
+        return self.tensors.shape(self.own(name)) if name in self else None
+
     def own(self, name: str) -> str:
         """What the checkpoint calls it, for messages."""
         return self._own.get(name, name)
@@ -55,6 +63,10 @@ class Renamed:
     def read(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
         """A tensor as float32. Raises ValueError unless it is there with this shape."""
         return self.tensors.read(self.own(name), shape)
+
+
+Plan: TypeAlias = Mapping[str, Part | Made | None]
+"""Each of our parameters by name; None for one of zeros, which a checkpoint does not have."""
 
 
 def filled_model(tensors: Renamed, config: ModelConfig, sizes: Iterable[int], plan: Plan) -> tuple[Any, list[str]]:
@@ -67,7 +79,7 @@ def filled_model(tensors: Renamed, config: ModelConfig, sizes: Iterable[int], pl
     for name, parameter in (*model.named_parameters(), *model.named_buffers()):
         part = plan[name]
         shape = tuple(parameter.shape)
-        parameter.copy_(np.zeros(shape, np.float32) if part is None else _read(tensors, part, shape))
+        parameter.copy_(np.zeros(shape, np.float32) if part is None else _made(tensors, part, shape))
     model.eval()
     used = {name for part in plan.values() if part is not None for name in part.names}
     return model, sorted(tensors.own(name) for name in tensors.names() - used)
@@ -81,6 +93,10 @@ def _built(tensors: Tensors, config: ModelConfig, sizes: tuple[int, ...]) -> Any
             return build_model(config, *sizes)
     except InitLimitError:
         raise ValueError(f"[convert] {tensors.file}: config.json describes a larger model than its tensors") from None
+
+
+def _made(tensors: Renamed, part: Part | Made, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    return part.make(tensors, shape) if isinstance(part, Made) else _read(tensors, part, shape)
 
 
 def _read(tensors: Renamed, part: Part, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
