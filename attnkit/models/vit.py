@@ -83,8 +83,8 @@ class ViT(nn.Module):
         return log_probs
 
     def attention_weights(self, images: np.ndarray | Tensor) -> list[np.ndarray]:
-        """The attention of every layer, [B, heads, N, N]; N is the class token and the distillation token, where they are
-        there, and the patches."""
+        """The attention of every layer, [B, heads, N, N]; N is the class token and the distillation token, where they
+        are there, and the patches."""
         with no_grad():
             states, _, weights = self._states(images, return_weights=True)
         batch, tokens, _ = states.shape

@@ -17,20 +17,18 @@ from attnkit.nn.init import InitLimitError, skip_init
 class Part(NamedTuple):
     """Of what one of our parameters is made: tensors by the names that `Renamed` gives them, on top of each other.
 
-    transposed: each is a matrix [in, out], as those of GPT-2 are. scale: all numbers times this.
+    transposed: each is a matrix [in, out], as those of GPT-2 are. scale: all numbers times this. make: what else
+    computes it of the checkpoint's tensors, given the shape that ours has.
     """
 
     names: tuple[str, ...]
     transposed: bool = False
     scale: float = 1.0
+    make: Callable[[Renamed, tuple[int, ...]], npt.NDArray[np.float32]] | None = None
 
 
-class Made(NamedTuple):
-    """One of our parameters that is computed: of tensors by these names, by a function that is given the checkpoint's
-    and the shape that ours has."""
-
-    names: tuple[str, ...]
-    make: Callable[[Renamed, tuple[int, ...]], npt.NDArray[np.float32]]
+Plan: TypeAlias = Mapping[str, Part | None]
+"""Each of our parameters by name; None for one of zeros, which a checkpoint does not have."""
 
 
 class Renamed:
@@ -65,10 +63,6 @@ class Renamed:
         return self.tensors.read(self.own(name), shape)
 
 
-Plan: TypeAlias = Mapping[str, Part | Made | None]
-"""Each of our parameters by name; None for one of zeros, which a checkpoint does not have."""
-
-
 def filled_model(tensors: Renamed, config: ModelConfig, sizes: Iterable[int], plan: Plan) -> tuple[Any, list[str]]:
     """The model of a checkpoint, in evaluation mode, and the names of the tensors that it does without.
 
@@ -79,7 +73,7 @@ def filled_model(tensors: Renamed, config: ModelConfig, sizes: Iterable[int], pl
     for name, parameter in (*model.named_parameters(), *model.named_buffers()):
         part = plan[name]
         shape = tuple(parameter.shape)
-        parameter.copy_(np.zeros(shape, np.float32) if part is None else _made(tensors, part, shape))
+        parameter.copy_(np.zeros(shape, np.float32) if part is None else _read(tensors, part, shape))
     model.eval()
     used = {name for part in plan.values() if part is not None for name in part.names}
     return model, sorted(tensors.own(name) for name in tensors.names() - used)
@@ -95,11 +89,9 @@ def _built(tensors: Tensors, config: ModelConfig, sizes: tuple[int, ...]) -> Any
         raise ValueError(f"[convert] {tensors.file}: config.json describes a larger model than its tensors") from None
 
 
-def _made(tensors: Renamed, part: Part | Made, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    return part.make(tensors, shape) if isinstance(part, Made) else _read(tensors, part, shape)
-
-
 def _read(tensors: Renamed, part: Part, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    if part.make is not None:
+        return part.make(tensors, shape)
     count = len(part.names)
     each = (shape[0] // count, *shape[1:])
     if part.transposed:

@@ -14,7 +14,7 @@ from attnkit.files import atomic_folder
 from attnkit.interop.converted import Converted
 from attnkit.interop.hf_weights import left_out_tensors
 from attnkit.interop.huggingface.checkpoint import Checkpoint
-from attnkit.interop.huggingface.filling import Made, Plan, Renamed, filled_model
+from attnkit.interop.huggingface.filling import Part, Plan, Renamed, filled_model
 from attnkit.models.vit_config import ViTConfig
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.vision.preprocessing import Preprocessing
@@ -24,7 +24,7 @@ TOKENS = ("class_token", "distillation_token")
 """Our names of the tokens in front of the patches, in their order."""
 
 
-def patch_weight(theirs: str, config: ViTConfig) -> Made:
+def patch_weight(theirs: str, config: ViTConfig) -> Part:
     """Of a convolution [width, channels, P, P] the matrix [width, P · P · channels] that we multiply patches by."""
     side, channels = config.patch_size, config.channels
 
@@ -32,7 +32,7 @@ def patch_weight(theirs: str, config: ViTConfig) -> Made:
         kernel = tensors.read(theirs, (shape[0], channels, side, side))
         return np.ascontiguousarray(kernel.transpose(0, 2, 3, 1)).reshape(shape)
 
-    return Made((theirs,), make)
+    return Part((theirs,), make=make)
 
 
 def placed_tokens(tokens: Sequence[str], positions: str, config: ViTConfig, placed: int | None = None) -> Plan:
@@ -44,20 +44,22 @@ def placed_tokens(tokens: Sequence[str], positions: str, config: ViTConfig, plac
     count = placed + (config.image_size // config.patch_size) ** 2
 
     def table(tensors: Renamed, width: int) -> Floats:
-        return tensors.read(positions, (1, count, width))[0]
+        return tensors.read(positions, (1, count, width)).reshape(count, width)
 
-    def token(name: str, number: int) -> Made:
+    def token(name: str, number: int) -> Part:
         def make(tensors: Renamed, shape: tuple[int, ...]) -> Floats:
-            alone = tensors.read(name, (1, *shape))[0]
-            return alone + table(tensors, shape[1])[number : number + 1] if number < placed else alone
+            alone = tensors.read(name, (1, *shape)).reshape(shape)
+            if number < placed:
+                alone = alone + table(tensors, shape[1])[number]
+            return alone
 
-        return Made((name, positions), make)
+        return Part((name, positions), make=make)
 
     def patches(tensors: Renamed, shape: tuple[int, ...]) -> Floats:
         return table(tensors, shape[1])[placed:]
 
     plan = {ours: token(name, number) for number, (ours, name) in enumerate(zip(TOKENS, tokens, strict=False))}
-    return {**plan, "positions.weight": Made((positions,), patches)}
+    return {**plan, "positions.weight": Part((positions,), make=patches)}
 
 
 def vit_config(checkpoint: Checkpoint, **keys: Any) -> ViTConfig:

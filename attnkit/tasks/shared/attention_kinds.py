@@ -98,8 +98,8 @@ def region_names(grid: Grid) -> list[str]:
 
 
 def image_self_attention(seen: Sequence[Seen], part: str, grid: Grid) -> list[AttentionWeights]:
-    """`self_attention` of an image encoder: among its regions, a class token and a distillation token before them where the
-    model has them."""
+    """`self_attention` of an image encoder: among its regions, a class token and a distillation token before them
+    where the model has them."""
     found = _of(seen, SelfAttention, part)
     names = region_names(grid)
     if found:

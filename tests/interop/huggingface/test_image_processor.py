@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Iterator
 from importlib import import_module
@@ -11,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image, ImageOps
+from PIL import Image
 
 from attnkit.interop.huggingface.image_processor import read_image_processor
 from attnkit.vision.preprocessing import Preprocessing
