@@ -7,8 +7,8 @@ import random
 import msgspec
 import numpy as np
 import pytest
+from pictures import gradient
 from PIL import Image
-from support.pictures import gradient
 
 from attnkit.models.config import written
 from attnkit.vision import AugmentationConfig, Augmenter, Preprocessing

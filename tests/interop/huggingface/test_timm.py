@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from PIL.Image import Resampling
-from support.vit_checkpoints import changed, save_timm, save_vit, write_weights
+from vit_checkpoints import changed, save_timm, save_vit, write_weights
 
 import attnkit
 from attnkit.interop.convert import convert

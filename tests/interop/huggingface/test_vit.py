@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from support.vit_checkpoints import changed, read_weights, save_vit, write_weights
+from vit_checkpoints import changed, read_weights, save_vit, write_weights
 
 import attnkit
 from attnkit.interop.convert import convert
