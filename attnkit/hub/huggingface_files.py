@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-MODEL_TYPES = ("bert", "m2m_100", "marian")
+MODEL_TYPES = ("bert", "deit", "m2m_100", "marian", "vit")
 """What `model_type` in config.json may be for `attnkit.interop.convert` to read it; others are not fetched."""
 
 SAFETENSORS, CTRANSLATE2, PICKLE, MARIAN = "safetensors", "CTranslate2", "pickle", "Marian"
