@@ -67,8 +67,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(attnkit.__version__, message="attnkit %(version)s")
 def group() -> None:
-    """Train attention models and translate with them, on an ordinary CPU. Results go to stdout, all else to stderr.
-    Status 1: a failure, 2: bad usage."""
+    """Attention models on an ordinary CPU. Results: stdout; all else: stderr."""
 
 
 def run(arguments: Sequence[str], name: str = "attnkit") -> None:

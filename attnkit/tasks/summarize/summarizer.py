@@ -56,6 +56,8 @@ class Summary:
 class Summarizer(TextWriter):
     """A model that summarizes documents, with its tokenizer. Made by `attnkit.load`."""
 
+    what, written = "document", "summary"
+
     def summarize(
         self,
         texts: Iterable[str],
