@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from attnkit.data.arrivals import Paused, characters
 from attnkit.decoding.options import SearchArguments
+from attnkit.decoding.workers import Stop
 from attnkit.tasks.shared.places import at
 from attnkit.tasks.shared.text_writer import Source, TextWriter
 from attnkit.text.forced import Forced
@@ -20,7 +21,6 @@ from attnkit.text.forced import Forced
 if TYPE_CHECKING:
     from attnkit.decoding.options import DecodingOptions
     from attnkit.decoding.search import Hypothesis
-    from attnkit.decoding.workers import Stop
     from attnkit.explain.maps.maps import AttentionMaps
 
 _TITLE = 80  # characters of a document that name it
@@ -112,9 +112,12 @@ class Summarizer(TextWriter):
         source = self._read(0, text)
         if not source.ids:
             raise ValueError("[attention] expected a document with a word, got an empty one")
-        if target is None:
-            target = self.summarize([text], **search)[0].text
-        ids = Forced.read(target, self.target_tokenizer).ids
+        if target is None:  # its own tokens: what its text would be cut into can be others
+            [(_, [best, *_])] = self._decode(self._chosen({**search}, first=False), [source], Stop(), attention=False)
+            ids = best.tokens.tolist()
+            target = self.target_tokenizer.decode(ids).strip()
+        else:
+            ids = Forced.read(target, self.target_tokenizer).ids
         return look(self, _title(text), target, source.ids, ids, source.first)
 
     def _read(self, number: int, text: str) -> Source:
