@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from attnkit.tasks.caption.captioner import Captioner
     from attnkit.tasks.classify_images.classifier import ImageClassifier
     from attnkit.tasks.classify_text.classifier import Classifier
+    from attnkit.tasks.embed.embedder import Embedder
     from attnkit.tasks.language_model.generator import Generator
     from attnkit.tasks.load import load
     from attnkit.tasks.masked_language_model.filler import MaskFiller
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Captioner",
     "Classifier",
+    "Embedder",
     "Function",
     "Generator",
     "ImageClassifier",
@@ -78,6 +80,7 @@ if not TYPE_CHECKING:  # with it, type checkers would let any name pass
             "attnkit.tasks.caption.captioner": ("Captioner",),
             "attnkit.tasks.classify_images.classifier": ("ImageClassifier",),
             "attnkit.tasks.classify_text.classifier": ("Classifier",),
+            "attnkit.tasks.embed.embedder": ("Embedder",),
             "attnkit.tasks.language_model.generator": ("Generator",),
             "attnkit.tasks.load": ("load",),
             "attnkit.tasks.masked_language_model.filler": ("MaskFiller",),

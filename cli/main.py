@@ -23,6 +23,7 @@ COMMANDS = {
     "caption": "Say in a sentence what each image shows.",
     "summarize": "Say in a few sentences what documents say.",
     "generate": "Write texts with a language model.",
+    "embed": "Make a vector of each text, to search and compare.",
     "models": "List the models that have a name; remove one.",
     "pull": "Fetch a model by its name, or its newest release.",
     "convert": "Make a model of a public checkpoint (OPUS-MT).",

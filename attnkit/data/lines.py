@@ -132,6 +132,15 @@ def arriving_records(path: Path) -> Iterator[tuple[str, dict[str, Any]] | Paused
         yield where, record
 
 
+def arriving_texts(path: Path, key: str | None = None) -> Iterator[str | Paused]:
+    """The texts of a file as they arrive: its lines, or the strings under a key of JSON lines. Raises as those do."""
+    if key is None:
+        yield from arriving_lines(path)
+        return
+    for each in arriving_records(path):
+        yield each if each is PAUSE else string_field(each[1], key, each[0])
+
+
 def _json_fault(line: str, error: Exception) -> str:
     """What is wrong with a line that msgspec refused: of half a surrogate pair it says that data was truncated."""
     import json

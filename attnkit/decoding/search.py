@@ -54,6 +54,7 @@ def decode(
     attention: bool = False,
     prefixes: Sequence[Sequence[int]] | None = None,
     first: Sequence[int] | None = None,
+    starts: Sequence[int] | None = None,
     suppress: Sequence[int] = (),
     numbers: Sequence[int] | None = None,
     what: str = "sentence",
@@ -67,6 +68,7 @@ def decode(
     prefixes: for each sentence the tokens that its output must start with.
     first: for each sentence a token that stands before its output, such as that of a language (`forced_bos_token_id` in
         transformers). It costs nothing and is none of the output's tokens; a score counts it in the length.
+    starts: for each sentence the token that the model reads first, in place of its start token; none of the output's.
     suppress: tokens that are never written, such as padding and the start token.
     numbers: each sentence's number in the whole input, which its random numbers depend on; 0 to B - 1 by default.
     what: what an error calls a sentence before its number, counted from 1, such as "line".
@@ -102,7 +104,8 @@ def decode(
         prefix_offsets=prefix_offsets,
         suppressed=_check_tokens("suppress", suppress, model),
     )
-    weights = _run(model, search, source, options, sentences, attention, restriction, before, stop or Stop())
+    begin = _check_starts(model, starts, len(source))
+    weights = _run(model, search, source, options, sentences, attention, restriction, before, begin, stop or Stop())
     found = [
         [
             Hypothesis(tokens[before:], score, log_probability, _collect(weights, rows, source_length, before), cut)
@@ -153,17 +156,19 @@ def _run(
     attention: bool,
     restriction: Restriction | None,
     before: int,
+    begin: Ids,
     stop: Stop,
 ) -> list[Floats] | None:
-    """Runs the search to its end; returns the attention weights of every step, when wanted."""
+    """Runs the search to its end, from the token of `begin` for each sentence of the source; returns the attention
+    weights of every step, when wanted."""
     weights: list[Floats] = []
     if not search.rows:
         return weights if attention else None
     state = model.start(source)
     if sentences.draws > 1:
         state.select(np.repeat(np.arange(len(source), dtype=np.int32), sentences.draws))
-    last = np.full(search.rows, model.bos_id, np.int32)
-    repetition = None if options.repetition_penalty == 1 else Repetition(options, search.rows, model.bos_id)
+    last = begin[sentences.of_source(search.row_sentences())]
+    repetition = None if options.repetition_penalty == 1 else Repetition(options, last)
     early = EarlyStopping(options.beam, model.eos_id) if options.early_stopping and options.beam > 1 else None
     while True:
         if stop.requested:
@@ -249,6 +254,18 @@ def _behind(first: Sequence[int], prefixes: Sequence[Sequence[int]] | None, batc
     if len(first) != batch or (prefixes is not None and len(prefixes) != batch):
         raise ValueError(f"[decode] expected a first token, and a prefix if any, for each of {batch} sentences")
     return [[token, *rest] for token, rest in zip(first, prefixes or [()] * batch, strict=True)]
+
+
+def _check_starts(model: TextModel[Any, Any], starts: Sequence[int] | None, batch: int) -> Ids:
+    """The token that the model reads first for each sentence."""
+    if starts is None:
+        return np.full(batch, model.bos_id, np.int32)
+    tokens = np.asarray(starts, np.int64).reshape(-1)
+    if len(tokens) != batch or ((tokens < 0) | (tokens >= model.vocabulary_size)).any():
+        raise ValueError(
+            f"[decode] expected a token id in [0, {model.vocabulary_size}) under starts for each of {batch} sentences"
+        )
+    return tokens.astype(np.int32)
 
 
 def _restrict(

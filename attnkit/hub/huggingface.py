@@ -142,6 +142,6 @@ def _check_type(repo: str, folder: Path, files: Files, kind: str) -> None:
 
 def _foreign(repo: str, kind: str) -> ValueError:
     return ValueError(
-        f"[hub] {repo}: expected a translator whose model_type is {' or '.join(MODEL_TYPES)}, with safetensors or "
+        f"[hub] {repo}: expected a model whose model_type is one of {', '.join(MODEL_TYPES)}, with safetensors or "
         f"pytorch_model.bin, or a directory of CTranslate2's, got {quoted(kind, 200).strip(chr(34))}"
     )

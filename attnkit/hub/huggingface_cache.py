@@ -76,7 +76,8 @@ class Cache:
             try:
                 with atomic_folder(folder) as new:
                     for name, file in files.items():
-                        (new / name).symlink_to(os.path.relpath(file, folder))
+                        (new / name).parent.mkdir(exist_ok=True)
+                        (new / name).symlink_to(os.path.relpath(file, (folder / name).parent))
             except OSError:
                 if not _holds(folder, files):  # another process was quicker
                     raise
@@ -95,7 +96,8 @@ def is_whole(folder: Path) -> bool:
 
 def files_in(folder: Path) -> Files | None:
     """What a folder has for conversion; a link to what is gone is nothing."""
-    return choose(path.name for path in folder.glob("*") if path.is_file())
+    found = (*folder.glob("*"), *folder.glob("*/*"))
+    return choose(path.relative_to(folder).as_posix() for path in found if path.is_file())
 
 
 def _shards(folder: Path, files: Files) -> set[str]:

@@ -63,7 +63,8 @@ def repository(name: Repository, offline: bool, say: Say) -> Kept:
         if kept.origin.revision == found.revision:
             return cache.also(kept, name.revision)
     say(f"{name}: revision {found.revision}, licence {found.licence or 'not stated'}; it is converted once")
-    files = sorted(path for path in Path(found.folder).iterdir() if path.is_file())
+    folder = Path(found.folder)
+    files = sorted(path for path in (*folder.glob("*"), *folder.glob("*/*")) if path.is_file())
     origin = Origin(
         name=name.path,
         kind="huggingface",
@@ -71,12 +72,12 @@ def repository(name: Repository, offline: bool, say: Say) -> Kept:
         requested=(name.revision,),
         licence=found.licence,
         source=f"hf://{name.path}@{found.revision}",
-        digests={path.name: _digest(path) for path in files},
+        digests={path.relative_to(folder).as_posix(): _digest(path) for path in files},
         fetched=time.time(),
     )
 
     def make(target: Path) -> None:
-        for line in conversion.convert(Path(found.folder), target):
+        for line in conversion.convert(folder, target):
             say(line)
 
     return cache.keep(name, origin, make)

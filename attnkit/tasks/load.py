@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from attnkit.tasks.caption.captioner import Captioner
     from attnkit.tasks.classify_images.classifier import ImageClassifier
     from attnkit.tasks.classify_text.classifier import Classifier
+    from attnkit.tasks.embed.embedder import Embedder
     from attnkit.tasks.language_model.generator import Generator
     from attnkit.tasks.masked_language_model.filler import MaskFiller
     from attnkit.tasks.shared.directory import ModelDirectory
@@ -20,7 +21,9 @@ if TYPE_CHECKING:
     from attnkit.tasks.translate.pivot import PivotTranslator
     from attnkit.tasks.translate.translator import Translator
 
-    Loaded: TypeAlias = Translator | Classifier | ImageClassifier | Captioner | Generator | MaskFiller | Summarizer
+    Loaded: TypeAlias = (
+        Translator | Classifier | ImageClassifier | Captioner | Generator | MaskFiller | Summarizer | Embedder
+    )
     _Path: TypeAlias = str | os.PathLike[str]
 
 
@@ -58,6 +61,10 @@ def load(
 def load(
     path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["language-model"]
 ) -> Generator: ...
+@overload
+def load(
+    path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["embed"]
+) -> Embedder: ...
 @overload
 def load(
     path: _Path,
@@ -100,13 +107,14 @@ def load(
 
     A translation model becomes a `Translator`, a classifier of texts a `Classifier`, one of images an
     `ImageClassifier`, a captioner a `Captioner`, a language model a `Generator`, a masked one a `MaskFiller`, one that
-    summarizes a `Summarizer`.
+    summarizes a `Summarizer`, one that makes vectors of texts an `Embedder`.
 
     precision: "fp32", "bf16" or "int8", of the matrix products (see `attnkit.precision`); None takes "fp32", or "int8"
     for a model that was converted with weights of int8. threads: sets the number for
     the whole process; None leaves it.
     task: what the model must be for, "translate", "classify", "caption", "language-model", "masked-language-model" or
-    "summarize"; reads: what a classifier must take, "text" or "images". With them type checkers know the class.
+    "summarize" or "embed"; reads: what a classifier must take, "text" or "images". With them type checkers know the
+    class.
     then: the directory of a second translation model, which reads what the first one writes, so that both together are
     a `PivotTranslator`: German to Portuguese of German to English and then English to Portuguese.
     Raises FileNotFoundError where there is no model, ValueError for a broken one or one for another task; the message

@@ -16,6 +16,7 @@ _COMMANDS = {
     "masked-language-model": "generate",
     "caption": "caption",
     "summarize": "summarize",
+    "embed": "embed",
 }
 
 _SAID = "attnkit.hub"  # of a command's context: what its options say of names

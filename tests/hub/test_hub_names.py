@@ -57,6 +57,20 @@ def test_what_can_be_no_revision_is_refused(text: str) -> None:
         parse(text)
 
 
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("bert-base-uncased", "google-bert/bert-base-uncased"),
+        ("gpt2", "openai-community/gpt2"),
+        ("t5-small@main", "google-t5/t5-small"),
+        ("all-MiniLM-L6-v2", "sentence-transformers/all-MiniLM-L6-v2"),
+    ],
+)
+def test_a_model_that_everybody_calls_by_its_name_alone_has_its_owner(text: str, path: str) -> None:
+    name = parse(text)
+    assert isinstance(name, Repository) and name.path == path
+
+
 def test_an_existing_folder_always_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for name in ("en-de", "runs/en-it", "en-de@tiny"):

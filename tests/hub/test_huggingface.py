@@ -451,14 +451,52 @@ def test_a_cdn_that_is_away_names_the_files(hub: FakeHub, env: dict[str, str]) -
 
 
 def test_a_model_of_another_kind_is_not_fetched(hub: FakeHub, env: dict[str, str]) -> None:
-    hub.commit(REPO, {"config.json": b'{"model_type": "bert"}'} | SAFE)
-    hub.repositories[REPO].described = {"library_name": "transformers", "config": {"model_type": "bert"}}
+    hub.commit(REPO, {"config.json": b'{"model_type": "llama"}'} | SAFE)
+    hub.repositories[REPO].described = {"library_name": "transformers", "config": {"model_type": "llama"}}
     line = complaint(run(REPO, env=env), "ValueError")
-    assert "model_type 'bert', library 'transformers'" in line and "marian" in line
+    assert "model_type 'llama', library 'transformers'" in line and "marian" in line
     hub.commit(REPO, NEVER)
     hub.repositories[REPO].described = {"library_name": "diffusers"}
     assert "got library 'diffusers'" in complaint(run(REPO, env=env), "ValueError")
     assert not hub.asked(server="cdn")
+
+
+MODULES = {
+    "modules.json": b"[]",
+    "config_sentence_transformers.json": b"{}",
+    "1_Pooling/config.json": b"{}",
+    "2_Dense/config.json": b"{}",
+    "2_Dense/model.safetensors": b"a matrix",
+}
+
+
+def test_the_modules_behind_an_encoder_are_fetched_with_it(hub: FakeHub, env: dict[str, str]) -> None:
+    """Those of sentence-transformers lie in folders; of weights in two forms the safetensors are taken."""
+    beside = {"config.json": b'{"model_type": "bert"}', "tokenizer.json": b"{}", "vocab.txt": b"a", "README.md": CARD}
+    never = {"2_Dense/pytorch_model.bin": b"a pickle", "openvino/config.json": b"{}", "1_Pooling/other.bin": b"x"}
+    hub.commit(REPO, beside | MODULES | never | NEVER | SAFE)
+    found = run(REPO, env=env)
+    folder = Path(found["folder"])
+    got = {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+    assert got == beside | MODULES | SAFE
+    assert found["licence"] == "apache-2.0"
+
+
+def test_folders_are_nothing_where_no_modules_are_named(hub: FakeHub, env: dict[str, str]) -> None:
+    named = {name: content for name, content in MODULES.items() if name != "modules.json"}
+    hub.commit(REPO, BESIDE | named | SAFE)
+    folder = Path(run(REPO, env=env)["folder"])
+    assert not [path for path in folder.rglob("*/*") if path.is_file()]
+
+
+def test_the_modules_of_a_revision_and_the_weights_of_its_conversion_lie_together(
+    hub: FakeHub, env: dict[str, str]
+) -> None:
+    hub.commit(REPO, BESIDE | MODULES | PICKLE)
+    hub.commit(REPO, BESIDE | PICKLE | SAFE, hub.request_of("SFconvertbot", REPO, 3))
+    folder = Path(run(REPO, env=env)["folder"])
+    for name, content in (MODULES | SAFE).items():
+        assert (folder / name).read_bytes() == content
 
 
 def test_a_disk_that_is_too_small(hub: FakeHub, env: dict[str, str]) -> None:

@@ -255,7 +255,7 @@ class _Hub(_Handler):
 
 class _Cdn(_Handler):
     def answer(self, path: str, query: dict[str, list[str]]) -> None:
-        _, commit, file = unquote(path).split("/")
+        _, commit, file = unquote(path).split("/", 2)
         fault = self.fake.fault(file, self.command)
         if fault and fault.isdecimal():
             self.send_failure(fault)

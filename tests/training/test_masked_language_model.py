@@ -6,16 +6,23 @@ import json
 import math
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from command_line import attnkit_run, complaint, output
+from msgspec.structs import fields
 from text_runs import GOOD, classify_toml, language_model_toml, masked_toml, pretrained_toml, reviews, write_jsonl
 from training_runs import content, metrics
 
 import attnkit
 from attnkit import MaskFiller
 from attnkit.models import load_model
+from attnkit.models.registry import build_model
+from attnkit.models.sentence_encoder_config import SentenceEncoderConfig
+from attnkit.models.text_stack import TextStackConfig
+from attnkit.models.transformer_classifier_config import TransformerClassifierConfig
+from attnkit.tasks.shared.directory import ModelDirectory, save_directory
 from attnkit.text import EncodedCorpus, MaskedIterator, Masker, MaskingConfig
 from attnkit.text.corpus import flatten
 from attnkit.training import ConfigError, read_config, train
@@ -286,6 +293,36 @@ def test_a_classifier_is_learnt_and_used(
         assert sum(words.sum() for words in result.attention.words) == pytest.approx(1.0, abs=1e-5)
 
 
+@pytest.mark.parametrize("kind", ["vectors", "classifier"])
+def test_it_begins_with_any_encoder_of_texts(kind: str, masked: Path, tmp_path: Path) -> None:
+    """With one that makes vectors, and with another classifier, whose pooling and pooler come with it; of trained
+    positions those that it may read."""
+    directory = ModelDirectory.read(masked)
+    keys = {field.name: getattr(directory.described.config, field.name) for field in fields(TextStackConfig)}
+    keys |= {"positions": "learned", "max_length": 40}
+    size = directory.size("vocab_size")
+    config = SentenceEncoderConfig(**keys, pooling="cls")
+    model: Any = build_model(config, size)
+    more: dict[str, Any] = {}
+    if kind == "classifier":
+        model = build_model(TransformerClassifierConfig(**keys, pooling="cls", pooler="tanh"), size, 3)
+        more = {"labels": ["a", "b", "c"], "html": False}
+    task = "embed" if kind == "vectors" else "classify"
+    save_directory(model, tmp_path / "source", task, tokenizers=directory.tokenizers(), **more)
+    asked = 'max_length = 24\nfreeze = ["embedding", "encoder"]\ndropout = 0.0'
+    folder = run(pretrained_toml(tmp_path, tmp_path / "source", asked), tmp_path / "model", "training.max_steps=2")
+    made = json.loads((folder / "config.json").read_text())["model"]
+    assert (made["pooling"], made["max_length"]) == ("cls", 24)
+    assert made.get("pooler") == (None if kind == "vectors" else "tanh")
+    before, after = weights(tmp_path / "source"), weights(folder)
+    assert after["embedding.positions.weight"].tobytes() == before["embedding.positions.weight"][:24].tobytes()
+    for name in ("embedding.weight", "encoder.layers.0.attention.projection.weight"):
+        assert after[name].tobytes() == before[name].tobytes()
+    assert ("pooler.weight" in after) == (kind == "classifier")
+    with pytest.raises(ConfigError, match=r"pretrained.max_length: expected at most 40, .* got 41"):
+        run(pretrained_toml(tmp_path, tmp_path / "source", "max_length = 41"), tmp_path / "model2")
+
+
 @pytest.mark.parametrize("kind", ["masked", "language"])
 def test_a_stopped_classifier_goes_on_without_the_model_it_began_with(
     kind: str, request: pytest.FixtureRequest, tmp_path: Path
@@ -352,10 +389,12 @@ def test_a_model_that_does_not_fit_is_refused(language: Path, tmp_path: Path) ->
         run(pretrained_toml(tmp_path, language, 'pooling = "cls"'), tmp_path / "model")
     (tmp_path / "other").mkdir()
     other = run(classify_toml(tmp_path / "other"), tmp_path / "other" / "model", "training.max_steps=1")
-    with pytest.raises(ConfigError) as raised:
+    with pytest.raises(ConfigError, match="expected a Transformer that reads texts, got one of type 'han'"):
         run(pretrained_toml(tmp_path, other), tmp_path / "model2")
-    expected = "pretrained.model: expected a masked language model or a language model, got one of the task 'classify'"
-    assert expected in str(raised.value)
+    config = json.loads((other / "config.json").read_text())
+    (other / "config.json").write_text(json.dumps(config | {"task": "translate"}))
+    with pytest.raises(ConfigError, match=r"pretrained\.model: .* got one of the task 'translate'"):
+        run(pretrained_toml(tmp_path, other), tmp_path / "model2")
     with pytest.raises(FileNotFoundError, match="nowhere"):
         run(pretrained_toml(tmp_path, tmp_path / "nowhere"), tmp_path / "model3")
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 from msgspec import Meta
 
+from attnkit.models.config import Positive
 from attnkit.models.han_config import HanConfig
 from attnkit.models.transformer_classifier_config import Pooling, TransformerClassifierConfig
 from attnkit.tasks.shared.checks import check_validated
@@ -20,17 +21,32 @@ TextClassifierConfig = TransformerClassifierConfig | HanConfig
 
 
 class PretrainedEncoderConfig(PretrainedTextConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """[pretrained]: a language model whose embeddings, layers and vocabulary a classifier begins with."""
+    """[pretrained]: a model of texts whose embeddings, layers and vocabulary a classifier begins with."""
 
     model: Annotated[
         str,
         Meta(
             min_length=1,
-            description="The directory of a masked language model, or of a language model, which is read causally.",
+            description="The directory or the name of a masked language model, of a model that makes vectors of texts, "
+            "of a classifier of texts, or of a language model, which is read causally.",
         ),
     ]
 
-    pooling: Pooling = "attention"
+    pooling: Annotated[
+        Pooling | None,
+        Meta(
+            description="As `model.pooling`; not given: as the model itself pools, where it does in one of these ways, "
+            'or "attention".'
+        ),
+    ] = None
+
+    max_length: Annotated[
+        Positive | None,
+        Meta(
+            description="Longest text in tokens, special ones counted; the model's own where not given, and no more "
+            "than that where positions are learned."
+        ),
+    ] = None
 
 
 class ClassifyTextConfig(
@@ -54,7 +70,7 @@ class ClassifyTextConfig(
 
     pretrained: Annotated[
         PretrainedEncoderConfig | None,
-        Meta(description="In place of `model`: a language model of which a Transformer classifier is made."),
+        Meta(description="In place of `model`: a model of texts of which a Transformer classifier is made."),
     ] = None
 
     training: Annotated[
@@ -69,7 +85,7 @@ class ClassifyTextConfig(
         if self.pretrained is not None and self.model is not None:
             raise ValueError(
                 "model: expected none beside pretrained.model, which says what it is; of its keys, pretrained.pooling, "
-                "dropout, attention_dropout and activation_dropout can be chosen"
+                "max_length, dropout, attention_dropout and activation_dropout can be chosen"
             )
         if self.pretrained is not None and self.tokenizer != TokenizerConfig():
             raise ValueError("tokenizer: expected none beside pretrained.model, which brings its own")
