@@ -52,9 +52,8 @@ class LazyGroup(click.Group):
         return command
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """In one line: with a line for each command, all must fit a screen."""
-        formatter.write_paragraph()
-        formatter.write_text("Options: --version; -h or --help, of each command too.")
+        """In one line behind the text: with a line for each command, all must fit a screen."""
+        formatter.write_text("  Options: --version; -h or --help, of each command too.")
         self.format_commands(ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

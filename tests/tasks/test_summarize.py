@@ -110,7 +110,9 @@ def test_all_attention_of_a_summary(summarizer: attnkit.Summarizer) -> None:
     assert cross.weights.shape == (2, 2, len(summary.tokens) + 2, len(summary.source_tokens))
     # Before the summary's own tokens stands the forced one, behind them the end.
     np.testing.assert_allclose(cross.weights[-1].mean(0)[1:-1], summary.attention, atol=1e-5)
-    assert list(maps["decoder"].queries[:2]) == ["</s>", "<s>"] and maps["decoder"].query_axis == "summary so far (read)"
+    assert (
+        list(maps["decoder"].queries[:2]) == ["</s>", "<s>"] and maps["decoder"].query_axis == "summary so far (read)"
+    )
     with pytest.raises(ValueError, match="expected a document with a word"):
         summarizer.attention(" \n")
 

@@ -19,9 +19,13 @@ from attnkit.tasks.shared.text_writer import Source, TextWriter
 from attnkit.text.forced import Forced
 
 if TYPE_CHECKING:
+    from typing import Self
+
+    from attnkit._tensor import Precision
     from attnkit.decoding.options import DecodingOptions
     from attnkit.decoding.search import Hypothesis
     from attnkit.explain.maps.maps import AttentionMaps
+    from attnkit.tasks.shared.directory import ModelDirectory
 
 _TITLE = 80  # characters of a document that name it
 
@@ -57,6 +61,16 @@ class Summarizer(TextWriter):
     """A model that summarizes documents, with its tokenizer. Made by `attnkit.load`."""
 
     what, written = "document", "summary"
+
+    prompt = ""
+    """What is put before each document, where a model of several tasks is told so which is meant (T5)."""
+
+    @classmethod
+    def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Self:
+        """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
+        loaded = super().from_directory(directory, precision)
+        loaded.prompt = (directory.prompts or {}).get(directory.default_prompt or "", "")
+        return loaded
 
     def summarize(
         self,
@@ -124,7 +138,7 @@ class Summarizer(TextWriter):
         if not isinstance(text, str):
             raise TypeError(f"[summarize] expected text in document {number + 1}, got {type(text).__name__}")
         with at(f"document {number + 1}"):
-            read = self._read_ids(text) if text.strip() else self._read_ids("")
+            read = self._read_ids(self.prompt + text if text.strip() else "")
         return Source(number=number, first=self._first, **read)
 
     def _summarized(
