@@ -66,11 +66,13 @@ ModelConfig = (
 
 class Entry(NamedTuple):
     """A model: its configuration, "module:Class", and the names of the numbers that its constructor takes behind the
-    configuration. They depend on the data (entries of a vocabulary, classes) and stand in config.json."""
+    configuration. They depend on the data (entries of a vocabulary, classes) and stand in config.json. encodes: its
+    classes may be 0, and then it is an encoder alone."""
 
     config: type[ModelConfig]
     model: str
     sizes: tuple[str, ...]
+    encodes: bool = False
 
 
 ENTRIES = (
@@ -93,7 +95,7 @@ ENTRIES = (
     Entry(DecoderOnlyConfig, "attnkit.models.decoder_only:DecoderOnly", ("vocab_size",)),
     Entry(EncoderOnlyConfig, "attnkit.models.encoder_only:EncoderOnly", ("vocab_size",)),
     Entry(SentenceEncoderConfig, "attnkit.models.sentence_encoder:SentenceEncoder", ("vocab_size",)),
-    Entry(ViTConfig, "attnkit.models.vit:ViT", ("classes",)),
+    Entry(ViTConfig, "attnkit.models.vit:ViT", ("classes",), encodes=True),
     Entry(CNNConfig, "attnkit.models.cnn:CNN", ("classes",)),
     Entry(GlimpseConfig, "attnkit.models.glimpse:Glimpse", ("classes",)),
     Entry(CaptionerConfig, "attnkit.models.captioner:Captioner", ("vocab_size",)),
@@ -105,6 +107,11 @@ _BY_CONFIG = {entry.config: entry for entry in ENTRIES}
 def size_names(config: ModelConfig) -> tuple[str, ...]:
     """The sizes that `build_model` takes for this configuration, in order."""
     return _BY_CONFIG[type(config)].sizes
+
+
+def may_lack_classes(config: ModelConfig) -> bool:
+    """Whether 0 classes make an encoder of such a model."""
+    return _BY_CONFIG[type(config)].encodes
 
 
 @overload

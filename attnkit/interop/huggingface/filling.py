@@ -17,12 +17,14 @@ from attnkit.nn.init import InitLimitError, skip_init
 class Part(NamedTuple):
     """Of what one of our parameters is made: tensors by the names that `Renamed` gives them, on top of each other.
 
-    transposed: each is a matrix [in, out], as those of GPT-2 are. scale: all numbers times this.
+    transposed: each is a matrix [in, out], as those of GPT-2 are. scale: all numbers times this. make: what else
+    computes it of the checkpoint's tensors, given the shape that ours has.
     """
 
     names: tuple[str, ...]
     transposed: bool = False
     scale: float = 1.0
+    make: Callable[[Renamed, tuple[int, ...]], npt.NDArray[np.float32]] | None = None
 
 
 Plan: TypeAlias = Mapping[str, Part | None]
@@ -47,6 +49,10 @@ class Renamed:
 
     def names(self) -> set[str]:
         return set(self._own)
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """None of a tensor that the checkpoint does not have."""
+        return self.tensors.shape(self.own(name)) if name in self else None
 
     def own(self, name: str) -> str:
         """What the checkpoint calls it, for messages."""
@@ -84,6 +90,8 @@ def _built(tensors: Tensors, config: ModelConfig, sizes: tuple[int, ...]) -> Any
 
 
 def _read(tensors: Renamed, part: Part, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    if part.make is not None:
+        return part.make(tensors, shape)
     count = len(part.names)
     each = (shape[0] // count, *shape[1:])
     if part.transposed:

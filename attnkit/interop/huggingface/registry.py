@@ -12,17 +12,22 @@ from attnkit.printable import quoted
 
 FAMILIES = {
     "bert": "attnkit.interop.huggingface.bert:convert_bert",
+    "deit": "attnkit.interop.huggingface.vit:convert_vit",
     "m2m_100": "attnkit.interop.m2m:convert_m2m",
     "marian": "attnkit.interop.marian:convert_marian",
     "nllb-moe": "attnkit.interop.m2m:convert_m2m",  # which says what is missing
+    "timm": "attnkit.interop.huggingface.timm:convert_timm",
+    "vit": "attnkit.interop.huggingface.vit:convert_vit",
 }
-"""The "module:function" of each `model_type`; the module is imported when a model of it is converted."""
+"""The "module:function" of each `model_type`; the module is imported when a model of it is converted. Timm's files say
+none, but an `architecture`."""
 
 
 def find_family(folder: Path) -> Callable[..., Any]:
     """What converts the checkpoint in a folder. Raises FileNotFoundError, or ValueError for a family that none does."""
     file = folder / CONFIG_FILE
-    model_type = read_table(file).get("model_type")
+    table = read_table(file)
+    model_type = table.get("model_type", "timm" if "architecture" in table else None)
     if not isinstance(model_type, str) or model_type not in FAMILIES:
         known = ", ".join(sorted(FAMILIES))
         raise ValueError(f"[convert] {file}: expected a model_type of {known}; got {quoted(model_type)}")

@@ -130,7 +130,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
         )
         pointing = data.scenes is not None and self.model.attends
         prepare = self._config.image
-        pictures = (data.pictures.get(n, prepare.channels, prepare.size) for n in range(len(data.pictures)))
+        pictures = (data.pictures.get(n, prepare.channels, prepare.at_least) for n in range(len(data.pictures)))
         results = []
         for result in captioner.caption_stream(
             pictures,

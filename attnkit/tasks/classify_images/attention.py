@@ -26,17 +26,18 @@ if TYPE_CHECKING:
     from attnkit.tasks.classify_images.classifier import ImageClassification, ImageClassifier
 
 
-def look(classifier: ImageClassifier, title: str, picture: Image, result: ImageClassification) -> AttentionMaps:
-    """The attention of a picture and its result."""
+def look(classifier: ImageClassifier, title: str, picture: Image, result: ImageClassification | None) -> AttentionMaps:
+    """The attention of a picture and its result, of an encoder without one."""
     model: Any = classifier.model
     prepare = classifier.preprocessing
     images = prepare.array(prepare.fitted(picture))[None]
     with _tensor.no_grad(), _tensor.precision(classifier.precision), nn.watching(model) as seen:
-        model(images)
+        model(images) if result is not None else model.encode(images)
     encoder = image_self_attention(seen, "encoder.", model.grid(images.shape)) if hasattr(model, "grid") else []
     glimpses = _glimpses(model, images) if hasattr(model, "attention_by_glimpse") else []
-    kinds = [*encoder, *rollout(encoder), *excitation(seen), *_of_features(seen, result.label), *glimpses]
-    return AttentionMaps(kinds, title, class_name(result.label, result.probability), prepare.shown(picture))
+    label, output = ("", "") if result is None else (result.label, class_name(result.label, result.probability))
+    kinds = [*encoder, *rollout(encoder), *excitation(seen), *_of_features(seen, label), *glimpses]
+    return AttentionMaps(kinds, title, output, prepare.shown(picture))
 
 
 def _glimpses(model: Any, images: np.ndarray) -> list[AttentionWeights]:

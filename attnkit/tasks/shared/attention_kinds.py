@@ -98,11 +98,12 @@ def region_names(grid: Grid) -> list[str]:
 
 
 def image_self_attention(seen: Sequence[Seen], part: str, grid: Grid) -> list[AttentionWeights]:
-    """`self_attention` of an image encoder: among its regions, a class token before them where the model has one."""
+    """`self_attention` of an image encoder: among its regions, a class token and a distillation token before them
+    where the model has them."""
     found = _of(seen, SelfAttention, part)
     names = region_names(grid)
-    if found and int(found[0].args[1][-1]) > len(names):
-        names = ["class", *names]
+    if found:
+        names = [*["class", "distillation"][: int(found[0].args[1][-1]) - len(names)], *names]
     return self_attention(seen, part, "encoder", names, IMAGE, query_grid=grid, key_grid=grid)
 
 
