@@ -12,11 +12,13 @@ from attnkit.printable import quoted
 
 FAMILIES = {
     "bert": "attnkit.interop.huggingface.bert:convert_bert",
+    "blip": "attnkit.interop.huggingface.blip:convert_blip",
     "deit": "attnkit.interop.huggingface.vit:convert_vit",
     "m2m_100": "attnkit.interop.m2m:convert_m2m",
     "marian": "attnkit.interop.marian:convert_marian",
     "nllb-moe": "attnkit.interop.m2m:convert_m2m",  # which says what is missing
     "timm": "attnkit.interop.huggingface.timm:convert_timm",
+    "vision-encoder-decoder": "attnkit.interop.huggingface.vision_encoder_decoder:convert_vision_encoder_decoder",
     "vit": "attnkit.interop.huggingface.vit:convert_vit",
 }
 """The "module:function" of each `model_type`; the module is imported when a model of it is converted. Timm's files say
