@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -70,16 +71,24 @@ def save_blip(
         text_config={**BLIP_TEXT, **options}, vision_config={**BLIP_VISION, **(vision or {})}
     )
     model = transformers.BlipForConditionalGeneration(config)
-    return _saved(model, folder, generation, {})
+    return _saved(model, folder, generation, {}, lambda: model.text_decoder.cls.predictions.bias[BOS].sub_(20.0))
 
 
-def _saved(model: Any, folder: Path, generation: dict[str, Any] | None, ends: dict[str, Any]) -> Any:
-    """With weights that matter: biases, norms and positions that are not what they are at first."""
+def _saved(
+    model: Any,
+    folder: Path,
+    generation: dict[str, Any] | None,
+    ends: dict[str, Any],
+    change: Callable[[], Any] = lambda: None,
+) -> Any:
+    """With weights that matter: biases, norms and positions that are not what they are at first. `change` is made
+    last: a start token that is never written, as in a model that has learnt."""
     import torch
 
     with torch.no_grad():
         for parameter in model.eval().parameters():
-            parameter.add_(0.25 * torch.randn(parameter.shape))
+            parameter.add_(0.4 * torch.randn(parameter.shape))
+        change()
     model.save_pretrained(folder)
     (folder / "generation_config.json").unlink(missing_ok=True)
     if generation is not None:
