@@ -9,6 +9,15 @@ from attnkit._core import Tensor
 from attnkit.models.sentence_encoder_config import SentenceEncoderConfig
 from attnkit.models.text_stack import make_text_stack
 
+_POOLINGS: dict[str, type[nn.Module]] = {
+    "mean": nn.MeanPooling,
+    "cls": nn.FirstPooling,
+    "max": nn.MaxPooling,
+    "mean_sqrt_len": nn.RootMeanPooling,
+    "weightedmean": nn.PositionPooling,
+    "last": nn.LastPooling,
+}
+
 
 class SentenceEncoder(nn.Module):
     """One vector a text (Reimers and Gurevych, 2019). Everything is packed: ids int32 [T], offsets int32 [B + 1].
@@ -20,8 +29,10 @@ class SentenceEncoder(nn.Module):
         super().__init__()
         self.config = config
         self.embedding, self.encoder = make_text_stack(config, vocab_size)
-        self.pooling = {"mean": nn.MeanPooling, "cls": nn.FirstPooling, "last": nn.LastPooling}[config.pooling]()
-        width = config.d_model
+        kinds = (config.pooling,) if isinstance(config.pooling, str) else config.pooling
+        poolings = [_POOLINGS[kind]() for kind in kinds]
+        self.pooling = poolings[0] if len(poolings) == 1 else nn.JoinedPooling(poolings)
+        width = len(poolings) * config.d_model
         layers = []
         for projection in config.projections:
             layers.append(nn.Linear(width, projection.width, activation=projection.activation))

@@ -10,9 +10,11 @@ from msgspec import Meta
 from attnkit.models.config import Positive
 from attnkit.models.text_stack import TextStackConfig, check_room
 
+Pooling = Literal["mean", "cls", "max", "mean_sqrt_len", "weightedmean", "last"]
+
 
 class Projection(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A layer behind the pooling."""
+    """A layer behind the pooling, y = activation(x · weightᵀ + bias)."""
 
     width: Annotated[Positive, Meta(description="Of what it gives.")]
 
@@ -29,10 +31,11 @@ class SentenceEncoderConfig(
     LATER: ClassVar = TextStackConfig.LATER
 
     pooling: Annotated[
-        Literal["mean", "cls", "last"],
+        Pooling | Annotated[tuple[Pooling, ...], Meta(min_length=1, max_length=6)],
         Meta(
-            description='How a text becomes one vector: the mean of all states, "cls", that of the first token, or '
-            '"last", that of the last one.'
+            description="How a text becomes one vector: the mean of all states, that of the first token, the largest "
+            "of each number, the sum over the root of the length, the mean weighted by position, or the last state; "
+            "several stand beside each other."
         ),
     ] = "mean"
 

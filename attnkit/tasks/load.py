@@ -13,13 +13,17 @@ if TYPE_CHECKING:
     from attnkit.tasks.caption.captioner import Captioner
     from attnkit.tasks.classify_images.classifier import ImageClassifier
     from attnkit.tasks.classify_text.classifier import Classifier
+    from attnkit.tasks.embed.embedder import Embedder
     from attnkit.tasks.language_model.generator import Generator
     from attnkit.tasks.masked_language_model.filler import MaskFiller
     from attnkit.tasks.shared.directory import ModelDirectory
+    from attnkit.tasks.summarize.summarizer import Summarizer
     from attnkit.tasks.translate.pivot import PivotTranslator
     from attnkit.tasks.translate.translator import Translator
 
-    Loaded: TypeAlias = Translator | Classifier | ImageClassifier | Captioner | Generator | MaskFiller
+    Loaded: TypeAlias = (
+        Translator | Classifier | ImageClassifier | Captioner | Generator | MaskFiller | Summarizer | Embedder
+    )
     _Path: TypeAlias = str | os.PathLike[str]
 
 
@@ -59,12 +63,20 @@ def load(
 ) -> Generator: ...
 @overload
 def load(
+    path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["embed"]
+) -> Embedder: ...
+@overload
+def load(
     path: _Path,
     precision: Precision | None = None,
     threads: int | None = None,
     *,
     task: Literal["masked-language-model"],
 ) -> MaskFiller: ...
+@overload
+def load(
+    path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["summarize"]
+) -> Summarizer: ...
 @overload
 def load(
     path: _Path,
@@ -94,13 +106,15 @@ def load(
     that leads there.
 
     A translation model becomes a `Translator`, a classifier of texts a `Classifier`, one of images an
-    `ImageClassifier`, a captioner a `Captioner`, a language model a `Generator`, a masked one a `MaskFiller`.
+    `ImageClassifier`, a captioner a `Captioner`, a language model a `Generator`, a masked one a `MaskFiller`, one that
+    summarizes a `Summarizer`, one that makes vectors of texts an `Embedder`.
 
     precision: "fp32", "bf16" or "int8", of the matrix products (see `attnkit.precision`); None takes "fp32", or "int8"
     for a model that was converted with weights of int8. threads: sets the number for
     the whole process; None leaves it.
-    task: what the model must be for, "translate", "classify", "caption", "language-model" or "masked-language-model";
-    reads: what a classifier must take, "text" or "images". With them type checkers know the class.
+    task: what the model must be for, "translate", "classify", "caption", "language-model", "masked-language-model" or
+    "summarize" or "embed"; reads: what a classifier must take, "text" or "images". With them type checkers know the
+    class.
     then: the directory of a second translation model, which reads what the first one writes, so that both together are
     a `PivotTranslator`: German to Portuguese of German to English and then English to Portuguese.
     Raises FileNotFoundError where there is no model, ValueError for a broken one or one for another task; the message

@@ -92,6 +92,7 @@ ENTRIES = (
         "masked_language_model.training:MaskedLanguageModelTask",
     ),
     Entry("embed", "text", "embed.embedder:Embedder"),
+    Entry("summarize", "text", "summarize.summarizer:Summarizer"),
 )
 
 

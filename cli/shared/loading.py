@@ -15,6 +15,8 @@ _COMMANDS = {
     "language-model": "generate",
     "masked-language-model": "generate",
     "caption": "caption",
+    "summarize": "summarize",
+    "embed": "embed",
 }
 
 _SAID = "attnkit.hub"  # of a command's context: what its options say of names

@@ -30,10 +30,9 @@ _NOTHING = (
 
 
 class CaptionGeneration(GenerationConfig, frozen=True):
-    """forced_eos_token_id: what the last token is, where a text is cut."""
+    """bos_token_id: what the decoder reads first where no token is named for that alone."""
 
     bos_token_id: NotNegative | None = None
-    forced_eos_token_id: NotNegative | None = None
 
 
 class _Ends(msgspec.Struct, frozen=True):
@@ -142,7 +141,4 @@ def _read_search(checkpoint: Checkpoint, positions: int, vocab_size: int) -> tup
         defaults = said.to_defaults(positions, vocab_size)
     except ValueError as error:
         raise ValueError(f"[convert] {file}: {error}") from None
-    assert defaults.max_length is not None
-    if said.forced_eos_token_id is None:  # a text that is cut need not end in that
-        defaults = msgspec.structs.replace(defaults, max_length=min(defaults.max_length + 1, positions - 1))
     return defaults, left_out_of_search(table, file)

@@ -10,26 +10,11 @@ from msgspec import Meta
 from attnkit.interop.hf_config import ACTIVATIONS, HiddenAct
 from attnkit.interop.huggingface.captioners import Decoder, is_tied
 from attnkit.interop.huggingface.checkpoint import Checkpoint
-from attnkit.interop.huggingface.filling import Part, weight_and_bias
+from attnkit.interop.huggingface.filling import Part, Plan, weight_and_bias
+from attnkit.interop.huggingface.gpt2 import conv1d, gpt2_layer
 from attnkit.models.config import Layers, Positive, Rate
 
 _MODEL, _OUTPUT = "decoder.transformer", "decoder.lm_head.weight"
-
-# Our layers, and theirs, whose matrices are [in, out].
-_LAYER = {
-    "self_attention.projection": "attn.c_attn",
-    "self_attention.output": "attn.c_proj",
-    "cross_attention.query": "crossattention.q_attn",
-    "cross_attention.key_value": "crossattention.c_attn",
-    "cross_attention.output": "crossattention.c_proj",
-    "feed_forward.up": "mlp.c_fc",
-    "feed_forward.down": "mlp.c_proj",
-}
-_NORMS = {
-    "self_attention_norm": "ln_1",
-    "cross_attention_norm": "ln_cross_attn",
-    "feed_forward_norm": "ln_2",
-}
 
 
 class Gpt2DecoderConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -86,11 +71,11 @@ def _keys(c: Gpt2DecoderConfig, tied: bool) -> dict[str, Any]:
     )
 
 
-def _layer(ours: str, theirs: str) -> dict[str, Part | None]:
-    plan: dict[str, Part | None] = {}
-    for name, part in _LAYER.items():
-        plan[f"{ours}.{name}.weight"] = Part((f"{theirs}.{part}.weight",), transposed=True)
-        plan[f"{ours}.{name}.bias"] = Part((f"{theirs}.{part}.bias",))
-    for name, part in _NORMS.items():
-        plan |= weight_and_bias(f"{ours}.{name}", f"{theirs}.{part}")
-    return plan
+def _layer(ours: str, theirs: str) -> Plan:
+    return {
+        **{name.replace(".attention", ".self_attention"): part for name, part in gpt2_layer(ours, theirs).items()},
+        **conv1d(f"{ours}.cross_attention.query", f"{theirs}.crossattention.q_attn"),
+        **conv1d(f"{ours}.cross_attention.key_value", f"{theirs}.crossattention.c_attn"),
+        **conv1d(f"{ours}.cross_attention.output", f"{theirs}.crossattention.c_proj"),
+        **weight_and_bias(f"{ours}.cross_attention_norm", f"{theirs}.ln_cross_attn"),
+    }

@@ -82,6 +82,7 @@ class Captioner:
         self.preprocessing = preprocessing
         self.precision: Precision = precision
         self._defaults = defaults
+        self._first = defaults.first if defaults else None
         suppress = defaults.suppress if defaults else None
         if suppress is None:
             suppress = (PAD, UNK, BOS)  # they are no text
@@ -222,6 +223,7 @@ class Captioner:
                 regions,
                 options,
                 attention=attention and self.model.attends,
+                first=None if self._first is None else [self._first] * len(batch),
                 suppress=self._suppress,
                 numbers=[number for number, _ in batch],
                 what="image",

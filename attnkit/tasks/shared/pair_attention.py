@@ -1,4 +1,4 @@
-"""Everything that a translator looks at, for one line and its translation, made or given."""
+"""Everything that an encoder-decoder looks at, for a text and what it writes about it, made or given."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from attnkit.tasks.shared.recurrent_kinds import gates, one_head_attention, own_
 from attnkit.text.batching import Batch
 
 if TYPE_CHECKING:
-    from attnkit.tasks.translate.translator import Translator
+    from attnkit.tasks.shared.text_writer import TextWriter
 
 SOURCE, WRITTEN, HISTORY = "source (read)", "translation (written)", "translation so far (read)"
 
 
 def look(
-    translator: Translator,
+    writer: TextWriter,
     title: str,
     output: str,
     source: Sequence[int],
@@ -32,15 +32,15 @@ def look(
 
     first: the token that stands before the output, where a model says its language so.
     """
-    model: Any = translator.model
+    model: Any = writer.model
     before = [model.bos_id] if first is None else [model.bos_id, first]
     inputs = [*before, *target]
     labels = [*inputs[1:], model.eos_id]
     batch = _batch(source, inputs, labels)
-    read = translator.source_tokenizer.pieces(source)
-    history, written = (translator.target_tokenizer.pieces(ids) for ids in (inputs, labels))
+    read = writer.source_tokenizer.pieces(source)
+    history, written = (writer.target_tokenizer.pieces(ids) for ids in (inputs, labels))
     kinds = _of_recurrent if model.config.__struct_config__.tag == "recurrent" else _of_transformer
-    with _tensor.no_grad(), _tensor.precision(translator.precision):
+    with _tensor.no_grad(), _tensor.precision(writer.precision):
         return AttentionMaps(kinds(model, batch, read, history, written), title, output)
 
 
