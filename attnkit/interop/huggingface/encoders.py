@@ -28,7 +28,8 @@ class Stack(NamedTuple):
 
 
 class MaskedHead(NamedTuple):
-    """What guesses hidden tokens: the names of the layer, its norm, the output matrix, and its bias."""
+    """What guesses hidden tokens: the names of the layer, its norm and the output layer, whose matrix is the embeddings
+    unless config.json says that they are two; of its bias, which may have either of two names; and the activation."""
 
     transform: str
     norm: str
@@ -46,10 +47,16 @@ class ClassifierHead(NamedTuple):
 
 
 class EncoderFamily(NamedTuple):
-    """What a family calls its heads; None for one that it does not have."""
+    """What a family calls its heads; None for one that it does not have.
+
+    also_masked: ends of the names of its classes that have the masked head beside others. also_encoders: of those whose
+    head is for their training alone, so that an encoder is left.
+    """
 
     masked: MaskedHead | None
     classifier: ClassifierHead | None
+    also_masked: tuple[str, ...] = ()
+    also_encoders: tuple[str, ...] = ()
 
 
 def convert_encoder(checkpoint: Checkpoint, stack: Stack, family: EncoderFamily) -> Converted:
@@ -58,11 +65,11 @@ def convert_encoder(checkpoint: Checkpoint, stack: Stack, family: EncoderFamily)
     tokenizer = read_text_tokenizer(checkpoint.folder, stack.vocab_size)
     keys = {**stack.keys, "bos_id": tokenizer.bos_id, "eos_id": tokenizer.eos_id}
     architecture = checkpoint.architecture
-    if architecture.endswith(("ForMaskedLM", "ForPreTraining", "LMHeadModel")) and family.masked is not None:
+    if architecture.endswith(("ForMaskedLM", *family.also_masked)) and family.masked is not None:
         return _masked(checkpoint, stack, keys, tokenizer, family.masked)
     if architecture.endswith("ForSequenceClassification") and family.classifier is not None:
         return _classifier(checkpoint, stack, keys, tokenizer, family.classifier)
-    if architecture and not architecture.endswith("Model"):
+    if architecture and not architecture.endswith(("Model", *family.also_encoders)):
         raise checkpoint.refused(f"expected an encoder, a masked language model or a classifier, got {architecture!r}")
     return _embedder(checkpoint, stack, keys, tokenizer)
 
@@ -70,12 +77,18 @@ def convert_encoder(checkpoint: Checkpoint, stack: Stack, family: EncoderFamily)
 def _masked(
     checkpoint: Checkpoint, stack: Stack, keys: dict[str, Any], tokenizer: TextTokenizer, head: MaskedHead
 ) -> Converted:
-    config = _made(checkpoint, EncoderOnlyConfig, keys | {"transform": head.activation})
+    tied = checkpoint.table.get("tie_word_embeddings") is not False
+    config = _made(checkpoint, EncoderOnlyConfig, keys | {"transform": head.activation, "tie_embeddings": tied})
+    # With a matrix of its own the output layer has a bias of its own too, and transformers leaves the other unread.
+    names = (head.bias, f"{head.output}.bias") if tied else (f"{head.output}.bias", head.bias)
+    name = next((name for name in names if name in checkpoint.tensors), None)
+    bias = None if name is None else Part((name,))
     plan: dict[str, Part | None] = {
         **stack.plan,
         **weight_and_bias("transform", head.transform),
         **weight_and_bias("transform_norm", head.norm),
-        "tied_output_bias": Part((head.bias,)) if head.bias in checkpoint.tensors else None,
+        **({"tied_output_bias": bias} if tied else {"generator.weight": Part((f"{head.output}.weight",))}),
+        **({} if tied else {"generator.bias": bias}),
     }
     return _written(checkpoint, config, (stack.vocab_size,), plan, "masked-language-model", tokenizer, {})
 

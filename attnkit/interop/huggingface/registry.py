@@ -13,12 +13,22 @@ from attnkit.printable import quoted
 FAMILIES = {
     "bart": "attnkit.interop.huggingface.bart:convert_bart",
     "bert": "attnkit.interop.huggingface.bert:convert_bert",
+    "camembert": "attnkit.interop.huggingface.roberta:convert_roberta",
+    "distilbert": "attnkit.interop.huggingface.distilbert:convert_distilbert",
+    "electra": "attnkit.interop.huggingface.electra:convert_electra",
     "gpt2": "attnkit.interop.huggingface.gpt2:convert_gpt2",
     "m2m_100": "attnkit.interop.m2m:convert_m2m",
     "marian": "attnkit.interop.marian:convert_marian",
+<<<<<<< HEAD
     "mbart": "attnkit.interop.huggingface.mbart:convert_mbart",
     "nllb-moe": "attnkit.interop.m2m:convert_m2m",  # which says what is missing
     "pegasus": "attnkit.interop.huggingface.pegasus:convert_pegasus",
+=======
+    "mpnet": "attnkit.interop.huggingface.mpnet:convert_mpnet",
+    "nllb-moe": "attnkit.interop.m2m:convert_m2m",  # which says what is missing
+    "roberta": "attnkit.interop.huggingface.roberta:convert_roberta",
+    "xlm-roberta": "attnkit.interop.huggingface.roberta:convert_roberta",
+>>>>>>> 52523cd901716621750cf646257477cc1f7f8e48
 }
 """The "module:function" of each `model_type`; the module is imported when a model of it is converted."""
 

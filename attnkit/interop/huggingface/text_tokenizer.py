@@ -7,6 +7,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from attnkit.interop.hf_config import read_content, read_table
+from attnkit.interop.huggingface.byte_level_bpe import BPE_VOCABULARY_FILE, MERGES_FILE, byte_level_json
+from attnkit.interop.huggingface.unigram import SENTENCEPIECE_FILE, unigram_json
+from attnkit.interop.huggingface.wordpiece import VOCABULARY_FILE, wordpiece_json
 from attnkit.text.tokenizers.huggingface import HuggingFaceTokenizer
 from attnkit.text.tokenizers.pair import TokenizerPair
 
@@ -32,12 +35,9 @@ class TextTokenizer(NamedTuple):
 def read_text_tokenizer(folder: Path, entries: int) -> TextTokenizer:
     """entries: how many the model has. Raises FileNotFoundError or ValueError, naming the file, and ModuleNotFoundError
     without the library `tokenizers`."""
-    file = folder / TOKENIZER_FILE
-    if not file.is_file():
-        raise FileNotFoundError(f"[convert] {folder}: expected {TOKENIZER_FILE}, got none")
-    special = special_tokens(folder)
+    file, content, special = _content(folder)
     tokenizer = HuggingFaceTokenizer(
-        read_content(file), special.get("unk_token", ""), special.get("mask_token", ""), entries, str(file)
+        content, special.get("unk_token", ""), special.get("mask_token", ""), entries, str(file)
     )
     if tokenizer.vocab_size > entries:
         raise ValueError(
@@ -51,6 +51,23 @@ def read_text_tokenizer(folder: Path, entries: int) -> TextTokenizer:
         )
     pair = TokenizerPair(tokenizer, tokenizer, "huggingface", mask="mask_token" in special)
     return TextTokenizer(pair, before[0] if before else None, behind[0] if behind else None)
+
+
+def _content(folder: Path) -> tuple[Path, bytes, dict[str, str]]:
+    """The file that says most, the content of a tokenizer.json, and its special tokens."""
+    special = special_tokens(folder)
+    if (file := folder / TOKENIZER_FILE).is_file():
+        return file, read_content(file), special
+    if (file := folder / VOCABULARY_FILE).is_file():
+        return file, *wordpiece_json(folder, special)
+    if (folder / BPE_VOCABULARY_FILE).is_file() and (folder / MERGES_FILE).is_file():
+        return folder / BPE_VOCABULARY_FILE, *byte_level_json(folder, special)
+    if (file := folder / SENTENCEPIECE_FILE).is_file():
+        return file, *unigram_json(folder, special)
+    raise FileNotFoundError(
+        f"[convert] {folder}: expected {TOKENIZER_FILE}, {VOCABULARY_FILE}, {BPE_VOCABULARY_FILE} with {MERGES_FILE}, "
+        f"or {SENTENCEPIECE_FILE}, got none of them"
+    )
 
 
 def special_tokens(folder: Path) -> dict[str, str]:

@@ -10,6 +10,7 @@ from attnkit.files import atomic_write
 from attnkit.printable import shortened
 from attnkit.reading import read_file
 from attnkit.text.tokenizers.base import Frame, SavedTokenizer, Tokenizer, framed
+from attnkit.text.tokenizers.huggingface_pieces import speller
 from attnkit.text.tokenizers.vocabulary import MASK_TOKEN
 
 if TYPE_CHECKING:
@@ -53,6 +54,12 @@ class HuggingFaceTokenizer(Tokenizer):
             self._check([*source_frame[0], *source_frame[1]])
             if source_frame[1]:
                 self.eos_id = source_frame[1][0]
+        added = self._inner.get_added_tokens_decoder()
+        self._added = frozenset(token.content for token in added.values())
+        named = {number for number in (self.unk_id, self.mask_id) if number >= 0}
+        self._special_ids = frozenset(number for number, token in added.items() if token.special) | named
+        self._spell = self._guarded(lambda: speller(self._inner, self._added | {unk_token, mask_token}))
+        self.marks_words = self._spell is not None
 
     @classmethod
     def load(cls, directory: Path, name: str, saved: SavedTokenizer) -> HuggingFaceTokenizer:
@@ -69,6 +76,25 @@ class HuggingFaceTokenizer(Tokenizer):
     @property
     def vocab_size(self) -> int:
         return self._size
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """The special tokens of the file, and the numbers that only the model has."""
+        own = int(self._inner.get_vocab_size(with_added_tokens=True))
+        return self._special_ids | frozenset(range(own, self._size))
+
+    @property
+    def masks(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys((MASK_TOKEN, self.mask_token or MASK_TOKEN)))
+
+    def encode_with_gaps(self, parts: Sequence[str]) -> list[int]:
+        """As the library does it, whose mask may take the space before it."""
+        if self.mask_id < 0:
+            return super().encode_with_gaps(parts)
+        ids = self.encode(self.mask_token.join(parts))
+        if ids.count(self.mask_id) != len(parts) - 1:
+            raise ValueError(f"[tokenizer] {self._name}: expected {self.mask_token!r} to be found in texts, got none")
+        return ids
 
     def encode(self, text: str) -> list[int]:
         return list(self._guarded(lambda: self._inner.encode(text, add_special_tokens=False).ids))
@@ -91,7 +117,8 @@ class HuggingFaceTokenizer(Tokenizer):
 
     def pieces(self, ids: Sequence[int]) -> list[str]:
         self._check(ids)
-        return [str(self._inner.id_to_token(number) or "") for number in ids]
+        pieces = [str(self._inner.id_to_token(number) or "") for number in ids]
+        return self._spell(pieces) if self._spell is not None else pieces
 
     def unknown(self, text: str) -> list[str]:
         if self.unk_id < 0:
@@ -130,10 +157,11 @@ class HuggingFaceTokenizer(Tokenizer):
             raise ValueError(f"[tokenizer] expected an id in [0, {self.vocab_size}), got {bad}")
 
     def _guarded(self, work: Callable[[], T]) -> T:
-        return _guarded(work, self._name)
+        return guarded(work, self._name)
 
 
-def _opened(content: bytes, name: str) -> tokenizers.Tokenizer:
+def library() -> Any:
+    """The library itself. Raises ModuleNotFoundError that says how to get it."""
     try:
         import tokenizers
     except ModuleNotFoundError:
@@ -141,17 +169,23 @@ def _opened(content: bytes, name: str) -> tokenizers.Tokenizer:
             "[tokenizer] this model needs the library tokenizers, which is not installed: pip install "
             '"attnkit[tokenizers]"'
         ) from None
-    opened: tokenizers.Tokenizer = _guarded(lambda: tokenizers.Tokenizer.from_buffer(content), name)
-    opened.no_truncation()
-    opened.no_padding()
-    return opened
+    return tokenizers
 
 
-def _guarded(work: Callable[[], T], name: str) -> T:
-    """The library's own errors as ours: it raises plain exceptions, and where its Rust code panics what is none."""
+def guarded(work: Callable[[], T], name: str) -> T:
+    """The library's own errors as ours, ValueError with that name: it raises plain exceptions, and where its Rust code
+    panics what is none."""
     try:
         return work()
     except BaseException as error:
         if not isinstance(error, Exception) and type(error).__name__ != "PanicException":
             raise
         raise ValueError(f"[tokenizer] {name}: {shortened(str(error), 300)}") from None
+
+
+def _opened(content: bytes, name: str) -> tokenizers.Tokenizer:
+    lib = library()
+    opened: tokenizers.Tokenizer = guarded(lambda: lib.Tokenizer.from_buffer(content), name)
+    opened.no_truncation()
+    opened.no_padding()
+    return opened
