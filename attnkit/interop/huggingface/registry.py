@@ -19,23 +19,14 @@ FAMILIES = {
     "gpt2": "attnkit.interop.huggingface.gpt2:convert_gpt2",
     "m2m_100": "attnkit.interop.m2m:convert_m2m",
     "marian": "attnkit.interop.marian:convert_marian",
-<<<<<<< HEAD
     "mbart": "attnkit.interop.huggingface.mbart:convert_mbart",
-    "mt5": "attnkit.interop.huggingface.t5:convert_t5",
     "mpnet": "attnkit.interop.huggingface.mpnet:convert_mpnet",
+    "mt5": "attnkit.interop.huggingface.t5:convert_t5",
     "nllb-moe": "attnkit.interop.m2m:convert_m2m",  # which says what is missing
     "pegasus": "attnkit.interop.huggingface.pegasus:convert_pegasus",
-<<<<<<< HEAD
-=======
-    "mpnet": "attnkit.interop.huggingface.mpnet:convert_mpnet",
-    "mpnet": "attnkit.interop.huggingface.mpnet:convert_mpnet",
-    "nllb-moe": "attnkit.interop.m2m:convert_m2m",  # which says what is missing
     "roberta": "attnkit.interop.huggingface.roberta:convert_roberta",
-    "xlm-roberta": "attnkit.interop.huggingface.roberta:convert_roberta",
->>>>>>> 52523cd901716621750cf646257477cc1f7f8e48
-=======
     "t5": "attnkit.interop.huggingface.t5:convert_t5",
->>>>>>> dd8fc4172532252c9b6235dfc4f7fb2f7a92a3aa
+    "xlm-roberta": "attnkit.interop.huggingface.roberta:convert_roberta",
 }
 """The "module:function" of each `model_type`; the module is imported when a model of it is converted."""
 
