@@ -22,6 +22,7 @@ class DecodingDefaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     length_penalty: float | None = None
     normalization: Normalization | None = None
     rules: Rules | None = None
+    early_stopping: bool | None = None
     renormalize: bool | None = None
     no_repeat_ngram: Count | None = None
     repetition_penalty: float | None = None
@@ -29,14 +30,19 @@ class DecodingDefaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     suppress: tuple[Count, ...] | None = None
     """Tokens that are never written; padding, unknown and beginning of sentence where not given."""
 
+    first: Count | None = None
+    """The token that every output begins with, where the model has one that is no text: it costs nothing."""
+
     shortlist: bool | None = None
     """Whether the shortlist in the model directory is used unless its user says otherwise."""
 
     def merge(self, search: dict[str, Any]) -> dict[str, Any]:
         """The arguments of a search: those given, and these for the others. Sampling follows one hypothesis."""
         own = {name: value for name, value in msgspec.structs.asdict(self).items() if value is not None}
-        own.pop("suppress", None)
-        own.pop("shortlist", None)
+        for name in ("suppress", "first", "shortlist"):  # which `decode` takes beside the options
+            own.pop(name, None)
         if search.get("sample"):
             own.pop("beam", None)
+        if search.get("rules") == "attnkit":
+            own.pop("early_stopping", None)
         return own | search

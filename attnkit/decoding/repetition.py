@@ -22,11 +22,11 @@ class Repetition:
     log-probabilities in a beam; a model that gives no logits has its log-probabilities punished in either.
     """
 
-    def __init__(self, options: DecodingOptions, rows: int, start: int) -> None:
+    def __init__(self, options: DecodingOptions, starts: Ids) -> None:
         self._penalty = np.float32(options.repetition_penalty)
         self._one = options.beam == 1
         self._renormalize = options.renormalize
-        self._written = np.full((rows, 1), start, np.int32)
+        self._written = starts[:, None].copy()
 
     def extend(self, parents: Ids, last: Ids) -> None:
         """Row r goes on from row parents[r] of before, by the token last[r]."""

@@ -19,13 +19,16 @@ from attnkit.models.text_stack import make_text_stack
 class DecoderOnly(WritesText):
     """Predicts each token of a text from those before it. Everything is packed: ids int32 [T], offsets int32 [B + 1].
 
-    For decoding, a text has no source, and a prompt is a forced prefix.
+    For decoding, a text has no source, and a prompt is a forced prefix. Where the model has no start token, the first
+    token of a prompt takes its place, and the end token before a text without a prompt.
     """
 
     def __init__(self, config: DecoderOnlyConfig, vocab_size: int) -> None:
         super().__init__()
         self.config = config
         self.vocabulary_size = vocab_size
+        self.eos_id = config.eos_id
+        self.bos_id = config.eos_id if config.bos_id is None else config.bos_id
         self.embedding, self.layers = make_text_stack(config, vocab_size)
         self.generator = None if config.tie_embeddings else nn.Linear(config.d_model, vocab_size)
 

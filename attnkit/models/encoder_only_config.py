@@ -20,7 +20,7 @@ class EncoderOnlyConfig(
     tie_embeddings: Annotated[bool, Meta(description="Input and output share one matrix.")] = True
 
     transform: Annotated[
-        Literal["relu", "gelu", "gelu_tanh", "silu"],
+        Literal["relu", "gelu", "gelu_tanh", "quick_gelu", "silu"],
         Meta(description="Of the layer between a hidden token's state and the output layer."),
     ] = "gelu"
 

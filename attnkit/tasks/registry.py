@@ -39,13 +39,14 @@ if TYPE_CHECKING:
 class Entry(NamedTuple):
     """A task: its name, what it reads, and in its folder of `attnkit.tasks` the "module:Class" of what serves its model
     directories, of its configuration and of what trains it. Of a task whose models come from elsewhere there is neither
-    of these."""
+    of these. also: other tasks that its model directories serve, each with the class that does."""
 
     task: str
     reads: str
     serving: str
     config: str | None = None
     training: str | None = None
+    also: tuple[tuple[str, str], ...] = ()
 
 
 ENTRIES = (
@@ -71,6 +72,12 @@ ENTRIES = (
         "classify_images.training:ClassifyImagesTask",
     ),
     Entry(
+        "classify",
+        "images-and-texts",
+        "classify_images.zero_shot:ZeroShotClassifier",
+        also=(("embed", "embed.embedder:Embedder"),),
+    ),
+    Entry(
         "caption",
         "images",
         "caption.captioner:Captioner",
@@ -92,6 +99,7 @@ ENTRIES = (
         "masked_language_model.training:MaskedLanguageModelTask",
     ),
     Entry("embed", "text", "embed.embedder:Embedder"),
+    Entry("summarize", "text", "summarize.summarizer:Summarizer"),
 )
 
 
@@ -163,9 +171,14 @@ def find_entry(task: Any, reads: Any, where: object) -> Entry:
     raise ValueError(f"[load] {where}: expected {expected} under reads, got {quoted(reads)}")
 
 
-def serving_class(entry: Entry) -> Any:
-    """The class whose `from_directory` serves the model directories of a task."""
-    return _imported(entry.serving)
+def serving_class(entry: Entry, task: str | None = None) -> Any:
+    """The class whose `from_directory` serves the model directories of a task; task: another one that they serve."""
+    return _imported(dict(entry.also).get(task or entry.task, entry.serving))
+
+
+def served_tasks(entry: Entry) -> list[str]:
+    """What a model directory can be loaded for."""
+    return [entry.task, *dict(entry.also)]
 
 
 def _imported(name: str) -> Any:

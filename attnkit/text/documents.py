@@ -60,9 +60,10 @@ class DocumentReader:
         return [token for part in self._parts(text) for token in self.tokenizer.unknown(part)]
 
     def _parts(self, text: str) -> list[str]:
-        """The sentences, or the one that the whole text is; white space is single spaces."""
+        """The sentences, or the one that the whole text is; white space is single spaces, but for a tokenizer that
+        keeps it."""
         parts = [text] if self.layout.max_sentence_length is None else split_sentences(text)
-        return [" ".join(part.split()) for part in parts]
+        return parts if self.tokenizer.keeps_space else [" ".join(part.split()) for part in parts]
 
 
 def prepare_text(text: str, html: bool) -> str:

@@ -11,8 +11,7 @@ from attnkit._batching import pack
 from attnkit.data.order import Int32Array, Int64Array
 from attnkit.text.corpus import EncodedCorpus
 from attnkit.text.masking_config import MaskingConfig
-from attnkit.text.tokenizers.vocabulary import PAD, SPECIAL_TOKENS
-from attnkit.text.word_pieces import WORD_START
+from attnkit.text.tokenizers.vocabulary import PAD, WORD_START
 
 if TYPE_CHECKING:
     from attnkit.text.tokenizers.base import Tokenizer
@@ -35,7 +34,7 @@ class Masker:
     def __init__(self, config: MaskingConfig, tokenizer: Tokenizer, mask_id: int) -> None:
         self._config, self._mask_id = config, mask_id
         size = tokenizer.vocab_size
-        self._ordinary = ordinary_tokens(size, mask_id)
+        self._ordinary = ordinary_tokens(tokenizer)
         self._choices = np.flatnonzero(self._ordinary).astype(np.int32)
         starts = np.array([piece.startswith(WORD_START) for piece in tokenizer.pieces(range(size))], bool)
         self._starts = starts if config.whole_words and starts.any() else np.ones(size, bool)
@@ -96,10 +95,10 @@ class Masker:
         return np.where(share < config.mask, self._mask_id, result).astype(np.int32)
 
 
-def ordinary_tokens(vocab_size: int, mask_id: int) -> npt.NDArray[np.bool_]:
+def ordinary_tokens(tokenizer: Tokenizer) -> npt.NDArray[np.bool_]:
     """Of each entry of a vocabulary, whether text becomes it: not the special ones, nor that of a mask."""
-    ordinary = np.ones(vocab_size, bool)
-    ordinary[[*range(len(SPECIAL_TOKENS)), mask_id]] = False
+    ordinary = np.ones(tokenizer.vocab_size, bool)
+    ordinary[sorted(tokenizer.special_ids)] = False
     return ordinary
 
 

@@ -13,12 +13,10 @@ from attnkit.text.languages import split_tag
 from attnkit.text.tokenizers.base import Tokenizer
 from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
+from attnkit.text.tokenizers.vocabulary import WORD_START
 
 if TYPE_CHECKING:
     from attnkit.text.corpus import WordFinder
-
-WORD_START = "\u2581"
-"""What SentencePiece puts at the start of a word."""
 
 
 def word_finders(tokenizers: TokenizerPair) -> tuple[WordFinder, WordFinder]:
@@ -65,9 +63,11 @@ def words_written(tokenizer: Tokenizer, text: str, ids: Sequence[int], given: Fo
 
 
 def _by_marks(tokenizer: Tokenizer, words: int, ids: Sequence[int]) -> list[int] | None:
-    """As the pieces themselves say: by SentencePiece's marks, or because there are as many pieces as words. None where
-    they do not."""
+    """As the pieces themselves say: by their marks, which the first may be without (byte-level BPE marks spaces), or
+    because there are as many pieces as words. None where they do not."""
     starts = np.array([piece.startswith(WORD_START) for piece in tokenizer.pieces(ids)], bool)
-    if starts.any() and starts[0] and starts.sum() == words:
+    if starts.any():
+        starts[0] = True
+    if starts.any() and starts.sum() == words:
         return list((np.cumsum(starts) - 1).tolist())
     return list(range(words)) if len(ids) == words else None

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from attnkit._tensor import float_array
-from attnkit.explain.drawing.pieces import WORD_START, labels
+from attnkit.explain.drawing.pieces import SPECIAL, WORD_START, labels
 from attnkit.explain.weights import Weights
 
 # Marks that stand against the word before them, or before the word behind them.
 _CLOSES, _OPENS = frozenset(".,!?;:)]}%…'\"”’»"), frozenset("([{«“‘$£€#")
+_QUOTES = frozenset("'\"")  # stand before words as well as behind them
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,15 +70,24 @@ class DocumentMap:
 def readable(tokens: Sequence[str]) -> list[tuple[str, str]]:
     """(gap, token) for each token: as people read it, and what stands before it, a space or nothing.
 
-    Spaces go by the marks of pieces; between characters they are tokens; they stand between words, but for punctuation.
+    Spaces go by the marks of pieces, and stand around special tokens; between characters they are tokens; they stand
+    between words, but for punctuation.
     """
     if any(token.startswith(WORD_START) for token in tokens):
-        gaps = [bool(i) and token.startswith(WORD_START) for i, token in enumerate(tokens)]
+        gaps = [bool(i) and _begins(tokens[i - 1], token) for i, token in enumerate(tokens)]
     elif " " in tokens:
         gaps = [False] * len(tokens)
     else:
         gaps = [bool(i) and token not in _CLOSES and tokens[i - 1] not in _OPENS for i, token in enumerate(tokens)]
     return [(" " if gap else "", _shown(token)) for gap, token in zip(gaps, tokens, strict=True)]
+
+
+def _begins(before: str, piece: str) -> bool:
+    """Whether a space stands before a piece. WordPiece marks signs of punctuation as words of their own."""
+    if before in SPECIAL or piece in SPECIAL:
+        return True
+    opened = before.removeprefix(WORD_START) in _OPENS - _QUOTES
+    return piece.startswith(WORD_START) and piece[1:] not in _CLOSES - _QUOTES and not opened
 
 
 def _shown(token: str) -> str:

@@ -8,7 +8,13 @@ from attnkit.printable import printable
 
 WORD_START = "\u2581"  # SentencePiece writes a space as this block and puts it at the start of a word
 _CONTINUES = "\u00b7"  # a middle dot before a piece that goes on with the word
-SPECIAL = frozenset({"<s>", "</s>", "<unk>", "<pad>"})
+SPECIAL = frozenset(
+    {
+        "<s>", "</s>", "<unk>", "<pad>", "<mask>", "[CLS]", "[SEP]", "[UNK]", "[PAD]", "[MASK]", "<|endoftext|>",
+        "<|startoftext|>",
+    }
+)  # fmt: skip
+"""What tokenizers call the tokens that are no text: ours, BERT's, GPT-2's and CLIP's."""
 
 
 def word_spans(tokens: Sequence[str]) -> list[tuple[int, int]]:

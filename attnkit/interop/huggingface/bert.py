@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Literal
 
 import msgspec
@@ -20,14 +21,6 @@ from attnkit.interop.huggingface.encoders import (
 )
 from attnkit.interop.huggingface.filling import Part, Plan, weight_and_bias
 from attnkit.models.config import Layers, Positive, Rate
-
-_HEADS = EncoderFamily(
-    MaskedHead(
-        "cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions.decoder.weight",
-        "cls.predictions.bias",
-    ),
-    ClassifierHead("pooler.dense", "classifier"),
-)  # fmt: skip
 
 
 class BertConfig(msgspec.Struct, frozen=True, kw_only=True):
@@ -56,11 +49,34 @@ def convert_bert(source: str | os.PathLike[str], directory: str | os.PathLike[st
     """
     checkpoint = Checkpoint.open(source, directory, renamed(("bert.",)))
     config = checkpoint.config(BertConfig)
-    return convert_encoder(checkpoint, bert_stack(config), _HEADS)
+    predictions = "cls.predictions"
+    masked = MaskedHead(
+        f"{predictions}.transform.dense",
+        f"{predictions}.transform.LayerNorm",
+        f"{predictions}.decoder",
+        f"{predictions}.bias",
+        ACTIVATIONS[config.hidden_act],
+    )
+    family = EncoderFamily(masked, ClassifierHead("pooler.dense", "classifier"), ("ForPreTraining", "LMHeadModel"))
+    return convert_encoder(checkpoint, bert_stack(config), family)
 
 
-def bert_stack(config: BertConfig, offset: int = 0) -> Stack:
-    """Embeddings and layers, which several families share. offset: the first token's position."""
+def bert_layer(ours: str, theirs: str) -> Plan:
+    """A layer with the names that BERT gives its parts."""
+    itself = f"{theirs}.attention.self"
+    return {
+        **weight_and_bias(f"{ours}.attention.projection", f"{itself}.query", f"{itself}.key", f"{itself}.value"),
+        **weight_and_bias(f"{ours}.attention.output", f"{theirs}.attention.output.dense"),
+        **weight_and_bias(f"{ours}.attention_norm", f"{theirs}.attention.output.LayerNorm"),
+        **weight_and_bias(f"{ours}.feed_forward.up", f"{theirs}.intermediate.dense"),
+        **weight_and_bias(f"{ours}.feed_forward.down", f"{theirs}.output.dense"),
+        **weight_and_bias(f"{ours}.feed_forward_norm", f"{theirs}.output.LayerNorm"),
+    }
+
+
+def bert_stack(config: BertConfig, offset: int = 0, layer: Callable[[str, str], Plan] = bert_layer) -> Stack:
+    """Embeddings and layers, which several families share. offset: the first token's position. layer: of our name of a
+    layer and theirs, the plan of its parts."""
     c = config
     keys = dict(
         d_model=c.hidden_size,
@@ -87,18 +103,5 @@ def bert_stack(config: BertConfig, offset: int = 0) -> Stack:
         **weight_and_bias("embedding.norm", "embeddings.LayerNorm"),
     }
     for index in range(c.num_hidden_layers):
-        plan |= bert_layer(f"encoder.layers.{index}", f"encoder.layer.{index}")
+        plan |= layer(f"encoder.layers.{index}", f"encoder.layer.{index}")
     return Stack(keys, c.vocab_size, plan)
-
-
-def bert_layer(ours: str, theirs: str) -> Plan:
-    """A layer with the names that BERT gives its parts."""
-    itself = f"{theirs}.attention.self"
-    return {
-        **weight_and_bias(f"{ours}.attention.projection", f"{itself}.query", f"{itself}.key", f"{itself}.value"),
-        **weight_and_bias(f"{ours}.attention.output", f"{theirs}.attention.output.dense"),
-        **weight_and_bias(f"{ours}.attention_norm", f"{theirs}.attention.output.LayerNorm"),
-        **weight_and_bias(f"{ours}.feed_forward.up", f"{theirs}.intermediate.dense"),
-        **weight_and_bias(f"{ours}.feed_forward.down", f"{theirs}.output.dense"),
-        **weight_and_bias(f"{ours}.feed_forward_norm", f"{theirs}.output.LayerNorm"),
-    }

@@ -11,6 +11,7 @@ from attnkit.interop.hf_weights import left_out_tensors
 from attnkit.interop.huggingface.checkpoint import Checkpoint
 from attnkit.interop.huggingface.filling import Part, Plan, filled_model, weight_and_bias
 from attnkit.interop.huggingface.labels import read_labels
+from attnkit.interop.huggingface.sentence_transformers import WithModules, has_modules, read_modules
 from attnkit.interop.huggingface.text_tokenizer import TextTokenizer, read_text_tokenizer
 from attnkit.models.encoder_only_config import EncoderOnlyConfig
 from attnkit.models.sentence_encoder_config import SentenceEncoderConfig
@@ -28,7 +29,8 @@ class Stack(NamedTuple):
 
 
 class MaskedHead(NamedTuple):
-    """What guesses hidden tokens: the names of the layer, its norm, the output matrix, and its bias."""
+    """What guesses hidden tokens: the names of the layer, its norm and the output layer, whose matrix is the embeddings
+    unless config.json says that they are two; of its bias, which may have either of two names; and the activation."""
 
     transform: str
     norm: str
@@ -46,23 +48,31 @@ class ClassifierHead(NamedTuple):
 
 
 class EncoderFamily(NamedTuple):
-    """What a family calls its heads; None for one that it does not have."""
+    """What a family calls its heads; None for one that it does not have.
+
+    also_masked: ends of the names of its classes that have the masked head beside others. also_encoders: of those whose
+    head is for their training alone, so that an encoder is left.
+    """
 
     masked: MaskedHead | None
     classifier: ClassifierHead | None
+    also_masked: tuple[str, ...] = ()
+    also_encoders: tuple[str, ...] = ()
 
 
 def convert_encoder(checkpoint: Checkpoint, stack: Stack, family: EncoderFamily) -> Converted:
-    """Writes the model directory: a masked language model, a classifier of texts, or, where nothing stands behind the
-    stack, what makes vectors of texts."""
+    """Writes the model directory: what makes vectors of texts, where sentence-transformers says how or nothing stands
+    behind the stack, a masked language model, or a classifier of texts."""
     tokenizer = read_text_tokenizer(checkpoint.folder, stack.vocab_size)
     keys = {**stack.keys, "bos_id": tokenizer.bos_id, "eos_id": tokenizer.eos_id}
     architecture = checkpoint.architecture
-    if architecture.endswith(("ForMaskedLM", "ForPreTraining", "LMHeadModel")) and family.masked is not None:
+    if has_modules(checkpoint.folder):
+        return _embedder(checkpoint, stack, keys, tokenizer)
+    if architecture.endswith(("ForMaskedLM", *family.also_masked)) and family.masked is not None:
         return _masked(checkpoint, stack, keys, tokenizer, family.masked)
     if architecture.endswith("ForSequenceClassification") and family.classifier is not None:
         return _classifier(checkpoint, stack, keys, tokenizer, family.classifier)
-    if architecture and not architecture.endswith("Model"):
+    if architecture and not architecture.endswith(("Model", *family.also_encoders)):
         raise checkpoint.refused(f"expected an encoder, a masked language model or a classifier, got {architecture!r}")
     return _embedder(checkpoint, stack, keys, tokenizer)
 
@@ -70,12 +80,18 @@ def convert_encoder(checkpoint: Checkpoint, stack: Stack, family: EncoderFamily)
 def _masked(
     checkpoint: Checkpoint, stack: Stack, keys: dict[str, Any], tokenizer: TextTokenizer, head: MaskedHead
 ) -> Converted:
-    config = _made(checkpoint, EncoderOnlyConfig, keys | {"transform": head.activation})
+    tied = checkpoint.table.get("tie_word_embeddings") is not False
+    config = _made(checkpoint, EncoderOnlyConfig, keys | {"transform": head.activation, "tie_embeddings": tied})
+    # With a matrix of its own the output layer has a bias of its own too, and transformers leaves the other unread.
+    names = (head.bias, f"{head.output}.bias") if tied else (f"{head.output}.bias", head.bias)
+    name = next((name for name in names if name in checkpoint.tensors), None)
+    bias = None if name is None else Part((name,))
     plan: dict[str, Part | None] = {
         **stack.plan,
         **weight_and_bias("transform", head.transform),
         **weight_and_bias("transform_norm", head.norm),
-        "tied_output_bias": Part((head.bias,)) if head.bias in checkpoint.tensors else None,
+        **({"tied_output_bias": bias} if tied else {"generator.weight": Part((f"{head.output}.weight",))}),
+        **({} if tied else {"generator.bias": bias}),
     }
     return _written(checkpoint, config, (stack.vocab_size,), plan, "masked-language-model", tokenizer, {})
 
@@ -91,8 +107,23 @@ def _classifier(
 
 
 def _embedder(checkpoint: Checkpoint, stack: Stack, keys: dict[str, Any], tokenizer: TextTokenizer) -> Converted:
-    config = _made(checkpoint, SentenceEncoderConfig, keys)
-    return _written(checkpoint, config, (stack.vocab_size,), stack.plan, "embed", tokenizer, {})
+    modules = read_modules(checkpoint.folder)
+    config = _made(checkpoint, SentenceEncoderConfig, keys | modules.keys(keys))
+    if modules.lowercase:
+        tokenizer = tokenizer.lowercased()
+    plan = {**stack.plan, **modules.plan()}
+    more = {
+        "prompts": dict(modules.prompts) or None,
+        "default_prompt": modules.default_prompt,
+        "similarity": modules.similarity,
+    }
+    if config.positions == "learned" and (part := plan["embedding.positions.weight"]) is not None:
+        # Of positions beyond the longest text that is read there is no use.
+        plan["embedding.positions.weight"] = part._replace(rows=keys["max_length"] + keys.get("position_offset", 0))
+    tensors = WithModules(checkpoint.tensors, modules)
+    whole = checkpoint._replace(tensors=tensors)
+    converted = _written(whole, config, (stack.vocab_size,), plan, "embed", tokenizer, more)
+    return converted._replace(left_out=[*modules.notes, *converted.left_out])
 
 
 def _made(checkpoint: Checkpoint, kind: type[Any], keys: dict[str, Any]) -> Any:

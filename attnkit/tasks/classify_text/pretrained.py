@@ -48,6 +48,8 @@ class PretrainedEncoder(PretrainedText):
         own = getattr(stack, "pooling", None)
         keys["pooling"] = asked.pooling or (own if own in _POOLINGS else "attention")
         keys["causal"] = directory.task == "language-model" or getattr(stack, "causal", False)
+        if directory.task == "language-model":
+            keys["eos_id"] = None  # which it writes behind a text, and does not read there
         keys["pooler"] = getattr(stack, "pooler", None)
         keys["max_length"] = self._max_length(asked.max_length, stack)
         try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
@@ -19,7 +19,6 @@ from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.places import at
 from attnkit.text.forced import Forced
-from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, UNK
 
 if TYPE_CHECKING:
     from attnkit.decoding.search import Hypothesis
@@ -36,7 +35,8 @@ class Generation:
     text: the prompt as it was given, and what the model wrote after it.
     score: the normalised log-probability that hypotheses are compared by, the prompt's tokens counted.
     tokens: the pieces of `text`, N of them; the first `prompt_tokens` are the prompt's, an unknown one as it was given.
-    context: the start token and all tokens but the last, which is what the model had read when it wrote each.
+    context: the start token and all tokens but the last, which is what the model had read when it wrote each. Where a
+    model has no start token, the first token of the prompt takes its place, and is none of `tokens`.
     attention: float32 [N, N]: how much each of `context` (row, the query) looked at each of `context` (column, the
     key), itself and those before it; what a row found helped to write the token after it. Of the last layer, averaged
     over heads; rows sum to one; None unless asked for.
@@ -58,8 +58,21 @@ class Generation:
 
 @dataclass(frozen=True, slots=True)
 class _Prompt:
+    """start: what the model reads first. own: whether that is the prompt's first token, for want of a start token."""
+
     number: int
     given: Forced
+    start: int
+    own: bool
+
+    @property
+    def prefix(self) -> list[int]:
+        """What the model is made to write."""
+        return self.given.ids[self.own :]
+
+    def text(self, tokens: Sequence[int]) -> list[int]:
+        """The ids of the text, of which the model wrote these."""
+        return [self.start, *tokens] if self.own else [*tokens]
 
 
 class Generator:
@@ -70,6 +83,7 @@ class Generator:
         self.model = model
         self.tokenizer = tokenizer
         self.precision: Precision = precision
+        self._never = [token for token in tokenizer.never_written if token != model.eos_id]
 
     @classmethod
     def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Generator:
@@ -134,16 +148,17 @@ class Generator:
         """
         from attnkit.tasks.shared.attention_kinds import look_at_text
 
-        ids, pieces = [BOS], self.tokenizer.pieces([BOS])
+        ids = [] if self.model.config.bos_id is None else [self.model.config.bos_id]
+        before, pieces = len(ids), self.tokenizer.pieces(ids)
         for part in (text, target or ""):
             if not isinstance(part, str):
                 raise TypeError(f"[attention] expected text, got {type(part).__name__}")
-            given = Forced.read(part.strip(), self.tokenizer)
+            given = self._given(part)
             ids, pieces = [*ids, *given.ids], [*pieces, *given.pieces(given.ids, self.tokenizer)]
         longest = self.model.max_target_length
-        if not 1 < len(ids) <= longest:
-            found = f"{len(ids) - 1} tokens" if len(ids) > 1 else "an empty one"
-            raise ValueError(f"[attention] expected a text of 1 to {longest - 1} tokens, got {found}")
+        if not before < len(ids) <= longest:
+            found = f"{len(ids) - before} tokens" if len(ids) > before else "an empty one"
+            raise ValueError(f"[attention] expected a text of 1 to {longest - before} tokens, got {found}")
         title, output = text.strip(), (target or "").strip()
         return look_at_text(self.model, self.precision, "layers.", "decoder", title, output, ids, pieces)
 
@@ -163,14 +178,18 @@ class Generator:
         if not isinstance(prompt, str):
             raise TypeError(f"[generate] expected text in prompt {number + 1}, got {type(prompt).__name__}")
         with at(f"line {number + 1}"):
-            given = Forced.read(prompt.strip(), self.tokenizer)
+            given = self._given(prompt)
+        own = self.model.config.bos_id is None and bool(given.ids)
         assert options.max_length is not None  # generate_stream has set it
         if len(given.ids) > options.max_length:
             raise ValueError(
                 f"[generate] expected a prompt of at most {options.max_length} tokens in line {number + 1}, "
                 f"got {len(given.ids)}"
             )
-        return _Prompt(number, given)
+        return _Prompt(number, given, given.ids[0] if own else self.model.bos_id, own)
+
+    def _given(self, text: str) -> Forced:
+        return Forced.read(text if self.tokenizer.keeps_space else text.strip(), self.tokenizer)
 
     def _decode(
         self, prompts: list[_Prompt], options: DecodingOptions, attention: bool, stop: Stop
@@ -183,8 +202,9 @@ class Generator:
                 self.model,
                 Nothing(len(prompts)),
                 options,
-                prefixes=[prompt.given.ids for prompt in prompts],
-                suppress=[token for token in (PAD, UNK, BOS) if token != EOS],
+                prefixes=[prompt.prefix for prompt in prompts],
+                starts=[prompt.start for prompt in prompts],
+                suppress=self._never,
                 numbers=[prompt.number for prompt in prompts],
                 what="line",
                 stop=stop,
@@ -197,20 +217,23 @@ class Generator:
     def _write(self, prompt: _Prompt, hypotheses: list[Hypothesis], attention: bool) -> Generation:
         results = []
         for hypothesis in hypotheses:
-            tokens = hypothesis.tokens.tolist()
-            read = [BOS, *tokens][: len(tokens)]
+            written = hypothesis.tokens.tolist()
+            read = [prompt.start, *written][: len(written)]
             weights = None
             if attention:
                 with _tensor.precision(self.precision):
                     weights = self.model.attention(np.array(read, np.int32))
+            tokens = prompt.text(written)
             pieces = prompt.given.pieces(tokens, self.tokenizer)
+            first = pieces[:1] if prompt.own else self.tokenizer.pieces([prompt.start])
+            pieces = pieces[prompt.own :]
             results.append(
                 Generation(
                     text=prompt.given.whole(tokens, self.tokenizer),
                     score=hypothesis.score,
                     tokens=pieces,
-                    prompt_tokens=len(prompt.given.ids),
-                    context=[*self.tokenizer.pieces(read[:1]), *pieces[:-1]],
+                    prompt_tokens=len(prompt.prefix),
+                    context=[*first, *pieces][: len(pieces)],
                     attention=weights,
                     truncated=hypothesis.cut,
                     unknown=prompt.given.unknown,

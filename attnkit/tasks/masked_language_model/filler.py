@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, cast
@@ -16,8 +17,7 @@ from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.places import at
 from attnkit.text.masked_batching import MaskedBatch
 from attnkit.text.masking import ordinary_tokens
-from attnkit.text.tokenizers.vocabulary import BOS, MASK_TOKEN, UNK
-from attnkit.text.word_pieces import WORD_START
+from attnkit.text.tokenizers.vocabulary import MASK_TOKEN, WORD_START
 
 if TYPE_CHECKING:
     from attnkit.explain.maps.maps import AttentionMaps
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Guess:
-    """What may stand in a gap. token: as the vocabulary writes it. probability: the model's, among all tokens but the
-    special ones. text: the whole text with it, other gaps filled with what is likeliest there."""
+    """What may stand in a gap. token: as `Tokenizer.pieces` writes it. probability: the model's, among all tokens but
+    the special ones. text: the whole text with it, other gaps filled with what is likeliest there."""
 
     token: str
     probability: float
@@ -41,7 +41,8 @@ class Filling:
     """One text whose gaps are filled.
 
     text: with the likeliest token in each gap. gaps: for each `<mask>` of the text, in order, the likeliest tokens,
-    best first, as many as were asked for. unknown: the words or pieces that the vocabulary does not have.
+    best first, as many as were asked for; a gap may be written as the tokenizer names it too, "[MASK]" say. unknown:
+    the words or pieces that the vocabulary does not have.
     """
 
     text: str
@@ -72,7 +73,11 @@ class MaskFiller:
         self.tokenizer = tokenizer
         self.mask_id = mask_id
         self.precision: Precision = precision
-        self._never = ~ordinary_tokens(tokenizer.vocab_size, mask_id)
+        self._never = ~ordinary_tokens(tokenizer)
+        self._gap = re.compile("|".join(map(re.escape, tokenizer.masks)))
+        layout = model.config.layout
+        self._before = [] if layout.first is None else [layout.first]
+        self._behind = [] if layout.last is None else [layout.last]
 
     @classmethod
     def from_directory(cls, directory: ModelDirectory, precision: Precision) -> MaskFiller:
@@ -115,11 +120,11 @@ class MaskFiller:
         if target is not None:
             raise ValueError("[attention] expected no target: this model fills in each <mask> of a text")
         read = self._read(0, text)
-        if len(read.ids) == 1:
+        if len(read.ids) == len(self._before) + len(self._behind):
             raise ValueError("[attention] expected a text with a word, got an empty one")
         unknown = iter(read.unknown)
         names = zip(read.ids, self.tokenizer.pieces(read.ids), strict=True)
-        pieces = [next(unknown, piece) if number == UNK else piece for number, piece in names]
+        pieces = [next(unknown, piece) if number == self.tokenizer.unk_id else piece for number, piece in names]
         title, output = text.strip(), self.fill(text).text
         return look_at_text(self.model, self.precision, "encoder.", "encoder", title, output, read.ids, pieces)
 
@@ -136,16 +141,17 @@ class MaskFiller:
     def _read(self, number: int, text: str) -> _Text:
         if not isinstance(text, str):
             raise TypeError(f"[fill] expected text in line {number + 1}, got {type(text).__name__}")
-        first, *rest = parts = text.strip().split(MASK_TOKEN)
+        parts = self._gap.split(text.strip())
         with at(f"line {number + 1}"):
-            ids = [BOS, *self.tokenizer.encode(first)]
-            for part in rest:
-                joined = part and not part[0].isspace()
-                ids += [self.mask_id, *(self.tokenizer.encode_joined(part) if joined else self.tokenizer.encode(part))]
+            ids = [*self._before, *self.tokenizer.encode_with_gaps(parts), *self._behind]
             longest = self.model.config.max_length
             if len(ids) > longest:
-                raise ValueError(f"[fill] expected a text of at most {longest - 1} tokens, got {len(ids) - 1}")
-            unknown = [word for part in parts for word in self.tokenizer.unknown(part)] if UNK in ids else []
+                around = len(self._before) + len(self._behind)
+                raise ValueError(
+                    f"[fill] expected a text of at most {longest - around} tokens, got {len(ids) - around}"
+                )
+            has_unknown = self.tokenizer.unk_id in ids
+            unknown = [word for part in parts for word in self.tokenizer.unknown(part)] if has_unknown else []
         return _Text(number, parts, ids, unknown)
 
     def _probabilities(self, texts: Sequence[_Text]) -> list[npt.NDArray[np.float32]]:
@@ -170,20 +176,20 @@ class MaskFiller:
         gaps = []
         for gap, (numbers, row) in enumerate(zip(order, rows, strict=True)):
             pieces = self.tokenizer.pieces(numbers.tolist())
-            wholes = [_joined(text.parts, [*best[:gap], piece, *best[gap + 1 :]]) for piece in pieces]
+            wholes = [self._joined(text.parts, [*best[:gap], piece, *best[gap + 1 :]]) for piece in pieces]
             probabilities = (float(row[number]) for number in numbers)
             gaps.append(tuple(map(Guess, pieces, probabilities, wholes)))
-        return Filling(_joined(text.parts, best), tuple(gaps), text.unknown)
+        return Filling(self._joined(text.parts, best), tuple(gaps), text.unknown)
 
-
-def _joined(parts: Sequence[str], pieces: Sequence[str]) -> str:
-    """The parts of a text with a token in each gap. A piece of SentencePiece says itself whether a space is before."""
-    text = parts[0]
-    for piece, part in zip(pieces, parts[1:], strict=True):
-        if piece.startswith(WORD_START):
-            space = " " if text and not text[-1].isspace() else ""
-            text += space + piece[1:].replace(WORD_START, " ")
-        else:
-            text += piece
-        text += part
-    return text
+    def _joined(self, parts: Sequence[str], pieces: Sequence[str]) -> str:
+        """The parts of a text with a token in each gap. A marked piece begins a word; one without a mark, of a
+        tokenizer that has them, goes on with the word before it, whatever stood between."""
+        text = parts[0]
+        for piece, part in zip(pieces, parts[1:], strict=True):
+            if piece.startswith(WORD_START):
+                space = " " if text and not text[-1].isspace() else ""
+                text += space + piece[1:].replace(WORD_START, " ")
+            else:
+                text = (text.rstrip() if self.tokenizer.marks_words else text) + piece
+            text += part
+        return text

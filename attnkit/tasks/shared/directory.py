@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -26,12 +26,15 @@ PRETRAINED_FOLDER = "pretrained"
 """In a run's folder: what there is beside the weights of the model that it trains on."""
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from attnkit.decoding.defaults import DecodingDefaults
     from attnkit.models.registry import Model
     from attnkit.text.tokenizers.pair import TokenizerPair
     from attnkit.vision.preprocessing import Preprocessing
+
+Similarity = Literal["cosine", "dot", "euclidean", "manhattan"]
+"""How vectors of texts may be compared."""
 
 # What a part must be, as JSON and in words. The tokenizer's keys belong to its kind and the image's to vision: they are
 # checked by `tokenizers` and `preprocessing`.
@@ -39,6 +42,9 @@ _PARTS: dict[str, tuple[Any, str]] = {
     "labels": (tuple[str, ...], "a list of strings"),
     "html": (bool, "true or false"),
     "tokenizer": (dict[str, Any], "a table"),
+    "prompts": (dict[str, str], "a table of strings"),
+    "default_prompt": (str, "a string"),
+    "similarity": (Similarity, '"cosine", "dot", "euclidean" or "manhattan"'),
     "precision": (Precision, '"fp32", "bf16" or "int8"'),
 }
 
@@ -52,6 +58,8 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
     image: how images are prepared, as a table of `Preprocessing`.
     tokenizer: what there is to know beside the tokenizers' own files.
     decoding: how text is searched for, where a converted model has defaults of its own.
+    prompts, default_prompt: what may be put before a text, by name, and the name of what is.
+    similarity: how vectors are compared, where a model of sentence-transformers says it.
     precision: of the matrix products unless the user says otherwise, where it is not fp32.
     """
 
@@ -64,6 +72,9 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
     image: Any = None
     tokenizer: dict[str, Any] | None = None
     decoding: DecodingDefaults | None = None
+    prompts: dict[str, str] | None = None
+    default_prompt: str | None = None
+    similarity: Similarity | None = None
     precision: Precision | None = None
 
     @classmethod
@@ -135,6 +146,9 @@ def save_directory(
     image: Preprocessing | None = None,
     tokenizers: TokenizerPair | None = None,
     decoding: DecodingDefaults | None = None,
+    prompts: Mapping[str, str] | None = None,
+    default_prompt: str | None = None,
+    similarity: Similarity | None = None,
     precision: Precision | None = None,
 ) -> None:
     """Writes a model directory: config.json with the parts that are given, model.safetensors, the tokenizers' files."""
@@ -146,6 +160,9 @@ def save_directory(
         "image": None if image is None else written(image),
         "tokenizer": None if tokenizers is None else tokenizers.to_config(),
         "decoding": None if decoding is None else msgspec.to_builtins(decoding),
+        "prompts": None if prompts is None else dict(prompts),
+        "default_prompt": default_prompt,
+        "similarity": similarity,
         "precision": precision,
     }
     save_model(model, folder, {name: part for name, part in parts.items() if part is not None})

@@ -5,23 +5,18 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 
 import numpy as np
 
-from attnkit import _tensor
-from attnkit._tensor import Precision, check_precision
-from attnkit.data.arrivals import PAUSE, Paused, characters, windows
+from attnkit.data.arrivals import PAUSE, Paused, characters
 from attnkit.data.lines import one_line
-from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
-from attnkit.decoding.protocol import S, TextModel, longest_output
-from attnkit.decoding.sources import Packed
-from attnkit.decoding.workers import Stop, fair_share, run_batches
-from attnkit.tasks.shared.by_length import batches_by_length
-from attnkit.tasks.shared.directory import SHORTLIST_FILE
+from attnkit.decoding.options import DecodingOptions, SearchArguments
+from attnkit.decoding.workers import Stop
 from attnkit.tasks.shared.places import at
+from attnkit.tasks.shared.text_writer import ReadingModel, Source, TextWriter
 from attnkit.tasks.translate.languages import Direction, Languages
 from attnkit.tasks.translate.paragraphs import Paragraph, Text, translated
 from attnkit.tasks.translate.result import Result
@@ -31,48 +26,22 @@ from attnkit.text.kept import Held, Keeper
 from attnkit.text.languages import split_tag
 from attnkit.text.loops import ends_in_loop, has_loop
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
-from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
 from attnkit.text.word_pieces import words_read, words_written
 
 if TYPE_CHECKING:
-    from attnkit.decoding.defaults import DecodingDefaults
     from attnkit.decoding.search import Hypothesis
     from attnkit.decoding.shortlist import Shortlist
     from attnkit.explain.maps.maps import AttentionMaps
-    from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.tokenizers.base import Tokenizer
 
-# A model without a limit of its own (sinusoidal positions) still reads no more than this of one line: attention costs
-# the square of the length, and a file without line ends would take all memory.
-LONGEST_SOURCE = 1024
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source(Source):
+    """line, count: what the model reads, with the tag of its language, and how many words the line had as it was given.
+    held: what is kept of it."""
 
-class TranslationModel(TextModel[Packed, S], Protocol[S]):
-    """A model that reads sentences, each with its end token."""
-
-    @property
-    def max_source_length(self) -> int | None:
-        """The positions of the encoder, that of the end token included; None for no limit."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A line on its way through the model; `ids` ends with the end token, and is empty for an empty line.
-
-    line, count: what the model reads, with the tag of its language, and how many words the line had as it was given.
-    first: the token that its output begins with, where that says the language.
-    """
-
-    number: int
     line: str
-    first: int | None
     count: int
-    ids: list[int]
-    pieces: list[str]
-    prefix: Forced
-    truncated: bool
-    unknown: list[str]
     held: Held | None
 
 
@@ -89,7 +58,7 @@ class _Wanted(NamedTuple):
         return self.attention or self.copy_unknown or self.keeper is not None
 
 
-class Translator:
+class Translator(TextWriter):
     """A translation model with its tokenizers. Made by `attnkit.load`.
 
     languages: those that it can write, where the corpus had several; none where it had one. A converted model may have
@@ -97,62 +66,16 @@ class Translator:
     source_languages: those that it can read, where it must be told; none where it reads one.
     """
 
+    what, written = "line", "translation"
+
     def __init__(
-        self,
-        model: TranslationModel[Any],
-        source_tokenizer: Tokenizer,
-        target_tokenizer: Tokenizer,
-        *,
-        precision: Precision = "fp32",
-        max_source_length: int | None = None,
-        defaults: DecodingDefaults | None = None,
-        shortlist: Shortlist | None = None,
+        self, model: ReadingModel[Any], source_tokenizer: Tokenizer, target_tokenizer: Tokenizer, **options: Any
     ) -> None:
-        """`max_source_length` counts pieces and the end token; None takes the model's own limit. `defaults` hold for
-        what a call of `translate` leaves open, before those of `DecodingOptions`, and so does `shortlist`."""
-        check_precision(precision)
-        limit = model.max_source_length or LONGEST_SOURCE
-        if max_source_length is not None and not 1 < max_source_length <= limit:
-            raise ValueError(f"[translate] expected max_source_length from 2 to {limit}, got {max_source_length}")
-        self.model = model
-        self.precision: Precision = precision
-        self.source_tokenizer = source_tokenizer
-        self.target_tokenizer = target_tokenizer
-        self.max_source_length = max_source_length or limit
-        self._defaults = defaults
-        self.shortlist = shortlist
-        tagged = source_tokenizer if isinstance(source_tokenizer, TaggedTokenizer) else None
+        """options: those of `TextWriter`."""
+        super().__init__(model, source_tokenizer, target_tokenizer, **options)
         self._languages = Languages(source_tokenizer)
         self.languages: tuple[str, ...] = self._languages.targets
         self.source_languages: tuple[str, ...] = self._languages.sources
-        suppress = defaults.suppress if defaults else None
-        if suppress is None:
-            tags = tagged.ids.values() if tagged and tagged.inner is target_tokenizer else ()
-            suppress = (PAD, UNK, BOS, *tags)  # they are no text
-        self._suppress = [token for token in suppress if token != model.eos_id]
-
-    @classmethod
-    def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Translator:
-        """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
-        tokenizers = directory.tokenizers()
-        defaults = directory.decoding
-        listed = defaults is not None and bool(defaults.shortlist)
-        model = cast("TranslationModel[Any]", directory.load_model(precision, output=not listed))
-        expected = directory.size("source_vocab_size"), directory.size("target_vocab_size")
-        sizes = tokenizers.source.vocab_size, tokenizers.target.vocab_size
-        if sizes != expected:
-            raise ValueError(
-                f"[load] {directory.folder}: expected tokenizers of {expected[0]} and {expected[1]} entries, as the "
-                f"model has, got {sizes[0]} and {sizes[1]}"
-            )
-        shortlist = None
-        if listed:
-            from attnkit.decoding.shortlist import Shortlist
-
-            shortlist = Shortlist.load(directory.folder / SHORTLIST_FILE)
-        return cls(
-            model, tokenizers.source, tokenizers.target, precision=precision, defaults=defaults, shortlist=shortlist
-        )
 
     def translate(
         self,
@@ -232,8 +155,7 @@ class Translator:
         PAUSE (`attnkit.data.arrivals`) among the lines, what has been read is translated at once. Arguments are checked
         at the call; errors of `lines` itself pass through.
         """
-        merged: Any = search if self._defaults is None else self._defaults.merge({**search})
-        options = decoding_options(**merged)
+        options = self._chosen({**search}, self._languages.both)
         direction = self._languages.direction(source_language, to)
         if paragraphs and options.nbest > 1:
             raise ValueError(f"[translate] expected nbest 1 with paragraphs, got {options.nbest}")
@@ -243,13 +165,17 @@ class Translator:
         for name, value in (("batch_tokens", batch_tokens), ("window", window)):
             if value < 1:
                 raise ValueError(f"[translate] expected {name} >= 1, got {value}")
-        # A limit that the model does not allow is an error now, not after the first window.
-        limit = longest_output(self.model, int(self._languages.both))
-        options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), limit)
         keeper = Keeper([keep] if isinstance(keep, str) else keep) if keep else None
         wanted = _Wanted(attention, copy_unknown and not knows_all(self.target_tokenizer), keeper)
-        decode = functools.partial(self._decode, options, wanted, listed)
-        stream = functools.partial(self._stream, decode=decode, wanted=wanted, batch_tokens=batch_tokens, window=window)
+        stream = functools.partial(
+            self._written,
+            length=lambda text: characters(text.line),
+            read=functools.partial(self._read_text, keeper=keeper),
+            decode=functools.partial(self._translated, options, wanted, listed),
+            empty=functools.partial(_empty, wanted),
+            batch_tokens=batch_tokens,
+            window=window,
+        )
         texts = _with_prefixes(lines, prefix, direction)
         return translated(texts, functools.partial(self._split, keeper), stream) if paragraphs else stream(texts)
 
@@ -268,7 +194,7 @@ class Translator:
         target: the translation; None translates first, as `translate` does with these arguments. Raises ValueError for
         an empty line, and what `translate` raises.
         """
-        from attnkit.tasks.translate.attention import look
+        from attnkit.tasks.shared.pair_attention import look
 
         text = Text(line, "", 0, self._languages.direction(source_language, to))
         source = self._read_text(0, text, None)
@@ -281,33 +207,13 @@ class Translator:
         ids = Forced.read(one_line(target.strip()), self.target_tokenizer).ids
         return look(self, line.strip(), target, source.ids, ids, source.first)
 
-    def _stream(
-        self,
-        texts: Iterable[Text | Paused],
-        decode: Callable[[list[_Source], Stop], dict[int, Result]],
-        wanted: _Wanted,
-        batch_tokens: int,
-        window: int,
-    ) -> Iterator[Result]:
-        for chunk in windows(texts, window, lambda text: characters(text.line)):
-            sources = [self._read_text(number, text, wanted.keeper) for number, text in chunk]
-            results: dict[int, Result] = {}
-            share = fair_share(sum(len(source.ids) for source in sources), batch_tokens)
-            batches = list(batches_by_length(sources, lambda source: len(source.ids), share))
-            for written in run_batches(decode, batches):
-                results.update(written)
-            empty = Result("", 0.0, [], np.zeros((0, 0), np.float32) if wanted.attention else None, [])
-            for source in sources:
-                kept = dataclasses.replace(empty, text=source.held.line) if source.held else empty
-                yield results.get(source.number, kept)
-
     def _split(self, keeper: Keeper | None, text: Text) -> tuple[Paragraph, list[Text]]:
         """The sentences of a line; what its tag says of languages holds for each."""
         _check_text(text)
         line, name = one_line(text.line), f"line {text.place + 1}"
         self._languages.read(text.direction, line.strip(), name)  # a language that there is not is one of the line
         direction, head = self._languages.said(text.direction, line)
-        longest = self.max_source_length - 1
+        longest = self._room
 
         def fits(part: str) -> bool:
             if keeper is not None and (held := keeper.hold(part)) is not None:
@@ -331,29 +237,13 @@ class Translator:
             line = held.masked
         count, name = len(line.split()), f"line {text.place + 1}"
         line, first = self._languages.read(text.direction, line, name)
+        if first is None:
+            first = self._first
         with at(name):
-            return self._read(number, line, first, count, text.prefix, held)
+            read = self._read_ids(line, one_line(text.prefix.strip()))
+        return _Source(number=number, line=line, first=first, count=count, held=held, **read)
 
-    def _read(self, number: int, line: str, first: int | None, count: int, prefix: str, held: Held | None) -> _Source:
-        ids = self.source_tokenizer.encode(line)
-        unknown = self.source_tokenizer.unknown(line) if self.source_tokenizer.unk_id in ids else []
-        longest = self.max_source_length - 1
-        kept = self.source_tokenizer.closed(ids[:longest], self.source_tokenizer.eos_id) if ids else []
-        forced = Forced.read(one_line(prefix.strip()), self.target_tokenizer)
-        return _Source(
-            number=number,
-            line=line,
-            first=first,
-            count=count,
-            ids=kept,
-            pieces=self.source_tokenizer.pieces(kept),
-            prefix=forced,
-            truncated=len(ids) > longest,
-            unknown=unknown + forced.unknown,
-            held=held,
-        )
-
-    def _decode(
+    def _translated(
         self,
         options: DecodingOptions,
         wanted: _Wanted,
@@ -362,27 +252,9 @@ class Translator:
         stop: Stop,
     ) -> dict[int, Result]:
         """The results of a batch by line."""
-        from attnkit.decoding.search import decode
-
         unknown = self.target_tokenizer.unk_id if wanted.copy_unknown else None
-        with _tensor.no_grad(), _tensor.precision(self.precision):
-            found = decode(
-                self.model,
-                Packed.of([source.ids for source in batch]),
-                options,
-                attention=wanted.attends,
-                prefixes=[source.prefix.ids for source in batch],
-                first=[source.first for source in batch if source.first is not None] or None,
-                suppress=[token for token in self._suppress if token != unknown],
-                numbers=[source.number for source in batch],
-                what="line",
-                shortlist=shortlist,
-                stop=stop,
-            )
-        return {
-            source.number: self._write(source, hypotheses, wanted)
-            for source, hypotheses in zip(batch, found, strict=True)
-        }
+        found = self._decode(options, batch, stop, attention=wanted.attends, shortlist=shortlist, allowed=unknown)
+        return {source.number: self._write(source, hypotheses, wanted) for source, hypotheses in found}
 
     def _write(self, source: _Source, hypotheses: list[Hypothesis], wanted: _Wanted) -> Result:
         words = self._words_read(source) if wanted.attends else []
@@ -402,7 +274,8 @@ class Translator:
             tokens=tokens,
             attention=hypothesis.attention,
             source_tokens=source.pieces,
-            truncated=source.truncated or hypothesis.cut,
+            truncated=source.unread > 0 or hypothesis.cut,
+            unread=source.unread,
             unknown=source.unknown,
             source_words=source_words,
             target_words=words_written(target, text, ids, source.prefix) if wanted.attends else [],
@@ -442,6 +315,12 @@ class Translator:
         # The tag that is read stands in the line as a word of it, or was added, or is of the line's own language.
         shown = [-1 if word < 0 and self._languages.both else word + tags for word in kept]
         return tokenizer.closed(shown, -1)
+
+
+def _empty(wanted: _Wanted, source: _Source) -> Result:
+    """Of a line without a word that the model reads."""
+    text = source.held.line if source.held else ""
+    return Result(text, 0.0, [], np.zeros((0, 0), np.float32) if wanted.attention else None, [])
 
 
 def _with_kept(result: Result, held: Held) -> Result:

@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Meta
 
 from attnkit.text.languages import tag_of
-from attnkit.text.tokenizers.vocabulary import EOS, MASK_TOKEN, UNK
+from attnkit.text.tokenizers.vocabulary import BOS, EOS, MASK_TOKEN, PAD, SPECIAL_TOKENS, UNK
 
 if TYPE_CHECKING:
     from attnkit.text.tokenizers.config import TokenizerConfig
@@ -21,6 +21,13 @@ NotNegative = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 _Ids: TypeAlias = Annotated[tuple[int, ...], Meta(max_length=8)]
 Frame: TypeAlias = tuple[_Ids, _Ids]
 """The ids that stand before a sentence and behind it."""
+
+
+def framed(frame: Frame, values: Sequence[int], end: int, eos: int) -> list[int]:
+    """`Tokenizer.closed` of a tokenizer that has a frame: between its ids where `end` is the end token `eos`, and else
+    each of them stands as `end`."""
+    before, behind = (ids if end == eos else [end] * len(ids) for ids in frame)
+    return [*before, *values, *behind]
 
 
 class SavedTokenizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,16 +89,36 @@ class Tokenizer(ABC):
     language_last: bool = False
     """Of a kind that `marks_both`: the token of a source's language stands behind the end of the sentence."""
 
+    keeps_space: ClassVar[bool] = False
+    """Whether white space at the ends of a text is part of it."""
+
+    never_written: tuple[int, ...] = (PAD, UNK, BOS)
+    """The ids that no model writes."""
+
     unk_id: int = UNK
     """The id of what the vocabulary does not have; `UNK` but for converted models."""
 
     eos_id: int = EOS
     """The id of the end of a sentence; `EOS` but for converted models."""
 
+    marks_words: bool = False
+    """Whether `pieces` says where a word begins, so that one without a mark goes on with what is before it."""
+
     @property
     @abstractmethod
     def vocab_size(self) -> int:
         """The number of ids."""
+
+    @property
+    def special_ids(self) -> frozenset[int]:
+        """The ids that no text becomes, of the special tokens and of a mask."""
+        mask = self.reserved_id(MASK_TOKEN)
+        return frozenset(range(len(SPECIAL_TOKENS))) | (set() if mask is None else {mask})
+
+    @property
+    def masks(self) -> tuple[str, ...]:
+        """What stands for a hidden token in a text: `MASK_TOKEN`, and a name that the tokenizer has for it."""
+        return (MASK_TOKEN,)
 
     @abstractmethod
     def encode(self, text: str) -> list[int]:
@@ -100,6 +127,17 @@ class Tokenizer(ABC):
     def encode_joined(self, text: str) -> list[int]:
         """The ids of a text that stands directly behind something, without a space between."""
         return self.encode(text)
+
+    def encode_with_gaps(self, parts: Sequence[str]) -> list[int]:
+        """The ids of a text with a hidden token between each two of its parts. Raises ValueError without a mask."""
+        mask = self.reserved_id(MASK_TOKEN)
+        if mask is None:
+            raise ValueError(f"[tokenizer] expected the reserved entry {MASK_TOKEN}, got none")
+        ids = self.encode(parts[0])
+        for part in parts[1:]:
+            joined = part and not part[0].isspace()
+            ids += [mask, *(self.encode_joined(part) if joined else self.encode(part))]
+        return ids
 
     @abstractmethod
     def decode(self, ids: Sequence[int]) -> str:
@@ -112,7 +150,8 @@ class Tokenizer(ABC):
 
     @abstractmethod
     def pieces(self, ids: Sequence[int]) -> list[str]:
-        """The tokens of ids, as the vocabulary writes them. Raises ValueError for an id out of range."""
+        """The tokens of ids, as the vocabulary writes them, but that the start of a word is marked as SentencePiece
+        marks it, whatever the kind. Raises ValueError for an id out of range."""
 
     @abstractmethod
     def unknown(self, text: str) -> list[str]:

@@ -18,6 +18,9 @@ SPECIAL_TOKENS = ("<pad>", "<unk>", "<s>", "</s>")
 MASK_TOKEN = "<mask>"
 """The reserved entry of masked language models, for a token that is hidden; other models do not have it."""
 
+WORD_START = "\u2581"
+"""What SentencePiece puts at the start of a word, and `pieces` of all tokenizers that cut words."""
+
 
 class Vocabulary:
     """Tokens and their ids. Text that happens to contain "</s>" does not become the special token: it is unknown.
