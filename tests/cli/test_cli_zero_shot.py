@@ -21,7 +21,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model that `attnkit convert` made, two pictures, and a file of labels."""
     folder = tmp_path_factory.mktemp("clip")
     save_clip(folder / "old")
-    assert "clip" in output("convert", folder / "old", folder / "model").lower()
+    output("convert", folder / "old", folder / "model")
     (folder / "photos").mkdir()
     for number in range(2):
         rng = np.random.default_rng(number)
