@@ -69,6 +69,12 @@ class ViT(nn.Module):
             states = states[:, tokens - regions :]
         return states.reshape(-1, width), np.arange(batch + 1, dtype=np.int32) * regions, grid
 
+    def encode_tokens(self, images: np.ndarray | Tensor) -> tuple[Tensor, np.ndarray, Grid]:
+        """`encode` with the tokens that stand before the patches of each image."""
+        states, grid, _ = self._states(images)
+        batch, tokens, width = states.shape
+        return states.reshape(-1, width), np.arange(batch + 1, dtype=np.int32) * tokens, grid
+
     def forward(self, images: np.ndarray | Tensor) -> Tensor:
         """Logits [B, classes]."""
         return self._classify(self._states(images)[0])

@@ -17,17 +17,18 @@ from attnkit.nn.init import InitLimitError, skip_init
 class Part(NamedTuple):
     """Of what one of our parameters is made: tensors by the names that `Renamed` gives them, on top of each other.
 
-    transposed: each is a matrix [in, out], as those of GPT-2 are. scale: all numbers times this. row: it is a vector
-    here and a matrix of one row there. rows: how many a tensor has of which only the first are taken; 0 where all are.
-    make: what else computes it of the checkpoint's tensors, given the shape that ours has.
+    transposed: each is a matrix [in, out], as those of GPT-2 are. scale: all numbers times this, or those of each
+    tensor times its own. row: it is a vector here and a matrix of one row there. rows: how many a tensor has of which
+    only the first are taken; 0 where all are. make: what else computes it of the checkpoint's tensors, given the shape
+    that ours has.
     """
 
     names: tuple[str, ...]
     transposed: bool = False
-    scale: float = 1.0
+    scale: float | tuple[float, ...] = 1.0
     row: bool = False
-    make: Callable[[Renamed, tuple[int, ...]], npt.NDArray[np.float32]] | None = None
     rows: int = 0
+    make: Callable[[Renamed, tuple[int, ...]], npt.NDArray[np.float32]] | None = None
 
 
 Plan: TypeAlias = Mapping[str, Part | None]
@@ -116,8 +117,9 @@ def _read(tensors: Renamed, part: Part, shape: tuple[int, ...]) -> npt.NDArray[n
         arrays = [np.ascontiguousarray(tensors.read(name, each[::-1]).T) for name in part.names]
     else:
         arrays = [tensors.read(name, each) for name in part.names]
-    array = arrays[0] if count == 1 else np.concatenate(arrays)
-    return array if part.scale == 1 else array * np.float32(part.scale)
+    scales = part.scale if isinstance(part.scale, tuple) else (part.scale,) * count
+    arrays = [array if scale == 1 else array * np.float32(scale) for array, scale in zip(arrays, scales, strict=True)]
+    return arrays[0] if count == 1 else np.concatenate(arrays)
 
 
 def weight_and_bias(ours: str, *theirs: str) -> dict[str, Part]:

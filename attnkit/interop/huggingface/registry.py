@@ -13,6 +13,7 @@ from attnkit.printable import quoted
 FAMILIES = {
     "bart": "attnkit.interop.huggingface.bart:convert_bart",
     "bert": "attnkit.interop.huggingface.bert:convert_bert",
+    "blip": "attnkit.interop.huggingface.blip:convert_blip",
     "camembert": "attnkit.interop.huggingface.roberta:convert_roberta",
     "clip": "attnkit.interop.huggingface.clip:convert_clip",
     "clip_text_model": "attnkit.interop.huggingface.clip:convert_clip_text_model",
@@ -25,10 +26,13 @@ FAMILIES = {
     "marian": "attnkit.interop.marian:convert_marian",
     "mbart": "attnkit.interop.huggingface.mbart:convert_mbart",
     "mpnet": "attnkit.interop.huggingface.mpnet:convert_mpnet",
+    "mt5": "attnkit.interop.huggingface.t5:convert_t5",
     "nllb-moe": "attnkit.interop.m2m:convert_m2m",  # which says what is missing
     "pegasus": "attnkit.interop.huggingface.pegasus:convert_pegasus",
     "roberta": "attnkit.interop.huggingface.roberta:convert_roberta",
+    "t5": "attnkit.interop.huggingface.t5:convert_t5",
     "timm": "attnkit.interop.huggingface.timm:convert_timm",
+    "vision-encoder-decoder": "attnkit.interop.huggingface.vision_encoder_decoder:convert_vision_encoder_decoder",
     "vit": "attnkit.interop.huggingface.vit:convert_vit",
     "xlm-roberta": "attnkit.interop.huggingface.roberta:convert_roberta",
 }

@@ -56,16 +56,17 @@ def convert_vit(source: str | os.PathLike[str], directory: str | os.PathLike[str
     Raises FileExistsError where `directory` has content; FileNotFoundError or ValueError, naming the file, for a
     checkpoint that is incomplete, broken or of another kind.
     """
-    checkpoint = Checkpoint.open(source, directory, _canonical)
+    checkpoint = Checkpoint.open(source, directory, vit_name)
     heads = _heads(checkpoint)
-    config = _config(checkpoint, len(heads))
+    config = read_vit_config(checkpoint, len(heads))
     labels = read_labels(checkpoint) if heads else []
     kind = "DeiT" if checkpoint.table.get("model_type") == "deit" else "ViT"
     image = read_image_processor(checkpoint.folder, config.channels, kind)
-    return write_vit(checkpoint, config, _plan(checkpoint, config, heads), labels, image)
+    return write_vit(checkpoint, config, vit_plan(checkpoint, config, heads), labels, image)
 
 
-def _canonical(name: str) -> str:
+def vit_name(name: str) -> str:
+    """For `Checkpoint.open`: the names since version 5, without that of the model."""
     name = name.removeprefix("vit.").removeprefix("deit.")
     if found := _LAYER.fullmatch(name):
         number, part, kind = found.groups()
@@ -85,7 +86,8 @@ def _heads(checkpoint: Checkpoint) -> tuple[str, ...]:
     return ()
 
 
-def _config(checkpoint: Checkpoint, heads: int) -> ViTConfig:
+def read_vit_config(checkpoint: Checkpoint, heads: int = 0) -> ViTConfig:
+    """What the checkpoint's table says. heads: how many layers classify. Raises ValueError."""
     said = checkpoint.config(HuggingFaceViT)
     distilled = checkpoint.table.get("model_type") == "deit"
     return vit_config(
@@ -112,17 +114,23 @@ def _side(checkpoint: Checkpoint, key: str, said: Any) -> int:
     return int(sides[0])
 
 
-def _plan(checkpoint: Checkpoint, config: ViTConfig, heads: tuple[str, ...]) -> dict[str, Any]:
-    tokens = ["embeddings.cls_token", "embeddings.distillation_token"][: 1 if config.distillation == "none" else 2]
-    projection = "embeddings.patch_embeddings.projection"
+def vit_plan(
+    checkpoint: Checkpoint, config: ViTConfig, heads: tuple[str, ...] = (), prefix: str = ""
+) -> dict[str, Any]:
+    """heads: the names of the layers that classify. prefix: what stands before all of their names, where the encoder is
+    a part of a model."""
+    tokens = [f"{prefix}embeddings.cls_token"]
+    if config.distillation != "none":
+        tokens.append(f"{prefix}embeddings.distillation_token")
+    projection = f"{prefix}embeddings.patch_embeddings.projection"
     plan: dict[str, Any] = {
-        **placed_tokens(tokens, "embeddings.position_embeddings", config),
+        **placed_tokens(tokens, f"{prefix}embeddings.position_embeddings", config),
         "patches.projection.weight": patch_weight(f"{projection}.weight", config),
         "patches.projection.bias": Part((f"{projection}.bias",)),
-        **weight_and_bias("encoder.last_norm", "layernorm"),
+        **weight_and_bias("encoder.last_norm", f"{prefix}layernorm"),
     }
     for index in range(config.sizes[1]):
-        plan |= _layer(f"encoder.layers.{index}", f"layers.{index}", checkpoint.config(HuggingFaceViT).qkv_bias)
+        plan |= _layer(f"encoder.layers.{index}", f"{prefix}layers.{index}", checkpoint.config(HuggingFaceViT).qkv_bias)
     for ours, theirs in zip(("head", "distillation_head"), heads, strict=False):
         plan |= weight_and_bias(ours, theirs)
     return plan
