@@ -17,26 +17,18 @@ from attnkit.nn.init import InitLimitError, skip_init
 class Part(NamedTuple):
     """Of what one of our parameters is made: tensors by the names that `Renamed` gives them, on top of each other.
 
-<<<<<<< HEAD
-    transposed: each is a matrix [in, out], as those of GPT-2 are. scale: all numbers times this. make: what else
-    computes it of the checkpoint's tensors, given the shape that ours has.
-=======
     transposed: each is a matrix [in, out], as those of GPT-2 are. scale: all numbers times this, or those of each
     tensor times its own. row: it is a vector here and a matrix of one row there. rows: how many a tensor has of which
-    only the first are taken; 0 where all are.
->>>>>>> be917326a11bf1c3b6f44cc0ebb92e840d36bb5c
+    only the first are taken; 0 where all are. make: what else computes it of the checkpoint's tensors, given the shape
+    that ours has.
     """
 
     names: tuple[str, ...]
     transposed: bool = False
-<<<<<<< HEAD
-    scale: float = 1.0
-    make: Callable[[Renamed, tuple[int, ...]], npt.NDArray[np.float32]] | None = None
-=======
     scale: float | tuple[float, ...] = 1.0
     row: bool = False
     rows: int = 0
->>>>>>> be917326a11bf1c3b6f44cc0ebb92e840d36bb5c
+    make: Callable[[Renamed, tuple[int, ...]], npt.NDArray[np.float32]] | None = None
 
 
 Plan: TypeAlias = Mapping[str, Part | None]
