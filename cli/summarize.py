@@ -85,7 +85,7 @@ def command(
                     f"the last {result.unread:,} are left out"
                 )
             if chosen is not None and result.tokens:
-                chosen.add(summarizer.attention(document.text, result.text))
+                chosen.add(summarizer.attention(document.text, **search))
             elif attention is not None and result.tokens:
                 maps.append(_map(document.name, result))
             advance()

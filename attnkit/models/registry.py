@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, overload
 
 from attnkit.models.captioner_config import CaptionerConfig
+from attnkit.models.clip_config import CLIPConfig
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
 from attnkit.models.encoder_only_config import EncoderOnlyConfig
@@ -22,6 +23,7 @@ from attnkit.models.vit_config import ViTConfig
 
 if TYPE_CHECKING:
     from attnkit.models.captioner import Captioner
+    from attnkit.models.clip import CLIP
     from attnkit.models.cnn import CNN
     from attnkit.models.decoder_only import DecoderOnly
     from attnkit.models.encoder_only import EncoderOnly
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
         | CNN
         | Glimpse
         | Captioner
+        | CLIP
     )
     """Any model: the union of all."""
 
@@ -60,6 +63,7 @@ ModelConfig = (
     | CNNConfig
     | GlimpseConfig
     | CaptionerConfig
+    | CLIPConfig
 )
 """Any model's configuration: the union, by `type`, of all."""
 
@@ -99,6 +103,7 @@ ENTRIES = (
     Entry(CNNConfig, "attnkit.models.cnn:CNN", ("classes",)),
     Entry(GlimpseConfig, "attnkit.models.glimpse:Glimpse", ("classes",)),
     Entry(CaptionerConfig, "attnkit.models.captioner:Captioner", ("vocab_size",)),
+    Entry(CLIPConfig, "attnkit.models.clip:CLIP", ("vocab_size",)),
 )
 
 _BY_CONFIG = {entry.config: entry for entry in ENTRIES}
@@ -136,6 +141,8 @@ def build_model(config: CNNConfig, *sizes: int) -> CNN: ...
 def build_model(config: GlimpseConfig, *sizes: int) -> Glimpse: ...
 @overload
 def build_model(config: CaptionerConfig, *sizes: int) -> Captioner: ...
+@overload
+def build_model(config: CLIPConfig, *sizes: int) -> CLIP: ...
 @overload
 def build_model(config: ModelConfig, *sizes: int) -> Model: ...
 def build_model(config: ModelConfig, *sizes: int) -> Model:

@@ -14,7 +14,7 @@ from attnkit.models.classification import ClassificationLoss, classification_los
 from attnkit.models.vit_config import ViTConfig
 from attnkit.nn import init
 from attnkit.nn.attention.rollout import attention_rollout
-from attnkit.nn.normalisation import Norm
+from attnkit.nn.normalisation import Norm, make_norm
 from attnkit.vision.targets import ImageBatch
 
 Grid = tuple[int, int]
@@ -36,6 +36,7 @@ class ViT(nn.Module):
         self.positions = nn.GridPositions(d_model, side, side, config.interpolation)
         self.class_token = init.normal((1, d_model), 0.02) if config.pooling != "mean" else None
         self.distillation_token = init.normal((1, d_model), 0.02) if config.distillation != "none" else None
+        self.first_norm = make_norm(config.norm_kind, d_model, config.norm_eps) if config.first_norm else None
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = nn.TransformerEncoder(
             layers, d_model, heads, ffn, dropout=config.dropout, norm="pre", activation=config.activation,
@@ -138,7 +139,8 @@ class ViT(nn.Module):
             embedded = ops.concatenate([*first, embedded], axis=1)
         count = embedded.shape[1]
         offsets = index_array(np.arange(batch + 1, dtype=np.int32) * count)
-        x = self.dropout(embedded.reshape(batch * count, self.width))
+        x = embedded.reshape(batch * count, self.width)
+        x = self.dropout(x if self.first_norm is None else self.first_norm(x))
         result = self.encoder(x, offsets, return_weights=return_weights)
         x, weights = result if isinstance(result, tuple) else (result, [])
         return x.reshape(batch, count, self.width), grid, weights

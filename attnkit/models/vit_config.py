@@ -24,7 +24,9 @@ _SIZES = {"Ti": (192, 12, 3, 768), "S": (384, 12, 6, 1536), "B": (768, 12, 12, 3
 class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="vit"):
     """A Vision Transformer (Dosovitskiy et al., 2021; the sizes Ti and S are those of Touvron et al., 2021)."""
 
-    LATER: ClassVar = frozenset({"activation", "distillation", "gated", "last_norm", "norm_eps", "norm_kind"})
+    LATER: ClassVar = frozenset(
+        {"activation", "distillation", "first_norm", "gated", "last_norm", "norm_eps", "norm_kind"}
+    )
 
     size: Annotated[
         Literal["Ti", "S", "B"],
@@ -84,6 +86,10 @@ class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             "attention alone."
         ),
     ] = "none"
+
+    first_norm: Annotated[
+        bool, Meta(description="A norm in front of the first layer, too, as in CLIP (Radford et al., 2021).")
+    ] = False
 
     last_norm: Annotated[
         Literal["states", "pooled"],

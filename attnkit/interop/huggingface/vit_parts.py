@@ -35,20 +35,23 @@ def patch_weight(theirs: str, config: ViTConfig) -> Part:
     return Part((theirs,), make=make)
 
 
-def placed_tokens(tokens: Sequence[str], positions: str, config: ViTConfig, placed: int | None = None) -> Plan:
+def placed_tokens(
+    tokens: Sequence[str], positions: str, config: ViTConfig, placed: int | None = None, flat: bool = False
+) -> Plan:
     """The plan of the tokens in front, which include their positions, and of the patches' own positions.
 
     positions: the name of a table [1, N, width] for the first `placed` tokens (all, where not given) and the patches.
+    A token is [1, 1, width]; flat: these are [N, width] and [width], as CLIP has them.
     """
     placed = len(tokens) if placed is None else placed
     count = placed + (config.image_size // config.patch_size) ** 2
 
     def table(tensors: Renamed, width: int) -> Floats:
-        return tensors.read(positions, (1, count, width)).reshape(count, width)
+        return tensors.read(positions, (count, width) if flat else (1, count, width)).reshape(count, width)
 
     def token(name: str, number: int) -> Part:
         def make(tensors: Renamed, shape: tuple[int, ...]) -> Floats:
-            alone = tensors.read(name, (1, *shape)).reshape(shape)
+            alone = tensors.read(name, shape[1:] if flat else (1, *shape)).reshape(shape)
             if number < placed:
                 alone = alone + table(tensors, shape[1])[number]
             return alone
@@ -75,14 +78,19 @@ def write_vit(
 ) -> Converted:
     """Writes the model directory of a classifier, or of an encoder alone where there are no labels. Raises ValueError
     where images are prepared in another size than the model reads."""
-    if image.shape != (config.image_size, config.image_size):
-        rows, columns = image.shape
-        raise checkpoint.refused(
-            f"image_size: expected that of the images, {rows} x {columns} as they are prepared, got {config.image_size}"
-        )
+    check_images(checkpoint, config, image)
     model, unread = filled_model(checkpoint.tensors, config, (len(labels),), plan)
     with atomic_folder(checkpoint.target) as new:
         save_directory(model, new, "classify", reads="images", labels=labels, image=image)
     tensors = checkpoint.tensors.tensors
     left_out = [*tensors.notes, *left_out_tensors(tensors, unread, "the model that is made of it")]
     return Converted(config, sum(parameter.size for parameter in model.parameters()), left_out)
+
+
+def check_images(checkpoint: Checkpoint, config: ViTConfig, image: Preprocessing) -> None:
+    """Raises ValueError where images are prepared in another size than the model reads."""
+    if image.shape != (config.image_size, config.image_size):
+        rows, columns = image.shape
+        raise checkpoint.refused(
+            f"image_size: expected that of the images, {rows} x {columns} as they are prepared, got {config.image_size}"
+        )

@@ -66,7 +66,7 @@ class Translator(TextWriter):
     source_languages: those that it can read, where it must be told; none where it reads one.
     """
 
-    what = "line"
+    what, written = "line", "translation"
 
     def __init__(
         self, model: ReadingModel[Any], source_tokenizer: Tokenizer, target_tokenizer: Tokenizer, **options: Any

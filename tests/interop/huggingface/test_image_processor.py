@@ -120,3 +120,90 @@ def test_pixels_are_those_of_the_library(which: str, tmp_path: Path) -> None:
     prepare = read_image_processor(written(tmp_path, table))
     for picture in pictures():
         check_same(prepare, name, table, picture)
+
+
+def test_what_the_library_writes_itself_is_read(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    for name in ("ViT", "DeiT", "CLIP", "Blip"):
+        module = import_module(f"transformers.models.{name.lower()}.image_processing_pil_{name.lower()}")
+        processor = getattr(module, f"{name}ImageProcessorPil")()
+        processor.save_pretrained(tmp_path / name)
+        check_same(read_image_processor(tmp_path / name), name, {}, noisy(91, 300))
+
+
+@pytest.mark.parametrize("orientation", [1, 3, 6, 8])
+def test_a_photo_of_a_camera_is_unpacked_whole_and_upright(orientation: int, tmp_path: Path) -> None:
+    """A JPEG many times as large as the model's images is not unpacked at an eighth of its size, as ours are."""
+    file = tmp_path / "photo.jpg"
+    exif = Image.Exif()
+    exif[274] = orientation
+    noisy(1400, 900).save(file, exif=exif, quality=95)
+    table = {"image_processor_type": "ViTImageProcessor", "size": 32}
+    prepare = read_image_processor(written(tmp_path, table))
+    picture = pytest.importorskip("transformers.image_utils").load_image(str(file))
+    expected, found = theirs("ViT", table, picture), prepare.array(prepare.fitted(prepare.read(file)))
+    np.testing.assert_allclose(found, expected, atol=1e-5)
+    ours = Preprocessing(size=32, fit="stretch", resampling="bilinear")
+    assert np.abs(ours.array(ours.fitted(ours.read(file))) - found).max() > 1 / 255
+
+
+def test_the_table_may_lie_in_the_file_of_the_whole_processor(tmp_path: Path) -> None:
+    written(
+        tmp_path,
+        {"image_processor": {"image_processor_type": "ViTImageProcessor", "size": 24}},
+        "processor_config.json",
+    )
+    written(tmp_path, {"image_processor_type": "ViTImageProcessor", "size": 96})
+    assert read_image_processor(tmp_path).size == 24
+    written(tmp_path, {"processor_class": "TrOCRProcessor"}, "processor_config.json")
+    assert read_image_processor(tmp_path).size == 96
+
+
+def test_the_model_says_which_class_a_file_without_one_is_for(tmp_path: Path) -> None:
+    written(tmp_path, {"size": 64, "crop_size": 48})
+    assert read_image_processor(tmp_path, kind="ViT").shape == (64, 64)
+    assert read_image_processor(tmp_path, kind="CLIP").resize == (64,)
+    assert read_image_processor(tmp_path, kind="DeiT").resize == (64, 64)
+
+
+REFUSED: dict[str, tuple[dict[str, Any], str]] = {
+    "another kind": ({"image_processor_type": "DonutImageProcessor"}, "image_processor_type: expected that of Beit"),
+    "no resizing": ({"do_resize": False}, "do_resize: expected true"),
+    "padding": ({"do_pad": True}, "do_pad"),
+    "an edge and no crop": ({"size": {"shortest_edge": 32}}, "do_center_crop: expected true"),
+    "a bound": ({"size": {"shortest_edge": 32, "longest_edge": 64}}, "a bound of the longer side"),
+    "no width": ({"size": {"height": 32}}, "size: expected height and width"),
+    "no size": ({"size": {}}, "size: expected height and width"),
+    "a size of text": ({"size": "224"}, "size: Expected `int`"),
+    "three sides": ({"size": [1, 2, 3]}, "size: "),
+    "a negative size": ({"size": -3}, "size: Expected `int` >= 1"),
+    "a huge size": ({"size": 2**40}, "size"),
+    "a filter": ({"resample": 9}, "resample"),
+    "a mean": ({"image_mean": [0.5, 0.5]}, "mean: expected 1 or 3 numbers, got 2"),
+    "a deviation": ({"image_std": [0.0, 1.0, 1.0]}, "deviation"),
+    "a factor": ({"rescale_factor": 0}, "rescale_factor"),
+    "a shift": ({"rescale_offset": True}, "rescale_offset"),
+    "a word": ({"do_normalize": "yes"}, "do_normalize"),
+}
+
+
+@pytest.mark.parametrize("which", list(REFUSED))
+def test_what_attnkit_does_not_do_is_one_line(which: str, tmp_path: Path) -> None:
+    table, expected = REFUSED[which]
+    with pytest.raises(ValueError) as caught:
+        read_image_processor(written(tmp_path, {"image_processor_type": "ViTImageProcessor", **table}))
+    message = str(caught.value)
+    assert message.startswith(f"[convert] {tmp_path / 'preprocessor_config.json'}: ") and expected in message
+    assert "\n" not in message and len(message) < 1000
+
+
+@pytest.mark.parametrize("text", ["", "[]", "{", '{"image_processor_type": 3}', "null"])
+def test_a_broken_file_is_one_line(text: str, tmp_path: Path) -> None:
+    (tmp_path / "preprocessor_config.json").write_text(text)
+    with pytest.raises(ValueError, match=r"^\[convert\] .*preprocessor_config\.json: "):
+        read_image_processor(tmp_path)
+
+
+def test_no_file_is_said(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match=r"preprocessor_config\.json: no such file"):
+        read_image_processor(tmp_path)

@@ -97,7 +97,7 @@ def test_token_ids(pair: tuple[Any, Any], beam: int) -> None:
     # An output that is cut ends one token later there, which is the padding of a batch otherwise.
     assert [row[: len(other)] for row, other in zip(expected, got, strict=True)] == got
     assert all(len(row) - len(other) in (0, 1) for row, other in zip(expected, got, strict=True))
-    assert len({tuple(row) for row in got}) > 5
+    assert len({tuple(row) for row in got}) > 3
 
 
 def test_what_it_looks_at(tmp_path: Path) -> None:
