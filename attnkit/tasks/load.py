@@ -137,13 +137,13 @@ def load(
             raise ValueError(f"[load] expected the task 'translate' of two models, got {quoted(task or reads)}")
         return load_pivot(resolve(legs[0]), resolve(legs[1]), precision, threads)
     directory = ModelDirectory.read(resolve(path))
-    if task not in (None, directory.task):
+    if (found := directory if task is None else directory.doing(task)) is None:
         raise ValueError(f"[load] {path}: expected a model of the task {quoted(task)}, got one of {directory.task!r}")
     if reads not in (None, directory.reads):
         raise ValueError(
             f"[load] {path}: expected a model that reads {quoted(reads)}, got one that reads {directory.reads!r}"
         )
-    return serve(directory, precision, threads)
+    return serve(found, precision, threads)
 
 
 def serve(directory: ModelDirectory, precision: Precision | None = None, threads: int | None = None) -> Any:

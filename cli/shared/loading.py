@@ -96,13 +96,13 @@ def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:
     from attnkit.tasks.shared.directory import ModelDirectory
 
     directory = ModelDirectory.read(located(model))
-    found = directory.task
-    if found != task:
+    if (doing := directory.doing(task)) is None:
+        found = directory.task
         raise ValueError(
             f"{model}: expected a model of the task {task!r}, got one of {found!r}, which attnkit "
             f"{_COMMANDS.get(found, found)} runs"
         )
-    return serve(directory, precision, threads)
+    return serve(doing, precision, threads)
 
 
 def load_any(model: str, precision: Any, threads: int | None) -> Any:
