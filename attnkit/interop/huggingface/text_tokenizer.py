@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from attnkit.interop.hf_config import read_content, read_table
 from attnkit.interop.huggingface.byte_level_bpe import BPE_VOCABULARY_FILE, MERGES_FILE, byte_level_json
-from attnkit.interop.huggingface.unigram import SENTENCEPIECE_FILE, unigram_json
+from attnkit.interop.huggingface.unigram import SENTENCEPIECE_FILES, unigram_json
 from attnkit.interop.huggingface.wordpiece import VOCABULARY_FILE, wordpiece_json
 from attnkit.text.tokenizers.huggingface import HuggingFaceTokenizer
 from attnkit.text.tokenizers.pair import TokenizerPair
@@ -69,11 +69,12 @@ def _content(folder: Path) -> tuple[Path, bytes, dict[str, str]]:
         return file, *wordpiece_json(folder, special)
     if (folder / BPE_VOCABULARY_FILE).is_file() and (folder / MERGES_FILE).is_file():
         return folder / BPE_VOCABULARY_FILE, *byte_level_json(folder, special)
-    if (file := folder / SENTENCEPIECE_FILE).is_file():
-        return file, *unigram_json(folder, special)
+    for name in SENTENCEPIECE_FILES:
+        if (file := folder / name).is_file():
+            return file, *unigram_json(file, special)
     raise FileNotFoundError(
         f"[convert] {folder}: expected {TOKENIZER_FILE}, {VOCABULARY_FILE}, {BPE_VOCABULARY_FILE} with {MERGES_FILE}, "
-        f"or {SENTENCEPIECE_FILE}, got none of them"
+        f"{' or '.join(SENTENCEPIECE_FILES)}, got none of them"
     )
 
 
