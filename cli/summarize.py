@@ -91,7 +91,11 @@ def command(
                     f"the last {result.unread:,} are left out"
                 )
             if chosen is not None and result.tokens:
+<<<<<<< HEAD
                 chosen.add(summarizer.attention(document.text, result.text, prompt=prompt))
+=======
+                chosen.add(summarizer.attention(document.text, **search))
+>>>>>>> 9c51b3f583276c3ba6b63bbafb825a7bdec2902a
             elif attention is not None and result.tokens:
                 maps.append(_map(document.name, result))
             advance()

@@ -50,6 +50,8 @@ def decode_config(table: dict[str, Any], name: str) -> RunConfig:
     """The configuration in a table of tables; `name` is where it comes from. Raises ConfigError."""
     try:
         kind = config_type(table)
+        if complete := getattr(kind, "completed", None):
+            table = complete(table)
     except ValueError as error:
         raise ConfigError(f"{name}: {shortened(str(error), 500)}") from None
     try:

@@ -19,7 +19,8 @@ class Part(NamedTuple):
 
     transposed: each is a matrix [in, out], as those of GPT-2 are. scale: all numbers times this, or those of each
     tensor times its own. row: it is a vector here and a matrix of one row there. rows: how many a tensor has of which
-    only the first are taken; 0 where all are.
+    only the first are taken; 0 where all are. make: what else computes it of the checkpoint's tensors, given the shape
+    that ours has.
     """
 
     names: tuple[str, ...]
@@ -27,6 +28,7 @@ class Part(NamedTuple):
     scale: float | tuple[float, ...] = 1.0
     row: bool = False
     rows: int = 0
+    make: Callable[[Renamed, tuple[int, ...]], npt.NDArray[np.float32]] | None = None
 
 
 Plan: TypeAlias = Mapping[str, Part | None]
@@ -51,6 +53,10 @@ class Renamed:
 
     def names(self) -> set[str]:
         return set(self._own)
+
+    def shape(self, name: str) -> tuple[int, ...] | None:
+        """None of a tensor that the checkpoint does not have."""
+        return self.tensors.shape(self.own(name)) if name in self else None
 
     def own(self, name: str) -> str:
         """What the checkpoint calls it, for messages."""
@@ -98,6 +104,8 @@ def _built(tensors: Renamed, config: ModelConfig, sizes: tuple[int, ...]) -> Any
 
 
 def _read(tensors: Renamed, part: Part, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
+    if part.make is not None:
+        return part.make(tensors, shape)
     count = len(part.names)
     each = (shape[0] // count, *shape[1:])
     if part.row:

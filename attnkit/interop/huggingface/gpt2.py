@@ -104,15 +104,16 @@ def gpt2_layer(ours: str, theirs: str) -> Plan:
     """A layer with the names that GPT-2 gives its parts."""
     return {
         **weight_and_bias(f"{ours}.attention_norm", f"{theirs}.ln_1"),
-        **_conv1d(f"{ours}.attention.projection", f"{theirs}.attn.c_attn"),
-        **_conv1d(f"{ours}.attention.output", f"{theirs}.attn.c_proj"),
+        **conv1d(f"{ours}.attention.projection", f"{theirs}.attn.c_attn"),
+        **conv1d(f"{ours}.attention.output", f"{theirs}.attn.c_proj"),
         **weight_and_bias(f"{ours}.feed_forward_norm", f"{theirs}.ln_2"),
-        **_conv1d(f"{ours}.feed_forward.up", f"{theirs}.mlp.c_fc"),
-        **_conv1d(f"{ours}.feed_forward.down", f"{theirs}.mlp.c_proj"),
+        **conv1d(f"{ours}.feed_forward.up", f"{theirs}.mlp.c_fc"),
+        **conv1d(f"{ours}.feed_forward.down", f"{theirs}.mlp.c_proj"),
     }
 
 
-def _conv1d(ours: str, theirs: str) -> dict[str, Part]:
+def conv1d(ours: str, theirs: str) -> dict[str, Part]:
+    """The plan of a layer whose matrix is [in, out]."""
     return {
         f"{ours}.weight": Part((f"{theirs}.weight",), transposed=True),
         f"{ours}.bias": Part((f"{theirs}.bias",)),

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from attnkit.interop.hf_config import read_content, read_table
 from attnkit.interop.huggingface.byte_level_bpe import BPE_VOCABULARY_FILE, MERGES_FILE, byte_level_json
+<<<<<<< HEAD
 from attnkit.interop.huggingface.unigram import SENTENCEPIECE_FILES, unigram_json
+=======
+from attnkit.interop.huggingface.spiece import SPIECE_FILE, spiece_json
+from attnkit.interop.huggingface.unigram import SENTENCEPIECE_FILE, unigram_json
+>>>>>>> 9c51b3f583276c3ba6b63bbafb825a7bdec2902a
 from attnkit.interop.huggingface.wordpiece import VOCABULARY_FILE, wordpiece_json
 from attnkit.text.tokenizers.huggingface import HuggingFaceTokenizer
 from attnkit.text.tokenizers.pair import TokenizerPair
@@ -39,10 +45,15 @@ class TextTokenizer(NamedTuple):
         return replace(pair, source=both, target=both)
 
 
-def read_text_tokenizer(folder: Path, entries: int) -> TextTokenizer:
-    """entries: how many the model has. Raises FileNotFoundError or ValueError, naming the file, and ModuleNotFoundError
-    without the library `tokenizers`."""
-    file, content, special = _content(folder)
+Bpe: TypeAlias = Callable[[Path, Mapping[str, str]], tuple[bytes, dict[str, str]]]
+
+
+def read_text_tokenizer(folder: Path, entries: int, bpe: Bpe = byte_level_json) -> TextTokenizer:
+    """entries: how many the model has. bpe: what makes a tokenizer.json of vocab.json and merges.txt.
+
+    Raises FileNotFoundError or ValueError, naming the file, and ModuleNotFoundError without the library `tokenizers`.
+    """
+    file, content, special = _content(folder, bpe)
     tokenizer = HuggingFaceTokenizer(
         content, special.get("unk_token", ""), special.get("mask_token", ""), entries, str(file)
     )
@@ -60,7 +71,7 @@ def read_text_tokenizer(folder: Path, entries: int) -> TextTokenizer:
     return TextTokenizer(pair, before[0] if before else None, behind[0] if behind else None)
 
 
-def _content(folder: Path) -> tuple[Path, bytes, dict[str, str]]:
+def _content(folder: Path, bpe: Bpe) -> tuple[Path, bytes, dict[str, str]]:
     """The file that says most, the content of a tokenizer.json, and its special tokens."""
     special = special_tokens(folder)
     if (file := folder / TOKENIZER_FILE).is_file():
@@ -68,6 +79,7 @@ def _content(folder: Path) -> tuple[Path, bytes, dict[str, str]]:
     if (file := folder / VOCABULARY_FILE).is_file():
         return file, *wordpiece_json(folder, special)
     if (folder / BPE_VOCABULARY_FILE).is_file() and (folder / MERGES_FILE).is_file():
+<<<<<<< HEAD
         return folder / BPE_VOCABULARY_FILE, *byte_level_json(folder, special)
     for name in SENTENCEPIECE_FILES:
         if (file := folder / name).is_file():
@@ -75,6 +87,16 @@ def _content(folder: Path) -> tuple[Path, bytes, dict[str, str]]:
     raise FileNotFoundError(
         f"[convert] {folder}: expected {TOKENIZER_FILE}, {VOCABULARY_FILE}, {BPE_VOCABULARY_FILE} with {MERGES_FILE}, "
         f"{' or '.join(SENTENCEPIECE_FILES)}, got none of them"
+=======
+        return folder / BPE_VOCABULARY_FILE, *bpe(folder, special)
+    if (file := folder / SENTENCEPIECE_FILE).is_file():
+        return file, *unigram_json(folder, special)
+    if (file := folder / SPIECE_FILE).is_file():
+        return file, *spiece_json(folder, special)
+    raise FileNotFoundError(
+        f"[convert] {folder}: expected {TOKENIZER_FILE}, {VOCABULARY_FILE}, {BPE_VOCABULARY_FILE} with {MERGES_FILE}, "
+        f"{SENTENCEPIECE_FILE} or {SPIECE_FILE}, got none of them"
+>>>>>>> 9c51b3f583276c3ba6b63bbafb825a7bdec2902a
     )
 
 

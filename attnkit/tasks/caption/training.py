@@ -15,6 +15,7 @@ from attnkit.models.registry import build_model
 from attnkit.tasks.caption.config import CaptionConfig
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask
+from attnkit.tasks.shared.pretrained import located
 from attnkit.tasks.shared.text_tokenizer import make_tokenizer
 from attnkit.text.tokenizers.base import Tokenizer
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
@@ -60,7 +61,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
         _core.manual_seed(seed)
         self.model: CaptionModel = build_model(config.model, self._tokenizer.vocab_size)
         if config.pretrained.encoder:
-            load_encoder(self.model, Path(config.pretrained.encoder), config.image, frozen=config.pretrained.frozen)
+            load_encoder(self.model, located(config.pretrained.encoder), config.image, frozen=config.pretrained.frozen)
             how = "frozen" if config.pretrained.frozen else "to be trained on"
             note(f"encoder: of {config.pretrained.encoder}, {how}")
         self.batches = ImageLoader(
@@ -130,7 +131,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
         )
         pointing = data.scenes is not None and self.model.attends
         prepare = self._config.image
-        pictures = (data.pictures.get(n, prepare.channels, prepare.size) for n in range(len(data.pictures)))
+        pictures = (data.pictures.get(n, prepare.channels, prepare.at_least) for n in range(len(data.pictures)))
         results = []
         for result in captioner.caption_stream(
             pictures,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -75,7 +75,8 @@ class Embedder:
         """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
         tokenizer = directory.tokenizers().source
         directory.check_vocabulary(tokenizer.vocab_size)
-        model = cast("SentenceEncoder", directory.load_model(precision))
+        loaded: Any = directory.load_model(precision)
+        model = cast("SentenceEncoder", loaded.text if directory.reads == "images-and-texts" else loaded)
         return cls(
             model,
             tokenizer,

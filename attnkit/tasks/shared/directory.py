@@ -13,6 +13,7 @@ import msgspec
 
 from attnkit import typed
 from attnkit._tensor import Precision
+from attnkit.models.config import written
 from attnkit.models.files import Described, described_model, load_model, read_config, save_model
 from attnkit.printable import quoted, shortened
 from attnkit.tasks.registry import find_entry
@@ -171,7 +172,7 @@ def save_directory(
         "reads": None if reads == "text" else reads,
         "labels": None if labels is None else list(labels),
         "html": html,
-        "image": None if image is None else msgspec.to_builtins(image),
+        "image": None if image is None else written(image),
         "tokenizer": None if tokenizers is None else tokenizers.to_config(),
         "decoding": None if decoding is None else msgspec.to_builtins(decoding),
         "prompts": None if prompts is None else dict(prompts),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -17,7 +17,14 @@ from attnkit.text.batching import Batch
 if TYPE_CHECKING:
     from attnkit.tasks.shared.text_writer import TextWriter
 
-SOURCE, WRITTEN, HISTORY = "source (read)", "translation (written)", "translation so far (read)"
+SOURCE = "source (read)"
+
+
+class _Tokens(NamedTuple):
+    """What an axis is, and its tokens."""
+
+    axis: str
+    tokens: Sequence[str]
 
 
 def look(
@@ -37,28 +44,29 @@ def look(
     inputs = [*before, *target]
     labels = [*inputs[1:], model.eos_id]
     batch = _batch(source, inputs, labels)
-    read = writer.source_tokenizer.pieces(source)
-    history, written = (writer.target_tokenizer.pieces(ids) for ids in (inputs, labels))
+    read = _Tokens(SOURCE, writer.source_tokenizer.pieces(source))
+    history = _Tokens(f"{writer.written} so far (read)", writer.target_tokenizer.pieces(inputs))
+    written = _Tokens(f"{writer.written} (written)", writer.target_tokenizer.pieces(labels))
     kinds = _of_recurrent if model.config.__struct_config__.tag == "recurrent" else _of_transformer
     with _tensor.no_grad(), _tensor.precision(writer.precision):
         return AttentionMaps(kinds(model, batch, read, history, written), title, output)
 
 
 def _of_transformer(
-    model: Any, batch: Batch, read: Sequence[str], history: Sequence[str], written: Sequence[str]
+    model: Any, batch: Batch, read: _Tokens, history: _Tokens, written: _Tokens
 ) -> list[AttentionWeights]:
     with nn.watching(model) as seen:
         model.hidden(batch)
     return [
-        *self_attention(seen, "encoder.", "encoder", read, SOURCE),
-        *self_attention(seen, "decoder.", "decoder", history, HISTORY),
-        *cross_attention(seen, "decoder.", written, read, (WRITTEN, SOURCE)),
-        *gates(seen, "decoder.", history, HISTORY, "gates.decoder"),
+        *self_attention(seen, "encoder.", "encoder", read.tokens, SOURCE),
+        *self_attention(seen, "decoder.", "decoder", history.tokens, history.axis),
+        *cross_attention(seen, "decoder.", written.tokens, read.tokens, (written.axis, SOURCE)),
+        *gates(seen, "decoder.", history.tokens, history.axis, "gates.decoder"),
     ]
 
 
 def _of_recurrent(
-    model: Any, batch: Batch, read: Sequence[str], history: Sequence[str], written: Sequence[str]
+    model: Any, batch: Batch, read: _Tokens, history: _Tokens, written: _Tokens
 ) -> list[AttentionWeights]:
     # Encoder and decoder are watched apart: they may be one network.
     with nn.watching(model.encoder) as reading:
@@ -68,10 +76,10 @@ def _of_recurrent(
         model.decoder(words, batch.target_offsets, encoded, batch.source_offsets)
     order = model.encoder.order(batch.source_offsets)
     return [
-        *own_past(reading, "", read, SOURCE, order),
-        *one_head_attention(writing, "", written, read, (WRITTEN, SOURCE)),
-        *gates(reading, "", read, SOURCE, "gates", order),
-        *gates(writing, "", history, HISTORY, "gates.decoder"),
+        *own_past(reading, "", read.tokens, SOURCE, order),
+        *one_head_attention(writing, "", written.tokens, read.tokens, (written.axis, SOURCE)),
+        *gates(reading, "", read.tokens, SOURCE, "gates", order),
+        *gates(writing, "", history.tokens, history.axis, "gates.decoder"),
     ]
 
 

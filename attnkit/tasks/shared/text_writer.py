@@ -79,6 +79,9 @@ class TextWriter:
     what = "text"
     """What an error calls one of many."""
 
+    written = "text"
+    """What it writes about one."""
+
     def __init__(
         self,
         model: ReadingModel[Any],

@@ -23,6 +23,7 @@ torch.set_num_threads(1)  # its threads would spin beside ours
 SHAPES: dict[str, dict[str, Any]] = {
     "v1.0": dict(num_layers=2, d_kv=8, num_heads=2),
     "wide heads": dict(num_layers=1, num_decoder_layers=3, d_kv=10, num_heads=3, relative_attention_num_buckets=8),
+    "deep encoder": dict(num_layers=3, num_decoder_layers=1, d_kv=8, num_heads=2, feed_forward_proj="gelu"),
     "v1.1": dict(
         num_layers=2, d_kv=8, num_heads=2, feed_forward_proj="gated-gelu", tie_word_embeddings=False,
         relative_attention_max_distance=20,
