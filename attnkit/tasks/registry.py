@@ -129,8 +129,9 @@ def config_types(task: str | None = None) -> list[type[RunConfig]]:
     return [_imported(entry.config) for entry in ENTRIES if entry.config and task in (None, entry.task)]
 
 
-def config_type(table: dict[str, Any]) -> type[RunConfig]:
-    """The configuration that a decoded TOML table wants to be. Raises ValueError, "key: what is wrong"."""
+def config_type(table: dict[str, Any], reads: Callable[[Any], str | None] = lambda model: None) -> type[RunConfig]:
+    """The configuration that a decoded TOML table wants to be. reads: says what the model reads that `pretrained.model`
+    names. Raises ValueError, "key: what is wrong"."""
     if "task" not in table:
         raise ValueError("task: expected a value, got nothing")
     task = table["task"]
@@ -139,7 +140,7 @@ def config_type(table: dict[str, Any]) -> type[RunConfig]:
     candidates = config_types(task)
     model = table.get("model")
     if model is None and isinstance(table.get("pretrained"), dict) and len(candidates) > 1:
-        return _beginning(table, candidates)
+        return _beginning(table, candidates, reads)
     if not isinstance(model, dict):
         return candidates[0]  # the strict conversion says what is wrong
     if "type" not in model:
@@ -223,22 +224,18 @@ def _keys(config: type[RunConfig]) -> set[str]:
     return {field.encode_name for field in whole.fields} | inner
 
 
-def _beginning(table: dict[str, Any], candidates: list[type[RunConfig]]) -> type[RunConfig]:
+def _beginning(
+    table: dict[str, Any], candidates: list[type[RunConfig]], reads: Callable[[Any], str | None]
+) -> type[RunConfig]:
     """Of several configurations the one of a table that says only with which model it begins: the one that has all
-    the table's keys, or else the one for what that model reads."""
+    the table's keys, or else the one for what that model `reads`."""
     said = {key for key in table if key != "task"}
     said |= {f"{key}.{one}" for key, value in table.items() if isinstance(value, dict) for one in value}
     known = [config for config in candidates if said <= _keys(config)]
     if len(known) == 1:
         return known[0]
-    from attnkit.tasks.shared.directory import ModelDirectory
-    from attnkit.tasks.shared.pretrained import located
-
-    model = table["pretrained"].get("model")
-    if not isinstance(model, str):
-        return candidates[0]
-    reads = ModelDirectory.read(located(model)).reads
-    reading = [_imported(entry.config) for entry in ENTRIES if entry.config and entry.reads == reads]
+    found = reads(table["pretrained"].get("model"))
+    reading = [_imported(entry.config) for entry in ENTRIES if entry.config and entry.reads == found]
     return next((config for config in candidates if config in reading), candidates[0])
 
 

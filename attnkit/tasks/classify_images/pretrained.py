@@ -27,6 +27,8 @@ class PretrainedImages(PretrainedModel):
     config: of the classifier that begins with it. image: how it wants images, which is how the classifier wants them.
     """
 
+    reads = "images"
+
     def __init__(self, asked: PretrainedClassifierConfig, folder: Path, resumed: bool) -> None:
         """A new run reads the model directory and keeps its config.json in `folder`, a resumed one reads that. Raises
         FileNotFoundError or ValueError for a directory that is none, ConfigError for one that does not fit."""

@@ -28,6 +28,9 @@ Config = TypeVar("Config")
 class PretrainedModel:
     """The model directory of `[pretrained]`."""
 
+    reads = "text"
+    """What the model must read."""
+
     def __init__(self, asked: PretrainedModelConfig, folder: Path, resumed: bool, tasks: Mapping[str, str]) -> None:
         """A new run reads the model directory, a resumed one what `keep` left in `folder`. tasks: of which it may be,
         and what a model of each is called.
@@ -41,6 +44,11 @@ class PretrainedModel:
             raise ConfigError(
                 f"pretrained.model: expected {' or '.join(tasks.values())}, got one of the task {directory.task!r} in "
                 f"{place}"
+            )
+        if directory.reads != self.reads:
+            raise ConfigError(
+                f"pretrained.model: expected a model that reads {self.reads}, got one of {directory.reads} in {place} "
+                "(training.batch_images says that the data are images)"
             )
         self._directory = directory
 
