@@ -157,22 +157,14 @@ def load(
             raise ValueError(f"[load] expected the task 'translate' of two models, got {quoted(task or reads)}")
         return load_pivot(resolve(legs[0]), resolve(legs[1]), precision, threads)
     directory = ModelDirectory.read(resolve(path))
-<<<<<<< HEAD
-    if (found := directory if task is None else directory.doing(task)) is None:
-=======
     served = served_tasks(find_entry(directory.task, directory.reads, directory.folder))
     if task not in (None, *served):
->>>>>>> 9c51b3f583276c3ba6b63bbafb825a7bdec2902a
         raise ValueError(f"[load] {path}: expected a model of the task {quoted(task)}, got one of {directory.task!r}")
     if reads not in (None, directory.reads):
         raise ValueError(
             f"[load] {path}: expected a model that reads {quoted(reads)}, got one that reads {directory.reads!r}"
         )
-<<<<<<< HEAD
-    return serve(found, precision, threads)
-=======
     return serve(directory, precision, threads, task)
->>>>>>> 9c51b3f583276c3ba6b63bbafb825a7bdec2902a
 
 
 def serve(

@@ -97,22 +97,13 @@ def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:
     from attnkit.tasks.shared.directory import ModelDirectory
 
     directory = ModelDirectory.read(located(model))
-<<<<<<< HEAD
-    if (doing := directory.doing(task)) is None:
-        found = directory.task
-=======
     found = directory.task
     if task not in served_tasks(find_entry(found, directory.reads, directory.folder)):
->>>>>>> 9c51b3f583276c3ba6b63bbafb825a7bdec2902a
         raise ValueError(
             f"{model}: expected a model of the task {task!r}, got one of {found!r}, which attnkit "
             f"{_COMMANDS.get(found, found)} runs"
         )
-<<<<<<< HEAD
-    return serve(doing, precision, threads)
-=======
     return serve(directory, precision, threads, task)
->>>>>>> 9c51b3f583276c3ba6b63bbafb825a7bdec2902a
 
 
 def load_any(model: str, precision: Any, threads: int | None) -> Any:
