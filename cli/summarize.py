@@ -91,11 +91,7 @@ def command(
                     f"the last {result.unread:,} are left out"
                 )
             if chosen is not None and result.tokens:
-<<<<<<< HEAD
-                chosen.add(summarizer.attention(document.text, result.text, prompt=prompt))
-=======
-                chosen.add(summarizer.attention(document.text, **search))
->>>>>>> 9c51b3f583276c3ba6b63bbafb825a7bdec2902a
+                chosen.add(summarizer.attention(document.text, prompt=prompt, **search))
             elif attention is not None and result.tokens:
                 maps.append(_map(document.name, result))
             advance()

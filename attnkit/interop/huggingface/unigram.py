@@ -55,10 +55,15 @@ class _Layout(NamedTuple):
 
 # fairseq's own entries come first, the model's names of the same behind them where they are not left out.
 _T5 = _Layout((), 0, (), _OF_T5, (None, "eos_token"), extra=True, families=("T5", "MT5"))
+# Pegasus has entries between </s> and <unk>, which its training alone used.
+_PEGASUS = ("<pad>", "</s>", "<mask_1>", "<mask_2>", *(f"<unk_{number}>" for number in range(2, 103)))
 _LAYOUTS = {
     "xlm-roberta": _Layout((("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)), 3),
     "camembert": _Layout(
         (("<s>NOTUSED", 0.0), ("<pad>", 0.0), ("</s>NOTUSED", 0.0), ("<unk>", 0.0), ("<unk>NOTUSED", -100.0)), 1
+    ),
+    "pegasus": _Layout(
+        tuple((piece, 0.0) for piece in _PEGASUS), 2, (), _OF_T5, (None, "eos_token"), families=("Pegasus",)
     ),
     "t5": _T5,
     "mt5": _T5,
@@ -104,11 +109,11 @@ def unigram_json(file: Path, named: Mapping[str, str]) -> tuple[bytes, dict[str,
 
 def _read_model(file: Path, layout: _Layout) -> tuple[list[tuple[str, float]], bytes]:
     """The vocabulary with its scores, and the table by which SentencePiece normalises."""
-    pieces, charsmap = read_unigrams(file)
-    return [*layout.first, *pieces[layout.skipped :], ("<mask>", 0.0)], charsmap
+    pieces, charsmap = _read_pieces(file)
+    return [*layout.first, *pieces[layout.skipped :], *layout.last], charsmap
 
 
-def read_unigrams(file: Path) -> tuple[list[tuple[str, float]], bytes]:
+def _read_pieces(file: Path) -> tuple[list[tuple[str, float]], bytes]:
     """The pieces of a SentencePiece model with their scores, and the table by which it normalises. Raises ValueError,
     naming the file, for a model of another kind."""
     content = read_content(file)
@@ -119,11 +124,7 @@ def read_unigrams(file: Path) -> tuple[list[tuple[str, float]], bytes]:
         raise ValueError(f"[convert] {file}: expected a model of unigrams, got another kind of SentencePiece's")
     own = range(processor.vocab_size())
     pieces = [(str(processor.id_to_piece(number)), float(processor.get_score(number))) for number in own]
-<<<<<<< HEAD
-    return [*layout.first, *pieces, *layout.last], _fields(model.get(3, b"")).get(2, b"")
-=======
     return pieces, _fields(model.get(3, b"")).get(2, b"")
->>>>>>> 9c51b3f583276c3ba6b63bbafb825a7bdec2902a
 
 
 def _fields(content: bytes) -> dict[int, Any]:

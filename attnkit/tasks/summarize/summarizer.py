@@ -19,13 +19,9 @@ from attnkit.tasks.shared.text_writer import Source, TextWriter
 from attnkit.text.forced import Forced
 
 if TYPE_CHECKING:
-    from typing import Self
-
-    from attnkit._tensor import Precision
     from attnkit.decoding.options import DecodingOptions
     from attnkit.decoding.search import Hypothesis
     from attnkit.explain.maps.maps import AttentionMaps
-    from attnkit.tasks.shared.directory import ModelDirectory
 
 _TITLE = 80  # characters of a document that name it
 
@@ -60,21 +56,8 @@ class Summary:
 class Summarizer(TextWriter):
     """A model that summarizes documents, with its tokenizer. Made by `attnkit.load`."""
 
-<<<<<<< HEAD
     task = "summarize"
-=======
     what, written = "document", "summary"
-
-    prompt = ""
-    """What is put before each document, where a model of several tasks is told so which is meant (T5)."""
-
-    @classmethod
-    def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Self:
-        """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
-        loaded = super().from_directory(directory, precision)
-        loaded.prompt = (directory.prompts or {}).get(directory.default_prompt or "", "")
-        return loaded
->>>>>>> 9c51b3f583276c3ba6b63bbafb825a7bdec2902a
 
     def summarize(
         self,
@@ -139,29 +122,20 @@ class Summarizer(TextWriter):
         source = self._read(0, text, self._prompt(prompt))
         if not source.ids:
             raise ValueError("[attention] expected a document with a word, got an empty one")
-<<<<<<< HEAD
-        if target is None:
-            target = self.summarize([text], prompt=prompt, **search)[0].text
-        ids = Forced.read(target, self.target_tokenizer).ids
-=======
         if target is None:  # its own tokens: what its text would be cut into can be others
-            [(_, [best, *_])] = self._decode(self._chosen({**search}, first=False), [source], Stop(), attention=False)
+            options = self._chosen({**search}, first=False, prompt=prompt)
+            [(_, [best, *_])] = self._decode(options, [source], Stop(), attention=False)
             ids = best.tokens.tolist()
             target = self.target_tokenizer.decode(ids).strip()
         else:
             ids = Forced.read(target, self.target_tokenizer).ids
->>>>>>> 9c51b3f583276c3ba6b63bbafb825a7bdec2902a
         return look(self, _title(text), target, source.ids, ids, source.first)
 
     def _read(self, number: int, text: str, prompt: str = "") -> Source:
         if not isinstance(text, str):
             raise TypeError(f"[summarize] expected text in document {number + 1}, got {type(text).__name__}")
         with at(f"document {number + 1}"):
-<<<<<<< HEAD
-            read = self._read_ids(prompt + text) if text.strip() else self._read_ids("")
-=======
-            read = self._read_ids(self.prompt + text if text.strip() else "")
->>>>>>> 9c51b3f583276c3ba6b63bbafb825a7bdec2902a
+            read = self._read_ids(prompt + text if text.strip() else "")
         return Source(number=number, first=self._first, **read)
 
     def _summarized(

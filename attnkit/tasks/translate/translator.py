@@ -66,12 +66,8 @@ class Translator(TextWriter):
     source_languages: those that it can read, where it must be told; none where it reads one.
     """
 
-<<<<<<< HEAD
     task = "translate"
-    what = "line"
-=======
     what, written = "line", "translation"
->>>>>>> 9c51b3f583276c3ba6b63bbafb825a7bdec2902a
 
     def __init__(
         self, model: ReadingModel[Any], source_tokenizer: Tokenizer, target_tokenizer: Tokenizer, **options: Any
