@@ -142,6 +142,7 @@ def load(
     from attnkit._tensor import check_precision
     from attnkit.hub.resolve import resolve
     from attnkit.hub.route import through_english
+    from attnkit.tasks.registry import find_entry, served_tasks
     from attnkit.tasks.shared.directory import ModelDirectory
 
     if precision is not None:
@@ -156,22 +157,14 @@ def load(
             raise ValueError(f"[load] expected the task 'translate' of two models, got {quoted(task or reads)}")
         return load_pivot(resolve(legs[0]), resolve(legs[1]), precision, threads)
     directory = ModelDirectory.read(resolve(path))
-    if (found := doing(directory, task)) is None:
+    served = served_tasks(find_entry(directory.task, directory.reads, directory.folder))
+    if task not in (None, *served):
         raise ValueError(f"[load] {path}: expected a model of the task {quoted(task)}, got one of {directory.task!r}")
     if reads not in (None, directory.reads):
         raise ValueError(
             f"[load] {path}: expected a model that reads {quoted(reads)}, got one that reads {directory.reads!r}"
         )
-    return serve(found, precision, threads, task)
-
-
-def doing(directory: ModelDirectory, task: str | None) -> ModelDirectory | None:
-    """The directory as what a model of that task is; None where it is for others. None as the task means its own."""
-    from attnkit.tasks.registry import find_entry, served_tasks
-
-    if task is None or task in served_tasks(find_entry(directory.task, directory.reads, directory.folder)):
-        return directory
-    return directory.doing(task)
+    return serve(directory, precision, threads, task)
 
 
 def serve(

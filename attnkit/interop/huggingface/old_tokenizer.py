@@ -44,11 +44,9 @@ def check_tokens(entries: Mapping[str, int], special: Mapping[str, str], file: P
 
 
 def frame(lib: Any, tokenizer: Any, first: str, last: str) -> None:
-    """From now on the tokenizer has these tokens around a text; an empty one is none."""
-    numbers = [(token, tokenizer.token_to_id(token)) for token in (first, last) if token]
-    tokenizer.post_processor = lib.processors.TemplateProcessing(
-        single=" ".join(part for part in (first, "$A", last) if part), special_tokens=numbers
-    )
+    """From now on the tokenizer has these tokens around a text."""
+    numbers = [(token, tokenizer.token_to_id(token)) for token in (first, last)]
+    tokenizer.post_processor = lib.processors.TemplateProcessing(single=f"{first} $A {last}", special_tokens=numbers)
 
 
 def add_special(lib: Any, tokenizer: Any, special: Mapping[str, str], spaced_mask: bool) -> None:

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from attnkit.interop.hf_config import read_content, read_table
 from attnkit.interop.huggingface.byte_level_bpe import BPE_VOCABULARY_FILE, MERGES_FILE, byte_level_json
-from attnkit.interop.huggingface.unigram import SENTENCEPIECE_FILES, unigram_json
+from attnkit.interop.huggingface.spiece import SPIECE_FILE, spiece_json
+from attnkit.interop.huggingface.unigram import SENTENCEPIECE_FILE, unigram_json
 from attnkit.interop.huggingface.wordpiece import VOCABULARY_FILE, wordpiece_json
 from attnkit.text.tokenizers.huggingface import HuggingFaceTokenizer
 from attnkit.text.tokenizers.pair import TokenizerPair
@@ -75,12 +76,13 @@ def _content(folder: Path, bpe: Bpe) -> tuple[Path, bytes, dict[str, str]]:
         return file, *wordpiece_json(folder, special)
     if (folder / BPE_VOCABULARY_FILE).is_file() and (folder / MERGES_FILE).is_file():
         return folder / BPE_VOCABULARY_FILE, *bpe(folder, special)
-    for name in SENTENCEPIECE_FILES:
-        if (file := folder / name).is_file():
-            return file, *unigram_json(file, special)
+    if (file := folder / SENTENCEPIECE_FILE).is_file():
+        return file, *unigram_json(folder, special)
+    if (file := folder / SPIECE_FILE).is_file():
+        return file, *spiece_json(folder, special)
     raise FileNotFoundError(
         f"[convert] {folder}: expected {TOKENIZER_FILE}, {VOCABULARY_FILE}, {BPE_VOCABULARY_FILE} with {MERGES_FILE}, "
-        f"{' or '.join(SENTENCEPIECE_FILES)}, got none of them"
+        f"{SENTENCEPIECE_FILE} or {SPIECE_FILE}, got none of them"
     )
 
 

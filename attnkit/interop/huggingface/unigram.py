@@ -1,12 +1,10 @@
-"""The SentencePiece model of XLM-RoBERTa's, CamemBERT's and T5's older checkpoints as a tokenizer.json."""
+"""The SentencePiece model of XLM-RoBERTa's and CamemBERT's older checkpoints as a tokenizer.json."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, NamedTuple
-
-from msgspec import Meta
+from typing import Any, NamedTuple
 
 from attnkit.interop.hf_config import CONFIG_FILE, read_content, read_table
 from attnkit.interop.huggingface.old_tokenizer import (
@@ -23,74 +21,47 @@ from attnkit.text.tokenizers.huggingface import guarded, library
 from attnkit.text.tokenizers.sentencepiece_file import read_processor
 from attnkit.text.tokenizers.vocabulary import WORD_START
 
-SENTENCEPIECE_FILES = ("sentencepiece.bpe.model", "spiece.model")
-"""Either name is of a model of unigrams here, though the first speaks of merges."""
-
+SENTENCEPIECE_FILE = "sentencepiece.bpe.model"  # the name that all have, though its pieces are no merges
 _UNIGRAM = 1  # of SentencePiece's TrainerSpec, which says nothing where it is this
-_OF_FAIRSEQ = {
+_SPECIAL = {
     "bos_token": "<s>", "cls_token": "<s>", "pad_token": "<pad>", "eos_token": "</s>", "sep_token": "</s>",
     "unk_token": "<unk>", "mask_token": "<mask>",
 }  # fmt: skip
-_OF_T5 = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
-
-
-class _Settings(OldSettings, frozen=True):
-    extra_ids: Annotated[int, Meta(ge=0, le=10**4)] = 100
 
 
 class _Layout(NamedTuple):
-    """first, last: the entries before the model's pieces, of which `skipped` are left out, and behind them. special:
-    the special tokens by role. frame: the roles of what stands before a text and behind it; None for nothing. extra:
-    behind all there are T5's sentinels, numbered from the end, as many as tokenizer_config.json says. families: whose
-    tokenizers these are."""
+    """first: the entries before the model's pieces, of which `skipped` are left out."""
 
     first: tuple[tuple[str, float], ...]
     skipped: int
-    last: tuple[tuple[str, float], ...] = (("<mask>", 0.0),)
-    special: Mapping[str, str] = _OF_FAIRSEQ
-    frame: tuple[str | None, str] = ("cls_token", "sep_token")
-    extra: bool = False
-    families: tuple[str, ...] = ("XLMRoberta", "Camembert")
 
 
 # fairseq's own entries come first, the model's names of the same behind them where they are not left out.
-_T5 = _Layout((), 0, (), _OF_T5, (None, "eos_token"), extra=True, families=("T5", "MT5"))
-# Pegasus has entries between </s> and <unk>, which its training alone used.
-_PEGASUS = ("<pad>", "</s>", "<mask_1>", "<mask_2>", *(f"<unk_{number}>" for number in range(2, 103)))
 _LAYOUTS = {
     "xlm-roberta": _Layout((("<s>", 0.0), ("<pad>", 0.0), ("</s>", 0.0), ("<unk>", 0.0)), 3),
     "camembert": _Layout(
         (("<s>NOTUSED", 0.0), ("<pad>", 0.0), ("</s>NOTUSED", 0.0), ("<unk>", 0.0), ("<unk>NOTUSED", -100.0)), 1
     ),
-    "pegasus": _Layout(
-        tuple((piece, 0.0) for piece in _PEGASUS), 2, (), _OF_T5, (None, "eos_token"), families=("Pegasus",)
-    ),
-    "t5": _T5,
-    "mt5": _T5,
 }
 
 
-def unigram_json(file: Path, named: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
-    """The content of a tokenizer.json, and its special tokens by role, of a model's file. named: those that the files
-    beside it name. Raises ValueError, naming the file, and ModuleNotFoundError without the library `tokenizers`."""
-    lib, folder = library(), file.parent
+def unigram_json(folder: Path, named: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
+    """The content of a tokenizer.json, and its special tokens by role. named: those that the files beside the model
+    name. Raises ValueError, naming the file, and ModuleNotFoundError without the library `tokenizers`."""
+    lib, file = library(), folder / SENTENCEPIECE_FILE
     model_type = read_table(folder / CONFIG_FILE).get("model_type")
     if model_type not in _LAYOUTS:
         raise ValueError(
             f"[convert] {file}: expected a tokenizer.json beside it, as transformers' save_pretrained writes it, for a "
             f"model_type of {quoted(model_type)}"
         )
-    layout = _LAYOUTS[model_type]
-    settings = read_settings(folder, _Settings, layout.families)
-    pieces, charsmap = _read_model(file, layout)
-    extra = [f"<extra_id_{number}>" for number in reversed(range(settings.extra_ids))] if layout.extra else []
-    pieces += [(token, 0.0) for token in extra]
-    special, added = {**layout.special, **named}, read_added(folder)
+    read_settings(folder, OldSettings, ("XLMRoberta", "Camembert"))
+    pieces, charsmap = _read_model(file, _LAYOUTS[model_type])
+    special, added = {**_SPECIAL, **named}, read_added(folder)
     check_tokens({**dict.fromkeys((piece for piece, _ in pieces), 0), **added}, special, file)
 
     def made() -> Any:
-        unknown = next(number for number, (piece, _) in enumerate(pieces) if piece == special["unk_token"])
-        tokenizer = lib.Tokenizer(lib.models.Unigram(pieces, unk_id=unknown, byte_fallback=False))
+        tokenizer = lib.Tokenizer(lib.models.Unigram(pieces, unk_id=3, byte_fallback=False))
         if charsmap:
             tokenizer.normalizer = lib.normalizers.Precompiled(charsmap)
         cut = lib.pre_tokenizers
@@ -101,19 +72,18 @@ def unigram_json(file: Path, named: Mapping[str, str]) -> tuple[bytes, dict[str,
 
     tokenizer = guarded(made, str(file))
     add_more(tokenizer, added, folder)
-    add_special(lib, tokenizer, {**special, **{token: token for token in extra}}, spaced_mask=True)
-    before, behind = layout.frame
-    frame(lib, tokenizer, "" if before is None else special[before], special[behind])
+    add_special(lib, tokenizer, special, spaced_mask=True)
+    frame(lib, tokenizer, special["cls_token"], special["sep_token"])
     return str(tokenizer.to_str()).encode(), special
 
 
 def _read_model(file: Path, layout: _Layout) -> tuple[list[tuple[str, float]], bytes]:
     """The vocabulary with its scores, and the table by which SentencePiece normalises."""
-    pieces, charsmap = _read_pieces(file)
-    return [*layout.first, *pieces[layout.skipped :], *layout.last], charsmap
+    pieces, charsmap = read_unigrams(file)
+    return [*layout.first, *pieces[layout.skipped :], ("<mask>", 0.0)], charsmap
 
 
-def _read_pieces(file: Path) -> tuple[list[tuple[str, float]], bytes]:
+def read_unigrams(file: Path) -> tuple[list[tuple[str, float]], bytes]:
     """The pieces of a SentencePiece model with their scores, and the table by which it normalises. Raises ValueError,
     naming the file, for a model of another kind."""
     content = read_content(file)

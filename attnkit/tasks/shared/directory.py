@@ -36,8 +36,6 @@ if TYPE_CHECKING:
 Similarity = Literal["cosine", "dot", "euclidean", "manhattan"]
 """How vectors of texts may be compared."""
 
-_TEXT_TO_TEXT = {"translate", "summarize"}
-
 # What a part must be, as JSON and in words. The tokenizer's keys belong to its kind and the image's to vision: they are
 # checked by `tokenizers` and `preprocessing`.
 _PARTS: dict[str, tuple[Any, str]] = {
@@ -97,15 +95,6 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
             prompt_decoding=_read_decoding(table, "prompt_decoding", folder),
             **{name: _read_part(table, name, folder) for name in _PARTS if table.get(name) is not None},
         )
-
-    def doing(self, task: str) -> ModelDirectory | None:
-        """The same for that task; None for one that the model is not for. One that goes by what stands before a text
-        does whatever makes text of text, and then its user says what that is."""
-        if task == self.task:
-            return self
-        if self.prompts is None or not {task, self.task} <= _TEXT_TO_TEXT:
-            return None
-        return msgspec.structs.replace(self, task=task, default_prompt=None)
 
     def required(self, name: str) -> Any:
         """A part that the task cannot do without. Raises ValueError where it is not there."""

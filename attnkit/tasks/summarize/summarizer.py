@@ -56,8 +56,7 @@ class Summary:
 class Summarizer(TextWriter):
     """A model that summarizes documents, with its tokenizer. Made by `attnkit.load`."""
 
-    task = "summarize"
-    what, written = "document", "summary"
+    task, what, written = "summarize", "document", "summary"
 
     def summarize(
         self,
@@ -123,8 +122,9 @@ class Summarizer(TextWriter):
         if not source.ids:
             raise ValueError("[attention] expected a document with a word, got an empty one")
         if target is None:  # its own tokens: what its text would be cut into can be others
-            options = self._chosen({**search}, first=False, prompt=prompt)
-            [(_, [best, *_])] = self._decode(options, [source], Stop(), attention=False)
+            [(_, [best, *_])] = self._decode(
+                self._chosen({**search}, first=False, prompt=prompt), [source], Stop(), attention=False
+            )
             ids = best.tokens.tolist()
             target = self.target_tokenizer.decode(ids).strip()
         else:

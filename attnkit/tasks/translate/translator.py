@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 
+import msgspec
 import numpy as np
 
 from attnkit.data.arrivals import PAUSE, Paused, characters
@@ -29,9 +30,13 @@ from attnkit.text.tokenizers.tagged import TaggedTokenizer
 from attnkit.text.word_pieces import words_read, words_written
 
 if TYPE_CHECKING:
+    from typing import Self
+
+    from attnkit._tensor import Precision
     from attnkit.decoding.search import Hypothesis
     from attnkit.decoding.shortlist import Shortlist
     from attnkit.explain.maps.maps import AttentionMaps
+    from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.tokenizers.base import Tokenizer
 
 
@@ -66,8 +71,7 @@ class Translator(TextWriter):
     source_languages: those that it can read, where it must be told; none where it reads one.
     """
 
-    task = "translate"
-    what, written = "line", "translation"
+    task, what, written = "translate", "line", "translation"
 
     def __init__(
         self, model: ReadingModel[Any], source_tokenizer: Tokenizer, target_tokenizer: Tokenizer, **options: Any
@@ -77,6 +81,19 @@ class Translator(TextWriter):
         self._languages = Languages(source_tokenizer)
         self.languages: tuple[str, ...] = self._languages.targets
         self.source_languages: tuple[str, ...] = self._languages.sources
+
+    @classmethod
+    def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Self:
+        """For `attnkit.load`: of a translation model, or of one that does what a prompt says, which then is its user's
+        to say. Raises FileNotFoundError or ValueError."""
+        if directory.task != cls.task:
+            if directory.prompts is None:
+                raise ValueError(
+                    f"[load] {directory.folder}: expected a model of the task {cls.task!r}, got one of "
+                    f"{directory.task!r}, which attnkit {directory.task} runs"
+                )
+            directory = msgspec.structs.replace(directory, default_prompt=None)
+        return super().from_directory(directory, precision)
 
     def translate(
         self,
