@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from attnkit import decoding, explain, interop, models, nn, ops, optim, text, training, vision
     from attnkit.tasks.caption.captioner import Captioner
     from attnkit.tasks.classify_images.classifier import ImageClassifier
+    from attnkit.tasks.classify_images.zero_shot import ZeroShotClassifier
     from attnkit.tasks.classify_text.classifier import Classifier
     from attnkit.tasks.embed.embedder import Embedder
     from attnkit.tasks.language_model.generator import Generator
@@ -51,6 +52,7 @@ __all__ = [
     "Summarizer",
     "Tensor",
     "Translator",
+    "ZeroShotClassifier",
     "decoding",
     "explain",
     "from_dlpack",
@@ -79,6 +81,7 @@ if not TYPE_CHECKING:  # with it, type checkers would let any name pass
         {
             "attnkit.tasks.caption.captioner": ("Captioner",),
             "attnkit.tasks.classify_images.classifier": ("ImageClassifier",),
+            "attnkit.tasks.classify_images.zero_shot": ("ZeroShotClassifier",),
             "attnkit.tasks.classify_text.classifier": ("Classifier",),
             "attnkit.tasks.embed.embedder": ("Embedder",),
             "attnkit.tasks.language_model.generator": ("Generator",),

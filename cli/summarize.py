@@ -12,7 +12,7 @@ from .shared.attention_choice import drawn_choice, drawn_options
 from .shared.line_counter import line_counter
 from .shared.loading import load_for, name_options
 from .shared.outputs import line_of, opened, report_drawings
-from .shared.run_options import FILE, attention_option, output_option, precision_option, threads_option
+from .shared.run_options import FILE, attention_option, output_option, precision_option, prompt_option, threads_option
 from .shared.search_options import checked_search, chosen_search, translation_options
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @click.option("--lines", is_flag=True, help="Each line of a FILE is a document.")
 @click.option("--text-key", metavar="KEY", help="A FILE is JSON lines, each with a document under KEY.")
 @click.option("--jsonl", is_flag=True, help="JSON lines: document, text, score, tokens, truncated, unread.")
+@prompt_option
 @attention_option
 @drawn_options
 @precision_option
@@ -49,6 +50,7 @@ def command(
     lines: bool,
     text_key: str | None,
     jsonl: bool,
+    prompt: str | None,
     attention: str | None,
     precision: Any,
     threads: int | None,
@@ -72,7 +74,11 @@ def command(
     documents = _Documents(files or ("-",), lines, text_key)
     with checked_search():
         results = summarizer.summarize_stream(
-            documents.texts(), attention=attention is not None and chosen is None, batch_tokens=batch_tokens, **search
+            documents.texts(),
+            prompt=prompt,
+            attention=attention is not None and chosen is None,
+            batch_tokens=batch_tokens,
+            **search,
         )
     maps: list[AttentionMap] = []
     with opened(output) as write, line_counter(output != "-") as advance:
@@ -85,7 +91,7 @@ def command(
                     f"the last {result.unread:,} are left out"
                 )
             if chosen is not None and result.tokens:
-                chosen.add(summarizer.attention(document.text, **search))
+                chosen.add(summarizer.attention(document.text, prompt=prompt, **search))
             elif attention is not None and result.tokens:
                 maps.append(_map(document.name, result))
             advance()

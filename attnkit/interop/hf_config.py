@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -230,11 +231,14 @@ def settled(
         raise ValueError(f"[convert] {file.parent / CONFIG_FILE}: {error}") from None
 
 
-def left_out_of_search(table: dict[str, Any], file: Path) -> list[str]:
-    """A line for each setting of the search that attnkit does not follow."""
+def left_out_of_search(
+    table: dict[str, Any], file: Path, more: Mapping[str, tuple[Any, ...]] | None = None
+) -> list[str]:
+    """A line for each setting of the search that attnkit does not follow. more: such settings of a family, with the
+    values with which they do nothing."""
     return [
         f"{file}: {name} = {quoted(table[name])} is left out, which attnkit's search does not have"
-        for name, values in _WITHOUT_EFFECT.items()
+        for name, values in {**_WITHOUT_EFFECT, **(more or {})}.items()
         if table.get(name) is not None and table[name] not in values
     ]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from attnkit.interop.huggingface.filling import Part, Plan, Renamed, filled_model, weight_and_bias
+from attnkit.interop.huggingface.filling import Part, Plan, Renamed, check_one, filled_model, weight_and_bias
 from attnkit.interop.tensors import Tensors
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.nn.positions import sinusoids
@@ -98,17 +98,11 @@ def _first(tensors: Renamed, names: tuple[str, ...]) -> str:
 
 
 def _check_shared(tensors: Renamed, config: TransformerConfig, sizes: tuple[int, int]) -> None:
-    """Where matrices are one here, a checkpoint may hold it several times. Raises ValueError where they differ."""
+    """Raises ValueError where matrices that are one here differ."""
     if config.tie_embeddings == "none":
         return
     for ours, names in _shared_parts(config).items():
-        shape = sizes[ours == "target_embedding.weight"], config.d_model
-        first, *others = [name for name in names if name in tensors]
-        array = tensors.read(first, shape) if others else None
-        for other in others:
-            if array is not None and not np.array_equal(array, tensors.read(other, shape)):
-                one, two = tensors.own(first), tensors.own(other)
-                raise ValueError(f"[convert] {tensors.tensors.folder}: expected {one} and {two} to be one, got two")
+        check_one(tensors, names, (sizes[ours == "target_embedding.weight"], config.d_model))
 
 
 def _canonical(name: str) -> str:

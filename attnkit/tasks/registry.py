@@ -99,7 +99,12 @@ ENTRIES = (
         "masked_language_model.training:MaskedLanguageModelTask",
     ),
     Entry("embed", "text", "embed.embedder:Embedder"),
-    Entry("summarize", "text", "summarize.summarizer:Summarizer"),
+    Entry(
+        "summarize",
+        "text",
+        "summarize.summarizer:Summarizer",
+        also=(("translate", "translate.translator:Translator"),),  # one that is told what to do by a prompt
+    ),
 )
 
 

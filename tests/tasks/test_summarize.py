@@ -117,6 +117,19 @@ def test_all_attention_of_a_summary(summarizer: attnkit.Summarizer) -> None:
         summarizer.attention(" \n")
 
 
+def test_a_prompt_stands_before_each_document(model: Path, summarizer: attnkit.Summarizer, tmp_path: Path) -> None:
+    """T5 is told so what to do."""
+    for file in model.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    table = json.loads((model / "config.json").read_text())
+    table |= {"prompts": {"summarize": "the dog: "}, "default_prompt": "summarize"}
+    (tmp_path / "config.json").write_text(json.dumps(table))
+    told = attnkit.load(tmp_path, task="summarize").summarize(["a red house", ""])
+    [expected] = summarizer.summarize(["the dog: a red house"])
+    assert (told[0].text, told[0].source_tokens) == (expected.text, expected.source_tokens)
+    assert told[1].text == "" and told[1].source_tokens == []
+
+
 # ----- The command
 
 

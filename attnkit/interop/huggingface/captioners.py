@@ -101,7 +101,7 @@ def made_config(
         raise checkpoint.refused(f"vocab_size: expected more than the tokens {ends.bos_id} and {ends.eos_id}")
     if decoder.keys["width"] ** 2 > checkpoint.tensors.tensors.total_size():
         raise checkpoint.refused(f"expected a decoder of the tensors' size, got one of width {decoder.keys['width']}")
-    keys = {"memory": memory, "bos_id": ends.bos_id, "eos_id": ends.eos_id}
+    keys: dict[str, Any] = {"memory": memory, "bos_id": ends.bos_id, "eos_id": ends.eos_id}
     try:
         made = typed.convert({"type": "transformer", **decoder.keys}, TransformerDecoderConfig)
         return CaptionerConfig(encoder=encoder, decoder=made, **keys)

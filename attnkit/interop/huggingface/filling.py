@@ -122,6 +122,16 @@ def _read(tensors: Renamed, part: Part, shape: tuple[int, ...]) -> npt.NDArray[n
     return arrays[0] if count == 1 else np.concatenate(arrays)
 
 
+def check_one(tensors: Renamed, names: Iterable[str], shape: tuple[int, ...]) -> None:
+    """A matrix that is one here may stand in a checkpoint by several names. Raises ValueError where they differ."""
+    first, *others = [name for name in names if name in tensors] or [""]
+    array = tensors.read(first, shape) if others else None
+    for other in others:
+        if array is not None and not np.array_equal(array, tensors.read(other, shape)):
+            one, two = tensors.own(first), tensors.own(other)
+            raise ValueError(f"[convert] {tensors.tensors.folder}: expected {one} and {two} to be one, got two")
+
+
 def weight_and_bias(ours: str, *theirs: str) -> dict[str, Part]:
     """The plan of a layer that has both, of the layers that lie on top of each other in it."""
     return {f"{ours}.{kind}": Part(tuple(f"{name}.{kind}" for name in theirs)) for kind in ("weight", "bias")}

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from attnkit.interop.hf_config import CONFIG_FILE, read_table
 from attnkit.interop.huggingface.old_tokenizer import (
@@ -23,20 +25,25 @@ from attnkit.text.tokenizers.vocabulary import WORD_START
 SPIECE_FILE = "spiece.model"
 _SPECIAL = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
 _OFFSET = 103  # of Pegasus: the entries between </s> and <unk>, which its training alone used
-_EXTRA = 100  # of T5: the tokens of gaps, the last one first
 Pieces = list[tuple[str, float]]
 
 
-def _of_pegasus(pieces: Pieces) -> Pieces:
+class _Settings(OldSettings, frozen=True):
+    """extra_ids: of T5, how many tokens of gaps there are."""
+
+    extra_ids: Annotated[int, Meta(ge=0, le=10**4)] = 100
+
+
+def _of_pegasus(pieces: Pieces, extra: list[str]) -> Pieces:
     between = ["<mask_1>", "<mask_2>", *(f"<unk_{number}>" for number in range(2, _OFFSET))]
     return [*pieces[:2], *((token, 0.0) for token in between), *pieces[2:]]
 
 
-def _of_t5(pieces: Pieces) -> Pieces:
-    return [*pieces, *((f"<extra_id_{number}>", 0.0) for number in reversed(range(_EXTRA)))]
+def _of_t5(pieces: Pieces, extra: list[str]) -> Pieces:
+    return [*pieces, *((token, 0.0) for token in extra)]
 
 
-_LAYOUTS = {"pegasus": _of_pegasus, "t5": _of_t5}
+_LAYOUTS = {"mt5": _of_t5, "pegasus": _of_pegasus, "t5": _of_t5}
 
 
 def spiece_json(folder: Path, named: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
@@ -49,9 +56,13 @@ def spiece_json(folder: Path, named: Mapping[str, str]) -> tuple[bytes, dict[str
             f"[convert] {file}: expected a tokenizer.json beside it, as transformers' save_pretrained writes it, for a "
             f"model_type of {quoted(model_type)}"
         )
-    read_settings(folder, OldSettings, ("Pegasus", "T5"))
+    settings = read_settings(folder, _Settings, ("Pegasus", "T5", "MT5"))
     own, charsmap = read_unigrams(file)
-    pieces = _LAYOUTS[model_type](own)
+    # The last one first.
+    extra = (
+        [f"<extra_id_{number}>" for number in reversed(range(settings.extra_ids))] if model_type != "pegasus" else []
+    )
+    pieces = _LAYOUTS[model_type](own, extra)
     names = [piece for piece, _ in pieces]
     special, added = {**_SPECIAL, **named}, read_added(folder)
     check_tokens({**dict.fromkeys(names, 0), **added}, special, file)
@@ -69,7 +80,7 @@ def spiece_json(folder: Path, named: Mapping[str, str]) -> tuple[bytes, dict[str
 
     tokenizer = guarded(made, str(file))
     add_more(tokenizer, added, folder)
-    add_special(lib, tokenizer, special, spaced_mask=False)
+    add_special(lib, tokenizer, special | dict(zip(extra, extra, strict=True)), spaced_mask=False)
     end = special["eos_token"]
     tokenizer.post_processor = lib.processors.TemplateProcessing(
         single=f"$A {end}", special_tokens=[(end, tokenizer.token_to_id(end))]

@@ -251,7 +251,7 @@ class Captioner:
         if hypothesis.attention is not None:
             maps = hypothesis.attention[:, regions.before :].reshape(-1, *regions.grid)
         return Caption(
-            text=prompt.whole([*prompt.ids, *ids], self.tokenizer),
+            text=prompt.whole([*prompt.ids, *ids], self.tokenizer).strip(),
             score=hypothesis.score,
             tokens=self.tokenizer.pieces(ids),
             attention=maps,

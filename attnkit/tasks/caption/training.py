@@ -18,7 +18,6 @@ from attnkit.tasks.shared.held_out_task import HeldOutTask
 from attnkit.tasks.shared.pretrained import located
 from attnkit.tasks.shared.text_tokenizer import make_tokenizer
 from attnkit.text.tokenizers.base import Tokenizer
-from attnkit.text.tokenizers.vocabulary import BOS, EOS
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
 from attnkit.vision import shapes
@@ -82,7 +81,8 @@ class CaptionTask(HeldOutTask[_HeldOut]):
     def _written(self, data: ImageData, what: str, split: str) -> tuple[Pictures, Captions]:
         """The images with captions that the decoder can write, and these as ids; the log counts the others. Cut ones
         would teach it to stop in the middle."""
-        captions, longest = _captions(data, split), self._config.model.decoder.max_length - 1
+        model = self._config.model
+        captions, longest = _captions(data, split), model.decoder.max_length - 1
         ids = [
             [tokens for tokens in map(self._tokenizer.encode, lines) if len(tokens) <= longest] for lines in captions
         ]
@@ -91,7 +91,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
         chosen = [number for number, of_image in enumerate(ids) if of_image]
         if not chosen:
             raise ValueError(f"[train] expected captions of at most {longest} tokens in data.{split}, got none")
-        return data.chosen(chosen).pictures, Captions([ids[number] for number in chosen], BOS, EOS)
+        return data.chosen(chosen).pictures, Captions([ids[number] for number in chosen], model.bos_id, model.eos_id)
 
     def _held_out(self, data: ImageData | None, split: shapes.Split) -> _HeldOut | None:
         if data is None:

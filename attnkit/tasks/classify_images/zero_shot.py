@@ -113,8 +113,11 @@ class ZeroShotClassifier:
 
     def attention(self, source: ImageLike, target: str | None = None) -> AttentionMaps:
         """All that the encoder of images looks at in an image, or that of texts in a text: "encoder", the
-        self-attention of all layers and heads, and "rollout"; see `AttentionMaps`. A string is the name of a file that
-        is there or has an image's ending, or a text. Raises ValueError for a target, which this model has no use for."""
+        self-attention of all layers and heads, and "rollout"; see `AttentionMaps`.
+
+        A string is the name of a file that is there or has an image's ending, or a text. Raises as `classify` does, and
+        ValueError for a target, which this model has no use for.
+        """
         if isinstance(source, str) and not self.is_image(source):
             return self.texts.attention(source, target)
         from attnkit.tasks.classify_images.attention import look_at_encoder

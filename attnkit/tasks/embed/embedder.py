@@ -13,9 +13,9 @@ import numpy.typing as npt
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
 from attnkit.data.arrivals import Paused, windows
-from attnkit.printable import quoted
 from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.places import at
+from attnkit.tasks.shared.prompts import Prompts
 
 if TYPE_CHECKING:
     from attnkit.explain.maps.maps import AttentionMaps
@@ -157,15 +157,7 @@ class Embedder:
 
     def _prompt(self, name: str | None) -> str:
         """What is put before a text."""
-        chosen = self.default_prompt if name is None else name
-        if chosen is None:
-            return ""
-        if chosen not in self.prompts:
-            known = (
-                f"one of {', '.join(sorted(self.prompts))}" if self.prompts else "none, which this model does not have"
-            )
-            raise ValueError(f"[embed] prompt: expected {known}, got {quoted(chosen)}")
-        return self.prompts[chosen]
+        return Prompts(self.prompts, self.default_prompt).named(name, "embed")
 
     def _stream(
         self, texts: Iterable[str | Paused], prompt: str, normalize: bool, batch_tokens: int, window: int

@@ -58,7 +58,8 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
     image: how images are prepared, as a table of `Preprocessing`.
     tokenizer: what there is to know beside the tokenizers' own files.
     decoding: how text is searched for, where a converted model has defaults of its own.
-    prompts, default_prompt: what may be put before a text, by name, and the name of what is.
+    prompts, default_prompt: what may be put before a text, by name, and the name of what is. prompt_decoding: how text
+    is searched for behind a prompt, by name, where that is not as `decoding` says.
     similarity: how vectors are compared, where a model of sentence-transformers says it.
     precision: of the matrix products unless the user says otherwise, where it is not fp32.
     """
@@ -74,6 +75,7 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
     decoding: DecodingDefaults | None = None
     prompts: dict[str, str] | None = None
     default_prompt: str | None = None
+    prompt_decoding: dict[str, DecodingDefaults] | None = None
     similarity: Similarity | None = None
     precision: Precision | None = None
 
@@ -89,7 +91,8 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
             task=entry.task,
             reads=entry.reads,
             image=table.get("image"),
-            decoding=_read_decoding(table, folder),
+            decoding=_read_decoding(table, "decoding", folder),
+            prompt_decoding=_read_decoding(table, "prompt_decoding", folder),
             **{name: _read_part(table, name, folder) for name in _PARTS if table.get(name) is not None},
         )
 
@@ -148,6 +151,7 @@ def save_directory(
     decoding: DecodingDefaults | None = None,
     prompts: Mapping[str, str] | None = None,
     default_prompt: str | None = None,
+    prompt_decoding: Mapping[str, DecodingDefaults] | None = None,
     similarity: Similarity | None = None,
     precision: Precision | None = None,
 ) -> None:
@@ -162,6 +166,7 @@ def save_directory(
         "decoding": None if decoding is None else msgspec.to_builtins(decoding),
         "prompts": None if prompts is None else dict(prompts),
         "default_prompt": default_prompt,
+        "prompt_decoding": None if prompt_decoding is None else msgspec.to_builtins(dict(prompt_decoding)),
         "similarity": similarity,
         "precision": precision,
     }
@@ -181,12 +186,14 @@ def _mismatch(folder: Path, name: str, found: Any) -> str:
     return f"[load] {folder / CONFIG_FILE}: expected {_PARTS[name][1]} under {name}, got {quoted(found)}"
 
 
-def _read_decoding(table: dict[str, Any], folder: Path) -> DecodingDefaults | None:
-    if "decoding" not in table:
+def _read_decoding(table: dict[str, Any], key: str, folder: Path) -> Any:
+    """DecodingDefaults, or those of each prompt; None where there are none."""
+    if key not in table:
         return None
     from attnkit.decoding.defaults import DecodingDefaults
 
+    kind: Any = DecodingDefaults if key == "decoding" else dict[str, DecodingDefaults]
     try:
-        return typed.convert(table["decoding"], DecodingDefaults)
+        return typed.convert(table[key], kind)
     except msgspec.ValidationError as error:
-        raise ValueError(f"[load] {folder / CONFIG_FILE}: decoding: {shortened(str(error), 500)}") from None
+        raise ValueError(f"[load] {folder / CONFIG_FILE}: {key}: {shortened(str(error), 500)}") from None

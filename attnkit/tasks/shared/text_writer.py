@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
 import numpy as np
@@ -11,12 +12,15 @@ import numpy as np
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
 from attnkit.data.arrivals import Paused, windows
+from attnkit.data.lines import one_line
 from attnkit.decoding.options import DecodingOptions, decoding_options
 from attnkit.decoding.protocol import S, TextModel, longest_output
 from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, fair_share, run_batches
+from attnkit.printable import quoted
 from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.directory import SHORTLIST_FILE
+from attnkit.tasks.shared.prompts import Prompts
 from attnkit.text.forced import Forced
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
 from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
@@ -69,6 +73,9 @@ class Source:
 class TextWriter:
     """An encoder-decoder with its tokenizers."""
 
+    task = "write"
+    """What errors call the task."""
+
     what = "text"
     """What an error calls one of many."""
 
@@ -85,9 +92,12 @@ class TextWriter:
         max_source_length: int | None = None,
         defaults: DecodingDefaults | None = None,
         shortlist: Shortlist | None = None,
+        prompts: Prompts | None = None,
+        prompt_decoding: Mapping[str, DecodingDefaults] = MappingProxyType({}),
     ) -> None:
         """`max_source_length` counts pieces and what stands around them; None takes the model's own limit. `defaults`
-        hold for what a search leaves open, before those of `DecodingOptions`, and so does `shortlist`."""
+        hold for what a search leaves open, before those of `DecodingOptions`, and so does `shortlist`. `prompts`: what
+        may stand before a text, of a model that reads any; `prompt_decoding`: the defaults behind them, by name."""
         check_precision(precision)
         limit = model.max_source_length or LONGEST_SOURCE
         if max_source_length is not None and not 1 < max_source_length <= limit:
@@ -99,6 +109,7 @@ class TextWriter:
         self.max_source_length = max_source_length or limit
         self.shortlist = shortlist
         self._defaults = defaults
+        self._prompts, self._prompt_decoding = prompts, prompt_decoding
         tagged = source_tokenizer if isinstance(source_tokenizer, TaggedTokenizer) else None
         suppress = defaults.suppress if defaults else None
         if suppress is None:
@@ -128,19 +139,45 @@ class TextWriter:
             from attnkit.decoding.shortlist import Shortlist
 
             shortlist = Shortlist.load(directory.folder / SHORTLIST_FILE)
+        prompts = None if directory.prompts is None else Prompts(directory.prompts, directory.default_prompt)
         return cls(
-            model, tokenizers.source, tokenizers.target, precision=precision, defaults=defaults, shortlist=shortlist
+            model,
+            tokenizers.source,
+            tokenizers.target,
+            precision=precision,
+            defaults=defaults,
+            shortlist=shortlist,
+            prompts=prompts,
+            prompt_decoding=directory.prompt_decoding or {},
         )
+
+    @property
+    def prompts(self) -> dict[str, str]:
+        """What the model knows to be put before a text, by name; none for a model that is for one thing alone."""
+        return {} if self._prompts is None else dict(self._prompts.texts)
+
+    def _prompt(self, prompt: str | None) -> str:
+        """What is put before each text."""
+        if self._prompts is not None:
+            return one_line(self._prompts.named_or_given(prompt, self.task))
+        if prompt is not None:
+            raise ValueError(
+                f"[{self.task}] prompt: expected none, which this model does not read, got {quoted(prompt)}"
+            )
+        return ""
 
     @property
     def _room(self) -> int:
         """The most tokens of a text that the model reads, beside those that stand around it."""
         return self.max_source_length - len(self.source_tokenizer.closed([], self.source_tokenizer.eos_id))
 
-    def _chosen(self, search: dict[str, Any], first: bool) -> DecodingOptions:
-        """The options of a search with the model's own defaults. first: whether outputs begin with a token that is no
-        text. Raises ValueError for a limit that the model does not allow: now, and not after the first window."""
-        options = decoding_options(**(search if self._defaults is None else self._defaults.merge(search)))
+    def _chosen(self, search: dict[str, Any], first: bool, prompt: str | None = None) -> DecodingOptions:
+        """The options of a search with the model's own defaults, or those of a prompt. first: whether outputs begin
+        with a token that is no text. Raises ValueError for a limit that the model does not allow: now, and not after
+        the first window."""
+        name = self._prompts.default if prompt is None and self._prompts is not None else prompt
+        defaults = self._prompt_decoding.get(name, self._defaults) if name is not None else self._defaults
+        options = decoding_options(**(search if defaults is None else defaults.merge(search)))
         limit = longest_output(self.model, int(first or self._first is not None))
         options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), limit)
         return options

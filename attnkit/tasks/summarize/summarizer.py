@@ -19,13 +19,9 @@ from attnkit.tasks.shared.text_writer import Source, TextWriter
 from attnkit.text.forced import Forced
 
 if TYPE_CHECKING:
-    from typing import Self
-
-    from attnkit._tensor import Precision
     from attnkit.decoding.options import DecodingOptions
     from attnkit.decoding.search import Hypothesis
     from attnkit.explain.maps.maps import AttentionMaps
-    from attnkit.tasks.shared.directory import ModelDirectory
 
 _TITLE = 80  # characters of a document that name it
 
@@ -60,22 +56,13 @@ class Summary:
 class Summarizer(TextWriter):
     """A model that summarizes documents, with its tokenizer. Made by `attnkit.load`."""
 
-    what, written = "document", "summary"
-
-    prompt = ""
-    """What is put before each document, where a model of several tasks is told so which is meant (T5)."""
-
-    @classmethod
-    def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Self:
-        """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
-        loaded = super().from_directory(directory, precision)
-        loaded.prompt = (directory.prompts or {}).get(directory.default_prompt or "", "")
-        return loaded
+    task, what, written = "summarize", "document", "summary"
 
     def summarize(
         self,
         texts: Iterable[str],
         *,
+        prompt: str | None = None,
         attention: bool = False,
         batch_tokens: int = 4096,
         **search: Unpack[SearchArguments],
@@ -84,6 +71,8 @@ class Summarizer(TextWriter):
 
         A document is read as it is, line ends too, from its beginning and as far as the model reads: see
         `Summary.unread`.
+        prompt: what is put before each document, of a model that reads such (T5): the name of one of its `prompts` or
+        the text itself; None puts the model's own there, "" nothing.
         attention: also return the cross-attention; the text is the same with and without.
         batch_tokens: about how many tokens of documents go through the model at once.
         beam=, nbest=1, min_length=, max_length=, ...: see `DecodingOptions`; a model brings its own defaults.
@@ -93,13 +82,16 @@ class Summarizer(TextWriter):
         texts = list(texts)
         window = max(1, len(texts))
         return list(
-            self.summarize_stream(texts, attention=attention, batch_tokens=batch_tokens, window=window, **search)
+            self.summarize_stream(
+                texts, prompt=prompt, attention=attention, batch_tokens=batch_tokens, window=window, **search
+            )
         )
 
     def summarize_stream(
         self,
         texts: Iterable[str | Paused],
         *,
+        prompt: str | None = None,
         attention: bool = False,
         batch_tokens: int = 4096,
         window: int = 64,
@@ -107,14 +99,17 @@ class Summarizer(TextWriter):
     ) -> Iterator[Summary]:
         """`summarize` for input of any length: yields in input order while it reads, `window` documents at a time, or
         those that are there before a PAUSE (`attnkit.data.arrivals`). Arguments are checked at the call."""
-        options = self._chosen({**search}, first=False)
+        options = self._chosen({**search}, first=False, prompt=prompt)
         for name, value in (("batch_tokens", batch_tokens), ("window", window)):
             if value < 1:
                 raise ValueError(f"[summarize] expected {name} >= 1, got {value}")
         decode = functools.partial(self._summarized, options, attention)
-        return self._written(texts, characters, self._read, decode, _empty(attention), batch_tokens, window)
+        read = functools.partial(self._read, prompt=self._prompt(prompt))
+        return self._written(texts, characters, read, decode, _empty(attention), batch_tokens, window)
 
-    def attention(self, text: str, target: str | None = None, **search: Unpack[SearchArguments]) -> AttentionMaps:
+    def attention(
+        self, text: str, target: str | None = None, *, prompt: str | None = None, **search: Unpack[SearchArguments]
+    ) -> AttentionMaps:
         """All that the model looks at while it summarizes a document: self-attention of encoder and decoder, and
         cross-attention, of all layers and heads; see `AttentionMaps`.
 
@@ -123,22 +118,24 @@ class Summarizer(TextWriter):
         """
         from attnkit.tasks.shared.pair_attention import look
 
-        source = self._read(0, text)
+        source = self._read(0, text, self._prompt(prompt))
         if not source.ids:
             raise ValueError("[attention] expected a document with a word, got an empty one")
         if target is None:  # its own tokens: what its text would be cut into can be others
-            [(_, [best, *_])] = self._decode(self._chosen({**search}, first=False), [source], Stop(), attention=False)
+            [(_, [best, *_])] = self._decode(
+                self._chosen({**search}, first=False, prompt=prompt), [source], Stop(), attention=False
+            )
             ids = best.tokens.tolist()
             target = self.target_tokenizer.decode(ids).strip()
         else:
             ids = Forced.read(target, self.target_tokenizer).ids
         return look(self, _title(text), target, source.ids, ids, source.first)
 
-    def _read(self, number: int, text: str) -> Source:
+    def _read(self, number: int, text: str, prompt: str = "") -> Source:
         if not isinstance(text, str):
             raise TypeError(f"[summarize] expected text in document {number + 1}, got {type(text).__name__}")
         with at(f"document {number + 1}"):
-            read = self._read_ids(self.prompt + text if text.strip() else "")
+            read = self._read_ids(prompt + text if text.strip() else "")
         return Source(number=number, first=self._first, **read)
 
     def _summarized(

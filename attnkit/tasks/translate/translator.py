@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 
+import msgspec
 import numpy as np
 
 from attnkit.data.arrivals import PAUSE, Paused, characters
@@ -29,9 +30,13 @@ from attnkit.text.tokenizers.tagged import TaggedTokenizer
 from attnkit.text.word_pieces import words_read, words_written
 
 if TYPE_CHECKING:
+    from typing import Self
+
+    from attnkit._tensor import Precision
     from attnkit.decoding.search import Hypothesis
     from attnkit.decoding.shortlist import Shortlist
     from attnkit.explain.maps.maps import AttentionMaps
+    from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.tokenizers.base import Tokenizer
 
 
@@ -66,7 +71,7 @@ class Translator(TextWriter):
     source_languages: those that it can read, where it must be told; none where it reads one.
     """
 
-    what, written = "line", "translation"
+    task, what, written = "translate", "line", "translation"
 
     def __init__(
         self, model: ReadingModel[Any], source_tokenizer: Tokenizer, target_tokenizer: Tokenizer, **options: Any
@@ -77,6 +82,19 @@ class Translator(TextWriter):
         self.languages: tuple[str, ...] = self._languages.targets
         self.source_languages: tuple[str, ...] = self._languages.sources
 
+    @classmethod
+    def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Self:
+        """For `attnkit.load`: of a translation model, or of one that does what a prompt says, which then is its user's
+        to say. Raises FileNotFoundError or ValueError."""
+        if directory.task != cls.task:
+            if directory.prompts is None:
+                raise ValueError(
+                    f"[load] {directory.folder}: expected a model of the task {cls.task!r}, got one of "
+                    f"{directory.task!r}, which attnkit {directory.task} runs"
+                )
+            directory = msgspec.structs.replace(directory, default_prompt=None)
+        return super().from_directory(directory, precision)
+
     def translate(
         self,
         lines: Iterable[str],
@@ -84,6 +102,7 @@ class Translator(TextWriter):
         source_language: str | None = None,
         to: str | None = None,
         attention: bool = False,
+        prompt: str | None = None,
         prefix: str | Sequence[str] | None = None,
         paragraphs: bool = False,
         copy_unknown: bool = False,
@@ -99,6 +118,8 @@ class Translator(TextWriter):
         one of them ("de" for "deu_Latn").
         source_language: the language of the lines, of a model that reads several (`source_languages`); None takes the
         one that the model brings with it, if it does.
+        prompt: what is put before each line, of a model that reads such (T5): the name of one of its `prompts` or the
+        text itself, "translate English to German: " say; None puts nothing there.
         attention: also return the cross-attention; the text is the same with and without.
         prefix: what every translation starts with, or one such text for each line; an empty line stays empty. It stands
         in the translation as it is given, words that the vocabulary does not have too.
@@ -125,6 +146,7 @@ class Translator(TextWriter):
         arguments: Any = {
             "source_language": source_language,
             "to": to,
+            "prompt": prompt,
             "attention": attention,
             "prefix": prefix,
             **search,
@@ -139,6 +161,7 @@ class Translator(TextWriter):
         *,
         source_language: str | None = None,
         to: str | None = None,
+        prompt: str | None = None,
         attention: bool = False,
         prefix: str | Iterable[str] | None = None,
         paragraphs: bool = False,
@@ -155,7 +178,8 @@ class Translator(TextWriter):
         PAUSE (`attnkit.data.arrivals`) among the lines, what has been read is translated at once. Arguments are checked
         at the call; errors of `lines` itself pass through.
         """
-        options = self._chosen({**search}, self._languages.both)
+        options = self._chosen({**search}, self._languages.both, prompt)
+        before = self._prompt(prompt)
         direction = self._languages.direction(source_language, to)
         if paragraphs and options.nbest > 1:
             raise ValueError(f"[translate] expected nbest 1 with paragraphs, got {options.nbest}")
@@ -170,14 +194,16 @@ class Translator(TextWriter):
         stream = functools.partial(
             self._written,
             length=lambda text: characters(text.line),
-            read=functools.partial(self._read_text, keeper=keeper),
+            read=functools.partial(self._read_text, keeper=keeper, prompt=before),
             decode=functools.partial(self._translated, options, wanted, listed),
             empty=functools.partial(_empty, wanted),
             batch_tokens=batch_tokens,
             window=window,
         )
         texts = _with_prefixes(lines, prefix, direction)
-        return translated(texts, functools.partial(self._split, keeper), stream) if paragraphs else stream(texts)
+        return (
+            translated(texts, functools.partial(self._split, keeper, before), stream) if paragraphs else stream(texts)
+        )
 
     def attention(
         self,
@@ -186,6 +212,7 @@ class Translator(TextWriter):
         *,
         source_language: str | None = None,
         to: str | None = None,
+        prompt: str | None = None,
         **search: Unpack[SearchArguments],
     ) -> AttentionMaps:
         """All that the model looks at while it translates a line: self-attention of encoder and decoder,
@@ -197,17 +224,17 @@ class Translator(TextWriter):
         from attnkit.tasks.shared.pair_attention import look
 
         text = Text(line, "", 0, self._languages.direction(source_language, to))
-        source = self._read_text(0, text, None)
+        source = self._read_text(0, text, None, self._prompt(prompt))
         if not source.ids:
             raise ValueError("[attention] expected a line with a word, got an empty one")
         if target is None:
-            options: Any = {"source_language": source_language, "to": to, **search}
+            options: Any = {"source_language": source_language, "to": to, "prompt": prompt, **search}
             target = self.translate([line], **options)[0].text
         _check_text(Text(line, target, 0, text.direction))
         ids = Forced.read(one_line(target.strip()), self.target_tokenizer).ids
         return look(self, line.strip(), target, source.ids, ids, source.first)
 
-    def _split(self, keeper: Keeper | None, text: Text) -> tuple[Paragraph, list[Text]]:
+    def _split(self, keeper: Keeper | None, prompt: str, text: Text) -> tuple[Paragraph, list[Text]]:
         """The sentences of a line; what its tag says of languages holds for each."""
         _check_text(text)
         line, name = one_line(text.line), f"line {text.place + 1}"
@@ -221,7 +248,7 @@ class Translator(TextWriter):
             # No piece is so long: a text that is much longer need not be cut into pieces to know.
             if len(part) > 64 * longest:
                 return False
-            return len(self.source_tokenizer.encode(self._languages.read(direction, part, name)[0])) <= longest
+            return len(self.source_tokenizer.encode(prompt + self._languages.read(direction, part, name)[0])) <= longest
 
         with at(name):
             paragraph = Paragraph.read(line, fits, head, keeper.shadow(line) if keeper else None)
@@ -229,7 +256,7 @@ class Translator(TextWriter):
         parts = zip(paragraph.sentences, prefixes, strict=False)
         return paragraph, [Text(sentence, prefix, text.place, direction) for sentence, prefix in parts]
 
-    def _read_text(self, number: int, text: Text, keeper: Keeper | None) -> _Source:
+    def _read_text(self, number: int, text: Text, keeper: Keeper | None, prompt: str = "") -> _Source:
         _check_text(text)
         line = one_line(text.line.strip())  # as in training
         held = None if keeper is None else keeper.hold(line)
@@ -239,6 +266,8 @@ class Translator(TextWriter):
         line, first = self._languages.read(text.direction, line, name)
         if first is None:
             first = self._first
+        if count:
+            line = prompt + line
         with at(name):
             read = self._read_ids(line, one_line(text.prefix.strip()))
         return _Source(number=number, line=line, first=first, count=count, held=held, **read)
@@ -307,13 +336,13 @@ class Translator(TextWriter):
         """The word of the line, as it was given, of each of the source's ids."""
         tokenizer = self.source_tokenizer
         words = words_read(tokenizer, source.line, tokenizer.encode(source.line))
-        # The line and what the tokenizer calls its words may differ by a tag.
+        # The line and what the tokenizer calls its words may differ by a tag, and by a prompt, whose words are none.
         read = split_tag(source.line)[1] if isinstance(tokenizer, TaggedTokenizer) else source.line
         tags = source.count - len(read.split())
         around = len(tokenizer.closed([0], -1)) - 1  # what the model reads beside the line's own tokens
         kept = words[: len(source.ids) - around]
         # The tag that is read stands in the line as a word of it, or was added, or is of the line's own language.
-        shown = [-1 if word < 0 and self._languages.both else word + tags for word in kept]
+        shown = [-1 if word < 0 and self._languages.both else max(-1, word + tags) for word in kept]
         return tokenizer.closed(shown, -1)
 
 

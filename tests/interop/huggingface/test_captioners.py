@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from support.caption_checkpoints import BOS, EOS, VOCABULARY, save_blip, save_vision_encoder_decoder
+from support.command_line import complaint, output
 
 import attnkit
 from attnkit.interop.convert import convert
@@ -177,3 +179,119 @@ def test_layers_one_by_one_write_the_same(shape: str, tmp_path: Path, monkeypatc
     monkeypatch.setattr(type(loaded.model.decoder.decoder), "fuse", lambda self: None)
     composed = loaded.caption(pictures(), beam=3, max_length=10)
     assert [(each.text, each.score) for each in fused] == [(each.text, each.score) for each in composed]
+
+
+BAD: dict[str, tuple[str, list[Any], str]] = {
+    "no encoder": ("encoder", [None, [], "vit"], "encoder: expected a table"),
+    "an encoder of another kind": ("encoder.model_type", ["swin", None, ["vit"]], "encoder.model_type: expected"),
+    "a decoder of another kind": ("decoder.model_type", ["mbart", {}], "decoder.model_type: expected trocr or gpt2"),
+    "a width of none": ("decoder.d_model", [-4, "wide", None, 7.5, 0], "d_model"),
+    "a large width": ("decoder.d_model", [2**24, 2**60], "embed_tokens.weight|decoder of the tensors' size"),
+    "heads": ("decoder.decoder_attention_heads", [5], "heads: expected a divisor of width = 32, got 5"),
+    "layers": ("decoder.decoder_layers", [2**40, 3], "decoder_layers|larger model|layers.2"),
+    "positions": ("decoder.max_position_embeddings", [2**40, 2**24, 25], "max_position|larger model|embed_positions"),
+    "an activation": ("decoder.activation_function", ["tanh", 3], "activation_function"),
+    "a vocabulary": ("decoder.vocab_size", [2**40, 43, -1], "vocab_size|larger model|embed_tokens|at most 43 entries"),
+    "an encoder of no patches": ("encoder.patch_size", [5, 0, 2**40, [4, 2]], "patch_size"),
+    "a large encoder": ("encoder.hidden_size", [2**40], "cross_attention|larger model|cls_token|heads"),
+    "a token that there is not": ("eos_token_id", [44, 2**70, [2, 3], "end"], "eos_token_id|more than the tokens|int"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", list(BAD))
+def test_a_configuration_that_does_not_fit_is_one_line(case: str, tmp_path: Path) -> None:
+    key, values, message = BAD[case]
+    save_trocr(tmp_path / "old")
+    file = tmp_path / "old" / "config.json"
+    content = json.loads(file.read_text())
+    for value in values:
+        table = json.loads(json.dumps(content))
+        *path, last = key.split(".")
+        inner = table
+        for name in path:
+            inner = inner[name]
+        inner[last] = value
+        file.write_text(json.dumps(table))
+        with pytest.raises(ValueError, match=message) as raised:
+            convert(tmp_path / "old", tmp_path / "new")
+        assert "\n" not in str(raised.value) and len(str(raised.value)) < 1000
+        assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize("save", [save_trocr, save_gpt2, save_blip])
+def test_tensors_that_do_not_fit_are_named(save: Save, tmp_path: Path) -> None:
+    from safetensors.numpy import load_file, save_file
+
+    save(tmp_path / "old")
+    file = tmp_path / "old" / "model.safetensors"
+    tensors = load_file(file)
+    crossed = next(name for name in sorted(tensors) if "cross" in name or "encoder_attn" in name)
+    for changed in (None, tensors[crossed][..., :-1], np.zeros((2, 2, 2), np.float32)):
+        others = {name: array for name, array in tensors.items() if name != crossed}
+        save_file(others if changed is None else {**others, crossed: np.ascontiguousarray(changed)}, file)
+        with pytest.raises(ValueError, match=crossed.replace(".", r"\.")):
+            convert(tmp_path / "old", tmp_path / "new")
+        assert not (tmp_path / "new").exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("tokenizer.json", "{}"),
+        ("generation_config.json", '{"num_beams": "many"}'),
+        ("generation_config.json", "["),
+        ("preprocessor_config.json", '{"size": {"height": 32, "width": 32}}'),
+        ("preprocessor_config.json", '{"image_processor_type": "DonutImageProcessor"}'),
+    ],
+)
+def test_other_files_that_do_not_fit_are_named(name: str, content: str, tmp_path: Path) -> None:
+    save_blip(tmp_path / "old")
+    (tmp_path / "old" / name).write_text(content)
+    with pytest.raises(ValueError, match=rf"^\[\w+\] .*{name if 'size' not in content else 'image_size'}[^\n]*$"):
+        convert(tmp_path / "old", tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+
+
+def test_blip_that_answers_questions_is_refused(tmp_path: Path) -> None:
+    save_blip(tmp_path / "old")
+    file = tmp_path / "old" / "config.json"
+    table = json.loads(file.read_text())
+    file.write_text(json.dumps({**table, "architectures": ["BlipForQuestionAnswering"]}))
+    message = complaint("convert", tmp_path / "old", tmp_path / "new")
+    assert "expected the architecture BlipForConditionalGeneration, got 'BlipForQuestionAnswering'" in message
+
+
+@pytest.mark.parametrize("save", [save_trocr, save_gpt2, save_blip])
+def test_a_converted_captioner_at_the_command_line(save: Save, tmp_path: Path) -> None:
+    save(tmp_path / "old", generation={"num_beams": 2, "max_length": 8})
+    for number, picture in enumerate(pictures()):
+        picture.resize((40, 30)).save(tmp_path / f"{number}.png")
+    new, photo = tmp_path / "new", tmp_path / "0.png"
+    output("convert", tmp_path / "old", new)
+    written = output("caption", new, photo, tmp_path / "1.png", "--attention", tmp_path / "look.html")
+    assert [line.split("\t")[0] for line in written.splitlines()] == [str(photo), str(tmp_path / "1.png")]
+    assert (tmp_path / "look.html").stat().st_size > 10_000
+    assert output("caption", new, photo, "--prompt", "word5", "--threads", "2").split("\t")[1].startswith("word5")
+    output("attention", new, photo, "--target", "word3 word9", "-o", tmp_path / "all.json")
+    [looked] = json.loads((tmp_path / "all.json").read_text())["inputs"]
+    assert [each["kind"] for each in looked["kinds"]] == ["encoder", "decoder", "cross"]
+    assert "captioner" in output("inspect", new)
+
+
+@pytest.mark.parametrize("save", [save_trocr, save_gpt2, save_blip])
+@pytest.mark.parametrize("precision", ["int8", "bf16"])
+def test_other_precisions_write_nearly_the_same(save: Save, precision: Any, tmp_path: Path) -> None:
+    save(tmp_path / "old")
+    exact = converted(tmp_path).caption(pictures(), beam=1, max_length=1)
+    rounded = attnkit.load(tmp_path / "new", precision=precision).caption(pictures(), beam=1, max_length=1)
+    for one, other in zip(exact, rounded, strict=True):
+        assert abs(one.score - other.score) < 0.3
+
+
+def test_captions_do_not_depend_on_workers_or_batches(tmp_path: Path) -> None:
+    save_blip(tmp_path / "old", generation={"num_beams": 3, "max_length": 12})
+    loaded = converted(tmp_path)
+    alone = [loaded.caption([each])[0] for each in pictures()]
+    together = loaded.caption(pictures() * 4, batch_images=4)
+    assert [each.text for each in together] == [each.text for each in alone] * 4
+    assert [each.score for each in together] == [each.score for each in alone] * 4
