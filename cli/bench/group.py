@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .caption import caption
+from .embed import embed
 from .kernels import kernels
 from .train import train
 from .translate import translate
@@ -15,5 +16,5 @@ def command() -> None:
     """Measure speed on this machine, beside its peers."""
 
 
-for each in (kernels, train, translate, caption):
+for each in (kernels, train, translate, caption, embed):
     command.add_command(each)

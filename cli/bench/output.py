@@ -26,7 +26,7 @@ WIDTH = 120  # of a table where stdout is no terminal
 BEAMS = (1, 4)  # where none is asked for
 
 # Of these the versions are kept with the runs.
-_PACKAGES = ("numpy", "torch", "ctranslate2")
+_PACKAGES = ("numpy", "torch", "transformers", "ctranslate2", "onnxruntime")
 
 
 def against_option(*peers: str, help: str) -> Callable[[F], F]:

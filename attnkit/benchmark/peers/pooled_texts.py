@@ -1,0 +1,46 @@
+"""What PyTorch and ONNX Runtime have in common in `attnkit bench embed`: batches as sentence-transformers makes them,
+the longest texts first and padded to the longest of a batch, and one vector of a text's states."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from attnkit.benchmark.embed import read_work
+from attnkit.benchmark.runner import answer_requests
+from attnkit.benchmark.timing import throughput_and_latencies
+from attnkit.interop.huggingface.sentence_transformers import read_modules
+
+Floats = npt.NDArray[np.float32]
+States = Callable[[dict[str, Any]], Any]
+
+
+def serve(
+    folder: str, model: str, mode: str, load_seconds: float, tokenizer: Any, kind: str, vectors: Callable[..., Any]
+) -> None:
+    """Answers the bench. kind: of the tensors that the tokenizer makes, "pt" or "np". vectors: of a batch of those,
+    [B, D]."""
+    work, limit = read_work(Path(folder)), read_modules(Path(model)).max_length
+
+    def embed(texts: list[str]) -> None:
+        order = np.argsort([-len(text) for text in texts], kind="stable")
+        found = []
+        for begin in range(0, len(texts), work.batch):
+            batch = [texts[number].strip() for number in order[begin : begin + work.batch]]
+            read = tokenizer(batch, padding=True, truncation=True, max_length=limit, return_tensors=kind)
+            found.append(np.asarray(vectors(read)))
+        result = np.concatenate(found)[np.argsort(order)]
+        assert len(result) == len(texts)
+
+    if mode == "once":
+        embed(work.texts[:1])
+        print(json.dumps({"load_seconds": load_seconds}))
+    else:
+        answer_requests(
+            lambda request: throughput_and_latencies(embed, work.texts, work.alone), load_seconds=load_seconds
+        )
