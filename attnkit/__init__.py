@@ -29,24 +29,30 @@ if TYPE_CHECKING:
     from attnkit import decoding, explain, interop, models, nn, ops, optim, text, training, vision
     from attnkit.tasks.caption.captioner import Captioner
     from attnkit.tasks.classify_images.classifier import ImageClassifier
+    from attnkit.tasks.classify_images.zero_shot import ZeroShotClassifier
     from attnkit.tasks.classify_text.classifier import Classifier
+    from attnkit.tasks.embed.embedder import Embedder
     from attnkit.tasks.language_model.generator import Generator
     from attnkit.tasks.load import load
     from attnkit.tasks.masked_language_model.filler import MaskFiller
+    from attnkit.tasks.summarize.summarizer import Summarizer
     from attnkit.tasks.translate.pivot import PivotTranslator
     from attnkit.tasks.translate.translator import Translator
 
 __all__ = [
     "Captioner",
     "Classifier",
+    "Embedder",
     "Function",
     "Generator",
     "ImageClassifier",
     "Indices",
     "MaskFiller",
     "PivotTranslator",
+    "Summarizer",
     "Tensor",
     "Translator",
+    "ZeroShotClassifier",
     "decoding",
     "explain",
     "from_dlpack",
@@ -75,10 +81,13 @@ if not TYPE_CHECKING:  # with it, type checkers would let any name pass
         {
             "attnkit.tasks.caption.captioner": ("Captioner",),
             "attnkit.tasks.classify_images.classifier": ("ImageClassifier",),
+            "attnkit.tasks.classify_images.zero_shot": ("ZeroShotClassifier",),
             "attnkit.tasks.classify_text.classifier": ("Classifier",),
+            "attnkit.tasks.embed.embedder": ("Embedder",),
             "attnkit.tasks.language_model.generator": ("Generator",),
             "attnkit.tasks.load": ("load",),
             "attnkit.tasks.masked_language_model.filler": ("MaskFiller",),
+            "attnkit.tasks.summarize.summarizer": ("Summarizer",),
             "attnkit.tasks.translate.pivot": ("PivotTranslator",),
             "attnkit.tasks.translate.translator": ("Translator",),
         },

@@ -62,7 +62,7 @@ def command(
     if options and not hasattr(loaded, "languages"):
         raise click.UsageError("--from, --to: expected a translator with them")
     found = ChosenMaps(choice or Choice())
-    images = ImageInputs((input,), loaded.read, None) if getattr(loaded, "reads", "text") == "images" else None
+    images = ImageInputs((input,), loaded.read, None) if _sees(loaded, input) else None
     for maps in _of_images(loaded, images, target) if images else _of_texts(loaded, input, target, options):
         if output is not None:
             found.add(maps)
@@ -74,6 +74,12 @@ def command(
         found.save(output, "images" if images else "texts")
     if images:
         images.finish()
+
+
+def _sees(loaded: Any, given: str) -> bool:
+    """Whether the model is to look at images."""
+    reads = getattr(loaded, "reads", "text")
+    return bool(reads == "images" or (reads == "images-and-texts" and loaded.is_image(given)))
 
 
 def _of_texts(loaded: Any, text: str, target: str | None, options: dict[str, Any]) -> Iterator[AttentionMaps]:

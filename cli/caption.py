@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 @click.argument("model", type=click.Path())
 @click.argument("images", nargs=-1, required=True, type=FILE, metavar="IMAGE...")
 @output_option
-@search_options_for(max_length="as far as the model goes", nbest="image, score, caption")
+@search_options_for("as far as the model goes", "the model's own, or ", "image, score, caption")
+@click.option("--prompt", default="", metavar="TEXT", help='What captions begin with, "a photograph of" say.')
 @click.option("--jsonl", is_flag=True, help="JSON lines: image, text, score, tokens, truncated, gates.")
 @attention_option
 @drawn_options
@@ -39,6 +40,7 @@ def command(
     model: str,
     images: tuple[str, ...],
     output: str,
+    prompt: str,
     jsonl: bool,
     attention: str | None,
     precision: Any,
@@ -64,7 +66,9 @@ def command(
     inputs = ImageInputs(images, captioner.read, captioner.preprocessing.shown if drawn else None)
     looking = drawn or (jsonl and captioner.model.gated)
     with checked_search():
-        results = captioner.caption_stream(inputs, attention=looking, batch_images=batch_images, **search)
+        results = captioner.caption_stream(
+            inputs, attention=looking, prompt=prompt, batch_images=batch_images, **search
+        )
     maps: list[ImageMap] = []
     cut = Noticed()
     with opened(output) as write, line_counter(output != "-") as advance:

@@ -9,10 +9,11 @@ import click
 
 from .shared.attention_choice import drawn_choice, drawn_options
 from .shared.loading import load_for, name_options
-from .shared.run_options import FILE, attention_option, output_option, precision_option, threads_option
+from .shared.run_options import FILE, attention_option, check_text, output_option, precision_option, threads_option
 
 # What a classifier reads, and the module of this package whose `run` classifies that.
 _INPUTS = {"text": "classify_text", "images": "classify_images"}
+_BOTH = "images-and-texts"
 
 
 @click.command("classify")
@@ -29,6 +30,13 @@ _INPUTS = {"text": "classify_text", "images": "classify_images"}
     help="Show what decided beneath each class.",
     show_default="on a terminal",
 )
+@click.option(
+    "--labels",
+    metavar="LIST|FILE",
+    callback=check_text,
+    help='The classes of a model of images and texts: "a cat,a dog", or a file with one a line.',
+)
+@click.option("--prompt-template", metavar="TEXT", callback=check_text, help="Text of a label, {} its place.")
 @click.option("--text-key", metavar="KEY", help="The inputs are JSON lines, each text under KEY.")
 @precision_option
 @threads_option
@@ -41,7 +49,15 @@ _INPUTS = {"text": "classify_text", "images": "classify_images"}
     help="Most texts read before any is written.",
     show_default="1024",
 )
-def command(model: str, inputs: tuple[str, ...], precision: Any, threads: int | None, **options: Any) -> None:
+def command(
+    model: str,
+    inputs: tuple[str, ...],
+    labels: str | None,
+    prompt_template: str | None,
+    precision: Any,
+    threads: int | None,
+    **options: Any,
+) -> None:
     """Classify texts or images with MODEL, a directory or a name.
 
     A model of texts: INPUT is a file with a text a line, .gz too; - or none is standard input. For each text comes a
@@ -51,7 +67,26 @@ def command(model: str, inputs: tuple[str, ...], precision: Any, threads: int | 
     A model of images: INPUT is an image, a pattern, a folder whose images are classified, or - for a list of these on
     standard input. Each line begins with the image's name. One that cannot be read is named on standard error; the
     others are classified all the same, and the exit status is 1.
+
+    A model of images and texts (CLIP): images, by the labels that you give.
+
+    \b
+    attnkit classify openai/clip-vit-base-patch32 photo.jpg --labels "a cat,a dog" --prompt-template "a photo of {}"
     """
     chosen = drawn_choice(options, options["attention"])
     classifier = load_for("classify", model, precision, threads)
+    if classifier.reads == _BOTH:
+        classifier = _labelled(classifier, labels, prompt_template)
+    elif labels is not None or prompt_template is not None:
+        name = "--labels" if labels is not None else "--prompt-template"
+        raise click.UsageError(f"{name} is for models of images and texts; this one has its own classes")
     import_module(f".{_INPUTS[classifier.reads]}", __package__).run(classifier, inputs, chosen=chosen, **options)
+
+
+def _labelled(classifier: Any, labels: str | None, template: str | None) -> Any:
+    """What classifies by these labels. Raises click.UsageError without any."""
+    from attnkit.tasks.classify_images.zero_shot import PLACE, split_labels
+
+    if labels is None:
+        raise click.UsageError('expected --labels "a cat,a dog", or a file with one a line: this model has no classes')
+    return classifier.labelled(split_labels(labels), PLACE if template is None else template)

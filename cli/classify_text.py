@@ -74,15 +74,10 @@ def run(
 
 
 def _texts(inputs: tuple[str, ...], text_key: str | None) -> Iterator[str | Paused]:
-    from attnkit.data.arrivals import PAUSE
-    from attnkit.data.lines import arriving_lines, arriving_records, string_field
+    from attnkit.data.lines import arriving_texts
 
     for path in inputs:
-        if text_key is None:
-            yield from arriving_lines(path)
-        else:
-            for each in arriving_records(path):
-                yield each if each is PAUSE else string_field(each[1], text_key, each[0])
+        yield from arriving_texts(path, text_key)
 
 
 def _shortened(text: str) -> str:

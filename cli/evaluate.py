@@ -1,4 +1,4 @@
-"""attnkit evaluate: BLEU and chrF of a model on parallel text."""
+"""attnkit evaluate: BLEU and chrF of a model on parallel text, or how well a language model foretells a text."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from . import evaluate_texts
 from .shared import errors
 from .shared.line_counter import line_counter
-from .shared.loading import load_translator, name_options
+from .shared.loading import load_translator, name_options, task_of
 from .shared.run_options import (
     FILE,
     language_options,
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 @click.command("evaluate")
 @click.argument("model", type=click.Path())
 @click.option(
-    "--source", type=FILE, required=True, metavar="FILE", help="Text to translate, a line a sentence; .gz too."
+    "--source", type=FILE, required=True, metavar="FILE", help="Text to translate, or to foretell, by lines; .gz too."
 )
-@click.option("--reference", type=FILE, required=True, metavar="FILE", help="Its translations, line by line.")
+@click.option("--reference", type=FILE, metavar="FILE", help="Its translations, line by line.")
 @then_option
 @click.option(
     "--metric", "metrics", type=click.Choice(["bleu", "chrf"]), multiple=True, help="Repeatable.", show_default="both"
@@ -59,7 +60,7 @@ if TYPE_CHECKING:
 def command(
     model: str,
     source: str,
-    reference: str,
+    reference: str | None,
     then: str | None,
     metrics: tuple[str, ...],
     tokenize: Any,
@@ -75,8 +76,17 @@ def command(
     """Translate a file with MODEL, a directory or a name, and score it against a reference.
 
     An empty line is translated as an empty line, and counts.
+
+    A language model writes nothing: what is scored is how well it foretells each line of --source, by its perplexity.
+    It takes none of the options of a search.
     """
     search = chosen_search(arguments)
+    if reference is None:
+        if then is not None or task_of(model) != "language-model":
+            raise click.UsageError("Missing option '--reference'.")
+        others = dict(metric=metrics or None, source_language=source_language, to=to, shortlist=shortlist)
+        evaluate_texts.run(model, source, precision, threads, batch_tokens, as_json, {**search, **others})
+        return
 
     from attnkit.metrics.text import METRICS, check_tokenization
     from attnkit.tasks.translate import shortlist_source as shortlists

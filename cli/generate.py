@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 )
 @click.option("-i", "--input", type=FILE, metavar="FILE", help="Prompts, one a line; .gz too, - is standard input.")
 @output_option
-@search_options_for(max_length="as far as the model goes", nbest="line number, score, text")
+@search_options_for("as far as the model goes", "the model's own, or ", "line number, score, text")
 @click.option("--jsonl", is_flag=True, help="JSON lines: prompt, text, score or gaps, tokens, ...")
 @attention_option
 @drawn_options

@@ -21,7 +21,9 @@ COMMANDS = {
     "translate": "Translate text, line by line, from a file or stdin.",
     "classify": "Name the class of each text or image, and what decided.",
     "caption": "Say in a sentence what each image shows.",
+    "summarize": "Say in a few sentences what documents say.",
     "generate": "Write texts with a language model.",
+    "embed": "Make a vector of each text, to search and compare.",
     "models": "List the models that have a name; remove one.",
     "pull": "Fetch a model by its name, or its newest release.",
     "convert": "Make a model of a public checkpoint (OPUS-MT).",
@@ -50,9 +52,8 @@ class LazyGroup(click.Group):
         return command
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """In one line: with a line for each command, all must fit a screen."""
-        formatter.write_paragraph()
-        formatter.write_text("Options: --version; -h or --help, of each command too.")
+        """In one line behind the text: with a line for each command, all must fit a screen."""
+        formatter.write_text("  Options: --version; -h or --help, of each command too.")
         self.format_commands(ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -66,8 +67,7 @@ class LazyGroup(click.Group):
 )
 @click.version_option(attnkit.__version__, message="attnkit %(version)s")
 def group() -> None:
-    """Train attention models and translate with them, on an ordinary CPU. Results go to stdout, all else to stderr.
-    Status 1: a failure, 2: bad usage."""
+    """Attention models on an ordinary CPU. Results: stdout; all else: stderr."""
 
 
 def run(arguments: Sequence[str], name: str = "attnkit") -> None:

@@ -20,6 +20,7 @@ from .shared.run_options import (
     language_options,
     output_option,
     precision_option,
+    prompt_option,
     shortlist_option,
     then_option,
     threads_option,
@@ -56,6 +57,7 @@ _SHOWN = 40  # characters of a word in a message
     help="Leave as it is: tags, placeholders, numbers, or a regular expression.",
 )
 @click.option("--copy-unknown", is_flag=True, help="A source word, by attention, where the model writes <unk>.")
+@prompt_option
 @click.option("--prefix", metavar="TEXT", callback=check_text, help="What every translation starts with.")
 @click.option(
     "--jsonl",
@@ -222,11 +224,11 @@ def _json(source: str, result: Result, links: _Links | None) -> bytes:
 
 def _look(chosen: ChosenMaps, translator: Any, source: str, result: Result, arguments: dict[str, Any]) -> None:
     """All that the model looks at for a line and its translation, or for each of its sentences."""
-    languages = {name: arguments[name] for name in ("source_language", "to")}
+    said = {name: arguments[name] for name in ("source_language", "to", "prompt")}
     pairs = [(part, each) for part, each, _ in result.sentences] or [(source, result)]
     for line, each in pairs:
         if each.tokens:
-            chosen.add(translator.attention(line, each.text, **languages))
+            chosen.add(translator.attention(line, each.text, **said))
 
 
 def _maps(source: str, result: Result) -> list[AttentionMap]:

@@ -1,4 +1,4 @@
-"""Sentences for the benches of translation: of a file, or random words in the lengths of image captions."""
+"""Texts for the benches: of a file, random words in the lengths of image captions, or the built-in corpus's."""
 
 from __future__ import annotations
 
@@ -42,6 +42,16 @@ def lines_of_file(path: str, model: Path, count: int | None) -> list[str]:
         if languages and split_tag(line)[0] not in languages:
             raise ValueError(f"[bench] {path}: expected a tag such as {tag_of(languages[0])} before {quoted(line)}")
     return lines
+
+
+def mixed_texts(count: int, seed: int = 1) -> list[str]:
+    """English of the built-in corpus in texts of 1 to 12 sentences, most of them short; no sentence comes twice."""
+    from attnkit.text.en_it import corpus
+
+    rng = np.random.Generator(np.random.Philox(seed))
+    lengths = np.minimum(rng.geometric(0.4, count), 12)
+    sentences = iter(corpus(int(lengths.sum()), 0, 0)["train"])
+    return [" ".join(pair.source for pair in islice(sentences, int(length))) for length in lengths]
 
 
 def _sentences(words: Sequence[str], count: int, seed: int) -> list[str]:

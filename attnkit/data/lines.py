@@ -75,6 +75,18 @@ def arriving_lines(path: Path) -> Iterator[str | Paused]:
         raise ValueError(f"[corpus] {name}, after line {number}: expected a whole gzip file: {error}") from None
 
 
+def read_document(path: Path) -> str:
+    """A file as one text, its lines joined by LF and without the end of the last. Raises what `arriving_lines` raises,
+    and ValueError for more than `MAX_LINE` bytes in all."""
+    lines, size = list[str](), 0
+    for line in read_lines(path):
+        lines.append(line)
+        size += len(line.encode()) + 1
+        if size > MAX_LINE + 1:
+            raise ValueError(f"[corpus] {os.fspath(path)}: expected at most {MAX_LINE:,} bytes a document, got more")
+    return "\n".join(lines)
+
+
 def _check_sizes(line: int, file: int, limit: int | None, where: str) -> None:
     if line > MAX_LINE:
         raise ValueError(f"{where}: expected at most {MAX_LINE:,} bytes a line, got more")
@@ -118,6 +130,15 @@ def arriving_records(path: Path) -> Iterator[tuple[str, dict[str, Any]] | Paused
         if not isinstance(record, dict):
             raise ValueError(f"{where}: expected a JSON object, got {type(record).__name__}")
         yield where, record
+
+
+def arriving_texts(path: Path, key: str | None = None) -> Iterator[str | Paused]:
+    """The texts of a file as they arrive: its lines, or the strings under a key of JSON lines. Raises as those do."""
+    if key is None:
+        yield from arriving_lines(path)
+        return
+    for each in arriving_records(path):
+        yield each if each is PAUSE else string_field(each[1], key, each[0])
 
 
 def _json_fault(line: str, error: Exception) -> str:

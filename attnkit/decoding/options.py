@@ -37,6 +37,8 @@ class DecodingOptions:
         "transformers": as `generate` of Hugging Face transformers with early_stopping = False. `beam` hypotheses live
         on beside the `beam` best finished ones, until the best live one, at its length now, scores below all of
         those; an end that max_length forces costs nothing. With beam 1 both write the same.
+    early_stopping: by the rules of transformers, a search is over once `beam` hypotheses are finished, whatever live
+        ones could still reach.
     renormalize: the probabilities of a step sum to one again after tokens were forbidden (`renormalize_logits` there).
     no_repeat_ngram: no n-gram of this size occurs twice in a hypothesis; 0 for no rule (Paulus et al., 2018).
     repetition_penalty: divides the score of a token that the hypothesis has already, or multiplies it where it is
@@ -56,6 +58,7 @@ class DecodingOptions:
     length_penalty: float = 1.0
     normalization: Normalization = "average"
     rules: Rules = "attnkit"
+    early_stopping: bool = False
     renormalize: bool = False
     no_repeat_ngram: int = 0
     repetition_penalty: float = 1.0
@@ -73,6 +76,8 @@ class DecodingOptions:
             raise ValueError(f"[decode] expected nbest <= beam, got nbest {self.nbest} and beam {self.beam}")
         if self.max_length is not None and self.max_length < self.min_length:
             raise ValueError(f"[decode] expected min_length <= max_length, got {self.min_length} and {self.max_length}")
+        if self.early_stopping and self.rules != "transformers":
+            raise ValueError('[decode] expected rules "transformers" with early_stopping, got "attnkit"')
         if self.sample and self.beam != 1:
             raise ValueError(f"[decode] expected beam 1 with sample, got beam {self.beam}")
         if not self.sample and (self.temperature, self.top_k, self.top_p, self.seed) != (1.0, 0, 1.0, 0):
@@ -153,6 +158,7 @@ class SearchArguments(TypedDict, total=False):
     length_penalty: float
     normalization: Normalization
     rules: Rules
+    early_stopping: bool
     renormalize: bool
     no_repeat_ngram: int
     repetition_penalty: float

@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from attnkit import _beam, _core
 from attnkit._core import Restriction
+from attnkit.decoding.early import EarlyStopping, close, close_asked
 from attnkit.decoding.options import DecodingOptions
 from attnkit.decoding.protocol import Floats, Ids, Reads, S, Source, StepOutput, TextModel, longest_output
 from attnkit.decoding.repetition import Repetition
@@ -108,7 +109,7 @@ def decode(
     found = [
         [
             Hypothesis(tokens[before:], score, log_probability, _collect(weights, rows, source_length, before), cut)
-            for tokens, rows, log_probability, score, cut in search.results(sentence)
+            for tokens, rows, log_probability, score, cut in search.results(sentence)[: options.nbest]
         ]
         for sentence, source_length in enumerate(source_lengths.tolist())
     ]
@@ -119,6 +120,8 @@ def _of_search(options: DecodingOptions, draws: int, before: int) -> DecodingOpt
     """The options of the one search that makes all outputs; its longest outputs are told apart."""
     if draws > 1:
         options = dataclasses.replace(options, nbest=1)
+    if options.early_stopping:
+        options = dataclasses.replace(options, nbest=options.beam)  # how many are finished must be seen
     if before:
         options = dataclasses.replace(options, min_length=options.min_length + before, max_length=None)
     return options
@@ -166,6 +169,7 @@ def _run(
         state.select(np.repeat(np.arange(len(source), dtype=np.int32), sentences.draws))
     last = begin[sentences.of_source(search.row_sentences())]
     repetition = None if options.repetition_penalty == 1 else Repetition(options, last)
+    early = EarlyStopping(options.beam, model.eos_id) if options.early_stopping and options.beam > 1 else None
     while True:
         if stop.requested:
             raise Stopped
@@ -174,12 +178,15 @@ def _run(
             _check_output(output, search.rows, model.vocabulary_size, attention)
         if output.attention is not None and attention:
             weights.append(output.attention)
-        values, indices, bad = _candidates(model, search, output, options, sentences, restriction, repetition)
+        over = None if early is None else early.rows(search)
+        values, indices, bad = _candidates(model, search, output, options, sentences, restriction, repetition, over)
         if bad >= 0:
             raise FloatingPointError(f"[decode] the model gave NaN for {sentences.name(bad)} at token {search.step}")
         if search.step < before:
             values[:, 0] = 0.0  # what all outputs of a sentence begin with tells nothing of them
         parents = search.extend(values, indices)
+        if early is not None:
+            early.look(search, indices)
         if not len(parents):
             return weights if attention else None
         if search.moved:
@@ -197,16 +204,22 @@ def _candidates(
     sentences: _Sentences,
     restriction: Restriction | None,
     repetition: Repetition | None,
+    over: npt.NDArray[np.bool_] | None,
 ) -> tuple[Floats, Ids, int]:
-    """The candidates of every row, values and indices [rows, k], and a sentence of NaN or -1."""
+    """The candidates of every row, values and indices [rows, k], and a sentence of NaN or -1. over: the rows, if any,
+    that have none."""
     k = min(search.candidates, model.vocabulary_size)
     if output.projection is not None and not options.sample and repetition is None:
+        rules = search.ask()
         if restriction is None:
-            values, indices, asked = _core.best_tokens(*output.projection, k, *search.ask())
+            values, indices, asked = _core.best_tokens(*output.projection, k, *rules)
         else:
             rows = sentences.of_source(search.row_sentences())
-            values, indices, asked = restriction.best(*output.projection, k, *search.ask(), rows)
-        return values, indices, search.settle(values, indices, asked)
+            values, indices, asked = restriction.best(*output.projection, k, *rules, rows)
+        close_asked(over, rules[0], asked)
+        bad = search.settle(values, indices, asked)
+        close(over, values)
+        return values, indices, bad
     restrict = None
     if restriction is not None:
         rows = sentences.of_source(search.row_sentences())
@@ -215,9 +228,12 @@ def _candidates(
         log_probs = repetition.log_probs(output, restrict)
     else:
         log_probs = restrict(output.log_probs) if restrict else output.log_probs
+    close(over, log_probs)
     bad = search.constrain(log_probs)
     if bad >= 0 or not options.sample:
-        return *_core.top_k(log_probs, k), bad
+        values, indices = _core.top_k(log_probs, k)
+        close(over, values)
+        return values, indices, bad
     sampled = _beam.sample(log_probs, sentences.streams[search.row_sentences()], search.step, options)
     return *sampled, bad
 

@@ -57,7 +57,7 @@ class Packed:
 @dataclass(frozen=True, slots=True, eq=False)
 class Regions:
     """What a decoder sees of B images: memory [S, width], offsets int32 [B + 1], and the (rows, columns) that the
-    regions of each image form, row by row."""
+    regions of each image form, row by row, behind tokens that are no place in it, where an encoder has such."""
 
     memory: Tensor
     offsets: Ids
@@ -71,8 +71,13 @@ class Regions:
 
     @property
     def lengths(self) -> Ids:
-        """Regions of each image."""
+        """Regions of each image, and the tokens before them."""
         return np.diff(self.offsets)
+
+    @property
+    def before(self) -> int:
+        """How many tokens stand before the regions of an image."""
+        return int(self.lengths.max(initial=0)) - self.grid[0] * self.grid[1] if len(self) else 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,30 @@ from collections.abc import Iterable
 from fnmatch import fnmatchcase
 from typing import NamedTuple
 
-MODEL_TYPES = ("bert", "m2m_100", "marian")
+MODEL_TYPES = (
+    "bart",
+    "bert",
+    "blip",
+    "camembert",
+    "clip",
+    "clip_text_model",
+    "clip_vision_model",
+    "deit",
+    "distilbert",
+    "electra",
+    "gpt2",
+    "m2m_100",
+    "marian",
+    "mbart",
+    "mpnet",
+    "mt5",
+    "pegasus",
+    "roberta",
+    "t5",
+    "vision-encoder-decoder",
+    "vit",
+    "xlm-roberta",
+)
 """What `model_type` in config.json may be for `attnkit.interop.convert` to read it; others are not fetched."""
 
 SAFETENSORS, CTRANSLATE2, PICKLE, MARIAN = "safetensors", "CTranslate2", "pickle", "Marian"

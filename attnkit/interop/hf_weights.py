@@ -1,17 +1,15 @@
-"""The tensors of Hugging Face's translation models as parameters of our Transformer: other names, and matrices that lie
-on top of each other here."""
+"""The tensors of transformers' encoder-decoders (Marian, M2M-100, BART and others) as parameters of our Transformer:
+other names, and matrices that lie on top of each other here."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from attnkit.interop.huggingface.filling import Part, Plan, Renamed, check_one, filled_model, weight_and_bias
 from attnkit.interop.tensors import Tensors
-from attnkit.models.registry import build_model
 from attnkit.models.transformer_config import TransformerConfig
-from attnkit.nn.init import InitLimitError, skip_init
 from attnkit.nn.positions import sinusoids
 
 # Our layers, and theirs whose matrices lie on top of each other in ours.
@@ -32,35 +30,47 @@ DECODER_LAYER = {
 }
 _SHARED, _OUTPUT, _BIAS = "model.shared.weight", "lm_head.weight", "final_logits_bias"
 _SOURCE, _TARGET = "model.encoder.embed_tokens.weight", "model.decoder.embed_tokens.weight"
-_STACKS = ("encoder", "decoder")
-
-Parts = dict[str, tuple[str, ...]]
 
 
 def load_seq2seq(
-    tensors: Tensors, config: TransformerConfig, sizes: tuple[int, int], positions: tuple[str, ...]
+    tensors: Tensors, config: TransformerConfig, sizes: tuple[int, int], positions: tuple[str, ...] = ()
 ) -> tuple[Any, list[str]]:
     """The model of a checkpoint, in evaluation mode, and the names of the tensors that it does without.
 
     sizes: of the vocabularies. positions: the names of tables of positions, which the model computes. Raises ValueError
     where the tensors are not those that the configuration describes.
     """
-    model = _built(tensors, config, sizes)
-    layers, shared = _layer_parts(config), _shared_parts(config)
-    for name, parameter in model.named_parameters():
-        shape = parameter.shape
-        if name in layers:
-            parts = [tensors.read(part, (shape[0] // len(layers[name]), *shape[1:])) for part in layers[name]]
-            parameter.copy_(np.concatenate(parts))
-        elif name in shared:
-            parameter.copy_(_read_first(tensors, shared[name], shape, same=config.tie_embeddings != "none"))
-        else:
-            parameter.copy_(_bias(tensors, shape))
-    unread = sorted(tensors.names() - {_BIAS, *positions}.union(*layers.values(), *shared.values()))
+    named = Renamed(tensors, _canonical)
+    model, unread = filled_model(named, config, sizes, seq2seq_plan(named, config))
+    _check_shared(named, config, sizes)
+    known = {_BIAS, _SHARED, _SOURCE, _TARGET, _OUTPUT, *positions}
+    unread = [name for name in unread if _canonical(name) not in known]
     if more := [name for name in unread if ".layers." in name]:
         raise ValueError(f"[convert] {tensors.folder}: expected no layer's tensor {more[0]} by config.json, got one")
-    model.eval()
     return model, unread
+
+
+def seq2seq_plan(tensors: Renamed, config: TransformerConfig) -> Plan:
+    """Of what each parameter of a Transformer is made: layers, embeddings with what stands behind them, the output."""
+    plan: dict[str, Part | None] = {}
+    for stack, count, layer in (
+        ("encoder", config.encoder_layers, ENCODER_LAYER),
+        ("decoder", config.decoder_layers, DECODER_LAYER),
+    ):
+        for index in range(count):
+            for name, parts in layer.items():
+                theirs = (f"model.{stack}.layers.{index}.{part}" for part in parts)
+                plan |= weight_and_bias(f"{stack}.layers.{index}.{name}", *theirs)
+        if config.norm == "pre":
+            plan |= weight_and_bias(f"{stack}.last_norm", f"model.{stack}.layer_norm")
+    for ours, stack in (("source_embedding", "encoder"), ("target_embedding", "decoder")):
+        if config.positions == "learned":
+            plan[f"{ours}.positions.weight"] = Part((f"model.{stack}.embed_positions.weight",))
+        if config.embedding_norm:
+            plan |= weight_and_bias(f"{ours}.norm", f"model.{stack}.layernorm_embedding")
+    bias = Part((_BIAS,), row=True) if _BIAS in tensors else None
+    plan |= {"generator.bias": bias, "tied_output_bias": bias}
+    return plan | {name: Part((_first(tensors, names),)) for name, names in _shared_parts(config).items()}
 
 
 def left_out_tensors(tensors: Tensors, unread: list[str], kind: str) -> list[str]:
@@ -69,40 +79,7 @@ def left_out_tensors(tensors: Tensors, unread: list[str], kind: str) -> list[str
     return [f"{tensors.file}: {unread[0]}{more} is left out, which {kind} does not have"] if unread else []
 
 
-def _built(tensors: Tensors, config: TransformerConfig, sizes: tuple[int, int]) -> Any:
-    """Sizes of the configuration are believed once they fit the tensors."""
-    size = tensors.total_size()
-    try:
-        if config.d_model**2 > size:
-            raise InitLimitError
-        # A matrix that the checkpoint has once may be three here; what is far beyond it is refused before its memory is
-        # taken.
-        with skip_init(4 * size):
-            return build_model(config, *sizes)
-    except InitLimitError:
-        raise ValueError(f"[convert] {tensors.file}: config.json describes a larger model than its tensors") from None
-
-
-def _layer_parts(config: TransformerConfig) -> Parts:
-    """Our parameters of the layers and of the last norms, and the tensors of which each consists."""
-    stacks = (("encoder", config.encoder_layers, ENCODER_LAYER), ("decoder", config.decoder_layers, DECODER_LAYER))
-    parts = {
-        f"{stack}.layers.{index}.{name}.{kind}": tuple(f"model.{stack}.layers.{index}.{part}.{kind}" for part in parts)
-        for stack, count, layer in stacks
-        for index in range(count)
-        for name, parts in layer.items()
-        for kind in ("weight", "bias")
-    }
-    if config.norm == "pre":
-        parts |= {
-            f"{stack}.last_norm.{kind}": (f"model.{stack}.layer_norm.{kind}",)
-            for stack in _STACKS
-            for kind in ("weight", "bias")
-        }
-    return parts
-
-
-def _shared_parts(config: TransformerConfig) -> Parts:
+def _shared_parts(config: TransformerConfig) -> dict[str, tuple[str, ...]]:
     """Our embeddings and output matrix, and the names that the same tensor can have."""
     if config.tie_embeddings == "none":
         return {
@@ -115,20 +92,22 @@ def _shared_parts(config: TransformerConfig) -> Parts:
     return {"source_embedding.weight": (_SOURCE,), "target_embedding.weight": (_TARGET, _OUTPUT)}
 
 
-def _read_first(
-    tensors: Tensors, names: tuple[str, ...], shape: tuple[int, ...], same: bool
-) -> npt.NDArray[np.float32]:
-    """The first of the names that is there. With `same` all of them are one tensor, held several times."""
-    first, *others = [name for name in names if name in tensors] or [names[0]]
-    array = tensors.read(first, shape)
-    for other in others:
-        if same and not np.array_equal(array, tensors.read(other, shape)):
-            raise ValueError(f"[convert] {tensors.folder}: expected {first} and {other} to be one, got two")
-    return array
+def _first(tensors: Renamed, names: tuple[str, ...]) -> str:
+    """The first of the names that is there."""
+    return next((name for name in names if name in tensors), names[0])
 
 
-def _bias(tensors: Tensors, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
-    return tensors.read(_BIAS, (1, *shape))[0] if _BIAS in tensors else np.zeros(shape, np.float32)
+def _check_shared(tensors: Renamed, config: TransformerConfig, sizes: tuple[int, int]) -> None:
+    """Raises ValueError where matrices that are one here differ."""
+    if config.tie_embeddings == "none":
+        return
+    for ours, names in _shared_parts(config).items():
+        check_one(tensors, names, (sizes[ours == "target_embedding.weight"], config.d_model))
+
+
+def _canonical(name: str) -> str:
+    """As a model with its output layer names its tensors; the stacks alone have no prefix."""
+    return name if name.startswith("model.") or name in (_OUTPUT, _BIAS) else f"model.{name}"
 
 
 def check_positions(

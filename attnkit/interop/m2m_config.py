@@ -9,6 +9,7 @@ from attnkit.decoding.defaults import DecodingDefaults
 from attnkit.interop.hf_config import (
     CONFIG_FILE,
     GenerationConfig,
+    HiddenAct,
     Ids,
     Seq2SeqConfig,
     left_out_of_search,
@@ -21,7 +22,6 @@ from attnkit.models.config import NotNegative, Positive, Rate
 from attnkit.models.transformer_config import TransformerConfig
 
 MODEL_TYPE, _MIXTURE = "m2m_100", "nllb-moe"
-_BEFORE = 2  # the start token and that of the language stand before a text
 
 
 class M2MConfig(Seq2SeqConfig, frozen=True, kw_only=True):
@@ -29,9 +29,7 @@ class M2MConfig(Seq2SeqConfig, frozen=True, kw_only=True):
 
     model_type: Literal["m2m_100"]
     vocab_size: Positive = 128112
-    activation_function: Literal[
-        "relu", "gelu", "silu", "swish", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "quick_gelu"
-    ] = "relu"
+    activation_function: HiddenAct = "relu"
     scale_embedding: bool = True
     attention_dropout: Rate = 0.1
     eos_token_id: Ids = 2
@@ -42,12 +40,6 @@ class M2MConfig(Seq2SeqConfig, frozen=True, kw_only=True):
         """fairseq's Transformer: norms before sublayers, sinusoids of tensor2tensor that begin behind the padding's
         id."""
         return {"norm": "pre", "position_spacing": "tensor2tensor", "position_offset": self.pad_token_id + 1}
-
-
-class M2MGenerationConfig(GenerationConfig, frozen=True):
-    """forced_bos_token_id: the language to write, of a model for one."""
-
-    forced_bos_token_id: NotNegative | None = None
 
 
 class M2MConfigs(NamedTuple):
@@ -70,7 +62,7 @@ def read_m2m_configs(folder: Path) -> M2MConfigs:
             "attnkit does not have; the dense models of NLLB-200 can be converted"
         )
     table, m2m = read_architecture(folder, MODEL_TYPE, "M2M100ForConditionalGeneration", M2MConfig)
-    file, table, generation = read_generation(folder, table, M2MGenerationConfig)
-    transformer, defaults = settled(m2m, generation, file, _BEFORE)
-    left_out = left_out_of_search(table, file, followed=("forced_bos_token_id",))
+    file, table, generation = read_generation(folder, table, GenerationConfig)
+    transformer, defaults = settled(m2m, generation, file, language=True)
+    left_out = left_out_of_search(table, file)
     return M2MConfigs(m2m, transformer, defaults, generation.forced_bos_token_id, left_out)

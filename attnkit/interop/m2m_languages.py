@@ -30,3 +30,15 @@ pt ro ru sd si sk sl so sq sr ss su sv sw ta th tl tn tr uk ur uz vi wo xh yi yo
 """
 M2M_100 = {"m2m100": tuple(_M2M.split()), "wmt21": ("en", "ha", "is", "ja", "cs", "ru", "zh", "de")}
 """By the `language_codes` of a tokenizer: those of M2M-100, and those of the models for WMT 2021."""
+
+_MBART = """
+ar_AR cs_CZ de_DE en_XX es_XX et_EE fi_FI fr_XX gu_IN hi_IN it_IT ja_XX kk_KZ ko_KR lt_LT lv_LV my_MM ne_NP nl_XX ro_RO
+ru_RU si_LK tr_TR vi_VN zh_CN
+"""
+_MORE = """
+af_ZA az_AZ bn_IN fa_IR he_IL hr_HR id_ID ka_GE km_KH mk_MK ml_IN mn_MN mr_IN pl_PL ps_AF pt_XX sv_SE sw_KE ta_IN te_IN
+th_TH tl_XX uk_UA ur_PK xh_ZA gl_ES sl_SI
+"""
+MBART = tuple(_MBART.split())
+"""mBART's, of a language and a region, and those of mBART-50, which has them and more."""
+MBART_50 = (*MBART, *_MORE.split())

@@ -21,12 +21,8 @@ from attnkit.text.tokenizers.marian import MarianVocabulary
 from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.sentencepiece_file import read_processor
 
-_SETTINGS, _MODEL, _JSON, _VOCABULARY = (
-    "tokenizer_config.json",
-    "sentencepiece.bpe.model",
-    "tokenizer.json",
-    "vocab.json",
-)
+SETTINGS_FILE, MODEL_FILE = "tokenizer_config.json", "sentencepiece.bpe.model"
+_JSON, _VOCABULARY = "tokenizer.json", "vocab.json"
 _SPECIAL = ("<s>", "<pad>", "</s>", "<unk>")
 _SPECIAL_OF_MODEL = 3  # <unk>, <s>, </s>
 _M2M, _NLLB = "M2M100Tokenizer", "NllbTokenizer"
@@ -39,7 +35,7 @@ Ids = dict[str, int]
 def read_m2m_tokenizers(folder: Path, config: M2MConfig, target: int | None) -> TokenizerPair:
     """`target`: the token of the language to write, where the checkpoint is for one. Raises FileNotFoundError or
     ValueError, naming the file."""
-    settings = read_table(folder / _SETTINGS) if (folder / _SETTINGS).exists() else {}
+    settings = read_table(folder / SETTINGS_FILE) if (folder / SETTINGS_FILE).exists() else {}
     kind = _kind(folder, settings)
     added = _added_tokens(folder, settings)
     model, ids = _m2m_pieces(folder, settings) if kind == _M2M else _nllb_pieces(folder, added)
@@ -52,10 +48,10 @@ def read_m2m_tokenizers(folder: Path, config: M2MConfig, target: int | None) -> 
         model,
         vocabulary,
         sorted(languages),
-        source_language=_default(folder, settings, "src_lang", languages),
-        target_language=_target(folder, languages, target) or _default(folder, settings, "tgt_lang", languages),
+        source_language=default_language(folder, settings, "src_lang", languages),
+        target_language=_target(folder, languages, target) or default_language(folder, settings, "tgt_lang", languages),
         language_last=kind == _NLLB and settings.get("legacy_behaviour") is True,
-        name=str(folder / _MODEL),
+        name=str(folder / MODEL_FILE),
     )
     return TokenizerPair.tagged(tokenizer, tokenizer, "m2m", sorted(languages))
 
@@ -68,7 +64,7 @@ def _kind(folder: Path, settings: dict[str, Any]) -> str:
         if name in (kind, f"{kind}Fast"):
             return kind
     raise ValueError(
-        f"[convert] {folder / _SETTINGS}: expected the tokenizer_class {_M2M} or {_NLLB}, got {quoted(name)}"
+        f"[convert] {folder / SETTINGS_FILE}: expected the tokenizer_class {_M2M} or {_NLLB}, got {quoted(name)}"
     )
 
 
@@ -85,11 +81,12 @@ def _target(folder: Path, languages: Ids, token: int | None) -> str:
     return name
 
 
-def _default(folder: Path, settings: dict[str, Any], key: str, languages: Ids) -> str:
+def default_language(folder: Path, settings: dict[str, Any], key: str, languages: Ids) -> str:
+    """The language that the settings name under a key, "" for none. Raises ValueError for one that is none here."""
     name = settings.get(key) or ""
     if name and name not in languages:
         raise ValueError(
-            f"[convert] {folder / _SETTINGS}: expected a language of the vocabulary, got {key} {quoted(name)}"
+            f"[convert] {folder / SETTINGS_FILE}: expected a language of the vocabulary, got {key} {quoted(name)}"
         )
     return str(name)
 
@@ -104,7 +101,7 @@ def _m2m_pieces(folder: Path, settings: dict[str, Any]) -> tuple[bytes, Ids]:
     codes = settings.get("language_codes", "m2m100")
     if codes not in M2M_100:
         raise ValueError(
-            f"[convert] {folder / _SETTINGS}: expected language_codes of {', '.join(M2M_100)}, got {quoted(codes)}"
+            f"[convert] {folder / SETTINGS_FILE}: expected language_codes of {', '.join(M2M_100)}, got {quoted(codes)}"
         )
     ids = dict(table)
     return model, ids | {f"__{name}__": len(table) + place for place, name in enumerate(M2M_100[codes])}
@@ -114,31 +111,47 @@ def _nllb_pieces(folder: Path, added: Iterable[AddedToken]) -> tuple[bytes, Ids]
     """The pieces of the SentencePiece model behind fairseq's special ones. The languages are what was added; where
     nothing was, those of NLLB-200 follow, and the mask."""
     tokens = [token.content for token in added]
-    if not (folder / _MODEL).exists() and (folder / _JSON).exists():
+    if not (folder / MODEL_FILE).exists() and (folder / _JSON).exists():
         model, ids = read_bpe(folder / _JSON, {*_SPECIAL, _MASK, *tokens, *NLLB_200})
     else:
-        model = _read_model(folder)
-        processor = read_processor(model, str(folder / _MODEL))
-        pieces = [str(processor.id_to_piece(i)) for i in range(_SPECIAL_OF_MODEL, processor.vocab_size())]
-        ids = {piece: number for number, piece in enumerate([*_SPECIAL, *pieces])}
+        model, ids = fairseq_pieces(folder)
     if not any(map(_language, [*tokens, *ids])):
         ids |= {name: len(ids) + place for place, name in enumerate([*NLLB_200, _MASK])}
     return model, ids
 
 
+def fairseq_pieces(folder: Path) -> tuple[bytes, Ids]:
+    """The SentencePiece model, and its pieces behind fairseq's special ones."""
+    model = _read_model(folder)
+    processor = read_processor(model, str(folder / MODEL_FILE))
+    pieces = [str(processor.id_to_piece(i)) for i in range(_SPECIAL_OF_MODEL, processor.vocab_size())]
+    return model, {piece: number for number, piece in enumerate([*_SPECIAL, *pieces])}
+
+
 def _read_model(folder: Path) -> bytes:
-    path = folder / _MODEL
+    path = folder / MODEL_FILE
     if not path.is_file():
         raise FileNotFoundError(f"[convert] {path}: no such file; {folder} is no whole checkpoint")
     return read_content(path)
 
 
 def _vocabulary(folder: Path, ids: Ids, added: Iterable[AddedToken], config: M2MConfig) -> MarianVocabulary:
-    pieces: list[str | None] = [None] * config.vocab_size
+    pieces = numbered(folder, ids, config.vocab_size)
+    if ids.get("<pad>") != config.pad_token_id:
+        raise ValueError(f"[convert] {folder}: expected <pad> to be {config.pad_token_id}, got {ids.get('<pad>')}")
+    silent = (*_SPECIAL, _MASK)
+    return MarianVocabulary(
+        pieces, _VOCABULARY, {token.content: token.special for token in added if token.content not in silent}
+    )
+
+
+def numbered(folder: Path, ids: Ids, entries: int) -> list[str | None]:
+    """The pieces by id, as many as a model has entries. Raises ValueError for an id that it has not, or has twice."""
+    pieces: list[str | None] = [None] * entries
     for piece, number in ids.items():
-        if type(number) is not int or not 0 <= number < config.vocab_size:
+        if type(number) is not int or not 0 <= number < entries:
             raise ValueError(
-                f"[convert] {folder}: expected ids below {config.vocab_size}, got {quoted(number)} of {quoted(piece)}"
+                f"[convert] {folder}: expected ids below {entries}, got {quoted(number)} of {quoted(piece)}"
             )
         if pieces[number] not in (None, piece):
             raise ValueError(
@@ -146,12 +159,7 @@ def _vocabulary(folder: Path, ids: Ids, added: Iterable[AddedToken], config: M2M
                 f"for {number}"
             )
         pieces[number] = piece
-    if ids.get("<pad>") != config.pad_token_id:
-        raise ValueError(f"[convert] {folder}: expected <pad> to be {config.pad_token_id}, got {ids.get('<pad>')}")
-    silent = (*_SPECIAL, _MASK)
-    return MarianVocabulary(
-        pieces, _VOCABULARY, {token.content: token.special for token in added if token.content not in silent}
-    )
+    return pieces
 
 
 def _added_tokens(folder: Path, settings: dict[str, Any]) -> list[AddedToken]:
@@ -168,5 +176,5 @@ def _added_tokens(folder: Path, settings: dict[str, Any]) -> list[AddedToken]:
             added = typed.convert({**token, "id": int(number)}, AddedToken)
             found[added.content] = added
     except (AttributeError, TypeError, ValueError, msgspec.ValidationError):
-        raise ValueError(f"[convert] {folder / _SETTINGS}: expected tokens by id in added_tokens_decoder") from None
+        raise ValueError(f"[convert] {folder / SETTINGS_FILE}: expected tokens by id in added_tokens_decoder") from None
     return list(found.values())

@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 from attnkit.decoding.defaults import DecodingDefaults
 from attnkit.interop.hf_config import (
     GenerationConfig,
+    HiddenAct,
     Ids,
     Seq2SeqConfig,
     Tie,
@@ -26,9 +27,7 @@ class MarianConfig(Seq2SeqConfig, frozen=True, kw_only=True):
     model_type: Literal["marian"]
     vocab_size: Positive = 58101
     decoder_vocab_size: Positive | None = None
-    activation_function: Literal[
-        "relu", "gelu", "silu", "swish", "gelu_new", "gelu_pytorch_tanh", "gelu_fast", "quick_gelu"
-    ] = "gelu"
+    activation_function: HiddenAct = "gelu"
     scale_embedding: bool = False
     share_encoder_decoder_embeddings: bool = True
     attention_dropout: Rate = 0.0

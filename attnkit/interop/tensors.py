@@ -81,6 +81,9 @@ class Tensors:
             end[path] = max(end[path], entry.end)
         return total
 
+    def shape(self, name: str) -> tuple[int, ...]:
+        return self._entry(name).shape
+
     def read(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
         """A tensor as float32. Raises ValueError unless it is there with this shape."""
         if name not in self._files:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -21,34 +22,42 @@ from attnkit.models.output import LossOutput, label_loss
 from attnkit.models.reinforce import Attempt, Reinforce, make_reinforce
 from attnkit.nn import init
 from attnkit.nn.time_major import sorted_offsets, tokens_of
-from attnkit.text.tokenizers.vocabulary import BOS, EOS, UNK
+from attnkit.text.tokenizers.vocabulary import UNK
 
 
 class Captioner(nn.Module):
     """Encoder, regions, decoder, output layer. Images are float32 [B, H, W, C], captions packed ids.
 
     The features of a region are projected to the decoder's width and normalised, and where the region lies in the image
-    is added, as sinusoids of its row and column: a convolution sees the same thing everywhere.
+    is added, as sinusoids of its row and column: a convolution sees the same thing everywhere. A model that was made
+    elsewhere may read all tokens of its encoder as they are (`CaptionerConfig.memory`).
     """
-
-    bos_id = BOS
-    eos_id = EOS
 
     def __init__(self, config: CaptionerConfig, vocab_size: int) -> None:
         super().__init__()
+        if max(config.bos_id, config.eos_id) >= vocab_size:
+            raise ValueError(
+                f"[captioner] expected bos_id and eos_id below the {vocab_size} entries of the vocabulary, got "
+                f"{config.bos_id} and {config.eos_id}"
+            )
         self.config = config
+        self.bos_id, self.eos_id = config.bos_id, config.eos_id
         self.vocabulary_size = vocab_size
         self.frozen = False
         width = config.decoder.width
         self.encoder = _make_encoder(config)
-        self.projection = nn.Linear(self.encoder.width, width)
-        self.norm = nn.LayerNorm(width)
+        self.projection = None if config.memory == "tokens" else nn.Linear(self.encoder.width, width)
+        self.norm = nn.LayerNorm(width) if config.memory == "regions" else None
         self.decoder: LSTMCaptionDecoder | TransformerCaptionDecoder
+        shared, bias = None, True
         if isinstance(config.decoder, LSTMDecoderConfig):
             self.decoder = LSTMCaptionDecoder(config.decoder, vocab_size)
         else:
-            self.decoder = TransformerCaptionDecoder(config.decoder, vocab_size)
-        self.output = nn.Linear(width, vocab_size)
+            memory_width = self.encoder.width if self.projection is None else None
+            self.decoder = TransformerCaptionDecoder(config.decoder, vocab_size, memory_width)
+            shared = self.decoder.embedding.weight if config.decoder.tie_embeddings else None
+            bias = config.decoder.output_bias
+        self.output = nn.Linear(width, vocab_size, bias, weight=shared)
         self.reinforce: Reinforce | None = None
         if isinstance(config.decoder, LSTMDecoderConfig) and config.decoder.attention == "hard":
             self.reinforce = make_reinforce(config.decoder, vocab_size)
@@ -88,14 +97,17 @@ class Captioner(nn.Module):
         return self
 
     def encode(self, images: np.ndarray | Tensor) -> Regions:
-        """The regions of images [B, H, W, C]."""
-        if self.frozen:
-            with no_grad():
+        """What the decoder sees of images [B, H, W, C]."""
+        with no_grad() if self.frozen else nullcontext():
+            if self.config.memory == "regions":
                 features, offsets, grid = self.encoder.encode(images)
-        else:
-            features, offsets, grid = self.encoder.encode(images)
-        places = np.tile(_places(grid, self.config.decoder.width), (len(offsets) - 1, 1))
-        return Regions(self.norm(self.projection(features)) + tensor(places, device=self.device), offsets, grid)
+            else:
+                features, offsets, grid = self.encoder.encode_tokens(images)
+        memory = features if self.projection is None else self.projection(features)
+        if self.norm is not None:
+            places = np.tile(_places(grid, self.config.decoder.width), (len(offsets) - 1, 1))
+            memory = self.norm(memory) + tensor(places, device=self.device)
+        return Regions(memory, offsets, grid)
 
     def decode(self, batch: Any) -> Decoded:
         """Images and captions of a batch (see attnkit.vision.CaptionBatch) → what the output layer reads."""
@@ -107,7 +119,7 @@ class Captioner(nn.Module):
         share = self.config.decoder.word_dropout
         if not (self.training and share):
             return ids
-        hidden = (init.generator().random(len(ids), dtype=np.float32) < share) & (ids != BOS)
+        hidden = (init.generator().random(len(ids), dtype=np.float32) < share) & (ids != self.bos_id)
         return np.where(hidden, np.int32(UNK), ids)
 
     def forward(self, batch: Any) -> Tensor:
@@ -149,7 +161,7 @@ class Captioner(nn.Module):
         if not self.gated:
             return None
         memory = ops.gather_rows(regions.memory, tokens_of(regions.offsets, images))
-        inputs = [np.concatenate([[BOS], tokens]).astype(np.int32) for tokens in captions]
+        inputs = [np.concatenate([[self.bos_id], tokens]).astype(np.int32) for tokens in captions]
         offsets = np.cumsum([0, *map(len, inputs)]).astype(np.int32)
         with no_grad():
             decoded = self.decoder(memory, sorted_offsets(regions.offsets, images), np.concatenate(inputs), offsets)

@@ -109,6 +109,16 @@ PositionOffset = Annotated[
 ]
 
 
+def check_relative(buckets: int, distance: int, one_sided: bool = False) -> None:
+    """Raises ValueError for relative positions that are none. one_sided: of a stack that sees only what is before."""
+    share, part = (2, "half") if one_sided else (4, "a quarter")
+    if buckets and (buckets < 4 or distance <= buckets // share):
+        raise ValueError(
+            f"relative_buckets: expected 0, or at least 4 and {part} of them below relative_distance = {distance}, got "
+            f"{buckets}"
+        )
+
+
 def written(config: msgspec.Struct) -> dict[str, Any]:
     """What config.json says of a model: all keys, but of those that its class calls LATER, which version 0.1.0 did not
     know, only the ones that are not as they were then. So a model that needs no new key is written as it always was."""

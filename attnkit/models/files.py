@@ -14,8 +14,8 @@ import msgspec
 from attnkit import typed
 from attnkit._tensor import Precision
 from attnkit.files import atomic_write
-from attnkit.models.config import Positive, written
-from attnkit.models.registry import ModelConfig, build_model, size_names
+from attnkit.models.config import NotNegative, Positive, written
+from attnkit.models.registry import ModelConfig, build_model, may_lack_classes, size_names
 from attnkit.nn.embedding import Embedding
 from attnkit.nn.init import InitLimitError, skip_init
 from attnkit.printable import quoted, shortened
@@ -91,7 +91,8 @@ class _Config(msgspec.Struct):
 
 
 def _sizes(config: ModelConfig, table: Mapping[str, Any]) -> dict[str, int]:
-    struct = msgspec.defstruct("Sizes", [(name, Positive) for name in size_names(config)])
+    kind = NotNegative if may_lack_classes(config) else Positive
+    struct = msgspec.defstruct("Sizes", [(name, kind) for name in size_names(config)])
     return msgspec.structs.asdict(typed.convert(table, struct))
 
 

@@ -18,14 +18,15 @@ if TYPE_CHECKING:
 
 
 def load_encoder(captioner: Captioner, directory: Path, image: Preprocessing, *, frozen: bool) -> None:
-    """Copies the weights of a classifier of images, or of another captioner's encoder, into a captioner's encoder, and
-    freezes it there if so wished.
+    """Copies the weights of a classifier or an encoder of images, or of another captioner's encoder, into a captioner's
+    encoder, and freezes it there if so wished.
 
     Raises FileNotFoundError or ValueError, naming the directory, where there is no such model, where it is of another
     type or size, or where its images were prepared in another way than `image` says, but for their size.
     """
     table = read_config(directory)
     other: Any = load_model(directory, described=described_model(table, directory))
+    other.to("float32")
     source = other.encoder if isinstance(other, Captioner) else other
     own = captioner.encoder
     if type(source) is not type(own):

@@ -9,6 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, overload
 
 from attnkit.models.captioner_config import CaptionerConfig
+from attnkit.models.clip_config import CLIPConfig
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.decoder_only_config import DecoderOnlyConfig
 from attnkit.models.encoder_only_config import EncoderOnlyConfig
@@ -22,6 +23,7 @@ from attnkit.models.vit_config import ViTConfig
 
 if TYPE_CHECKING:
     from attnkit.models.captioner import Captioner
+    from attnkit.models.clip import CLIP
     from attnkit.models.cnn import CNN
     from attnkit.models.decoder_only import DecoderOnly
     from attnkit.models.encoder_only import EncoderOnly
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
         | CNN
         | Glimpse
         | Captioner
+        | CLIP
     )
     """Any model: the union of all."""
 
@@ -60,17 +63,20 @@ ModelConfig = (
     | CNNConfig
     | GlimpseConfig
     | CaptionerConfig
+    | CLIPConfig
 )
 """Any model's configuration: the union, by `type`, of all."""
 
 
 class Entry(NamedTuple):
     """A model: its configuration, "module:Class", and the names of the numbers that its constructor takes behind the
-    configuration. They depend on the data (entries of a vocabulary, classes) and stand in config.json."""
+    configuration. They depend on the data (entries of a vocabulary, classes) and stand in config.json. encodes: its
+    classes may be 0, and then it is an encoder alone."""
 
     config: type[ModelConfig]
     model: str
     sizes: tuple[str, ...]
+    encodes: bool = False
 
 
 ENTRIES = (
@@ -93,10 +99,11 @@ ENTRIES = (
     Entry(DecoderOnlyConfig, "attnkit.models.decoder_only:DecoderOnly", ("vocab_size",)),
     Entry(EncoderOnlyConfig, "attnkit.models.encoder_only:EncoderOnly", ("vocab_size",)),
     Entry(SentenceEncoderConfig, "attnkit.models.sentence_encoder:SentenceEncoder", ("vocab_size",)),
-    Entry(ViTConfig, "attnkit.models.vit:ViT", ("classes",)),
+    Entry(ViTConfig, "attnkit.models.vit:ViT", ("classes",), encodes=True),
     Entry(CNNConfig, "attnkit.models.cnn:CNN", ("classes",)),
     Entry(GlimpseConfig, "attnkit.models.glimpse:Glimpse", ("classes",)),
     Entry(CaptionerConfig, "attnkit.models.captioner:Captioner", ("vocab_size",)),
+    Entry(CLIPConfig, "attnkit.models.clip:CLIP", ("vocab_size",)),
 )
 
 _BY_CONFIG = {entry.config: entry for entry in ENTRIES}
@@ -105,6 +112,11 @@ _BY_CONFIG = {entry.config: entry for entry in ENTRIES}
 def size_names(config: ModelConfig) -> tuple[str, ...]:
     """The sizes that `build_model` takes for this configuration, in order."""
     return _BY_CONFIG[type(config)].sizes
+
+
+def may_lack_classes(config: ModelConfig) -> bool:
+    """Whether 0 classes make an encoder of such a model."""
+    return _BY_CONFIG[type(config)].encodes
 
 
 @overload
@@ -129,6 +141,8 @@ def build_model(config: CNNConfig, *sizes: int) -> CNN: ...
 def build_model(config: GlimpseConfig, *sizes: int) -> Glimpse: ...
 @overload
 def build_model(config: CaptionerConfig, *sizes: int) -> Captioner: ...
+@overload
+def build_model(config: CLIPConfig, *sizes: int) -> CLIP: ...
 @overload
 def build_model(config: ModelConfig, *sizes: int) -> Model: ...
 def build_model(config: ModelConfig, *sizes: int) -> Model:

@@ -26,6 +26,7 @@ from attnkit.models.config import (
     RelativeBuckets,
     RelativeDistance,
     ScaleEmbeddings,
+    check_relative,
 )
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.nn.normalisation import make_norm
@@ -142,15 +143,6 @@ class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     def layout(self) -> Layout:
         """How a text is read as a whole."""
         return Layout(max_length=self.max_length, first=self.bos_id, last=self.eos_id)
-
-
-def check_relative(buckets: int, distance: int) -> None:
-    """Raises ValueError for relative positions, read from both sides, that are none."""
-    if buckets and (buckets < 4 or distance <= buckets // 4):
-        raise ValueError(
-            "relative_buckets: expected 0, or at least 4 and a quarter of them below relative_distance = "
-            f"{distance}, got {buckets}"
-        )
 
 
 def check_room(config: TextStackConfig) -> None:

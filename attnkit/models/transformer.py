@@ -25,9 +25,10 @@ class Transformer(WritesText):
 
     def __init__(self, config: TransformerConfig, source_vocab_size: int, target_vocab_size: int) -> None:
         super().__init__()
-        if config.tie_embeddings == "all" and source_vocab_size != target_vocab_size:
+        joint = config.tie_embeddings in ("all", "inputs")
+        if joint and source_vocab_size != target_vocab_size:
             raise ValueError(
-                '[transformer] tie_embeddings = "all" needs one vocabulary for both languages, '
+                f'[transformer] tie_embeddings = "{config.tie_embeddings}" needs one vocabulary for both languages, '
                 f"got {source_vocab_size} and {target_vocab_size} entries"
             )
         if max(config.bos_id, config.eos_id) >= target_vocab_size:
@@ -39,22 +40,32 @@ class Transformer(WritesText):
         self.bos_id, self.eos_id = config.bos_id, config.eos_id
         self.vocabulary_size = target_vocab_size
         self.source_embedding = make_embedding(config, source_vocab_size)
-        shared = self.source_embedding.weight if config.tie_embeddings == "all" else None
+        shared = self.source_embedding.weight if joint else None
         self.target_embedding = make_embedding(config, target_vocab_size, shared)
-        options = layer_options(config)
-        self.encoder = nn.TransformerEncoder(config.encoder_layers, config.d_model, config.heads, config.ffn, **options)
+        options = layer_options(config) | {"head_dim": config.head_dim}
+        self.encoder = nn.TransformerEncoder(
+            config.encoder_layers,
+            config.d_model,
+            config.heads,
+            config.ffn,
+            position_bias=_relative(config, config.heads, bidirectional=True),
+            **options,
+        )
         self.decoder_heads = config.decoder_heads or config.heads
         self.decoder = nn.TransformerDecoder(
             config.decoder_layers,
             config.d_model,
             self.decoder_heads,
             config.decoder_ffn or config.ffn,
+            position_bias=_relative(config, self.decoder_heads, bidirectional=False),
             alignment_layer=config.alignment_layer,
             alignment_head=config.alignment_head,
             ssru=config.decoder == "ssru",
             **options,
         )
-        self.generator = None if config.tie_embeddings != "none" else nn.Linear(config.d_model, target_vocab_size)
+        self.generator = (
+            None if config.tie_embeddings in ("all", "decoder") else nn.Linear(config.d_model, target_vocab_size)
+        )
         has_bias = self.generator is None and config.output_bias
         self.tied_output_bias = init.constant((target_vocab_size,), 0.0) if has_bias else None
 
@@ -162,3 +173,10 @@ class TransformerState:
     def select(self, rows: np.ndarray) -> None:
         """New row i is old row rows[i]."""
         self.decoder.select(rows)
+
+
+def _relative(config: TransformerConfig, heads: int, bidirectional: bool) -> nn.RelativePositionBias | None:
+    """The relative positions of a stack; its own even where both have them."""
+    if not config.relative_buckets:
+        return None
+    return nn.RelativePositionBias(heads, config.relative_buckets, config.relative_distance, bidirectional)

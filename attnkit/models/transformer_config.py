@@ -19,7 +19,10 @@ from attnkit.models.config import (
     PositionSpacing,
     Positive,
     Rate,
+    RelativeBuckets,
+    RelativeDistance,
     ScaleEmbeddings,
+    check_relative,
 )
 from attnkit.text.tokenizers.vocabulary import BOS, EOS
 
@@ -36,10 +39,13 @@ class TransformerConfig(
             "decoder",
             "embedding_norm",
             "gated",
+            "head_dim",
             "norm_eps",
             "norm_kind",
             "position_offset",
             "position_spacing",
+            "relative_buckets",
+            "relative_distance",
         }
     )
 
@@ -48,6 +54,8 @@ class TransformerConfig(
     ffn: Annotated[Positive, Meta(description="Width inside the feed-forward networks.")] = 2048
 
     heads: Annotated[Positive, Meta(description="Attention heads; d_model must be a multiple.")] = 8
+
+    head_dim: Annotated[Positive | None, Meta(description="Width of a head; d_model / heads where not given.")] = None
 
     decoder_ffn: Annotated[Positive | None, Meta(description="Of the decoder; as `ffn` where not given.")] = None
 
@@ -93,10 +101,10 @@ class TransformerConfig(
     gated: Gated = False
 
     tie_embeddings: Annotated[
-        Literal["all", "decoder", "none"],
+        Literal["all", "decoder", "inputs", "none"],
         Meta(
             description='"all": source, target and output share one matrix (needs a joint vocabulary); "decoder": '
-            "target and output do."
+            'target and output do; "inputs": source and target do.'
         ),
     ] = "all"
 
@@ -125,6 +133,10 @@ class TransformerConfig(
 
     position_offset: PositionOffset = 0
 
+    relative_buckets: RelativeBuckets = 0
+
+    relative_distance: RelativeDistance = 128
+
     alignment_head: Annotated[
         NotNegative | None,
         Meta(
@@ -151,8 +163,11 @@ class TransformerConfig(
 
     def __post_init__(self) -> None:
         for name, heads in (("heads", self.heads), ("decoder_heads", self.decoder_heads)):
-            if heads is not None and self.d_model % heads:
+            if heads is not None and self.head_dim is None and self.d_model % heads:
                 raise ValueError(f"{name}: expected a divisor of d_model = {self.d_model}, got {heads}")
+        check_relative(self.relative_buckets, self.relative_distance, one_sided=True)
+        if self.relative_buckets and self.decoder == "ssru":
+            raise ValueError('relative_buckets: expected 0 with decoder = "ssru", which attends to nothing')
         counts = {"alignment_head": self.decoder_heads or self.heads, "alignment_layer": self.decoder_layers}
         for name, count in counts.items():
             if (found := getattr(self, name)) is not None and found >= count:

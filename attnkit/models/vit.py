@@ -14,6 +14,7 @@ from attnkit.models.classification import ClassificationLoss, classification_los
 from attnkit.models.vit_config import ViTConfig
 from attnkit.nn import init
 from attnkit.nn.attention.rollout import attention_rollout
+from attnkit.nn.normalisation import Norm, make_norm
 from attnkit.vision.targets import ImageBatch
 
 Grid = tuple[int, int]
@@ -22,7 +23,8 @@ Grid = tuple[int, int]
 class ViT(nn.Module):
     """Patches as tokens of a Transformer encoder. Images are float32 [B, H, W, C], H and W whole patches.
 
-    With `classes` = 0 it has no classifier and is an encoder alone. The class token's vector includes its position.
+    With `classes` = 0 it has no classifier and is an encoder alone. The vectors of the class token and of the
+    distillation token (Touvron et al., 2021) include their positions.
     """
 
     def __init__(self, config: ViTConfig, classes: int) -> None:
@@ -32,14 +34,21 @@ class ViT(nn.Module):
         side = config.image_size // config.patch_size
         self.patches = _stem(config, d_model)
         self.positions = nn.GridPositions(d_model, side, side, config.interpolation)
-        self.class_token = init.normal((1, d_model), 0.02) if config.pooling == "token" else None
+        self.class_token = init.normal((1, d_model), 0.02) if config.pooling != "mean" else None
+        self.distillation_token = init.normal((1, d_model), 0.02) if config.distillation != "none" else None
+        self.first_norm = make_norm(config.norm_kind, d_model, config.norm_eps) if config.first_norm else None
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = nn.TransformerEncoder(
             layers, d_model, heads, ffn, dropout=config.dropout, norm="pre", activation=config.activation,
             attention_dropout=config.attention_dropout, stochastic_depth=config.stochastic_depth,
             norm_kind=config.norm_kind, norm_eps=config.norm_eps, gated=config.gated,
         )  # fmt: skip
+        self.pooled_norm: Norm | None = None
+        if config.last_norm == "pooled":
+            self.pooled_norm, self.encoder.last_norm = self.encoder.last_norm, None
         self.head = nn.Linear(d_model, classes) if classes else None
+        distilled = classes and config.distillation == "head"
+        self.distillation_head = nn.Linear(d_model, classes) if distilled else None
 
     @property
     def width(self) -> int:
@@ -60,6 +69,12 @@ class ViT(nn.Module):
             states = states[:, tokens - regions :]
         return states.reshape(-1, width), np.arange(batch + 1, dtype=np.int32) * regions, grid
 
+    def encode_tokens(self, images: np.ndarray | Tensor) -> tuple[Tensor, np.ndarray, Grid]:
+        """`encode` with the tokens that stand before the patches of each image."""
+        states, grid, _ = self._states(images)
+        batch, tokens, width = states.shape
+        return states.reshape(-1, width), np.arange(batch + 1, dtype=np.int32) * tokens, grid
+
     def forward(self, images: np.ndarray | Tensor) -> Tensor:
         """Logits [B, classes]."""
         return self._classify(self._states(images)[0])
@@ -75,7 +90,8 @@ class ViT(nn.Module):
         return log_probs
 
     def attention_weights(self, images: np.ndarray | Tensor) -> list[np.ndarray]:
-        """The attention of every layer, [B, heads, N, N]; N is the class token, where there is one, and the patches."""
+        """The attention of every layer, [B, heads, N, N]; N is the class token and the distillation token, where they
+        are there, and the patches."""
         with no_grad():
             states, _, weights = self._states(images, return_weights=True)
         batch, tokens, _ = states.shape
@@ -84,7 +100,12 @@ class ViT(nn.Module):
     def attention(self, images: np.ndarray | Tensor) -> np.ndarray:
         """Where the classified vector comes from, by attention rollout: [B, rows, columns], each image's sum is 1."""
         rollout = attention_rollout(self.attention_weights(images))
-        maps: np.ndarray = rollout[:, 0, 1:] if self.class_token is not None else rollout.mean(axis=1)
+        first = len(self._tokens())
+        if self.config.pooling == "token":
+            rows = slice(0, 1 if self.distillation_head is None else 2)
+        else:
+            rows = slice(first, None)
+        maps: np.ndarray = rollout[:, rows, first:].mean(axis=1)
         maps = maps / maps.sum(axis=1, keepdims=True)
         return maps.reshape(len(maps), *self.grid(images.shape))
 
@@ -112,22 +133,35 @@ class ViT(nn.Module):
         images = images if isinstance(images, Tensor) else tensor(images, device=self.device)
         grid, batch = self.grid(images.shape), images.shape[0]
         embedded = self.patches(images).reshape(batch, grid[0] * grid[1], self.width) + self.positions.table(*grid)
-        if self.class_token is not None:
-            first = ops.gather_rows(self.class_token, np.zeros(batch, dtype=np.int32))
-            embedded = ops.concatenate([first.reshape(batch, 1, self.width), embedded], axis=1)
-        tokens = embedded.shape[1]
-        offsets = index_array(np.arange(batch + 1, dtype=np.int32) * tokens)
-        x = self.dropout(embedded.reshape(batch * tokens, self.width))
+        if tokens := self._tokens():
+            each = np.zeros(batch, dtype=np.int32)
+            first = [ops.gather_rows(token, each).reshape(batch, 1, self.width) for token in tokens]
+            embedded = ops.concatenate([*first, embedded], axis=1)
+        count = embedded.shape[1]
+        offsets = index_array(np.arange(batch + 1, dtype=np.int32) * count)
+        x = embedded.reshape(batch * count, self.width)
+        x = self.dropout(x if self.first_norm is None else self.first_norm(x))
         result = self.encoder(x, offsets, return_weights=return_weights)
         x, weights = result if isinstance(result, tuple) else (result, [])
-        return x.reshape(batch, tokens, self.width), grid, weights
+        return x.reshape(batch, count, self.width), grid, weights
+
+    def _tokens(self) -> list[Tensor]:
+        """Those in front of the patches, each [1, width]."""
+        return [token for token in (self.class_token, self.distillation_token) if token is not None]
 
     def _classify(self, states: Tensor) -> Tensor:
         if self.head is None:
             raise ValueError("[vit] expected a model with classes to classify, got an encoder")
-        pooled = states[:, 0] if self.class_token is not None else states.mean(axis=1)
-        logits: Tensor = self.head(pooled)
-        return logits
+        logits: Tensor = self.head(self._pooled(states))
+        if self.distillation_head is None:
+            return logits
+        return (logits + self.distillation_head(states[:, 1])) * 0.5
+
+    def _pooled(self, states: Tensor) -> Tensor:
+        if self.config.pooling == "token":
+            return states[:, 0]
+        pooled: Tensor = (states[:, 1:] if self.class_token is not None else states).mean(axis=1)
+        return pooled if self.pooled_norm is None else self.pooled_norm(pooled)
 
 
 def _stem(config: ViTConfig, d_model: int) -> nn.PatchEmbedding | nn.ConvolutionalStem:

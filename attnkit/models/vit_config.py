@@ -24,7 +24,9 @@ _SIZES = {"Ti": (192, 12, 3, 768), "S": (384, 12, 6, 1536), "B": (768, 12, 12, 3
 class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, tag_field="type", tag="vit"):
     """A Vision Transformer (Dosovitskiy et al., 2021; the sizes Ti and S are those of Touvron et al., 2021)."""
 
-    LATER: ClassVar = frozenset({"activation", "gated", "norm_eps", "norm_kind"})
+    LATER: ClassVar = frozenset(
+        {"activation", "distillation", "first_norm", "gated", "last_norm", "norm_eps", "norm_kind"}
+    )
 
     size: Annotated[
         Literal["Ti", "S", "B"],
@@ -69,9 +71,30 @@ class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = None
 
     pooling: Annotated[
-        Literal["token", "mean"],
-        Meta(description="What is classified: a class token in front of the patches, or the mean of all patches."),
+        Literal["token", "mean", "mean-beside-token"],
+        Meta(
+            description="What is classified: a class token in front of the patches, the mean of all patches, or that "
+            "mean though there is a class token, which takes part in the attention alone."
+        ),
     ] = "token"
+
+    distillation: Annotated[
+        Literal["none", "token", "head"],
+        Meta(
+            description="A second token, behind the class token, that has learnt from a teacher (Touvron et al., "
+            '2021): "head" classifies it, too, and the mean of both logits counts; with "token" it takes part in the '
+            "attention alone."
+        ),
+    ] = "none"
+
+    first_norm: Annotated[
+        bool, Meta(description="A norm in front of the first layer, too, as in CLIP (Radford et al., 2021).")
+    ] = False
+
+    last_norm: Annotated[
+        Literal["states", "pooled"],
+        Meta(description='What is normalised behind the last layer: all states, or with "mean" their mean.'),
+    ] = "states"
 
     norm_kind: NormKind = "layer"
 
@@ -104,6 +127,12 @@ class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError(f"patch_size: expected a divisor of image_size = {self.image_size}, got {self.patch_size}")
         if self.stem != "patch" and (self.patch_size < 2 or self.patch_size.bit_count() != 1):
             raise ValueError(f'patch_size: expected a power of two with stem = "{self.stem}", got {self.patch_size}')
+        if self.distillation != "none" and self.pooling != "token":
+            raise ValueError(
+                f'distillation: expected "none" with pooling = "{self.pooling}", got "{self.distillation}"'
+            )
+        if self.last_norm == "pooled" and self.pooling == "token":
+            raise ValueError('last_norm: expected "states" with pooling = "token", got "pooled"')
         d_model, _, heads, _ = self.sizes
         if d_model % heads:
             raise ValueError(f"heads: expected a divisor of d_model = {d_model}, got {heads}")

@@ -2,7 +2,16 @@
 
 from attnkit.nn import attention
 from attnkit.nn.attention import *  # noqa: F403  (the parts of attention, by one list)
-from attnkit.nn.attention_pooling import AttentionPooling, FirstPooling, LastPooling, MeanPooling
+from attnkit.nn.attention_pooling import (
+    AttentionPooling,
+    FirstPooling,
+    JoinedPooling,
+    LastPooling,
+    MaxPooling,
+    MeanPooling,
+    PositionPooling,
+    RootMeanPooling,
+)
 from attnkit.nn.convolution import Conv2d
 from attnkit.nn.dropout import Dropout
 from attnkit.nn.embedding import Embedding
@@ -58,6 +67,7 @@ __all__ = [
     "GlobalAvgPool2d",
     "GlobalMaxPool2d",
     "GridPositions",
+    "JoinedPooling",
     "LSTMCell",
     "LSTMGates",
     "LastPooling",
@@ -65,13 +75,16 @@ __all__ = [
     "LearnedPositions",
     "Linear",
     "MaxPool2d",
+    "MaxPooling",
     "MeanPooling",
     "Module",
     "ModuleList",
     "PatchEmbedding",
+    "PositionPooling",
     "RMSNorm",
     "RNNCell",
     "RecurrentWeights",
+    "RootMeanPooling",
     "SSRUGates",
     "Seen",
     "SinusoidalPositions",

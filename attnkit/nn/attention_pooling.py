@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal, overload
+import itertools
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import numpy as np
 
@@ -11,7 +13,7 @@ from attnkit._core import Tensor
 from attnkit._tensor import index_array, tensor
 from attnkit.nn import init
 from attnkit.nn.linear import Linear
-from attnkit.nn.module import Module
+from attnkit.nn.module import Module, ModuleList
 
 
 class AttentionPooling(Module):
@@ -46,8 +48,8 @@ class AttentionPooling(Module):
         return f"hidden={self.context.shape[1]}"
 
 
-class MeanPooling(Module):
-    """The mean of the rows of a sequence."""
+class _LengthPooling(Module):
+    """A sum of the rows of a sequence whose weights its length alone decides."""
 
     returns_weights = True
 
@@ -56,11 +58,77 @@ class MeanPooling(Module):
     @overload
     def forward(self, x: Tensor, offsets: np.ndarray, return_weights: Literal[True]) -> tuple[Tensor, Tensor]: ...
     def forward(self, x: Tensor, offsets: np.ndarray, return_weights: bool = False) -> Tensor | tuple[Tensor, Tensor]:
-        """x [T, width] → [B, width], and the weights 1/n [T] if asked for. An empty sequence gives zeros."""
-        lengths = np.diff(offsets)
-        weights = tensor(np.repeat(1.0 / np.maximum(lengths, 1), lengths).astype(np.float32), device=x.device)
+        """x [T, width] → [B, width], and the weights [T] if asked for. An empty sequence gives zeros."""
+        weights = tensor(self._weights(np.asarray(offsets)).astype(np.float32), device=x.device)
         pooled = ops.ragged_sums(weights, x, _one_query_each(offsets), offsets)
         return (pooled, weights) if return_weights else pooled
+
+    def _weights(self, offsets: np.ndarray) -> np.ndarray:
+        """The weight of each row [T]."""
+        raise NotImplementedError(f"[pooling] expected a _weights method in {type(self).__name__}")
+
+    if TYPE_CHECKING:
+        __call__ = forward
+
+
+class MeanPooling(_LengthPooling):
+    """The mean of the rows of a sequence: the weights are 1/n."""
+
+    def _weights(self, offsets: np.ndarray) -> np.ndarray:
+        lengths = np.diff(offsets)
+        return np.repeat(1.0 / np.maximum(lengths, 1), lengths)
+
+
+class RootMeanPooling(_LengthPooling):
+    """The sum of the n rows of a sequence over the root of n, so that long texts do not come out shorter than short
+    ones (Cer et al., 2018; "mean_sqrt_len_tokens" of Sentence-BERT)."""
+
+    def _weights(self, offsets: np.ndarray) -> np.ndarray:
+        lengths = np.diff(offsets)
+        return np.repeat(1.0 / np.sqrt(np.maximum(lengths, 1)), lengths)
+
+
+class PositionPooling(_LengthPooling):
+    """A mean in which row t of n, from 1, weighs t / (1 + … + n): where attention is causal, later rows have seen more
+    (SGPT: Muennighoff, 2022; "weightedmean" of Sentence-BERT)."""
+
+    def _weights(self, offsets: np.ndarray) -> np.ndarray:
+        lengths = np.diff(offsets).astype(np.int64)
+        places = np.arange(1, offsets[-1] + 1) - np.repeat(offsets[:-1], lengths)
+        weights: np.ndarray = places / np.repeat(np.maximum(lengths * (lengths + 1) / 2, 1), lengths)
+        return weights
+
+
+class MaxPooling(Module):
+    """The largest number of each column over the rows of a sequence."""
+
+    def forward(self, x: Tensor, offsets: np.ndarray) -> Tensor:
+        """x [T, width] → [B, width]. An empty sequence gives zeros."""
+        width = x.shape[1]
+        rows = []
+        for begin, end in itertools.pairwise(np.asarray(offsets).tolist()):
+            if begin == end:
+                rows.append(tensor(np.zeros((1, width), np.float32), device=x.device))
+            else:
+                image = x[begin:end].reshape(1, end - begin, 1, width)
+                rows.append(ops.max_pool2d(image, (end - begin, 1)).reshape(1, width))
+        return ops.concatenate(rows)
+
+    if TYPE_CHECKING:
+        __call__ = forward
+
+
+class JoinedPooling(Module):
+    """Several poolings beside each other."""
+
+    def __init__(self, poolings: Sequence[Module]) -> None:
+        super().__init__()
+        self.poolings: ModuleList[Any] = ModuleList(list(poolings))
+
+    def forward(self, x: Tensor, offsets: np.ndarray) -> Tensor:
+        """x [T, width] → [B, poolings · width]."""
+        joined: Tensor = ops.concatenate([pooling(x, offsets) for pooling in self.poolings], axis=1)
+        return joined
 
     if TYPE_CHECKING:
         __call__ = forward

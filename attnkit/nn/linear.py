@@ -14,7 +14,8 @@ class Linear(Module):
     """y = activation(x · weightᵀ + bias): x [..., in_features] → [..., out_features].
 
     `blocks` says how many matrices lie on top of each other in the weight, for Muon; `fan_out`, how many outputs its
-    first values are drawn for, where they are part of a larger matrix.
+    first values are drawn for, where they are part of a larger matrix. weight: that of another module, which then is
+    shared.
     """
 
     def __init__(
@@ -25,9 +26,10 @@ class Linear(Module):
         activation: str | None = None,
         blocks: int = 1,
         fan_out: int | None = None,
+        weight: Tensor | None = None,
     ) -> None:
         super().__init__()
-        self.weight = init.xavier_uniform((out_features, in_features), fan_out)
+        self.weight = init.xavier_uniform((out_features, in_features), fan_out) if weight is None else weight
         self.bias = init.constant((out_features,), 0.0) if bias else None
         self.activation, self.blocks = activation, blocks
 

@@ -49,13 +49,28 @@ def read_config(source: str | Path, overrides: Sequence[str] = ()) -> RunConfig:
 def decode_config(table: dict[str, Any], name: str) -> RunConfig:
     """The configuration in a table of tables; `name` is where it comes from. Raises ConfigError."""
     try:
-        kind = config_type(table)
+        kind = config_type(table, _reads)
+        if complete := getattr(kind, "completed", None):
+            table = complete(table)
     except ValueError as error:
         raise ConfigError(f"{name}: {shortened(str(error), 500)}") from None
     try:
         return typed.convert(_with_lists(table, kind), kind)
     except msgspec.ValidationError as error:
         raise ConfigError(f"{name}: {_explain(str(error), kind)}") from None
+
+
+def _reads(model: Any) -> str | None:
+    """What a model reads that is here; a configuration fetches none, and what is wrong with it its task will say."""
+    from attnkit.hub.resolve import resolve
+    from attnkit.tasks.shared.directory import ModelDirectory
+
+    if not isinstance(model, str):
+        return None
+    try:
+        return ModelDirectory.read(resolve(model, offline=True, say=lambda line: None)).reads
+    except (ValueError, OSError, ModuleNotFoundError):
+        return None
 
 
 def _with_lists(table: dict[str, Any], kind: Any, path: str = "") -> dict[str, Any]:

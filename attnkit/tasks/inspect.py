@@ -136,7 +136,7 @@ def inspect(path: str | os.PathLike[str]) -> Inspection:
         weights_bytes=files[WEIGHTS_FILE],
         tokenizer=_tokenizer(directory),
         labels=directory.labels,
-        image=None if image is None else msgspec.to_builtins(image),
+        image=None if image is None else written(image),
         decoding=None if directory.decoding is None else msgspec.to_builtins(directory.decoding),
         shortlist=shortlist_source.FILE in files,
         training=_training(directory.folder / run.CONFIG_FILE) if run.CONFIG_FILE in files else None,

@@ -12,14 +12,27 @@ if TYPE_CHECKING:
     from attnkit._tensor import Precision
     from attnkit.tasks.caption.captioner import Captioner
     from attnkit.tasks.classify_images.classifier import ImageClassifier
+    from attnkit.tasks.classify_images.zero_shot import ZeroShotClassifier
     from attnkit.tasks.classify_text.classifier import Classifier
+    from attnkit.tasks.embed.embedder import Embedder
     from attnkit.tasks.language_model.generator import Generator
     from attnkit.tasks.masked_language_model.filler import MaskFiller
     from attnkit.tasks.shared.directory import ModelDirectory
+    from attnkit.tasks.summarize.summarizer import Summarizer
     from attnkit.tasks.translate.pivot import PivotTranslator
     from attnkit.tasks.translate.translator import Translator
 
-    Loaded: TypeAlias = Translator | Classifier | ImageClassifier | Captioner | Generator | MaskFiller
+    Loaded: TypeAlias = (
+        Translator
+        | Classifier
+        | ImageClassifier
+        | ZeroShotClassifier
+        | Captioner
+        | Generator
+        | MaskFiller
+        | Summarizer
+        | Embedder
+    )
     _Path: TypeAlias = str | os.PathLike[str]
 
 
@@ -47,8 +60,17 @@ def load(
 ) -> ImageClassifier: ...
 @overload
 def load(
+    path: _Path,
+    precision: Precision | None = None,
+    threads: int | None = None,
+    *,
+    task: Literal["classify"],
+    reads: Literal["images-and-texts"],
+) -> ZeroShotClassifier: ...
+@overload
+def load(
     path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["classify"]
-) -> Classifier | ImageClassifier: ...
+) -> Classifier | ImageClassifier | ZeroShotClassifier: ...
 @overload
 def load(
     path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["caption"]
@@ -59,12 +81,20 @@ def load(
 ) -> Generator: ...
 @overload
 def load(
+    path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["embed"]
+) -> Embedder: ...
+@overload
+def load(
     path: _Path,
     precision: Precision | None = None,
     threads: int | None = None,
     *,
     task: Literal["masked-language-model"],
 ) -> MaskFiller: ...
+@overload
+def load(
+    path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["summarize"]
+) -> Summarizer: ...
 @overload
 def load(
     path: _Path,
@@ -94,13 +124,16 @@ def load(
     that leads there.
 
     A translation model becomes a `Translator`, a classifier of texts a `Classifier`, one of images an
-    `ImageClassifier`, a captioner a `Captioner`, a language model a `Generator`, a masked one a `MaskFiller`.
+    `ImageClassifier`, one of images by any labels a `ZeroShotClassifier` (with task "embed" an `Embedder`), a captioner
+    a `Captioner`, a language model a `Generator`, a masked one a `MaskFiller`, one that summarizes a `Summarizer`, one
+    that makes vectors of texts an `Embedder`.
 
     precision: "fp32", "bf16" or "int8", of the matrix products (see `attnkit.precision`); None takes "fp32", or "int8"
     for a model that was converted with weights of int8. threads: sets the number for
     the whole process; None leaves it.
-    task: what the model must be for, "translate", "classify", "caption", "language-model" or "masked-language-model";
-    reads: what a classifier must take, "text" or "images". With them type checkers know the class.
+    task: what the model must be for, "translate", "classify", "caption", "language-model", "masked-language-model" or
+    "summarize" or "embed"; reads: what a classifier must take, "text", "images" or "images-and-texts".
+    With them type checkers know the class.
     then: the directory of a second translation model, which reads what the first one writes, so that both together are
     a `PivotTranslator`: German to Portuguese of German to English and then English to Portuguese.
     Raises FileNotFoundError where there is no model, ValueError for a broken one or one for another task; the message
@@ -109,6 +142,7 @@ def load(
     from attnkit._tensor import check_precision
     from attnkit.hub.resolve import resolve
     from attnkit.hub.route import through_english
+    from attnkit.tasks.registry import find_entry, served_tasks
     from attnkit.tasks.shared.directory import ModelDirectory
 
     if precision is not None:
@@ -123,20 +157,24 @@ def load(
             raise ValueError(f"[load] expected the task 'translate' of two models, got {quoted(task or reads)}")
         return load_pivot(resolve(legs[0]), resolve(legs[1]), precision, threads)
     directory = ModelDirectory.read(resolve(path))
-    if task not in (None, directory.task):
+    served = served_tasks(find_entry(directory.task, directory.reads, directory.folder))
+    if task not in (None, *served):
         raise ValueError(f"[load] {path}: expected a model of the task {quoted(task)}, got one of {directory.task!r}")
     if reads not in (None, directory.reads):
         raise ValueError(
             f"[load] {path}: expected a model that reads {quoted(reads)}, got one that reads {directory.reads!r}"
         )
-    return serve(directory, precision, threads)
+    return serve(directory, precision, threads, task)
 
 
-def serve(directory: ModelDirectory, precision: Precision | None = None, threads: int | None = None) -> Any:
-    """`load` for a directory whose config.json has been read."""
+def serve(
+    directory: ModelDirectory, precision: Precision | None = None, threads: int | None = None, task: str | None = None
+) -> Any:
+    """`load` for a directory whose config.json has been read; task: one of those that it serves, its own where not
+    given."""
     from attnkit.tasks.registry import find_entry, serving_class
 
     entry = find_entry(directory.task, directory.reads, directory.folder)
     if threads is not None:
         _core.set_num_threads(threads)
-    return serving_class(entry).from_directory(directory, precision or directory.precision or "fp32")
+    return serving_class(entry, task).from_directory(directory, precision or directory.precision or "fp32")

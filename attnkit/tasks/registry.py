@@ -39,13 +39,14 @@ if TYPE_CHECKING:
 class Entry(NamedTuple):
     """A task: its name, what it reads, and in its folder of `attnkit.tasks` the "module:Class" of what serves its model
     directories, of its configuration and of what trains it. Of a task whose models come from elsewhere there is neither
-    of these."""
+    of these. also: other tasks that its model directories serve, each with the class that does."""
 
     task: str
     reads: str
     serving: str
     config: str | None = None
     training: str | None = None
+    also: tuple[tuple[str, str], ...] = ()
 
 
 ENTRIES = (
@@ -71,6 +72,12 @@ ENTRIES = (
         "classify_images.training:ClassifyImagesTask",
     ),
     Entry(
+        "classify",
+        "images-and-texts",
+        "classify_images.zero_shot:ZeroShotClassifier",
+        also=(("embed", "embed.embedder:Embedder"),),
+    ),
+    Entry(
         "caption",
         "images",
         "caption.captioner:Captioner",
@@ -92,6 +99,12 @@ ENTRIES = (
         "masked_language_model.training:MaskedLanguageModelTask",
     ),
     Entry("embed", "text", "embed.embedder:Embedder"),
+    Entry(
+        "summarize",
+        "text",
+        "summarize.summarizer:Summarizer",
+        also=(("translate", "translate.translator:Translator"),),  # one that is told what to do by a prompt
+    ),
 )
 
 
@@ -116,8 +129,9 @@ def config_types(task: str | None = None) -> list[type[RunConfig]]:
     return [_imported(entry.config) for entry in ENTRIES if entry.config and task in (None, entry.task)]
 
 
-def config_type(table: dict[str, Any]) -> type[RunConfig]:
-    """The configuration that a decoded TOML table wants to be. Raises ValueError, "key: what is wrong"."""
+def config_type(table: dict[str, Any], reads: Callable[[Any], str | None] = lambda model: None) -> type[RunConfig]:
+    """The configuration that a decoded TOML table wants to be. reads: says what the model reads that `pretrained.model`
+    names. Raises ValueError, "key: what is wrong"."""
     if "task" not in table:
         raise ValueError("task: expected a value, got nothing")
     task = table["task"]
@@ -125,6 +139,8 @@ def config_type(table: dict[str, Any]) -> type[RunConfig]:
         raise ValueError(f"task: invalid value {quoted(task)}; expected {_listed(set(trained_tasks()))}")
     candidates = config_types(task)
     model = table.get("model")
+    if model is None and isinstance(table.get("pretrained"), dict) and len(candidates) > 1:
+        return _beginning(table, candidates, reads)
     if not isinstance(model, dict):
         return candidates[0]  # the strict conversion says what is wrong
     if "type" not in model:
@@ -160,9 +176,14 @@ def find_entry(task: Any, reads: Any, where: object) -> Entry:
     raise ValueError(f"[load] {where}: expected {expected} under reads, got {quoted(reads)}")
 
 
-def serving_class(entry: Entry) -> Any:
-    """The class whose `from_directory` serves the model directories of a task."""
-    return _imported(entry.serving)
+def serving_class(entry: Entry, task: str | None = None) -> Any:
+    """The class whose `from_directory` serves the model directories of a task; task: another one that they serve."""
+    return _imported(dict(entry.also).get(task or entry.task, entry.serving))
+
+
+def served_tasks(entry: Entry) -> list[str]:
+    """What a model directory can be loaded for."""
+    return [entry.task, *dict(entry.also)]
 
 
 def _imported(name: str) -> Any:
@@ -175,11 +196,47 @@ def _model_types(config: type[RunConfig]) -> list[str]:
     import msgspec
 
     field = next(field for field in msgspec.structs.fields(config) if field.name == "model")
-    kind = msgspec.inspect.type_info(field.type)
+    options = _structs(msgspec.inspect.type_info(field.type))
+    return [str(option.tag) for option in options]
+
+
+def _structs(kind: Any) -> list[Any]:
+    """The tables that may stand where this may, as msgspec describes them."""
+    import msgspec
+
     if isinstance(kind, msgspec.inspect.Metadata):
-        kind = kind.type
+        return _structs(kind.type)
     options = kind.types if isinstance(kind, msgspec.inspect.UnionType) else (kind,)
-    return [str(option.tag) for option in options if isinstance(option, msgspec.inspect.StructType)]
+    return [option for option in options if isinstance(option, msgspec.inspect.StructType)]
+
+
+def _keys(config: type[RunConfig]) -> set[str]:
+    """The keys of a configuration, and those of the tables in it: "data", "data.train"."""
+    import msgspec
+
+    [whole] = _structs(msgspec.inspect.type_info(config))
+    inner = {
+        f"{field.encode_name}.{one.encode_name}"
+        for field in whole.fields
+        for table in _structs(field.type)
+        for one in table.fields
+    }
+    return {field.encode_name for field in whole.fields} | inner
+
+
+def _beginning(
+    table: dict[str, Any], candidates: list[type[RunConfig]], reads: Callable[[Any], str | None]
+) -> type[RunConfig]:
+    """Of several configurations the one of a table that says only with which model it begins: the one that has all
+    the table's keys, or else the one for what that model `reads`."""
+    said = {key for key in table if key != "task"}
+    said |= {f"{key}.{one}" for key, value in table.items() if isinstance(value, dict) for one in value}
+    known = [config for config in candidates if said <= _keys(config)]
+    if len(known) == 1:
+        return known[0]
+    found = reads(table["pretrained"].get("model"))
+    reading = [_imported(entry.config) for entry in ENTRIES if entry.config and entry.reads == found]
+    return next((config for config in candidates if config in reading), candidates[0])
 
 
 def _listed(names: set[str]) -> str:

@@ -77,7 +77,7 @@ class Augmenter:
         self._blank = min(max(middle, 0), 255)  # becomes about zero in the model's input
 
     def __call__(self, picture: Image.Image, draw: random.Random) -> Pixels:
-        """The square to train on, uint8 [size, size, channels]."""
+        """The square to train on, uint8 [rows, columns, channels]."""
         config, prepare = self._config, self._preprocessing
         pixels = prepare.pixels(self._cropped(picture, draw) if config.crop < 1.0 else prepare.fitted(picture))
         if config.shift:
@@ -93,19 +93,18 @@ class Augmenter:
 
     def _cropped(self, picture: Image.Image, draw: random.Random) -> Image.Image:
         """A rectangle with sides in a proportion from 3 : 4 to 4 : 3 (Szegedy et al., 2015)."""
-        size = self._preprocessing.size
         width, height = picture.size
         area = width * height * draw.uniform(self._config.crop, 1.0)
         proportion = math.exp(draw.uniform(-math.log(4 / 3), math.log(4 / 3)))
         wide, high = min(width, math.sqrt(area * proportion)), min(height, math.sqrt(area / proportion))
         left, top = draw.uniform(0, width - wide), draw.uniform(0, height - high)
-        box = (left, top, left + wide, top + high)
-        return picture.resize((size, size), Resampling.BICUBIC, box, reducing_gap=3.0)
+        return self._preprocessing.resized(picture, (left, top, left + wide, top + high))
 
     def _shifted(self, pixels: Pixels, across: int, down: int) -> Pixels:
         """Each pixel (x, y) from (x + across, y + down); what lies outside is blank."""
         shifted = np.full_like(pixels, self._blank)
-        (rows, from_rows), (columns, from_columns) = (_overlap(len(pixels), by) for by in (down, across))
+        height, width = pixels.shape[:2]
+        (rows, from_rows), (columns, from_columns) = _overlap(height, down), _overlap(width, across)
         shifted[rows, columns] = pixels[from_rows, from_columns]
         return shifted
 
@@ -122,9 +121,9 @@ class Augmenter:
         return square.transform(square.size, Transform.AFFINE, matrix, Resampling.BILINEAR, fillcolor=blank)
 
     def _erased(self, pixels: Pixels, draw: random.Random) -> Pixels:
-        side = len(pixels)
-        wide, high = (max(1, round(side * draw.uniform(0.15, 0.45))) for _ in range(2))
-        left, top = draw.randint(0, side - wide), draw.randint(0, side - high)
+        height, width = pixels.shape[:2]
+        wide, high = (max(1, round(side * draw.uniform(0.15, 0.45))) for side in (width, height))
+        left, top = draw.randint(0, width - wide), draw.randint(0, height - high)
         erased = pixels.copy()
         erased[top : top + high, left : left + wide] = self._blank
         return erased

@@ -105,7 +105,7 @@ class ImageLoader(Epochs[Batch]):
 
     def _pixels(self, index: int, epoch: int) -> Pixels:
         prepare = self._preprocessing
-        picture = self._pictures.get(index, prepare.channels, prepare.size)
+        picture = self._pictures.get(index, prepare.channels, prepare.at_least)
         if self._augmenter is None:
             return prepare.pixels(prepare.fitted(picture))
         return self._augmenter(picture, random.Random(f"augment {self._seed} {epoch} {index}"))

@@ -15,6 +15,8 @@ _COMMANDS = {
     "language-model": "generate",
     "masked-language-model": "generate",
     "caption": "caption",
+    "summarize": "summarize",
+    "embed": "embed",
 }
 
 _SAID = "attnkit.hub"  # of a command's context: what its options say of names
@@ -91,16 +93,17 @@ def task_of(model: str) -> str:
 def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:
     """`attnkit.load`, for a model of that task. Raises ValueError for another's, and what `attnkit.load` raises."""
     from attnkit.tasks.load import serve
+    from attnkit.tasks.registry import find_entry, served_tasks
     from attnkit.tasks.shared.directory import ModelDirectory
 
     directory = ModelDirectory.read(located(model))
     found = directory.task
-    if found != task:
+    if task not in served_tasks(find_entry(found, directory.reads, directory.folder)):
         raise ValueError(
             f"{model}: expected a model of the task {task!r}, got one of {found!r}, which attnkit "
             f"{_COMMANDS.get(found, found)} runs"
         )
-    return serve(directory, precision, threads)
+    return serve(directory, precision, threads, task)
 
 
 def load_any(model: str, precision: Any, threads: int | None) -> Any:

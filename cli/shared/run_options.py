@@ -105,6 +105,13 @@ then_option = click.option(
     help="A second model, which translates what the first one writes: pairs without English go through English.",
 )
 
+prompt_option = click.option(
+    "--prompt",
+    metavar="TEXT",
+    callback=check_text,
+    help="What is put before each text, of a model that reads such (T5): one of its own by name, or the text itself.",
+)
+
 shortlist_option = click.option(
     "--shortlist",
     type=FILE,

@@ -31,7 +31,7 @@ class SearchOption(NamedTuple):
         return click.option(name, type=self.type, metavar=self.metavar, help=help, show_default=shown)
 
 
-# All but `rules` and `renormalize`, which a converted model brings with it.
+# All but `rules`, `early_stopping` and `renormalize`, which a converted model brings with it.
 SEARCH_OPTIONS = (
     SearchOption("nbest", click.IntRange(1), "N", None, "N lines each: {nbest}, by tabs."),
     SearchOption("beam", click.IntRange(1), "N", "5", "Hypotheses followed; 1 is greedy.", True),
@@ -41,10 +41,10 @@ SEARCH_OPTIONS = (
     SearchOption("normalization", click.Choice(["average", "gnmt"]), None, "average", "Formula of the penalty.", True),
     SearchOption("no_repeat_ngram", click.IntRange(0), "N", "no rule", "No n-gram of this size twice.", True),
     SearchOption("repetition_penalty", float, "P", "1.0", "Over 1, what is written already is less likely.", True),
-    SearchOption("sample", None, None, None, "Draw tokens at random instead of searching."),
-    SearchOption("temperature", float, "T", "1.0", "Of the samples; under 1 is more careful."),
-    SearchOption("top_k", click.IntRange(0), "K", "all", "Sample among the K likeliest tokens."),
-    SearchOption("top_p", float, "P", "1.0", "Sample among the fewest tokens that have this share."),
+    SearchOption("sample", None, None, None, "Draw tokens at random instead of searching.", True),
+    SearchOption("temperature", float, "T", "1.0", "Of the samples; under 1 is more careful.", True),
+    SearchOption("top_k", click.IntRange(0), "K", "all", "Sample among the K likeliest tokens.", True),
+    SearchOption("top_p", float, "P", "1.0", "Sample among the fewest tokens that have this share.", True),
     SearchOption("seed", click.IntRange(0), "N", "0", "Of the samples."),
 )
 

@@ -23,12 +23,13 @@ from attnkit.tasks.shared.search_config import SearchConfig
 TYPES = get_type_hints(DecodingOptions)
 DEFAULTS = {field.name: field.default for field in dataclasses.fields(DecodingOptions)}
 
-# Samples are asked for by a user, of whom a model knows nothing; so is the number of answers.
-ASKED_FOR = {"nbest", "sample", "temperature", "top_k", "top_p", "seed"}
+# What a user alone asks for, of whom a model knows nothing: how many answers, and other samples.
+ASKED_FOR = {"nbest", "seed"}
+SAMPLES = {"sample", "temperature", "top_k", "top_p"}
 # What is measured is the best output of a search, as long as it likes, by attnkit's rules.
-NOT_MEASURED = ASKED_FOR | {"max_length", "rules", "renormalize"}
+NOT_MEASURED = ASKED_FOR | SAMPLES | {"max_length", "rules", "early_stopping", "renormalize"}
 # What makes a search that of another library comes with a model that was converted from it.
-OF_OTHER_LIBRARIES = {"rules", "renormalize"}
+OF_OTHER_LIBRARIES = {"rules", "early_stopping", "renormalize"}
 
 
 def plain(hint: Any) -> Any:
@@ -49,7 +50,7 @@ def test_keyword_arguments_are_all_the_options() -> None:
 
 def test_a_model_brings_any_option_but_those_that_are_asked_for() -> None:
     hints = get_type_hints(DecodingDefaults, include_extras=True)
-    del hints["suppress"], hints["shortlist"]  # which `decode` takes beside the options
+    del hints["suppress"], hints["first"], hints["shortlist"]  # which `decode` takes beside the options
     assert set(hints) == set(TYPES) - ASKED_FOR
     assert {name: plain(hint) for name, hint in hints.items()} == {name: plain(TYPES[name]) for name in hints}
     assert set(msgspec.structs.asdict(DecodingDefaults()).values()) == {None}

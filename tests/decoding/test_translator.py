@@ -17,8 +17,9 @@ from untrained_model import ENGLISH, ITALIAN, write_untrained_model
 
 import attnkit
 from attnkit.decoding import StepOutput
+from attnkit.tasks.shared.text_writer import LONGEST_SOURCE
 from attnkit.tasks.translate.result import Result
-from attnkit.tasks.translate.translator import LONGEST_SOURCE, Translator
+from attnkit.tasks.translate.translator import Translator
 from attnkit.text.tokenizers.vocabulary import Vocabulary
 from attnkit.text.tokenizers.words import WordTokenizer
 

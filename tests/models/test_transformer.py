@@ -385,3 +385,16 @@ def test_it_learns_to_copy(options: dict[str, Any]) -> None:
     assert loss.item() < 0.02 < first
     results = decode(model.eval(), Packed(batch.source_ids, batch.source_offsets), DecodingOptions(beam=2))
     assert [result[0].tokens.tolist() for result in results] == [source.tolist() for source, _ in pairs]
+
+
+def test_relative_positions_learn_and_are_each_stacks_own() -> None:
+    options = dict(positions="none", relative_buckets=8, relative_distance=16, head_dim=5, norm="pre", norm_kind="rms")
+    model = small_model(**options, tie_embeddings="inputs")
+    model.loss(batch_of(random_pairs([(7, 5), (3, 9)])), 0.0).loss.backward()
+    for stack in (model.encoder, model.decoder):
+        gradient = stack.position_bias.weight.grad
+        assert gradient is not None and np.abs(gradient.numpy()).max() > 0
+    model.eval()
+    ids, offsets = np.array([5, 6, 7, 8], np.int32), np.array([0, 4], np.int32)
+    forwards, back = (model.encode(np.ascontiguousarray(row), offsets).numpy() for row in (ids, ids[::-1]))
+    assert np.abs(forwards - back[::-1]).max() > 1e-3  # no bag of words

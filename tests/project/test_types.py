@@ -38,7 +38,11 @@ assert_type(ops.lstm(array, [0, 2], array), tuple[Floats, tuple[Floats, Floats]]
 assert_type(attnkit.load("m", task="translate"), attnkit.Translator)
 assert_type(attnkit.load("m", "int8", 1, task="caption"), attnkit.Captioner)
 assert_type(attnkit.load("m", task="language-model"), attnkit.Generator)
-assert_type(attnkit.load("m", task="classify"), attnkit.Classifier | attnkit.ImageClassifier)
+assert_type(attnkit.load("m", task="embed").embed(["a"]), Floats)
+assert_type(
+    attnkit.load("m", task="classify"), attnkit.Classifier | attnkit.ImageClassifier | attnkit.ZeroShotClassifier
+)
+assert_type(attnkit.load("m", task="classify", reads="images-and-texts"), attnkit.ZeroShotClassifier)
 assert_type(attnkit.load("m", task="classify", reads="images"), attnkit.ImageClassifier)
 model = attnkit.load("m")
 if isinstance(model, attnkit.Translator):

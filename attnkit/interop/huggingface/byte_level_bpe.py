@@ -39,7 +39,7 @@ def byte_level_json(folder: Path, named: Mapping[str, str]) -> tuple[bytes, dict
     vocabulary name. Raises ValueError, naming the file, and ModuleNotFoundError without the library `tokenizers`."""
     lib, file = library(), folder / BPE_VOCABULARY_FILE
     settings = read_settings(folder, _Settings, _FAMILIES)
-    entries, merges = _read_entries(file), _read_merges(folder / MERGES_FILE)
+    entries, merges = read_entries(file), read_merges(folder / MERGES_FILE)
     framed = all(token in entries for token in _FRAMED)
     special = {**(_ROBERTA if framed else _GPT2), **named}
     added = read_added(folder)
@@ -59,7 +59,8 @@ def byte_level_json(folder: Path, named: Mapping[str, str]) -> tuple[bytes, dict
     return str(tokenizer.to_str()).encode(), special
 
 
-def _read_entries(file: Path) -> dict[str, int]:
+def read_entries(file: Path) -> dict[str, int]:
+    """The vocabulary, pieces by number. Raises ValueError, naming the file."""
     table = read_table(file)
     for piece, number in table.items():
         if type(number) is not int or not 0 <= number < 2**31:
@@ -69,7 +70,7 @@ def _read_entries(file: Path) -> dict[str, int]:
     return table
 
 
-def _read_merges(file: Path) -> list[tuple[str, str]]:
+def read_merges(file: Path) -> list[tuple[str, str]]:
     """What stands on a line is put together, earlier lines first; the first line may name a version."""
     if not file.is_file():
         raise FileNotFoundError(f"[convert] {file}: no such file; {file.parent} is no whole checkpoint")

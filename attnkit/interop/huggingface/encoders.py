@@ -11,6 +11,7 @@ from attnkit.interop.hf_weights import left_out_tensors
 from attnkit.interop.huggingface.checkpoint import Checkpoint
 from attnkit.interop.huggingface.filling import Part, Plan, filled_model, weight_and_bias
 from attnkit.interop.huggingface.labels import read_labels
+from attnkit.interop.huggingface.sentence_transformers import WithModules, has_modules, read_modules
 from attnkit.interop.huggingface.text_tokenizer import TextTokenizer, read_text_tokenizer
 from attnkit.models.encoder_only_config import EncoderOnlyConfig
 from attnkit.models.sentence_encoder_config import SentenceEncoderConfig
@@ -60,11 +61,13 @@ class EncoderFamily(NamedTuple):
 
 
 def convert_encoder(checkpoint: Checkpoint, stack: Stack, family: EncoderFamily) -> Converted:
-    """Writes the model directory: a masked language model, a classifier of texts, or, where nothing stands behind the
-    stack, what makes vectors of texts."""
+    """Writes the model directory: what makes vectors of texts, where sentence-transformers says how or nothing stands
+    behind the stack, a masked language model, or a classifier of texts."""
     tokenizer = read_text_tokenizer(checkpoint.folder, stack.vocab_size)
     keys = {**stack.keys, "bos_id": tokenizer.bos_id, "eos_id": tokenizer.eos_id}
     architecture = checkpoint.architecture
+    if has_modules(checkpoint.folder):
+        return _embedder(checkpoint, stack, keys, tokenizer)
     if architecture.endswith(("ForMaskedLM", *family.also_masked)) and family.masked is not None:
         return _masked(checkpoint, stack, keys, tokenizer, family.masked)
     if architecture.endswith("ForSequenceClassification") and family.classifier is not None:
@@ -104,8 +107,23 @@ def _classifier(
 
 
 def _embedder(checkpoint: Checkpoint, stack: Stack, keys: dict[str, Any], tokenizer: TextTokenizer) -> Converted:
-    config = _made(checkpoint, SentenceEncoderConfig, keys)
-    return _written(checkpoint, config, (stack.vocab_size,), stack.plan, "embed", tokenizer, {})
+    modules = read_modules(checkpoint.folder)
+    config = _made(checkpoint, SentenceEncoderConfig, keys | modules.keys(keys))
+    if modules.lowercase:
+        tokenizer = tokenizer.lowercased()
+    plan = {**stack.plan, **modules.plan()}
+    more = {
+        "prompts": dict(modules.prompts) or None,
+        "default_prompt": modules.default_prompt,
+        "similarity": modules.similarity,
+    }
+    if config.positions == "learned" and (part := plan["embedding.positions.weight"]) is not None:
+        # Of positions beyond the longest text that is read there is no use.
+        plan["embedding.positions.weight"] = part._replace(rows=keys["max_length"] + keys.get("position_offset", 0))
+    tensors = WithModules(checkpoint.tensors, modules)
+    whole = checkpoint._replace(tensors=tensors)
+    converted = _written(whole, config, (stack.vocab_size,), plan, "embed", tokenizer, more)
+    return converted._replace(left_out=[*modules.notes, *converted.left_out])
 
 
 def _made(checkpoint: Checkpoint, kind: type[Any], keys: dict[str, Any]) -> Any:

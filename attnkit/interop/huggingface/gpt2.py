@@ -11,6 +11,7 @@ from attnkit.files import atomic_folder
 from attnkit.interop.converted import Converted
 from attnkit.interop.hf_config import ACTIVATIONS, HiddenAct
 from attnkit.interop.hf_weights import left_out_tensors
+from attnkit.interop.huggingface.causal_search import read_causal_search
 from attnkit.interop.huggingface.checkpoint import Checkpoint
 from attnkit.interop.huggingface.filling import Part, Plan, filled_model, weight_and_bias
 from attnkit.interop.huggingface.text_tokenizer import read_text_tokenizer
@@ -33,7 +34,7 @@ class GPT2Config(msgspec.Struct, frozen=True, kw_only=True):
     embd_pdrop: Rate = 0.1
     attn_pdrop: Rate = 0.1
     layer_norm_epsilon: float = 1e-5
-    eos_token_id: NotNegative = 50256
+    eos_token_id: NotNegative | None = 50256
     scale_attn_weights: Literal[True] = True
     scale_attn_by_inverse_layer_idx: Literal[False] = False
     add_cross_attention: Literal[False] = False
@@ -51,9 +52,13 @@ def convert_gpt2(source: str | os.PathLike[str], directory: str | os.PathLike[st
     if checkpoint.architecture not in ("", "GPT2LMHeadModel", "GPT2Model"):
         raise checkpoint.refused(f"expected the architecture GPT2LMHeadModel, got {checkpoint.architecture!r}")
     tokenizer = read_text_tokenizer(checkpoint.folder, config.vocab_size)
+    search, end, left_out = read_causal_search(checkpoint, config.n_positions, config.vocab_size)
+    end = config.eos_token_id if end is None else end
+    if end is None or end >= config.vocab_size:
+        raise checkpoint.refused(f"eos_token_id: expected an id below vocab_size = {config.vocab_size}, got {end}")
     untied = not config.tie_word_embeddings and "lm_head.weight" in checkpoint.tensors
     try:
-        ours = _config(config, tokenizer.bos_id, untied)
+        ours = _config(config, tokenizer.bos_id, end, untied)
     except ValueError as error:
         raise checkpoint.refused(str(error)) from None
     plan = gpt2_plan(config.n_layer) | ({"generator.bias": None} if untied else {})
@@ -61,13 +66,13 @@ def convert_gpt2(source: str | os.PathLike[str], directory: str | os.PathLike[st
     model, unread = filled_model(checkpoint.tensors, ours, (config.vocab_size,), plan)
     unread = [name for name in unread if not name.endswith((".attn.bias", ".attn.masked_bias", "lm_head.weight"))]
     with atomic_folder(checkpoint.target) as new:
-        save_directory(model, new, "language-model", tokenizers=tokenizer.tokenizers)
+        save_directory(model, new, "language-model", tokenizers=tokenizer.tokenizers, decoding=search)
     tensors = checkpoint.tensors.tensors
-    left_out = [*tensors.notes, *left_out_tensors(tensors, unread, "the model that is made of it")]
+    left_out = [*tensors.notes, *left_out, *left_out_tensors(tensors, unread, "the model that is made of it")]
     return Converted(ours, sum(parameter.size for parameter in model.parameters()), left_out)
 
 
-def _config(config: GPT2Config, bos_id: int | None, untied: bool) -> DecoderOnlyConfig:
+def _config(config: GPT2Config, bos_id: int | None, eos_id: int, untied: bool) -> DecoderOnlyConfig:
     return DecoderOnlyConfig(
         d_model=config.n_embd,
         ffn=config.n_inner or 4 * config.n_embd,
@@ -83,7 +88,7 @@ def _config(config: GPT2Config, bos_id: int | None, untied: bool) -> DecoderOnly
         positions="learned",
         max_length=config.n_positions,
         bos_id=bos_id,
-        eos_id=config.eos_token_id,
+        eos_id=eos_id,
         tie_embeddings=not untied,
     )
 
@@ -104,15 +109,16 @@ def gpt2_layer(ours: str, theirs: str) -> Plan:
     """A layer with the names that GPT-2 gives its parts."""
     return {
         **weight_and_bias(f"{ours}.attention_norm", f"{theirs}.ln_1"),
-        **_conv1d(f"{ours}.attention.projection", f"{theirs}.attn.c_attn"),
-        **_conv1d(f"{ours}.attention.output", f"{theirs}.attn.c_proj"),
+        **conv1d(f"{ours}.attention.projection", f"{theirs}.attn.c_attn"),
+        **conv1d(f"{ours}.attention.output", f"{theirs}.attn.c_proj"),
         **weight_and_bias(f"{ours}.feed_forward_norm", f"{theirs}.ln_2"),
-        **_conv1d(f"{ours}.feed_forward.up", f"{theirs}.mlp.c_fc"),
-        **_conv1d(f"{ours}.feed_forward.down", f"{theirs}.mlp.c_proj"),
+        **conv1d(f"{ours}.feed_forward.up", f"{theirs}.mlp.c_fc"),
+        **conv1d(f"{ours}.feed_forward.down", f"{theirs}.mlp.c_proj"),
     }
 
 
-def _conv1d(ours: str, theirs: str) -> dict[str, Part]:
+def conv1d(ours: str, theirs: str) -> dict[str, Part]:
+    """The plan of a layer whose matrix is [in, out]."""
     return {
         f"{ours}.weight": Part((f"{theirs}.weight",), transposed=True),
         f"{ours}.bias": Part((f"{theirs}.bias",)),

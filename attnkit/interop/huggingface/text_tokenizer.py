@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from attnkit.interop.hf_config import read_content, read_table
 from attnkit.interop.huggingface.byte_level_bpe import BPE_VOCABULARY_FILE, MERGES_FILE, byte_level_json
+from attnkit.interop.huggingface.spiece import SPIECE_FILE, spiece_json
 from attnkit.interop.huggingface.unigram import SENTENCEPIECE_FILE, unigram_json
 from attnkit.interop.huggingface.wordpiece import VOCABULARY_FILE, wordpiece_json
 from attnkit.text.tokenizers.huggingface import HuggingFaceTokenizer
@@ -22,11 +25,31 @@ class TextTokenizer(NamedTuple):
     bos_id: int | None
     eos_id: int | None
 
+    def lowercased(self) -> TextTokenizer:
+        """The same for texts that are put into small letters first."""
+        pair = self.tokenizers
+        assert isinstance(pair.source, HuggingFaceTokenizer)
+        tokenizer = pair.source.lowercased()
+        return self._replace(tokenizers=replace(pair, source=tokenizer, target=tokenizer, lowercase=True))
 
-def read_text_tokenizer(folder: Path, entries: int) -> TextTokenizer:
-    """entries: how many the model has. Raises FileNotFoundError or ValueError, naming the file, and ModuleNotFoundError
-    without the library `tokenizers`."""
-    file, content, special = _content(folder)
+    def framed(self) -> TokenizerPair:
+        """The tokenizers of an encoder-decoder, where that of the sources puts these tokens around a text."""
+        pair = self.tokenizers
+        assert isinstance(pair.source, HuggingFaceTokenizer)
+        before, behind = ((token,) if token is not None else () for token in (self.bos_id, self.eos_id))
+        both = pair.source.framed((before, behind))
+        return replace(pair, source=both, target=both)
+
+
+Bpe: TypeAlias = Callable[[Path, Mapping[str, str]], tuple[bytes, dict[str, str]]]
+
+
+def read_text_tokenizer(folder: Path, entries: int, bpe: Bpe = byte_level_json) -> TextTokenizer:
+    """entries: how many the model has. bpe: what makes a tokenizer.json of vocab.json and merges.txt.
+
+    Raises FileNotFoundError or ValueError, naming the file, and ModuleNotFoundError without the library `tokenizers`.
+    """
+    file, content, special = _content(folder, bpe)
     tokenizer = HuggingFaceTokenizer(
         content, special.get("unk_token", ""), special.get("mask_token", ""), entries, str(file)
     )
@@ -44,7 +67,7 @@ def read_text_tokenizer(folder: Path, entries: int) -> TextTokenizer:
     return TextTokenizer(pair, before[0] if before else None, behind[0] if behind else None)
 
 
-def _content(folder: Path) -> tuple[Path, bytes, dict[str, str]]:
+def _content(folder: Path, bpe: Bpe) -> tuple[Path, bytes, dict[str, str]]:
     """The file that says most, the content of a tokenizer.json, and its special tokens."""
     special = special_tokens(folder)
     if (file := folder / TOKENIZER_FILE).is_file():
@@ -52,12 +75,14 @@ def _content(folder: Path) -> tuple[Path, bytes, dict[str, str]]:
     if (file := folder / VOCABULARY_FILE).is_file():
         return file, *wordpiece_json(folder, special)
     if (folder / BPE_VOCABULARY_FILE).is_file() and (folder / MERGES_FILE).is_file():
-        return folder / BPE_VOCABULARY_FILE, *byte_level_json(folder, special)
+        return folder / BPE_VOCABULARY_FILE, *bpe(folder, special)
     if (file := folder / SENTENCEPIECE_FILE).is_file():
         return file, *unigram_json(folder, special)
+    if (file := folder / SPIECE_FILE).is_file():
+        return file, *spiece_json(folder, special)
     raise FileNotFoundError(
         f"[convert] {folder}: expected {TOKENIZER_FILE}, {VOCABULARY_FILE}, {BPE_VOCABULARY_FILE} with {MERGES_FILE}, "
-        f"or {SENTENCEPIECE_FILE}, got none of them"
+        f"{SENTENCEPIECE_FILE} or {SPIECE_FILE}, got none of them"
     )
 
 

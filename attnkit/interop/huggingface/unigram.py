@@ -79,15 +79,22 @@ def unigram_json(folder: Path, named: Mapping[str, str]) -> tuple[bytes, dict[st
 
 def _read_model(file: Path, layout: _Layout) -> tuple[list[tuple[str, float]], bytes]:
     """The vocabulary with its scores, and the table by which SentencePiece normalises."""
+    pieces, charsmap = read_unigrams(file)
+    return [*layout.first, *pieces[layout.skipped :], ("<mask>", 0.0)], charsmap
+
+
+def read_unigrams(file: Path) -> tuple[list[tuple[str, float]], bytes]:
+    """The pieces of a SentencePiece model with their scores, and the table by which it normalises. Raises ValueError,
+    naming the file, for a model of another kind."""
     content = read_content(file)
     processor = read_processor(content, str(file))
     model = _fields(content)
     kind = _fields(model.get(2, b"")).get(3, _UNIGRAM)
     if kind != _UNIGRAM:
         raise ValueError(f"[convert] {file}: expected a model of unigrams, got another kind of SentencePiece's")
-    own = range(layout.skipped, processor.vocab_size())
+    own = range(processor.vocab_size())
     pieces = [(str(processor.id_to_piece(number)), float(processor.get_score(number))) for number in own]
-    return [*layout.first, *pieces, ("<mask>", 0.0)], _fields(model.get(3, b"")).get(2, b"")
+    return pieces, _fields(model.get(3, b"")).get(2, b"")
 
 
 def _fields(content: bytes) -> dict[int, Any]:

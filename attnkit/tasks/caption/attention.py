@@ -45,7 +45,7 @@ def look(captioner: Captioner, title: str, picture: Image, caption: Forced) -> A
     history, written = [*first, *pieces], [*pieces, *last]
     # Without attention the image is what the LSTM reads first.
     told = history if getattr(model.decoder, "attends", True) else ["image", *history]
-    names, axes = region_names(regions.grid), (WRITTEN, IMAGE)
+    names, axes = region_names(regions.grid, regions.before), (WRITTEN, IMAGE)
     kinds = [
         *image_self_attention(seen, "encoder.", regions.grid),
         *excitation(seen, "encoder."),

@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Unpack, cast
+from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -15,6 +15,7 @@ from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
 from attnkit.data.arrivals import PAUSE, Paused, windows
 from attnkit.data.lines import one_line
+from attnkit.decoding.begun import Begun
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.text.forced import Forced
@@ -23,6 +24,7 @@ from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+    from attnkit.decoding.defaults import DecodingDefaults
     from attnkit.decoding.search import Hypothesis
     from attnkit.decoding.sources import Regions
     from attnkit.explain.maps.maps import AttentionMaps
@@ -37,11 +39,12 @@ if TYPE_CHECKING:
 class Caption:
     """One captioned image.
 
-    text: the caption.
+    text: the caption, behind its prompt where there is one.
     score: the normalised log-probability that hypotheses are compared by.
-    tokens: the pieces of `text`, N of them.
-    attention: float32 [N, rows, columns] over the square that the model sees, where each token's numbers sum to one;
-        None unless asked for, and for a model that does not attend.
+    tokens: the pieces of `text`, N of them, without those of a prompt.
+    attention: float32 [N, rows, columns] over the square that the model sees, where each token's numbers sum to one,
+        less what goes to tokens that are no place in the image, the class token of a Vision Transformer; None unless
+        asked for, and for a model that does not attend.
     truncated: the caption reached max_length.
     alternatives: the second to the nbest-th caption, best first (samples as drawn), where nbest > 1.
     gates: float32 [N] from 0 to 1, how far each token lets in what it looks at (β: Xu et al., 2015, section 4.2.1);
@@ -64,13 +67,26 @@ class Captioner:
     """What `caption` takes."""
 
     def __init__(
-        self, model: CaptionModel, tokenizer: Tokenizer, preprocessing: Preprocessing, *, precision: Precision = "fp32"
+        self,
+        model: CaptionModel,
+        tokenizer: Tokenizer,
+        preprocessing: Preprocessing,
+        *,
+        precision: Precision = "fp32",
+        defaults: DecodingDefaults | None = None,
     ) -> None:
+        """`defaults` hold for what a call of `caption` leaves open, before those of `DecodingOptions`."""
         check_precision(precision)
         self.model = model
         self.tokenizer = tokenizer
         self.preprocessing = preprocessing
         self.precision: Precision = precision
+        self._defaults = defaults
+        self._first = defaults.first if defaults else None
+        suppress = defaults.suppress if defaults else None
+        if suppress is None:
+            suppress = (PAD, UNK, BOS)  # they are no text
+        self._suppress = [token for token in suppress if token != model.eos_id]
 
     @classmethod
     def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Captioner:
@@ -79,13 +95,14 @@ class Captioner:
         text = directory.tokenizers().target
         model = cast("CaptionModel", directory.load_model(precision))
         directory.check_vocabulary(text.vocab_size)
-        return cls(model, text, preprocessing, precision=precision)
+        return cls(model, text, preprocessing, precision=precision, defaults=directory.decoding)
 
     def caption(
         self,
         images: Iterable[ImageLike],
         *,
         attention: bool = False,
+        prompt: str = "",
         batch_images: int = 32,
         **search: Unpack[SearchArguments],
     ) -> list[Caption]:
@@ -93,9 +110,10 @@ class Captioner:
 
         attention: also return where the model looked for each token, and the gates; the text is the same with and
         without.
+        prompt: what every caption begins with; lengths and scores are of what is written behind it.
         batch_images: how many images go through the model at once, shared out among the threads.
-        beam=5, nbest=1, min_length=1, max_length=None, ...: see `DecodingOptions`; lengths count tokens, and without
-        max_length a caption is as long as the model can make it.
+        beam=5, nbest=1, min_length=1, max_length=None, ...: see `DecodingOptions`; a converted model may have other
+        defaults. Lengths count tokens, and without max_length a caption is as long as the model can make it.
 
         An image is a file's name, bytes, a stream of them, a Pillow image or an array, as `attnkit.vision.read_image`
         takes them. Raises OSError or ValueError for one that is no image, naming its file.
@@ -104,7 +122,9 @@ class Captioner:
 
         check_images(images, "caption")
         return list(
-            self.caption_stream(map(self.read, images), attention=attention, batch_images=batch_images, **search)
+            self.caption_stream(
+                map(self.read, images), attention=attention, prompt=prompt, batch_images=batch_images, **search
+            )
         )
 
     def caption_stream(
@@ -112,6 +132,7 @@ class Captioner:
         pictures: Iterable[Image | Paused],
         *,
         attention: bool = False,
+        prompt: str = "",
         batch_images: int = 32,
         **search: Unpack[SearchArguments],
     ) -> Iterator[Caption]:
@@ -120,12 +141,26 @@ class Captioner:
 
         Arguments are checked at the call; errors of `pictures` itself pass through.
         """
-        options = decoding_options(**search)
+        begin = Forced.read(one_line(prompt).strip(), self.tokenizer)
+        longest = self.model.max_target_length - 1
+        if len(begin.ids) >= longest:
+            raise ValueError(f"[caption] expected a prompt of at most {longest - 1} tokens, got {len(begin.ids)}")
+        options = self._options(search, len(begin.ids))
         if batch_images < 1:
             raise ValueError(f"[caption] expected batch_images >= 1, got {batch_images}")
         # A limit that the model does not allow is an error now, not after the first batch.
-        options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), self.model.max_target_length - 1)
-        return self._stream(pictures, options, attention, batch_images)
+        options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), longest - len(begin.ids))
+        return self._stream(pictures, begin, options, attention, batch_images)
+
+    def _options(self, search: Any, before: int) -> DecodingOptions:
+        """before: tokens of a prompt, which the model's own limits count, as transformers does."""
+        if self._defaults is None:
+            return decoding_options(**search)
+        merged: Any = self._defaults.merge({**search})
+        for name, least in (("min_length", 0), ("max_length", max(1, search.get("min_length", 0)))):
+            if name not in search and merged.get(name) is not None:
+                merged[name] = max(least, merged[name] - before)
+        return decoding_options(**merged)
 
     def attention(
         self, image: ImageLike, target: str | None = None, **search: Unpack[SearchArguments]
@@ -153,9 +188,14 @@ class Captioner:
         return self.preprocessing.read(image)
 
     def _stream(
-        self, pictures: Iterable[Image | Paused], options: DecodingOptions, attention: bool, batch_images: int
+        self,
+        pictures: Iterable[Image | Paused],
+        begin: Forced,
+        options: DecodingOptions,
+        attention: bool,
+        batch_images: int,
     ) -> Iterator[Caption]:
-        decode = functools.partial(self._decode, options, attention)
+        decode = functools.partial(self._decode, begin, options, attention)
         prepare = self.preprocessing
         squares = (each if each is PAUSE else prepare.pixels(prepare.fitted(each)) for each in pictures)
         for window in windows(squares, batch_images):
@@ -165,7 +205,12 @@ class Captioner:
                 yield from captions
 
     def _decode(
-        self, options: DecodingOptions, attention: bool, batch: list[tuple[int, npt.NDArray[np.uint8]]], stop: Stop
+        self,
+        begin: Forced,
+        options: DecodingOptions,
+        attention: bool,
+        batch: list[tuple[int, npt.NDArray[np.uint8]]],
+        stop: Stop,
     ) -> list[Caption]:
         """The captions of numbered squares."""
         from attnkit.decoding.search import decode
@@ -174,33 +219,39 @@ class Captioner:
         with _tensor.no_grad(), _tensor.precision(self.precision):
             regions = self.model.encode(images)
             found = decode(
-                self.model,
+                Begun(self.model, begin.ids),
                 regions,
                 options,
                 attention=attention and self.model.attends,
-                suppress=[PAD, UNK, BOS],  # they are no text
+                first=None if self._first is None else [self._first] * len(batch),
+                suppress=self._suppress,
                 numbers=[number for number, _ in batch],
                 what="image",
                 stop=stop,
             )
-            gates = self._gates(regions, found) if attention else None
-        written = [[self._write(each, regions.grid) for each in hypotheses] for hypotheses in found]
+            gates = self._gates(begin, regions, found) if attention else None
+        written = [[self._write(begin, each, regions) for each in hypotheses] for hypotheses in found]
         if gates is not None:
             written = [[dataclasses.replace(each, gates=next(gates)) for each in captions] for captions in written]
         return [dataclasses.replace(captions[0], alternatives=tuple(captions[1:])) for captions in written]
 
-    def _gates(self, regions: Regions, found: list[list[Hypothesis]]) -> Iterator[npt.NDArray[np.float32]] | None:
+    def _gates(
+        self, prompt: Forced, regions: Regions, found: list[list[Hypothesis]]
+    ) -> Iterator[npt.NDArray[np.float32]] | None:
         """Of all hypotheses, one image after the other; None where the model has no gates."""
         images = [index for index, hypotheses in enumerate(found) for _ in hypotheses]
-        tokens = [hypothesis.tokens for hypotheses in found for hypothesis in hypotheses]
+        before = np.array(prompt.ids, np.int32)
+        tokens = [np.concatenate([before, each.tokens]) for hypotheses in found for each in hypotheses]
         gates = self.model.gates(regions, np.array(images, np.int32), tokens)
-        return None if gates is None else iter(gates)
+        return None if gates is None else iter([each[len(before) :] for each in gates])
 
-    def _write(self, hypothesis: Hypothesis, grid: tuple[int, int]) -> Caption:
+    def _write(self, prompt: Forced, hypothesis: Hypothesis, regions: Regions) -> Caption:
         ids = hypothesis.tokens.tolist()
-        maps = None if hypothesis.attention is None else hypothesis.attention.reshape(-1, *grid)
+        maps = None
+        if hypothesis.attention is not None:
+            maps = hypothesis.attention[:, regions.before :].reshape(-1, *regions.grid)
         return Caption(
-            text=self.tokenizer.decode(ids),
+            text=prompt.whole([*prompt.ids, *ids], self.tokenizer).strip(),
             score=hypothesis.score,
             tokens=self.tokenizer.pieces(ids),
             attention=maps,

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
 from msgspec import Meta
 
 from attnkit.models.captioner_config import CaptionerConfig
+from attnkit.models.config import written
 from attnkit.tasks.shared.checks import check_encoder, check_validated
 from attnkit.tasks.shared.image_config import ImageTrainingConfig, PretrainedConfig
 from attnkit.tasks.shared.search_config import SearchConfig
@@ -65,6 +66,28 @@ class CaptionConfig(
     training: Annotated[ImageTrainingConfig, Meta(description="How it is trained.")]
 
     decoding: Annotated[CaptionDecodingConfig, Meta(description="How it is evaluated.")] = CaptionDecodingConfig()
+
+    @classmethod
+    def completed(cls, table: dict[str, Any]) -> dict[str, Any]:
+        """A table of the user's with [image] and [model.encoder] of the pretrained encoder, where it has none of its
+        own. Raises OSError or ValueError for a model directory that is none."""
+        asked, model = table.get("pretrained"), table.get("model")
+        name = asked.get("encoder") if isinstance(asked, dict) else None
+        if (
+            not name
+            or not isinstance(name, str)
+            or not isinstance(model, dict)
+            or ("image" in table and "encoder" in model)
+        ):
+            return table
+        from attnkit.tasks.shared.directory import ModelDirectory
+        from attnkit.tasks.shared.pretrained import located
+
+        directory = ModelDirectory.read(located(name))
+        config: Any = directory.described.config
+        encoder = config.encoder if isinstance(config, CaptionerConfig) else config
+        own = {"image": written(directory.preprocessing())}
+        return {**own, **table, "model": {"encoder": written(encoder), **model}}
 
     def __post_init__(self) -> None:
         check_encoder(self.model.encoder, self.image, "model.encoder")

@@ -15,9 +15,9 @@ from attnkit.models.registry import build_model
 from attnkit.tasks.caption.config import CaptionConfig
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask
+from attnkit.tasks.shared.pretrained import located
 from attnkit.tasks.shared.text_tokenizer import make_tokenizer
 from attnkit.text.tokenizers.base import Tokenizer
-from attnkit.text.tokenizers.vocabulary import BOS, EOS
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
 from attnkit.vision import shapes
@@ -60,7 +60,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
         _core.manual_seed(seed)
         self.model: CaptionModel = build_model(config.model, self._tokenizer.vocab_size)
         if config.pretrained.encoder:
-            load_encoder(self.model, Path(config.pretrained.encoder), config.image, frozen=config.pretrained.frozen)
+            load_encoder(self.model, located(config.pretrained.encoder), config.image, frozen=config.pretrained.frozen)
             how = "frozen" if config.pretrained.frozen else "to be trained on"
             note(f"encoder: of {config.pretrained.encoder}, {how}")
         self.batches = ImageLoader(
@@ -81,7 +81,8 @@ class CaptionTask(HeldOutTask[_HeldOut]):
     def _written(self, data: ImageData, what: str, split: str) -> tuple[Pictures, Captions]:
         """The images with captions that the decoder can write, and these as ids; the log counts the others. Cut ones
         would teach it to stop in the middle."""
-        captions, longest = _captions(data, split), self._config.model.decoder.max_length - 1
+        model = self._config.model
+        captions, longest = _captions(data, split), model.decoder.max_length - 1
         ids = [
             [tokens for tokens in map(self._tokenizer.encode, lines) if len(tokens) <= longest] for lines in captions
         ]
@@ -90,7 +91,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
         chosen = [number for number, of_image in enumerate(ids) if of_image]
         if not chosen:
             raise ValueError(f"[train] expected captions of at most {longest} tokens in data.{split}, got none")
-        return data.chosen(chosen).pictures, Captions([ids[number] for number in chosen], BOS, EOS)
+        return data.chosen(chosen).pictures, Captions([ids[number] for number in chosen], model.bos_id, model.eos_id)
 
     def _held_out(self, data: ImageData | None, split: shapes.Split) -> _HeldOut | None:
         if data is None:
@@ -130,7 +131,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
         )
         pointing = data.scenes is not None and self.model.attends
         prepare = self._config.image
-        pictures = (data.pictures.get(n, prepare.channels, prepare.size) for n in range(len(data.pictures)))
+        pictures = (data.pictures.get(n, prepare.channels, prepare.at_least) for n in range(len(data.pictures)))
         results = []
         for result in captioner.caption_stream(
             pictures,

@@ -24,19 +24,31 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from attnkit.tasks.classify_images.classifier import ImageClassification, ImageClassifier
+    from attnkit.tasks.classify_images.zero_shot import ZeroShotClassifier
 
 
-def look(classifier: ImageClassifier, title: str, picture: Image, result: ImageClassification) -> AttentionMaps:
-    """The attention of a picture and its result."""
+def look(classifier: ImageClassifier, title: str, picture: Image, result: ImageClassification | None) -> AttentionMaps:
+    """The attention of a picture and its result, of an encoder without one."""
     model: Any = classifier.model
     prepare = classifier.preprocessing
     images = prepare.array(prepare.fitted(picture))[None]
     with _tensor.no_grad(), _tensor.precision(classifier.precision), nn.watching(model) as seen:
-        model(images)
-    encoder = image_self_attention(seen, "encoder.", model.grid(images.shape)) if hasattr(model, "grid") else []
+        model(images) if result is not None else model.encode(images)
+    encoder = image_self_attention(seen, "", model.grid(images.shape)) if hasattr(model, "grid") else []
     glimpses = _glimpses(model, images) if hasattr(model, "attention_by_glimpse") else []
-    kinds = [*encoder, *rollout(encoder), *excitation(seen), *_of_features(seen, result.label), *glimpses]
-    return AttentionMaps(kinds, title, class_name(result.label, result.probability), prepare.shown(picture))
+    label, output = ("", "") if result is None else (result.label, class_name(result.label, result.probability))
+    kinds = [*encoder, *rollout(encoder), *excitation(seen), *_of_features(seen, label), *glimpses]
+    return AttentionMaps(kinds, title, output, prepare.shown(picture))
+
+
+def look_at_encoder(classifier: ZeroShotClassifier, title: str, picture: Image) -> AttentionMaps:
+    """The attention of a picture alone, whatever labels there may be."""
+    model, prepare = classifier.model.image, classifier.preprocessing
+    images = prepare.array(prepare.fitted(picture))[None]
+    with _tensor.no_grad(), _tensor.precision(classifier.precision), nn.watching(model) as seen:
+        model(images)
+    encoder = image_self_attention(seen, "encoder.", model.grid(images.shape))
+    return AttentionMaps([*encoder, *rollout(encoder)], title, "", prepare.shown(picture))
 
 
 def _glimpses(model: Any, images: np.ndarray) -> list[AttentionWeights]:

@@ -39,7 +39,10 @@ class ImageClassification:
 
 
 class ImageClassifier:
-    """A model that classifies images, with its labels and the way it wants images. Made by `attnkit.load`."""
+    """A model that classifies images, with its labels and the way it wants images. Made by `attnkit.load`.
+
+    Without labels it is an encoder of images alone: it does not classify, and shows its attention.
+    """
 
     reads = "images"
     """What `classify` takes, for those who load any classifier."""
@@ -96,6 +99,11 @@ class ImageClassifier:
 
         Arguments are checked at the call; errors of `pictures` itself pass through.
         """
+        if not self.labels:
+            raise ValueError(
+                "[classify] expected a classifier, got an encoder of images, which has no classes; train one that "
+                "begins with it ([pretrained]), or look at its attention"
+            )
         for name, value in (("top", top), ("batch_images", batch_images)):
             if value < 1:
                 raise ValueError(f"[classify] expected {name} >= 1, got {value}")
@@ -113,7 +121,8 @@ class ImageClassifier:
 
         check_no_target(target)
         picture = self.read(image)
-        return look(self, image_title(image), picture, next(self.classify_stream([picture])))
+        result = next(self.classify_stream([picture])) if self.labels else None
+        return look(self, image_title(image), picture, result)
 
     def read(self, image: ImageLike) -> Image:
         """The picture of a file, or what else `attnkit.vision.read_image` takes, in the model's channels. Raises

@@ -12,8 +12,10 @@ from attnkit import _core, ops
 from attnkit.models.classification import ClassificationLoss
 from attnkit.models.registry import build_model
 from attnkit.tasks.classify_images.config import ClassifyImagesConfig
+from attnkit.tasks.classify_images.pretrained import PretrainedImages
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask, classification_figures
+from attnkit.tasks.shared.pretrained import description, set_parts
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
 from attnkit.vision.data import ImageData
@@ -37,6 +39,11 @@ class ClassifyImagesTask(HeldOutTask[ImageData]):
         """Raises ValueError or OSError for data that is none."""
         self._config, self._note = config, note
         seed = config.training.seed
+        asked = config.pretrained
+        own = None if asked is None else PretrainedImages(asked, folder, resumed)
+        image = config.image if own is None else own.image
+        assert image is not None  # one of the two is there: ClassifyImagesConfig sees to it
+        self._image = image
         train, validation = config.data.read_training(seed)
         if train.labels is None:
             raise ValueError("[train] expected images with labels in data.train, got none")
@@ -47,12 +54,20 @@ class ClassifyImagesTask(HeldOutTask[ImageData]):
         self._validation = self._held_out(validation, "validation")
         self._test = self._held_out(config.data.read("test"), "test")
         _core.manual_seed(seed)
-        self.model: ViT | CNN | Glimpse = build_model(config.model, len(self._classes))
+        self.model: ViT | CNN | Glimpse
+        self.lr_factors: dict[str, float] = {}
+        if own is None or asked is None:
+            assert config.model is not None
+            self.model = build_model(config.model, len(self._classes))
+        else:
+            self.model = own.build(len(self._classes), resumed)
+            frozen, self.lr_factors = set_parts(self.model, asked)
+            note(description(asked, frozen))
         labels = Classes(train.numbered(self._classes, "train"), config.augmentation.mixup)
         self.batches = ImageLoader(
             train.pictures,
             labels,
-            config.image,
+            self._image,
             config.training.batch_images,
             augmentation=config.augmentation,
             seed=seed,
@@ -77,7 +92,7 @@ class ClassifyImagesTask(HeldOutTask[ImageData]):
         labels = data.numbered(self._classes, "validation")
         nll, predicted = 0.0, np.empty(len(data), np.int32)
         batch_images = config.training.batch_images
-        for batch in ImageLoader(data.pictures, Classes(labels), config.image, batch_images, shuffle=False):
+        for batch in ImageLoader(data.pictures, Classes(labels), self._image, batch_images, shuffle=False):
             check()
             logits = self.model(batch.images).numpy()
             nll += float(ops.cross_entropy(logits, labels[batch.indices], reduction="none").sum(dtype=np.float64))
@@ -86,5 +101,4 @@ class ClassifyImagesTask(HeldOutTask[ImageData]):
 
     def save(self, folder: Path) -> None:
         """config.json with the classes and how images are prepared, and model.safetensors."""
-        image = self._config.image
-        save_directory(self.model, folder, "classify", reads="images", labels=self._classes, image=image)
+        save_directory(self.model, folder, "classify", reads="images", labels=self._classes, image=self._image)

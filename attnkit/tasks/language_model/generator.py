@@ -21,9 +21,11 @@ from attnkit.tasks.shared.places import at
 from attnkit.text.forced import Forced
 
 if TYPE_CHECKING:
+    from attnkit.decoding.defaults import DecodingDefaults
     from attnkit.decoding.search import Hypothesis
     from attnkit.explain.maps.maps import AttentionMaps
     from attnkit.models.decoder_only import DecoderOnly
+    from attnkit.tasks.language_model.perplexity import Perplexity
     from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.tokenizers.base import Tokenizer
 
@@ -78,12 +80,23 @@ class _Prompt:
 class Generator:
     """A language model with its tokenizer. Made by `attnkit.load`."""
 
-    def __init__(self, model: DecoderOnly, tokenizer: Tokenizer, *, precision: Precision = "fp32") -> None:
+    def __init__(
+        self,
+        model: DecoderOnly,
+        tokenizer: Tokenizer,
+        *,
+        precision: Precision = "fp32",
+        defaults: DecodingDefaults | None = None,
+    ) -> None:
+        """`defaults` hold for what a search leaves open, before those of `DecodingOptions`."""
         check_precision(precision)
         self.model = model
         self.tokenizer = tokenizer
         self.precision: Precision = precision
-        self._never = [token for token in tokenizer.never_written if token != model.eos_id]
+        self._defaults = defaults
+        suppress = None if defaults is None else defaults.suppress
+        suppress = tokenizer.never_written if suppress is None else suppress
+        self._never = [token for token in suppress if token != model.eos_id]
 
     @classmethod
     def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Generator:
@@ -91,7 +104,7 @@ class Generator:
         text = directory.tokenizers().source
         model = cast("DecoderOnly", directory.load_model(precision))
         directory.check_vocabulary(text.vocab_size)
-        return cls(model, text, precision=precision)
+        return cls(model, text, precision=precision, defaults=directory.decoding)
 
     def generate(
         self,
@@ -105,8 +118,9 @@ class Generator:
 
         attention: also return what each token that was read looked at; the text is the same with and without.
         batch_tokens: about how many tokens of prompts, a start token each, are continued at once. beam=5, nbest=1,
-        sample=False, ...: see `DecodingOptions`; its lengths count the tokens of the prompt too, and max_length=None
-        goes as far as the model.
+        sample=False, ...: see `DecodingOptions`; its lengths count the tokens of the prompt too, but for one that takes
+        the place of a start token, and max_length=None goes as far as the model. A converted model brings its own
+        defaults.
         """
         if isinstance(prompts, str):
             raise TypeError("[generate] expected a list of prompts, got one string")
@@ -132,12 +146,22 @@ class Generator:
             if value < 1:
                 raise ValueError(f"[generate] expected {name} >= 1, got {value}")
         longest = self.model.max_target_length - 1
-        options = decoding_options(**search)
+        options = decoding_options(**(search if self._defaults is None else self._defaults.merge({**search})))
         # A limit that the model does not allow is an error now, not after the first window.
         options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), longest)
         if options.max_length is None:
             options = dataclasses.replace(options, max_length=longest)
         return self._stream(prompts, options, attention, batch_tokens, window)
+
+    def perplexity(self, texts: Iterable[str], *, batch_tokens: int = 4096) -> Perplexity:
+        """How well the model foretells texts; see `attnkit.tasks.language_model.perplexity`."""
+        from attnkit.tasks.language_model.perplexity import perplexity
+
+        return perplexity(self, texts, batch_tokens)
+
+    def ids(self, text: str) -> list[int]:
+        """The tokens of a text as the model reads it, without what stands around them."""
+        return self._given(text).ids
 
     def attention(self, text: str, target: str | None = None) -> AttentionMaps:
         """All that the model looks at in a text: "decoder", the self-attention of all layers and heads, whose row of a
@@ -181,12 +205,13 @@ class Generator:
             given = self._given(prompt)
         own = self.model.config.bos_id is None and bool(given.ids)
         assert options.max_length is not None  # generate_stream has set it
-        if len(given.ids) > options.max_length:
+        read = _Prompt(number, given, given.ids[0] if own else self.model.bos_id, own)
+        if len(read.prefix) > options.max_length:
             raise ValueError(
-                f"[generate] expected a prompt of at most {options.max_length} tokens in line {number + 1}, "
-                f"got {len(given.ids)}"
+                f"[generate] expected a prompt of at most {options.max_length + own} tokens in line {number + 1}, "
+                f"got {len(given.ids)}, where max_length is {options.max_length}"
             )
-        return _Prompt(number, given, given.ids[0] if own else self.model.bos_id, own)
+        return read
 
     def _given(self, text: str) -> Forced:
         return Forced.read(text if self.tokenizer.keeps_space else text.strip(), self.tokenizer)

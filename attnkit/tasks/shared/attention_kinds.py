@@ -92,17 +92,18 @@ def excitation(seen: Sequence[Seen], part: str = "") -> list[AttentionWeights]:
     ]  # fmt: skip
 
 
-def region_names(grid: Grid) -> list[str]:
-    """The regions of an image row by row, "row,column" from 1."""
-    return [f"{row + 1},{column + 1}" for row in range(grid[0]) for column in range(grid[1])]
+def region_names(grid: Grid, before: int = 0) -> list[str]:
+    """The regions of an image row by row, "row,column" from 1, behind as many of a class token and a distillation
+    token."""
+    places = [f"{row + 1},{column + 1}" for row in range(grid[0]) for column in range(grid[1])]
+    return [*["class", "distillation"][:before], *places]
 
 
 def image_self_attention(seen: Sequence[Seen], part: str, grid: Grid) -> list[AttentionWeights]:
-    """`self_attention` of an image encoder: among its regions, a class token before them where the model has one."""
+    """`self_attention` of an image encoder: among its regions, a class token and a distillation token before them
+    where the model has them."""
     found = _of(seen, SelfAttention, part)
-    names = region_names(grid)
-    if found and int(found[0].args[1][-1]) > len(names):
-        names = ["class", *names]
+    names = region_names(grid, int(found[0].args[1][-1]) - grid[0] * grid[1] if found else 0)
     return self_attention(seen, part, "encoder", names, IMAGE, query_grid=grid, key_grid=grid)
 
 

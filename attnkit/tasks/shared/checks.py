@@ -26,5 +26,7 @@ def check_encoder(encoder: ViTConfig | CNNConfig | GlimpseConfig, image: Preproc
     """Raises ValueError where a model does not fit the images that it is to read."""
     if encoder.channels != image.channels:
         raise ValueError(f"{key}.channels: expected those of image.channels, {image.channels}, got {encoder.channels}")
-    if isinstance(encoder, ViTConfig) and encoder.image_size != image.size:
-        raise ValueError(f"{key}.image_size: expected that of image.size, {image.size}, got {encoder.image_size}")
+    if isinstance(encoder, ViTConfig) and image.shape != (encoder.image_size, encoder.image_size):
+        rows, columns = image.shape
+        size = str(rows) if rows == columns else f"{rows} x {columns}"
+        raise ValueError(f"{key}.image_size: expected that of image.size, {size}, got {encoder.image_size}")

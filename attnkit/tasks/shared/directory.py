@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
 from attnkit import typed
 from attnkit._tensor import Precision
+from attnkit.models.config import written
 from attnkit.models.files import Described, described_model, load_model, read_config, save_model
 from attnkit.printable import quoted, shortened
 from attnkit.tasks.registry import find_entry
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from attnkit.text.tokenizers.pair import TokenizerPair
     from attnkit.vision.preprocessing import Preprocessing
 
+Similarity = Literal["cosine", "dot", "euclidean", "manhattan"]
+"""How vectors of texts may be compared."""
+
 # What a part must be, as JSON and in words. The tokenizer's keys belong to its kind and the image's to vision: they are
 # checked by `tokenizers` and `preprocessing`.
 _PARTS: dict[str, tuple[Any, str]] = {
@@ -40,6 +44,7 @@ _PARTS: dict[str, tuple[Any, str]] = {
     "tokenizer": (dict[str, Any], "a table"),
     "prompts": (dict[str, str], "a table of strings"),
     "default_prompt": (str, "a string"),
+    "similarity": (Similarity, '"cosine", "dot", "euclidean" or "manhattan"'),
     "precision": (Precision, '"fp32", "bf16" or "int8"'),
 }
 
@@ -53,7 +58,9 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
     image: how images are prepared, as a table of `Preprocessing`.
     tokenizer: what there is to know beside the tokenizers' own files.
     decoding: how text is searched for, where a converted model has defaults of its own.
-    prompts, default_prompt: what may be put before a text, by name, and the name of what is.
+    prompts, default_prompt: what may be put before a text, by name, and the name of what is. prompt_decoding: how text
+    is searched for behind a prompt, by name, where that is not as `decoding` says.
+    similarity: how vectors are compared, where a model of sentence-transformers says it.
     precision: of the matrix products unless the user says otherwise, where it is not fp32.
     """
 
@@ -68,6 +75,8 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
     decoding: DecodingDefaults | None = None
     prompts: dict[str, str] | None = None
     default_prompt: str | None = None
+    prompt_decoding: dict[str, DecodingDefaults] | None = None
+    similarity: Similarity | None = None
     precision: Precision | None = None
 
     @classmethod
@@ -82,7 +91,8 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
             task=entry.task,
             reads=entry.reads,
             image=table.get("image"),
-            decoding=_read_decoding(table, folder),
+            decoding=_read_decoding(table, "decoding", folder),
+            prompt_decoding=_read_decoding(table, "prompt_decoding", folder),
             **{name: _read_part(table, name, folder) for name in _PARTS if table.get(name) is not None},
         )
 
@@ -141,6 +151,8 @@ def save_directory(
     decoding: DecodingDefaults | None = None,
     prompts: Mapping[str, str] | None = None,
     default_prompt: str | None = None,
+    prompt_decoding: Mapping[str, DecodingDefaults] | None = None,
+    similarity: Similarity | None = None,
     precision: Precision | None = None,
 ) -> None:
     """Writes a model directory: config.json with the parts that are given, model.safetensors, the tokenizers' files."""
@@ -149,11 +161,13 @@ def save_directory(
         "reads": None if reads == "text" else reads,
         "labels": None if labels is None else list(labels),
         "html": html,
-        "image": None if image is None else msgspec.to_builtins(image),
+        "image": None if image is None else written(image),
         "tokenizer": None if tokenizers is None else tokenizers.to_config(),
         "decoding": None if decoding is None else msgspec.to_builtins(decoding),
         "prompts": None if prompts is None else dict(prompts),
         "default_prompt": default_prompt,
+        "prompt_decoding": None if prompt_decoding is None else msgspec.to_builtins(dict(prompt_decoding)),
+        "similarity": similarity,
         "precision": precision,
     }
     save_model(model, folder, {name: part for name, part in parts.items() if part is not None})
@@ -172,12 +186,14 @@ def _mismatch(folder: Path, name: str, found: Any) -> str:
     return f"[load] {folder / CONFIG_FILE}: expected {_PARTS[name][1]} under {name}, got {quoted(found)}"
 
 
-def _read_decoding(table: dict[str, Any], folder: Path) -> DecodingDefaults | None:
-    if "decoding" not in table:
+def _read_decoding(table: dict[str, Any], key: str, folder: Path) -> Any:
+    """DecodingDefaults, or those of each prompt; None where there are none."""
+    if key not in table:
         return None
     from attnkit.decoding.defaults import DecodingDefaults
 
+    kind: Any = DecodingDefaults if key == "decoding" else dict[str, DecodingDefaults]
     try:
-        return typed.convert(table["decoding"], DecodingDefaults)
+        return typed.convert(table[key], kind)
     except msgspec.ValidationError as error:
-        raise ValueError(f"[load] {folder / CONFIG_FILE}: decoding: {shortened(str(error), 500)}") from None
+        raise ValueError(f"[load] {folder / CONFIG_FILE}: {key}: {shortened(str(error), 500)}") from None

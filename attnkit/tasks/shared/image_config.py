@@ -24,8 +24,9 @@ class PretrainedConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     encoder: Annotated[
         str,
         Meta(
-            description="A model directory whose model is of the encoder's type and sizes: a classifier of images, or "
-            "a captioner; none: the encoder starts anew."
+            description="The directory or the name of a model of the encoder's type and sizes: a classifier or an "
+            "encoder of images, or a captioner. [image] and [model.encoder], where they are not given, are that "
+            "model's. None: the encoder starts anew."
         ),
     ] = ""
 

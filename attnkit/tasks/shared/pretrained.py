@@ -1,4 +1,4 @@
-"""A model of text that is trained on, or of which a part is: `[pretrained]`.
+"""A model that is trained on, or of which a part is: `[pretrained]`.
 
 A run keeps in its folder all but the weights, so that it goes on, and ends, without the directory that it began with.
 """
@@ -17,35 +17,40 @@ from attnkit.files import atomic_folder
 from attnkit.models import parts
 from attnkit.nn.module import Module
 from attnkit.tasks.shared.directory import PRETRAINED_FOLDER, ModelDirectory
-from attnkit.tasks.shared.pretrained_config import PretrainedTextConfig
+from attnkit.tasks.shared.pretrained_config import PretrainedModelConfig, PretrainedTextConfig
 from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.training.errors import ConfigError
 from attnkit.weights import CONFIG_FILE
 
-_DROPOUTS = ("dropout", "attention_dropout", "activation_dropout")
-
 Config = TypeVar("Config")
 
 
-class PretrainedText:
-    """The model directory of `[pretrained]`. tokenizers: its own."""
+class PretrainedModel:
+    """The model directory of `[pretrained]`."""
 
-    def __init__(self, asked: PretrainedTextConfig, folder: Path, resumed: bool, tasks: Mapping[str, str]) -> None:
+    reads = "text"
+    """What the model must read."""
+
+    def __init__(self, asked: PretrainedModelConfig, folder: Path, resumed: bool, tasks: Mapping[str, str]) -> None:
         """A new run reads the model directory, a resumed one what `keep` left in `folder`. tasks: of which it may be,
         and what a model of each is called.
 
         Raises FileNotFoundError or ValueError for a directory that is none, ConfigError for one of another task.
         """
-        self._asked_rates = {name: getattr(asked, name) for name in _DROPOUTS}
-        place = folder / PRETRAINED_FOLDER if resumed else _located(asked.model)
+        self._asked_rates = {name: getattr(asked, name) for name in asked.RATES}
+        place = folder / PRETRAINED_FOLDER if resumed else located(asked.model)
         directory = ModelDirectory.read(place)
         if directory.task not in tasks:
             raise ConfigError(
                 f"pretrained.model: expected {' or '.join(tasks.values())}, got one of the task {directory.task!r} in "
                 f"{place}"
             )
+        if directory.reads != self.reads:
+            raise ConfigError(
+                f"pretrained.model: expected a model that reads {self.reads}, got one of {directory.reads} in {place} "
+                "(training.batch_images says that the data are images)"
+            )
         self._directory = directory
-        self.tokenizers: TokenizerPair = directory.tokenizers()
 
     def with_dropout(self, model: Any, rates: Mapping[str, float]) -> Any:
         """The configuration of a model with the rates of dropout that are asked for, else these, else its own. Raises
@@ -66,11 +71,22 @@ class PretrainedText:
 
     def _copy(self, to: Path) -> None:
         """Writes what a resumed run needs into a new folder."""
-        self.tokenizers.save(to)
         shutil.copyfile(self._directory.folder / CONFIG_FILE, to / CONFIG_FILE)
 
 
-def set_parts(model: Module, asked: PretrainedTextConfig) -> tuple[int, dict[str, float]]:
+class PretrainedText(PretrainedModel):
+    """That of a task that reads text. tokenizers: its own."""
+
+    def __init__(self, asked: PretrainedTextConfig, folder: Path, resumed: bool, tasks: Mapping[str, str]) -> None:
+        super().__init__(asked, folder, resumed, tasks)
+        self.tokenizers: TokenizerPair = self._directory.tokenizers()
+
+    def _copy(self, to: Path) -> None:
+        self.tokenizers.save(to)
+        super()._copy(to)
+
+
+def set_parts(model: Module, asked: PretrainedModelConfig) -> tuple[int, dict[str, float]]:
     """Freezes what is to be frozen; returns how many numbers that are, and the factors of the learning rates by the
     names of parameters. Raises ConfigError for a wrong pattern, or where nothing is left to learn."""
     with _naming("pretrained.freeze"):
@@ -82,7 +98,7 @@ def set_parts(model: Module, asked: PretrainedTextConfig) -> tuple[int, dict[str
     return frozen, factors
 
 
-def description(asked: PretrainedTextConfig, frozen: int) -> str:
+def description(asked: PretrainedModelConfig, frozen: int) -> str:
     """For the log."""
     return f"pretrained: {asked.model}" + (f"; {frozen:,} parameters stay as they are" if frozen else "")
 
@@ -96,8 +112,8 @@ def _naming(key: str) -> Iterator[None]:
         raise ConfigError(f"{key}: {error}") from None
 
 
-def _located(model: str) -> Path:
-    """The directory of the model that `pretrained.model` names, which is fetched if it must be."""
+def located(model: str) -> Path:
+    """The directory of the model that a key of `[pretrained]` names, which is fetched if it must be."""
     from attnkit.hub.resolve import resolve
 
     return resolve(model)

@@ -1,8 +1,8 @@
-"""[pretrained] of the tasks that read text: a model that has learnt before."""
+"""[pretrained]: a model that has learnt before."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 from msgspec import Meta
@@ -10,8 +10,11 @@ from msgspec import Meta
 from attnkit.models.config import Rate
 
 
-class PretrainedTextConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class PretrainedModelConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What every task says of a model that it trains on."""
+
+    RATES: ClassVar[tuple[str, ...]] = ("dropout", "attention_dropout")
+    """Keys that change those of the model."""
 
     model: Annotated[str, Meta(min_length=1, description="The model directory.")]
 
@@ -36,6 +39,12 @@ class PretrainedTextConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     attention_dropout: Annotated[
         Rate | None, Meta(description="As `model.attention_dropout`; the model's own where not given.")
     ] = None
+
+
+class PretrainedTextConfig(PretrainedModelConfig, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the tasks that read text say of it."""
+
+    RATES: ClassVar[tuple[str, ...]] = (*PretrainedModelConfig.RATES, "activation_dropout")
 
     activation_dropout: Annotated[
         Rate | None, Meta(description="As `model.activation_dropout`; the model's own where not given.")

@@ -11,6 +11,7 @@ from attnkit import _core
 from attnkit.models.output import LossOutput
 from attnkit.models.registry import build_model
 from attnkit.tasks.shared.directory import save_directory
+from attnkit.tasks.shared.pretrained import description, set_parts
 from attnkit.tasks.shared.text_tokenizer import make_tokenizer
 from attnkit.text.corpus import EncodedCorpus
 from attnkit.text.lines import encode_lines
@@ -38,16 +39,31 @@ class TextTask(ABC):
         texts = config.data.read("train")
         if not texts:
             raise ValueError("[train] expected lines of text in data.train, got none")
-        self._tokenizers = make_tokenizer(texts, config.tokenizer, seed, folder, note, resumed, mask=self.masks)
+        own = self._pretrained(folder, resumed)
+        if own is None:
+            self._tokenizers = make_tokenizer(texts, config.tokenizer, seed, folder, note, resumed, mask=self.masks)
+        else:
+            self._tokenizers = own.tokenizers
+        self._model_config = config.model if own is None else own.config
         self._tokenized()
         train = self._encode(texts, "train", config.data.max_length)
         self._validation = self._held_out("validation")
         self._test = self._held_out("test")
         _core.manual_seed(seed)
-        self.model = build_model(config.model, self._tokenizers.source.vocab_size)
+        self.lr_factors: dict[str, float] = {}
+        if own is None:
+            self.model = build_model(config.model, self._tokenizers.source.vocab_size)
+        else:
+            self.model = own.build(resumed)
+            frozen, self.lr_factors = set_parts(self.model, config.pretrained)
+            note(description(config.pretrained, frozen))
         self.batches = self._batches(train, seed=seed)
         count = sum(parameter.size for parameter in self.model.parameters())
         note(f"model: {count:,} parameters; {config.training.precision}, {_core.get_num_threads()} thread(s)")
+
+    def _pretrained(self, folder: Path, resumed: bool) -> Any:
+        """The model of `[pretrained]`, a `PretrainedText` with `config` and `build`; None where there is none."""
+        return None
 
     def _tokenized(self) -> None:
         """Called once the tokenizer is there, before any text is encoded."""
@@ -58,7 +74,7 @@ class TextTask(ABC):
         data = self._config.data
         if not getattr(data, split):
             return None
-        longest = data.max_length if data.split_long else self._config.model.max_length - 1
+        longest = data.max_length if data.split_long else self._model_config.max_length - 1
         return self._encode(data.read(split), split, longest)
 
     def _encode(self, texts: list[str], split: str, max_length: int) -> EncodedCorpus:

@@ -119,6 +119,7 @@ class PivotTranslator(Translator):
         *,
         source_language: str | None = None,
         to: str | None = None,
+        prompt: str | None = None,
         attention: bool = False,
         prefix: str | Sequence[str] | None = None,
         paragraphs: bool = False,
@@ -132,6 +133,7 @@ class PivotTranslator(Translator):
         common: Any = {
             "source_language": source_language,
             "to": to,
+            "prompt": prompt,
             "attention": attention,
             "prefix": prefix,
             "paragraphs": paragraphs,
@@ -147,6 +149,7 @@ class PivotTranslator(Translator):
         *,
         source_language: str | None = None,
         to: str | None = None,
+        prompt: str | None = None,
         attention: bool = False,
         prefix: str | Iterable[str] | None = None,
         paragraphs: bool = False,
@@ -160,9 +163,9 @@ class PivotTranslator(Translator):
         """As that of `Translator`: each window of lines goes through one model, then through the other.
 
         to, prefix, nbest, min_length, max_length, sample, temperature, top_k, top_p, seed: of the second; the first
-        gives its best. source_language: of the first. paragraphs (then without attention), copy_unknown, keep: of each,
-        for the text that it reads. shortlist: "own" are those of the models, each with its own, and
-        None is none for both.
+        gives its best. source_language, prompt: of the first. paragraphs (then without attention), copy_unknown, keep:
+        of each, for the text that it reads. shortlist: "own" are those of the models, each with its own, and None is
+        none for both.
         """
         if shortlist is not None and not isinstance(shortlist, str):
             raise ValueError("[translate] expected each of two models with its own shortlist or none, got one for both")
@@ -174,7 +177,7 @@ class PivotTranslator(Translator):
         search_first = _of_the_first(search)
         with at("the first model"):
             results = self.first.translate_stream(
-                halfway.lines(), source_language=source_language, **common, **search_first
+                halfway.lines(), source_language=source_language, prompt=prompt, **common, **search_first
             )
         with at("the second model"):
             final = self.second.translate_stream(halfway.texts(results), to=to, prefix=prefix, **common, **search)
@@ -187,6 +190,7 @@ class PivotTranslator(Translator):
         *,
         source_language: str | None = None,
         to: str | None = None,
+        prompt: str | None = None,
         **search: Unpack[SearchArguments],
     ) -> AttentionMaps:
         """All that both models look at: the kinds of the first, which reads the line, as "first.encoder" and so on, and
@@ -197,7 +201,8 @@ class PivotTranslator(Translator):
         from attnkit.explain.maps.maps import AttentionMaps
 
         with at("the first model"):
-            first = self.first.attention(line, source_language=source_language, **_of_the_first(search))
+            search_first = _of_the_first(search)
+            first = self.first.attention(line, source_language=source_language, prompt=prompt, **search_first)
         with at("the second model"):
             second = self.second.attention(first.output, target, to=to, **search)
         both = (("first", first), ("second", second))

@@ -21,6 +21,7 @@ class Result:
     attention: cross-attention float32 [N, M], averaged over heads as the model does; None unless asked for.
     source_tokens: the M pieces that the model read, its end token included, so that rows of attention sum to one.
     truncated: the line was longer than the model reads, or the translation reached max_length.
+    unread: how many tokens of the line the model did not read, because it is longer.
     unknown: the words or pieces of the line, and then of its prefix, that the vocabulary does not have.
     source_words, target_words: the word of the line, and of `text`, that each of source_tokens and tokens belongs to,
     counted from 0, words being what white space separates; -1 for one of none, such as the end token. With attention.
@@ -44,6 +45,7 @@ class Result:
     looped: bool = False
     unkept: list[str] = field(default_factory=list)
     sentences: tuple[Sentence, ...] = ()
+    unread: int = 0
 
     @property
     def alignment(self) -> list[Link]:

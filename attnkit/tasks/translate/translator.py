@@ -5,23 +5,19 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol, Unpack, cast
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 
+import msgspec
 import numpy as np
 
-from attnkit import _tensor
-from attnkit._tensor import Precision, check_precision
-from attnkit.data.arrivals import PAUSE, Paused, characters, windows
+from attnkit.data.arrivals import PAUSE, Paused, characters
 from attnkit.data.lines import one_line
-from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
-from attnkit.decoding.protocol import S, TextModel, longest_output
-from attnkit.decoding.sources import Packed
-from attnkit.decoding.workers import Stop, fair_share, run_batches
-from attnkit.tasks.shared.by_length import batches_by_length
-from attnkit.tasks.shared.directory import SHORTLIST_FILE
+from attnkit.decoding.options import DecodingOptions, SearchArguments
+from attnkit.decoding.workers import Stop
 from attnkit.tasks.shared.places import at
+from attnkit.tasks.shared.text_writer import ReadingModel, Source, TextWriter
 from attnkit.tasks.translate.languages import Direction, Languages
 from attnkit.tasks.translate.paragraphs import Paragraph, Text, translated
 from attnkit.tasks.translate.result import Result
@@ -31,48 +27,26 @@ from attnkit.text.kept import Held, Keeper
 from attnkit.text.languages import split_tag
 from attnkit.text.loops import ends_in_loop, has_loop
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
-from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
 from attnkit.text.word_pieces import words_read, words_written
 
 if TYPE_CHECKING:
-    from attnkit.decoding.defaults import DecodingDefaults
+    from typing import Self
+
+    from attnkit._tensor import Precision
     from attnkit.decoding.search import Hypothesis
     from attnkit.decoding.shortlist import Shortlist
     from attnkit.explain.maps.maps import AttentionMaps
     from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.tokenizers.base import Tokenizer
 
-# A model without a limit of its own (sinusoidal positions) still reads no more than this of one line: attention costs
-# the square of the length, and a file without line ends would take all memory.
-LONGEST_SOURCE = 1024
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Source(Source):
+    """line, count: what the model reads, with the tag of its language, and how many words the line had as it was given.
+    held: what is kept of it."""
 
-class TranslationModel(TextModel[Packed, S], Protocol[S]):
-    """A model that reads sentences, each with its end token."""
-
-    @property
-    def max_source_length(self) -> int | None:
-        """The positions of the encoder, that of the end token included; None for no limit."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class _Source:
-    """A line on its way through the model; `ids` ends with the end token, and is empty for an empty line.
-
-    line, count: what the model reads, with the tag of its language, and how many words the line had as it was given.
-    first: the token that its output begins with, where that says the language.
-    """
-
-    number: int
     line: str
-    first: int | None
     count: int
-    ids: list[int]
-    pieces: list[str]
-    prefix: Forced
-    truncated: bool
-    unknown: list[str]
     held: Held | None
 
 
@@ -89,7 +63,7 @@ class _Wanted(NamedTuple):
         return self.attention or self.copy_unknown or self.keeper is not None
 
 
-class Translator:
+class Translator(TextWriter):
     """A translation model with its tokenizers. Made by `attnkit.load`.
 
     languages: those that it can write, where the corpus had several; none where it had one. A converted model may have
@@ -97,62 +71,29 @@ class Translator:
     source_languages: those that it can read, where it must be told; none where it reads one.
     """
 
+    task, what, written = "translate", "line", "translation"
+
     def __init__(
-        self,
-        model: TranslationModel[Any],
-        source_tokenizer: Tokenizer,
-        target_tokenizer: Tokenizer,
-        *,
-        precision: Precision = "fp32",
-        max_source_length: int | None = None,
-        defaults: DecodingDefaults | None = None,
-        shortlist: Shortlist | None = None,
+        self, model: ReadingModel[Any], source_tokenizer: Tokenizer, target_tokenizer: Tokenizer, **options: Any
     ) -> None:
-        """`max_source_length` counts pieces and the end token; None takes the model's own limit. `defaults` hold for
-        what a call of `translate` leaves open, before those of `DecodingOptions`, and so does `shortlist`."""
-        check_precision(precision)
-        limit = model.max_source_length or LONGEST_SOURCE
-        if max_source_length is not None and not 1 < max_source_length <= limit:
-            raise ValueError(f"[translate] expected max_source_length from 2 to {limit}, got {max_source_length}")
-        self.model = model
-        self.precision: Precision = precision
-        self.source_tokenizer = source_tokenizer
-        self.target_tokenizer = target_tokenizer
-        self.max_source_length = max_source_length or limit
-        self._defaults = defaults
-        self.shortlist = shortlist
-        tagged = source_tokenizer if isinstance(source_tokenizer, TaggedTokenizer) else None
+        """options: those of `TextWriter`."""
+        super().__init__(model, source_tokenizer, target_tokenizer, **options)
         self._languages = Languages(source_tokenizer)
         self.languages: tuple[str, ...] = self._languages.targets
         self.source_languages: tuple[str, ...] = self._languages.sources
-        suppress = defaults.suppress if defaults else None
-        if suppress is None:
-            tags = tagged.ids.values() if tagged and tagged.inner is target_tokenizer else ()
-            suppress = (PAD, UNK, BOS, *tags)  # they are no text
-        self._suppress = [token for token in suppress if token != model.eos_id]
 
     @classmethod
-    def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Translator:
-        """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
-        tokenizers = directory.tokenizers()
-        defaults = directory.decoding
-        listed = defaults is not None and bool(defaults.shortlist)
-        model = cast("TranslationModel[Any]", directory.load_model(precision, output=not listed))
-        expected = directory.size("source_vocab_size"), directory.size("target_vocab_size")
-        sizes = tokenizers.source.vocab_size, tokenizers.target.vocab_size
-        if sizes != expected:
-            raise ValueError(
-                f"[load] {directory.folder}: expected tokenizers of {expected[0]} and {expected[1]} entries, as the "
-                f"model has, got {sizes[0]} and {sizes[1]}"
-            )
-        shortlist = None
-        if listed:
-            from attnkit.decoding.shortlist import Shortlist
-
-            shortlist = Shortlist.load(directory.folder / SHORTLIST_FILE)
-        return cls(
-            model, tokenizers.source, tokenizers.target, precision=precision, defaults=defaults, shortlist=shortlist
-        )
+    def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Self:
+        """For `attnkit.load`: of a translation model, or of one that does what a prompt says, which then is its user's
+        to say. Raises FileNotFoundError or ValueError."""
+        if directory.task != cls.task:
+            if directory.prompts is None:
+                raise ValueError(
+                    f"[load] {directory.folder}: expected a model of the task {cls.task!r}, got one of "
+                    f"{directory.task!r}, which attnkit {directory.task} runs"
+                )
+            directory = msgspec.structs.replace(directory, default_prompt=None)
+        return super().from_directory(directory, precision)
 
     def translate(
         self,
@@ -161,6 +102,7 @@ class Translator:
         source_language: str | None = None,
         to: str | None = None,
         attention: bool = False,
+        prompt: str | None = None,
         prefix: str | Sequence[str] | None = None,
         paragraphs: bool = False,
         copy_unknown: bool = False,
@@ -176,6 +118,8 @@ class Translator:
         one of them ("de" for "deu_Latn").
         source_language: the language of the lines, of a model that reads several (`source_languages`); None takes the
         one that the model brings with it, if it does.
+        prompt: what is put before each line, of a model that reads such (T5): the name of one of its `prompts` or the
+        text itself, "translate English to German: " say; None puts nothing there.
         attention: also return the cross-attention; the text is the same with and without.
         prefix: what every translation starts with, or one such text for each line; an empty line stays empty. It stands
         in the translation as it is given, words that the vocabulary does not have too.
@@ -202,6 +146,7 @@ class Translator:
         arguments: Any = {
             "source_language": source_language,
             "to": to,
+            "prompt": prompt,
             "attention": attention,
             "prefix": prefix,
             **search,
@@ -216,6 +161,7 @@ class Translator:
         *,
         source_language: str | None = None,
         to: str | None = None,
+        prompt: str | None = None,
         attention: bool = False,
         prefix: str | Iterable[str] | None = None,
         paragraphs: bool = False,
@@ -232,8 +178,8 @@ class Translator:
         PAUSE (`attnkit.data.arrivals`) among the lines, what has been read is translated at once. Arguments are checked
         at the call; errors of `lines` itself pass through.
         """
-        merged: Any = search if self._defaults is None else self._defaults.merge({**search})
-        options = decoding_options(**merged)
+        options = self._chosen({**search}, self._languages.both, prompt)
+        before = self._prompt(prompt)
         direction = self._languages.direction(source_language, to)
         if paragraphs and options.nbest > 1:
             raise ValueError(f"[translate] expected nbest 1 with paragraphs, got {options.nbest}")
@@ -243,15 +189,21 @@ class Translator:
         for name, value in (("batch_tokens", batch_tokens), ("window", window)):
             if value < 1:
                 raise ValueError(f"[translate] expected {name} >= 1, got {value}")
-        # A limit that the model does not allow is an error now, not after the first window.
-        limit = longest_output(self.model, int(self._languages.both))
-        options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), limit)
         keeper = Keeper([keep] if isinstance(keep, str) else keep) if keep else None
         wanted = _Wanted(attention, copy_unknown and not knows_all(self.target_tokenizer), keeper)
-        decode = functools.partial(self._decode, options, wanted, listed)
-        stream = functools.partial(self._stream, decode=decode, wanted=wanted, batch_tokens=batch_tokens, window=window)
+        stream = functools.partial(
+            self._written,
+            length=lambda text: characters(text.line),
+            read=functools.partial(self._read_text, keeper=keeper, prompt=before),
+            decode=functools.partial(self._translated, options, wanted, listed),
+            empty=functools.partial(_empty, wanted),
+            batch_tokens=batch_tokens,
+            window=window,
+        )
         texts = _with_prefixes(lines, prefix, direction)
-        return translated(texts, functools.partial(self._split, keeper), stream) if paragraphs else stream(texts)
+        return (
+            translated(texts, functools.partial(self._split, keeper, before), stream) if paragraphs else stream(texts)
+        )
 
     def attention(
         self,
@@ -260,6 +212,7 @@ class Translator:
         *,
         source_language: str | None = None,
         to: str | None = None,
+        prompt: str | None = None,
         **search: Unpack[SearchArguments],
     ) -> AttentionMaps:
         """All that the model looks at while it translates a line: self-attention of encoder and decoder,
@@ -268,46 +221,26 @@ class Translator:
         target: the translation; None translates first, as `translate` does with these arguments. Raises ValueError for
         an empty line, and what `translate` raises.
         """
-        from attnkit.tasks.translate.attention import look
+        from attnkit.tasks.shared.pair_attention import look
 
         text = Text(line, "", 0, self._languages.direction(source_language, to))
-        source = self._read_text(0, text, None)
+        source = self._read_text(0, text, None, self._prompt(prompt))
         if not source.ids:
             raise ValueError("[attention] expected a line with a word, got an empty one")
         if target is None:
-            options: Any = {"source_language": source_language, "to": to, **search}
+            options: Any = {"source_language": source_language, "to": to, "prompt": prompt, **search}
             target = self.translate([line], **options)[0].text
         _check_text(Text(line, target, 0, text.direction))
         ids = Forced.read(one_line(target.strip()), self.target_tokenizer).ids
         return look(self, line.strip(), target, source.ids, ids, source.first)
 
-    def _stream(
-        self,
-        texts: Iterable[Text | Paused],
-        decode: Callable[[list[_Source], Stop], dict[int, Result]],
-        wanted: _Wanted,
-        batch_tokens: int,
-        window: int,
-    ) -> Iterator[Result]:
-        for chunk in windows(texts, window, lambda text: characters(text.line)):
-            sources = [self._read_text(number, text, wanted.keeper) for number, text in chunk]
-            results: dict[int, Result] = {}
-            share = fair_share(sum(len(source.ids) for source in sources), batch_tokens)
-            batches = list(batches_by_length(sources, lambda source: len(source.ids), share))
-            for written in run_batches(decode, batches):
-                results.update(written)
-            empty = Result("", 0.0, [], np.zeros((0, 0), np.float32) if wanted.attention else None, [])
-            for source in sources:
-                kept = dataclasses.replace(empty, text=source.held.line) if source.held else empty
-                yield results.get(source.number, kept)
-
-    def _split(self, keeper: Keeper | None, text: Text) -> tuple[Paragraph, list[Text]]:
+    def _split(self, keeper: Keeper | None, prompt: str, text: Text) -> tuple[Paragraph, list[Text]]:
         """The sentences of a line; what its tag says of languages holds for each."""
         _check_text(text)
         line, name = one_line(text.line), f"line {text.place + 1}"
         self._languages.read(text.direction, line.strip(), name)  # a language that there is not is one of the line
         direction, head = self._languages.said(text.direction, line)
-        longest = self.max_source_length - 1
+        longest = self._room
 
         def fits(part: str) -> bool:
             if keeper is not None and (held := keeper.hold(part)) is not None:
@@ -315,7 +248,7 @@ class Translator:
             # No piece is so long: a text that is much longer need not be cut into pieces to know.
             if len(part) > 64 * longest:
                 return False
-            return len(self.source_tokenizer.encode(self._languages.read(direction, part, name)[0])) <= longest
+            return len(self.source_tokenizer.encode(prompt + self._languages.read(direction, part, name)[0])) <= longest
 
         with at(name):
             paragraph = Paragraph.read(line, fits, head, keeper.shadow(line) if keeper else None)
@@ -323,7 +256,7 @@ class Translator:
         parts = zip(paragraph.sentences, prefixes, strict=False)
         return paragraph, [Text(sentence, prefix, text.place, direction) for sentence, prefix in parts]
 
-    def _read_text(self, number: int, text: Text, keeper: Keeper | None) -> _Source:
+    def _read_text(self, number: int, text: Text, keeper: Keeper | None, prompt: str = "") -> _Source:
         _check_text(text)
         line = one_line(text.line.strip())  # as in training
         held = None if keeper is None else keeper.hold(line)
@@ -331,29 +264,15 @@ class Translator:
             line = held.masked
         count, name = len(line.split()), f"line {text.place + 1}"
         line, first = self._languages.read(text.direction, line, name)
+        if first is None:
+            first = self._first
+        if count:
+            line = prompt + line
         with at(name):
-            return self._read(number, line, first, count, text.prefix, held)
+            read = self._read_ids(line, one_line(text.prefix.strip()))
+        return _Source(number=number, line=line, first=first, count=count, held=held, **read)
 
-    def _read(self, number: int, line: str, first: int | None, count: int, prefix: str, held: Held | None) -> _Source:
-        ids = self.source_tokenizer.encode(line)
-        unknown = self.source_tokenizer.unknown(line) if self.source_tokenizer.unk_id in ids else []
-        longest = self.max_source_length - 1
-        kept = self.source_tokenizer.closed(ids[:longest], self.source_tokenizer.eos_id) if ids else []
-        forced = Forced.read(one_line(prefix.strip()), self.target_tokenizer)
-        return _Source(
-            number=number,
-            line=line,
-            first=first,
-            count=count,
-            ids=kept,
-            pieces=self.source_tokenizer.pieces(kept),
-            prefix=forced,
-            truncated=len(ids) > longest,
-            unknown=unknown + forced.unknown,
-            held=held,
-        )
-
-    def _decode(
+    def _translated(
         self,
         options: DecodingOptions,
         wanted: _Wanted,
@@ -362,27 +281,9 @@ class Translator:
         stop: Stop,
     ) -> dict[int, Result]:
         """The results of a batch by line."""
-        from attnkit.decoding.search import decode
-
         unknown = self.target_tokenizer.unk_id if wanted.copy_unknown else None
-        with _tensor.no_grad(), _tensor.precision(self.precision):
-            found = decode(
-                self.model,
-                Packed.of([source.ids for source in batch]),
-                options,
-                attention=wanted.attends,
-                prefixes=[source.prefix.ids for source in batch],
-                first=[source.first for source in batch if source.first is not None] or None,
-                suppress=[token for token in self._suppress if token != unknown],
-                numbers=[source.number for source in batch],
-                what="line",
-                shortlist=shortlist,
-                stop=stop,
-            )
-        return {
-            source.number: self._write(source, hypotheses, wanted)
-            for source, hypotheses in zip(batch, found, strict=True)
-        }
+        found = self._decode(options, batch, stop, attention=wanted.attends, shortlist=shortlist, allowed=unknown)
+        return {source.number: self._write(source, hypotheses, wanted) for source, hypotheses in found}
 
     def _write(self, source: _Source, hypotheses: list[Hypothesis], wanted: _Wanted) -> Result:
         words = self._words_read(source) if wanted.attends else []
@@ -402,7 +303,8 @@ class Translator:
             tokens=tokens,
             attention=hypothesis.attention,
             source_tokens=source.pieces,
-            truncated=source.truncated or hypothesis.cut,
+            truncated=source.unread > 0 or hypothesis.cut,
+            unread=source.unread,
             unknown=source.unknown,
             source_words=source_words,
             target_words=words_written(target, text, ids, source.prefix) if wanted.attends else [],
@@ -434,14 +336,20 @@ class Translator:
         """The word of the line, as it was given, of each of the source's ids."""
         tokenizer = self.source_tokenizer
         words = words_read(tokenizer, source.line, tokenizer.encode(source.line))
-        # The line and what the tokenizer calls its words may differ by a tag.
+        # The line and what the tokenizer calls its words may differ by a tag, and by a prompt, whose words are none.
         read = split_tag(source.line)[1] if isinstance(tokenizer, TaggedTokenizer) else source.line
         tags = source.count - len(read.split())
         around = len(tokenizer.closed([0], -1)) - 1  # what the model reads beside the line's own tokens
         kept = words[: len(source.ids) - around]
         # The tag that is read stands in the line as a word of it, or was added, or is of the line's own language.
-        shown = [-1 if word < 0 and self._languages.both else word + tags for word in kept]
+        shown = [-1 if word < 0 and self._languages.both else max(-1, word + tags) for word in kept]
         return tokenizer.closed(shown, -1)
+
+
+def _empty(wanted: _Wanted, source: _Source) -> Result:
+    """Of a line without a word that the model reads."""
+    text = source.held.line if source.held else ""
+    return Result(text, 0.0, [], np.zeros((0, 0), np.float32) if wanted.attention else None, [])
 
 
 def _with_kept(result: Result, held: Held) -> Result:

@@ -23,6 +23,13 @@ Frame: TypeAlias = tuple[_Ids, _Ids]
 """The ids that stand before a sentence and behind it."""
 
 
+def framed(frame: Frame, values: Sequence[int], end: int, eos: int) -> list[int]:
+    """`Tokenizer.closed` of a tokenizer that has a frame: between its ids where `end` is the end token `eos`, and else
+    each of them stands as `end`."""
+    before, behind = (ids if end == eos else [end] * len(ids) for ids in frame)
+    return [*before, *values, *behind]
+
+
 class SavedTokenizer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The tokenizer's part of a model's config.json.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from attnkit.files import atomic_write
 from attnkit.printable import shortened
 from attnkit.reading import read_file
-from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
+from attnkit.text.tokenizers.base import Frame, SavedTokenizer, Tokenizer, framed
 from attnkit.text.tokenizers.huggingface_pieces import speller
 from attnkit.text.tokenizers.vocabulary import MASK_TOKEN
 
@@ -37,16 +37,25 @@ class HuggingFaceTokenizer(Tokenizer):
         mask_token: str = "",
         entries: int = 0,
         name: str = "a tokenizer.json",
+        source_frame: Frame | None = None,
+        lowercase: bool = False,
     ) -> None:
         """content: of the file. unk_token, mask_token: what it calls those, where it has them. entries: how many the
-        model has, which may be more. Raises ValueError, naming it `name`, for one that is none, and for such a token
-        that it does not have; ModuleNotFoundError without the library."""
-        self._content, self._name = content, name
+        model has, which may be more. source_frame: what an encoder-decoder reads around a source, the end token last
+        or all there is behind it. lowercase: texts are put into small letters first. Raises ValueError, naming it
+        `name`, for one that is none, and for such a token that it does not have; ModuleNotFoundError without the
+        library."""
+        self._content, self._name, self._lowercase = content, name, lowercase
         self._inner = _opened(content, name)
         self._size = max(entries, int(self._inner.get_vocab_size(with_added_tokens=True)))
         self.unk_token, self.mask_token = unk_token, mask_token
         self.unk_id = self._special(unk_token)
         self.mask_id = self._special(mask_token)
+        self._frame = source_frame
+        if source_frame is not None:
+            self._check([*source_frame[0], *source_frame[1]])
+            if source_frame[1]:
+                self.eos_id = source_frame[1][0]
         added = self._inner.get_added_tokens_decoder()
         self._added = frozenset(token.content for token in added.values())
         named = {number for number in (self.unk_id, self.mask_id) if number >= 0}
@@ -57,7 +66,20 @@ class HuggingFaceTokenizer(Tokenizer):
     @classmethod
     def load(cls, directory: Path, name: str, saved: SavedTokenizer) -> HuggingFaceTokenizer:
         path = directory / f"{name}.json"
-        return cls(read_file(path), saved.unk_token, saved.mask_token, saved.entries, str(path))
+        named = saved.unk_token, saved.mask_token, saved.entries
+        return cls(read_file(path), *named, str(path), saved.source_frame, saved.lowercase)
+
+    def framed(self, frame: Frame) -> HuggingFaceTokenizer:
+        """The same for an encoder-decoder, which reads a source between these tokens."""
+        return HuggingFaceTokenizer(
+            self._content, self.unk_token, self.mask_token, self._size, self._name, source_frame=frame
+        )
+
+    def lowercased(self) -> HuggingFaceTokenizer:
+        """The same for texts that are put into small letters first."""
+        return HuggingFaceTokenizer(
+            self._content, self.unk_token, self.mask_token, self._size, self._name, lowercase=True
+        )
 
     @property
     def vocab_size(self) -> int:
@@ -83,6 +105,7 @@ class HuggingFaceTokenizer(Tokenizer):
         return ids
 
     def encode(self, text: str) -> list[int]:
+        text = text.lower() if self._lowercase else text
         return list(self._guarded(lambda: self._inner.encode(text, add_special_tokens=False).ids))
 
     def frame(self) -> tuple[list[int], list[int]]:
@@ -91,6 +114,11 @@ class HuggingFaceTokenizer(Tokenizer):
         inside = [place for place, special in enumerate(with_them.special_tokens_mask) if not special]
         first, last = (inside[0], inside[-1]) if inside else (0, -1)
         return list(with_them.ids[:first]), list(with_them.ids[last + 1 :])
+
+    def closed(self, values: Sequence[int], end: int) -> list[int]:
+        if self._frame is None:
+            return super().closed(values, end)
+        return framed(self._frame, values, end, self.eos_id)
 
     def decode(self, ids: Sequence[int]) -> str:
         self._check(ids)
@@ -104,9 +132,10 @@ class HuggingFaceTokenizer(Tokenizer):
     def unknown(self, text: str) -> list[str]:
         if self.unk_id < 0:
             return []
-        found = self._guarded(lambda: self._inner.encode(text, add_special_tokens=False))
+        read = text.lower() if self._lowercase else text
+        found = self._guarded(lambda: self._inner.encode(read, add_special_tokens=False))
         places = zip(found.ids, found.offsets, strict=True)
-        return [text[begin:end] for number, (begin, end) in places if number == self.unk_id]
+        return [read[begin:end] for number, (begin, end) in places if number == self.unk_id]
 
     def reserved_id(self, token: str) -> int | None:
         return self.mask_id if token == MASK_TOKEN and self.mask_id >= 0 else None
@@ -117,7 +146,9 @@ class HuggingFaceTokenizer(Tokenizer):
         return found
 
     def saved(self) -> dict[str, Any]:
-        named = {"unk_token": self.unk_token, "mask_token": self.mask_token, "entries": self._size}
+        named: dict[str, Any] = {"unk_token": self.unk_token, "mask_token": self.mask_token, "entries": self._size}
+        if self._frame is not None:
+            named["source_frame"] = [list(ids) for ids in self._frame]
         return {key: value for key, value in named.items() if value}
 
     def save(self, directory: Path, name: str) -> None:

@@ -15,7 +15,7 @@ from attnkit import typed
 from attnkit.files import atomic_write
 from attnkit.reading import read_file
 from attnkit.text.languages import languages_of
-from attnkit.text.tokenizers.base import Frame, SavedTokenizer, Tokenizer
+from attnkit.text.tokenizers.base import Frame, SavedTokenizer, Tokenizer, framed
 from attnkit.text.tokenizers.sentencepiece_file import checked_text, read_processor
 
 if TYPE_CHECKING:
@@ -159,8 +159,7 @@ class MarianTokenizer(Tokenizer):
     def closed(self, values: Sequence[int], end: int) -> list[int]:
         if self._frame is None:
             return super().closed(values, end)
-        before, behind = (ids if end == self.eos_id else [end] * len(ids) for ids in self._frame)
-        return [*before, *values, *behind]
+        return framed(self._frame, values, end, self.eos_id)
 
     def saved(self) -> dict[str, Any]:
         return {} if self._frame is None else {"source_frame": [list(ids) for ids in self._frame]}

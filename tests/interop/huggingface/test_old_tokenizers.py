@@ -135,6 +135,35 @@ def test_unigrams_become_the_ids_of_fairseq(model_type: str, first: int, last: i
     assert around == [*ours.encode(lines("source")[0]), ours.mask_id]
 
 
+def test_unigrams_become_the_ids_of_t5(tmp_path: Path) -> None:
+    """Those of SentencePiece itself, and of transformers where its sentinels stand in a text."""
+    import sentencepiece
+
+    transformers = pytest.importorskip("transformers")
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(lines("source")), model_prefix=str(tmp_path / "spiece"), vocab_size=120,
+        pad_id=0, eos_id=1, unk_id=2, bos_id=-1, minloglevel=2, num_threads=1, hard_vocab_limit=False,
+    )  # fmt: skip
+    inner = sentencepiece.SentencePieceProcessor(model_file=str(tmp_path / "spiece.model"))
+    found, ours = read(write(tmp_path, "t5", extra_ids=10, tokenizer_class="T5Tokenizer"))
+    assert (found.bos_id, found.eos_id, ours.unk_id) == (None, 1, 2)
+    assert ours.id_of("<extra_id_0>") == inner.vocab_size() + 9
+    for text in TEXTS:
+        if "<s>" not in text:
+            assert ours.encode(text) == inner.encode(text), repr(text)
+    pieces = [(inner.id_to_piece(number), inner.get_score(number)) for number in range(inner.vocab_size())]
+    sentinels = [(f"<extra_id_{number}>", 0.0) for number in reversed(range(10))]
+    theirs = transformers.T5Tokenizer(vocab=[*pieces, *sentinels], extra_ids=10)
+    for text in ("The <extra_id_0> walks in<extra_id_1> park</s>", "<extra_id_9>", "a <pad> b <unk>"):
+        assert ours.encode(text) == theirs(text, add_special_tokens=False)["input_ids"], text
+        assert ours.decode(ours.encode(text)) == theirs.decode(ours.encode(text), skip_special_tokens=True)
+    read(write(tmp_path, "mt5", extra_ids=0))
+    with pytest.raises(ValueError, match="extra_ids"):
+        read(write(tmp_path, "t5", extra_ids=-1))
+    with pytest.raises(ValueError, match="tokenizer_class of PegasusTokenizer, T5Tokenizer"):
+        read(write(tmp_path, "t5", tokenizer_class="BertTokenizer"))
+
+
 def test_what_is_no_unigram_model_of_these_families_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="expected a model of unigrams"):
         read(write_unigrams(tmp_path, "xlm-roberta", "bpe"))

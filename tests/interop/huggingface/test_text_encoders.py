@@ -13,7 +13,6 @@ from command_line import complaint, output
 
 import attnkit
 from attnkit.interop import convert
-from attnkit.text.documents import DocumentReader
 from attnkit.text.masked_batching import MaskedBatch
 
 torch = pytest.importorskip("torch")
@@ -64,13 +63,11 @@ def test_states_are_transformers_own(family: str, shape: str, tmp_path: Path) ->
 def test_a_text_becomes_the_ids_of_transformers(family: str, tmp_path: Path) -> None:
     """What is too long is cut, and the last token stands behind all the same."""
     _, tokenizer, ours = made(tmp_path, family)
-    reader = DocumentReader(ours.tokenizer, ours.model.config.layout)
     for text in TEXTS:
-        document = reader.read(reader.prepare(text))
-        [ids] = document.sentences or [[]]
+        read = ours._read(0, text, "")
         [expected] = read_ids(tokenizer, [text])
-        assert ids == (expected if ours.tokenizer.encode(text) else [])
-        assert (document.cut > 0) == (len(tokenizer(text)["input_ids"]) > LENGTH)
+        assert read.ids == expected
+        assert read.truncated == (len(tokenizer(text)["input_ids"]) > LENGTH)
 
 
 @every_family

@@ -1,9 +1,9 @@
-"""Everything that a translator looks at, for one line and its translation, made or given."""
+"""Everything that an encoder-decoder looks at, for a text and what it writes about it, made or given."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -15,13 +15,20 @@ from attnkit.tasks.shared.recurrent_kinds import gates, one_head_attention, own_
 from attnkit.text.batching import Batch
 
 if TYPE_CHECKING:
-    from attnkit.tasks.translate.translator import Translator
+    from attnkit.tasks.shared.text_writer import TextWriter
 
-SOURCE, WRITTEN, HISTORY = "source (read)", "translation (written)", "translation so far (read)"
+SOURCE = "source (read)"
+
+
+class _Tokens(NamedTuple):
+    """What an axis is, and its tokens."""
+
+    axis: str
+    tokens: Sequence[str]
 
 
 def look(
-    translator: Translator,
+    writer: TextWriter,
     title: str,
     output: str,
     source: Sequence[int],
@@ -32,33 +39,34 @@ def look(
 
     first: the token that stands before the output, where a model says its language so.
     """
-    model: Any = translator.model
+    model: Any = writer.model
     before = [model.bos_id] if first is None else [model.bos_id, first]
     inputs = [*before, *target]
     labels = [*inputs[1:], model.eos_id]
     batch = _batch(source, inputs, labels)
-    read = translator.source_tokenizer.pieces(source)
-    history, written = (translator.target_tokenizer.pieces(ids) for ids in (inputs, labels))
+    read = _Tokens(SOURCE, writer.source_tokenizer.pieces(source))
+    history = _Tokens(f"{writer.written} so far (read)", writer.target_tokenizer.pieces(inputs))
+    written = _Tokens(f"{writer.written} (written)", writer.target_tokenizer.pieces(labels))
     kinds = _of_recurrent if model.config.__struct_config__.tag == "recurrent" else _of_transformer
-    with _tensor.no_grad(), _tensor.precision(translator.precision):
+    with _tensor.no_grad(), _tensor.precision(writer.precision):
         return AttentionMaps(kinds(model, batch, read, history, written), title, output)
 
 
 def _of_transformer(
-    model: Any, batch: Batch, read: Sequence[str], history: Sequence[str], written: Sequence[str]
+    model: Any, batch: Batch, read: _Tokens, history: _Tokens, written: _Tokens
 ) -> list[AttentionWeights]:
     with nn.watching(model) as seen:
         model.hidden(batch)
     return [
-        *self_attention(seen, "encoder.", "encoder", read, SOURCE),
-        *self_attention(seen, "decoder.", "decoder", history, HISTORY),
-        *cross_attention(seen, "decoder.", written, read, (WRITTEN, SOURCE)),
-        *gates(seen, "decoder.", history, HISTORY, "gates.decoder"),
+        *self_attention(seen, "encoder.", "encoder", read.tokens, SOURCE),
+        *self_attention(seen, "decoder.", "decoder", history.tokens, history.axis),
+        *cross_attention(seen, "decoder.", written.tokens, read.tokens, (written.axis, SOURCE)),
+        *gates(seen, "decoder.", history.tokens, history.axis, "gates.decoder"),
     ]
 
 
 def _of_recurrent(
-    model: Any, batch: Batch, read: Sequence[str], history: Sequence[str], written: Sequence[str]
+    model: Any, batch: Batch, read: _Tokens, history: _Tokens, written: _Tokens
 ) -> list[AttentionWeights]:
     # Encoder and decoder are watched apart: they may be one network.
     with nn.watching(model.encoder) as reading:
@@ -68,10 +76,10 @@ def _of_recurrent(
         model.decoder(words, batch.target_offsets, encoded, batch.source_offsets)
     order = model.encoder.order(batch.source_offsets)
     return [
-        *own_past(reading, "", read, SOURCE, order),
-        *one_head_attention(writing, "", written, read, (WRITTEN, SOURCE)),
-        *gates(reading, "", read, SOURCE, "gates", order),
-        *gates(writing, "", history, HISTORY, "gates.decoder"),
+        *own_past(reading, "", read.tokens, SOURCE, order),
+        *one_head_attention(writing, "", written.tokens, read.tokens, (written.axis, SOURCE)),
+        *gates(reading, "", read.tokens, SOURCE, "gates", order),
+        *gates(writing, "", history.tokens, history.axis, "gates.decoder"),
     ]
 
 
