@@ -90,7 +90,7 @@ class Tokenizer(ABC):
     """Of a kind that `marks_both`: the token of a source's language stands behind the end of the sentence."""
 
     keeps_space: ClassVar[bool] = False
-    """Whether white space at the ends of a text is part of it."""
+    """Whether white space is part of a text, at its ends and as many of it as there are."""
 
     never_written: tuple[int, ...] = (PAD, UNK, BOS)
     """The ids that no model writes."""
