@@ -17,7 +17,6 @@ from attnkit.benchmark.timing import throughput_and_latencies
 from attnkit.interop.huggingface.sentence_transformers import read_modules
 
 Floats = npt.NDArray[np.float32]
-States = Callable[[dict[str, Any]], Any]
 
 
 def serve(
