@@ -209,7 +209,7 @@ def edit(file: Path, **changes: Any) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"model_type": "bart"}, "'bart'"),
+        ({"model_type": "llama"}, "'llama'"),
         ({"model_type": "absent"}, "marian"),
         ({"architectures": ["MarianForCausalLM"]}, "MarianForCausalLM"),
         ({"activation_function": "mish"}, "mish"),

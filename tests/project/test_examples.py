@@ -12,14 +12,15 @@ from pathlib import Path
 
 import msgspec
 import pytest
+from embedding_model import TEXTS, save_embedder
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
 
-def run(name: str) -> str:
+def run(name: str, *arguments: str | Path) -> str:
     path = os.pathsep.join(folder for folder in sys.path if folder)
     result = subprocess.run(
-        [sys.executable, "-W", "error", str(EXAMPLES / name)],
+        [sys.executable, "-W", "error", str(EXAMPLES / name), *map(str, arguments)],
         env={**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"},
         capture_output=True,
         text=True,
@@ -66,6 +67,13 @@ def test_the_gates_of_a_language_model_of_one_s_own() -> None:
     assert all(0.0 <= float(number) <= 1.0 for row in rows for number in row[2:])
 
 
+def test_search_by_meaning(tmp_path: Path) -> None:
+    (tmp_path / "texts.txt").write_text("".join(f"{text}\n" for text in TEXTS))
+    found = run("semantic_search.py", save_embedder(tmp_path / "model"), tmp_path / "texts.txt", "a bird sings", "2")
+    first, second = found.splitlines()
+    assert first == "1.000  a bird sings" and float(second.split()[0]) < 1
+
+
 @pytest.mark.parametrize("file", sorted(EXAMPLES.glob("*.toml")), ids=lambda file: file.stem)
 def test_an_example_configuration_is_a_valid_one(file: Path) -> None:
     from attnkit.training import read_config
@@ -94,4 +102,4 @@ def test_a_configuration_in_a_guide_is_a_valid_one(guide: Path, tmp_path: Path) 
 
 @pytest.mark.parametrize("name", sorted(file.name for file in EXAMPLES.glob("*.py")))
 def test_every_example_is_tested(name: str) -> None:
-    assert f'run("{name}")' in Path(__file__).read_text("utf-8")
+    assert f'run("{name}"' in Path(__file__).read_text("utf-8")

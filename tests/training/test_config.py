@@ -55,7 +55,10 @@ def test_defaults_fill_what_is_not_said(file: Path) -> None:
         ("model.max_length=256", "data.max_length: expected less than model.max_length = 256"),
         ("training.metric=cider", 'training.metric: expected "loss" or "bleu", all that is measured here, got "cider"'),
         ("training.metric=accuracy", 'training.metric: expected "loss" or "bleu"'),
-        ("model.tie_embeddings=no", "model.tie_embeddings: invalid value 'no'; expected 'all' or 'decoder' or 'none'"),
+        (
+            "model.tie_embeddings=no",
+            "model.tie_embeddings: invalid value 'no'; expected 'all' or 'decoder' or 'inputs' or 'none'",
+        ),
         ("model.type=perceptron", "model.type: invalid value 'perceptron'"),
         ("model.widht=3", "model.widht: unknown key"),
         ("data.builtin=xx-yy", "data.builtin: invalid value 'xx-yy'; expected 'en-it' or 'it-en'"),

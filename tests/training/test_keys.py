@@ -133,7 +133,7 @@ def test_the_command_explains_keys() -> None:
     told = output("train", "--keys", "caption")
     assert '[model.decoder]  type = "lstm"\n' in told
     assert '  kind: str; default "word"\n' in told  # the task's own default
-    assert "  size: int >= 1, <= 4096; required\n      Side of the square that the model reads, in pixels.\n" in told
+    assert "  size: int >= 1, <= 4096; required\n      Rows of the image that the model reads" in told
     assert output("train", "--keys", "classify").count("task = ") == 2  # texts, images
     assert f"expected a task among {', '.join(tasks)}, got 'dance'" in complaint("train", "--keys", "dance", status=2)
 

@@ -33,7 +33,7 @@ class _States(torch.nn.Module):
 def main(model_name: str, folder_name: str, *precisions: str) -> None:
     warnings.simplefilter("ignore")
     logging.disable(logging.WARNING)
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call, unused-ignore]
     folder = Path(folder_name)
     tokenizer = transformers.AutoTokenizer.from_pretrained(model_name)
     # Its attention is written out, as the fusions expect it.

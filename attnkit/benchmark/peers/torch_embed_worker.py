@@ -18,7 +18,7 @@ def main(folder: str, model_name: str, precision: str, threads: str, mode: str =
     torch.set_num_threads(int(threads))
     import transformers
 
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call, unused-ignore]
     begin = time.perf_counter()
     tokenizer = transformers.AutoTokenizer.from_pretrained(model_name)
     model = transformers.AutoModel.from_pretrained(
