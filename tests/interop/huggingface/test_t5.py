@@ -23,7 +23,7 @@ torch.set_num_threads(1)  # its threads would spin beside ours
 SHAPES: dict[str, dict[str, Any]] = {
     "v1.0": dict(num_layers=2, d_kv=8, num_heads=2),
     "wide heads": dict(num_layers=1, num_decoder_layers=3, d_kv=10, num_heads=3, relative_attention_num_buckets=8),
-    "deep encoder": dict(num_layers=3, num_decoder_layers=1, d_kv=8, num_heads=2, feed_forward_proj="gelu"),
+    "deep encoder": dict(num_layers=3, num_decoder_layers=1, d_kv=8, num_heads=2, feed_forward_proj="gelu", seed=4),
     "v1.1": dict(
         num_layers=2, d_kv=8, num_heads=2, feed_forward_proj="gated-gelu", tie_word_embeddings=False,
         relative_attention_max_distance=20,
@@ -39,11 +39,13 @@ PARAMS = {
 }
 
 
-def checkpoint(folder: Path, model_type: str = "t5", own_output: bool = False, old: bool = False, **shape: Any) -> Any:
+def checkpoint(
+    folder: Path, model_type: str = "t5", own_output: bool = False, old: bool = False, seed: int = 3, **shape: Any
+) -> Any:  # fmt: skip
     """A model of random weights, written to a folder with a tokenizer of unigrams. old: config.json says what those of
     before 2026 say."""
     keys = dict(vocab_size=ENTRIES, d_model=16, d_ff=32, eos_token_id=1, pad_token_id=0, decoder_start_token_id=0)
-    torch.manual_seed(3)
+    torch.manual_seed(seed)
     config = transformers.AutoConfig.for_model(model_type, **(keys | shape))
     model = transformers.AutoModelForSeq2SeqLM.from_config(config).eval()
     if own_output:
