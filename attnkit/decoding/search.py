@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from attnkit import _beam, _core
 from attnkit._core import Restriction
+from attnkit.decoding.cut_ends import CutEnds
 from attnkit.decoding.early import EarlyStopping, close, close_asked
 from attnkit.decoding.options import DecodingOptions
 from attnkit.decoding.protocol import Floats, Ids, Reads, S, Source, StepOutput, TextModel, longest_output
@@ -54,7 +55,8 @@ def decode(
     attention: bool = False,
     prefixes: Sequence[Sequence[int]] | None = None,
     first: Sequence[int] | None = None,
-    starts: Sequence[int] | None = None,
+    starts: Sequence[Sequence[int]] | None = None,
+    forced_end: bool = True,
     suppress: Sequence[int] = (),
     numbers: Sequence[int] | None = None,
     what: str = "sentence",
@@ -68,7 +70,9 @@ def decode(
     prefixes: for each sentence the tokens that its output must start with.
     first: for each sentence a token that stands before its output, such as that of a language (`forced_bos_token_id` in
         transformers). It costs nothing and is none of the output's tokens; a score counts it in the length.
-    starts: for each sentence the token that the model reads first, in place of its start token; none of the output's.
+    starts: for each sentence what the model reads first, in place of its start token, as many tokens for each; none of
+        the output's.
+    forced_end: an output that max_length cuts has an end in its length, as with `forced_eos_token_id` in transformers.
     suppress: tokens that are never written, such as padding and the start token.
     numbers: each sentence's number in the whole input, which its random numbers depend on; 0 to B - 1 by default.
     what: what an error calls a sentence before its number, counted from 1, such as "line".
@@ -105,10 +109,19 @@ def decode(
         suppressed=_check_tokens("suppress", suppress, model),
     )
     begin = _check_starts(model, starts, len(source))
-    weights = _run(model, search, source, options, sentences, attention, restriction, before, begin, stop or Stop())
+    ends = None if forced_end or options.renormalize else CutEnds(options, max_lengths, len(source_lengths))
+    weights = _run(
+        model, search, source, options, sentences, attention, restriction, before, begin, ends, stop or Stop()
+    )
     found = [
         [
-            Hypothesis(tokens[before:], score, log_probability, _collect(weights, rows, source_length, before), cut)
+            Hypothesis(
+                tokens[before:],
+                score,
+                log_probability / (ends.ratio(len(tokens)) if ends and len(tokens) == max_lengths[sentence] else 1.0),
+                _collect(weights, rows, source_length, before),
+                cut,
+            )
             for tokens, rows, log_probability, score, cut in search.results(sentence)[: options.nbest]
         ]
         for sentence, source_length in enumerate(source_lengths.tolist())
@@ -157,9 +170,10 @@ def _run(
     restriction: Restriction | None,
     before: int,
     begin: Ids,
+    ends: CutEnds | None,
     stop: Stop,
 ) -> list[Floats] | None:
-    """Runs the search to its end, from the token of `begin` for each sentence of the source; returns the attention
+    """Runs the search to its end, from the tokens `begin` [B, N] of the sentences of the source; returns the attention
     weights of every step, when wanted."""
     weights: list[Floats] = []
     if not search.rows:
@@ -167,8 +181,12 @@ def _run(
     state = model.start(source)
     if sentences.draws > 1:
         state.select(np.repeat(np.arange(len(source), dtype=np.int32), sentences.draws))
-    last = begin[sentences.of_source(search.row_sentences())]
-    repetition = None if options.repetition_penalty == 1 else Repetition(options, last)
+    begin = begin[sentences.of_source(search.row_sentences())]
+    for token in begin.T[:-1]:
+        model.step(state, np.ascontiguousarray(token), False)
+    last = np.ascontiguousarray(begin[:, -1])
+    punished = options.repetition_penalty != 1 or Repetition.reads_ngrams(options, begin)
+    repetition = Repetition(options, begin) if punished else None
     early = EarlyStopping(options.beam, model.eos_id) if options.early_stopping and options.beam > 1 else None
     while True:
         if stop.requested:
@@ -184,6 +202,8 @@ def _run(
             raise FloatingPointError(f"[decode] the model gave NaN for {sentences.name(bad)} at token {search.step}")
         if search.step < before:
             values[:, 0] = 0.0  # what all outputs of a sentence begin with tells nothing of them
+        if ends is not None:
+            ends.charge(search, values)
         parents = search.extend(values, indices)
         if early is not None:
             early.look(search, indices)
@@ -192,6 +212,8 @@ def _run(
         if search.moved:
             state.select(parents)
         last = search.last_tokens()
+        if ends is not None:
+            ends.extend(parents, last, values, indices)
         if repetition is not None:
             repetition.extend(parents, last)
 
@@ -256,15 +278,16 @@ def _behind(first: Sequence[int], prefixes: Sequence[Sequence[int]] | None, batc
     return [[token, *rest] for token, rest in zip(first, prefixes or [()] * batch, strict=True)]
 
 
-def _check_starts(model: TextModel[Any, Any], starts: Sequence[int] | None, batch: int) -> Ids:
-    """The token that the model reads first for each sentence."""
+def _check_starts(model: TextModel[Any, Any], starts: Sequence[Sequence[int]] | None, batch: int) -> Ids:
+    """What the model reads first for each sentence, [B, N]."""
     if starts is None:
-        return np.full(batch, model.bos_id, np.int32)
-    tokens = np.asarray(starts, np.int64).reshape(-1)
-    if len(tokens) != batch or ((tokens < 0) | (tokens >= model.vocabulary_size)).any():
-        raise ValueError(
-            f"[decode] expected a token id in [0, {model.vocabulary_size}) under starts for each of {batch} sentences"
-        )
+        return np.full((batch, 1), model.bos_id, np.int32)
+    lengths = {len(tokens) for tokens in starts}
+    if len(starts) != batch or len(lengths) > 1 or 0 in lengths:
+        raise ValueError(f"[decode] expected starts of one length, 1 or more, for each of {batch} sentences")
+    tokens = np.asarray(starts, np.int64).reshape(batch, max(lengths, default=1))
+    if ((tokens < 0) | (tokens >= model.vocabulary_size)).any():
+        raise ValueError(f"[decode] expected starts of token ids in [0, {model.vocabulary_size})")
     return tokens.astype(np.int32)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
 import numpy as np
@@ -35,7 +36,8 @@ class Generation:
     """One generated text.
 
     text: the prompt as it was given, and what the model wrote after it.
-    score: the normalised log-probability that hypotheses are compared by, the prompt's tokens counted.
+    score: the normalised log-probability that hypotheses are compared by, the prompt's tokens counted; in a beam, or
+        with a rule about n-grams, by the rules of transformers without them.
     tokens: the pieces of `text`, N of them; the first `prompt_tokens` are the prompt's, an unknown one as it was given.
     context: the start token and all tokens but the last, which is what the model had read when it wrote each. Where a
     model has no start token, the first token of the prompt takes its place, and is none of `tokens`.
@@ -194,6 +196,8 @@ class Generator:
             results: dict[int, Generation] = {}
             share = fair_share(sum(len(prompt.given.ids) + 1 for prompt in read), batch_tokens)
             batches = list(batches_by_length(read, lambda prompt: len(prompt.given.ids) + 1, share))
+            if _counts_written(options):
+                batches = [list(alike) for batch in batches for _, alike in groupby(batch, lambda one: len(one.prefix))]
             for written in run_batches(lambda batch, stop: self._decode(batch, options, attention, stop), batches):
                 results.update(written)
             yield from (results[prompt.number] for prompt in read)
@@ -222,27 +226,39 @@ class Generator:
         """The results of a batch by number."""
         from attnkit.decoding.search import decode
 
+        starts, prefixes = [[prompt.start] for prompt in prompts], [prompt.prefix for prompt in prompts]
+        read = len(prefixes[0])
+        assert options.max_length is not None  # generate_stream has set it
+        if aside := _counts_written(options) and read < options.max_length:
+            starts, prefixes = (
+                [[*start, *rest] for start, rest in zip(starts, prefixes, strict=True)],
+                [[]] * len(starts),
+            )
+            shortest, longest = max(0, options.min_length - read), options.max_length - read
+            options = dataclasses.replace(options, min_length=shortest, max_length=longest)
         with _tensor.no_grad(), _tensor.precision(self.precision):
             found = decode(
                 self.model,
                 Nothing(len(prompts)),
                 options,
-                prefixes=[prompt.prefix for prompt in prompts],
-                starts=[prompt.start for prompt in prompts],
+                prefixes=prefixes,
+                starts=starts,
+                forced_end=options.rules != "transformers",
                 suppress=self._never,
                 numbers=[prompt.number for prompt in prompts],
                 what="line",
                 stop=stop,
             )
         return {
-            prompt.number: self._write(prompt, hypotheses, attention)
+            prompt.number: self._write(prompt, hypotheses, attention, prompt.prefix if aside else [])
             for prompt, hypotheses in zip(prompts, found, strict=True)
         }
 
-    def _write(self, prompt: _Prompt, hypotheses: list[Hypothesis], attention: bool) -> Generation:
+    def _write(self, prompt: _Prompt, hypotheses: list[Hypothesis], attention: bool, before: list[int]) -> Generation:
+        """before: what stands before the tokens of the hypotheses."""
         results = []
         for hypothesis in hypotheses:
-            written = hypothesis.tokens.tolist()
+            written = [*before, *hypothesis.tokens.tolist()]
             read = [prompt.start, *written][: len(written)]
             weights = None
             if attention:
@@ -265,3 +281,9 @@ class Generator:
                 )
             )
         return dataclasses.replace(results[0], alternatives=tuple(results[1:]))
+
+
+def _counts_written(options: DecodingOptions) -> bool:
+    """Whether scores are of what the model writes alone, as those of a beam in transformers are: then the prompts of a
+    batch are of one length, and no part of what is searched. So a rule about n-grams sees them as it does there."""
+    return options.rules == "transformers" and (options.beam > 1 or options.no_repeat_ngram > 0)

@@ -100,7 +100,7 @@ SEARCHES = [
     {},
     {"no_repeat_ngram_size": 2},
     {"repetition_penalty": 1.4},
-    {"min_length": 20},
+    {"min_length": 20, "no_repeat_ngram_size": 3, "num_beams": 3},
     {"num_beams": 4},
     {"num_beams": 3, "length_penalty": 2.0, "renormalize_logits": True},
     {"num_beams": 3, "early_stopping": True},
@@ -109,7 +109,7 @@ SEARCHES = [
 
 @pytest.mark.parametrize("search", SEARCHES)
 def test_a_search_that_the_checkpoint_asks_for(tmp_path: Path, search: dict[str, Any]) -> None:
-    """Texts of one token, so that the prompt is no part of a score; the end token is likely."""
+    """Some texts end by themselves, for the end token is likely; prompts of any length are no part of a score."""
     theirs, cut = checkpoint(tmp_path / "gpt2", **SHAPES[0])
     end = cut.token_to_id(END)
     with torch.no_grad():
@@ -119,7 +119,7 @@ def test_a_search_that_the_checkpoint_asks_for(tmp_path: Path, search: dict[str,
     write_generation(tmp_path / "gpt2", eos_token_id=end, max_length=40, **search)
     assert convert(tmp_path / "gpt2", tmp_path / "model").left_out == []
     ours = attnkit.load(tmp_path / "model", task="language-model")
-    prompts = ["T", "x", "", "O"]
+    prompts = ["T", "The cat saw a dog, the dog", "", "On"]
     results = ours.generate(prompts, batch_tokens=100)
     for prompt, result in zip(prompts, results, strict=True):
         read = torch.tensor([cut.encode(prompt).ids or [end]])
