@@ -26,7 +26,7 @@ COMMANDS = {
     "embed": "Make a vector of each text, to search and compare.",
     "models": "List the models that have a name; remove one.",
     "pull": "Fetch a model by its name, or its newest release.",
-    "convert": "Make a model of a public checkpoint (OPUS-MT).",
+    "convert": "Make a model of a public checkpoint (BERT, ViT, T5).",
     "attention": "Show what a model looks at, in all layers and heads.",
     "evaluate": "Score a model's translations against a reference.",
     "inspect": "Show what is in a model.",
