@@ -17,11 +17,11 @@ def command(source: str, directory: str) -> None:
 
     SOURCE holds a checkpoint as Hugging Face transformers keeps it (config.json, model.safetensors, tokenizer.json):
     a text encoder (BERT, RoBERTa, DistilBERT, MPNet, ELECTRA, with what sentence-transformers puts behind them), ViT,
-    DeiT or CLIP, a captioner (TrOCR, ViT-GPT2, BLIP), GPT-2, BART, Pegasus or T5, or a translator (OPUS-MT, mBART, M2M-100,
-    NLLB-200). Or a ViT of timm's. Or a Marian model in its own files: a student of Firefox's (model.*.bin, vocab.*.spm,
-    lex.*.s2t.bin) or a release of OPUS-MT (*.npz, source.spm, target.spm, vocab.yml), each plain or as .gz or .zst. Or
-    a directory of CTranslate2's, with the SentencePiece models in it, or a package of Argos Translate's
-    (translate-en_de-1_0.argosmodel).
+    DeiT or CLIP, a captioner (TrOCR, ViT-GPT2, BLIP), GPT-2, BART, Pegasus or T5, or a translator (OPUS-MT, mBART,
+    M2M-100, NLLB-200). Or a ViT of timm's. Or a Marian model in its own files: a student of Firefox's (model.*.bin,
+    vocab.*.spm, lex.*.s2t.bin) or a release of OPUS-MT (*.npz, source.spm, target.spm, vocab.yml), each plain or as
+    .gz or .zst. Or a directory of CTranslate2's, with the SentencePiece models in it, or a package of Argos
+    Translate's (translate-en_de-1_0.argosmodel).
 
     DIRECTORY must not exist, or be empty. `attnkit inspect DIRECTORY` says which command runs it.
     """
