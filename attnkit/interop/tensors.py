@@ -81,6 +81,9 @@ class Tensors:
             end[path] = max(end[path], entry.end)
         return total
 
+    def type(self, name: str) -> str:
+        return self._entry(name).type
+
     def shape(self, name: str) -> tuple[int, ...]:
         return self._entry(name).shape
 

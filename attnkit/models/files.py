@@ -120,7 +120,7 @@ def load_model(
             model = build_model(config, *sizes.values())
         _check_types(model, weights)
         weights.copy_all_but(_only_packed(model, precision))
-        model.load_state_dict(tensors_of(weights, _packed_or_looked_up(model)), adopt=True)
+        model.load_state_dict(tensors_of(weights, packed_or_looked_up(model)), adopt=True)
     except InitLimitError as error:
         raise ValueError(f"{directory}: {CONFIG_FILE} describes a larger model than {WEIGHTS_FILE} holds") from error
     except (ValueError, MemoryError) as error:
@@ -145,7 +145,7 @@ def _only_packed(model: Model, precision: Precision | None) -> set[str]:
     return {name for name, parameter in model.named_parameters() if id(parameter) in packed - rows}
 
 
-def _packed_or_looked_up(model: Model) -> set[str]:
+def packed_or_looked_up(model: Model) -> set[str]:
     """The weights that may stay as bfloat16 or int8, if the file has them so: products pack them, or an embedding looks
     them up."""
     taken = {id(weight) for module in model.modules() for weight in module.matrices()}

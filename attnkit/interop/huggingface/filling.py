@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from attnkit.interop.tensors import Tensors
+from attnkit.models.files import packed_or_looked_up
 from attnkit.models.registry import ModelConfig, build_model
 from attnkit.nn.init import InitLimitError, skip_init
 
@@ -62,6 +63,10 @@ class Renamed:
         """What the checkpoint calls it, for messages."""
         return self._own.get(name, name)
 
+    def type(self, name: str) -> str:
+        """As safetensors calls it, "BF16" say."""
+        return self.tensors.type(self.own(name))
+
     def read(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
         """A tensor as float32. Raises ValueError unless it is there with this shape."""
         return self.tensors.read(self.own(name), shape)
@@ -83,8 +88,20 @@ def filled_model(tensors: Renamed, config: ModelConfig, sizes: Iterable[int], pl
         shape = tuple(parameter.shape)
         parameter.copy_(np.zeros(shape, np.float32) if part is None else _read(tensors, part, shape))
     model.eval()
+    _keep_bfloat16(model, tensors, plan)
     used = {name for part in plan.values() if part is not None for name in part.names}
     return model, sorted(tensors.own(name) for name in tensors.names() - used)
+
+
+def _keep_bfloat16(model: Any, tensors: Renamed, plan: Plan) -> None:
+    """Weights that a checkpoint has as bfloat16, number for number, stay so where a model can have them so."""
+    able = packed_or_looked_up(model)
+    for name, parameter in model.named_parameters():
+        part = plan[name]
+        if name not in able or part is None or part.make is not None or part.scale != 1:
+            continue
+        if all(tensors.type(each) == "BF16" for each in part.names):
+            parameter.move_("bfloat16")
 
 
 def _built(tensors: Renamed, config: ModelConfig, sizes: tuple[int, ...]) -> Any:
