@@ -163,6 +163,12 @@ class WithModules(Renamed):
     def own(self, name: str) -> str:
         return name if name in self._modules else self._encoder.own(name)
 
+    def type(self, name: str) -> str:
+        if name not in self._modules:
+            return self._encoder.type(name)
+        tensors, own = self._modules[name]
+        return tensors.type(own)
+
     def read(self, name: str, shape: tuple[int, ...]) -> npt.NDArray[np.float32]:
         if name not in self._modules:
             return self._encoder.read(name, shape)
