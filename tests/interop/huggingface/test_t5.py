@@ -140,7 +140,7 @@ def test_token_ids(pair: tuple[Any, Any], beam: int) -> None:
     found = decode(ours.model, Packed.of(ids), options, suppress=ours._suppress)
     got = [hypotheses[0].tokens.tolist() for hypotheses in found]
     assert got == generated(theirs, ids, num_beams=beam)
-    assert len({tuple(row) for row in got}) > 3
+    assert len({tuple(row) for row in got}) > 5
 
 
 def test_a_step_is_the_same_with_and_without_fusing(pair: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch) -> None:
