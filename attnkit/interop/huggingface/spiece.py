@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 from msgspec import Meta
 
-from attnkit.interop.hf_config import CONFIG_FILE, read_table
 from attnkit.interop.huggingface.old_tokenizer import (
     OldSettings,
     add_more,
@@ -17,10 +16,8 @@ from attnkit.interop.huggingface.old_tokenizer import (
     read_added,
     read_settings,
 )
-from attnkit.interop.huggingface.unigram import read_unigrams
-from attnkit.printable import quoted
-from attnkit.text.tokenizers.huggingface import guarded, library
-from attnkit.text.tokenizers.vocabulary import WORD_START
+from attnkit.interop.huggingface.unigram import known_family, read_unigrams, unigram_tokenizer
+from attnkit.text.tokenizers.huggingface import library
 
 SPIECE_FILE = "spiece.model"
 _SPECIAL = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>"}
@@ -50,12 +47,7 @@ def spiece_json(folder: Path, named: Mapping[str, str]) -> tuple[bytes, dict[str
     """The content of a tokenizer.json, and its special tokens by role. named: those that the files beside the model
     name. Raises ValueError, naming the file, and ModuleNotFoundError without the library `tokenizers`."""
     lib, file = library(), folder / SPIECE_FILE
-    model_type = read_table(folder / CONFIG_FILE).get("model_type")
-    if model_type not in _LAYOUTS:
-        raise ValueError(
-            f"[convert] {file}: expected a tokenizer.json beside it, as transformers' save_pretrained writes it, for a "
-            f"model_type of {quoted(model_type)}"
-        )
+    model_type = known_family(file, _LAYOUTS)
     settings = read_settings(folder, _Settings, ("Pegasus", "T5", "MT5"))
     own, charsmap = read_unigrams(file)
     # The last one first.
@@ -66,19 +58,8 @@ def spiece_json(folder: Path, named: Mapping[str, str]) -> tuple[bytes, dict[str
     names = [piece for piece, _ in pieces]
     special, added = {**_SPECIAL, **named}, read_added(folder)
     check_tokens({**dict.fromkeys(names, 0), **added}, special, file)
-
-    def made() -> Any:
-        tokenizer = lib.Tokenizer(lib.models.Unigram(pieces, unk_id=names.index(special["unk_token"])))
-        spaces = lib.normalizers.Replace(lib.Regex(" {2,}"), " ")
-        parts = [lib.normalizers.Precompiled(charsmap), spaces] if charsmap else [spaces]
-        tokenizer.normalizer = lib.normalizers.Sequence(parts)
-        cut = lib.pre_tokenizers
-        words = cut.Metaspace(replacement=WORD_START, prepend_scheme="always")
-        tokenizer.pre_tokenizer = cut.Sequence([cut.WhitespaceSplit(), words])
-        tokenizer.decoder = lib.decoders.Metaspace(replacement=WORD_START, prepend_scheme="always")
-        return tokenizer
-
-    tokenizer = guarded(made, str(file))
+    unk_id = names.index(special["unk_token"])
+    tokenizer = unigram_tokenizer(lib, file, pieces, unk_id, charsmap, single_spaces=True)
     add_more(tokenizer, added, folder)
     add_special(lib, tokenizer, special | dict(zip(extra, extra, strict=True)), spaced_mask=False)
     end = special["eos_token"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -49,32 +49,52 @@ def unigram_json(folder: Path, named: Mapping[str, str]) -> tuple[bytes, dict[st
     """The content of a tokenizer.json, and its special tokens by role. named: those that the files beside the model
     name. Raises ValueError, naming the file, and ModuleNotFoundError without the library `tokenizers`."""
     lib, file = library(), folder / SENTENCEPIECE_FILE
-    model_type = read_table(folder / CONFIG_FILE).get("model_type")
-    if model_type not in _LAYOUTS:
-        raise ValueError(
-            f"[convert] {file}: expected a tokenizer.json beside it, as transformers' save_pretrained writes it, for a "
-            f"model_type of {quoted(model_type)}"
-        )
+    model_type = known_family(file, _LAYOUTS)
     read_settings(folder, OldSettings, ("XLMRoberta", "Camembert"))
     pieces, charsmap = _read_model(file, _LAYOUTS[model_type])
     special, added = {**_SPECIAL, **named}, read_added(folder)
     check_tokens({**dict.fromkeys((piece for piece, _ in pieces), 0), **added}, special, file)
+    tokenizer = unigram_tokenizer(lib, file, pieces, 3, charsmap)
+    add_more(tokenizer, added, folder)
+    add_special(lib, tokenizer, special, spaced_mask=True)
+    frame(lib, tokenizer, special["cls_token"], special["sep_token"])
+    return str(tokenizer.to_str()).encode(), special
+
+
+def known_family(file: Path, known: Container[str]) -> str:
+    """The model_type of the checkpoint that the file belongs to. Raises ValueError for one whose SentencePiece model is
+    numbered in another way than `known` says."""
+    model_type = read_table(file.parent / CONFIG_FILE).get("model_type")
+    if not isinstance(model_type, str) or model_type not in known:
+        raise ValueError(
+            f"[convert] {file}: expected a tokenizer.json beside it, as transformers' save_pretrained writes it, for a "
+            f"model_type of {quoted(model_type)}"
+        )
+    return model_type
+
+
+def unigram_tokenizer(
+    lib: Any, file: Path, pieces: list[tuple[str, float]], unk_id: int, charsmap: bytes, single_spaces: bool = False
+) -> Any:
+    """A tokenizer of the library `lib` of these pieces, which cuts at white space and marks the start of words.
+
+    charsmap: the table by which SentencePiece normalises. single_spaces: several become one. Raises ValueError, naming
+    the file.
+    """
 
     def made() -> Any:
-        tokenizer = lib.Tokenizer(lib.models.Unigram(pieces, unk_id=3, byte_fallback=False))
-        if charsmap:
-            tokenizer.normalizer = lib.normalizers.Precompiled(charsmap)
+        tokenizer = lib.Tokenizer(lib.models.Unigram(pieces, unk_id=unk_id, byte_fallback=False))
+        parts = [lib.normalizers.Precompiled(charsmap)] if charsmap else []
+        parts += [lib.normalizers.Replace(lib.Regex(" {2,}"), " ")] if single_spaces else []
+        if parts:
+            tokenizer.normalizer = lib.normalizers.Sequence(parts)
         cut = lib.pre_tokenizers
         words = cut.Metaspace(replacement=WORD_START, prepend_scheme="always")
         tokenizer.pre_tokenizer = cut.Sequence([cut.WhitespaceSplit(), words])
         tokenizer.decoder = lib.decoders.Metaspace(replacement=WORD_START, prepend_scheme="always")
         return tokenizer
 
-    tokenizer = guarded(made, str(file))
-    add_more(tokenizer, added, folder)
-    add_special(lib, tokenizer, special, spaced_mask=True)
-    frame(lib, tokenizer, special["cls_token"], special["sep_token"])
-    return str(tokenizer.to_str()).encode(), special
+    return guarded(made, str(file))
 
 
 def _read_model(file: Path, layout: _Layout) -> tuple[list[tuple[str, float]], bytes]:
