@@ -20,6 +20,7 @@ namespace {
 constexpr int64_t kFewestRows = 32, kMostRows = 128, kPieceNumbers = 32 * 1024;
 constexpr int64_t kTaskRows = 512;            // most rows of C in a task
 constexpr int64_t kPanelsWords = 128 * 1024;  // words of B that stay in the L2 cache while rows of A pass
+constexpr int64_t kFewRows = 48;              // of a task, that take no longer than B takes to come from memory
 constexpr int64_t kRowPadding = 16;           // of packed A: its rows then start in different sets of the L1 cache
 
 struct Product {
@@ -88,6 +89,28 @@ void MultiplyDepth(const Product& p, const Block& block, const DepthBlock& depth
   }
 }
 
+// Where B comes from memory, few rows would wait for it in the first tile: a panel serves all of them while it is near,
+// and the next one is fetched meanwhile.
+void MultiplyFewRows(const Product& p, const Block& block, const DepthBlock& depth) {
+  const int64_t panel = p.kernel.panel;
+  const int64_t tiles = CeilDiv(block.rows, p.kernel.rows), end = block.column + block.columns;
+  for (int64_t column = block.column; column < end; column += panel) {
+    const int64_t columns = std::min(panel, end - column), next = std::min(panel, end - column - columns);
+    const int64_t width = RoundUp(next, p.kernel.lanes);
+    Ahead next_panel;
+    if (next > 0) {
+      next_panel = Ahead(p.b + (column + panel) * p.words + depth.first * width, 1, depth.words * width, 0);
+    }
+    DepthBlock tile_depth = depth;
+    tile_depth.ahead = &next_panel;
+    for (int64_t tile = 0; tile < tiles; ++tile) {
+      const int64_t r = tile * block.rows / tiles, rows = (tile + 1) * block.rows / tiles - r;
+      tile_depth.a = depth.a + r * depth.a_row;
+      MultiplyRows(p, {block.row + r, rows, column, columns}, tile_depth);
+    }
+  }
+}
+
 // The part of A that is read at a time.
 struct Piece {
   int64_t row, rows, first, words;
@@ -140,18 +163,35 @@ void MultiplyBlock(const Product& p, const Block& block) {
   Buffer<float> packed(in_place ? 0 : std::min(block.rows, kMostRows) * packed_row);
   if (kernel.begin) kernel.begin();
   const Pieces pieces(p, block, in_place);
+  const bool few = block.rows > kernel.rows && block.rows <= kFewRows;
   for (int64_t i = 0; i < pieces.count(); ++i) {
     const Piece piece = pieces.at(i);
     const MatrixView a = ViewOf(p, piece);
     Ahead ahead;
     if (!in_place && i + 1 < pieces.count()) ahead = AheadOf(p, pieces.at(i + 1));
     if (!in_place) kernel.pack_a(a, piece.rows, DepthOf(p, piece), piece.words, packed.data(), packed_row);
-    MultiplyDepth(p, {piece.row, piece.rows, block.column, block.columns},
-                  {in_place ? a.data : packed.data(), in_place ? a.row_stride : packed_row, piece.first, piece.words,
-                   in_place, &ahead});
+    const auto multiply = few ? &MultiplyFewRows : &MultiplyDepth;
+    multiply(p, {piece.row, piece.rows, block.column, block.columns},
+             {in_place ? a.data : packed.data(), in_place ? a.row_stride : packed_row, piece.first, piece.words,
+              in_place, &ahead});
   }
   if (kernel.end) kernel.end();
 }
+
+}  // namespace
+
+int64_t WorthwhileTasks(int64_t m, int64_t n, int64_t k, int64_t number_bytes) {
+  // 20 us: at 100 multiplications a nanosecond (150 in int8), and at 10 GB/s.
+  const double task_multiplications = number_bytes == 1 ? 3e6 : 2e6, task_bytes = 2e5;
+  constexpr int64_t kTasksPerThread = 4;
+  const int64_t threads = internal::InParallel() ? 1 : ThreadCount();
+  const double size = static_cast<double>(n) * k;
+  const auto most = static_cast<int64_t>(std::max(m * size / task_multiplications, number_bytes * size / task_bytes));
+  if (threads == 1 || most < 2) return 1;
+  return most < threads ? most : std::min(kTasksPerThread, most / threads) * threads;
+}
+
+namespace {
 
 // How C is cut into tasks.
 struct Grid {
@@ -161,11 +201,8 @@ struct Grid {
 // Rows first: a task packs its rows of A, so that tasks side by side in a row would pack the same ones again. When rows
 // are few that costs little, and columns are cut; when those are few too, rows are cut finer.
 Grid ChooseGrid(const Kernel& kernel, int64_t m, int64_t n, int64_t k) {
-  constexpr double kTaskFlops = 4e6;  // 20 us at 200 GFLOP/s
-  constexpr int64_t kTasksPerThread = 4, kFewestPanels = 4, kFewestTiles = 4;
-  const double most = 2.0 * m * n * k / kTaskFlops;
-  const int64_t threads = internal::InParallel() ? 1 : ThreadCount();
-  const int64_t wanted = threads == 1 ? 1 : std::max<int64_t>(1, std::min<double>(kTasksPerThread * threads, most));
+  constexpr int64_t kFewestPanels = 4, kFewestTiles = 4;
+  const int64_t word_bytes = sizeof(float), wanted = WorthwhileTasks(m, n, k, word_bytes / kernel.word);
   Grid grid{std::max(CeilDiv(m, kTaskRows), std::min(wanted, CeilDiv(m, kMostRows))), 1};
   if (grid.row_blocks < wanted) {
     grid.column_blocks = std::min(CeilDiv(wanted, grid.row_blocks), CeilDiv(CeilDiv(n, kernel.panel), kFewestPanels));

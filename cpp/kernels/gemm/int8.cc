@@ -12,10 +12,23 @@
 namespace attnkit::kernels::gemm {
 namespace {
 
-constexpr int64_t kWordBytes = 4;
 constexpr int64_t kPanelsBytes = 256 * 1024;  // of B that stay in the L2 cache while rows of A pass
 
-int64_t DepthWords(const Int8Kernel& kernel, int64_t k) { return RoundUp(CeilDiv(k, kWordBytes), kernel.word_unit); }
+int64_t DepthWords(const Int8Kernel& kernel, int64_t k) {
+  return RoundUp(CeilDiv(k, WordNumbers(kernel.a)), kernel.word_unit);
+}
+
+// Words of `kBytes`, one after the other, to places that lie `step` bytes apart.
+template <int64_t kBytes>
+void SpreadWords(const int8_t* from, int64_t words, uint8_t* to, int64_t step) {
+  for (int64_t w = 0; w < words; ++w) std::memcpy(to + w * step, from + w * kBytes, kBytes);
+}
+
+// Words of columns that lie `column` bytes apart, side by side.
+template <int64_t kBytes>
+void GatherWords(const int8_t* from, int64_t column, int64_t columns, uint8_t* to) {
+  for (int64_t c = 0; c < columns; ++c) std::memcpy(to + c * kBytes, from + c * column, kBytes);
+}
 
 struct Int8Column {
   float scale = 0.0f, multiplier = 0.0f;  // the multiplier of bytes that were given
@@ -48,18 +61,15 @@ void SetColumn(const Int8Column& column, int64_t j, PackedMatrix& packed) {
 // what is written lies side by side.
 void PackByteColumns(const Int8Kernel& kernel, const RightSide& b, int64_t k, int64_t n, int64_t begin, int64_t end,
                      PackedMatrix& packed) {
-  const int64_t words = DepthWords(kernel, k);
+  const int64_t words = DepthWords(kernel, k), word_bytes = WordNumbers(kernel.a);
+  const auto gather = word_bytes == 2 ? &GatherWords<2> : &GatherWords<4>;
   for (int64_t j = begin, next; j < end; j = next) {
     const int64_t panel = j / kernel.panel * kernel.panel,
                   width = std::min(kernel.panel, RoundUp(n, kernel.lanes) - panel);
     next = std::min(end, panel + width);
     const int8_t* from = b.bytes + j * k;
-    uint8_t* to = packed.data.data() + (panel * words + (j - panel)) * kWordBytes;
-    for (int64_t w = 0; w < words; ++w) {
-      for (int64_t c = 0; c < next - j; ++c) {
-        std::memcpy(to + (w * width + c) * kWordBytes, from + c * k + w * kWordBytes, kWordBytes);
-      }
-    }
+    uint8_t* to = packed.data.data() + (panel * words + (j - panel)) * word_bytes;
+    for (int64_t w = 0; w < words; ++w) gather(from + w * word_bytes, k, next - j, to + w * width * word_bytes);
     for (int64_t c = j; c < next; ++c) {
       Int8Column column;
       column.multiplier = b.multipliers[c];
@@ -74,7 +84,8 @@ void PackByteColumns(const Int8Kernel& kernel, const RightSide& b, int64_t k, in
 // bytes already.
 void PackColumns(const Int8Kernel& kernel, const RightSide& b, int64_t k, int64_t n, int64_t begin, int64_t end,
                  PackedMatrix& packed) {
-  const int64_t words = DepthWords(kernel, k), bytes = words * kWordBytes;
+  const int64_t words = DepthWords(kernel, k), word_bytes = WordNumbers(kernel.a), bytes = words * word_bytes;
+  const auto spread = word_bytes == 2 ? &SpreadWords<2> : &SpreadWords<4>;
   if (b.bytes && k == bytes) {
     PackByteColumns(kernel, b, k, n, begin, std::min(end, n), packed);
     begin = std::max(begin, n);  // zeros up to whole vectors
@@ -92,28 +103,16 @@ void PackColumns(const Int8Kernel& kernel, const RightSide& b, int64_t k, int64_
       made.scale = 1.0f / made.multiplier;
     } else if (j < n) {
       const MatrixView row = b.Columns(j, 1, k, widened).transposed();
-      QuantizeRow(ContiguousRow(row, 0, k, numbers.data()), k, bytes, false, 0.0f, column.data(), &made.scale);
+      QuantizeRow(ContiguousRow(row, 0, k, numbers.data()), k, bytes, Int8Rows::kSigned, 0.0f, column.data(),
+                  &made.scale);
     } else {
       std::fill(column.begin(), column.end(), int8_t{0});
     }
     made.sum = std::accumulate(column.begin(), column.end(), int32_t{0});
-    uint8_t* to = packed.data.data() + (panel * words + (j - panel)) * kWordBytes;
-    for (int64_t w = 0; w < words; ++w) {
-      std::memcpy(to + w * width * kWordBytes, column.data() + w * kWordBytes, kWordBytes);
-    }
+    uint8_t* to = packed.data.data() + (panel * words + (j - panel)) * word_bytes;
+    spread(column.data(), words, to, width * word_bytes);
     SetColumn(made, j, packed);
   }
-}
-
-// Tasks worth waking a thread for: a product of few rows takes as long as reading B does, one of many as its
-// arithmetic.
-int64_t WorthwhileTasks(int64_t m, int64_t n, int64_t k) {
-  constexpr double kTaskMultiplications = 3e6, kTaskBytes = 2e5;  // 20 us at 150 a nanosecond, and at 10 GB/s
-  constexpr int64_t kTasksPerThread = 4;
-  const int64_t threads = ThreadCount();
-  if (threads == 1) return 1;
-  const double size = static_cast<double>(n) * k, tasks = std::max(m * size / kTaskMultiplications, size / kTaskBytes);
-  return std::max<int64_t>(1, std::min<double>(kTasksPerThread * threads, tasks));
 }
 
 }  // namespace
@@ -132,12 +131,13 @@ QuantizedRows QuantizeRows(const Int8Kernel& kernel, const Int8Kernel& packed_fo
   constexpr int64_t kTaskNumbers = 1 << 16;
   const int64_t k = b.k;
   // Rows then start in different sets of the first-level cache.
-  const int64_t bytes = DepthWords(packed_for, k) * kWordBytes, row = bytes + (bytes % 512 == 0 ? 64 : 0);
+  const int64_t words = DepthWords(packed_for, k), padded = words * WordNumbers(kernel.a);
+  const int64_t bytes = words * kRowWordBytes, row = bytes + (bytes % 512 == 0 ? 64 : 0);
   QuantizedRows result{Buffer<int8_t>(m * row), Buffer<float>(m), row};
   ParallelFor(m, CeilDiv(kTaskNumbers, std::max<int64_t>(k, 1)), [&](int64_t begin, int64_t end) {
     Buffer<float> numbers(a.column_stride == 1 ? 0 : k);
     for (int64_t r = begin; r < end; ++r) {
-      QuantizeRow(ContiguousRow(a, r, k, numbers.data()), k, bytes, kernel.unsigned_a, b.input_multiplier,
+      QuantizeRow(ContiguousRow(a, r, k, numbers.data()), k, padded, kernel.a, b.input_multiplier,
                   result.data.data() + r * row, &result.scales[r]);
     }
   });
@@ -147,8 +147,8 @@ QuantizedRows QuantizeRows(const Int8Kernel& kernel, const Int8Kernel& packed_fo
 // Rows pass over the panels that fit the L2 cache, in tiles of nearly equal height.
 void MultiplyInt8Block(const Int8Kernel& kernel, const QuantizedRows& a, const PackedMatrix& b, const Block& block,
                        float* c, int64_t c_row, const Epilogue& epilogue) {
-  const int64_t words = b.data.size() / (kWordBytes * std::max<int64_t>(1, b.scales.size()));
-  const int64_t panel_bytes = std::max<int64_t>(1, kernel.panel * words * kWordBytes);
+  const int64_t column_bytes = b.data.size() / std::max<int64_t>(1, b.scales.size());
+  const int64_t panel_bytes = std::max<int64_t>(1, kernel.panel * column_bytes);
   const int64_t group = std::max<int64_t>(1, kPanelsBytes / panel_bytes) * kernel.panel;
   const int64_t tiles = CeilDiv(block.rows, kernel.rows);
   if (kernel.begin) kernel.begin();
@@ -156,13 +156,13 @@ void MultiplyInt8Block(const Int8Kernel& kernel, const QuantizedRows& a, const P
     const int64_t column = block.column + first;
     Int8Call call;
     call.a_row = a.row;
-    call.b = reinterpret_cast<const int8_t*>(b.data.data()) + column * words * kWordBytes;
-    call.panel_stride = kernel.panel * words * kWordBytes;
-    call.words = words;
+    call.b = reinterpret_cast<const int8_t*>(b.data.data()) + column * column_bytes;
+    call.panel_stride = kernel.panel * column_bytes;
+    call.words = column_bytes / WordNumbers(kernel.a);
     const bool shifted = b.input_multiplier > 0.0f;
-    call.init = kernel.unsigned_a ? b.compensation.data() + column
-                : shifted         ? b.signed_compensation.data() + column
-                                  : nullptr;
+    call.init = kernel.a == Int8Rows::kUnsigned ? b.compensation.data() + column
+                : shifted                       ? b.signed_compensation.data() + column
+                                                : nullptr;
     call.column_scales = b.scales.data() + column;
     call.shifts = shifted ? b.shifts.data() + column : nullptr;
     call.bias = epilogue.bias ? epilogue.bias + column : nullptr;
@@ -194,7 +194,7 @@ PackedMatrix PackInt8(const Int8Kernel& kernel, const RightSide& b, int64_t k, i
   packed.precision = Precision::kInt8;
   packed.isa = static_cast<int>(ActiveIsa());
   packed.panel = kernel.panel;
-  packed.data = Buffer<uint8_t>(DepthWords(kernel, k) * padded * kWordBytes);
+  packed.data = Buffer<uint8_t>(DepthWords(kernel, k) * padded * WordNumbers(kernel.a));
   packed.scales = Buffer<float>(padded);
   packed.compensation = Buffer<int32_t>(padded);
   packed.input_multiplier = input_multiplier;
@@ -213,7 +213,7 @@ void MultiplyInt8(const Int8Kernel& packed_for, const MatrixView& a, int64_t m, 
   const Int8Kernel& kernel = KernelForRows(packed_for, m);
   const QuantizedRows rows = QuantizeRows(kernel, packed_for, a, m, b);
   // Rows are cut when there are many of them, else columns.
-  const int64_t tasks = WorthwhileTasks(m, b.n, b.k), panels = CeilDiv(b.n, kernel.panel);
+  const int64_t tasks = WorthwhileTasks(m, b.n, b.k, 1), panels = CeilDiv(b.n, kernel.panel);
   const int64_t row_blocks = std::min(tasks, CeilDiv(m, 4 * kernel.rows));
   const int64_t column_blocks = std::min(CeilDiv(tasks, row_blocks), panels);
   ParallelFor(row_blocks * column_blocks, 1, [&](int64_t begin, int64_t end) {

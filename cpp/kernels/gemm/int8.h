@@ -1,7 +1,8 @@
 // What the int8 driver (int8.cc) and its register kernels agree on.
 //
-// A word is four bytes of consecutive k. B lies in panels of [words, width] words as in kernel.h, quantised by column;
-// A is quantised by row for each product, rows of words. Sums are exact in 32 bits, so they may be taken in any order.
+// A word is a few numbers of consecutive k: those that one lane multiplies at a time. B lies in panels of [words,
+// width] words as in kernel.h, bytes quantised by column; A is quantised by row for each product, rows of words. Sums
+// are exact in 32 bits, so they may be taken in any order.
 //
 // The dot product of VNNI wants A unsigned: its bytes then hold q + 128, and a sum starts from the compensation of its
 // column, -128 times the sum of the column. Where A has one multiplier for all rows, sums are those of q + 127 (see
@@ -37,12 +38,19 @@ struct Int8Call {
   int64_t rows, columns;
 };
 
+// What a kernel wants of A: words of four bytes, q or q + 128, or of two numbers q of 16 bits. A word of B is as many
+// bytes as one of A has numbers.
+enum class Int8Rows { kSigned, kUnsigned, kWide };
+
+constexpr int64_t kRowWordBytes = 4;
+constexpr int64_t WordNumbers(Int8Rows rows) { return rows == Int8Rows::kWide ? 2 : 4; }
+
 struct Int8Kernel {
-  int64_t rows;            // most rows of an Int8Call
-  int64_t panel;           // columns of a full panel
-  int64_t lanes;           // a narrower last panel is padded to a multiple of this
-  int64_t word_unit;       // depth is padded to a multiple of this many words
-  bool unsigned_a;         // bytes of A hold q + 128
+  int64_t rows;       // most rows of an Int8Call
+  int64_t panel;      // columns of a full panel
+  int64_t lanes;      // a narrower last panel is padded to a multiple of this
+  int64_t word_unit;  // depth is padded to a multiple of this many words
+  Int8Rows a;
   const Int8Kernel* thin;  // on the same packed B, for products of at most thin_rows rows; may be null
   int64_t thin_rows;
 
@@ -61,10 +69,10 @@ const Int8Kernel& NarrowVnniInt8Kernel();  // on the panels of AMX
 const Int8Kernel& AmxInt8Kernel();
 #endif
 
-// q = round(x · 127 / largest), ties to even, and the scale largest / 127; `size` numbers become `padded` bytes, the
-// rest those of zero. `unsigned_bytes` adds 128. A row with a number that is not finite gets the scale NaN. With a
-// multiplier, q = round(x · multiplier) within ±127 and the scale is 1.
-void QuantizeRow(const float* x, int64_t size, int64_t padded, bool unsigned_bytes, float multiplier, int8_t* to,
+// q = round(x · 127 / largest), ties to even, and the scale largest / 127; `size` numbers become `padded` ones as
+// `rows` says, the rest those of zero. A row with a number that is not finite gets the scale NaN. With a multiplier, q
+// = round(x · multiplier) within ±127 and the scale is 1.
+void QuantizeRow(const float* x, int64_t size, int64_t padded, Int8Rows rows, float multiplier, int8_t* to,
                  float* scale);
 
 // input_multiplier: that of A, 0 where it is to be quantised by row.

@@ -25,7 +25,7 @@ const Int8Kernel& AmxInt8Kernel() {
                                      kAmxPanel,
                                      kTileWords,
                                      kTileWords,
-                                     false,
+                                     Int8Rows::kSigned,
                                      &NarrowVnniInt8Kernel(),
                                      kThinRows,
                                      &Int8AmxRow<HardwareTiles, VnniOps<2>>,

@@ -12,7 +12,7 @@ namespace portable {
 const Int8Kernel& PortableInt8Kernel() {
   using Ops = PortableOps;
   static constexpr Int8Kernel kKernel = {
-      Ops::kRows, Ops::kVectors * Ops::kLanes, Ops::kLanes, Ops::kWordUnit, false, nullptr,
+      Ops::kRows, Ops::kVectors * Ops::kLanes, Ops::kLanes, Ops::kWordUnit, Int8Rows::kSigned, nullptr,
       0,          &portable::Int8TileRow<Ops>, nullptr,     nullptr};
   return kKernel;
 }

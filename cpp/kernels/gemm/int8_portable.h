@@ -8,7 +8,7 @@
 namespace attnkit::kernels::gemm {
 
 struct PortableOps {
-  static constexpr int kLanes = 4, kRows = 4, kVectors = 2, kWordUnit = 4;
+  static constexpr int kLanes = 4, kRows = 4, kVectors = 2, kWordUnit = 4, kWordBytes = 4;
   struct Vector {
     int32_t lane[kLanes];
   };
@@ -22,6 +22,7 @@ struct PortableOps {
     std::memcpy(&v, from, sizeof(v));
     return v;
   }
+  static Vector LoadWords(const int8_t* from) { return Load(from); }
   static Vector Add(Vector a, const Vector& b) {
     for (int i = 0; i < kLanes; ++i) a.lane[i] += b.lane[i];
     return a;

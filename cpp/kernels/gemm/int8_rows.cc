@@ -38,13 +38,13 @@ HWY_INLINE float LargestMagnitude(const float* x, int64_t size) {
 
 // The number that lies nearest, ties to even, for what lies within ±127: a sum of which float32 keeps the whole numbers
 // has it in its lowest byte.
-struct Bytes {
+template <typename Number>
+struct Rounded {
   FloatVec factor;
-  hn::Vec<hn::Rebind<uint8_t, Floats>> flip;
+  hn::Vec<hn::Rebind<Number, Floats>> flip;
 
-  Bytes(float multiplier, bool unsigned_bytes)
-      : factor(hn::Set(Floats(), multiplier)),
-        flip(hn::Set(hn::Rebind<uint8_t, Floats>(), static_cast<uint8_t>(unsigned_bytes ? 128 : 0))) {}
+  Rounded(float multiplier, Number flipped)
+      : factor(hn::Set(Floats(), multiplier)), flip(hn::Set(hn::Rebind<Number, Floats>(), flipped)) {}
 
   HWY_INLINE auto operator()(FloatVec v) const {
     constexpr float kWhole = 12582912.0f;  // 1.5 · 2²³
@@ -53,22 +53,27 @@ struct Bytes {
     const FloatVec bound = hn::Set(d, 127.0f);
     const FloatVec scaled = hn::Clamp(hn::Mul(v, factor), hn::Neg(bound), bound);
     const auto bits = hn::BitCast(du, hn::Add(scaled, hn::Set(d, kWhole)));
-    return hn::Xor(hn::TruncateTo(hn::Rebind<uint8_t, Floats>(), bits), flip);
+    return hn::Xor(hn::TruncateTo(hn::Rebind<Number, Floats>(), bits), flip);
   }
 };
 
-void WriteBytes(const float* x, int64_t size, const Bytes& bytes_of, int8_t* to) {
+// `size` numbers, then those of zero; only zeros where x is null.
+template <typename Number>
+void WriteRow(const float* x, int64_t size, int64_t padded, float factor, Number flip, int8_t* to) {
   const Floats d;
-  const hn::Rebind<uint8_t, Floats> d8;
+  const hn::Rebind<Number, Floats> numbers;
+  const Rounded<Number> rounded(factor, flip);
   const int64_t lanes = FloatLanes();
-  auto* bytes = reinterpret_cast<uint8_t*>(to);
+  auto* row = reinterpret_cast<Number*>(to);
   int64_t i = 0;
-  for (; i + lanes <= size; i += lanes) hn::StoreU(bytes_of(hn::LoadU(d, x + i)), d8, bytes + i);
-  if (i < size) {
-    HWY_ALIGN uint8_t tail[hn::MaxLanes(d)];
-    hn::StoreU(bytes_of(LoadTail(x + i, size - i)), d8, tail);
-    std::memcpy(to + i, tail, size - i);
+  for (; x && i + lanes <= size; i += lanes) hn::StoreU(rounded(hn::LoadU(d, x + i)), numbers, row + i);
+  if (x && i < size) {
+    HWY_ALIGN Number tail[hn::MaxLanes(d)];
+    hn::StoreU(rounded(LoadTail(x + i, size - i)), numbers, tail);
+    std::copy_n(tail, size - i, row + i);
+    i = size;
   }
+  std::fill(row + i, row + padded, flip);
 }
 
 // Are all numbers finite? x · 0 is 0 for those, and NaN for the others.
@@ -80,21 +85,22 @@ bool AllFiniteRow(const float* x, int64_t size) {
   return sum.Sum() == 0.0f;
 }
 
-void QuantizeRowHere(const float* x, int64_t size, int64_t padded, bool unsigned_bytes, float multiplier, int8_t* to,
+void QuantizeRowHere(const float* x, int64_t size, int64_t padded, Int8Rows rows, float multiplier, int8_t* to,
                      float* scale) {
-  const auto zero = static_cast<int8_t>(unsigned_bytes ? -128 : 0);
+  const auto write = [&](const float* from, float factor) {
+    if (rows == Int8Rows::kWide) return WriteRow<uint16_t>(from, size, padded, factor, 0, to);
+    WriteRow<uint8_t>(from, size, padded, factor, rows == Int8Rows::kUnsigned ? 128 : 0, to);
+  };
   const float largest = multiplier > 0.0f ? 0.0f : LargestMagnitude(x, size);
   if (multiplier > 0.0f ? !AllFiniteRow(x, size) : !std::isfinite(largest)) {
-    std::fill_n(to, padded, zero);
+    write(nullptr, 0.0f);
     *scale = std::numeric_limits<float>::quiet_NaN();
     return;
   }
   // Below the second number 127 / largest would overflow: such a row is zero.
   const bool tiny = !(largest > 127.0f * std::numeric_limits<float>::min());
   *scale = multiplier > 0.0f ? 1.0f : tiny ? 0.0f : largest / 127.0f;
-  const float factor = multiplier > 0.0f ? multiplier : tiny ? 0.0f : 127.0f / largest;
-  WriteBytes(x, size, Bytes(factor, unsigned_bytes), to);
-  std::fill_n(to + size, padded - size, zero);
+  write(x, multiplier > 0.0f ? multiplier : tiny ? 0.0f : 127.0f / largest);
 }
 
 }  // namespace attnkit::kernels::gemm::HWY_NAMESPACE
@@ -103,10 +109,10 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace attnkit::kernels::gemm {
 
-void QuantizeRow(const float* x, int64_t size, int64_t padded, bool unsigned_bytes, float multiplier, int8_t* to,
+void QuantizeRow(const float* x, int64_t size, int64_t padded, Int8Rows rows, float multiplier, int8_t* to,
                  float* scale) {
   auto* kernel = ATTNKIT_DISPATCH(QuantizeRowHere);
-  kernel(x, size, padded, unsigned_bytes, multiplier, to, scale);
+  kernel(x, size, padded, rows, multiplier, to, scale);
 }
 
 }  // namespace attnkit::kernels::gemm

@@ -19,7 +19,7 @@ namespace {
 
 template <class Ops>
 constexpr Int8Kernel MakeVnniKernel() {
-  return {Ops::kRows, Ops::kVectors * Ops::kLanes, Ops::kLanes, Ops::kWordUnit, true, nullptr,
+  return {Ops::kRows, Ops::kVectors * Ops::kLanes, Ops::kLanes, Ops::kWordUnit, Int8Rows::kUnsigned, nullptr,
           0,          &vnni::Int8TileRow<Ops>,     nullptr,     nullptr};
 }
 

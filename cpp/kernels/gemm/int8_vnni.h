@@ -17,10 +17,11 @@ template <int kColumnVectors>
 struct VnniOps {
   using Vector = __m512i;
   using Word = __m512i;
-  static constexpr int kLanes = 16, kRows = 8, kVectors = kColumnVectors, kWordUnit = 4;
+  static constexpr int kLanes = 16, kRows = 8, kVectors = kColumnVectors, kWordUnit = 4, kWordBytes = 4;
 
   static HWY_INLINE Vector Zero() { return _mm512_setzero_si512(); }
   static HWY_INLINE Vector Load(const void* from) { return _mm512_loadu_si512(from); }
+  static HWY_INLINE Vector LoadWords(const int8_t* from) { return Load(from); }
   static HWY_INLINE Vector Add(Vector a, Vector b) { return _mm512_add_epi32(a, b); }
   static HWY_INLINE Word Broadcast(const int8_t* from) {
     int32_t word;

@@ -139,6 +139,9 @@ inline int64_t DepthWords(const Kernel& kernel, int64_t k) {
 // from.
 constexpr int64_t kVectorDepthBlock = 512, kAmxDepthBlock = 256;
 
+// Tasks worth waking a thread for, a multiple of the threads where there is enough for each. A product of few rows
+// takes as long as reading B does, one of many as its arithmetic. number_bytes: of a number of B.
+int64_t WorthwhileTasks(int64_t m, int64_t n, int64_t k, int64_t number_bytes);
 // All of B [k, n] in panels.
 Buffer<uint8_t> PackAll(const Kernel& kernel, const RightSide& b, int64_t k, int64_t n);
 // C[m, n] = epilogue(A · B) for B from PackAll. Parallel over blocks of C.
