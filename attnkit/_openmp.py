@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 
-SPIN_COUNT = "1000"
+SPIN_COUNT = "3000"
 
 if "GOMP_SPINCOUNT" in os.environ or "OMP_WAIT_POLICY" in os.environ:
     import attnkit._core

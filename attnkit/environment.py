@@ -32,7 +32,7 @@ VARIABLES = (
     Variable(
         "GOMP_SPINCOUNT",
         "a number",
-        "1000",
+        "3000",
         "How many times a waiting thread of GCC's OpenMP looks for work before it sleeps. A large number helps a "
         "process that has the cores to itself, and slows all down where two share them.",
     ),
