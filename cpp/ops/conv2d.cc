@@ -89,7 +89,7 @@ void Forward(const Conv2dShape& shape, const Tensor& x, const Tensor& weight, ke
     x.kernels().DepthwiseForward(shape, x.data(), weight.data(), epilogue, y);
     return;
   }
-  if (SuitsWinograd(shape, wanted)) {
+  if (weight.dtype() == DType::kFloat32 && SuitsWinograd(shape, wanted)) {
     x.kernels().WinogradForward(shape, x.data(), weight.data(), epilogue, y);
     return;
   }

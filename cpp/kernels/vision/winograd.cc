@@ -112,49 +112,56 @@ void WriteTile(const Layer& layer, const Output& out, const Place& place, const 
   }
 }
 
-// The filters of 36 planes as right-hand sides of products: [in, out] each.
+// The filters of 36 planes as right-hand sides of products, packed: [in, out] each.
 struct Filters {
   const Kernel& kernel;
-  std::vector<Buffer<uint8_t>> planes;
+  int64_t plane_numbers;
+  Buffer<float> numbers;
 
-  const float* plane(int64_t p) const { return reinterpret_cast<const float*>(planes[p].data()); }
+  const float* plane(int64_t p) const { return numbers.data() + p * plane_numbers; }
 };
 
-// weight [out, 3, 3, in]. `turned`: read from outputs to inputs, and from the last tap to the first.
+// Filters [first, first + count), all channels, or channels of all filters where `turned`: planes of consecutive
+// channels.
+void TransformFilters(const float* weight, int64_t out, int64_t in, bool turned, int64_t first, int64_t count,
+                      float* planes) {
+  constexpr int64_t kTaps = kWinogradFilter * kWinogradFilter;
+  const int64_t channels = turned ? count : in, filters = turned ? out : count;
+  for (int64_t f = 0; f < filters; ++f) {
+    const float* filter = weight + (turned ? f * kTaps * in + first : (first + f) * kTaps * in);
+    const Square<const float> taps = turned ? Square<const float>{filter + (kTaps - 1) * in, -kWinogradFilter * in, -in}
+                                            : Square<const float>{filter, kWinogradFilter * in, in};
+    Transform(WinogradTransform::kFilter, taps, PlanesAt(planes + f * channels, filters * channels), channels);
+  }
+}
+
+// weight [out, 3, 3, in]. `turned`: read from outputs to inputs, and from the last tap to the first. A panel of all
+// planes at a time, which is packed while it is near.
 Filters PackFilters(const float* weight, int64_t out, int64_t in, bool turned) {
-  constexpr int64_t kTaps = kWinogradFilter * kWinogradFilter, kGrain = 4096;
-  const int64_t plane = out * in;
-  Buffer<float> transformed(kPlanes * plane);
-  ParallelFor(out, CeilDiv(kGrain, in), [&](int64_t begin, int64_t end) {
-    for (int64_t o = begin; o < end; ++o) {
-      const float* first = weight + o * kTaps * in;
-      const Square<const float> taps = turned
-                                           ? Square<const float>{first + (kTaps - 1) * in, -kWinogradFilter * in, -in}
-                                           : Square<const float>{first, kWinogradFilter * in, in};
-      Transform(WinogradTransform::kFilter, taps, PlanesAt(transformed.data() + o * in, plane), in);
-    }
-  });
   const int64_t k = turned ? out : in, n = turned ? in : out;
-  Filters filters{gemm::KernelFor(Precision::kFloat32, n), std::vector<Buffer<uint8_t>>(kPlanes)};
-  ParallelFor(kPlanes, CeilDiv(kGrain, plane), [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin; p < end; ++p) {
-      const float* matrix = transformed.data() + p * plane;
-      const gemm::MatrixView view = turned ? gemm::MatrixView{matrix, in, 1} : gemm::MatrixView{matrix, 1, in};
-      filters.planes[p] = gemm::PackAll(filters.kernel, view, k, n);
+  const Kernel& kernel = gemm::KernelFor(Precision::kFloat32, n);
+  const int64_t words = DepthWords(kernel, k), plane = words * RoundUp(n, kernel.lanes), panel = kernel.panel;
+  Filters filters{kernel, plane, Buffer<float>(kPlanes * plane)};
+  ParallelFor(CeilDiv(n, panel), 1, [&](int64_t task, int64_t) {
+    const int64_t first = task * panel, count = std::min(panel, n - first);
+    Buffer<float> planes(kPlanes * k * count);
+    TransformFilters(weight, out, in, turned, first, count, planes.data());
+    for (int64_t p = 0; p < kPlanes; ++p) {
+      const float* matrix = planes.data() + p * k * count;
+      const gemm::MatrixView view = turned ? gemm::MatrixView{matrix, count, 1} : gemm::MatrixView{matrix, 1, k};
+      kernel.pack_b(view, k, words, count, std::min(panel, RoundUp(count, kernel.lanes)),
+                    filters.numbers.data() + p * plane + first * words);
     }
   });
   return filters;
 }
 
-// Tiles that go through all planes together: so many that a filter's matrix, which comes from the third-level cache, is
-// read for enough of them, and their planes stay in the second.
-int64_t TilesAtOnce(const Layer& layer, int64_t outputs) {
-  constexpr int64_t kNumbers = 128 * 1024, kFewest = 24, kMost = 64;
-  return std::clamp<int64_t>(kNumbers / (kPlanes * (layer.channels + outputs)), kFewest, kMost);
-}
+// Tiles that go through all planes together: enough for a filter's matrix, which comes from the third-level cache, and
+// few enough for their planes to stay near.
+int64_t TilesAtOnce(const Kernel& kernel) { return RoundUp(30, kernel.rows); }
 
 void Convolve(const Layer& layer, const float* x, const Filters& filters, const Output& out) {
-  const int64_t tiles = layer.tiles(), at_once = std::min(TilesAtOnce(layer, out.channels), tiles);
+  const int64_t tiles = layer.tiles(), at_once = std::min(TilesAtOnce(filters.kernel), tiles);
   ParallelFor(tiles, at_once, [&](int64_t begin, int64_t end) {
     const int64_t count = end - begin, in_plane = count * layer.channels, out_plane = count * out.channels;
     Buffer<float> planes(kPlanes * in_plane), products(kPlanes * out_plane);
@@ -230,13 +237,14 @@ void SumTiles(const Layer& layer, const float* x, const float* dy, int64_t out, 
 }  // namespace vision
 
 bool SuitsWinograd(const Conv2dShape& s, Precision precision) {
-  constexpr int64_t kFewestChannels = 16, kFewestOutputs = 6;
+  // Of fewer tiles in an image the filters would cost more than they save where the batch is one image.
+  constexpr int64_t kFewestChannels = 32, kFewestTiles = 16;
   const auto suits = [](const WindowAxis& axis) {
-    return axis.kernel == vision::kWinogradFilter && axis.stride == 1 && axis.padding < vision::kWinogradFilter &&
-           axis.outputs() >= kFewestOutputs;
+    return axis.kernel == vision::kWinogradFilter && axis.stride == 1 && axis.padding < vision::kWinogradFilter;
   };
+  const auto tiles = [](const WindowAxis& axis) { return gemm::CeilDiv(axis.outputs(), vision::kWinogradOutputs); };
   return precision == Precision::kFloat32 && s.groups == 1 && suits(s.rows) && suits(s.columns) &&
-         std::min(s.channels, s.out_channels) >= kFewestChannels;
+         std::min(s.channels, s.out_channels) >= kFewestChannels && tiles(s.rows) * tiles(s.columns) >= kFewestTiles;
 }
 
 void WinogradForward(const Conv2dShape& s, const float* x, const float* weight, const Epilogue& epilogue, float* y) {
