@@ -176,19 +176,19 @@ class Captioner:
     ) -> CaptionReport:
         """BLEU, CIDEr-D and exact matches of the captions of images, by what training measures when it validates.
 
-        data: images with their captions, as `ImageDataConfig.read` gives them. done: called for each image once it has
-        its caption. The other arguments are those of `caption`. Raises what that raises, and ValueError for data
-        without captions.
+        data: images with their captions, as `ImageDataConfig.read` gives them. prompt: what every caption begins with;
+        it is not scored (Li et al., 2022). done: called for each image once it has its caption. The other arguments are
+        those of `caption`. Raises what that raises, and ValueError for data without captions.
         """
         from attnkit.tasks.caption.figures import CaptionReport
 
         if data.captions is None:
             raise ValueError("[evaluate] expected images with captions, got none")
-        prepare = self.preprocessing
+        begin, prepare = one_line(prompt).strip(), self.preprocessing
         pictures = (data.pictures.get(n, prepare.channels, prepare.at_least) for n in range(len(data)))
         texts, cut = [], 0
         for result in self.caption_stream(pictures, prompt=prompt, batch_images=batch_images, **search):
-            texts.append(result.text)
+            texts.append(result.text.removeprefix(begin).strip())
             cut += result.truncated
             done(1)
         return CaptionReport.of(texts, data.captions, cut)

@@ -19,14 +19,17 @@ def caption_figures(captions: Sequence[str], references: Sequence[Sequence[str]]
 class CaptionReport:
     """How a captioner does on images with captions.
 
-    images: how many. references: their captions, all together. bleu: of the orders 1 to 4; cider: CIDEr-D; both
-    against all captions of an image, as in validations. exact: captions that are, to the character, one of them. All in
-    percent. truncated: captions that were cut at the longest length.
+    images: how many. references: their captions, all together. bleu1 to bleu4 and cider (CIDEr-D): against all captions
+    of an image, as in validations. exact: captions that are, to the character, one of them. All in percent. truncated:
+    captions that were cut at the longest length.
     """
 
     images: int
     references: int
-    bleu: tuple[float, ...]
+    bleu1: float
+    bleu2: float
+    bleu3: float
+    bleu4: float
     cider: float
     exact: float
     truncated: int
@@ -34,11 +37,11 @@ class CaptionReport:
     @classmethod
     def of(cls, captions: Sequence[str], references: Sequence[Sequence[str]], truncated: int) -> CaptionReport:
         figures = caption_figures(captions, references)
+        del figures["bleu"]
         return cls(
             images=len(captions),
             references=sum(map(len, references)),
-            bleu=tuple(figures[f"bleu{n}"] for n in range(1, 5)),
-            cider=figures["cider"],
             exact=caption_metrics.exact(captions, references),
             truncated=truncated,
+            **figures,
         )
