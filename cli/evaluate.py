@@ -52,6 +52,8 @@ _BY_TASK = {
 
 _IMAGES = ("image classes", "named classes")
 
+_OWN = ("text classes", "image classes", "captions")  # have labelled data of their own, where they were trained here
+
 # The kinds that an option is for; one that is not here is for all.
 _FOR: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("then", "metrics", "tokenize", "source_language", "to", "shortlist"), ("translations",)),
@@ -62,10 +64,15 @@ _FOR: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("label_key", "rename"), ("text classes", *_IMAGES)),
     **dict.fromkeys(("images", "image_key", "outside_images", "batch_images"), (*_IMAGES, "captions")),
     "classes": _IMAGES,
+    "split": _OWN,
     **dict.fromkeys(("labels", "prompt_template"), ("named classes",)),
     "caption_key": ("captions",),
     "batch_tokens": ("translations", "texts", "text classes"),
 }
+
+
+# The options about how a file of labelled data is written.
+_OF_SOURCE = {"reference", "text_key", "label_key", "image_key", "caption_key", "images", "outside_images", "classes"}
 
 
 @click.command("evaluate")
@@ -73,9 +80,9 @@ _FOR: dict[str, tuple[str, ...]] = {
 @click.option(
     "--source",
     type=FILE,
-    required=True,
     metavar="FILE",
     help="Text to translate, or to foretell, by lines; labelled texts or images. - is standard input; .gz too.",
+    show_default="of what was trained here, its own test data",
 )
 @click.option(
     "--reference", type=FILE, metavar="FILE", help="Its translations, line by line; labels of MNIST's format."
@@ -156,7 +163,8 @@ def _kind_of(model: str) -> str:
 
 
 def _check_options(kind: str) -> None:
-    """Raises click.UsageError for a given option that is not for this kind of models."""
+    """Raises click.UsageError for an option that is given and not for this kind of models or this data, and for data
+    that are missing."""
     context = click.get_current_context()
     for parameter in context.command.params:
         name = str(parameter.name)
@@ -164,3 +172,9 @@ def _check_options(kind: str) -> None:
         if given and kind not in _FOR.get(name, (kind,)):
             models = " and ".join(dict.fromkeys(_KINDS[each].models for each in _FOR[name]))
             raise click.UsageError(f"{parameter.opts[0]} is for {models}; this one {_KINDS[kind].does}")
+        if given and context.params["source"] is None and name in _OF_SOURCE:
+            raise click.UsageError(f"{parameter.opts[0]} says how --source is read, and there is none")
+    if context.params["source"] is None and kind not in _OWN:
+        raise click.UsageError("Missing option '--source'.")
+    if context.params["source"] is not None and context.params["split"] is not None:
+        raise click.UsageError("--split is for the data of the run that made the model, not for --source")

@@ -6,7 +6,7 @@ import dataclasses
 import time
 from typing import Any
 
-from .shared.data_options import image_data
+from .shared.data_options import image_data, own_or
 from .shared.line_counter import line_counter
 from .shared.loading import load_for
 from .shared.measured import report, timed
@@ -16,7 +16,8 @@ from .shared.search_options import checked_search
 def run(
     model: str,
     *,
-    source: str,
+    source: str | None,
+    split: Any,
     prompt: str | None,
     search: dict[str, Any],
     precision: Any,
@@ -26,9 +27,7 @@ def run(
     **options: Any,
 ) -> None:
     """Captions the images of a list and prints how near that comes to the captions there."""
-    data = image_data("list", (source,), options)
-    if data.captions is None:
-        raise ValueError(f"[evaluate] {source}: expected images with captions, got none")
+    data = own_or(model, source, split, lambda path: image_data("list", (path,), options))
     captioner = load_for("caption", model, precision, threads)
     given = {"prompt": prompt or "", "batch_images": batch_images or 32, **search}
     with checked_search():

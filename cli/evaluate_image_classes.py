@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from .shared.class_report import report_classes
-from .shared.data_options import image_data, renaming
+from .shared.data_options import image_data, own_or, renaming
 from .shared.line_counter import line_counter
 from .shared.loading import load_for
 
@@ -18,7 +18,8 @@ from .shared.loading import load_for
 def run(
     model: str,
     *,
-    source: str,
+    source: str | None,
+    split: Any,
     reference: str | None,
     classes: str | None,
     rename: tuple[str, ...],
@@ -38,9 +39,9 @@ def run(
         raise click.UsageError("--classes is for MNIST's format, whose labels are --reference; others have names")
     names = renaming(rename)
     options["classes"] = None if classes is None else tuple(split_labels(classes))
-    data = image_data(*_files(source, reference), options)
+    data = own_or(model, source, split, lambda path: image_data(*_files(path, reference), options))
     if data.labels is None:
-        raise ValueError(f"[evaluate] {source}: expected images with labels, got none")
+        raise ValueError("[evaluate] expected images with labels, got none")
     data = replace(data, labels=renamed(data.labels, names))
     classifier = load_for("classify", model, precision, threads)
     if classifier.reads == "images-and-texts":

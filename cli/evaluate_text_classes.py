@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from .shared.class_report import report_classes
-from .shared.data_options import renaming
+from .shared.data_options import own_or, renaming
 from .shared.line_counter import line_counter
 from .shared.loading import load_for
 
@@ -15,7 +15,8 @@ from .shared.loading import load_for
 def run(
     model: str,
     *,
-    source: str,
+    source: str | None,
+    split: Any,
     text_key: str | None,
     label_key: str | None,
     rename: tuple[str, ...],
@@ -30,7 +31,11 @@ def run(
     from attnkit.text.labelled import LabelledTexts
 
     names = renaming(rename)
-    data = LabelledTexts.read(source, text_key=text_key or "text", label_key=label_key or "label")
+
+    def read(path: str) -> LabelledTexts:
+        return LabelledTexts.read(path, text_key=text_key or "text", label_key=label_key or "label")
+
+    data = own_or(model, source, split, read)
     data = replace(data, labels=renamed(data.labels, names))
     classifier = load_for("classify", model, precision, threads)
     start = time.perf_counter()

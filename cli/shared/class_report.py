@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 _MATRIX = 12  # classes of which a matrix fits on a screen
 _LINES = 20  # classes that are listed where there are more
 _MISTAKES = 10
+_CORNER = "taken for"
 _NAME = 24  # characters of a class's name
 
 
@@ -24,7 +25,7 @@ def report_classes(found: ClassificationReport, what: str, seconds: float, as_js
     rates = {"seconds": seconds, f"{what}_per_second": found.examples / seconds}
     figures: dict[str, Any] = {what: found.examples, **dataclasses.asdict(found), **rates}
     del figures["examples"]
-    report(figures, [*_lines(found, what), _counted(found, what, seconds)], as_json)
+    report(figures, [*_lines(found, what), "", _counted(found, what, seconds)], as_json)
 
 
 def _lines(found: ClassificationReport, what: str) -> Iterator[str]:
@@ -40,7 +41,6 @@ def _lines(found: ClassificationReport, what: str) -> Iterator[str]:
     yield f"{'':{width}}  precision  recall      F1  {what:>8}"
     for name, each in zip(names, shown, strict=True):
         yield f"{name:{width}}  {_scores(each)}  {each.examples:8,}"
-    yield ""
     yield from _matrix(found, names, width) if len(found.classes) <= _MATRIX else _mistakes(found)
 
 
@@ -51,10 +51,12 @@ def _scores(each: ClassFigures) -> str:
 
 def _matrix(found: ClassificationReport, names: list[str], width: int) -> Iterator[str]:
     """A line for each class, a column for each that is taken for it."""
+    width = max(width, len(_CORNER))
     labels = [each.label for each in found.classes]
     rows = [[found.confusion.get(is_one, {}).get(taken_for, 0) for taken_for in labels] for is_one in labels]
     columns = [max(len(name), *(len(f"{row[n]:,}") for row in rows)) for n, name in enumerate(names)]
-    yield f"{'taken for':{width}}  " + "  ".join(f"{name:>{n}}" for name, n in zip(names, columns, strict=True))
+    yield ""
+    yield f"{_CORNER:{width}}  " + "  ".join(f"{name:>{n}}" for name, n in zip(names, columns, strict=True))
     for name, row in zip(names, rows, strict=True):
         yield f"{name:{width}}  " + "  ".join(f"{count:{n},}" for count, n in zip(row, columns, strict=True))
 
@@ -69,6 +71,7 @@ def _mistakes(found: ClassificationReport) -> Iterator[str]:
     ]
     counts.sort(key=lambda each: -each[0])
     if counts:
+        yield ""
         yield "most often taken for another:"
     for count, is_one, taken_for in counts[:_MISTAKES]:
         yield f"{count:6,}  {_short(is_one)} for {_short(taken_for)}"

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import click
 
+from . import errors
+from .loading import located
 from .run_options import FILE, check_text
 
 _OPTIONS = (
+    click.option(
+        "--split",
+        type=click.Choice(["test", "validation"]),
+        help="Of the data of the run that made the model, where there is no --source.",
+        show_default="test, if it has some",
+    ),
     click.option("--text-key", metavar="KEY", help="What JSON lines call the text.", show_default="text"),
     click.option("--label-key", metavar="KEY", help="What they, or a list, call the label.", show_default="label"),
     click.option("--image-key", metavar="KEY", help="What a list calls the image's file.", show_default="image"),
@@ -38,6 +48,21 @@ def data_options(command: Any) -> Any:
     for option in reversed(_OPTIONS):
         command = option(command)
     return command
+
+
+def own_or(model: str, source: str | None, split: Any, read: Callable[[str], Any]) -> Any:
+    """The data of `source`, as `read` reads it; where there is none, those of the run that made MODEL."""
+    if source is not None:
+        return read(source)
+    from attnkit.tasks.own_data import own_data
+    from attnkit.tasks.run import CONFIG_FILE
+
+    folder = Path(located(model))
+    if not (folder / CONFIG_FILE).is_file():
+        raise click.UsageError("Missing option '--source'.")
+    data, found = own_data(folder, split)
+    errors.tell(f"{found} data of {folder / CONFIG_FILE}")
+    return data
 
 
 def renaming(pairs: tuple[str, ...]) -> dict[str, str]:

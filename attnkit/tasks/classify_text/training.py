@@ -79,9 +79,7 @@ class ClassifyTextTask(HeldOutTask[EncodedDocuments]):
         self._labels = train.classes()
         if len(self._labels) < 2:
             raise ValueError(f"[train] expected at least 2 labels in data.train, got {len(self._labels)}")
-        if data.validation_share and len(train) > 1:
-            return train.hold_out(data.validation_share, self._config.training.seed)
-        return train, data.read("validation")
+        return data.parts(train, self._config.training.seed)
 
     def _held_out(self, texts: LabelledTexts, split: str) -> EncodedDocuments:
         self._note(f"{split} data: {texts.describe()}")
