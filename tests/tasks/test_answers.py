@@ -71,9 +71,7 @@ def test_ranks_are_places_in_the_order_of_the_classes() -> None:
 
 def test_labels_that_the_model_does_not_know() -> None:
     assert of_the_model(["b", "a"], ["a", "b"]).tolist() == [1, 0]
-    with pytest.raises(
-        ValueError, match=r"^\[evaluate\] expected the labels of the model \(a, b\), got 'x' for no\. 1$"
-    ):
+    with pytest.raises(ValueError, match=r"^\[evaluate\] expected the labels of the model \(a, b\), got 'x' for 1\.$"):
         of_the_model(["a", "x"], ["a", "b"], lambda number: f"{number}.")
     assert renamed(["x", "y", "x"], {"x": "a"}) == ["a", "y", "a"]
     with pytest.raises(ValueError, match="expected a label of the data to rename, got 'z'"):
