@@ -1,37 +1,92 @@
-"""attnkit evaluate: BLEU and chrF of a model on parallel text, or how well a language model foretells a text."""
+"""attnkit evaluate: how well a model does on data whose right answers are known."""
 
 from __future__ import annotations
 
-import dataclasses
-import time
-from typing import TYPE_CHECKING, Any
+from importlib import import_module
+from typing import Any, NamedTuple
 
 import click
+from click.core import ParameterSource
 
-from . import evaluate_texts
-from .shared import errors
-from .shared.line_counter import line_counter
-from .shared.loading import load_translator, name_options, task_of
+from .shared.data_options import data_options
+from .shared.loading import directory_of, is_route, name_options
 from .shared.run_options import (
     FILE,
+    check_text,
     language_options,
     precision_option,
     shortlist_option,
     then_option,
     threads_option,
 )
-from .shared.search_options import checked_search, chosen_search, translation_options
+from .shared.search_options import SEARCH_OPTIONS, chosen_search, search_options_for
 
-if TYPE_CHECKING:
-    from attnkit.tasks.translate.result import Result
+
+class _Kind(NamedTuple):
+    """A kind of models: what they are called, what one does, and the module of this package whose `run` measures it."""
+
+    models: str
+    does: str
+    module: str
+
+
+_KINDS = {
+    "translations": _Kind("models that translate", "translates", "evaluate_translations"),
+    "texts": _Kind("language models", "foretells texts", "evaluate_texts"),
+    "text classes": _Kind("classifiers of texts", "classifies texts", "evaluate_text_classes"),
+    "image classes": _Kind("classifiers of images", "classifies images", "evaluate_image_classes"),
+    "named classes": _Kind("models of images and texts", "classifies images by any labels", "evaluate_image_classes"),
+    "captions": _Kind("captioners", "captions images", "evaluate_captions"),
+}
+
+# By the task of a model and what it reads.
+_BY_TASK = {
+    ("translate", "text"): "translations",
+    ("summarize", "text"): "translations",
+    ("language-model", "text"): "texts",
+    ("classify", "text"): "text classes",
+    ("classify", "images"): "image classes",
+    ("classify", "images-and-texts"): "named classes",
+    ("caption", "images"): "captions",
+}
+
+_IMAGES = ("image classes", "named classes")
+
+_OWN = ("text classes", "image classes", "captions")  # have labelled data of their own, where they were trained here
+
+# The kinds that an option is for; one that is not here is for all.
+_FOR: dict[str, tuple[str, ...]] = {
+    **dict.fromkeys(("then", "metrics", "tokenize", "source_language", "to", "shortlist"), ("translations",)),
+    **dict.fromkeys((option.field for option in SEARCH_OPTIONS), ("translations", "captions")),
+    "reference": ("translations", *_IMAGES),
+    "prompt": ("captions",),
+    "text_key": ("text classes",),
+    **dict.fromkeys(("label_key", "rename"), ("text classes", *_IMAGES)),
+    **dict.fromkeys(("images", "image_key", "outside_images", "batch_images"), (*_IMAGES, "captions")),
+    "classes": _IMAGES,
+    "split": _OWN,
+    **dict.fromkeys(("labels", "prompt_template"), ("named classes",)),
+    "caption_key": ("captions",),
+    "batch_tokens": ("translations", "texts", "text classes"),
+}
+
+
+# The options about how a file of labelled data is written.
+_OF_SOURCE = {"reference", "text_key", "label_key", "image_key", "caption_key", "images", "outside_images", "classes"}
 
 
 @click.command("evaluate")
 @click.argument("model", type=click.Path())
 @click.option(
-    "--source", type=FILE, required=True, metavar="FILE", help="Text to translate, or to foretell, by lines; .gz too."
+    "--source",
+    type=FILE,
+    metavar="FILE",
+    help="Text to translate, or to foretell, by lines; labelled texts or images. - is standard input; .gz too.",
+    show_default="of what was trained here, its own test data",
 )
-@click.option("--reference", type=FILE, metavar="FILE", help="Its translations, line by line.")
+@click.option(
+    "--reference", type=FILE, metavar="FILE", help="Its translations, line by line; labels of MNIST's format."
+)
 @then_option
 @click.option(
     "--metric", "metrics", type=click.Choice(["bleu", "chrf"]), multiple=True, help="Repeatable.", show_default="both"
@@ -44,8 +99,18 @@ if TYPE_CHECKING:
     show_default=True,
 )
 @language_options
+@data_options
+@click.option(
+    "--labels",
+    metavar="LIST|FILE",
+    callback=check_text,
+    help="Classes of a model of images and texts.",
+    show_default="those of the data",
+)
+@click.option("--prompt-template", metavar="TEXT", callback=check_text, help="Text of such a label, {} its place.")
+@click.option("--prompt", metavar="TEXT", callback=check_text, help="What captions begin with.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
-@translation_options()
+@search_options_for("2 n + 10, or as far as a captioner goes", "the model's own, or ")
 @precision_option
 @shortlist_option
 @threads_option
@@ -55,112 +120,61 @@ if TYPE_CHECKING:
     type=click.IntRange(1),
     metavar="N",
     help="Tokens at once.",
-    show_default="1024, 512 with a shortlist",
+    show_default="1024 of translations, 512 with a shortlist, else 4096",
 )
-def command(
-    model: str,
-    source: str,
-    reference: str | None,
-    then: str | None,
-    metrics: tuple[str, ...],
-    tokenize: Any,
-    source_language: str | None,
-    to: str | None,
-    as_json: bool,
-    precision: Any,
-    shortlist: str | None,
-    threads: int | None,
-    batch_tokens: int | None,
-    **arguments: Any,
-) -> None:
-    """Translate a file with MODEL, a directory or a name, and score it against a reference.
+@click.option(
+    "--batch-images",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Images at once.",
+    show_default="64, or 32 of captions",
+)
+def command(model: str, then: str | None, **options: Any) -> None:
+    """Measure MODEL, a directory or a name, on data whose right answers are known.
 
-    An empty line is translated as an empty line, and counts.
+    Translations of --source are scored against --reference by BLEU and chrF. An empty line is translated as an empty
+    line, and counts. A language model writes nothing: what is scored is how well it foretells each line, by its
+    perplexity.
 
-    A language model writes nothing: what is scored is how well it foretells each line of --source, by its perplexity.
-    It takes none of the options of a search.
+    A classifier's accuracy, and precision, recall and F1 of each class, are measured on what training reads: texts
+    with labels, JSON lines or a folder of files for each label; images in a folder for each class, in a list that names
+    them (CSV, JSON lines), or in MNIST's format, whose labels are --reference. A captioner's BLEU and CIDEr-D are
+    counted against all captions of an image that a list has.
+
+    \b
+    attnkit evaluate runs/en-it --source test.en --reference test.it
+    attnkit evaluate runs/reviews --source test.jsonl
+    attnkit evaluate runs/photos --source captions.txt --images photos
     """
-    search = chosen_search(arguments)
-    if reference is None:
-        if then is not None or task_of(model) != "language-model":
-            raise click.UsageError("Missing option '--reference'.")
-        others = dict(metric=metrics or None, source_language=source_language, to=to, shortlist=shortlist)
-        evaluate_texts.run(model, source, precision, threads, batch_tokens, as_json, {**search, **others})
-        return
-
-    from attnkit.metrics.text import METRICS, check_tokenization
-    from attnkit.tasks.translate import shortlist_source as shortlists
-    from attnkit.text.corpus import read_parallel
-
-    metrics = metrics or METRICS
-    if "bleu" in metrics:
-        check_tokenization(tokenize)
-    pairs = list(read_parallel(source, reference))
-    if not pairs:
-        raise ValueError(f"[evaluate] expected at least one line, got none in {source}")
-    translator, folder = load_translator(model, then, precision, threads)
-    restriction = shortlists.find(shortlist, translator, folder, errors.say)
-    lines = (line for line, _ in pairs)
-    with checked_search():
-        stream = translator.translate_stream(
-            lines,
-            source_language=source_language,
-            to=to,
-            batch_tokens=batch_tokens,
-            shortlist=restriction,
-            **search,
-        )
-    start = time.perf_counter()
-    results = []
-    with line_counter(total=len(pairs)) as advance:
-        for result in stream:
-            results.append(result)
-            advance()
-    report = _report(results, [line for _, line in pairs], metrics, tokenize, time.perf_counter() - start)
-    click.echo(_as_json(report) if as_json else _as_text(report))
+    kind = "translations" if then is not None or is_route(model) else _kind_of(model)
+    _check_options(kind)
+    search = chosen_search(options)
+    import_module(f".{_KINDS[kind].module}", __package__).run(model, then=then, search=search, **options)
 
 
-def _report(
-    results: list[Result], references: list[str], metrics: tuple[str, ...], tokenize: Any, seconds: float
-) -> dict[str, Any]:
-    from attnkit.metrics import text as text_metrics
-
-    texts = [result.text for result in results]
-    report: dict[str, Any] = {}
-    if "bleu" in metrics:
-        report["bleu"] = dataclasses.asdict(text_metrics.bleu(texts, references, tokenize))
-    if "chrf" in metrics:
-        report["chrf"] = dataclasses.asdict(text_metrics.chrf(texts, references))
-    return report | {
-        "sentences": len(results),
-        "truncated": sum(result.truncated for result in results),
-        "seconds": seconds,
-        "sentences_per_second": len(results) / seconds,
-        "tokens_per_second": sum(len(result.tokens) for result in results) / seconds,
-    }
+def _kind_of(model: str) -> str:
+    """Of a model by its name or directory. Raises ValueError for one that has no right answers."""
+    directory = directory_of(model)
+    kind = _BY_TASK.get((directory.task, directory.reads))
+    if kind is None:
+        tasks = ", ".join(dict.fromkeys(task for task, _ in _BY_TASK))
+        raise ValueError(f"{model}: expected a model of one of the tasks {tasks}, got one of {directory.task!r}")
+    return kind
 
 
-def _as_json(report: dict[str, Any]) -> str:
-    import msgspec
-
-    return msgspec.json.encode(report).decode()
-
-
-def _as_text(report: dict[str, Any]) -> str:
-    lines = []
-    if bleu := report.get("bleu"):
-        precisions = " / ".join(f"{precision:.1f}" for precision in bleu["precisions"])
-        lines.append(
-            f"BLEU {bleu['score']:.2f}   {precisions}   brevity penalty {bleu['brevity_penalty']:.3f}   "
-            f"length {bleu['hypothesis_length']:,} / {bleu['reference_length']:,}"
-        )
-        lines.append(f"     {bleu['signature']}")
-    if chrf := report.get("chrf"):
-        lines.append(f"chrF {chrf['score']:.2f}")
-        lines.append(f"     {chrf['signature']}")
-    cut = f", {report['truncated']:,} cut" if report["truncated"] else ""
-    lines.append(
-        f"{report['sentences']:,} sentences{cut} in {report['seconds']:.1f} s: "
-        f"{report['sentences_per_second']:,.1f} sentences/s, {report['tokens_per_second']:,.0f} target tokens/s"
-    )
-    return "\n".join(lines)
+def _check_options(kind: str) -> None:
+    """Raises click.UsageError for an option that is given and not for this kind of models or this data, and for data
+    that are missing."""
+    context = click.get_current_context()
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        given = context.get_parameter_source(name) not in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP, None)
+        if given and kind not in _FOR.get(name, (kind,)):
+            models = " and ".join(dict.fromkeys(_KINDS[each].models for each in _FOR[name]))
+            raise click.UsageError(f"{parameter.opts[0]} is for {models}; this one {_KINDS[kind].does}")
+        if given and context.params["source"] is None and name in _OF_SOURCE:
+            raise click.UsageError(f"{parameter.opts[0]} says how --source is read, and there is none")
+    if context.params["source"] is None and kind not in _OWN:
+        raise click.UsageError("Missing option '--source'.")
+    if context.params["source"] is not None and context.params["split"] is not None:
+        raise click.UsageError("--split is for the data of the run that made the model, not for --source")

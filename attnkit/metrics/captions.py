@@ -41,6 +41,16 @@ def bleu(captions: Sequence[str], references: Sequence[Sequence[str]]) -> list[f
     return scores
 
 
+def exact(captions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
+    """How many captions are, to the character, one of their references, in percent.
+
+    Raises ValueError unless there is a caption, and references for each.
+    """
+    _check("exact", captions, references)
+    right = sum(caption in of_image for caption, of_image in zip(captions, references, strict=True))
+    return 100.0 * right / len(captions)
+
+
 def cider(captions: Sequence[str], references: Sequence[Sequence[str]]) -> float:
     """CIDEr-D in percent (Vedantam et al., 2015, section 5): how much a caption says what its references say, words
     that few images have counting most.

@@ -69,3 +69,10 @@ class LabelledDataConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unkno
             label_key=self.label_key,
             prepare=lambda text: prepare_text(text, self.html),
         )
+
+    def parts(self, train: LabelledTexts, seed: int) -> tuple[LabelledTexts, LabelledTexts | None]:
+        """What is trained on of these training texts, and the validation texts, which may be a part held out of
+        them."""
+        if self.validation_share and len(train) > 1:
+            return train.hold_out(self.validation_share, seed)
+        return train, self.read("validation")

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
+from attnkit.data.labels import numbered
 from attnkit.data.order import held_out
-from attnkit.printable import quoted
 from attnkit.vision.images import read_image, to_image
 
 
@@ -101,14 +101,8 @@ class ImageData:
 
     def numbered(self, classes: Sequence[str], split: str) -> npt.NDArray[np.int32]:
         """The labels as numbers. Raises ValueError for one that is not among `classes`."""
-        numbers = {name: number for number, name in enumerate(classes)}
-        for index, label in enumerate(self.labels or ()):
-            if label not in numbers:
-                raise ValueError(
-                    f"[train] expected the classes of the training data in data.{split}, got {quoted(label)} for "
-                    f"{self.pictures.name(index)}"
-                )
-        return np.array([numbers[label] for label in self.labels or ()], np.int32)
+        expected = f"[train] expected the classes of the training data in data.{split}"
+        return numbered(self.labels or (), classes, expected, self.pictures.name)
 
     def chosen(self, indices: Sequence[int]) -> ImageData:
         """Those pictures, in that order."""

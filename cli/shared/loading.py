@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from . import errors
+
+if TYPE_CHECKING:
+    from attnkit.tasks.shared.directory import ModelDirectory
 
 # The command that runs a model of each task, for the message to those who took another.
 _COMMANDS = {
@@ -83,20 +86,31 @@ def load_translator(model: str, then: str | None, precision: Any, threads: int |
     return load_pivot(first, second, precision, threads), first
 
 
-def task_of(model: str) -> str:
-    """The task of MODEL. Raises FileNotFoundError or ValueError where it is none."""
+def directory_of(model: str) -> ModelDirectory:
+    """The directory of MODEL, read. Raises FileNotFoundError or ValueError where it is none."""
     from attnkit.tasks.shared.directory import ModelDirectory
 
-    return ModelDirectory.read(located(model)).task
+    return ModelDirectory.read(located(model))
+
+
+def task_of(model: str) -> str:
+    """The task of MODEL. Raises as `directory_of` does."""
+    return directory_of(model).task
+
+
+def is_route(model: str) -> bool:
+    """Whether MODEL is a pair of languages that goes through English, by two models."""
+    from attnkit.hub.route import through_english
+
+    return through_english(model, **said_of_names()) is not None
 
 
 def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:
     """`attnkit.load`, for a model of that task. Raises ValueError for another's, and what `attnkit.load` raises."""
     from attnkit.tasks.load import serve
     from attnkit.tasks.registry import find_entry, served_tasks
-    from attnkit.tasks.shared.directory import ModelDirectory
 
-    directory = ModelDirectory.read(located(model))
+    directory = directory_of(model)
     found = directory.task
     if task not in served_tasks(find_entry(found, directory.reads, directory.folder)):
         raise ValueError(
@@ -109,10 +123,8 @@ def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:
 def load_any(model: str, precision: Any, threads: int | None) -> Any:
     """`attnkit.load`, for a model of any task; a pair of languages without a model of its own goes through English.
     Raises what that raises."""
-    from attnkit.hub.route import through_english
     from attnkit.tasks.load import serve
-    from attnkit.tasks.shared.directory import ModelDirectory
 
-    if through_english(model, **said_of_names()) is not None:
+    if is_route(model):
         return load_translator(model, None, precision, threads)[0]
-    return serve(ModelDirectory.read(located(model)), precision, threads)
+    return serve(directory_of(model), precision, threads)

@@ -18,6 +18,7 @@ from attnkit.data.lines import one_line
 from attnkit.decoding.begun import Begun
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
 from attnkit.decoding.workers import Stop, fair_share, run_batches
+from attnkit.tasks.shared.progress import Done, unseen
 from attnkit.text.forced import Forced
 from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
 
@@ -29,8 +30,10 @@ if TYPE_CHECKING:
     from attnkit.decoding.sources import Regions
     from attnkit.explain.maps.maps import AttentionMaps
     from attnkit.models.captioner import Captioner as CaptionModel
+    from attnkit.tasks.caption.figures import CaptionReport
     from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.tokenizers.base import Tokenizer
+    from attnkit.vision.data import ImageData
     from attnkit.vision.images import ImageLike
     from attnkit.vision.preprocessing import Preprocessing
 
@@ -161,6 +164,34 @@ class Captioner:
             if name not in search and merged.get(name) is not None:
                 merged[name] = max(least, merged[name] - before)
         return decoding_options(**merged)
+
+    def evaluate(
+        self,
+        data: ImageData,
+        *,
+        prompt: str = "",
+        batch_images: int = 32,
+        done: Done = unseen,
+        **search: Unpack[SearchArguments],
+    ) -> CaptionReport:
+        """BLEU, CIDEr-D and exact matches of the captions of images, by what training measures when it validates.
+
+        data: images with their captions, as `ImageDataConfig.read` gives them. prompt: what every caption begins with;
+        it is not scored (Li et al., 2022). done: called for each image once it has its caption. The other arguments are
+        those of `caption`. Raises what that raises, and ValueError for data without captions.
+        """
+        from attnkit.tasks.caption.figures import CaptionReport
+
+        if data.captions is None:
+            raise ValueError("[evaluate] expected images with captions, got none")
+        begin, prepare = one_line(prompt).strip(), self.preprocessing
+        pictures = (data.pictures.get(n, prepare.channels, prepare.at_least) for n in range(len(data)))
+        texts, cut = [], 0
+        for result in self.caption_stream(pictures, prompt=prompt, batch_images=batch_images, **search):
+            texts.append(result.text.removeprefix(begin).strip())
+            cut += result.truncated
+            done(1)
+        return CaptionReport.of(texts, data.captions, cut)
 
     def attention(
         self, image: ImageLike, target: str | None = None, **search: Unpack[SearchArguments]

@@ -13,6 +13,7 @@ from attnkit.models.output import LossOutput
 from attnkit.models.pretrained import load_encoder
 from attnkit.models.registry import build_model
 from attnkit.tasks.caption.config import CaptionConfig
+from attnkit.tasks.caption.figures import caption_figures
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask
 from attnkit.tasks.shared.pretrained import located
@@ -142,12 +143,9 @@ class CaptionTask(HeldOutTask[_HeldOut]):
             check()
             results.append(result)
         texts = [result.text for result in results]
-        scores = caption_metrics.bleu(texts, data.captions)
-        figures: dict[str, Figure] = {f"bleu{n}": score for n, score in enumerate(scores, start=1)}
-        figures |= {"bleu": scores[-1], "cider": caption_metrics.cider(texts, data.captions)}
+        figures: dict[str, Figure] = dict(caption_figures(texts, data.captions))
         if data.scenes is not None:
-            right = [text in of_image for text, of_image in zip(texts, data.captions, strict=True)]
-            figures["exact"] = 100.0 * sum(right) / len(right)
+            figures["exact"] = caption_metrics.exact(texts, data.captions)
         if pointing:
             assert data.scenes is not None
             measured = shapes.measure_pointing(data.scenes, results)

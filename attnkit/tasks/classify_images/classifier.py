@@ -12,12 +12,16 @@ import numpy.typing as npt
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
 from attnkit.data.arrivals import PAUSE, Paused, windows
+from attnkit.data.labels import of_the_model
+from attnkit.tasks.shared.progress import Done, unseen
 
 if TYPE_CHECKING:
     from PIL.Image import Image
 
     from attnkit.explain.maps.maps import AttentionMaps
+    from attnkit.tasks.shared.answers import ClassificationReport
     from attnkit.tasks.shared.directory import ModelDirectory
+    from attnkit.vision.data import ImageData
     from attnkit.vision.images import ImageLike
     from attnkit.vision.preprocessing import Preprocessing
 
@@ -99,15 +103,36 @@ class ImageClassifier:
 
         Arguments are checked at the call; errors of `pictures` itself pass through.
         """
-        if not self.labels:
-            raise ValueError(
-                "[classify] expected a classifier, got an encoder of images, which has no classes; train one that "
-                "begins with it ([pretrained]), or look at its attention"
-            )
+        self._check_classes("classify")
         for name, value in (("top", top), ("batch_images", batch_images)):
             if value < 1:
                 raise ValueError(f"[classify] expected {name} >= 1, got {value}")
         return self._stream(pictures, top, attention and self.attends, batch_images)
+
+    def evaluate(self, data: ImageData, *, batch_images: int = 64, done: Done = unseen) -> ClassificationReport:
+        """How often the likeliest class is the right one, by what training measures when it validates.
+
+        data: images with their labels, as `ImageDataConfig.read` gives them. done: called with the number of images of
+        each batch once they are classified. Raises ValueError for a label that is not among `labels`, and OSError or
+        ValueError for an image that cannot be read.
+        """
+        from attnkit.tasks.classify_images.answers import answers
+        from attnkit.tasks.shared.answers import ClassificationReport
+
+        self._check_classes("evaluate")
+        if data.labels is None:
+            raise ValueError("[evaluate] expected images with labels, got none")
+        labels = of_the_model(data.labels, self.labels, data.pictures.name)
+        with _tensor.no_grad(), _tensor.precision(self.precision):
+            found = answers(self.model, data.pictures, labels, self.preprocessing, batch_images, done)
+        return ClassificationReport.of(found, self.labels)
+
+    def _check_classes(self, what: str) -> None:
+        if not self.labels:
+            raise ValueError(
+                f"[{what}] expected a classifier, got an encoder of images, which has no classes; train one that "
+                "begins with it ([pretrained]), or look at its attention"
+            )
 
     def attention(self, image: ImageLike, target: str | None = None) -> AttentionMaps:
         """All that the model looks at in an image: "encoder", the self-attention of all layers and heads of a ViT, and

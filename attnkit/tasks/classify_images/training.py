@@ -6,15 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from attnkit import _core, ops
+from attnkit import _core
 from attnkit.models.classification import ClassificationLoss
 from attnkit.models.registry import build_model
+from attnkit.tasks.classify_images.answers import answers
 from attnkit.tasks.classify_images.config import ClassifyImagesConfig
 from attnkit.tasks.classify_images.pretrained import PretrainedImages
 from attnkit.tasks.shared.directory import save_directory
-from attnkit.tasks.shared.held_out_task import HeldOutTask, classification_figures
+from attnkit.tasks.shared.held_out_task import HeldOutTask
 from attnkit.tasks.shared.pretrained import description, set_parts
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
@@ -88,16 +87,10 @@ class ClassifyImagesTask(HeldOutTask[ImageData]):
         return self.model.loss(batch, self._config.training.label_smoothing)
 
     def _measure(self, data: ImageData, check: Check, final: bool) -> tuple[float, dict[str, Figure]]:
-        config = self._config
         labels = data.numbered(self._classes, "validation")
-        nll, predicted = 0.0, np.empty(len(data), np.int32)
-        batch_images = config.training.batch_images
-        for batch in ImageLoader(data.pictures, Classes(labels), self._image, batch_images, shuffle=False):
-            check()
-            logits = self.model(batch.images).numpy()
-            nll += float(ops.cross_entropy(logits, labels[batch.indices], reduction="none").sum(dtype=np.float64))
-            predicted[batch.indices] = logits.argmax(axis=1)
-        return nll / len(data), classification_figures(predicted, labels)
+        batch_images = self._config.training.batch_images
+        found = answers(self.model, data.pictures, labels, self._image, batch_images, lambda count: check())
+        return found.loss, found.figures()
 
     def save(self, folder: Path) -> None:
         """config.json with the classes and how images are prepared, and model.safetensors."""

@@ -13,15 +13,20 @@ import numpy.typing as npt
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
 from attnkit.data.arrivals import Paused, windows
+from attnkit.data.labels import of_the_model
 from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.places import at
+from attnkit.tasks.shared.progress import Done, unseen
 from attnkit.text.document_batching import DocumentBatch
+from attnkit.text.documents import EncodedDocuments
 
 if TYPE_CHECKING:
     from attnkit.explain.maps.maps import AttentionMaps
     from attnkit.models.document_classifier import DocumentClassifier, DocumentWeights
+    from attnkit.tasks.shared.answers import ClassificationReport
     from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.documents import DocumentReader
+    from attnkit.text.labelled import LabelledTexts
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -132,6 +137,28 @@ class Classifier:
             if value < 1:
                 raise ValueError(f"[classify] expected {name} >= 1, got {value}")
         return self._stream(texts, top, attention, batch_tokens, window)
+
+    def evaluate(self, data: LabelledTexts, *, batch_tokens: int = 4096, done: Done = unseen) -> ClassificationReport:
+        """How often the likeliest class is the right one, by what training measures when it validates.
+
+        data: texts with their labels, such as `LabelledTexts.read` gives; those without a word are left out and
+        counted. done: called with the number of texts of each batch once they are classified. Raises ValueError for
+        a label that is not among `labels`, and where there is nothing to measure.
+        """
+        from attnkit.tasks.classify_text.answers import answers
+        from attnkit.tasks.shared.answers import ClassificationReport
+
+        if batch_tokens < 1:
+            raise ValueError(f"[evaluate] expected batch_tokens >= 1, got {batch_tokens}")
+        numbers = of_the_model(data.labels, self.labels)
+        texts = map(self.reader.prepare, data.texts)
+        documents = EncodedDocuments.encode(self.reader, texts, numbers.tolist())
+        if not len(documents):
+            raise ValueError("[evaluate] expected texts with a word, got none")
+        with _tensor.no_grad(), _tensor.precision(self.precision):
+            found = answers(self.model, documents, batch_tokens, done)
+        report = documents.report
+        return ClassificationReport.of(found, self.labels, data.empty + report.empty, report.cut)
 
     def attention(self, text: str, target: str | None = None) -> AttentionMaps:
         """All that the model looks at in a text: "encoder", the self-attention of all layers and heads, "pooling" and

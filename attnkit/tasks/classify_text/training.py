@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
-from attnkit import _core, ops
+from attnkit import _core
+from attnkit.data.labels import listed, numbered
 from attnkit.models.document_classifier import DocumentClassifier
 from attnkit.models.output import LossOutput
 from attnkit.models.registry import build_model
-from attnkit.printable import quoted, shortened
+from attnkit.tasks.classify_text.answers import answers
 from attnkit.tasks.classify_text.config import ClassifyTextConfig
 from attnkit.tasks.classify_text.pretrained import PretrainedEncoder
 from attnkit.tasks.shared.directory import save_directory
-from attnkit.tasks.shared.held_out_task import HeldOutTask, classification_figures
+from attnkit.tasks.shared.held_out_task import HeldOutTask
 from attnkit.tasks.shared.pretrained import description, set_parts
 from attnkit.tasks.shared.text_tokenizer import make_tokenizer
 from attnkit.text.document_batching import DocumentBatch, DocumentIterator
@@ -80,23 +79,16 @@ class ClassifyTextTask(HeldOutTask[EncodedDocuments]):
         self._labels = train.classes()
         if len(self._labels) < 2:
             raise ValueError(f"[train] expected at least 2 labels in data.train, got {len(self._labels)}")
-        if data.validation_share and len(train) > 1:
-            return train.hold_out(data.validation_share, self._config.training.seed)
-        return train, data.read("validation")
+        return data.parts(train, self._config.training.seed)
 
     def _held_out(self, texts: LabelledTexts, split: str) -> EncodedDocuments:
         self._note(f"{split} data: {texts.describe()}")
         return self._encode(texts, split)
 
     def _encode(self, texts: LabelledTexts, split: str) -> EncodedDocuments:
-        numbers = {label: number for number, label in enumerate(self._labels)}
-        for label in texts.classes():
-            if label not in numbers:
-                known = shortened(", ".join(self._labels), 500)
-                raise ValueError(
-                    f"[train] expected the labels of the training data ({known}) in data.{split}, got {quoted(label)}"
-                )
-        documents = EncodedDocuments.encode(self._reader, texts.texts, (numbers[label] for label in texts.labels))
+        expected = f"[train] expected the labels of the training data ({listed(self._labels)}) in data.{split}"
+        numbers = numbered(texts.labels, self._labels, expected)
+        documents = EncodedDocuments.encode(self._reader, texts.texts, numbers.tolist())
         if not len(documents):
             raise ValueError(f"[train] expected documents in data.{split}, got none with a token")
         return documents
@@ -106,14 +98,8 @@ class ClassifyTextTask(HeldOutTask[EncodedDocuments]):
         return self.model.loss(batch, self._config.training.label_smoothing)
 
     def _measure(self, data: EncodedDocuments, check: Check, final: bool) -> tuple[float, dict[str, Figure]]:
-        nll = 0.0
-        predicted = np.empty(len(data), np.int32)
-        for batch in DocumentIterator(data, self._config.training.batch_tokens, shuffle=False):
-            check()
-            logits = self.model(batch).numpy()
-            nll += float(ops.cross_entropy(logits, batch.labels, reduction="none").sum(dtype=np.float64))
-            predicted[batch.indices] = logits.argmax(axis=1)
-        return nll / len(data), classification_figures(predicted, data.labels)
+        found = answers(self.model, data, self._config.training.batch_tokens, lambda count: check())
+        return found.loss, found.figures()
 
     def save(self, folder: Path) -> None:
         """config.json with the labels, model.safetensors and the tokenizer's file."""

@@ -19,6 +19,7 @@ from attnkit.decoding.sources import Nothing
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.places import at
+from attnkit.tasks.shared.progress import Done, unseen
 from attnkit.text.forced import Forced
 
 if TYPE_CHECKING:
@@ -155,11 +156,11 @@ class Generator:
             options = dataclasses.replace(options, max_length=longest)
         return self._stream(prompts, options, attention, batch_tokens, window)
 
-    def perplexity(self, texts: Iterable[str], *, batch_tokens: int = 4096) -> Perplexity:
+    def perplexity(self, texts: Iterable[str], *, batch_tokens: int = 4096, done: Done = unseen) -> Perplexity:
         """How well the model foretells texts; see `attnkit.tasks.language_model.perplexity`."""
         from attnkit.tasks.language_model.perplexity import perplexity
 
-        return perplexity(self, texts, batch_tokens)
+        return perplexity(self, texts, batch_tokens, done)
 
     def ids(self, text: str) -> list[int]:
         """The tokens of a text as the model reads it, without what stands around them."""

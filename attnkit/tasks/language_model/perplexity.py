@@ -11,6 +11,7 @@ import numpy as np
 
 from attnkit import _tensor
 from attnkit.tasks.shared.by_length import batches_by_length
+from attnkit.tasks.shared.progress import Done, unseen
 from attnkit.text.batching import Batch
 
 if TYPE_CHECKING:
@@ -32,11 +33,12 @@ class Perplexity:
         return math.exp(min(self.loss, 700.0))
 
 
-def perplexity(generator: Generator, texts: Iterable[str], batch_tokens: int = 4096) -> Perplexity:
+def perplexity(generator: Generator, texts: Iterable[str], batch_tokens: int = 4096, done: Done = unseen) -> Perplexity:
     """Of all tokens of the texts together. A model with a start token foretells the first token of a text, too, and its
     end, as in training; others read the first, and what they foretell is what stands behind it, as transformers has it.
 
-    Raises ValueError where there is nothing to foretell.
+    done: called with the number of tokens of each batch once they are foretold. Raises ValueError where there is
+    nothing to foretell.
     """
     parts, count, cut = [], 0, 0
     for text in texts:
@@ -52,6 +54,7 @@ def perplexity(generator: Generator, texts: Iterable[str], batch_tokens: int = 4
             output = generator.model.loss(_batch(batch))
             nll += output.nll_sum
             tokens += output.tokens
+            done(output.tokens)
     return Perplexity(nll / tokens, tokens, count, cut)
 
 

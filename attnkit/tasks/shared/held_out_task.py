@@ -6,10 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Generic, TypeVar
 
-import numpy as np
-import numpy.typing as npt
-
-from attnkit.metrics.classes import accuracy, macro_f1
 from attnkit.training.metrics import Figure
 from attnkit.training.task import Check
 
@@ -39,8 +35,3 @@ class HeldOutTask(ABC, Generic[Data]):
             return {}
         loss, figures = self._measure(self._test, check, final=True)
         return {"test_loss": loss, **{f"test_{name}": value for name, value in figures.items()}}
-
-
-def classification_figures(predicted: npt.NDArray[np.int32], labels: npt.NDArray[np.int32]) -> dict[str, Figure]:
-    """accuracy and macro_f1, both in percent."""
-    return {"accuracy": accuracy(predicted, labels), "macro_f1": macro_f1(predicted, labels)}
