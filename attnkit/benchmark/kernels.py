@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
 
+from attnkit.benchmark.peers.torch_setting import torch_environment
 from attnkit.benchmark.runner import Contestant, Process, in_turn, started
-from attnkit.benchmark.train import tcmalloc
 
 Shape = tuple[int, ...]
 Direction = Literal["forward", "both"]
@@ -223,11 +223,8 @@ def bench_kernels(
     count = str(threads or get_num_threads())
     contestants = [Contestant("attnkit", "attnkit.benchmark.kernels_attnkit", (count, str(min_seconds)))]
     if "torch" in against and find_spec("torch") is not None:
-        preload = tcmalloc()
-        environment = {"OMP_NUM_THREADS": count, **({"LD_PRELOAD": preload} if preload else {})}
-        contestants.append(
-            Contestant("torch", "attnkit.benchmark.peers.kernels_torch", (count, str(min_seconds)), environment)
-        )
+        module, environment = "attnkit.benchmark.peers.kernels_torch", torch_environment(count)
+        contestants.append(Contestant("torch", module, (count, str(min_seconds)), environment))
     with started(contestants) as processes:
         progress("measuring the machine's limits")
         roofs = {name: _roof(processes, case, runs) for name, case in ROOFS.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -22,6 +23,20 @@ def throughput_and_latencies(write: Callable[[list[Any]], None], inputs: list[An
         "seconds": seconds_of(lambda: write(inputs)),
         "latencies": [seconds_of(lambda one=one: write([one])) for one in inputs[:alone]],  # type: ignore[misc]
     }
+
+
+def answer_bench(
+    mode: str, write: Callable[[list[Any]], None], inputs: list[Any], load_seconds: float, alone: int = 16
+) -> None:
+    """The side of a process that was started by `measure_decoding`: what its last argument, `mode`, asks for. "once" is
+    a cold start, with the first input; "serve" is runs. write: the work on inputs. load_seconds: what loading took."""
+    if mode == "once":
+        write(inputs[:1])
+        print(json.dumps({"load_seconds": load_seconds}))
+        return
+    from attnkit.benchmark.runner import answer_requests
+
+    answer_requests(lambda request: throughput_and_latencies(write, inputs, alone), load_seconds=load_seconds)
 
 
 def repeated_seconds(

@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Callable
-from glob import glob
 from importlib.util import find_spec
 from pathlib import Path
 
+from attnkit.benchmark.peers.torch_setting import torch_environment, torch_problem
 from attnkit.benchmark.runner import Contestant, Measurement, measure
 from attnkit.benchmark.train_batches import save_batch
 from attnkit.benchmark.train_models import MODELS
-
-
-def tcmalloc() -> str | None:
-    """Debian's libtcmalloc-minimal4, under which PyTorch's training step takes about half the time."""
-    found = sorted(glob("/usr/lib/*/libtcmalloc_minimal.so.4") + glob("/usr/lib*/libtcmalloc_minimal.so.4"))
-    return found[0] if found else None
 
 
 def _contestants(
@@ -27,15 +21,12 @@ def _contestants(
         for p in precisions
     ]
     if "torch" in against:
-        preload = tcmalloc()
-        environment = {"LD_PRELOAD": preload} if preload else {}
-        environment["OMP_NUM_THREADS"] = str(threads)
         contestants += [
             Contestant(
                 f"torch {p}",
                 "attnkit.benchmark.peers.torch_train_worker",
                 (model, p, str(batch), str(threads)),
-                environment,
+                torch_environment(threads),
             )
             for p in precisions
         ]
@@ -47,8 +38,8 @@ def peer_problems(against: tuple[str, ...]) -> list[str]:
     problems = []
     if "torch" in against and find_spec("torch") is None:
         problems.append("PyTorch is not installed: pip install torch --index-url https://download.pytorch.org/whl/cpu")
-    elif "torch" in against and tcmalloc() is None:
-        problems.append("PyTorch runs without tcmalloc, under which it is faster: apt-get install libtcmalloc-minimal4")
+    elif "torch" in against and (problem := torch_problem()) is not None:
+        problems.append(problem)
     return problems
 
 

@@ -7,7 +7,6 @@ themselves.
 
 from __future__ import annotations
 
-import json
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from typing import NamedTuple
 from attnkit.benchmark.decoding import DecodingMeasurement, measure_decoding
 from attnkit.benchmark.peers.translate_peers import Peer, Setting
 from attnkit.benchmark.runner import Contestant
+from attnkit.benchmark.work import write_work
 from attnkit.decoding.options import decoding_options
 from attnkit.models.transformer_config import TransformerConfig
 
@@ -116,7 +116,7 @@ def bench_translate(
             progress("writing the model")
             size, model = SIZES[model], folder / "attnkit"
             write_model(model, size)
-        (folder / "work.json").write_text(json.dumps(work.__dict__), encoding="utf-8")
+        write_work(folder, work)
         setting = Setting(folder, model.resolve(), work.batch_tokens(), precisions, threads or get_num_threads())
         contestants = _own_contestants(setting)
         for peer in peers:
@@ -135,8 +135,3 @@ def _own_contestants(setting: Setting) -> list[Contestant]:
         )
         for precision in setting.precisions
     ]
-
-
-def read_work(folder: Path) -> Work:
-    """For the contestants: what the bench wrote."""
-    return Work(**json.loads((folder / "work.json").read_text(encoding="utf-8")))

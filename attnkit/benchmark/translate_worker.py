@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -16,9 +15,11 @@ def main(folder_name: str, model: str, precision: Any, threads: str, mode: str =
     translator = attnkit.load(model, precision=precision, threads=int(threads), task="translate")
     load_seconds = time.perf_counter() - begin
 
-    from attnkit.benchmark.translate import read_work
+    from attnkit.benchmark.timing import answer_bench
+    from attnkit.benchmark.translate import Work
+    from attnkit.benchmark.work import read_work
 
-    work = read_work(Path(folder_name))
+    work = read_work(Path(folder_name), Work)
     search: Any = {"beam": work.beam}
     if work.length is not None:
         search |= {"min_length": work.length, "max_length": work.length}
@@ -28,17 +29,7 @@ def main(folder_name: str, model: str, precision: Any, threads: str, mode: str =
         results = translator.translate(lines, batch_tokens=batch_tokens, **search)
         assert work.length is None or all(len(result.tokens) == work.length for result in results)
 
-    if mode == "once":
-        translate(work.lines[:1])
-        print(json.dumps({"load_seconds": load_seconds}))
-        return
-
-    from attnkit.benchmark.runner import answer_requests
-    from attnkit.benchmark.timing import throughput_and_latencies
-
-    answer_requests(
-        lambda request: throughput_and_latencies(translate, work.lines, work.alone), load_seconds=load_seconds
-    )
+    answer_bench(mode, translate, work.lines, load_seconds, work.alone)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import Meta
 
-from attnkit.decoding.options import Normalization, Rules
+from attnkit.decoding.options import EarlyStopping, Normalization, Rules
 
 Count = Annotated[int, Meta(ge=0)]
 Positive = Annotated[int, Meta(ge=1)]
@@ -22,7 +22,8 @@ class DecodingDefaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     length_penalty: float | None = None
     normalization: Normalization | None = None
     rules: Rules | None = None
-    early_stopping: bool | None = None
+    early_stopping: EarlyStopping | None = None
+    forced_end: bool | None = None
     renormalize: bool | None = None
     no_repeat_ngram: Count | None = None
     repetition_penalty: float | None = None
@@ -52,5 +53,6 @@ class DecodingDefaults(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             for name in ("sample", "temperature", "top_k", "top_p"):
                 own.pop(name, None)
         if search.get("rules") == "attnkit":
-            own.pop("early_stopping", None)
+            for name in ("early_stopping", "forced_end"):
+                own.pop(name, None)
         return own | search

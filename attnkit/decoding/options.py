@@ -14,6 +14,7 @@ from attnkit.printable import quoted
 
 Normalization = Literal["average", "gnmt"]
 Rules = Literal["attnkit", "transformers"]
+EarlyStopping = bool | Literal["never"]
 
 MAX_BEAM = 1024
 """Far beyond what helps a search, and yet what a computer can follow."""
@@ -34,11 +35,14 @@ class DecodingOptions:
         allow, favours it more.
     rules: when a search is over.
         "attnkit": a finished hypothesis holds one of `beam` places, and the search ends when no live one can win;
-        "transformers": as `generate` of Hugging Face transformers with early_stopping = False. `beam` hypotheses live
-        on beside the `beam` best finished ones, until the best live one, at its length now, scores below all of
-        those; an end that max_length forces costs nothing. With beam 1 both write the same.
-    early_stopping: by the rules of transformers, a search is over once `beam` hypotheses are finished, whatever live
-        ones could still reach.
+        "transformers": as `generate` of Hugging Face transformers. `beam` hypotheses live on beside the `beam` best
+        finished ones, for as long as early_stopping says; an end that max_length forces costs nothing. With beam 1
+        both write the same.
+    early_stopping: when, by the rules of transformers, a search with `beam` finished hypotheses is over. False: when
+        the best live one, at its length now, scores no better than any of those; True: at once; "never": when it could
+        score no better at any length, which for a length_penalty over 0 is that of max_length.
+    forced_end: by the rules of transformers, whether an output that max_length cuts gets an end, which its length
+        counts (`forced_eos_token_id` there), or is scored by its tokens alone.
     renormalize: the probabilities of a step sum to one again after tokens were forbidden (`renormalize_logits` there).
     no_repeat_ngram: no n-gram of this size occurs twice in a hypothesis; 0 for no rule (Paulus et al., 2018).
     repetition_penalty: divides the score of a token that the hypothesis has already, or multiplies it where it is
@@ -58,7 +62,8 @@ class DecodingOptions:
     length_penalty: float = 1.0
     normalization: Normalization = "average"
     rules: Rules = "attnkit"
-    early_stopping: bool = False
+    early_stopping: EarlyStopping = False
+    forced_end: bool = True
     renormalize: bool = False
     no_repeat_ngram: int = 0
     repetition_penalty: float = 1.0
@@ -76,8 +81,9 @@ class DecodingOptions:
             raise ValueError(f"[decode] expected nbest <= beam, got nbest {self.nbest} and beam {self.beam}")
         if self.max_length is not None and self.max_length < self.min_length:
             raise ValueError(f"[decode] expected min_length <= max_length, got {self.min_length} and {self.max_length}")
-        if self.early_stopping and self.rules != "transformers":
-            raise ValueError('[decode] expected rules "transformers" with early_stopping, got "attnkit"')
+        for name, own in (("early_stopping", False), ("forced_end", True)):
+            if self.rules != "transformers" and getattr(self, name) != own:
+                raise ValueError(f'[decode] expected rules "transformers" with {name}, got "attnkit"')
         if self.sample and self.beam != 1:
             raise ValueError(f"[decode] expected beam 1 with sample, got beam {self.beam}")
         if not self.sample and (self.temperature, self.top_k, self.top_p, self.seed) != (1.0, 0, 1.0, 0):
@@ -102,6 +108,10 @@ class DecodingOptions:
             raise ValueError(f'[decode] expected normalization "average" or "gnmt", got {quoted(self.normalization)}')
         if self.rules not in ("attnkit", "transformers"):
             raise ValueError(f'[decode] expected rules "attnkit" or "transformers", got {quoted(self.rules)}')
+        if self.early_stopping not in (False, True, "never"):
+            raise ValueError(
+                f'[decode] expected early_stopping to be False, True or "never", got {quoted(self.early_stopping)}'
+            )
         if not (math.isfinite(self.temperature) and self.temperature > 0):
             raise ValueError(f"[decode] expected temperature > 0, got {self.temperature}")
         if not 0 < self.top_p <= 1:
@@ -158,7 +168,8 @@ class SearchArguments(TypedDict, total=False):
     length_penalty: float
     normalization: Normalization
     rules: Rules
-    early_stopping: bool
+    early_stopping: EarlyStopping
+    forced_end: bool
     renormalize: bool
     no_repeat_ngram: int
     repetition_penalty: float

@@ -18,8 +18,6 @@ import numpy.typing as npt
 
 from attnkit import _beam, _core
 from attnkit._core import Restriction
-from attnkit.decoding.cut_ends import CutEnds
-from attnkit.decoding.early import EarlyStopping, close, close_asked
 from attnkit.decoding.options import DecodingOptions
 from attnkit.decoding.protocol import Floats, Ids, Reads, S, Source, StepOutput, TextModel, longest_output
 from attnkit.decoding.repetition import Repetition
@@ -34,7 +32,7 @@ class Hypothesis:
 
     tokens [N]: without start and end token, a forced prefix included.
     score: the normalised log-probability by which hypotheses are compared (see `DecodingOptions`).
-    log_probability: of the tokens and the end token under the model.
+    log_probability: of the tokens, and the end token if there is one, under the model.
     attention [N, M]: weights over the M tokens or regions of the source when each token was written; None unless asked
     for.
     cut: the output ended because of max_length (or because the constraints left no token), not by itself.
@@ -56,7 +54,6 @@ def decode(
     prefixes: Sequence[Sequence[int]] | None = None,
     first: Sequence[int] | None = None,
     starts: Sequence[Sequence[int]] | None = None,
-    forced_end: bool = True,
     suppress: Sequence[int] = (),
     numbers: Sequence[int] | None = None,
     what: str = "sentence",
@@ -72,7 +69,6 @@ def decode(
         transformers). It costs nothing and is none of the output's tokens; a score counts it in the length.
     starts: for each sentence what the model reads first, in place of its start token, as many tokens for each; none of
         the output's.
-    forced_end: an output that max_length cuts has an end in its length, as with `forced_eos_token_id` in transformers.
     suppress: tokens that are never written, such as padding and the start token.
     numbers: each sentence's number in the whole input, which its random numbers depend on; 0 to B - 1 by default.
     what: what an error calls a sentence before its number, counted from 1, such as "line".
@@ -109,20 +105,11 @@ def decode(
         suppressed=_check_tokens("suppress", suppress, model),
     )
     begin = _check_starts(model, starts, len(source))
-    ends = None if forced_end or options.renormalize else CutEnds(options, max_lengths, len(source_lengths))
-    weights = _run(
-        model, search, source, options, sentences, attention, restriction, before, begin, ends, stop or Stop()
-    )
+    weights = _run(model, search, source, options, sentences, attention, restriction, before, begin, stop or Stop())
     found = [
         [
-            Hypothesis(
-                tokens[before:],
-                score,
-                log_probability / (ends.ratio(len(tokens)) if ends and len(tokens) == max_lengths[sentence] else 1.0),
-                _collect(weights, rows, source_length, before),
-                cut,
-            )
-            for tokens, rows, log_probability, score, cut in search.results(sentence)[: options.nbest]
+            Hypothesis(tokens[before:], score, log_probability, _collect(weights, rows, source_length, before), cut)
+            for tokens, rows, log_probability, score, cut in search.results(sentence)
         ]
         for sentence, source_length in enumerate(source_lengths.tolist())
     ]
@@ -133,8 +120,6 @@ def _of_search(options: DecodingOptions, draws: int, before: int) -> DecodingOpt
     """The options of the one search that makes all outputs; its longest outputs are told apart."""
     if draws > 1:
         options = dataclasses.replace(options, nbest=1)
-    if options.early_stopping:
-        options = dataclasses.replace(options, nbest=options.beam)  # how many are finished must be seen
     if before:
         options = dataclasses.replace(options, min_length=options.min_length + before, max_length=None)
     return options
@@ -170,7 +155,6 @@ def _run(
     restriction: Restriction | None,
     before: int,
     begin: Ids,
-    ends: CutEnds | None,
     stop: Stop,
 ) -> list[Floats] | None:
     """Runs the search to its end, from the tokens `begin` [B, N] of the sentences of the source; returns the attention
@@ -187,7 +171,6 @@ def _run(
     last = np.ascontiguousarray(begin[:, -1])
     punished = options.repetition_penalty != 1 or Repetition.reads_ngrams(options, begin)
     repetition = Repetition(options, begin) if punished else None
-    early = EarlyStopping(options.beam, model.eos_id) if options.early_stopping and options.beam > 1 else None
     while True:
         if stop.requested:
             raise Stopped
@@ -196,24 +179,17 @@ def _run(
             _check_output(output, search.rows, model.vocabulary_size, attention)
         if output.attention is not None and attention:
             weights.append(output.attention)
-        over = None if early is None else early.rows(search)
-        values, indices, bad = _candidates(model, search, output, options, sentences, restriction, repetition, over)
+        values, indices, bad = _candidates(model, search, output, options, sentences, restriction, repetition)
         if bad >= 0:
             raise FloatingPointError(f"[decode] the model gave NaN for {sentences.name(bad)} at token {search.step}")
         if search.step < before:
             values[:, 0] = 0.0  # what all outputs of a sentence begin with tells nothing of them
-        if ends is not None:
-            ends.charge(search, values)
         parents = search.extend(values, indices)
-        if early is not None:
-            early.look(search, indices)
         if not len(parents):
             return weights if attention else None
         if search.moved:
             state.select(parents)
         last = search.last_tokens()
-        if ends is not None:
-            ends.extend(parents, last, values, indices)
         if repetition is not None:
             repetition.extend(parents, last)
 
@@ -226,22 +202,16 @@ def _candidates(
     sentences: _Sentences,
     restriction: Restriction | None,
     repetition: Repetition | None,
-    over: npt.NDArray[np.bool_] | None,
 ) -> tuple[Floats, Ids, int]:
-    """The candidates of every row, values and indices [rows, k], and a sentence of NaN or -1. over: the rows, if any,
-    that have none."""
+    """The candidates of every row, values and indices [rows, k], and a sentence of NaN or -1."""
     k = min(search.candidates, model.vocabulary_size)
     if output.projection is not None and not options.sample and repetition is None:
-        rules = search.ask()
         if restriction is None:
-            values, indices, asked = _core.best_tokens(*output.projection, k, *rules)
+            values, indices, asked = _core.best_tokens(*output.projection, k, *search.ask())
         else:
             rows = sentences.of_source(search.row_sentences())
-            values, indices, asked = restriction.best(*output.projection, k, *rules, rows)
-        close_asked(over, rules[0], asked)
-        bad = search.settle(values, indices, asked)
-        close(over, values)
-        return values, indices, bad
+            values, indices, asked = restriction.best(*output.projection, k, *search.ask(), rows)
+        return values, indices, search.settle(values, indices, asked)
     restrict = None
     if restriction is not None:
         rows = sentences.of_source(search.row_sentences())
@@ -250,12 +220,9 @@ def _candidates(
         log_probs = repetition.log_probs(output, restrict)
     else:
         log_probs = restrict(output.log_probs) if restrict else output.log_probs
-    close(over, log_probs)
     bad = search.constrain(log_probs)
     if bad >= 0 or not options.sample:
-        values, indices = _core.top_k(log_probs, k)
-        close(over, values)
-        return values, indices, bad
+        return *_core.top_k(log_probs, k), bad
     sampled = _beam.sample(log_probs, sentences.streams[search.row_sentences()], search.step, options)
     return *sampled, bad
 

@@ -36,7 +36,6 @@ ACTIVATIONS: dict[str, Activation] = {
 # Settings of a search that attnkit does not have, and the values with which they do nothing.
 _WITHOUT_EFFECT: dict[str, tuple[Any, ...]] = {
     "do_sample": (False,),
-    "early_stopping": (False, True),
     "encoder_repetition_penalty": (1.0,),
     "encoder_no_repeat_ngram_size": (0,),
     "diversity_penalty": (0.0,),
@@ -143,9 +142,6 @@ class GenerationConfig(msgspec.Struct, frozen=True):
         `positions` is how long a target can be, start token included; transformers' own limit of 20, where nothing is
         said, would only cut translations.
         """
-        suppress = tuple(only(word, "bad_words_ids") for word in self.bad_words_ids or ())
-        if bad := [token for token in suppress if token >= vocab_size]:
-            raise ValueError(f"bad_words_ids: expected ids below {vocab_size}, got {bad[0]}")
         first = None if language else self.forced_bos_token_id
         if first is not None and first >= vocab_size:
             raise ValueError(f"forced_bos_token_id: expected an id below {vocab_size}, got {first}")
@@ -157,20 +153,29 @@ class GenerationConfig(msgspec.Struct, frozen=True):
             longest = self.max_new_tokens + 1 - around
         elif self.max_length is not None:
             longest = self.max_length - around
-        return DecodingDefaults(
-            first=first,
+        shortest = max(0, (self.min_length or 0) - before)
+        return self.search(vocab_size, shortest, max(1, min(longest, positions - before)), first=first)
+
+    def search(self, vocab_size: int, min_length: int, max_length: int | None, **more: Any) -> DecodingDefaults:
+        """All but the lengths, which are ours, and `more` of its fields, is as it is for every kind of model."""
+        suppress = tuple(only(word, "bad_words_ids") for word in self.bad_words_ids or ())
+        if bad := [token for token in suppress if token >= vocab_size]:
+            raise ValueError(f"bad_words_ids: expected ids below {vocab_size}, got {bad[0]}")
+        defaults = DecodingDefaults(
             beam=self.num_beams or 1,
-            min_length=max(0, (self.min_length or 0) - before),
-            max_length=max(1, min(longest, positions - before)),
+            min_length=min_length,
+            max_length=max_length,
             length_penalty=1.0 if self.length_penalty is None else self.length_penalty,
             normalization="average",
             rules="transformers",
-            early_stopping=True if self.early_stopping is True else None,
+            early_stopping=self.early_stopping or None,
+            forced_end=False if self.forced_eos_token_id is None else None,
             renormalize=bool(self.renormalize_logits),
             no_repeat_ngram=self.no_repeat_ngram_size or 0,
             repetition_penalty=None if self.repetition_penalty == 1 else self.repetition_penalty,
             suppress=suppress,
         )
+        return msgspec.structs.replace(defaults, **more)
 
 
 def read_architecture(

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from attnkit.vision.preprocessing import Preprocessing
 
 
-def load_encoder(captioner: Captioner, directory: Path, image: Preprocessing, *, frozen: bool) -> None:
+def load_encoder(captioner: Captioner, directory: Path, image: Preprocessing) -> None:
     """Copies the weights of a classifier or an encoder of images, or of another captioner's encoder, into a captioner's
-    encoder, and freezes it there if so wished.
+    encoder.
 
     Raises FileNotFoundError or ValueError, naming the directory, where there is no such model, where it is of another
     type or size, or where its images were prepared in another way than `image` says, but for their size.
@@ -41,8 +41,6 @@ def load_encoder(captioner: Captioner, directory: Path, image: Preprocessing, *,
         own.load_state_dict(own.fit_state(state) if isinstance(own, ViT) else state)
     except ValueError as error:
         raise ValueError(f"[pretrained] {directory}: does not fit the encoder: {error}") from None
-    if frozen:
-        captioner.freeze_encoder()
 
 
 def _check_images(found: Any, image: Preprocessing, directory: Path) -> None:

@@ -216,13 +216,17 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     def numbers(self, pixels: Pixels) -> Floats:
         """The numbers of pixels, [..., channels]; of a whole batch at once it costs least."""
-        # (x / 255 - mean) / deviation, as one product and one sum.
+        factor, shift = self.factor_and_shift()
+        numbers = pixels.astype(np.float32)
+        numbers *= factor
+        numbers += shift
+        return numbers
+
+    def factor_and_shift(self) -> tuple[Floats, Floats]:
+        """(x / 255 - mean) / deviation of a pixel x, as one product and one sum: a number each, or one a channel."""
         factor = 1.0 / (255.0 * np.asarray(self.deviation))
         shift = -np.asarray(self.mean) / np.asarray(self.deviation)
-        numbers = pixels.astype(np.float32)
-        numbers *= factor.astype(np.float32)
-        numbers += shift.astype(np.float32)
-        return numbers
+        return factor.astype(np.float32), shift.astype(np.float32)
 
 
 def saved_preprocessing(found: Any, directory: Path) -> Preprocessing:

@@ -8,33 +8,29 @@ from pathlib import Path
 
 import click
 
-from attnkit._tensor import PRECISIONS
-from attnkit.benchmark.embed import EmbedWork, bench_embed, is_checkpoint
+from attnkit.benchmark.embed import bench_embed
 from attnkit.benchmark.peers.embed_peers import PEERS, find_peers
 from attnkit.benchmark.sentences import mixed_texts
+from attnkit.benchmark.work import EmbedWork
 
-from ..shared.loading import located, name_options
-from ..shared.run_options import FILE, THREADS
-from .output import against_option, json_option, print_decoding, write_json
+from ..shared.loading import name_options
+from ..shared.run_options import FILE
+from .output import against_option, model_options, print_decoding, say, write_json
+from .subject import MODEL_HELP, model_folder
 
 _TEXTS = 1000
 
 
 @click.command("embed")
-@click.option(
-    "--model", "named", required=True, metavar="DIR|NAME", help="A model, or the checkpoint of transformers'."
-)
+@click.option("--model", "named", required=True, metavar="DIR|NAME", help=MODEL_HELP)
 @name_options
 @click.option(
     "--texts", "file", type=FILE, metavar="FILE", help="Texts for it, one a line.  [default: of the built-in corpus]"
 )
 @click.option("--count", type=click.IntRange(1), help=f"Texts read.  [default: {_TEXTS}; all of --texts]")
 @against_option(*PEERS, help="Also run the checkpoint by torch (transformers) or onnxruntime.")
-@click.option("--precision", type=click.Choice(PRECISIONS), multiple=True, help="Repeatable.  [default: int8 and fp32]")
+@model_options()
 @click.option("--batch", type=click.IntRange(1), default=32, show_default=True, help="Texts at once.")
-@click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Times that each is timed.")
-@click.option("--threads", type=THREADS, help="Threads of every contestant.  [default: all]")
-@json_option
 def embed(
     named: str,
     file: str | None,
@@ -52,17 +48,11 @@ def embed(
     Texts go through in batches of about one length, the first hundred also one at a time. Each contestant is a process
     of its own; runs go in turn.
     """
-    model = Path(named if (Path(named) / "config.json").exists() else located(named))
-    if against and not is_checkpoint(model):
-        raise click.UsageError(
-            "--against: expected --model to be a checkpoint of transformers', got a model of attnkit's"
-        )
-    peers = find_peers(against, model, lambda problem: click.echo(problem, err=True))
+    model = model_folder(named, against)
+    peers = find_peers(against, model, say)
     texts = _read(file, count) if file else mixed_texts(count or _TEXTS)
     work = EmbedWork(texts, batch)
-    found = bench_embed(
-        model, work, precision or ("int8", "fp32"), peers, runs, threads, lambda message: click.echo(message, err=True)
-    )
+    found = bench_embed(model, work, precision or ("int8", "fp32"), peers, runs, threads, say)
     name = Path(named).resolve().name
     print_decoding(f"{name}, {len(texts)} texts of {work.words():,} words in batches of {batch}", "texts", found)
     if json_file:

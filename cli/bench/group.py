@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from .caption import caption
+from .classify import classify
 from .embed import embed
 from .kernels import kernels
 from .train import train
@@ -16,5 +17,5 @@ def command() -> None:
     """Measure speed on this machine, beside its peers."""
 
 
-for each in (kernels, train, translate, caption, embed):
+for each in (kernels, train, translate, classify, caption, embed):
     command.add_command(each)

@@ -47,18 +47,25 @@ json_option: Callable[[Any], Any] = click.option(
 )
 
 
-def decoding_options(beams: str = "1 and 4", precisions: str = "all") -> Callable[[F], F]:
-    """What the benches of decoding are asked alike; `beams` and `precisions` are the defaults, in words."""
-    options = (
+def model_options(precisions: str = "int8 and fp32") -> Callable[[F], F]:
+    """What the benches of whole models are asked alike; `precisions` is the default, in words."""
+    return _together(
         json_option,
         click.option("--threads", type=THREADS, help="Threads of every contestant.  [default: all]"),
         click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Times that each is timed."),
-        click.option("--beam", type=click.IntRange(1), multiple=True, help=f"Repeatable.  [default: {beams}]"),
         click.option(
             "--precision", type=click.Choice(PRECISIONS), multiple=True, help=f"Repeatable.  [default: {precisions}]"
         ),
     )
 
+
+def decoding_options(beams: str = "1 and 4", precisions: str = "all") -> Callable[[F], F]:
+    """The same, and what is asked of models that write. `beams` is the default, in words."""
+    beam = click.option("--beam", type=click.IntRange(1), multiple=True, help=f"Repeatable.  [default: {beams}]")
+    return _together(model_options(precisions), beam)
+
+
+def _together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
     def add(command: F) -> F:
         for option in options:
             command = option(command)
@@ -85,7 +92,7 @@ def print_decoding(title: str, unit: str, measurements: list[DecodingMeasurement
     for m in measurements:
         row = [
             m.name,
-            f"{m.units_per_second:,.0f}",
+            _rate(m.units_per_second),
             f"{m.latency(50) * 1e3:.2f}",
             f"{m.latency(99) * 1e3:.2f}",
             f"{statistics.median(m.load_seconds) * 1e3:.0f}",
@@ -97,6 +104,16 @@ def print_decoding(title: str, unit: str, measurements: list[DecodingMeasurement
             row.append(f"{min(peer.latency(50) for peer in peers) / m.latency(50):.2f}")
         table.add_row(*row)
     print_table(table)
+
+
+def _rate(per_second: float) -> str:
+    """At least three digits."""
+    return f"{per_second:,.0f}" if per_second >= 100 else f"{per_second:.3g}"
+
+
+def say(message: str) -> None:
+    """What a bench is at, on stderr."""
+    click.echo(message, err=True)
 
 
 def write_json(path: str, bench: str, what: dict[str, Any], runs: list[dict[str, Any]]) -> None:

@@ -31,7 +31,7 @@ class SearchOption(NamedTuple):
         return click.option(name, type=self.type, metavar=self.metavar, help=help, show_default=shown)
 
 
-# All but `rules`, `early_stopping` and `renormalize`, which a converted model brings with it.
+# All but `rules`, `early_stopping`, `forced_end` and `renormalize`, which a converted model brings with it.
 SEARCH_OPTIONS = (
     SearchOption("nbest", click.IntRange(1), "N", None, "N lines each: {nbest}, by tabs."),
     SearchOption("beam", click.IntRange(1), "N", "5", "Hypotheses followed; 1 is greedy.", True),

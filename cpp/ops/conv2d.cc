@@ -14,6 +14,7 @@ namespace {
 
 using kernels::Activation;
 using kernels::Conv2dShape;
+using kernels::SuitsWinograd;
 
 struct Saved {
   Tensor x, weight, pre, post;
@@ -30,6 +31,8 @@ std::vector<Tensor> Conv2dBackward(const Saved& s, std::vector<Tensor>& dy) {
     dx = s.x.New(s.x.shape());
     if (s.shape.depthwise()) {
       dpre.kernels().DepthwiseInputGradient(s.shape, dpre.data(), s.weight.data(), dx.data());
+    } else if (SuitsWinograd(s.shape, s.precision)) {
+      dpre.kernels().WinogradInputGradient(s.shape, dpre.data(), s.weight.data(), dx.data());
     } else {
       dpre.kernels().Conv2dInputGradient(s.shape, dpre.data(), s.weight.data(), s.precision, dx.data());
     }
@@ -38,6 +41,8 @@ std::vector<Tensor> Conv2dBackward(const Saved& s, std::vector<Tensor>& dy) {
     dweight = s.weight.New(s.weight.shape());
     if (s.shape.depthwise()) {
       s.x.kernels().DepthwiseWeightGradient(s.shape, s.x.data(), dpre.data(), dweight.data());
+    } else if (SuitsWinograd(s.shape, s.precision)) {
+      s.x.kernels().WinogradWeightGradient(s.shape, s.x.data(), dpre.data(), dweight.data());
     } else {
       s.x.kernels().Conv2dWeightGradient(s.shape, s.x.data(), dpre.data(), s.precision, dweight.data());
     }
@@ -82,6 +87,10 @@ void Forward(const Conv2dShape& shape, const Tensor& x, const Tensor& weight, ke
              const kernels::Epilogue& epilogue, float* y) {
   if (shape.depthwise()) {
     x.kernels().DepthwiseForward(shape, x.data(), weight.data(), epilogue, y);
+    return;
+  }
+  if (weight.dtype() == DType::kFloat32 && SuitsWinograd(shape, wanted)) {
+    x.kernels().WinogradForward(shape, x.data(), weight.data(), epilogue, y);
     return;
   }
   const kernels::Precision precision = kernels::Conv2dForwardPrecision(shape, wanted);

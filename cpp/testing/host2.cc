@@ -241,6 +241,9 @@ const Kernels& Host2Kernels() {
   Take(k.Conv2dForward);
   Take(k.Conv2dInputGradient);
   Take(k.Conv2dWeightGradient);
+  Take(k.WinogradForward);
+  Take(k.WinogradInputGradient);
+  Take(k.WinogradWeightGradient);
   Take(k.DepthwiseForward);
   Take(k.DepthwiseInputGradient);
   Take(k.DepthwiseWeightGradient);

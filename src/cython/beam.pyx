@@ -4,8 +4,9 @@
 
 A step is the rules of the search, then candidates for every row, then `extend`. Where the model's output layer gives the
 best tokens alone, `ask` says what it needs to know and `settle` takes the answer; where all log-probabilities are there,
-`constrain` applies the same rules to them in place, and the candidates are the top k or one `sample`. Nothing here looks across sentences, scores are summed in float64 in the order of the tokens,
-and ties go to the lower row and then the lower token: a sentence's result does not depend on its batch.
+`constrain` applies the same rules to them in place, and the candidates are the top k or one `sample`. Nothing here looks
+across sentences, scores are summed in float64 in the order of the tokens, and ties go to the lower row and then the lower
+token: a sentence's result does not depend on its batch.
 """
 
 from libc.float cimport FLT_MAX
@@ -37,8 +38,10 @@ cdef class Search:
 
     With `refill`, the rules of Hugging Face transformers: 2 · beam continuations compete, the best `beam` live ones go on
     whatever has finished, and those among the first `beam` that end join the finished ones, of which the best `beam` are
-    kept. A sentence is over when `beam` are finished and the best live one, at its present length, scores no better than
-    the worst of them. An end that is forced by the length costs nothing.
+    kept. A sentence is over when `beam` are finished and the best live one, at its present length (with early_stopping
+    "never" and a penalty that favours length at the greatest), scores no better than the worst of them; with
+    early_stopping True as soon as `beam` are finished. An end that is forced by the length costs nothing; without
+    `forced_end` none is written, and the last token that the length allows ends the output, whose length is counted so.
 
     With `renormalize`, what a row may write is a distribution again after tokens were forbidden.
 
@@ -51,9 +54,12 @@ cdef class Search:
     cdef readonly int sentences  # sentences that have live hypotheses
     cdef readonly bint moved  # the last `extend` did not leave every row in its place
     cdef readonly int candidates  # that `extend` needs of each row to lose nothing
-    cdef int beam, nbest, eos, min_length, ngram
+    cdef int beam, nbest, enough, eos, min_length, ngram
     cdef double alpha
-    cdef bint gnmt, refill, renormalize
+    cdef bint gnmt, refill, renormalize, forced_end
+    # Whether `enough` finished hypotheses end a sentence whatever the live ones could reach; whether those are judged by
+    # the most that they could reach at any length, or at their present one.
+    cdef bint stops_at_enough, looks_ahead
     cdef int32_t[::1] max_lengths, prefix_ids, prefix_offsets, suppressed
     # Live rows, those of one sentence adjacent: sentence i of the live ones owns rows first[i] to first[i + 1].
     cdef int32_t[::1] active, first, parents, heads
@@ -79,7 +85,10 @@ cdef class Search:
         self.beam, self.nbest, self.min_length = options.beam, options.nbest, options.min_length
         self.ngram, self.alpha, self.renormalize = options.no_repeat_ngram, options.length_penalty, options.renormalize
         self.gnmt, self.refill = options.normalization == "gnmt", options.rules == "transformers"
-        self.eos = eos
+        self.eos, self.forced_end = eos, options.forced_end
+        self.enough = self.beam if self.refill else self.nbest
+        self.stops_at_enough = options.early_stopping == True
+        self.looks_ahead = not self.refill or (options.early_stopping == "never" and self.alpha > 0)
         # Where one hypothesis is followed, its best continuation decides by either rule.
         self.candidates = 2 * self.beam if self.refill and self.beam > 1 else self.beam
         self.max_lengths, self.prefix_ids, self.prefix_offsets = max_lengths, prefix_ids, prefix_offsets
@@ -295,7 +304,7 @@ cdef class Search:
                               const int32_t[:, ::1] indices) noexcept nogil:
         """Merges the sorted candidates of rows [begin, end); survivors go to rows from `target` on. Returns how many."""
         cdef int places = 2 * self.beam if self.refill else self.beam - self.finished[sentence]
-        cdef int taken = 0, kept = 0, row, best
+        cdef int longest = self.max_lengths[sentence], taken = 0, kept = 0, row, best
         cdef int32_t token
         cdef double total, best_total
         for row in range(begin, end):
@@ -312,16 +321,17 @@ cdef class Search:
             token = indices[best, self.heads[best]]
             self.heads[best] += 1
             taken += 1
-            # `constrain` allows only the end token at the limit; were it left out, this keeps within the buffers.
-            if token == self.eos or self.step >= self.max_lengths[sentence]:
+            if self.step >= longest:  # `constrain` allows no other; were it left out, this keeps within the buffers
+                token = self.eos
+            if token == self.eos or self.step + 1 >= longest + self.forced_end:
                 if taken <= self.beam:
-                    self._finish(sentence, best, best_total, self.cut[best])
+                    self._finish(sentence, best, best_total, token, token != self.eos or self.cut[best])
             else:
                 self._keep(best, target + kept, best_total, token)
                 kept += 1
         if taken == 0:  # the constraints contradict each other and leave no token: the output ends here
             for row in range(begin, min(end, begin + places)):
-                self._finish(sentence, row, self.totals[row] + self.eos_log_probs[row], 1)
+                self._finish(sentence, row, self.totals[row] + self.eos_log_probs[row], self.eos, 1)
         return kept
 
     cdef void _keep(self, int parent, int row, double total, int32_t token) noexcept nogil:
@@ -332,7 +342,8 @@ cdef class Search:
         self.next_totals[row] = total
         self.parents[row] = parent
 
-    cdef void _finish(self, int sentence, int row, double total, uint8_t cut) noexcept nogil:
+    cdef void _finish(self, int sentence, int row, double total, int32_t token, uint8_t cut) noexcept nogil:
+        """The row's output ends by `token`, and has it where that is not the end token."""
         cdef double score = total / self._penalty(self.step + 1)
         cdef int place = self._place(sentence, score)
         if place < 0:
@@ -340,6 +351,9 @@ cdef class Search:
         memcpy(&self.done_tokens[place, 0], &self.tokens[row, 0], self.step * sizeof(int32_t))
         memcpy(&self.done_trail[place, 0], &self.trail[row, 0], self.step * sizeof(int32_t))
         self.done_lengths[place] = self.step
+        if token != self.eos:
+            self.done_tokens[place, self.step], self.done_trail[place, self.step] = token, row
+            self.done_lengths[place] += 1
         self.done_totals[place] = total
         self.done_scores[place] = score
         self.done_cut[place] = cut
@@ -366,16 +380,14 @@ cdef class Search:
 
     cdef bint _is_over(self, int sentence, double best_live) noexcept nogil:
         cdef int count = self.finished[sentence], place, better = 0
+        cdef int longest = self.max_lengths[sentence] + self.forced_end
         cdef double bound
-        if self.refill:
-            bound = best_live / self._penalty(self.step + 1)
-            return count == self.beam and bound <= self.done_scores[self._worst(sentence)]
-        if count < self.nbest:
-            return False
-        bound = best_live / self._penalty(self.max_lengths[sentence] + 1)
+        if count < self.enough or self.stops_at_enough:
+            return count >= self.enough
+        bound = best_live / self._penalty(longest if self.looks_ahead else self.step + 1)
         for place in range(sentence * self.beam, sentence * self.beam + count):
             better += self.done_scores[place] >= bound
-        return better >= self.nbest
+        return better >= self.enough
 
     def results(self, int sentence):
         """The nbest finished hypotheses: (tokens, the row that wrote each, log-probability, score, cut), best first."""

@@ -15,9 +15,9 @@ import numpy as np
 import pytest
 
 import attnkit
-from attnkit.benchmark import Contestant, measure
 from attnkit.benchmark.decoding import DecodingMeasurement
 from attnkit.benchmark.kernels import CASES, KERNELS, WORK, Case, Direction, KernelMeasurement
+from attnkit.benchmark.runner import Contestant, measure
 from attnkit.benchmark.sentences import synthetic_lines
 from attnkit.benchmark.train import bench_train
 from attnkit.benchmark.train_batches import (
@@ -191,7 +191,7 @@ def test_missing_peers_are_named_with_their_command(monkeypatch: pytest.MonkeyPa
 @pytest.mark.parametrize("model", ["show-attend-tell", "show-and-tell", "vit-transformer"])
 def test_captioning_is_timed(tmp_path: Path, model: str) -> None:
     runs = tmp_path / "runs.json"
-    work = ("--images", "3", "--length", "4", "--batch", "2", "--runs", "1", "--beam", "2", "--precision", "int8")
+    work = ("--count", "3", "--length", "4", "--batch", "2", "--runs", "1", "--beam", "2", "--precision", "int8")
     result = bench("caption", model, *work, "--json", str(runs))
     assert result.returncode == 0, result.stderr
     assert "attnkit int8" in result.stdout and "images/s" in result.stdout and "p50 ms" in result.stdout

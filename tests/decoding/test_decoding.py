@@ -205,6 +205,8 @@ def test_greedy_follows_the_likeliest_token() -> None:
         {"beam": 5, "nbest": 5},
         {"beam": 4, "nbest": 2, "normalization": "gnmt", "no_repeat_ngram": 2},
         {"beam": 4, "nbest": 2, "repetition_penalty": 1.4},
+        {"beam": 4, "nbest": 4, "rules": "transformers", "early_stopping": True},
+        {"beam": 4, "nbest": 4, "rules": "transformers", "early_stopping": "never", "forced_end": False},
         {"beam": 1, "sample": True, "seed": 5},
         {"beam": 1, "sample": True, "top_p": 0.8, "top_k": 4},
     ],

@@ -27,9 +27,9 @@ DEFAULTS = {field.name: field.default for field in dataclasses.fields(DecodingOp
 ASKED_FOR = {"nbest", "seed"}
 SAMPLES = {"sample", "temperature", "top_k", "top_p"}
 # What is measured is the best output of a search, as long as it likes, by attnkit's rules.
-NOT_MEASURED = ASKED_FOR | SAMPLES | {"max_length", "rules", "early_stopping", "renormalize"}
+NOT_MEASURED = ASKED_FOR | SAMPLES | {"max_length", "rules", "early_stopping", "forced_end", "renormalize"}
 # What makes a search that of another library comes with a model that was converted from it.
-OF_OTHER_LIBRARIES = {"rules", "early_stopping", "renormalize"}
+OF_OTHER_LIBRARIES = {"rules", "early_stopping", "forced_end", "renormalize"}
 
 
 def plain(hint: Any) -> Any:
@@ -37,8 +37,7 @@ def plain(hint: Any) -> Any:
     if get_origin(hint) is Annotated:
         return plain(get_args(hint)[0])
     if get_origin(hint) in (Union, types.UnionType):
-        (hint,) = (each for each in get_args(hint) if each is not type(None))
-        return plain(hint)
+        return Union[tuple(plain(each) for each in get_args(hint) if each is not type(None))]  # noqa: UP007
     return hint
 
 

@@ -139,6 +139,27 @@ def test_a_captioner_takes_the_encoder_and_how_it_sees(other: Path, tmp_path: Pa
     assert after and all(np.array_equal(array, before[name]) for name, array in after.items())
 
 
+def test_encoders_that_no_captioner_has(other: Path, tmp_path: Path) -> None:
+    path = without(caption_task(tmp_path, VIT), "image", "model.encoder")
+    with pytest.raises(ConfigError, match=r"pretrained\.model: unknown key \(did you mean encoder\?\)"):
+        read_config(path, (*FEW, f"pretrained.model={other}"))
+    train(read_config(classify_task(tmp_path / "g", GLIMPSE), FEW), tmp_path / "glimpse", progress="none")
+    with pytest.raises(ConfigError, match=r"pretrained\.encoder: expected a ViT or a CNN, .* of type 'glimpse' in "):
+        read_config(path, (*FEW, f"pretrained.encoder={tmp_path / 'glimpse'}"))
+
+
+@pytest.mark.parametrize("frozen", ["true", "false"])
+def test_a_captioner_goes_on_to_the_same_bytes_without_the_model(frozen: str, other: Path, tmp_path: Path) -> None:
+    path = without(caption_task(tmp_path, VIT), "image", "model.encoder")
+    options = (*FEW, "training.schedule=constant", f"pretrained.encoder={other}", f"pretrained.frozen={frozen}")
+    train(read_config(path, options), tmp_path / "whole", progress="none")
+    train(read_config(path, (*options, "training.max_steps=3")), tmp_path / "run", progress="none")
+    other.rename(tmp_path / "moved")
+    run = tmp_path / "run"
+    train(read_config(run / "training.toml", ("training.max_steps=8",)), run, resume=True, progress="none")
+    assert content(run) == content(tmp_path / "whole")
+
+
 # ----- Of transformers
 
 

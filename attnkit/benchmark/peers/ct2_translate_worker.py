@@ -5,7 +5,6 @@ It brings no tokenizer. Its users take that of the model, as is done here, and t
 
 from __future__ import annotations
 
-import json
 import sys
 import time
 from pathlib import Path
@@ -13,7 +12,9 @@ from typing import Any
 
 import ctranslate2
 
-from attnkit.benchmark.translate import Work, read_work
+from attnkit.benchmark.timing import answer_bench
+from attnkit.benchmark.translate import Work
+from attnkit.benchmark.work import read_work
 from attnkit.decoding.options import decoding_options
 from attnkit.tasks.shared.directory import ModelDirectory
 from attnkit.text.tokenizers.base import Tokenizer
@@ -53,7 +54,7 @@ def main(folder_name: str, model: str, compute_type: str, workers: str, threads:
     entries = entries_of(tokenizers.target)
     load_seconds = time.perf_counter() - begin
 
-    work = read_work(folder)
+    work = read_work(folder, Work)
     options = options_of(work, directory)
     numbers = {entry: number for number, entry in enumerate(entries)}
     end = entries[tokenizers.source.eos_id]
@@ -67,17 +68,7 @@ def main(folder_name: str, model: str, compute_type: str, workers: str, threads:
             tokenizers.target.decode([numbers[token] for token in result.hypotheses[0]])
             assert work.length in (None, len(result.hypotheses[0]))
 
-    if mode == "once":
-        translate(work.lines[:1])
-        print(json.dumps({"load_seconds": load_seconds}))
-        return
-
-    from attnkit.benchmark.runner import answer_requests
-    from attnkit.benchmark.timing import throughput_and_latencies
-
-    answer_requests(
-        lambda request: throughput_and_latencies(translate, work.lines, work.alone), load_seconds=load_seconds
-    )
+    answer_bench(mode, translate, work.lines, load_seconds, work.alone)
 
 
 if __name__ == "__main__":

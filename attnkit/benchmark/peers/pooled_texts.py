@@ -3,7 +3,6 @@ the longest texts first and padded to the longest of a batch, and one vector of 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,9 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from attnkit.benchmark.embed import read_work
-from attnkit.benchmark.runner import answer_requests
-from attnkit.benchmark.timing import throughput_and_latencies
+from attnkit.benchmark.timing import answer_bench
+from attnkit.benchmark.work import EmbedWork, read_work
 from attnkit.interop.huggingface.sentence_transformers import read_modules
 
 Floats = npt.NDArray[np.float32]
@@ -24,7 +22,7 @@ def serve(
 ) -> None:
     """Answers the bench. kind: of the tensors that the tokenizer makes, "pt" or "np". vectors: of a batch of those,
     [B, D]."""
-    work, limit = read_work(Path(folder)), read_modules(Path(model)).max_length
+    work, limit = read_work(Path(folder), EmbedWork), read_modules(Path(model)).max_length
 
     def embed(texts: list[str]) -> None:
         order = np.argsort([-len(text) for text in texts], kind="stable")
@@ -36,10 +34,4 @@ def serve(
         result = np.concatenate(found)[np.argsort(order)]
         assert len(result) == len(texts)
 
-    if mode == "once":
-        embed(work.texts[:1])
-        print(json.dumps({"load_seconds": load_seconds}))
-    else:
-        answer_requests(
-            lambda request: throughput_and_latencies(embed, work.texts, work.alone), load_seconds=load_seconds
-        )
+    answer_bench(mode, embed, work.texts, load_seconds, work.alone)

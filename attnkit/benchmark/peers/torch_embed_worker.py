@@ -18,15 +18,11 @@ def main(folder: str, model_name: str, precision: str, threads: str, mode: str =
     torch.set_num_threads(int(threads))
     import transformers
 
-    transformers.utils.logging.disable_progress_bar()  # type: ignore[no-untyped-call, unused-ignore]
+    from attnkit.benchmark.peers.torch_checkpoint import load_checkpoint
+
     begin = time.perf_counter()
     tokenizer = transformers.AutoTokenizer.from_pretrained(model_name)
-    model = transformers.AutoModel.from_pretrained(
-        model_name, dtype=torch.bfloat16 if precision == "bf16" else torch.float32
-    ).eval()
-    if precision == "int8":
-        quantize: Any = torch.ao.quantization.quantize_dynamic
-        model = quantize(model, {torch.nn.Linear}, dtype=torch.qint8)
+    model = load_checkpoint("AutoModel", model_name, precision)
     load_seconds = time.perf_counter() - begin
 
     from attnkit.benchmark.peers.pooled_texts import serve

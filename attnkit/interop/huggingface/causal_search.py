@@ -26,7 +26,6 @@ _MORE: dict[str, tuple[Any, ...]] = {
     "penalty_alpha": (0.0,),
     "guidance_scale": (1.0,),
     "forced_bos_token_id": (),
-    "forced_eos_token_id": (),
 }
 
 
@@ -52,35 +51,19 @@ def read_causal_search(
         defaults = _defaults(generation, positions, vocab_size)
     except ValueError as error:
         raise ValueError(f"[convert] {file}: {error}") from None
-    handled = {**table, "do_sample": None, "early_stopping": None}
-    return defaults, end, left_out_of_search(handled, file, _MORE)
+    return defaults, end, left_out_of_search({**table, "do_sample": None}, file, _MORE)
 
 
 def _defaults(generation: CausalGeneration, positions: int, vocab_size: int) -> DecodingDefaults:
     """Lengths count all tokens there, and here all but the first, which stands in the place of a start token."""
     g = generation
-    suppress = tuple(only(word, "bad_words_ids") for word in g.bad_words_ids or ())
-    if bad := [token for token in suppress if token >= vocab_size]:
-        raise ValueError(f"bad_words_ids: expected ids below {vocab_size}, got {bad[0]}")
-    longest = None if g.max_length is None else max(1, min(g.max_length, positions) - 1)
+    around = 1 + (g.forced_eos_token_id is not None)
+    longest = None if g.max_length is None else max(1, min(g.max_length, positions) - around)
     shortest = max(0, (g.min_length or 0) - 1)
     if shortest > (longest or positions - 1):
         raise ValueError(f"min_length: expected no more than the longest text, got {g.min_length}")
     sampling: dict[str, Any] = {}
     if g.do_sample:
         top_k = _TOP_K if g.top_k is None else g.top_k
-        sampling = dict(sample=True, temperature=g.temperature, top_k=top_k, top_p=g.top_p)
-    return DecodingDefaults(
-        beam=1 if g.do_sample else g.num_beams or 1,
-        min_length=shortest,
-        max_length=longest,
-        length_penalty=1.0 if g.length_penalty is None else g.length_penalty,
-        normalization="average",
-        rules="transformers",
-        early_stopping=True if g.early_stopping is True and not g.do_sample else None,
-        renormalize=bool(g.renormalize_logits),
-        no_repeat_ngram=g.no_repeat_ngram_size or 0,
-        repetition_penalty=None if g.repetition_penalty == 1 else g.repetition_penalty,
-        suppress=suppress,
-        **sampling,
-    )
+        sampling = dict(beam=1, sample=True, temperature=g.temperature, top_k=top_k, top_p=g.top_p)
+    return g.search(vocab_size, shortest, longest, **sampling)

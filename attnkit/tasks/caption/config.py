@@ -9,7 +9,9 @@ import msgspec
 from msgspec import Meta
 
 from attnkit.models.captioner_config import CaptionerConfig
+from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.config import written
+from attnkit.models.vit_config import ViTConfig
 from attnkit.tasks.shared.checks import check_encoder, check_validated
 from attnkit.tasks.shared.image_config import ImageTrainingConfig, PretrainedConfig
 from attnkit.tasks.shared.search_config import SearchConfig
@@ -70,9 +72,11 @@ class CaptionConfig(
     @classmethod
     def completed(cls, table: dict[str, Any]) -> dict[str, Any]:
         """A table of the user's with [image] and [model.encoder] of the pretrained encoder, where it has none of its
-        own. Raises OSError or ValueError for a model directory that is none."""
+        own. Raises OSError or ValueError for a model directory that is none, or whose encoder no captioner has."""
         asked, model = table.get("pretrained"), table.get("model")
         name = asked.get("encoder") if isinstance(asked, dict) else None
+        if isinstance(asked, dict) and not name and "model" in asked:  # its name elsewhere; or [image] would be missed
+            raise ValueError("pretrained.model: unknown key (did you mean encoder?)")
         if (
             not name
             or not isinstance(name, str)
@@ -86,6 +90,9 @@ class CaptionConfig(
         directory = ModelDirectory.read(located(name))
         config: Any = directory.described.config
         encoder = config.encoder if isinstance(config, CaptionerConfig) else config
+        if not isinstance(encoder, ViTConfig | CNNConfig):
+            kind = encoder.__struct_config__.tag
+            raise ValueError(f"pretrained.encoder: expected a ViT or a CNN, got a model of type {kind!r} in {name}")
         own = {"image": written(directory.preprocessing())}
         return {**own, **table, "model": {"encoder": written(encoder), **model}}
 

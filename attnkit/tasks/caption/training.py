@@ -61,9 +61,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
         _core.manual_seed(seed)
         self.model: CaptionModel = build_model(config.model, self._tokenizer.vocab_size)
         if config.pretrained.encoder:
-            load_encoder(self.model, located(config.pretrained.encoder), config.image, frozen=config.pretrained.frozen)
-            how = "frozen" if config.pretrained.frozen else "to be trained on"
-            note(f"encoder: of {config.pretrained.encoder}, {how}")
+            self._begin_with_encoder(resumed)
         self.batches = ImageLoader(
             pictures,
             targets,
@@ -74,6 +72,16 @@ class CaptionTask(HeldOutTask[_HeldOut]):
         )
         count = sum(parameter.size for parameter in self.model.parameters())
         note(f"model: {count:,} parameters; {config.training.precision}, {_core.get_num_threads()} thread(s)")
+
+    def _begin_with_encoder(self, resumed: bool) -> None:
+        """Takes the encoder of `[pretrained]`. A resumed run has its weights in the checkpoint, and goes on where the
+        directory is no longer there, or has become another."""
+        asked = self._config.pretrained
+        if not resumed:
+            load_encoder(self.model, located(asked.encoder), self._config.image)
+        if asked.frozen:
+            self.model.freeze_encoder()
+        self._note(f"encoder: of {asked.encoder}, {'frozen' if asked.frozen else 'to be trained on'}")
 
     @property
     def _tokenizer(self) -> Tokenizer:

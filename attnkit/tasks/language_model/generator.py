@@ -244,7 +244,6 @@ class Generator:
                 options,
                 prefixes=prefixes,
                 starts=starts,
-                forced_end=options.rules != "transformers",
                 suppress=self._never,
                 numbers=[prompt.number for prompt in prompts],
                 what="line",

@@ -9,9 +9,9 @@
 #include "attnkit/allocator.h"
 #include "attnkit/kernels/rows.h"
 #include "attnkit/kernels/vision.h"
-#include "attnkit/profile.h"
 #include "attnkit/threads.h"
 #include "kernels/gemm/kernel.h"
+#include "kernels/vision/count.h"
 #include "kernels/vision/sliding.h"
 
 namespace attnkit::kernels {
@@ -351,15 +351,6 @@ void WeightGradient(const Kernel& kernel, const SlidingView& view, const float* 
 
 }  // namespace
 }  // namespace vision
-
-namespace {
-
-// Forward and both gradients multiply the same numbers. Where windows leave the image they multiply zeros.
-void CountProducts(const Conv2dShape& s, Precision precision) {
-  CountArithmetic(2.0 * s.pixels() * s.depth() * s.out_channels, static_cast<int>(precision));
-}
-
-}  // namespace
 
 Precision Conv2dForwardPrecision(const Conv2dShape& s, Precision wanted) {
   const bool splits_words = s.group_channels() % gemm::KernelFor(wanted, s.group_outputs()).word != 0;

@@ -54,10 +54,11 @@ class Pair:
         return [row[: row.index(end)] if end in row else row for row in rows], scores
 
     def search(self, **options: Any) -> list[Hypothesis]:
+        """The best hypotheses of each text, one after the other."""
         merged = DecodingOptions(**self.ours._defaults.merge(options))
         first = None if self.ours._first is None else [self.ours._first] * len(self.ids)
         found = decode(self.ours.model, Packed.of(self.ids), merged, first=first, suppress=self.ours._suppress)
-        return [hypotheses[0] for hypotheses in found]
+        return [hypothesis for hypotheses in found for hypothesis in hypotheses]
 
 
 @pytest.fixture(scope="module", params=list(SHAPES))
@@ -112,7 +113,7 @@ def test_token_ids_and_scores(pair: Pair, beam: int) -> None:
     assert len({tuple(hypothesis.tokens) for hypothesis in found}) > 3
 
 
-@pytest.mark.parametrize("early", [False, True])
+@pytest.mark.parametrize("early", [False, True, "never"])
 @pytest.mark.parametrize("penalty", [0.6, 1.0, 2.0])
 def test_a_search_may_stop_early(pair: Pair, early: bool, penalty: float) -> None:
     check_search(pair, beam=4, early_stopping=early, length_penalty=penalty)
@@ -123,6 +124,22 @@ def test_to_stop_early_changes_what_is_found(pair: Pair) -> None:
     late = pair.search(beam=4, length_penalty=2.0)
     assert [h.score for h in early] != [h.score for h in late]
     assert all(one.score <= other.score + 1e-6 for one, other in zip(early, late, strict=True))
+
+
+@pytest.mark.parametrize("early", [False, True, "never"])
+@pytest.mark.parametrize("model_type", ["bart", "pegasus"])
+def test_an_output_that_is_cut_may_have_no_end(model_type: str, early: bool | str, tmp_path: Path) -> None:
+    """A checkpoint that forces none: all hypotheses are those of transformers, in their order, and as good."""
+    generation = {"forced_eos_token_id": None, "num_beams": 4, "early_stopping": early, "max_length": 8}
+    pair = Pair(tmp_path, model_type=model_type, generation=generation)
+    tokens, scores = pair.generate(num_return_sequences=4)
+    found = pair.search(nbest=4)
+    assert [h.tokens.tolist() for h in found] == tokens and [h.score for h in found] == pytest.approx(scores, rel=1e-4)
+    assert {h.cut for h in found} == {True, False}
+    assert [h.score for h in found] != [h.score for h in pair.search(nbest=4, forced_end=True)]
+    # By its name the task does the same.
+    best = [pair.ours.target_tokenizer.decode(row).strip() for row in tokens[: 4 * len(TEXTS) : 4]]
+    assert [summary.text for summary in pair.ours.summarize(TEXTS)] == best
 
 
 @pytest.mark.parametrize(
@@ -255,6 +272,6 @@ def test_what_is_wrong_is_said(name: str, changes: dict[str, Any], message: str,
 
 def test_what_the_search_has_not_is_said(tmp_path: Path) -> None:
     write_checkpoint(tmp_path / "hf")
-    rewrite(tmp_path / "hf", "generation_config.json", early_stopping="never")
+    rewrite(tmp_path / "hf", "generation_config.json", diversity_penalty=0.5)
     left_out = convert(tmp_path / "hf", tmp_path / "ours").left_out
-    assert len(left_out) == 1 and "early_stopping" in left_out[0] and "never" in left_out[0]
+    assert len(left_out) == 1 and "diversity_penalty" in left_out[0] and "0.5" in left_out[0]

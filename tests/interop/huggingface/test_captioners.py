@@ -50,6 +50,7 @@ SEARCHES: dict[str, dict[str, Any]] = {
     "beam": {"max_length": 18, "num_beams": 4, "no_repeat_ngram_size": 2},
     "beam, long": {"max_length": 12, "num_beams": 3, "length_penalty": 2.0, "min_length": 5, "forced_eos_token_id": 2},
     "beam, early": {"max_length": 20, "num_beams": 4, "no_repeat_ngram_size": 3, "early_stopping": True},
+    "beam, late": {"max_length": 9, "num_beams": 3, "early_stopping": "never", "length_penalty": 1.5},
 }
 
 

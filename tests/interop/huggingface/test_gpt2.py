@@ -104,6 +104,8 @@ SEARCHES = [
     {"num_beams": 4},
     {"num_beams": 3, "length_penalty": 2.0, "renormalize_logits": True},
     {"num_beams": 3, "early_stopping": True},
+    {"num_beams": 3, "early_stopping": "never", "length_penalty": 2.0},
+    {"num_beams": 3, "forced_eos_token_id": 0, "length_penalty": 0.5},
 ]
 
 

@@ -47,6 +47,14 @@ void Conv2dInputGradient(const Conv2dShape& shape, const float* dy, const float*
 void Conv2dWeightGradient(const Conv2dShape& shape, const float* x, const float* dy, Precision precision,
                           float* dweight);
 
+// Does minimal filtering pay? Of one group, 3 x 3 and stride 1, in float32, with enough channels and outputs: depends
+// on neither the batch nor the machine.
+bool SuitsWinograd(const Conv2dShape& shape, Precision precision);
+// The same three for the shapes that it suits.
+void WinogradForward(const Conv2dShape& shape, const float* x, const float* weight, const Epilogue& epilogue, float* y);
+void WinogradInputGradient(const Conv2dShape& shape, const float* dy, const float* weight, float* dx);
+void WinogradWeightGradient(const Conv2dShape& shape, const float* x, const float* dy, float* dweight);
+
 // Depthwise shapes, always in float32: weight [channels, kernel rows, kernel columns].
 void DepthwiseForward(const Conv2dShape& shape, const float* x, const float* weight, const Epilogue& epilogue,
                       float* y);
@@ -100,6 +108,9 @@ struct VisionKernels : virtual Table {
   Kernel<kernels::Conv2dForward> Conv2dForward{"conv2d", *this};
   Kernel<kernels::Conv2dInputGradient> Conv2dInputGradient{"conv2d backward", *this};
   Kernel<kernels::Conv2dWeightGradient> Conv2dWeightGradient{"conv2d backward", *this};
+  Kernel<kernels::WinogradForward> WinogradForward{"conv2d", *this};
+  Kernel<kernels::WinogradInputGradient> WinogradInputGradient{"conv2d backward", *this};
+  Kernel<kernels::WinogradWeightGradient> WinogradWeightGradient{"conv2d backward", *this};
   Kernel<kernels::DepthwiseForward> DepthwiseForward{"conv2d", *this};
   Kernel<kernels::DepthwiseInputGradient> DepthwiseInputGradient{"conv2d backward", *this};
   Kernel<kernels::DepthwiseWeightGradient> DepthwiseWeightGradient{"conv2d backward", *this};
