@@ -28,7 +28,7 @@ COMMANDS = {
     "pull": "Fetch a model by its name, or its newest release.",
     "convert": "Make a model of a public checkpoint (BERT, ViT, T5).",
     "attention": "Show what a model looks at, in all layers and heads.",
-    "evaluate": "Score a model's translations against a reference.",
+    "evaluate": "Measure a model where the right answers are known.",
     "inspect": "Show what is in a model.",
     "explore": "Do an experiment on attention, and draw it.",
     "shortlist": "Count which words can translate which, for speed.",
