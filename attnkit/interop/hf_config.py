@@ -157,7 +157,8 @@ class GenerationConfig(msgspec.Struct, frozen=True):
         return self.search(vocab_size, shortest, max(1, min(longest, positions - before)), first=first)
 
     def search(self, vocab_size: int, min_length: int, max_length: int | None, **more: Any) -> DecodingDefaults:
-        """All but the lengths, which are ours, and `more` of its fields, is as it is for every kind of model."""
+        """The same search as one of ours, with lengths as ours count them, and `more` fields of it as they are given.
+        This is the one place that says what their settings are called here."""
         suppress = tuple(only(word, "bad_words_ids") for word in self.bad_words_ids or ())
         if bad := [token for token in suppress if token >= vocab_size]:
             raise ValueError(f"bad_words_ids: expected ids below {vocab_size}, got {bad[0]}")
