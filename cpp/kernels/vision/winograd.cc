@@ -6,7 +6,6 @@
 #include "kernels/vision/winograd.h"
 
 #include <algorithm>
-#include <vector>
 
 #include "attnkit/allocator.h"
 #include "attnkit/kernels/rows.h"
@@ -121,8 +120,8 @@ struct Filters {
   const float* plane(int64_t p) const { return numbers.data() + p * plane_numbers; }
 };
 
-// Filters [first, first + count), all channels, or channels of all filters where `turned`: planes of consecutive
-// channels.
+// G g Gᵀ of filters [first, first + count); where `turned`, of those channels of all filters, taps from last to first.
+// Planes [filters, channels].
 void TransformFilters(const float* weight, int64_t out, int64_t in, bool turned, int64_t first, int64_t count,
                       float* planes) {
   constexpr int64_t kTaps = kWinogradFilter * kWinogradFilter;
