@@ -1,0 +1,77 @@
+"""The processes that train one model together. What they agree on goes through a `Group`; one process is a group too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, TypeVar
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+
+
+class Group(Protocol):
+    """rank: this process, from 0; size: how many there are. Every method is called by all of them, in the same order."""
+
+    @property
+    def rank(self) -> int: ...
+    @property
+    def size(self) -> int: ...
+
+    def broadcast(self, value: T) -> T:
+        """What rank 0 gave. What the others give is not looked at."""
+        ...
+
+    def gather(self, value: T) -> list[T]:
+        """What every process gave, by rank, for all of them."""
+        ...
+
+
+class Alone:
+    """The group of one process, which has nobody to agree with."""
+
+    rank = 0
+    size = 1
+
+    def broadcast(self, value: T) -> T:
+        return value
+
+    def gather(self, value: T) -> list[T]:
+        return [value]
+
+
+def mine(group: Group, items: Sequence[Item]) -> Sequence[Item]:
+    """The items that are this process's when they are shared out: every `size`-th one."""
+    return items[group.rank :: group.size]
+
+
+def in_order(group: Group, own: list[T]) -> list[T]:
+    """The results of all items that `mine` shared out, in the order of the items, for all processes."""
+    parts = group.gather(own)
+    count = sum(map(len, parts))
+    return [parts[number % group.size][number // group.size] for number in range(count)]
+
+
+def together(group: Group, function: Callable[[], Any]) -> Any:
+    """`function()` on every process; where it raises on one, all raise: that one its own error, the others `ElsewhereError`.
+
+    So a collective that follows is never waited for in vain.
+    """
+    try:
+        result, failure = function(), None
+    except BaseException as error:
+        result, failure = None, error
+    failed = group.gather("" if failure is None else type(failure).__name__)
+    if failure is not None:
+        raise failure
+    if any(failed):
+        rank = next(number for number, name in enumerate(failed) if name)
+        raise ElsewhereError(rank, failed[rank])
+    return result
+
+
+class ElsewhereError(RuntimeError):
+    """Another process of the group could not go on; it says why itself."""
+
+    def __init__(self, rank: int, what: str) -> None:
+        super().__init__(f"[distributed] process {rank} cannot go on: {what}")
+        self.rank = rank
