@@ -122,12 +122,7 @@ def _matrix(output: str, width: int) -> Iterator[_Writer]:
 
 @contextmanager
 def _lines(output: str) -> Iterator[_Writer]:
-    import msgspec
+    from attnkit.tasks.embed.lines import json_line
 
     with opened(output) as write:
-
-        def line(text: str, result: Embedding) -> None:
-            record = {"text": text, "vector": result.vector.tolist(), "truncated": result.truncated}
-            write(msgspec.json.encode(record) + b"\n")
-
-        yield line
+        yield lambda text, result: write(json_line(text, result))
