@@ -8,6 +8,7 @@ import click
 
 from .shared import errors
 from .shared.attention_choice import drawn_choice, drawn_options
+from .shared.batch_job import batch_choice, batch_options, run_batch
 from .shared.image_inputs import ImageInputs
 from .shared.line_counter import line_counter
 from .shared.loading import load_for, name_options
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--batch-images", type=click.IntRange(1), default=32, metavar="N", help="Images at once.", show_default=True
 )
+@batch_options
 def command(
     model: str,
     images: tuple[str, ...],
@@ -56,6 +58,22 @@ def command(
     """
     search = chosen_search(arguments)
     chosen = drawn_choice(arguments, attention)
+
+    batch = batch_choice(arguments, images, output, attention=attention)
+    if batch is not None:
+        run_batch(
+            batch,
+            "caption",
+            model,
+            images,
+            output,
+            {"prompt": prompt or None, "batch_images": batch_images, **search},
+            precision=precision,
+            threads=threads,
+            jsonl=jsonl,
+            images=True,
+        )
+        return
 
     from attnkit.explain import write_images
     from attnkit.tasks.caption.lines import json_line, text_lines

@@ -8,6 +8,7 @@ import click
 
 from .shared import errors
 from .shared.attention_choice import ChosenMaps, drawn_choice, drawn_options
+from .shared.batch_job import batch_choice, batch_options, run_batch
 from .shared.line_counter import line_counter
 from .shared.loading import load_translator, name_options
 from .shared.noticed import Noticed
@@ -87,6 +88,7 @@ _SHOWN = 40  # characters of a word in a message
     help="Most lines read before any is written.",
     show_default="2048",
 )
+@batch_options
 def command(
     model: str,
     input: str,
@@ -113,6 +115,22 @@ def command(
         raise click.UsageError("--alignment-threshold: expected --alignments FILE with it")
     if alignments is not None and alignments in (output, attention):
         raise click.UsageError(f"--alignments: expected a file of its own, got {alignments} twice")
+    batch = batch_choice(arguments, (input,), output, attention=attention, alignments=alignments)
+    if batch is not None:
+        options = {**arguments, **search, "paragraphs": paragraphs, "shortlist": shortlist, "window": window}
+        run_batch(
+            batch,
+            "translate",
+            model,
+            (input,),
+            output,
+            options,
+            precision=precision,
+            threads=threads,
+            then=then,
+            jsonl=jsonl,
+        )
+        return
     aligned = _Links(alignment_threshold) if alignments is not None or (attention and not chosen) else None
 
     from attnkit import explain
