@@ -1,10 +1,10 @@
-"""The processes that train one model together. What they agree on goes through a `Group`; one process is a group too."""
+"""The processes that train one model together. What they agree on goes through a `Group`, which one process is too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from attnkit.distributed.wire import Wire
@@ -15,8 +15,8 @@ Item = TypeVar("Item")
 
 class Group(Protocol):
     """rank: this process, from 0; size: how many there are; description: where they are, in words; stop_signals: by
-    which the launcher asks for an end, beside the usual ones. Every method but `fail` is called by all processes, in the
-    same order."""
+    which the launcher asks for an end, beside the usual ones. Every method but `fail` is called by all processes, in
+    the same order."""
 
     @property
     def rank(self) -> int: ...
