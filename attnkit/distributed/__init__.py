@@ -5,7 +5,7 @@ One process is the usual case, and costs nothing: `group()` is then `Alone`.
 
 from __future__ import annotations
 
-from attnkit.distributed.group import Alone, Group
+from attnkit.distributed.group import Alone, ForAll, Group, shared
 
 _group: Group = Alone()
 
@@ -15,4 +15,4 @@ def group() -> Group:
     return _group
 
 
-__all__ = ["Alone", "Group", "group"]
+__all__ = ["Alone", "ForAll", "Group", "group", "shared"]

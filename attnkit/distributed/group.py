@@ -1,16 +1,16 @@
-"""The processes that train one model together. What they agree on goes through a `Group`; one process is a group too."""
+"""The processes that train one model together. What they agree on goes through a `Group`; one process is one too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 
 
 class Group(Protocol):
-    """rank: this process, from 0; size: how many there are. Every method is called by all of them, in the same order."""
+    """rank: this process, from 0; size: how many there are. Every method is called by all of them, in one order."""
 
     @property
     def rank(self) -> int: ...
@@ -51,22 +51,38 @@ def in_order(group: Group, own: list[T]) -> list[T]:
     return [parts[number % group.size][number // group.size] for number in range(count)]
 
 
-def together(group: Group, function: Callable[[], Any]) -> Any:
-    """`function()` on every process; where it raises on one, all raise: that one its own error, the others `ElsewhereError`.
+def shared(group: Group, items: Sequence[Item], work: Callable[[Sequence[Item]], list[T]]) -> list[T]:
+    """`work(items)`, which gives a result for each item, done in shares: the results of all items, in their order, for
+    all processes. Raises as `together` does."""
+    return in_order(group, together(group, lambda: work(mine(group, items))))
+
+
+def together(group: Group, function: Callable[[], T]) -> T:
+    """`function()` on every process; where it raises on one, all raise: that one its own error, the others
+    `ElsewhereError`, or the same where it is a `ForAll` and nothing worse happened.
 
     So a collective that follows is never waited for in vain.
     """
+    results: list[T] = []
+    failure: BaseException | None = None
     try:
-        result, failure = function(), None
+        results.append(function())
     except BaseException as error:
-        result, failure = None, error
-    failed = group.gather("" if failure is None else type(failure).__name__)
-    if failure is not None:
+        failure = error
+    told = group.gather(failure if failure is None or isinstance(failure, ForAll) else type(failure).__name__)
+    if failure is not None and not isinstance(failure, ForAll):
         raise failure
-    if any(failed):
-        rank = next(number for number, name in enumerate(failed) if name)
-        raise ElsewhereError(rank, failed[rank])
-    return result
+    for rank, what in enumerate(told):
+        if isinstance(what, str):
+            raise ElsewhereError(rank, what) from failure
+    for wish in told:
+        if isinstance(wish, ForAll):
+            raise failure or wish
+    return results[0]
+
+
+class ForAll(Exception):
+    """No failure but a wish, to stop say: where one process raises it, all do. It is pickled to be sent to them."""
 
 
 class ElsewhereError(RuntimeError):

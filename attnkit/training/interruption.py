@@ -8,8 +8,10 @@ from collections.abc import Callable
 from types import FrameType
 from typing import Any
 
+from attnkit.distributed import ForAll
 
-class StopRequested(Exception):
+
+class StopRequested(ForAll):
     """Raised by `Interruption.check` where nothing is half done."""
 
 
