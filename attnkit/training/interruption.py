@@ -10,9 +10,16 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
 
+from attnkit.distributed import ForAll
 
-class StopRequested(Exception):
-    """Raised by `Interruption.check` where nothing is half done."""
+
+class StopRequested(ForAll):
+    """Raised by `Interruption.check` where nothing is half done. signal_number: of the signal, which may have reached
+    another process of the group alone."""
+
+    def __init__(self, signal_number: int = 0) -> None:
+        super().__init__(signal_number)
+        self.signal_number = signal_number
 
 
 class Interruption:
@@ -49,7 +56,7 @@ class Interruption:
     def check(self) -> None:
         """Raises StopRequested once a signal has arrived."""
         if self.signal_number:
-            raise StopRequested(signal.Signals(self.signal_number).name)
+            raise StopRequested(self.signal_number)
 
     def _suspend(self, number: int, frame: FrameType | None) -> None:
         """Stops here, as after Ctrl-Z or by Slurm, and knows SIGCONT for what it is when that comes."""
