@@ -90,18 +90,23 @@ def command(config: str, out: str | None, overrides: tuple[str, ...], resume: bo
     attnkit train --keys translate
     """
     import attnkit
+    from attnkit.distributed import ElsewhereError, group
     from attnkit.training import ConfigError, RunExistsError, read_config, train
 
     source, folder = _locate(config, out)
     # Where workers prepare images in Python, the step waits up to this long each time it wants the interpreter back.
     sys.setswitchinterval(0.0005)
+    leads = group().rank == 0  # with MPI each process gets its share of the cores, unless --threads says otherwise
     if threads is not None:
         attnkit.set_num_threads(threads)
     try:
         outcome = train(read_config(source, overrides), folder, resume=resume)
     except (ConfigError, RunExistsError) as error:
         raise click.UsageError(str(error)) from None
-    echo(outcome.folder)
+    except ElsewhereError:
+        raise click.exceptions.Exit(0) from None  # the process that failed says why, and ends with its status
+    if leads:
+        echo(outcome.folder)
 
 
 def _locate(config: str, out: str | None) -> tuple[Path | str, Path]:

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from attnkit.distributed.wire import Wire
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 
 
 class Group(Protocol):
-    """rank: this process, from 0; size: how many there are. Every method is called by all of them, in the same order."""
+    """rank: this process, from 0; size: how many there are; description: where they are, in words; stop_signals: by
+    which the launcher asks for an end, beside the usual ones. Every method but `fail` is called by all processes, in the
+    same order."""
 
     @property
     def rank(self) -> int: ...
     @property
     def size(self) -> int: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def stop_signals(self) -> tuple[int, ...]: ...
 
     def broadcast(self, value: T) -> T:
         """What rank 0 gave. What the others give is not looked at."""
@@ -25,18 +35,62 @@ class Group(Protocol):
         """What every process gave, by rank, for all of them."""
         ...
 
+    def begin_gather(self, value: T) -> Callable[[], list[T]]:
+        """`gather` while this process goes on; the result waits for what the others gave."""
+        ...
+
+    def later(self, job: Callable[[Wire], T]) -> Future[T]:
+        """Has the job done with the group's wire, in the order in which jobs are given, while this process goes on."""
+        ...
+
+    def hurry(self) -> None:
+        """From now on all do the same at the same time: no answer for minutes is a failure."""
+        ...
+
+    def collect(self, value: T) -> list[T]:
+        """What every process gave, by rank, for rank 0; nothing for the others."""
+        ...
+
+    def interrupt(self, status: int) -> None:
+        """All have stopped for a signal, and end with this status when they have said so."""
+        ...
+
+    def fail(self, status: int) -> None:
+        """This process cannot go on, and the others do not know: when it ends, all are ended, with this status."""
+        ...
+
 
 class Alone:
     """The group of one process, which has nobody to agree with."""
 
     rank = 0
     size = 1
+    description = "one process"
+    stop_signals = ()
 
     def broadcast(self, value: T) -> T:
         return value
 
     def gather(self, value: T) -> list[T]:
         return [value]
+
+    def begin_gather(self, value: T) -> Callable[[], list[T]]:
+        return lambda: [value]
+
+    def later(self, job: Callable[[Wire], T]) -> Future[T]:
+        raise RuntimeError("[distributed] one process has no wire to others")
+
+    def hurry(self) -> None:
+        pass
+
+    def collect(self, value: T) -> list[T]:
+        return [value]
+
+    def interrupt(self, status: int) -> None:
+        pass
+
+    def fail(self, status: int) -> None:
+        pass
 
 
 def mine(group: Group, items: Sequence[Item]) -> Sequence[Item]:
@@ -51,22 +105,22 @@ def in_order(group: Group, own: list[T]) -> list[T]:
     return [parts[number % group.size][number // group.size] for number in range(count)]
 
 
-def together(group: Group, function: Callable[[], Any]) -> Any:
-    """`function()` on every process; where it raises on one, all raise: that one its own error, the others `ElsewhereError`.
-
-    So a collective that follows is never waited for in vain.
-    """
+def together(group: Group, function: Callable[[], T]) -> T:
+    """`function()` on every process. Where it raises on some, the first of these raises its own error, which then is
+    `known_to_all`, and all others raise `ElsewhereError`: nobody waits for one that does not come."""
+    failure: BaseException | None = None
     try:
-        result, failure = function(), None
+        result = function()
     except BaseException as error:
-        result, failure = None, error
+        failure = error
     failed = group.gather("" if failure is None else type(failure).__name__)
-    if failure is not None:
+    first = next((rank for rank, name in enumerate(failed) if name), None)
+    if first is None:
+        return result
+    if failure is not None and first == group.rank:
+        failure.known_to_all = True  # type: ignore[attr-defined]
         raise failure
-    if any(failed):
-        rank = next(number for number, name in enumerate(failed) if name)
-        raise ElsewhereError(rank, failed[rank])
-    return result
+    raise ElsewhereError(first, failed[first]) from None
 
 
 class ElsewhereError(RuntimeError):

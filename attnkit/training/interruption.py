@@ -1,10 +1,10 @@
-"""Ctrl-C, SIGTERM, SIGHUP: the first asks for an orderly end at the next safe place, the second Ctrl-C ends at once."""
+"""Ctrl-C, SIGTERM, SIGHUP, and what a launcher sends: the first asks for an orderly end at the next safe place, the second Ctrl-C ends at once."""
 
 from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
 
@@ -14,20 +14,22 @@ class StopRequested(Exception):
 
 
 class Interruption:
-    """Catches the three signals while it is entered.
+    """Catches the signals while it is entered.
 
     Signals reach Python in its main thread only; elsewhere, and where a signal is ignored already (a shell's background
     job, nohup), nothing is caught. `on_request` is told the signal's name when the first one arrives.
     """
 
-    def __init__(self, on_request: Callable[[str], None]) -> None:
+    def __init__(self, on_request: Callable[[str], None], more: Iterable[int] = ()) -> None:
+        """more: further signals that ask for the end, as a launcher of several processes sends them."""
         self.signal_number = 0
+        self._caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, *more)
         self._on_request = on_request
         self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> Interruption:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            for number in self._caught:
                 previous = signal.getsignal(number)
                 if previous not in (signal.SIG_IGN, None):
                     self._previous[number] = previous
