@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -95,11 +95,10 @@ class Network:
         return ["nsenter", "--target", str(self._first()), "--pid", "--mount", "--", *inside]
 
     def start(self, host: int, words: Sequence[str], **options: Any) -> subprocess.Popen[bytes]:
-        """Starts a program on a host. A signal for it goes through `signal`: the process here is `nsenter`."""
+        """Starts a program on a host. The process here is its parent: for signals there is `started`."""
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
         options["env"] = {**os.environ, "TMPDIR": str(self.directory), **options.get("env", {})}
-        process: subprocess.Popen[bytes] = subprocess.Popen(self.command(host, words), **options)
-        return process
+        return subprocess.Popen(self.command(host, words), **options)
 
     def run(self, host: int, words: Sequence[str], timeout: float = 60, **options: Any) -> tuple[int, str, str]:
         """Runs a program on a host to its end: its exit status, stdout and stderr."""
@@ -107,39 +106,59 @@ class Network:
             try:
                 out, errors = process.communicate(timeout=timeout)
             except subprocess.TimeoutExpired:
-                self.signal(signal.SIGKILL, host)
+                self.kill(host)
                 raise
         return process.returncode, out.decode(), errors.decode()
 
+    def started(self, process: subprocess.Popen[bytes]) -> int:
+        """The program itself, of a process that `start` has given."""
+        return _child(process.pid)
+
     def _first(self) -> int:
         """The switch, as its parent `unshare` has it."""
-        parent = self._switch.pid
-        return int(Path(f"/proc/{parent}/task/{parent}/children").read_text().split()[0])
+        return _child(self._switch.pid)
 
-    def processes(self, host: int, word: str = "") -> list[int]:
-        """The processes on a host whose command line has `word` in it."""
+    def processes(self, host: int, program: str = "") -> list[int]:
+        """The processes on a host that run this program, or any, without those that make it a host."""
+        own = (b"sleep infinity", b"nsenter", b"unshare", f"{sys.executable} {SWITCH}".encode())
         found = []
-        for folder in Path("/proc").iterdir():
-            try:
-                if not folder.name.isdigit() or os.stat(folder / "ns/net").st_ino != self._namespaces[host]:
-                    continue
-                line = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            except OSError:  # it has just ended
-                continue
-            if (
-                word in line
-                and not line.startswith(("sleep infinity", "nsenter"))
-                and int(folder.name) != self._first()
-            ):
-                found.append(int(folder.name))
+        for pid in self._in_namespace(host):
+            line = _command_line(pid)
+            if line and not line.startswith(own) and (not program or line.startswith(f"{program} ".encode())):
+                found.append(pid)
         return sorted(found)
 
-    def signal(self, number: signal.Signals, host: int, word: str = "") -> int:
-        """Sends a signal to the processes of a host that have `word` in their command line: how many there were."""
-        pids = self.processes(host, word)
+    def root(self, host: int) -> Path:
+        """The root of the files as the host sees them."""
+        holder = next(pid for pid in self._in_namespace(host) if _command_line(pid).startswith(b"sleep infinity"))
+        return Path(f"/proc/{holder}/root")
+
+    def _in_namespace(self, host: int) -> Iterator[int]:
+        for folder in Path("/proc").iterdir():
+            try:
+                if folder.name.isdigit() and os.stat(folder / "ns/net").st_ino == self._namespaces[host]:
+                    yield int(folder.name)
+            except OSError:  # it has just ended
+                continue
+
+    def kill(self, host: int, program: str = "") -> int:
+        """Kills the processes on a host that run this program, or any: how many there were."""
+        pids = self.processes(host, program)
         for pid in pids:
-            os.kill(pid, number)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         return len(pids)
+
+
+def _child(pid: int) -> int:
+    return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
+
+
+def _command_line(pid: int) -> bytes:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ")
+    except OSError:
+        return b""
 
 
 @contextmanager
