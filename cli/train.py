@@ -91,21 +91,22 @@ def command(config: str, out: str | None, overrides: tuple[str, ...], resume: bo
     """
     import attnkit
     from attnkit.distributed import ElsewhereError, group
+    from attnkit.distributed.group import together
     from attnkit.training import ConfigError, RunExistsError, read_config, train
 
     source, folder = _locate(config, out)
     # Where workers prepare images in Python, the step waits up to this long each time it wants the interpreter back.
     sys.setswitchinterval(0.0005)
-    leads = group().rank == 0  # with MPI each process gets its share of the cores, unless --threads says otherwise
+    members = group()  # with MPI each process gets its share of the cores, unless --threads says otherwise
     if threads is not None:
         attnkit.set_num_threads(threads)
     try:
-        outcome = train(read_config(source, overrides), folder, resume=resume)
+        outcome = train(together(members, lambda: read_config(source, overrides)), folder, resume=resume)
     except (ConfigError, RunExistsError) as error:
         raise click.UsageError(str(error)) from None
     except ElsewhereError:
         raise click.exceptions.Exit(0) from None  # the process that failed says why, and ends with its status
-    if leads:
+    if members.rank == 0:
         echo(outcome.folder)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -213,11 +214,23 @@ def test_a_full_disk_of_the_first_process(
     assert content(inside / "run") == unbroken
 
 
-def test_data_that_one_host_lacks(network: Network, start: Start, tmp_path: Path) -> None:
+@pytest.mark.parametrize("lacks", ["copy.toml", "target"])
+def test_a_file_that_one_host_lacks(network: Network, start: Start, tmp_path: Path, lacks: str) -> None:
+    """That host says which, in one line, and all end."""
     data = tmp_path / "data"
     data.mkdir()
     config = copy_task(data)
-    assert network.run(1, ["mount", "-t", "tmpfs", "tmpfs", str(data)])[0] == 0
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(data, elsewhere)
+    (elsewhere / lacks).unlink()
+    assert network.run(1, ["mount", "--bind", str(elsewhere), str(data)])[0] == 0
     status, words = start(2, config=config).ended(20)
+    assert status in (1, 2), words
+    said = [line for line in words.splitlines() if line.startswith("attnkit")]
+    assert len(said) == 1 and lacks in said[0] and "Traceback" not in words, words
+
+
+def test_a_mistake_in_the_configuration_is_told_once(start: Start) -> None:
+    status, words = start(2, "--set", "training.max_stepz=3").ended(20)
     assert status == 2, words
-    assert words.count("No such file") == 1 and "Traceback" not in words, words
+    assert words.count("max_stepz") == 1, words
