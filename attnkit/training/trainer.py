@@ -166,15 +166,15 @@ class Trainer:
     def _run(self) -> Outcome:
         try:
             reason = self._loop()
-        except StopRequested:
+        except StopRequested as stop:
             self._save()
-            raise self._interrupted() from None
+            raise self._interrupted(stop) from None
         if self._saved_step != self._state.step:
             self._save()
         try:
             return self._finish(reason)
-        except StopRequested:
-            raise self._interrupted() from None
+        except StopRequested as stop:
+            raise self._interrupted(stop) from None
 
     def _loop(self) -> str:
         """Steps, validations and checkpoints, until there is a reason to stop."""
@@ -196,8 +196,7 @@ class Trainer:
         if self._group.size == 1:
             self._interruption.check()
         elif self._stop:
-            self._interruption.signal_number = self._stop
-            raise StopRequested
+            raise StopRequested(self._stop)
 
     def _stop_reason(self) -> str:
         config, state = self._config, self._state
@@ -456,9 +455,9 @@ class Trainer:
     def _announce_stop(self, name: str) -> None:
         self._reporter.note(f"{name}: saving after this step (again to abort at once)")
 
-    def _interrupted(self) -> Interrupted:
+    def _interrupted(self, stop: StopRequested) -> Interrupted:
         message = f"stopped and saved at step {self._state.step:,}; go on with: attnkit train {self._folder} --resume"
-        return Interrupted(message, self._interruption.signal_number)
+        return Interrupted(message, stop.signal_number)
 
 
 def _figures(figures: Mapping[str, Figure]) -> str:
