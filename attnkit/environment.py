@@ -62,6 +62,26 @@ VARIABLES = (
         "What may be imported when a model's configuration names a score or normaliser of yours.",
     ),
     Variable(
+        "OMPI_COMM_WORLD_SIZE",
+        "a number",
+        "one process",
+        "How many processes Open MPI's `mpirun` has started: they train together.",
+    ),
+    Variable("PMI_SIZE", "a number", "one process", "The same from MPICH's and Intel's `mpiexec`, and from `srun`."),
+    Variable(
+        "PMIX_RANK",
+        "a number",
+        "one process",
+        "Set by `srun --mpi=pmix`, which then says in SLURM_NTASKS how many there are.",
+    ),
+    Variable("SLURM_NTASKS", "a number", "one process", "The number of processes of a job of Slurm; see PMIX_RANK."),
+    Variable(
+        "ATTNKIT_MPI_TIMEOUT",
+        "seconds",
+        "600",
+        "How long a process of a training over MPI waits for the others before it ends the run: a host is gone.",
+    ),
+    Variable(
         "ATTNKIT_TRACEBACK",
         "1",
         "a message of one line",

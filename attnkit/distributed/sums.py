@@ -73,7 +73,7 @@ def _in_parts(
     given = encode(x)
     received = np.empty((size, part.stop - part.start), dtype)
     wire.swap([given[bounds[to] : bounds[to + 1]] for to in range(size)], list(received))
-    total = np.zeros(part.stop - part.start, np.float32)
+    total = np.full(part.stop - part.start, -0.0, np.float32)  # to which anything may be added
     for each in range(size):
         total += x[part] if each == rank else decode(received[each])
     summed = np.empty_like(given)

@@ -28,13 +28,22 @@ def launcher() -> Launcher | None:
     return None
 
 
-def why_not() -> str | None:
-    """Why nothing can be started by MPI on several hosts here; None if it can."""
+def why_not_here() -> str | None:
+    """Why nothing can be started by MPI on this host; None if it can."""
     if launcher() is None:
         return "needs mpirun of Open MPI or MPICH"
-    if find_spec("mpi4py") is None:
-        return "needs mpi4py"
-    return why_no_hosts()
+    return "needs mpi4py" if find_spec("mpi4py") is None else None
+
+
+def why_not() -> str | None:
+    """Why nothing can be started by MPI on several hosts here; None if it can."""
+    return why_not_here() or why_no_hosts()
+
+
+def mpirun_here(count: int, words: Sequence[str]) -> list[str]:
+    """The command that starts so many processes on this host, more than it has cores perhaps."""
+    more = [] if launcher() == "MPICH" else ["--allow-run-as-root", "--oversubscribe"]
+    return ["mpirun", *more, "-n", str(count), *words]
 
 
 def mpirun(network: Network, ranks: Sequence[int], words: Sequence[str]) -> list[str]:
