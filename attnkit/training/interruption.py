@@ -1,8 +1,9 @@
-"""Ctrl-C, SIGTERM, SIGHUP, and what a launcher sends: the first asks for an orderly end at the next safe place, the
-second Ctrl-C ends at once."""
+"""Ctrl-C, SIGTERM, SIGHUP, and what a launcher of several processes sends: the first asks for an orderly end at the
+next safe place, the second Ctrl-C ends at once."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterable
@@ -32,6 +33,7 @@ class Interruption:
         """more: further signals that ask for the end, as a launcher of several processes sends them."""
         self.signal_number = 0
         self._caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, *more)
+        self._suspended = False
         self._on_request = on_request
         self._previous: dict[int, Any] = {}
 
@@ -42,6 +44,8 @@ class Interruption:
                 if previous not in (signal.SIG_IGN, None):
                     self._previous[number] = previous
                     signal.signal(number, self._request)
+            if signal.SIGCONT in self._caught:
+                self._previous[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._suspend)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -54,7 +58,15 @@ class Interruption:
         if self.signal_number:
             raise StopRequested(self.signal_number)
 
+    def _suspend(self, number: int, frame: FrameType | None) -> None:
+        """Stops here, as after Ctrl-Z or by Slurm, and knows SIGCONT for what it is when that comes."""
+        self._suspended = True
+        os.kill(os.getpid(), signal.SIGSTOP)
+
     def _request(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGCONT and self._suspended:
+            self._suspended = False
+            return
         if self.signal_number and number == signal.SIGINT:
             raise KeyboardInterrupt("aborted; what was saved last is intact")
         if not self.signal_number:
