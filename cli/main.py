@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from importlib import import_module
 
 import click
-from click.shell_completion import shell_complete
 
 import attnkit
 
@@ -75,6 +74,8 @@ def run(arguments: Sequence[str], name: str = "attnkit") -> None:
     what usage lines call the program."""
     instruction = os.environ.get(VARIABLE)
     if instruction:
+        from click.shell_completion import shell_complete
+
         raise click.exceptions.Exit(shell_complete(group, {}, "attnkit", VARIABLE, instruction))
     with group.make_context(name, list(arguments)) as context:
         group.invoke(context)
