@@ -296,6 +296,11 @@ def record_function(
     results: Sequence[Tensor],
     backward: Callable[..., Iterable[Tensor | None]],
 ) -> list[Tensor]: ...
+def backward_watched(
+    root: Tensor, gradient: Tensor | None, leaves: Sequence[Tensor], on_ready: Callable[[int], object]
+) -> None:
+    """`root.backward(gradient)` that calls `on_ready(number)` as soon as the gradient of a leaf, by its number among
+    `leaves`, will not change any more."""
 
 # --- ops; attnkit.ops explains each
 

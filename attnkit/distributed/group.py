@@ -1,21 +1,31 @@
-"""The processes that train one model together. What they agree on goes through a `Group`; one process is a group too."""
+"""The processes that train one model together. What they agree on goes through a `Group`; one process is one too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, TypeVar
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from attnkit.distributed.wire import Wire
 
 T = TypeVar("T")
 Item = TypeVar("Item")
 
 
 class Group(Protocol):
-    """rank: this process, from 0; size: how many there are. Every method is called by all of them, in the same order."""
+    """rank: this process, from 0; size: how many there are; description: where they are, in words; stop_signals: by
+    which the launcher asks for an end, beside the usual ones. Every method but `fail` is called by all processes, in
+    one order."""
 
     @property
     def rank(self) -> int: ...
     @property
     def size(self) -> int: ...
+    @property
+    def description(self) -> str: ...
+    @property
+    def stop_signals(self) -> tuple[int, ...]: ...
 
     def broadcast(self, value: T) -> T:
         """What rank 0 gave. What the others give is not looked at."""
@@ -25,18 +35,62 @@ class Group(Protocol):
         """What every process gave, by rank, for all of them."""
         ...
 
+    def begin_gather(self, value: T) -> Callable[[], list[T]]:
+        """`gather` while this process goes on; the result waits for what the others gave."""
+        ...
+
+    def later(self, job: Callable[[Wire], T]) -> Future[T]:
+        """Has the job done with the group's wire, in the order in which jobs are given, while this process goes on."""
+        ...
+
+    def hurry(self) -> None:
+        """From now on all do the same at the same time: no answer for minutes is a failure."""
+        ...
+
+    def collect(self, value: T) -> list[T]:
+        """What every process gave, by rank, for rank 0; nothing for the others."""
+        ...
+
+    def interrupt(self, status: int) -> None:
+        """All have stopped for a signal, and end with this status when they have said so."""
+        ...
+
+    def fail(self, status: int) -> None:
+        """This process cannot go on, and the others do not know: when it ends, all are ended, with this status."""
+        ...
+
 
 class Alone:
     """The group of one process, which has nobody to agree with."""
 
     rank = 0
     size = 1
+    description = "one process"
+    stop_signals = ()
 
     def broadcast(self, value: T) -> T:
         return value
 
     def gather(self, value: T) -> list[T]:
         return [value]
+
+    def begin_gather(self, value: T) -> Callable[[], list[T]]:
+        return lambda: [value]
+
+    def later(self, job: Callable[[Wire], T]) -> Future[T]:
+        raise RuntimeError("[distributed] one process has no wire to others")
+
+    def hurry(self) -> None:
+        pass
+
+    def collect(self, value: T) -> list[T]:
+        return [value]
+
+    def interrupt(self, status: int) -> None:
+        pass
+
+    def fail(self, status: int) -> None:
+        pass
 
 
 def mine(group: Group, items: Sequence[Item]) -> Sequence[Item]:
@@ -51,22 +105,36 @@ def in_order(group: Group, own: list[T]) -> list[T]:
     return [parts[number % group.size][number // group.size] for number in range(count)]
 
 
-def together(group: Group, function: Callable[[], Any]) -> Any:
-    """`function()` on every process; where it raises on one, all raise: that one its own error, the others `ElsewhereError`.
+def shared(group: Group, items: Sequence[Item], work: Callable[[Sequence[Item]], list[T]]) -> list[T]:
+    """`work(items)`, which gives a result for each item, done in shares: the results of all items, in their order, for
+    all processes. Raises as `together` does."""
+    return in_order(group, together(group, lambda: work(mine(group, items))))
 
-    So a collective that follows is never waited for in vain.
-    """
+
+def together(group: Group, function: Callable[[], T]) -> T:
+    """`function()` on every process. Where it raises on some, the first of these raises its own error, which then is
+    `known_to_all`, and all others raise `ElsewhereError`: nobody waits for one that does not come. A `ForAll` is no
+    error: where nothing worse happens, all raise the first one."""
+    failure: BaseException | None = None
     try:
-        result, failure = function(), None
+        result = function()
     except BaseException as error:
-        result, failure = None, error
-    failed = group.gather("" if failure is None else type(failure).__name__)
-    if failure is not None:
-        raise failure
-    if any(failed):
-        rank = next(number for number, name in enumerate(failed) if name)
-        raise ElsewhereError(rank, failed[rank])
+        failure = error
+    told = group.gather(failure if failure is None or isinstance(failure, ForAll) else type(failure).__name__)
+    for rank, name in enumerate(told):
+        if isinstance(name, str):
+            if failure is not None and rank == group.rank:
+                failure.known_to_all = True  # type: ignore[attr-defined]
+                raise failure
+            raise ElsewhereError(rank, name) from None
+    for wish in told:
+        if isinstance(wish, ForAll):
+            raise wish from None
     return result
+
+
+class ForAll(Exception):
+    """No failure but a wish, to stop say: where one process raises it, all do. It is pickled to be sent to them."""
 
 
 class ElsewhereError(RuntimeError):

@@ -44,6 +44,8 @@ class Reinforce(nn.Module):
     batches, a buffer.
     """
 
+    moves = ("baseline",)
+
     def __init__(
         self,
         baseline_decay: float = 0.9,

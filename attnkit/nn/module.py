@@ -47,6 +47,7 @@ class Module:
 
     _parameters: dict[str, Tensor]
     _buffers: dict[str, Tensor]
+    moves: ClassVar[tuple[str, ...]] = ()  # the names of a module's own parameters that `moving` gives
     _children: dict[str, Module]
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -148,6 +149,12 @@ class Module:
             yield prefix + name, buffer
         for name, child in self._children.items():
             yield from child.named_buffers(f"{prefix}{name}.")
+
+    def moving(self) -> Iterator[Tensor]:
+        """What a forward pass in training moves itself: buffers, and parameters that no gradient reaches."""
+        for module in self.modules():
+            yield from module._buffers.values()
+            yield from (module._parameters[name] for name in module.moves)
 
     def _state(self) -> dict[str, Tensor]:
         return {**dict(self.named_parameters()), **dict(self.named_buffers())}

@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from attnkit import _core
 from attnkit._core import Tensor
 from attnkit._tensor import float_array
+
+
+class Entry(NamedTuple):
+    """What an optimizer keeps of a parameter under a name of its state; None before the parameter's first gradient."""
+
+    name: str
+    parameter: Tensor
+    kept: Tensor | None
 
 
 class Adam:
@@ -40,17 +49,26 @@ class Adam:
             raise ValueError(f"[optim] expected {len(self.params)} lr_factors >= 0, got {self.lr_factors}")
         self.lr, self.betas, self.eps, self.weight_decay = lr, betas, eps, weight_decay
         self.steps = 0
-        self._moments = [(_core.zeros(p.shape, p.device), _core.zeros(p.shape, p.device)) for p in self.params]
+        self._moments: list[tuple[Tensor, Tensor] | None] = [None] * len(self.params)
 
     def step(self, gradient_scale: float = 1.0) -> None:
         """Updates every parameter that has a gradient, which is multiplied by `gradient_scale` first."""
         self.steps += 1
-        for parameter, factor, (moment1, moment2) in zip(self.params, self.lr_factors, self._moments, strict=True):
+        for index, (parameter, factor) in enumerate(zip(self.params, self.lr_factors, strict=True)):
             if parameter.grad is not None:
                 _core.adam_step(
-                    parameter, parameter.grad, moment1, moment2, self.steps, self.lr * factor, *self.betas, self.eps,
-                    self.weight_decay, self.decoupled, gradient_scale,
+                    parameter, parameter.grad, *self._moments_of(index), self.steps, self.lr * factor, *self.betas,
+                    self.eps, self.weight_decay, self.decoupled, gradient_scale,
                 )  # fmt: skip
+
+    def _moments_of(self, index: int) -> tuple[Tensor, Tensor]:
+        """Zeros before the first gradient: a parameter that gets none, or in another process, takes no memory."""
+        found = self._moments[index]
+        if found is None:
+            parameter = self.params[index]
+            found = _core.zeros(parameter.shape, parameter.device), _core.zeros(parameter.shape, parameter.device)
+            self._moments[index] = found
+        return found
 
     def zero_grad(self) -> None:
         for parameter in self.params:
@@ -58,17 +76,23 @@ class Adam:
 
     def state_dict(self) -> dict[str, Any]:
         """`steps`, and arrays `moment1.I` and `moment2.I` for parameter I (not copied)."""
-        state: dict[str, Any] = {"steps": self.steps}
-        for index, (moment1, moment2) in enumerate(self._moments):
-            state[f"moment1.{index}"], state[f"moment2.{index}"] = moment1.numpy(), moment2.numpy()
-        return state
+        return {"steps": self.steps, **arrays_of(self.state())}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copies the arrays in. Raises ValueError when one is missing or has another shape."""
-        for index, moments in enumerate(self._moments):
-            for number, moment in enumerate(moments, start=1):
-                restore(moment, f"moment{number}.{index}", state)
+        for index, parameter in enumerate(self.params):
+            names = f"moment1.{index}", f"moment2.{index}"
+            arrays = [checked(name, parameter, state) for name in names]
+            if self._moments[index] is not None or any(array.any() for array in arrays):
+                for moment, array in zip(self._moments_of(index), arrays, strict=True):
+                    moment.copy_(array)
         self.steps = int(state["steps"])
+
+    def state(self) -> Iterator[Entry]:
+        """What is kept of each parameter."""
+        for index, (parameter, moments) in enumerate(zip(self.params, self._moments, strict=True)):
+            for number in (0, 1):
+                yield Entry(f"moment{number + 1}.{index}", parameter, None if moments is None else moments[number])
 
 
 class AdamW(Adam):
@@ -77,12 +101,20 @@ class AdamW(Adam):
     decoupled = True
 
 
-def restore(moment: Tensor, name: str, state: Mapping[str, Any]) -> None:
-    """Copies an array of an optimizer's state in. Raises ValueError when it is missing or has another shape."""
-    if name not in state or state[name].shape != moment.shape:
+def arrays_of(entries: Iterable[Entry]) -> dict[str, npt.NDArray[np.float32]]:
+    """The arrays of an optimizer's state, by name; zeros where nothing was kept yet."""
+    return {
+        entry.name: np.zeros(entry.parameter.shape, np.float32) if entry.kept is None else entry.kept.numpy()
+        for entry in entries
+    }
+
+
+def checked(name: str, parameter: Tensor, state: Mapping[str, Any]) -> npt.NDArray[np.float32]:
+    """An array of an optimizer's state. Raises ValueError when it is missing or has not the shape of the parameter."""
+    if name not in state or state[name].shape != parameter.shape:
         got = list(state[name].shape) if name in state else "nothing"
-        raise ValueError(f"[optim] expected {name} of shape {list(moment.shape)}, got {got}")
-    moment.copy_(float_array(state[name]))
+        raise ValueError(f"[optim] expected {name} of shape {list(parameter.shape)}, got {got}")
+    return float_array(state[name])
 
 
 def grad_norm(params: Iterable[Tensor]) -> float:

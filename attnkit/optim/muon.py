@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from attnkit import _core, nn
 from attnkit._core import Tensor
-from attnkit.optim.adam import AdamW, restore
+from attnkit.optim.adam import AdamW, Entry, arrays_of, checked
 
 _LAST_LAYERS = ("generator", "head", "output")  # what models call the layers that give words or classes
 
@@ -59,7 +59,7 @@ class Muon:
         self._factors = [factors[id(weight)] for weight, _ in self._hidden]
         others = [p for p in model.parameters() if p.requires_grad and id(p) not in hidden]
         self._others = AdamW(others, lr, betas, eps, weight_decay, [factors[id(p)] for p in others])
-        self._momenta = [_core.zeros(weight.shape, weight.device) for weight, _ in self._hidden]
+        self._momenta: list[Tensor | None] = [None] * len(self._hidden)
 
     @property
     def steps(self) -> int:
@@ -79,10 +79,18 @@ class Muon:
         ]
         weights, matrices = [self._hidden[i][0] for i in moving], [self._hidden[i][1] for i in moving]
         gradients = [weight.grad for weight in weights if weight.grad is not None]
-        momenta = [self._momenta[i] for i in moving]
+        momenta = [self._momentum_of(i) for i in moving]
         _core.muon_step(
             weights, gradients, momenta, matrices, self.lr * factor, self.momentum, self.weight_decay, gradient_scale
         )
+
+    def _momentum_of(self, index: int) -> Tensor:
+        """Zeros before the first gradient, as AdamW's moments."""
+        found = self._momenta[index]
+        if found is None:
+            weight = self._hidden[index][0]
+            found = self._momenta[index] = _core.zeros(weight.shape, weight.device)
+        return found
 
     def zero_grad(self) -> None:
         for weight, _ in self._hidden:
@@ -91,11 +99,18 @@ class Muon:
 
     def state_dict(self) -> dict[str, Any]:
         """AdamW's, of the other parameters, and `momentum.I` for hidden matrix I (not copied)."""
-        momenta = {f"momentum.{index}": momentum.numpy() for index, momentum in enumerate(self._momenta)}
-        return self._others.state_dict() | momenta
+        return {"steps": self.steps, **arrays_of(self.state())}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copies the arrays in. Raises ValueError when one is missing or has another shape."""
         self._others.load_state_dict(state)
-        for index, momentum in enumerate(self._momenta):
-            restore(momentum, f"momentum.{index}", state)
+        for index, (weight, _) in enumerate(self._hidden):
+            array = checked(f"momentum.{index}", weight, state)
+            if self._momenta[index] is not None or array.any():
+                self._momentum_of(index).copy_(array)
+
+    def state(self) -> Iterator[Entry]:
+        """What is kept of each parameter."""
+        yield from self._others.state()
+        for index, ((weight, _), momentum) in enumerate(zip(self._hidden, self._momenta, strict=True)):
+            yield Entry(f"momentum.{index}", weight, momentum)

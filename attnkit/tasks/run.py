@@ -6,20 +6,23 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import attnkit.distributed
+from attnkit.distributed.group import ElsewhereError, Group, together
 from attnkit.files import atomic_write, remove_leftovers
 from attnkit.printable import quoted
 from attnkit.tasks.config_file import encode_config, flatten, read_config
-from attnkit.tasks.registry import make_task
+from attnkit.tasks.group_run import make_task_together
 from attnkit.tasks.shared.directory import PRETRAINED_FOLDER
 from attnkit.text.alignment import ALIGNMENTS_FILE
 from attnkit.text.tokenizers.registry import training_files
 from attnkit.training.checkpoint import CheckpointFolder
-from attnkit.training.errors import ConfigError, RunExistsError
+from attnkit.training.errors import ConfigError, Interrupted, NonFiniteError, RunExistsError
 from attnkit.training.progress import Mode, Reporter, make_reporter
+from attnkit.training.step import count_shards
 from attnkit.training.trainer import CHECKPOINTS, CURVE_FILE, METRICS_FILE, Outcome, Trainer
 from attnkit.weights import WEIGHTS_FILE
 
@@ -36,6 +39,8 @@ _EARLY_FILES = frozenset({CONFIG_FILE, METRICS_FILE, CURVE_FILE, CHECKPOINTS, AL
 _MAY_CHANGE = frozenset(
     {
         *(f"training.{key}" for key in ("max_steps", "max_epochs", "max_minutes", "patience", "save_every")),
+        "training.wire",
+        "training.shard_optimizer",
         "data.outside_images",
     }
 )
@@ -54,19 +59,63 @@ def train(
     (with it), CheckpointError for a damaged checkpoint, NonFiniteError for a NaN, and Interrupted, a KeyboardInterrupt
     whose message says how to go on, after Ctrl-C, SIGTERM or SIGHUP.
     """
-    path = Path(folder)
+    group = attnkit.distributed.group()
+    try:
+        return _train(config, Path(folder), resume, progress, group)
+    except ElsewhereError:
+        raise
+    except (Interrupted, NonFiniteError) as error:  # which all processes raise at once, and one tells
+        if isinstance(error, Interrupted):
+            group.interrupt(128 + error.signal_number)
+        if group.rank:
+            raise ElsewhereError(0, str(error)) from None
+        raise
+    except BaseException as error:
+        if not getattr(error, "known_to_all", False):
+            group.fail(130 if isinstance(error, KeyboardInterrupt) else 1)
+        raise
+
+
+def _train(config: RunConfig, path: Path, resume: bool, progress: Mode, group: Group) -> Outcome:
+    leads = group.rank == 0
+    with ExitStack() as stack:
+        reporter = stack.enter_context(make_reporter(progress if leads else "none"))
+
+        def prepare() -> bool:
+            count_shards(config.training, group.size)
+            if not leads:
+                return False
+            _open_folder(config, path, resume, stack, reporter)
+            return resume and CheckpointFolder(path / CHECKPOINTS).exists()
+
+        # A run that was killed before its first checkpoint starts anew.
+        resumed = group.broadcast(together(group, prepare))
+        task = make_task_together(config, path, reporter, resumed, group)
+        trainer = together(group, lambda: Trainer(task, config.training, path, reporter, group))
+        if group.size > 1:
+            reporter.note(group.description)
+        step = together(group, lambda: trainer.resume() if resumed and leads else 0)
+        together(group, trainer.join)
+        if resumed:
+            reporter.note(f"resumed at step {step:,}")
+        elif resume:
+            reporter.note("no checkpoint was saved yet: starting from the beginning")
+        group.hurry()
+        return trainer.run()
+
+
+def _open_folder(config: RunConfig, path: Path, resume: bool, stack: ExitStack, reporter: Reporter) -> None:
     if resume:
         _check_same(config, path)
         _check_resumable(path)
     else:
         _make_folder(path)
-    with _alone(path), make_reporter(progress) as reporter:
-        remove_leftovers(path)
-        if not resume:
-            _make_new(path, reporter)
-        with atomic_write(path / CONFIG_FILE, "w") as file:
-            file.write(encode_config(config))
-        return _make_trainer(config, path, resume, reporter).run()
+    stack.enter_context(_alone(path))
+    remove_leftovers(path)
+    if not resume:
+        _make_new(path, reporter)
+    with atomic_write(path / CONFIG_FILE, "w") as file:
+        file.write(encode_config(config))
 
 
 def train_once(
@@ -104,18 +153,6 @@ def _is_finished(folder: Path) -> bool:
     metrics = folder / METRICS_FILE
     lines = metrics.read_bytes().splitlines() if metrics.is_file() else []
     return bool(lines) and "final" in json.loads(lines[-1])
-
-
-def _make_trainer(config: RunConfig, folder: Path, resume: bool, reporter: Reporter) -> Trainer:
-    # A run that was killed before its first checkpoint starts anew.
-    resumed = resume and CheckpointFolder(folder / CHECKPOINTS).exists()
-    task = make_task(config, folder, reporter.note, resumed=resumed)
-    trainer = Trainer(task, config.training, folder, reporter)
-    if resumed:
-        reporter.note(f"resumed at step {trainer.resume():,}")
-    elif resume:
-        reporter.note("no checkpoint was saved yet: starting from the beginning")
-    return trainer
 
 
 def _make_folder(folder: Path) -> None:

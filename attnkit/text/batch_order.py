@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from attnkit._batching import cut_batches
-from attnkit.data.order import B, Epochs, Int32Array, Int64Array, epoch_random, permutation
+from attnkit.data.order import B, Epochs, Int32Array, Int64Array, epoch_random, permutation, shards
 
 
 class TokenBatches(Epochs[B]):
@@ -50,10 +50,14 @@ class TokenBatches(Epochs[B]):
         self._plan()
         return len(self._bounds)
 
-    def _batch(self, index: int) -> B:
+    def _shards(self, index: int, parts: range, of: int) -> list[B | None]:
+        """Cut where the tokens of both sides together are nearest to equal."""
         self._plan()
         start, end = self._bounds[index]
-        return self._gather(self._order[start:end])
+        batch = self._order[start:end]
+        cuts = shards(self._source_lengths[batch] + self._target_lengths[batch], of)
+        chosen = [batch[cuts[part]] for part in parts]
+        return [self._gather(examples) if len(examples) else None for examples in chosen]
 
     def _begin(self, epoch: int) -> None:
         """Called before an epoch is ordered; examples of which it changes the lengths set `_source_lengths` and

@@ -66,6 +66,35 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
         Positive, Meta(description="Batches whose gradients make one step, each target token weighing the same.")
     ] = 1
 
+    exact: Annotated[
+        bool,
+        Meta(
+            description="Cut every batch into `shards` whose gradients are summed in a fixed order: a run of several "
+            "processes (MPI) then makes the same bytes as one of one."
+        ),
+    ] = False
+
+    shards: Annotated[
+        Positive,
+        Meta(
+            description="With exact, the parts of each batch, a power of two; so many processes at most. Without it "
+            "there are as many as processes."
+        ),
+    ] = 4
+
+    wire: Annotated[
+        Literal["fp32", "bf16"],
+        Meta(description='What gradients are on their way between processes; "bf16" sends half the bytes.'),
+    ] = "fp32"
+
+    shard_optimizer: Annotated[
+        bool,
+        Meta(
+            description="Each of several processes keeps the optimizer's moments of a part of the parameters alone: "
+            "less memory, and half as many bytes more between them."
+        ),
+    ] = False
+
     optimizer: Annotated[
         Literal["adam", "adamw", "muon"],
         Meta(
@@ -166,5 +195,9 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
                 "max_steps: expected more than warmup_steps for the cosine schedule, which ends there, "
                 f"got {self.max_steps} and {self.warmup_steps}"
             )
+        if self.exact and self.shards & (self.shards - 1):
+            raise ValueError(f"shards: expected a power of two with exact = true, got {self.shards}")
+        if self.exact and self.wire != "fp32":
+            raise ValueError(f'wire: expected "fp32" with exact = true, got "{self.wire}"')
         if self.min_learning_rate > self.learning_rate:
             raise ValueError(f"min_learning_rate: expected at most learning_rate, got {self.min_learning_rate}")

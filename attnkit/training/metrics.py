@@ -33,9 +33,12 @@ SCORES: Mapping[str, tuple[str, float]] = {
 class MetricsFile:
     """The open file. Every line is written at once, so that whoever follows the file sees whole lines."""
 
-    def __init__(self, path: Path, keep: int = 0) -> None:
-        """Opens the file and cuts it to its first `keep` bytes: what came after them will be done again."""
-        self._file: BinaryIO = open(path, "ab")  # noqa: SIM115 (closed by close)
+    def __init__(self, path: Path | None, keep: int = 0) -> None:
+        """Opens the file and cuts it to its first `keep` bytes: what came after them will be done again. No path: a
+        process that is not the one who writes, and writes nowhere."""
+        self._file: BinaryIO = open(path or os.devnull, "ab")  # noqa: SIM115 (closed by close)
+        if path is None:
+            return
         if self._file.tell() > keep:
             self._file.truncate(keep)
 

@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 
 from attnkit import _core, _tensor
+from attnkit.distributed.group import Alone, Group, together
+from attnkit.distributed.optimizer import SharedOutOptimizer
 from attnkit.nn.module import Module
 from attnkit.optim import Adam, AdamW, Muon, clip_scale, grad_norm
 from attnkit.optim.schedules import Schedule, constant, cosine, inverse_sqrt
 from attnkit.training.checkpoint import CheckpointFolder
 from attnkit.training.config import TrainingConfig
-from attnkit.training.errors import CheckpointError, Interrupted, NonFiniteError
+from attnkit.training.errors import CheckpointError, ConfigError, Interrupted, NonFiniteError
 from attnkit.training.interruption import Interruption, StopRequested
 from attnkit.training.metrics import SCORES, Figure, MetricsFile
 from attnkit.training.progress import Position, Reporter, duration
 from attnkit.training.state import NEVER, State, Window
-from attnkit.training.task import Task, TrainingBatch
+from attnkit.training.step import StepGradient
+from attnkit.training.task import Task
+
+T = TypeVar("T")
+_Chosen: TypeAlias = tuple[list[int], dict[str, np.ndarray]]
 
 METRICS_FILE, CURVE_FILE, CHECKPOINTS = "metrics.jsonl", "learning-curve.png", "checkpoints"
 
@@ -58,6 +64,13 @@ def make_optimizer(config: TrainingConfig, model: Module, lr_factors: Mapping[st
     return (AdamW if config.optimizer == "adamw" else Adam)(learning.values(), *options, factors)
 
 
+def _make_optimizer(task: Task, config: TrainingConfig, group: Group) -> Adam | Muon | SharedOutOptimizer:
+    optimizer = make_optimizer(config, task.model, getattr(task, "lr_factors", None))
+    if group.size == 1 or not config.shard_optimizer:
+        return optimizer
+    return SharedOutOptimizer(optimizer, [p for p in task.model.parameters() if p.requires_grad], group)
+
+
 class Trainer:
     """Trains the model of a task in a folder.
 
@@ -65,19 +78,31 @@ class Trainer:
     random state and `State`; a checkpoint holds these five, and so a resumed run goes on to the same bytes.
     """
 
-    def __init__(self, task: Task, config: TrainingConfig, folder: Path, reporter: Reporter) -> None:
+    def __init__(
+        self, task: Task, config: TrainingConfig, folder: Path, reporter: Reporter, group: Group | None = None
+    ) -> None:
+        """group: the processes that train together; only the first of them reads and writes the folder, and reports.
+
+        Raises ConfigError where the configuration does not suit their number.
+        """
         self._task, self._config, self._folder, self._reporter = task, config, folder, reporter
+        self._group: Group = Alone() if group is None else group
         self._checkpoints = CheckpointFolder(folder / CHECKPOINTS)
         self._parameters = list(task.model.parameters())
-        self._optimizer = make_optimizer(config, task.model, getattr(task, "lr_factors", None))
+        self._optimizer = _make_optimizer(task, config, self._group)
+        self._restored: Mapping[str, Any] | None = (
+            None  # the optimizer's state in the checkpoint, until all have theirs
+        )
         self._schedule = make_schedule(config)
+        self._gradient = StepGradient(task, config, self._group)
         measured = NEVER if getattr(task, "pretrained", False) else 0
         self._state = State(batches=task.batches.state_dict(), validated_step=measured)
         self._saved_step = -1
         self._draws_curve = True  # until it cannot
         self._stage = ""
         self._clock = time.perf_counter()
-        self._interruption = Interruption(self._announce_stop)
+        self._interruption = Interruption(self._announce_stop, self._group.stop_signals)
+        self._stop = 0  # the signal that all processes have agreed to end for
 
     # ----- The life of a run
 
@@ -86,7 +111,8 @@ class Trainer:
         state, weights, optimizer = self._checkpoints.load()
         try:
             self._task.model.load_state_dict(weights)
-            self._optimizer.load_state_dict({**optimizer, "steps": state.optimizer_steps})
+            self._restored = {**optimizer, "steps": state.optimizer_steps}
+            self._optimizer.load_state_dict(self._restored)
             self._task.batches.load_state_dict(state.batches)
         except ValueError as error:
             raise CheckpointError(f"{self._checkpoints.last}: does not fit this run: {error}") from None
@@ -95,12 +121,40 @@ class Trainer:
         self._state, self._saved_step = state, state.step
         return state.step
 
+    def join(self) -> None:
+        """Has all processes begin where the first one is. Raises ConfigError where one has other data."""
+        if self._group.size == 1:
+            return
+        weights, restored, state = self._group.broadcast((self._task.model.state_dict(), self._restored, self._state))
+        random, batches = self._group.broadcast((_core.random_state(), self._task.batches.state_dict()))
+        self._restored = None
+        if self._leads:
+            return
+        try:
+            self._task.batches.load_state_dict(batches)
+        except ValueError as error:
+            raise ConfigError(f"data.train: expected the same data on all hosts, got others: {error}") from None
+        self._task.model.load_state_dict(weights)
+        if restored is not None:
+            self._optimizer.load_state_dict(restored)
+            self._saved_step = state.step
+        _core.set_random_state(random)
+        self._state = state
+
+    @property
+    def _leads(self) -> bool:
+        return self._group.rank == 0
+
+    def _first(self, work: Callable[[], T]) -> T | None:
+        """What only the first process does: where it fails, all know."""
+        return together(self._group, lambda: work() if self._leads else None)
+
     def run(self) -> Outcome:
         """Trains until a limit of the configuration is reached, then chooses, measures and saves the final weights.
 
         Raises Interrupted, with the run saved, after Ctrl-C, SIGTERM or SIGHUP; NonFiniteError at a NaN or an infinity.
         """
-        self._metrics = MetricsFile(self._folder / METRICS_FILE, keep=self._state.metrics_bytes)
+        self._metrics = MetricsFile(self._folder / METRICS_FILE if self._leads else None, self._state.metrics_bytes)
         self._clock = time.perf_counter()
         self._note_stage("")
         try:
@@ -112,27 +166,37 @@ class Trainer:
     def _run(self) -> Outcome:
         try:
             reason = self._loop()
-        except StopRequested:
+        except StopRequested as stop:
             self._save()
-            raise self._interrupted() from None
+            raise self._interrupted(stop) from None
         if self._saved_step != self._state.step:
             self._save()
         try:
             return self._finish(reason)
-        except StopRequested:
-            raise self._interrupted() from None
+        except StopRequested as stop:
+            raise self._interrupted(stop) from None
 
     def _loop(self) -> str:
         """Steps, validations and checkpoints, until there is a reason to stop."""
         while True:
-            self._interruption.check()
+            self._check_stop()
             if self._validation_is_due():
                 self._validate()
             elif self._config.save_every and self._state.step % self._config.save_every == 0 < self._state.step:
                 self._save()
-            if reason := self._stop_reason():
+            reason = self._stop_reason()
+            if self._config.max_minutes:  # which clocks do not agree on
+                reason = self._group.broadcast(reason)
+            if reason:
                 return reason
             self._step()
+
+    def _check_stop(self) -> None:
+        """Raises StopRequested: alone at once, in a group after the step at whose end all have heard of the signal."""
+        if self._group.size == 1:
+            self._interruption.check()
+        elif self._stop:
+            raise StopRequested(self._stop)
 
     def _stop_reason(self) -> str:
         config, state = self._config, self._state
@@ -152,41 +216,26 @@ class Trainer:
         """One update of the weights from `accumulate` batches, or fewer at the end of an epoch."""
         config, state, window = self._config, self._state, self._state.window
         started = time.perf_counter()
-        batches = self._draw()
-        tokens = sum(batch.tokens for batch in batches)
-        for batch in batches:
-            output = self._task.loss(batch)
-            loss = output.loss.item()
-            if not math.isfinite(loss):
-                raise self._not_finite(f"the loss is {loss}", [batch])
-            # Each loss is a mean over its own tokens; the step's gradient is that of the mean over all of them.
-            share = batch.tokens / tokens
-            output.loss.backward(None if share == 1.0 else np.asarray(share, np.float32))
-            window.loss += loss * batch.tokens
-            window.nll += output.nll_sum
+        sums = self._gradient(self._gradient.draw(config.accumulate), self._interruption.signal_number)
+        if sums.bad:
+            raise self._not_finite(f"the loss is {sums.bad_loss}", sums.bad)
         norm = grad_norm(self._parameters)
         if not math.isfinite(norm):
-            raise self._not_finite(f"the norm of the gradient is {norm}", batches)
+            raise self._not_finite(f"the norm of the gradient is {norm}", sums.examples)
         self._optimizer.lr = self._schedule(state.step + 1)
         self._optimizer.step(clip_scale(norm, config.clip_norm) if config.clip_norm else 1.0)
         self._optimizer.zero_grad()
         self._task.batches.turn()  # as soon as an epoch is used up, so that a position has one way to be written
+        self._stop = sums.stop
         state.step += 1
-        state.tokens += tokens
+        state.tokens += sums.tokens
         window.steps += 1
-        window.tokens += tokens
+        window.tokens += sums.tokens
+        window.loss += sums.loss
+        window.nll += sums.nll
         window.gradient_norm += norm
         window.seconds += time.perf_counter() - started
         self._report_step()
-
-    def _draw(self) -> list[TrainingBatch]:
-        batches: list[TrainingBatch] = []
-        while len(batches) < self._config.accumulate:
-            data = self._task.batches
-            if batches and data.index >= len(data):
-                break
-            batches.append(next(data))
-        return batches
 
     def _report_step(self) -> None:
         window, state = self._state.window, self._state
@@ -239,8 +288,7 @@ class Trainer:
         fraction = min(1.0, max(shares))
         return Position(fraction, state.seconds * (1 - fraction) / fraction, unit)
 
-    def _not_finite(self, what: str, batches: list[TrainingBatch]) -> NonFiniteError:
-        indices = np.concatenate([batch.indices for batch in batches])
+    def _not_finite(self, what: str, indices: Sequence[int]) -> NonFiniteError:
         shown = ", ".join(map(str, indices[:10])) + (", ..." if len(indices) > 10 else "")
         saved = f"the checkpoint of step {self._saved_step} stays" if self._saved_step >= 0 else "nothing is saved yet"
         return NonFiniteError(
@@ -281,11 +329,11 @@ class Trainer:
         elif figures:
             state.bad_validations += 1
         if best or self._config.final == "average":
-            self._checkpoints.save_weights(state.step, self._task.model.state_dict())
+            self._first(lambda: self._checkpoints.save_weights(state.step, self._task.model.state_dict()))
         self._write_validation(figures, best)
         self._save()
         if best:
-            self._task.save(self._folder)  # a run that goes on is a usable model directory already
+            self._first(lambda: self._task.save(self._folder))  # a run that goes on is a usable model directory already
 
     def _score(self, figures: Mapping[str, Figure]) -> float:
         name, sign = SCORES[self._config.metric]
@@ -325,6 +373,8 @@ class Trainer:
         self._draw_curve()
 
     def _draw_curve(self) -> None:
+        if not self._leads:
+            return
         try:
             from attnkit.explain import draw_learning_curve
 
@@ -341,12 +391,16 @@ class Trainer:
         self._tick()
         state.batches = self._task.batches.state_dict()
         state.random = _core.random_state()
-        # Before the checkpoint, which counts on these bytes.
-        state.metrics_bytes = self._metrics.sync()
         optimizer = self._optimizer.state_dict()
         state.optimizer_steps = int(optimizer.pop("steps"))
-        self._checkpoints.save(state, self._task.model.state_dict(), optimizer)
+        self._first(lambda: self._write_checkpoint(optimizer))
         self._saved_step = state.step
+
+    def _write_checkpoint(self, optimizer: Mapping[str, Any]) -> None:
+        state = self._state
+        # Before the checkpoint, which counts on these bytes.
+        state.metrics_bytes = self._metrics.sync()
+        self._checkpoints.save(state, self._task.model.state_dict(), optimizer)
 
     def _finish(self, reason: str) -> Outcome:
         """Chooses the final weights, writes the model and measures it.
@@ -355,9 +409,12 @@ class Trainer:
         if it had never stopped; what is measured here is no part of its history.
         """
         figures = self._closing_validation()
-        steps, weights = self._final_weights(figures)
+        chosen_weights = self._first(lambda: self._final_weights(figures))
+        steps, weights = cast("_Chosen", self._group.broadcast(chosen_weights))
         self._task.model.load_state_dict(weights)
-        self._task.save(self._folder)  # before what may fail: the model is there, whatever its figures
+        self._first(
+            lambda: self._task.save(self._folder)
+        )  # before what may fail: the model is there, whatever its figures
         final = self._measure("validation", self._task.validate, final=True)
         row = {f"final_{name}": value for name, value in final.items()} | self._measure("test", self._task.test)
         chosen = {"final": self._config.final, "final_steps": steps}
@@ -375,7 +432,7 @@ class Trainer:
         self._write_validation(figures, bool(figures) and self._is_best(figures))
         return figures
 
-    def _final_weights(self, closing: Mapping[str, Figure]) -> tuple[list[int], dict[str, np.ndarray]]:
+    def _final_weights(self, closing: Mapping[str, Figure]) -> _Chosen:
         """The weights that become the model, and the steps they are from."""
         state, current = self._state, self._task.model.state_dict()
         if self._config.final == "average":
@@ -398,9 +455,9 @@ class Trainer:
     def _announce_stop(self, name: str) -> None:
         self._reporter.note(f"{name}: saving after this step (again to abort at once)")
 
-    def _interrupted(self) -> Interrupted:
+    def _interrupted(self, stop: StopRequested) -> Interrupted:
         message = f"stopped and saved at step {self._state.step:,}; go on with: attnkit train {self._folder} --resume"
-        return Interrupted(message, self._interruption.signal_number)
+        return Interrupted(message, stop.signal_number)
 
 
 def _figures(figures: Mapping[str, Figure]) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,8 @@ from attnkit._tensor import hold_indices
 
 Int32Array = npt.NDArray[np.int32]
 Floats = npt.NDArray[np.float32]
+Images = Callable[[Int32Array], Floats]
+"""The images of these examples [B], float32 [B, H, W, C]."""
 
 
 @dataclass(frozen=True)
@@ -64,8 +66,8 @@ class CaptionBatch:
 class Targets(Protocol):
     """What the loader asks for each batch. `batch` is called from several threads at once."""
 
-    def batch(self, images: Floats, indices: Int32Array, epoch: int, seed: int) -> ImageBatch | CaptionBatch:
-        """The batch of those images [B, H, W, C], which it may change."""
+    def batch(self, images: Images, whole: Int32Array, part: slice, epoch: int, seed: int) -> ImageBatch | CaptionBatch:
+        """Of a batch that has the examples `whole`, those of a part."""
         ...
 
     def count(self) -> int:
@@ -75,20 +77,21 @@ class Targets(Protocol):
 
 class Classes:
     """The class of each image, int32 [N]. With `mixup` images and labels are blended in pairs (Zhang et al., 2018), by
-    a share drawn from Beta(mixup, mixup)."""
+    a share drawn from Beta(mixup, mixup): pairs of a whole batch, so that it is the same however it is cut."""
 
     def __init__(self, labels: Int32Array, mixup: float = 0.0) -> None:
         self._labels, self._mixup = labels, mixup
 
-    def batch(self, images: Floats, indices: Int32Array, epoch: int, seed: int) -> ImageBatch:
-        labels = self._labels[indices]
+    def batch(self, images: Images, whole: Int32Array, part: slice, epoch: int, seed: int) -> ImageBatch:
+        own = whole[part]
+        labels = self._labels[own]
         if not self._mixup:
-            return ImageBatch(images, labels, indices=indices)
-        draw = random.Random(f"mixup {seed} {epoch} {indices[0]}")
-        others = np.array(draw.sample(range(len(images)), len(images)))
+            return ImageBatch(images(own), labels, indices=own)
+        draw = random.Random(f"mixup {seed} {epoch} {whole[0]}")
+        others = whole[draw.sample(range(len(whole)), len(whole))][part]
         share = np.float32(draw.betavariate(self._mixup, self._mixup))
-        images = share * images + (np.float32(1.0) - share) * images[others]
-        return ImageBatch(images, labels, labels[others], np.full(len(images), share), indices)
+        blended = share * images(own) + (np.float32(1.0) - share) * images(others)
+        return ImageBatch(blended, labels, self._labels[others], np.full(len(own), share), own)
 
     def count(self) -> int:
         return len(self._labels)
@@ -101,12 +104,13 @@ class Captions:
     def __init__(self, captions: Sequence[Sequence[Sequence[int]]], bos: int, eos: int) -> None:
         self._captions, self._bos, self._eos = captions, bos, eos
 
-    def batch(self, images: Floats, indices: Int32Array, epoch: int, seed: int) -> CaptionBatch:
+    def batch(self, images: Images, whole: Int32Array, part: slice, epoch: int, seed: int) -> CaptionBatch:
+        indices = whole[part]
         captions = [self._caption(int(index), epoch, seed) for index in indices]
         offsets = np.cumsum([0, *(len(caption) + 1 for caption in captions)]).astype(np.int32)
         inputs = np.array([token for caption in captions for token in (self._bos, *caption)], np.int32)
         labels = np.array([token for caption in captions for token in (*caption, self._eos)], np.int32)
-        return CaptionBatch(images, inputs, labels, offsets, indices, len(labels))
+        return CaptionBatch(images(indices), inputs, labels, offsets, indices, len(labels))
 
     def count(self) -> int:
         return sum(map(len, self._captions))

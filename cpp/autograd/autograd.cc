@@ -4,6 +4,7 @@
 #include <queue>
 #include <stdexcept>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "attnkit/check.h"
@@ -21,6 +22,28 @@ struct Latest {
     return a->sequence() < b->sequence();
   }
 };
+
+// How often the nodes below a root read each leaf: so many gradients may reach it.
+std::unordered_map<const void*, int> CountReaders(const Tensor& root) {
+  std::unordered_map<const void*, int> readers;
+  std::unordered_set<const Node*> seen;
+  std::vector<std::shared_ptr<Node>> open;
+  const auto look_at = [&](const Tensor& tensor) {
+    if (!tensor || !tensor.requires_grad()) return;
+    if (tensor.is_leaf()) {
+      ++readers[tensor.id()];
+    } else if (seen.insert(tensor.node().get()).second) {
+      open.push_back(tensor.node());
+    }
+  };
+  look_at(root);
+  while (!open.empty()) {
+    const std::shared_ptr<Node> node = std::move(open.back());
+    open.pop_back();
+    for (const Tensor& input : node->inputs()) look_at(input);
+  }
+  return readers;
+}
 
 // The gradients that have reached a node so far. `owned` says that nobody else holds the tensor, so that it may be
 // added to.
@@ -44,7 +67,7 @@ void AddTo(Tensor& sum, bool& owned, Tensor gradient) {
 class Engine {
  public:
   // Backward functions may themselves call Backward, so the engine of a thread is a stack.
-  Engine() : outer_(std::exchange(current, this)) {}
+  explicit Engine(const OnReady& on_ready) : on_ready_(on_ready), outer_(std::exchange(current, this)) {}
   ~Engine() { current = outer_; }
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -52,6 +75,7 @@ class Engine {
   static Engine* Current() { return current; }
 
   void Run(const Tensor& root, Tensor gradient) {
+    if (on_ready_) readers_ = CountReaders(root);
     Deliver(root, std::move(gradient));
     while (!queue_.empty()) {
       const std::shared_ptr<Node> node = queue_.top();
@@ -85,6 +109,13 @@ class Engine {
       if (i < gradients.size() && gradients[i] && inputs[i].requires_grad())
         Deliver(inputs[i], std::move(gradients[i]));
     }
+    if (!on_ready_) return;
+    for (const Tensor& input : inputs) CountRead(input);
+  }
+
+  void CountRead(const Tensor& input) {
+    if (!input || !input.requires_grad() || !input.is_leaf()) return;
+    if (--readers_.at(input.id()) == 0) on_ready_(input);
   }
 
   void Deliver(const Tensor& target, Tensor gradient) {
@@ -130,6 +161,8 @@ class Engine {
 
   static thread_local Engine* current;
 
+  const OnReady& on_ready_;
+  std::unordered_map<const void*, int> readers_;
   Engine* outer_;
   std::priority_queue<std::shared_ptr<Node>, std::vector<std::shared_ptr<Node>>, Latest> queue_;
   std::unordered_map<Node*, Pending> pending_;
@@ -194,13 +227,13 @@ void Record(const char* name, std::vector<Tensor> inputs, std::vector<Tensor*> o
   }
 }
 
-void Backward(const Tensor& root, Tensor gradient) {
+void Backward(const Tensor& root, Tensor gradient, const OnReady& on_ready) {
   ATTNKIT_CHECK(root.requires_grad(), "[backward] expected a tensor computed from one with requires_grad=True");
   if (!gradient) {
     ATTNKIT_CHECK(root.size() == 1, "[backward] expected a scalar, or a gradient of shape ", ToString(root.shape()));
     gradient = root.NewFull(root.shape(), 1.0f);
   }
-  Engine().Run(root, std::move(gradient));
+  Engine(on_ready).Run(root, std::move(gradient));
 }
 
 Tensor LeafGradient(const Tensor& leaf) {

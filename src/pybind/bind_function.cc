@@ -1,4 +1,6 @@
-// Differentiable functions written in Python.
+// Differentiable functions written in Python, and Python that follows a backward pass.
+#include <unordered_map>
+
 #include "attnkit/autograd.h"
 #include "casts.h"
 
@@ -28,11 +30,27 @@ std::vector<Tensor> RecordFunction(const std::vector<Tensor>& inputs, const std:
   return outputs;
 }
 
+void BackwardWatched(const Tensor& root, const std::optional<Tensor>& gradient, const std::vector<Tensor>& leaves,
+                     py::object on_ready) {
+  std::unordered_map<const void*, size_t> numbers;
+  for (size_t i = 0; i < leaves.size(); ++i) numbers.emplace(leaves[i].id(), i);
+  const auto kept = Keep(std::move(on_ready));
+  py::gil_scoped_release release;
+  Backward(root, OrUndefined(gradient), [&](const Tensor& leaf) {
+    const auto number = numbers.find(leaf.id());
+    if (number == numbers.end()) return;
+    py::gil_scoped_acquire gil;
+    (*kept)(number->second);
+  });
+}
+
 }  // namespace
 
 // backward(*output_gradients) returns a Tensor or None for each input.
 void BindFunction(py::module_& m) {
   m.def("record_function", &RecordFunction, py::arg("inputs"), py::arg("results"), py::arg("backward"));
+  m.def("backward_watched", &BackwardWatched, py::arg("root"), py::arg("gradient"), py::arg("leaves"),
+        py::arg("on_ready"));
 }
 
 }  // namespace attnkit::python

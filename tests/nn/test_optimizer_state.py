@@ -38,9 +38,7 @@ def move(layer: nn.Module, optimizer: Optimizer, seeds: range) -> None:
 
 
 def moments_of(optimizer: Optimizer) -> list[attnkit.Tensor]:
-    if isinstance(optimizer, optim.Muon):
-        return optimizer._momenta + moments_of(optimizer._others)
-    return [moment for pair in optimizer._moments for moment in pair]
+    return [entry.kept for entry in optimizer.state() if entry.kept is not None]
 
 
 @pytest.fixture(params=MAKERS)
@@ -50,10 +48,27 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 def test_moments_are_tensors_of_the_core(kind: str) -> None:
-    moments = moments_of(MAKERS[kind](layer_of()))
-    assert {tuple(moment.shape) for moment in moments} <= {(7, 5), (7,)}
+    layer = layer_of()
+    optimizer = MAKERS[kind](layer)
+    assert not moments_of(optimizer), "no gradient yet, no memory"
+    move(layer, optimizer, range(1))
+    moments = moments_of(optimizer)
+    assert {tuple(moment.shape) for moment in moments} == {(7, 5), (7,)}
     for moment in moments:
-        assert not moment.is_borrowed and not moment.requires_grad and not moment.numpy().any()
+        assert not moment.is_borrowed and not moment.requires_grad and moment.numpy().all()
+
+
+def test_what_gets_no_gradient_takes_no_memory(kind: str) -> None:
+    layer = layer_of()
+    optimizer = MAKERS[kind](layer)
+    layer.weight.grad = attnkit.tensor(np.ones((7, 5), np.float32))
+    optimizer.step()
+    assert {entry.parameter.shape for entry in optimizer.state() if entry.kept is not None} == {(7, 5)}
+    state = optimizer.state_dict()
+    assert not state["moment1.0" if kind == "Muon" else "moment1.1"].any()  # the bias
+    other = MAKERS[kind](layer_of())
+    other.load_state_dict(state)
+    assert {entry.parameter.shape for entry in other.state() if entry.kept is not None} == {(7, 5)}
 
 
 @pytest.mark.cpu_only
@@ -63,8 +78,12 @@ def test_the_state_is_arrays_over_the_moments(kind: str) -> None:
     state = optimizer.state_dict()
     assert set(state) == NAMES[kind] and state.pop("steps") == 0
     assert all(type(array) is np.ndarray and array.dtype == np.float32 for array in state.values())
+    assert not any(array.any() for array in state.values())
     move(layer, optimizer, range(1))
-    assert all(array.all() for array in state.values())
+    state = optimizer.state_dict()
+    before = {name: np.copy(array) for name, array in state.items() if name != "steps"}
+    move(layer, optimizer, range(1, 2))
+    assert all((state[name] != array).all() for name, array in before.items())
 
 
 def test_a_restored_optimizer_goes_on_to_the_same_bytes(kind: str) -> None:
@@ -151,7 +170,7 @@ def test_muon_moves_matrices_by_their_factors() -> None:
 def test_what_requires_no_gradient_has_no_state() -> None:
     layer = layer_of()
     layer.weight.requires_grad = False
-    assert moments_of(optim.Muon(layer)) and all(moment.shape == (7,) for moment in moments_of(optim.Muon(layer)))
+    assert {entry.parameter.shape for entry in optim.Muon(layer).state()} == {(7,)}
 
 
 @pytest.mark.parametrize("factors", [[1.0], [1.0, -1.0], [1.0, float("nan")]])

@@ -19,6 +19,7 @@ STOREYS = (
     ("ops",),
     ("data", "metrics", "nn", "weights"),
     ("explain", "hub", "optim"),
+    ("distributed",),
     ("training",),
     ("text", "vision"),
     ("decoding",),

@@ -11,7 +11,7 @@ import numpy as np
 
 import attnkit
 from attnkit import nn
-from attnkit.data.order import Epochs
+from attnkit.data.order import Epochs, shards
 from attnkit.models import save_weights
 
 
@@ -45,8 +45,11 @@ class Batches(Epochs[Batch]):
     def __len__(self) -> int:
         return len(self.all)
 
-    def _batch(self, index: int) -> Batch:
-        return self.all[index]
+    def _shards(self, index: int, parts: range, of: int) -> list[Batch | None]:
+        inputs, outputs, indices, tokens = self.all[index]
+        cuts = [cut for number, cut in enumerate(shards(np.ones(tokens, np.int64), of)) if number in parts]
+        made = [Batch(inputs[cut], outputs[cut], indices[cut], len(indices[cut])) for cut in cuts]
+        return [batch if batch.tokens else None for batch in made]
 
     def _settings(self) -> dict[str, int]:
         return {}

@@ -57,7 +57,11 @@ void Record(const char* name, std::vector<Tensor> inputs, std::vector<Tensor*> o
 
 // Adds the gradient of `root` (ones for a scalar when `gradient` is undefined) with respect to each leaf to its grad.
 // Saved values are freed on the way. Throws std::runtime_error when part of the graph was freed by an earlier call.
-void Backward(const Tensor& root, Tensor gradient);
+// `on_ready` is called with a leaf once its gradient will not change any more, while the rest of the graph is still to
+// come; leaves that no gradient reaches are never ready. A backward function that calls Backward itself must not reach
+// leaves that other nodes read.
+using OnReady = std::function<void(const Tensor& leaf)>;
+void Backward(const Tensor& root, Tensor gradient, const OnReady& on_ready = nullptr);
 
 // The gradient of a leaf to add to in place (zeros at first). Only for the backward functions of sparse ops such as
 // embedding.

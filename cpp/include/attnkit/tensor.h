@@ -101,6 +101,8 @@ class Tensor {
   Tensor NewFull(Shape shape, float value) const { return Full(std::move(shape), value, context()); }
 
   explicit operator bool() const { return impl_ != nullptr; }
+  // The same for all handles of one tensor, as long as there is one.
+  const void* id() const { return impl_.get(); }
   const Shape& shape() const { return impl_->shape; }
   int64_t dim(int64_t axis) const { return impl_->shape[axis < 0 ? axis + rank() : axis]; }
   int64_t rank() const { return static_cast<int64_t>(impl_->shape.size()); }
