@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
@@ -84,7 +85,9 @@ def run(arguments: Sequence[str], name: str = "attnkit") -> None:
 def main(name: str = "attnkit") -> None:
     """The entry point of the console script, and of `python -m attnkit`, which passes its name."""
     streams.open_missing()
-    sys.exit(errors.status_of(lambda: run(sys.argv[1:], name)))
+    status = errors.status_of(lambda: run(sys.argv[1:], name))
+    gc.freeze()  # else Python looks through everything once more before it ends
+    sys.exit(status)
 
 
 if __name__ == "__main__":
