@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 import attnkit._interrupt  # isort: skip  # before what takes time
+import attnkit._openblas  # isort: skip  # before anything else loads NumPy
 import attnkit._openmp  # noqa: F401  # isort: skip  # before anything else loads the core
 
 from attnkit._core import (

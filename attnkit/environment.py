@@ -30,6 +30,12 @@ VARIABLES = (
         "The number of threads. It can lower the number that the machine allows, and cannot raise it.",
     ),
     Variable(
+        "OPENBLAS_NUM_THREADS",
+        "a number from 1",
+        "1 in the command `attnkit`",
+        "The threads of NumPy's own products, of which the command has few. Programs that import attnkit keep theirs.",
+    ),
+    Variable(
         "GOMP_SPINCOUNT",
         "a number",
         "3000",
