@@ -28,8 +28,8 @@ def sum_of(size: int, half: bool) -> Sum:
 
 def sum_in_tree(wire: Wire, x: Floats) -> None:
     """Neighbours first, then pairs of pairs: the sum of a balanced binary tree over the ranks, whose number is a power
-    of two. Each number is added up in that order by one process (recursive halving), then all tell each other (recursive
-    doubling; Rabenseifner, 2004)."""
+    of two. Each number is added up in that order by one process (recursive halving), then all tell each other
+    (recursive doubling; Rabenseifner, 2004)."""
     begin, end, halved = 0, len(x), []
     received = np.empty((len(x) + 1) // 2, x.dtype)
     bit = 1

@@ -22,6 +22,7 @@ from attnkit.text.tokenizers.registry import training_files
 from attnkit.training.checkpoint import CheckpointFolder
 from attnkit.training.errors import ConfigError, Interrupted, NonFiniteError, RunExistsError
 from attnkit.training.progress import Mode, Reporter, make_reporter
+from attnkit.training.step import count_shards
 from attnkit.training.trainer import CHECKPOINTS, CURVE_FILE, METRICS_FILE, Outcome, Trainer
 from attnkit.weights import WEIGHTS_FILE
 
@@ -81,6 +82,7 @@ def _train(config: RunConfig, path: Path, resume: bool, progress: Mode, group: G
         reporter = stack.enter_context(make_reporter(progress if leads else "none"))
 
         def prepare() -> bool:
+            count_shards(config.training, group.size)
             if not leads:
                 return False
             _open_folder(config, path, resume, stack, reporter)
