@@ -66,7 +66,7 @@ def _measure(group: Group, numbers: int, half: bool, runs: int) -> Sum:
 
 
 def link_of(found: Sequence[Sum], half: bool = False) -> Link:
-    """As these sums saw it: a message takes what the smallest took, the rate is that of the largest, and the processor's
+    """As these sums saw it: a message takes what the smallest took, the rate is that of the largest, and a processor's
     work alike. half: of sums in bfloat16, whose rate counts the conversion too."""
     own = sorted((each for each in found if each.half == half), key=lambda each: each.numbers)
     small, large = own[0], own[-1]
