@@ -17,6 +17,10 @@ from attnkit.distributed.wire import Wire
 
 T = TypeVar("T")
 
+# Of two processes that send to each other at once, Open MPI lets one wait until the other's bytes are through: the
+# answer to its "may I send" queues behind them. With two connections each has most of the rate of the link.
+_OPEN_MPI = ("OMPI_MCA_btl_tcp_links", "2")
+
 
 class MPIGroup:
     """All processes of MPI's world.
@@ -27,6 +31,7 @@ class MPIGroup:
 
     def __init__(self) -> None:
         """Raises RuntimeError where mpi4py is missing, or is built for another MPI than the launcher's."""
+        os.environ.setdefault(*_OPEN_MPI)
         try:
             from mpi4py import MPI
         except ImportError as error:

@@ -27,7 +27,7 @@ from pathlib import Path
 ADDRESS = "10.77.0.{}"
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC, CLONE_NEWNET = 0x20000, 0x4000000, 0x8000000, 0x40000000
 TUNSETIFF, IFF_TUN, IFF_NO_PI = 0x400454CA, 0x1, 0x1000
-LONGEST_QUEUE = 0.2  # seconds of a link's time that wait before it drops, as a switch with a buffer does
+LONGEST_QUEUE = 0.05  # seconds of a link's time that wait before it drops, as a switch with a buffer does
 AT_ONCE = 64  # packets of one host before the others have their turn
 
 
