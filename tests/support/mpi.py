@@ -42,8 +42,16 @@ def why_not() -> str | None:
 
 def mpirun_here(count: int, words: Sequence[str]) -> list[str]:
     """The command that starts so many processes on this host, more than it has cores perhaps."""
-    more = [] if launcher() == "MPICH" else ["--allow-run-as-root", "--oversubscribe"]
-    return ["mpirun", *more, "-n", str(count), *words]
+    many = ["--allow-run-as-root", "--oversubscribe"]
+    more = {
+        # It wants a program that starts others on other hosts, and takes any where there are none.
+        "Open MPI 4": [*many, "--mca", "plm_rsh_agent", "sh"],
+        "Open MPI 5": many,
+        "MPICH": [],
+    }
+    used = launcher()
+    assert used is not None
+    return ["mpirun", *more[used], "-n", str(count), *words]
 
 
 def mpirun(network: Network, ranks: Sequence[int], words: Sequence[str]) -> list[str]:
