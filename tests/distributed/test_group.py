@@ -77,7 +77,7 @@ def test_an_optimizer_in_shares_is_the_whole_one(found: dict[str, Any], optimize
 
 def test_a_launcher_of_another_mpi_is_told() -> None:
     code = "import attnkit.distributed; attnkit.distributed.group()"
-    environment = {**os.environ, "PMI_SIZE": "3"}
+    environment = {**os.environ, "PMI_SIZE": "3", "OMPI_MCA_plm_rsh_agent": "sh"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
     assert "expected 3 processes, as the launcher says, got 1: the launcher is of another MPI" in done.stderr
 
