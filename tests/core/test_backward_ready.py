@@ -40,7 +40,7 @@ def test_leaves_are_ready_from_the_last_layer_to_the_first() -> None:
 def test_a_leaf_of_several_uses_is_ready_after_the_last_of_them() -> None:
     """As tied embeddings are: read by the first layer and by the last one."""
     table, other = leaf(5, 3), leaf(3, 3, seed=1)
-    hidden = ops.linear(ops.embedding(table, np.array([1, 4, 1], np.int32)), other)
+    hidden = ops.linear(ops.embedding(np.array([1, 4, 1], np.int32), table), other)
     loss = ops.linear(hidden, table).sum() + (table * table).sum()
     heard: list[int] = []
     _core.backward_watched(loss, None, [table, other], heard.append)
