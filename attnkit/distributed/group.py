@@ -43,8 +43,9 @@ class Group(Protocol):
         """Has the job done with the group's wire, in the order in which jobs are given, while this process goes on."""
         ...
 
-    def hurry(self) -> None:
-        """From now on all do the same at the same time: no answer for minutes is a failure."""
+    def wait_for_ever(self, patient: bool) -> None:
+        """While `patient`, one may keep the others waiting for however long, as with a tokenizer to learn. Otherwise all
+        do the same at the same time, and no answer for minutes is a failure."""
         ...
 
     def collect(self, value: T) -> list[T]:
@@ -80,7 +81,7 @@ class Alone:
     def later(self, job: Callable[[Wire], T]) -> Future[T]:
         raise RuntimeError("[distributed] one process has no wire to others")
 
-    def hurry(self) -> None:
+    def wait_for_ever(self, patient: bool) -> None:
         pass
 
     def collect(self, value: T) -> list[T]:

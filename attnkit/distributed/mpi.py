@@ -73,9 +73,8 @@ class MPIGroup:
     def collect(self, value: T) -> list[T]:
         return self.later(lambda wire: wire.collect(value)).result()
 
-    def hurry(self) -> None:
-        """From now on no answer for long is a failure: all are ready and do the same."""
-        self._wire.patient = False
+    def wait_for_ever(self, patient: bool) -> None:
+        self._wire.patient = patient
 
     def interrupt(self, status: int) -> None:
         self._interrupted_status = status

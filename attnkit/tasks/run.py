@@ -78,6 +78,7 @@ def train(
 
 def _train(config: RunConfig, path: Path, resume: bool, progress: Mode, group: Group) -> Outcome:
     leads = group.rank == 0
+    group.wait_for_ever(True)
     with ExitStack() as stack:
         reporter = stack.enter_context(make_reporter(progress if leads else "none"))
 
@@ -100,7 +101,7 @@ def _train(config: RunConfig, path: Path, resume: bool, progress: Mode, group: G
             reporter.note(f"resumed at step {step:,}")
         elif resume:
             reporter.note("no checkpoint was saved yet: starting from the beginning")
-        group.hurry()
+        group.wait_for_ever(False)
         return trainer.run()
 
 
