@@ -44,7 +44,7 @@ class Group(Protocol):
         ...
 
     def wait_for_ever(self, patient: bool) -> None:
-        """While `patient`, one may keep the others waiting for however long, as with a tokenizer to learn. Otherwise all
+        """While `patient`, one may keep the others waiting for however long, as with a tokenizer to learn. Else all
         do the same at the same time, and no answer for minutes is a failure."""
         ...
 
