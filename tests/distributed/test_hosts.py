@@ -168,6 +168,27 @@ def test_a_link_that_is_cut_for_ten_seconds(network: Network, start: Start, unbr
     assert content(run.folder) == unbroken
 
 
+def test_a_host_that_is_gone(
+    network: Network, start: Start, unbroken: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is left gives up after the time that it was told, and says how to go on. Open MPI's launcher waits for that
+    host, until it is killed."""
+    monkeypatch.setenv("ATTNKIT_MPI_TIMEOUT", "3")
+    network.link(latency=SLOW)
+    run = start(2)
+    run.reaches_a_checkpoint()
+    network.link(host=1, cut=True)
+    deadline = time.monotonic() + 20
+    while network.processes(0, sys.executable):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+    _kill_all(network)
+    words = run.ended(10)[1]
+    assert words.count("has waited 3 s for the others") == 1 and "--resume" in words, words
+    network.link(host=1, cut=False)
+    assert _resumed(run, start, 1) == unbroken
+
+
 def test_a_slow_link_that_loses_packets(network: Network, start: Start, unbroken: dict[str, object]) -> None:
     network.link(latency=0.005, loss=0.01)
     lost = sum(each.lost for each in network.traffic())
