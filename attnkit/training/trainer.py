@@ -426,7 +426,7 @@ class Trainer:
         return Outcome(self._folder, self._state.step, reason, row)
 
     def _final_figures(self, steps: list[int]) -> dict[str, Figure]:
-        """Of the final weights: those that they have been measured with, where measuring once more tells nothing new."""
+        """Of the final weights: as they were measured before, where measuring once more tells nothing new."""
         if len(steps) == 1 and steps[0] in self._measured and getattr(self._task, "final_is_usual", False):
             return self._measured[steps[0]]
         return self._measure("validation", self._task.validate, final=True)
