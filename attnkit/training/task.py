@@ -66,6 +66,9 @@ class Task(Protocol):
     model whose training has stages says in an attribute `stage` which one it is in, none the main one: their losses are
     not one curve.
 
+    A task that measures the same after training as during it says so in an attribute `final_is_usual`: weights that a
+    validation has measured are not measured again.
+
     A task whose model has learnt before says so in an attribute `pretrained`: it is then measured before its first
     step, and is the best until a validation is better. An attribute `lr_factors` multiplies the learning rate, by the
     names of parameters; those that do not require a gradient stay as they are.

@@ -98,6 +98,7 @@ class Trainer:
         measured = NEVER if getattr(task, "pretrained", False) else 0
         self._state = State(batches=task.batches.state_dict(), validated_step=measured)
         self._saved_step = -1
+        self._measured: dict[int, dict[str, Figure]] = {}  # the figures of each validation of this process, by its step
         self._draws_curve = True  # until it cannot
         self._stage = ""
         self._clock = time.perf_counter()
@@ -319,7 +320,7 @@ class Trainer:
     def _validate(self) -> None:
         """Measures, keeps the weights that may be needed at the end, and saves."""
         state = self._state
-        figures = self._measure("validation", self._task.validate)
+        figures = self._measured[state.step] = self._measure("validation", self._task.validate)
         state.validated_step = state.step
         if self._config.final == "average" and state.step:
             state.snapshots = [*state.snapshots, state.step][-self._config.average_last :]
@@ -415,7 +416,7 @@ class Trainer:
         self._first(
             lambda: self._task.save(self._folder)
         )  # before what may fail: the model is there, whatever its figures
-        final = self._measure("validation", self._task.validate, final=True)
+        final = self._final_figures(steps)
         row = {f"final_{name}": value for name, value in final.items()} | self._measure("test", self._task.test)
         chosen = {"final": self._config.final, "final_steps": steps}
         self._metrics.write({"step": self._state.step, **chosen, **row, "seconds": self._tick()})
@@ -424,11 +425,17 @@ class Trainer:
         self._reporter.note(f"model: {self._describe_choice(steps)}  {_figures(row)}".rstrip())
         return Outcome(self._folder, self._state.step, reason, row)
 
+    def _final_figures(self, steps: list[int]) -> dict[str, Figure]:
+        """Of the final weights: as they were measured before, where measuring once more tells nothing new."""
+        if len(steps) == 1 and steps[0] in self._measured and getattr(self._task, "final_is_usual", False):
+            return self._measured[steps[0]]
+        return self._measure("validation", self._task.validate, final=True)
+
     def _closing_validation(self) -> dict[str, Figure]:
         """The figures of the last weights, where the last validation was of others."""
         if self._state.validated_step == self._state.step:
             return {}
-        figures = self._measure("validation", self._task.validate)
+        figures = self._measured[self._state.step] = self._measure("validation", self._task.validate)
         self._write_validation(figures, bool(figures) and self._is_best(figures))
         return figures
 

@@ -34,6 +34,7 @@ class ClassifyImagesTask(HeldOutTask[ImageData]):
     """Reads the data and builds the model, its weights drawn from the seed."""
 
     unit = "images"
+    final_is_usual = True
 
     def __init__(self, config: ClassifyImagesConfig, folder: Path, note: Note, *, resumed: bool = False) -> None:
         """Raises ValueError or OSError for data that is none."""

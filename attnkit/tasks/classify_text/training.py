@@ -32,6 +32,7 @@ class ClassifyTextTask(HeldOutTask[EncodedDocuments]):
     """Reads the data, learns or loads the tokenizer, and builds the model, its weights drawn from the seed."""
 
     unit = "documents"
+    final_is_usual = True
 
     def __init__(self, config: ClassifyTextConfig, folder: Path, note: Note, *, resumed: bool = False) -> None:
         """A new run writes its tokenizer to `folder`, a resumed one reads it there.

@@ -20,6 +20,7 @@ class LanguageModelTask(TextTask):
     """Each token of a text is predicted from those before it."""
 
     name = "language-model"
+    final_is_usual = True
     model: DecoderOnly
     _own: PretrainedLanguageModel | None = None
 

@@ -28,6 +28,7 @@ class MaskedLanguageModelTask(TextTask, HeldOutTask[EncodedCorpus]):
 
     name = "masked-language-model"
     unit = "hidden tokens"
+    final_is_usual = True
     masks = True
     model: EncoderOnly
 
