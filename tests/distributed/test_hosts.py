@@ -254,6 +254,21 @@ def test_a_file_that_one_host_lacks(network: Network, start: Start, tmp_path: Pa
     assert len(said) == 1 and lacks in said[0] and "Traceback" not in words, words
 
 
+def test_a_host_that_has_less_data(network: Network, start: Start, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    data.mkdir()
+    config = copy_task(data)
+    elsewhere = tmp_path / "elsewhere"
+    shutil.copytree(data, elsewhere)
+    for name in ("source", "target"):
+        (elsewhere / name).write_text("".join((data / name).read_text().splitlines(keepends=True)[:-1]))
+    assert network.run(1, ["mount", "--bind", str(elsewhere), str(data)])[0] == 0
+    status, words = start(2, config=config).ended(20)
+    assert status in (1, 2), words
+    said = [line for line in words.splitlines() if line.startswith("attnkit")]
+    assert len(said) == 1 and "same" in said[0], words
+
+
 def test_a_mistake_in_the_configuration_is_told_once(start: Start) -> None:
     status, words = start(2, "--set", "training.max_stepz=3").ended(20)
     assert status == 2, words
