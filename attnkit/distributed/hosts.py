@@ -16,7 +16,7 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")  # of the machine, whatever i
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a process is. machine, host: what tells machines apart, and this one's name. cpus: those that it may use, of
+    """Where a process is. machine, host: what tells machines apart, and this one's name. cpus: those it may use, of
     `machine_cpus`. threads: what it would use alone. isas: its instruction sets, up to the one in use."""
 
     machine: str
