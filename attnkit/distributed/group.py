@@ -121,17 +121,24 @@ def together(group: Group, function: Callable[[], T]) -> T:
         result = function()
     except BaseException as error:
         failure = error
-    told = group.gather(failure if failure is None or isinstance(failure, ForAll) else type(failure).__name__)
+    told = group.gather(failure if isinstance(failure, ForAll) else _name(failure))
     for rank, name in enumerate(told):
         if isinstance(name, str):
             if failure is not None and rank == group.rank:
                 failure.known_to_all = True  # type: ignore[attr-defined]
                 raise failure
-            raise ElsewhereError(rank, name) from None
+            raise failure if isinstance(failure, ElsewhereError) else ElsewhereError(rank, name) from None
     for wish in told:
         if isinstance(wish, ForAll):
             raise wish from None
+    if failure is not None:
+        raise failure
     return result
+
+
+def _name(failure: BaseException | None) -> str | None:
+    """Of an error of this process's own."""
+    return None if failure is None or isinstance(failure, ElsewhereError) else type(failure).__name__
 
 
 class ForAll(Exception):

@@ -26,7 +26,7 @@ from attnkit.training.metrics import SCORES, Figure, MetricsFile
 from attnkit.training.progress import Position, Reporter, duration
 from attnkit.training.state import NEVER, State, Window
 from attnkit.training.step import StepGradient
-from attnkit.training.task import Task
+from attnkit.training.task import Task, checksum
 
 T = TypeVar("T")
 _Chosen: TypeAlias = tuple[list[int], dict[str, np.ndarray]]
@@ -129,18 +129,29 @@ class Trainer:
         weights, restored, state = self._group.broadcast((self._task.model.state_dict(), self._restored, self._state))
         random, batches = self._group.broadcast((_core.random_state(), self._task.batches.state_dict()))
         self._restored = None
+        self._check_same_data(batches)
         if self._leads:
             return
-        try:
-            self._task.batches.load_state_dict(batches)
-        except ValueError as error:
-            raise ConfigError(f"data.train: expected the same data on all hosts, got others: {error}") from None
         self._task.model.load_state_dict(weights)
         if restored is not None:
             self._optimizer.load_state_dict(restored)
             self._saved_step = state.step
         _core.set_random_state(random)
         self._state = state
+
+    def _check_same_data(self, position: Mapping[str, int]) -> None:
+        """Goes to the position of all. Raises ConfigError where this process's data is not that of the first one."""
+
+        def first_batch() -> int:
+            self._task.batches.load_state_dict(position)
+            return checksum(next(iter(self._task.batches.pick([0]))))
+
+        try:
+            own = together(self._group, first_batch)
+        except ValueError as error:
+            raise ConfigError(f"data.train: expected the same data on all hosts, got others: {error}") from None
+        if self._group.broadcast(own) != own:
+            raise ConfigError("data.train: expected the same data on all hosts, got another first batch here")
 
     @property
     def _leads(self) -> bool:

@@ -73,3 +73,22 @@ def test_a_stop_is_less_than_an_error() -> None:
     threads = Threads(3)
     found = threads.run(lambda: together(threads, raising(threads, {0: StopRequested(signal.SIGINT), 1: OSError()})))
     assert [type(each) for each in found] == [ElsewhereError, OSError, ElsewhereError]
+
+
+def test_a_failure_goes_through_what_is_done_together_within(size: int = 3) -> None:
+    """The one that has failed may say it in other words; the others do not speak for it."""
+    threads = Threads(size)
+
+    def inner() -> None:
+        if threads.rank == 1:
+            raise ValueError("inner")
+
+    def outer() -> None:
+        try:
+            together(threads, inner)
+        except ValueError:
+            raise KeyError("in other words") from None
+
+    first, second, third = threads.run(lambda: together(threads, outer))
+    assert isinstance(second, KeyError)
+    assert isinstance(first, ElsewhereError) and isinstance(third, ElsewhereError) and first.rank == third.rank == 1

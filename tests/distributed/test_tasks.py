@@ -10,7 +10,7 @@ import pytest
 from command_line import attnkit_run, command
 from text_runs import masked_toml
 from training_images import GLIMPSE, LSTM, caption_task, classify_task
-from training_runs import FEW_PAIRS, TINY, content, metrics
+from training_runs import FEW_PAIRS, TINY, content, copy_task, metrics
 
 pytestmark = pytest.mark.skipif(mpi.why_not_here() is not None, reason=str(mpi.why_not_here()))
 
@@ -129,3 +129,21 @@ def test_shards_that_cannot_be_shared_out(tiny: Path, tmp_path: Path) -> None:
 def test_settings_that_exact_excludes(tiny: Path, tmp_path: Path, setting: str, expected: str) -> None:
     done = attnkit_run("train", tiny, "--out", tmp_path / "run", "--set", "training.exact=true", "--set", setting)
     assert done.returncode == 2 and expected in done.stderr.decode()
+
+
+def test_other_data_on_another_host_is_found_out(tmp_path: Path) -> None:
+    """As many lines of as many words: nothing but the words themselves is another."""
+    for rank in range(2):
+        (tmp_path / str(rank)).mkdir()
+        path = copy_task(tmp_path / str(rank))
+        path.write_text(path.read_text().replace(f"{tmp_path / str(rank)}/", ""))
+    target = tmp_path / "1" / "target"
+    target.write_text("".join(reversed(target.read_text().splitlines(keepends=True))))
+    words = command("train", "copy.toml", "--out", tmp_path / "run")
+    where = f'cd "{tmp_path}/${{OMPI_COMM_WORLD_RANK:-$PMI_RANK}}" && exec "$@"'
+    done = subprocess.run(
+        mpi.mpirun_here(2, ["sh", "-c", where, "sh", *words]), capture_output=True, text=True, timeout=120
+    )
+    said = [line for line in done.stderr.splitlines() if line.startswith("attnkit")]
+    assert done.returncode == 1 and len(said) == 1, done.stderr
+    assert said[0].startswith("attnkit: process 1, on ") and said[0].endswith("got another first batch here")
