@@ -70,7 +70,7 @@ def link_of(found: Sequence[Sum], half: bool = False) -> Link:
     work alike. half: of sums in bfloat16, whose rate counts the conversion too."""
     own = sorted((each for each in found if each.half == half), key=lambda each: each.numbers)
     small, large = own[0], own[-1]
-    rounds, sent = messages(small.processes, half)
+    rounds, sent = messages(small.processes)
     message, work_message = small.median / rounds, small.processor / sent
     moved = sent_bytes(large.processes, large.numbers, half)
     moving = max(large.median - rounds * message, 1e-9)

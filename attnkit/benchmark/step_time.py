@@ -29,13 +29,13 @@ class Link:
         """Of the sum of an array over the processes, while nothing else is to do."""
         if processes == 1:
             return 0.0
-        rounds, sent = messages(processes, half)
+        rounds, sent = messages(processes)
         waiting = rounds * self.message + (sent - rounds) * self.work_message
         return waiting + sent_bytes(processes, numbers, half) / self.rate
 
     def work_seconds(self, processes: int, numbers: float, half: bool = False) -> float:
         """The processor's part of that."""
-        sent = messages(processes, half)[1]
+        sent = messages(processes)[1]
         return sent * self.work_message + sent_bytes(processes, numbers, half) * self.work_byte
 
 
@@ -44,13 +44,13 @@ def sent_bytes(processes: int, numbers: float, half: bool = False) -> float:
     return 2 * (processes - 1) / processes * numbers * (2 if half else 4)
 
 
-def messages(processes: int, half: bool = False) -> tuple[int, int]:
+def messages(processes: int) -> tuple[int, int]:
     """Of one sum: the rounds that wait for each other, and how many messages each process sends.
 
     By a tree a message each round; otherwise in each of two rounds a message to each other process
     (`attnkit.distributed.sums`).
     """
-    if half or processes & (processes - 1):
+    if processes & (processes - 1):
         return 2, 2 * (processes - 1)
     rounds = 2 * (processes.bit_length() - 1)
     return rounds, rounds

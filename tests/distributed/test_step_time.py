@@ -41,12 +41,9 @@ def test_half_the_bytes_take_half_as_long_where_the_rate_is_what_counts() -> Non
     assert slow.sum_seconds(8, 1e6, half=True) == pytest.approx(slow.sum_seconds(8, 1e6) / 2)
 
 
-@pytest.mark.parametrize(
-    ("processes", "half", "expected"),
-    [(2, False, (2, 2)), (64, False, (12, 12)), (6, False, (2, 10)), (8, True, (2, 14))],
-)
-def test_messages(processes: int, half: bool, expected: tuple[int, int]) -> None:
-    assert messages(processes, half) == expected
+@pytest.mark.parametrize(("processes", "expected"), [(2, (2, 2)), (64, (12, 12)), (6, (2, 10)), (7, (2, 12))])
+def test_messages(processes: int, expected: tuple[int, int]) -> None:
+    assert messages(processes) == expected
 
 
 def test_a_link_is_found_again_in_what_it_took() -> None:
