@@ -9,6 +9,7 @@ import os
 from typing import TYPE_CHECKING
 
 import attnkit._interrupt  # isort: skip  # before what takes time
+import attnkit._openblas  # isort: skip  # before anything else loads NumPy
 import attnkit._openmp  # noqa: F401  # isort: skip  # before anything else loads the core
 
 from attnkit._core import (
@@ -26,7 +27,7 @@ from attnkit._tensor import Function, from_dlpack, no_grad, precision, tensor
 from attnkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from attnkit import decoding, explain, interop, models, nn, ops, optim, ray, text, training, vision
+    from attnkit import decoding, distributed, explain, interop, models, nn, ops, optim, ray, text, training, vision
     from attnkit.tasks.caption.captioner import Captioner
     from attnkit.tasks.classify_images.classifier import ImageClassifier
     from attnkit.tasks.classify_images.zero_shot import ZeroShotClassifier
@@ -54,6 +55,7 @@ __all__ = [
     "Translator",
     "ZeroShotClassifier",
     "decoding",
+    "distributed",
     "explain",
     "from_dlpack",
     "get_num_threads",

@@ -13,7 +13,7 @@ import sys
 import threading
 
 
-def _is_command() -> bool:
+def is_command() -> bool:
     """Whether this process is `attnkit ...` or `python -m attnkit ...`."""
     script = os.path.basename(sys.argv[0]) if sys.argv else ""
     if script == "-m":  # Python looks for the module, and imports the packages around it
@@ -24,6 +24,6 @@ def _is_command() -> bool:
 if (
     threading.current_thread() is threading.main_thread()
     and signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    and _is_command()
+    and is_command()
 ):
     signal.signal(signal.SIGINT, signal.SIG_DFL)

@@ -15,6 +15,8 @@ from attnkit._version import __version__
 
 _SIDE = 512  # of the square matrices that are multiplied: within the caches, large enough to show the units' speed
 _REPEATS = 8
+_BF16 = ("avx512_bf16", "amx")
+_AVX512 = ("avx512", "avx512_bf16")
 _WORTH = 1.1  # bf16 gives up 16 bits of every weight; it must be faster than noise to be worth that
 
 
@@ -38,11 +40,18 @@ class Diagnosis:
 
     @property
     def precision_that_pays(self) -> Literal["fp32", "bf16"]:
-        return "bf16" if self.bf16_gflops >= _WORTH * self.fp32_gflops else "fp32"
+        """bf16 where the CPU has products of it and they are faster; what is measured of others is noise."""
+        faster = self.bf16_gflops >= _WORTH * self.fp32_gflops
+        return "bf16" if faster and self.active_isa in _BF16 else "fp32"
+
+    @property
+    def paths(self) -> dict[str, str]:
+        """Which of its ways this machine takes for the products of each precision, and why."""
+        return {"bf16 products": _bf16_path(self.active_isa), "int8 products": _int8_path(self.active_isa, self.vnni)}
 
     def as_dict(self) -> dict[str, Any]:
         """Everything as JSON can hold it."""
-        return {**asdict(self), "precision_that_pays": self.precision_that_pays}
+        return {**asdict(self), "precision_that_pays": self.precision_that_pays, "paths": self.paths}
 
     def lines(self) -> list[tuple[str, str]]:
         """(name, value) as a person reads them."""
@@ -52,7 +61,7 @@ class Diagnosis:
             ("CPU", self.cpu),
             ("instruction sets", " ".join(self.supported_isas)),
             ("in use", self.active_isa + (" (ATTNKIT_ISA)" if os.environ.get("ATTNKIT_ISA") else "")),
-            ("int8 dot product", "yes (VNNI)" if self.vnni else "no"),
+            *self.paths.items(),
             ("threads", str(self.threads)),
             ("affinity", f"{self.affinity_cpus} of {self.machine_cpus} CPUs"),
             ("cgroup quota", quota),
@@ -62,6 +71,25 @@ class Diagnosis:
             *self.versions.items(),
             *((setting.name, _shown(setting, self.environment[setting.name])) for setting in environment.VARIABLES),
         ]
+
+
+def _bf16_path(isa: str) -> str:
+    if isa == "amx":
+        return "tiles of AMX"
+    if isa in _BF16:
+        return "dot products of bf16: two multiply-adds where fp32 has one"
+    return f"as fp32, of rounded numbers: {isa} has no products of bf16"
+
+
+def _int8_path(isa: str, vnni: bool) -> str:
+    if isa == "amx":
+        return "tiles of AMX; VNNI for a few rows"
+    if vnni and isa in _AVX512:
+        return "dot products of VNNI: four multiply-adds where fp32 has one"
+    if isa in ("avx2", *_AVX512):
+        lacks = "has no VNNI" if isa == "avx2" else "is one whose CPU has no VNNI"
+        return f"pairs of 16-bit numbers, in 256 bits: {isa} {lacks}"
+    return f"number by number: {isa} has no products of small integers"
 
 
 def _rounded(speed: float) -> str:

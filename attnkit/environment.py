@@ -30,6 +30,12 @@ VARIABLES = (
         "The number of threads. It can lower the number that the machine allows, and cannot raise it.",
     ),
     Variable(
+        "OPENBLAS_NUM_THREADS",
+        "a number from 1",
+        "1 in the command `attnkit`",
+        "The threads of NumPy's own products, of which the command has few. Programs that import attnkit keep theirs.",
+    ),
+    Variable(
         "GOMP_SPINCOUNT",
         "a number",
         "3000",
@@ -60,6 +66,26 @@ VARIABLES = (
         "modules, a comma between",
         "none",
         "What may be imported when a model's configuration names a score or normaliser of yours.",
+    ),
+    Variable(
+        "OMPI_COMM_WORLD_SIZE",
+        "a number",
+        "one process",
+        "How many processes Open MPI's `mpirun` has started: they train together.",
+    ),
+    Variable("PMI_SIZE", "a number", "one process", "The same from MPICH's and Intel's `mpiexec`, and from `srun`."),
+    Variable(
+        "PMIX_RANK",
+        "a number",
+        "one process",
+        "Set by `srun --mpi=pmix`, which then says in SLURM_NTASKS how many there are.",
+    ),
+    Variable("SLURM_NTASKS", "a number", "one process", "The number of processes of a job of Slurm; see PMIX_RANK."),
+    Variable(
+        "ATTNKIT_MPI_TIMEOUT",
+        "seconds",
+        "600",
+        "How long a process of a training over MPI waits for the others before it ends the run: a host is gone.",
     ),
     Variable(
         "ATTNKIT_TRACEBACK",

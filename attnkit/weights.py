@@ -254,6 +254,26 @@ def load_weights(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
     }
 
 
+def map_arrays(path: str | os.PathLike[str]) -> dict[str, np.ndarray]:
+    """What `load_weights` gives of a file without bfloat16, as arrays that lie in the file, mapped privately, for who
+    copies what is to stay (see `MappedWeights`)."""
+    file = WeightsFile(path)
+    if strange := next((name for name, entry in file.entries.items() if entry.type not in _NUMPY), None):
+        raise WeightsError(path, f"expected {strange} of a type that NumPy has, got {file.entries[strange].type}")
+    data = np.frombuffer(_mapped(path), np.uint8)
+    return {name: _placed(data, entry) for name, entry in file.entries.items()}
+
+
+def _mapped(path: str | os.PathLike[str]) -> mmap.mmap:
+    with open(path, "rb") as opened:
+        return mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)
+
+
+def _placed(data: npt.NDArray[np.uint8], entry: Entry) -> np.ndarray:
+    """A tensor among the bytes of a file."""
+    return data[entry.begin : entry.end].view(_NUMPY[entry.type]).reshape(entry.shape)
+
+
 def map_weights(path: str | os.PathLike[str]) -> MappedWeights:
     """The weights of a model without reading them yet: float32 arrays and the bits of bfloat16 lie in the file, mapped
     privately, as long as they live; those of other types in `FLOATS` are read. What is of another type still is no
@@ -262,12 +282,11 @@ def map_weights(path: str | os.PathLike[str]) -> MappedWeights:
     Pages come in when they are looked at, and the system can drop them again. Raises what `load_weights` does.
     """
     file = WeightsFile(path)
-    with open(path, "rb") as opened:
-        mapping = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)
+    mapping = _mapped(path)
     data = np.frombuffer(mapping, np.uint8)
     arrays: dict[str, np.ndarray] = {}
     skipped: dict[str, Entry] = {}
-    int8 = _int8_weights(file)
+    int8 = _int8_weights(file, data)
     beside = {name + end for name in int8 for end in (_MULTIPLIERS, _INPUT_MULTIPLIER)}
     for name, entry in file.entries.items():
         if name in beside:
@@ -275,7 +294,7 @@ def map_weights(path: str | os.PathLike[str]) -> MappedWeights:
         if entry.type not in FLOATS and name not in int8:
             skipped[name] = entry
         elif entry.type in ("F32", "BF16", "I8"):
-            arrays[name] = data[entry.begin : entry.end].view(_NUMPY[entry.type]).reshape(entry.shape)
+            arrays[name] = _placed(data, entry)
         else:
             arrays[name] = file.read_floats(name)
     weights = MappedWeights(arrays, skipped, mapping)
@@ -284,8 +303,8 @@ def map_weights(path: str | os.PathLike[str]) -> MappedWeights:
     return weights
 
 
-def _int8_weights(file: WeightsFile) -> dict[str, tuple[npt.NDArray[np.float32], float]]:
-    """The matrices of bytes that have their multipliers beside them, and these."""
+def _int8_weights(file: WeightsFile, data: npt.NDArray[np.uint8]) -> dict[str, tuple[npt.NDArray[np.float32], float]]:
+    """The matrices of bytes that have their multipliers beside them, and these. data: the file's bytes."""
     found = {}
     for name, entry in file.entries.items():
         rows = file.entries.get(name + _MULTIPLIERS)
@@ -296,8 +315,8 @@ def _int8_weights(file: WeightsFile) -> dict[str, tuple[npt.NDArray[np.float32],
         inputs = file.entries.get(name + _INPUT_MULTIPLIER)
         if inputs is not None and (inputs.type, inputs.shape) != ("F32", (1,)):
             raise WeightsError(file.path, f"expected {name + _INPUT_MULTIPLIER} of type F32 and one number")
-        of_inputs = 0.0 if inputs is None else float(file.read(name + _INPUT_MULTIPLIER)[0])
-        found[name] = file.read(name + _MULTIPLIERS), of_inputs
+        of_inputs = 0.0 if inputs is None else float(_placed(data, inputs)[0])
+        found[name] = _placed(data, rows).copy(), of_inputs
     return found
 
 

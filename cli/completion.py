@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import click
-from click.shell_completion import get_completion_class
 
 VARIABLE = "_ATTNKIT_COMPLETE"  # the script sets it to ask for completions
 
@@ -19,6 +18,8 @@ def command(context: click.Context, shell: str) -> None:
     zsh:   attnkit completion zsh > ~/.zfunc/_attnkit    (with ~/.zfunc in fpath)
     fish:  attnkit completion fish > ~/.config/fish/completions/attnkit.fish
     """
+    from click.shell_completion import get_completion_class
+
     completion = get_completion_class(shell)
     assert completion is not None  # Click has all three
     click.echo(completion(context.find_root().command, {}, "attnkit", VARIABLE).source())

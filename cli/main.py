@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
 
 import click
-from click.shell_completion import shell_complete
 
 import attnkit
 
@@ -75,6 +75,8 @@ def run(arguments: Sequence[str], name: str = "attnkit") -> None:
     what usage lines call the program."""
     instruction = os.environ.get(VARIABLE)
     if instruction:
+        from click.shell_completion import shell_complete
+
         raise click.exceptions.Exit(shell_complete(group, {}, "attnkit", VARIABLE, instruction))
     with group.make_context(name, list(arguments)) as context:
         group.invoke(context)
@@ -83,7 +85,9 @@ def run(arguments: Sequence[str], name: str = "attnkit") -> None:
 def main(name: str = "attnkit") -> None:
     """The entry point of the console script, and of `python -m attnkit`, which passes its name."""
     streams.open_missing()
-    sys.exit(errors.status_of(lambda: run(sys.argv[1:], name)))
+    status = errors.status_of(lambda: run(sys.argv[1:], name))
+    gc.freeze()  # else Python looks through everything once more before it ends
+    sys.exit(status)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 import sys
 from pathlib import Path
 
 import click
 
+from .shared.errors import describe
 from .shared.outputs import echo
 from .shared.run_options import threads_option
 
@@ -90,22 +92,26 @@ def command(config: str, out: str | None, overrides: tuple[str, ...], resume: bo
     attnkit train --keys translate
     """
     import attnkit
-    from attnkit.distributed import ElsewhereError, group
+    from attnkit.distributed import ElsewhereError, group, together
     from attnkit.training import ConfigError, RunExistsError, read_config, train
 
     source, folder = _locate(config, out)
     # Where workers prepare images in Python, the step waits up to this long each time it wants the interpreter back.
     sys.setswitchinterval(0.0005)
-    leads = group().rank == 0  # with MPI each process gets its share of the cores, unless --threads says otherwise
+    processes = group()  # with MPI each gets its share of the cores, unless --threads says otherwise
     if threads is not None:
         attnkit.set_num_threads(threads)
     try:
-        outcome = train(read_config(source, overrides), folder, resume=resume)
-    except (ConfigError, RunExistsError) as error:
-        raise click.UsageError(str(error)) from None
+        outcome = train(together(processes, lambda: read_config(source, overrides)), folder, resume=resume)
     except ElsewhereError:
         raise click.exceptions.Exit(0) from None  # the process that failed says why, and ends with its status
-    if leads:
+    except Exception as error:
+        if processes.rank:
+            raise click.ClickException(f"process {processes.rank}, on {platform.node()}: {describe(error)}") from error
+        if isinstance(error, ConfigError | RunExistsError):
+            raise click.UsageError(str(error)) from None
+        raise
+    if processes.rank == 0:
         echo(outcome.folder)
 
 

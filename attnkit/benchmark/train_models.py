@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from attnkit.models.captioner_config import CaptionerConfig, LSTMDecoderConfig
 from attnkit.models.cnn_config import CNNConfig
 from attnkit.models.han_config import HanConfig
 from attnkit.models.recurrent_config import RecurrentConfig
-from attnkit.models.registry import ModelConfig
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.models.vit_config import ViTConfig
+
+if TYPE_CHECKING:
+    from attnkit.models.registry import ModelConfig
 
 Inputs = Literal["sentences", "images", "captions", "documents"]
 

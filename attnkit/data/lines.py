@@ -6,10 +6,8 @@ A line has a bound, and so has what a gzip file unpacks to: half a megabyte can 
 from __future__ import annotations
 
 import contextlib
-import gzip
 import os
 import sys
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, cast
 
@@ -27,6 +25,10 @@ MAX_UNPACKED, MAX_RATIO = 1 << 30, 100
 or a tenth; what is beyond a hundredth repeats itself, and was made to fill memory or can be unpacked by its owner."""
 
 
+class _BrokenGzip(Exception):
+    """What is no gzip file, or not a whole one."""
+
+
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[tuple[BinaryIO, int | None]]:
     """The file, and how many bytes it may have; None for no limit."""
@@ -37,8 +39,14 @@ def _opened(path: Path) -> Iterator[tuple[BinaryIO, int | None]]:
         if not os.fspath(path).endswith(".gz"):
             yield raw, None
             return
-        with gzip.GzipFile(fileobj=raw) as unpacked:
-            yield cast(BinaryIO, unpacked), max(MAX_UNPACKED, MAX_RATIO * os.fstat(raw.fileno()).st_size)
+        import gzip  # few files are
+        import zlib
+
+        try:
+            with gzip.GzipFile(fileobj=raw) as unpacked:
+                yield cast(BinaryIO, unpacked), max(MAX_UNPACKED, MAX_RATIO * os.fstat(raw.fileno()).st_size)
+        except (gzip.BadGzipFile, EOFError, zlib.error) as error:
+            raise _BrokenGzip(str(error)) from None
 
 
 def read_lines(path: Path) -> Iterator[str]:
@@ -56,8 +64,14 @@ def arriving_lines(path: Path) -> Iterator[str | Paused]:
     line of more than `MAX_LINE` bytes, and for a gzip file of more than `MAX_UNPACKED`.
     """
     name = "standard input" if os.fspath(path) == STDIN else os.fspath(path)
-    with _opened(path) as (stream, limit):
-        yield from arriving_from(stream, name, limit=limit)
+    number = 0
+    try:
+        with _opened(path) as (stream, limit):
+            for line in arriving_from(stream, name, limit=limit):
+                number += line is not PAUSE
+                yield line
+    except _BrokenGzip as error:
+        raise ValueError(f"[corpus] {name}, after line {number}: expected a whole gzip file: {error}") from None
 
 
 def arriving_from(stream: BinaryIO, name: str, first: int = 1, limit: int | None = None) -> Iterator[str | Paused]:
@@ -77,8 +91,6 @@ def arriving_from(stream: BinaryIO, name: str, first: int = 1, limit: int | None
             yield text.removeprefix("\ufeff") if number == 1 else text
     except UnicodeDecodeError as error:
         raise ValueError(f"[corpus] {name}, line {number}: expected UTF-8, got {_bad_byte(error)}") from None
-    except (gzip.BadGzipFile, EOFError, zlib.error) as error:
-        raise ValueError(f"[corpus] {name}, after line {number}: expected a whole gzip file: {error}") from None
 
 
 def read_document(path: Path) -> str:

@@ -36,7 +36,7 @@ class Shortlist:
             raise ValueError(f"[shortlist] expected offsets up to {len(ids)} and ids below {target_size}, got others")
         # A search reads them for every batch.
         self.offsets, self.ids = index_array(offsets, "offsets"), index_array(ids, "ids")
-        self.always = always
+        self.always = always.copy()
         self.target_size = target_size
 
     @classmethod
@@ -91,11 +91,11 @@ class Shortlist:
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Shortlist:
         """Raises FileNotFoundError, or ValueError for a file that is none."""
-        from attnkit.weights import load_weights
+        from attnkit.weights import map_arrays
 
         if not Path(path).is_file():
             raise FileNotFoundError(f"{path}: no such file; `attnkit shortlist` makes one")
-        arrays = load_weights(path)
+        arrays = map_arrays(path)
         if sorted(arrays) != sorted(_NAMES) or any(a.dtype != np.int32 or a.ndim != 1 for a in arrays.values()):
             raise ValueError(f"{path}: expected a shortlist, got {', '.join(arrays) or 'nothing'}")
         try:

@@ -15,7 +15,7 @@ from collections.abc import Iterable
 from functools import cache
 
 from attnkit._core import Tensor
-from attnkit.distributed.group import Alone, ElsewhereError, Group
+from attnkit.distributed.group import Alone, ElsewhereError, ForAll, Group, shared, together
 from attnkit.distributed.launch import launched_size
 
 
@@ -40,4 +40,4 @@ def average_gradients(parameters: Iterable[Tensor]) -> None:
         average_gradients(group(), parameters)
 
 
-__all__ = ["Alone", "ElsewhereError", "Group", "average_gradients", "group"]
+__all__ = ["Alone", "ElsewhereError", "ForAll", "Group", "average_gradients", "group", "shared", "together"]

@@ -1,9 +1,9 @@
 """The sum of the gradients of all shards of a step, over all processes.
 
-Each batch of a step is cut into shards. Of a process's own shards the gradients are added up; then the processes' sums,
-bucket by bucket, while the rest of the backward pass goes on (Li et al., "PyTorch Distributed", 2020). Where the numbers
-of shards and of processes are powers of two, the sum of all shards is that of one binary tree, whose lower levels are in
-one process or in several: its bytes do not depend on how many processes there are.
+Each batch of a step is cut into shards. Of a process's own shards the gradients are added up; then the sums of the
+processes, bucket by bucket, while the rest of the backward pass goes on (Li et al., "PyTorch Distributed", 2020). Where
+the numbers of shards and of processes are powers of two, the sum of all shards is that of one binary tree, whose lower
+levels are in one process or in several: its bytes do not depend on how many processes there are.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from attnkit import _core, _tensor
+from attnkit import _tensor
 from attnkit._core import Tensor
 from attnkit.distributed.group import Group
 from attnkit.distributed.sums import sum_of
@@ -93,7 +93,7 @@ class GradientSum:
         return gradient
 
     def finish(self, extra: Floats) -> Floats:
-        """The last shard is done, which gives these `extra` numbers: waits for the sums; returns that of the extra ones."""
+        """The last shard is done, which gives these `extra` numbers: waits for the sums, returns that of the extra."""
         for shard in reversed(self._before):
             extra = shard.extra + extra
         if self._group.size > 1:

@@ -1,10 +1,10 @@
-"""The processes that train one model together. What they agree on goes through a `Group`; one process is a group too."""
+"""The processes that train one model together. What they agree on goes through a `Group`; one process is one too."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from attnkit.distributed.wire import Wire
@@ -15,8 +15,8 @@ Item = TypeVar("Item")
 
 class Group(Protocol):
     """rank: this process, from 0; size: how many there are; description: where they are, in words; stop_signals: by
-    which the launcher asks for an end, beside the usual ones. Every method but `fail` is called by all processes, in the
-    same order."""
+    which the launcher asks for an end, beside the usual ones. Every method but `fail` is called by all processes, in
+    one order."""
 
     @property
     def rank(self) -> int: ...
@@ -43,8 +43,9 @@ class Group(Protocol):
         """Has the job done with the group's wire, in the order in which jobs are given, while this process goes on."""
         ...
 
-    def hurry(self) -> None:
-        """From now on all do the same at the same time: no answer for minutes is a failure."""
+    def wait_for_ever(self, patient: bool) -> None:
+        """While `patient`, one may keep the others waiting for however long, as with a tokenizer to learn. Else all
+        do the same at the same time, and no answer for minutes is a failure."""
         ...
 
     def collect(self, value: T) -> list[T]:
@@ -80,7 +81,7 @@ class Alone:
     def later(self, job: Callable[[Wire], T]) -> Future[T]:
         raise RuntimeError("[distributed] one process has no wire to others")
 
-    def hurry(self) -> None:
+    def wait_for_ever(self, patient: bool) -> None:
         pass
 
     def collect(self, value: T) -> list[T]:
@@ -105,22 +106,43 @@ def in_order(group: Group, own: list[T]) -> list[T]:
     return [parts[number % group.size][number // group.size] for number in range(count)]
 
 
+def shared(group: Group, items: Sequence[Item], work: Callable[[Sequence[Item]], list[T]]) -> list[T]:
+    """`work(items)`, which gives a result for each item, done in shares: the results of all items, in their order, for
+    all processes. Raises as `together` does."""
+    return in_order(group, together(group, lambda: work(mine(group, items))))
+
+
 def together(group: Group, function: Callable[[], T]) -> T:
     """`function()` on every process. Where it raises on some, the first of these raises its own error, which then is
-    `known_to_all`, and all others raise `ElsewhereError`: nobody waits for one that does not come."""
+    `known_to_all`, and all others raise `ElsewhereError`: nobody waits for one that does not come. A `ForAll` is no
+    error: where nothing worse happens, all raise the first one."""
     failure: BaseException | None = None
     try:
         result = function()
     except BaseException as error:
         failure = error
-    failed = group.gather("" if failure is None else type(failure).__name__)
-    first = next((rank for rank, name in enumerate(failed) if name), None)
-    if first is None:
-        return result
-    if failure is not None and first == group.rank:
-        failure.known_to_all = True  # type: ignore[attr-defined]
+    told = group.gather(failure if isinstance(failure, ForAll) else _name(failure))
+    for rank, name in enumerate(told):
+        if isinstance(name, str):
+            if failure is not None and rank == group.rank:
+                failure.known_to_all = True  # type: ignore[attr-defined]
+                raise failure
+            raise failure if isinstance(failure, ElsewhereError) else ElsewhereError(rank, name) from None
+    for wish in told:
+        if isinstance(wish, ForAll):
+            raise wish from None
+    if failure is not None:
         raise failure
-    raise ElsewhereError(first, failed[first]) from None
+    return result
+
+
+def _name(failure: BaseException | None) -> str | None:
+    """Of an error of this process's own."""
+    return None if failure is None or isinstance(failure, ElsewhereError) else type(failure).__name__
+
+
+class ForAll(Exception):
+    """No failure but a wish, to stop say: where one process raises it, all do. It is pickled to be sent to them."""
 
 
 class ElsewhereError(RuntimeError):

@@ -17,6 +17,10 @@ from attnkit.distributed.wire import Wire
 
 T = TypeVar("T")
 
+# Of two processes that send to each other at once, Open MPI lets one wait until the other's bytes are through: the
+# answer to its "may I send" queues behind them. With two connections each has most of the rate of the link.
+_OPEN_MPI = ("OMPI_MCA_btl_tcp_links", "2")
+
 
 class MPIGroup:
     """All processes of MPI's world.
@@ -27,6 +31,7 @@ class MPIGroup:
 
     def __init__(self) -> None:
         """Raises RuntimeError where mpi4py is missing, or is built for another MPI than the launcher's."""
+        os.environ.setdefault(*_OPEN_MPI)
         try:
             from mpi4py import MPI
         except ImportError as error:
@@ -68,9 +73,8 @@ class MPIGroup:
     def collect(self, value: T) -> list[T]:
         return self.later(lambda wire: wire.collect(value)).result()
 
-    def hurry(self) -> None:
-        """From now on no answer for long is a failure: all are ready and do the same."""
-        self._wire.patient = False
+    def wait_for_ever(self, patient: bool) -> None:
+        self._wire.patient = patient
 
     def interrupt(self, status: int) -> None:
         self._interrupted_status = status

@@ -10,6 +10,7 @@ import numpy as np
 
 from attnkit._core import Tensor
 from attnkit.distributed.group import Group
+from attnkit.distributed.wire import Floats
 from attnkit.optim import Adam, Muon
 from attnkit.optim.adam import arrays_of
 
@@ -75,8 +76,7 @@ class SharedOutOptimizer:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Copies what is this process's in. Raises ValueError when an array is missing or has another shape."""
         kept = {
-            # Zeros are not kept.
-            entry.name: state[entry.name] if self._is_own(entry.parameter) else np.zeros(entry.parameter.shape, np.float32)
+            entry.name: state[entry.name] if self._is_own(entry.parameter) else _nothing(entry.parameter)
             for entry in self._optimizer.state()
             if entry.name in state
         }
@@ -84,6 +84,11 @@ class SharedOutOptimizer:
 
     def _is_own(self, parameter: Tensor) -> bool:
         return self._owner_of[id(parameter)] == self._group.rank
+
+
+def _nothing(parameter: Tensor) -> Floats:
+    """Zeros, for which an optimizer takes no memory."""
+    return np.zeros(parameter.shape, np.float32)
 
 
 def _owners(sizes: Sequence[int], count: int) -> list[int]:

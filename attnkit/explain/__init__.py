@@ -3,22 +3,25 @@
 Everything here takes plain arrays and tokens (`AttentionMap`), whatever model they come from.
 """
 
-from typing import TYPE_CHECKING, Any
+from __future__ import annotations
 
-from attnkit.explain.document.map import DocumentMap
-from attnkit.explain.document.terminal import render_document
-from attnkit.explain.drawing.learning_curve import draw_learning_curve
-from attnkit.explain.image.map import ImageMap
-from attnkit.explain.image.picture import write_image_png
-from attnkit.explain.json_file import write_json
-from attnkit.explain.page.html import write_html, write_images_html
-from attnkit.explain.sentence.map import AttentionMap
-from attnkit.explain.sentence.merge import merge_pieces
-from attnkit.explain.sentence.picture import write_png
-from attnkit.explain.sentence.terminal import render_terminal
-from attnkit.explain.write import check_suffix, write, write_documents, write_images
+from typing import TYPE_CHECKING
+
+from attnkit._lazy import lazily
 
 if TYPE_CHECKING:
+    from attnkit.explain.document.map import DocumentMap
+    from attnkit.explain.document.terminal import render_document
+    from attnkit.explain.drawing.learning_curve import draw_learning_curve
+    from attnkit.explain.image.map import ImageMap
+    from attnkit.explain.image.picture import write_image_png
+    from attnkit.explain.json_file import write_json
+    from attnkit.explain.page.html import write_html, write_images_html
+    from attnkit.explain.sentence.map import AttentionMap
+    from attnkit.explain.sentence.merge import merge_pieces
+    from attnkit.explain.sentence.picture import write_png
+    from attnkit.explain.sentence.terminal import render_terminal
+    from attnkit.explain.writing import check_suffix, write, write_documents, write_images
     from attnkit.nn.attention.rollout import attention_rollout
 
 __all__ = [
@@ -41,10 +44,30 @@ __all__ = [
     "write_png",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "attention_rollout":  # of the layers, and here for people who look for it here
-        from attnkit.nn.attention.rollout import attention_rollout
-
-        return attention_rollout
-    raise AttributeError(f"module 'attnkit.explain' has no attribute {name!r}")
+if not TYPE_CHECKING:  # with it, type checkers would let any name pass
+    __getattr__, __dir__ = lazily(
+        __name__,
+        {
+            "attnkit.explain.document.map": ("DocumentMap",),
+            "attnkit.explain.document.terminal": ("render_document",),
+            "attnkit.explain.drawing.learning_curve": ("draw_learning_curve",),
+            "attnkit.explain.image.map": ("ImageMap",),
+            "attnkit.explain.image.picture": ("write_image_png",),
+            "attnkit.explain.json_file": ("write_json",),
+            "attnkit.explain.page.html": (
+                "write_html",
+                "write_images_html",
+            ),
+            "attnkit.explain.sentence.map": ("AttentionMap",),
+            "attnkit.explain.sentence.merge": ("merge_pieces",),
+            "attnkit.explain.sentence.picture": ("write_png",),
+            "attnkit.explain.sentence.terminal": ("render_terminal",),
+            "attnkit.explain.writing": (
+                "check_suffix",
+                "write",
+                "write_documents",
+                "write_images",
+            ),
+            "attnkit.nn.attention.rollout": ("attention_rollout",),
+        },
+    )

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnkit.hub.names import Pair, parse
-
 if TYPE_CHECKING:
     from attnkit.hub.cache import Kept
     from attnkit.hub.names import Name
@@ -30,9 +28,11 @@ def resolve(
     Raises FileNotFoundError, ValueError or OSError, in a line that says what to do; without a network that is what to
     fetch by hand, and where to put it.
     """
-    name = None if os.path.exists(model) else parse(model, revision)
-    if name is not None:
-        return _located(name, is_offline(offline), say).model
+    if not os.path.exists(model):
+        from attnkit.hub.names import parse
+
+        if (name := parse(model, revision)) is not None:
+            return _located(name, is_offline(offline), say).model
     if revision is not None:
         raise ValueError(f"[hub] {os.fspath(model)}: expected a name, whose revision is {revision}, got a path")
     return Path(model)
@@ -47,6 +47,8 @@ def pull(
 ) -> Kept:
     """The model of that name as it is now elsewhere: what is here is replaced where it is not the same any more.
     Arguments and errors are those of `resolve`; a path is a ValueError."""
+    from attnkit.hub.names import parse
+
     if (name := parse(model, revision)) is None:
         raise ValueError(f"[pull] {os.fspath(model)}: expected a name, en-de or org/name, got a path")
     return _located(name, is_offline(offline), say, anew=True)
@@ -62,6 +64,7 @@ def is_offline(chosen: bool | None = None) -> bool:
 
 def _located(name: Name, offline: bool, say: Callable[[str], None] | None, anew: bool = False) -> Kept:
     from attnkit.hub import cache
+    from attnkit.hub.names import Pair
 
     if (offline or not anew) and (kept := cache.find(name)) is not None:
         return kept

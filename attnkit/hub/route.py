@@ -6,7 +6,6 @@ import os
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from attnkit.hub.names import Pair, parse
 from attnkit.hub.resolve import is_offline
 
 if TYPE_CHECKING:
@@ -28,11 +27,14 @@ def through_english(
     not lead there either. Mozilla's registry is asked only where neither the pair nor both others are here. Arguments
     are those of `resolve`. Raises what asking the registry does.
     """
-    name = None if os.path.exists(model) else parse(model, revision)
-    if not isinstance(name, Pair) or _BETWEEN in (name.source, name.target):
+    if os.path.exists(model):
         return None
     from attnkit.hub import cache
+    from attnkit.hub.names import Pair, parse
 
+    name = parse(model, revision)
+    if not isinstance(name, Pair) or _BETWEEN in (name.source, name.target):
+        return None
     if cache.find(name) is not None:
         return None
     first = Pair(name.source, _BETWEEN, name.architecture)

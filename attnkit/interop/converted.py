@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from attnkit.models.registry import ModelConfig
+if TYPE_CHECKING:
+    from attnkit.models.registry import ModelConfig
 
 
 class Converted(NamedTuple):

@@ -15,7 +15,7 @@ from attnkit import typed
 from attnkit._tensor import Precision
 from attnkit.files import atomic_write
 from attnkit.models.config import NotNegative, Positive, written
-from attnkit.models.registry import ModelConfig, build_model, may_lack_classes, size_names
+from attnkit.models.registry import build_model, config_type, may_lack_classes, size_names
 from attnkit.nn.embedding import Embedding
 from attnkit.nn.init import InitLimitError, skip_init
 from attnkit.printable import quoted, shortened
@@ -23,7 +23,7 @@ from attnkit.reading import read_file
 from attnkit.weights import CONFIG_FILE, FLOATS, WEIGHTS_FILE, MappedWeights, map_weights, save_weights, tensors_of
 
 if TYPE_CHECKING:
-    from attnkit.models.registry import Model
+    from attnkit.models.registry import Model, ModelConfig
 
 FORMAT = 1
 
@@ -80,14 +80,17 @@ class Described(NamedTuple):
 def described_model(table: Mapping[str, Any], path: str | os.PathLike[str]) -> Described:
     """That of what `read_config` read in the directory `path`. Raises ValueError, naming the file."""
     try:
-        config = typed.convert(table, _Config).model
+        config = _config(table)
         return Described(config, _sizes(config, table))
     except msgspec.ValidationError as error:
         raise ValueError(f"{Path(path) / CONFIG_FILE}: {shortened(str(error), 500)}") from error
 
 
-class _Config(msgspec.Struct):
-    model: ModelConfig
+def _config(table: Mapping[str, Any]) -> ModelConfig:
+    model = table.get("model")
+    kind = config_type(model.get("type") if isinstance(model, dict) else None)
+    config: ModelConfig = typed.convert(table, msgspec.defstruct("Config", [("model", kind)])).model  # type: ignore[attr-defined]
+    return config
 
 
 def _sizes(config: ModelConfig, table: Mapping[str, Any]) -> dict[str, int]:

@@ -10,6 +10,7 @@ from attnkit import nn, ops
 from attnkit._core import Tensor
 from attnkit.models.output import IGNORED, LossOutput, label_loss
 from attnkit.models.recurrent_config import RecurrentConfig
+from attnkit.nn.lstmn import LSTMN
 from attnkit.text.tokenizers.vocabulary import BOS
 
 CellState: TypeAlias = tuple[Tensor, ...]
@@ -51,7 +52,7 @@ class RecurrentEncoder(nn.Module):
         self.reverse = config.reverse_source
         size = config.encoder_size or config.hidden_size
         if config.encoder == "lstmn":
-            self.layers = nn.LSTMN(config.embedding_size, size)
+            self.layers = LSTMN(config.embedding_size, size)
         else:
             self.layers = LAYERS[config.cell](
                 config.embedding_size, size, config.layers, dropout=config.dropout, bidirectional=config.bidirectional
@@ -73,7 +74,7 @@ class RecurrentEncoder(nn.Module):
         """The same in the order of reading: not reversed."""
         output, state = self.layers(self.embedding(ids), offsets)
         parts = state if isinstance(state, tuple) else (state,)
-        if isinstance(self.layers, nn.LSTMN):
+        if isinstance(self.layers, LSTMN):
             return Encoded(self.dropout(output), [parts], parts[0])
         directions = self.layers.directions
         last = [tuple(part[i] for part in parts) for i in range(directions - 1, parts[0].shape[0], directions)]

@@ -57,8 +57,8 @@ class Adam:
         for index, (parameter, factor) in enumerate(zip(self.params, self.lr_factors, strict=True)):
             if parameter.grad is not None:
                 _core.adam_step(
-                    parameter, parameter.grad, *self._moments_of(index), self.steps, self.lr * factor, *self.betas, self.eps,
-                    self.weight_decay, self.decoupled, gradient_scale,
+                    parameter, parameter.grad, *self._moments_of(index), self.steps, self.lr * factor, *self.betas,
+                    self.eps, self.weight_decay, self.decoupled, gradient_scale,
                 )  # fmt: skip
 
     def _moments_of(self, index: int) -> tuple[Tensor, Tensor]:

@@ -27,8 +27,7 @@ def make_task_together(config: RunConfig, folder: Path, reporter: Reporter, resu
     leads = group.rank == 0
     first = together(group, lambda: make_task(config, folder, reporter.note, resumed=resumed) if leads else None)
     files = group.broadcast(_early_files(folder) if leads else {})
-    task: Task = together(group, lambda: first if leads else _make_from(config, files))
-    return task
+    return together(group, lambda: first or _make_from(config, files))
 
 
 def _early_files(folder: Path) -> dict[str, bytes]:

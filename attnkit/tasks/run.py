@@ -22,6 +22,7 @@ from attnkit.text.tokenizers.registry import training_files
 from attnkit.training.checkpoint import CheckpointFolder
 from attnkit.training.errors import ConfigError, Interrupted, NonFiniteError, RunExistsError
 from attnkit.training.progress import Mode, Reporter, make_reporter
+from attnkit.training.step import count_shards
 from attnkit.training.trainer import CHECKPOINTS, CURVE_FILE, METRICS_FILE, Outcome, Trainer
 from attnkit.weights import WEIGHTS_FILE
 
@@ -77,10 +78,12 @@ def train(
 
 def _train(config: RunConfig, path: Path, resume: bool, progress: Mode, group: Group) -> Outcome:
     leads = group.rank == 0
+    group.wait_for_ever(True)
     with ExitStack() as stack:
         reporter = stack.enter_context(make_reporter(progress if leads else "none"))
 
         def prepare() -> bool:
+            count_shards(config.training, group.size)
             if not leads:
                 return False
             _open_folder(config, path, resume, stack, reporter)
@@ -98,7 +101,7 @@ def _train(config: RunConfig, path: Path, resume: bool, progress: Mode, group: G
             reporter.note(f"resumed at step {step:,}")
         elif resume:
             reporter.note("no checkpoint was saved yet: starting from the beginning")
-        group.hurry()
+        group.wait_for_ever(False)
         return trainer.run()
 
 

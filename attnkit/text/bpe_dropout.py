@@ -4,20 +4,17 @@ sees a word cut in other ways each epoch and learns what its parts are."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from itertools import compress
 
 import numpy as np
 
-from attnkit.process_lock import ProcessLock
 from attnkit.text.corpus import EncodedCorpus, ParallelCorpus
 from attnkit.text.tokenizers.base import Tokenizer
+from attnkit.text.tokenizers.merges import Drops
 from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.sentencepiece import SentencePieceTokenizer
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
 from attnkit.text.word_pieces import word_finders
-
-_seeding = ProcessLock()
 
 
 class BpeDropout:
@@ -26,7 +23,7 @@ class BpeDropout:
     def __init__(
         self, text: ParallelCorpus, tokenizers: TokenizerPair, dropout: float, max_length: int, seed: int = 1
     ) -> None:
-        """`dropout`: the probability in (0, 1) that a merge is left out; SentencePiece does not try it again.
+        """`dropout`: the probability in (0, 1) that a merge is left out; it is not tried again.
 
         The pairs are those that `text.encode` keeps with `max_length`; a sentence that would be longer than that is
         encoded without dropout. Raises ValueError for tokenizers without merges.
@@ -41,13 +38,10 @@ class BpeDropout:
 
     def __call__(self, epoch: int) -> EncodedCorpus:
         """The corpus of an epoch, counted from 0."""
-        random = np.random.Philox(key=np.array([self._seed, epoch], dtype=np.uint64))
-        # SentencePiece's generator is a thread's own, and takes the seed that is set when the thread first draws.
-        with _seeding, ThreadPoolExecutor(max_workers=1) as new_thread:
-            _set_seed(int(random.random_raw()) & 0x7FFF_FFFF)
-            return new_thread.submit(self._encode).result()
-
-    def _encode(self) -> EncodedCorpus:
+        # The order of the epoch's examples begins at counter 0 of the same key, and never comes so far.
+        counter = np.array([0, 0, 0, 2], np.uint64)
+        random = np.random.Philox(key=np.array([self._seed, epoch], dtype=np.uint64), counter=counter)
+        self._drops = Drops(random, self._dropout)
         return self._text.encode(self._source, self._target, words=self._words)
 
     def _fits(self, length: int) -> bool:
@@ -59,16 +53,10 @@ class BpeDropout:
             raise ValueError(f"[bpe_dropout] expected tokenizers of BPE, got {type(inner).__name__}")
 
         def sample(text: str) -> list[int]:
-            return inner.sample(text, self._dropout)
+            return inner.sample(text, self._drops)
 
         def cut(text: str) -> list[int]:
             ids = tokenizer.encode_by(text, sample) if isinstance(tokenizer, TaggedTokenizer) else sample(text)
             return ids if self._fits(len(ids)) else tokenizer.encode(text)
 
         return cut
-
-
-def _set_seed(seed: int) -> None:
-    import sentencepiece
-
-    sentencepiece.set_random_generator_seed(seed)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from attnkit.text.tokenizers.base import Tokenizer
 
 
-@dataclass(frozen=True, slots=True)
-class Forced:
+class Forced(NamedTuple):
     """A prefix or prompt. It stands in the output as it was given, whatever the vocabulary knows of it.
 
     text: as it was given. ids: its tokens, with which the output begins. unknown: what of it the vocabulary does not

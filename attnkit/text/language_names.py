@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
 
 from attnkit.printable import quoted
@@ -71,6 +70,8 @@ def _code(code: str) -> str:
 
 def _near(name: str, languages: Sequence[str]) -> list[str]:
     """Those of the same code in whatever script, those that are spelt alike, those that begin alike."""
+    import difflib  # takes a while, and mistakes are rare
+
     code = _code(name.replace("-", "_").casefold().partition("_")[0])
     same = [language for language in languages if _same_code(code, language)]
     alike = difflib.get_close_matches(name, languages, n=_NEAR, cutoff=0.6)

@@ -90,8 +90,8 @@ class TrainingConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     shard_optimizer: Annotated[
         bool,
         Meta(
-            description="Each of several processes keeps the optimizer's moments of a part of the parameters alone: less "
-            "memory, and half as many bytes more between them."
+            description="Each of several processes keeps the optimizer's moments of a part of the parameters alone: "
+            "less memory, and half as many bytes more between them."
         ),
     ] = False
 

@@ -1,16 +1,25 @@
-"""Ctrl-C, SIGTERM, SIGHUP, and what a launcher sends: the first asks for an orderly end at the next safe place, the second Ctrl-C ends at once."""
+"""Ctrl-C, SIGTERM, SIGHUP, and what a launcher of several processes sends: the first asks for an orderly end at the
+next safe place, the second Ctrl-C ends at once."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any
 
+from attnkit.distributed import ForAll
 
-class StopRequested(Exception):
-    """Raised by `Interruption.check` where nothing is half done."""
+
+class StopRequested(ForAll):
+    """Raised by `Interruption.check` where nothing is half done. signal_number: of the signal, which may have reached
+    another process of the group alone."""
+
+    def __init__(self, signal_number: int = 0) -> None:
+        super().__init__(signal_number)
+        self.signal_number = signal_number
 
 
 class Interruption:
@@ -24,6 +33,7 @@ class Interruption:
         """more: further signals that ask for the end, as a launcher of several processes sends them."""
         self.signal_number = 0
         self._caught = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, *more)
+        self._suspended = False
         self._on_request = on_request
         self._previous: dict[int, Any] = {}
 
@@ -34,6 +44,8 @@ class Interruption:
                 if previous not in (signal.SIG_IGN, None):
                     self._previous[number] = previous
                     signal.signal(number, self._request)
+            if signal.SIGCONT in self._caught:
+                self._previous[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, self._suspend)
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -44,9 +56,17 @@ class Interruption:
     def check(self) -> None:
         """Raises StopRequested once a signal has arrived."""
         if self.signal_number:
-            raise StopRequested(signal.Signals(self.signal_number).name)
+            raise StopRequested(self.signal_number)
+
+    def _suspend(self, number: int, frame: FrameType | None) -> None:
+        """Stops here, as after Ctrl-Z or by Slurm, and knows SIGCONT for what it is when that comes."""
+        self._suspended = True
+        os.kill(os.getpid(), signal.SIGSTOP)
 
     def _request(self, number: int, frame: FrameType | None) -> None:
+        if number == signal.SIGCONT and self._suspended:
+            self._suspended = False
+            return
         if self.signal_number and number == signal.SIGINT:
             raise KeyboardInterrupt("aborted; what was saved last is intact")
         if not self.signal_number:

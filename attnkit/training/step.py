@@ -25,7 +25,8 @@ _STREAMS = 1 << 40
 @dataclass(slots=True)
 class ShardSums:
     """What the batches of a step have cost. loss, nll: summed over `tokens` labels of these `examples` of the training
-    data. bad: those of a batch whose loss is not finite, but `bad_loss`. streams: random streams used. stop: the signal that asks for the end, or 0."""
+    data. bad: those of a batch whose loss is `bad_loss`, which is not finite. streams: random streams used. stop: the
+    signal that asks for the end, or 0."""
 
     tokens: int = 0
     loss: float = 0.0
@@ -48,24 +49,31 @@ class ShardSums:
         self.stop = self.stop or other.stop
 
 
+def count_shards(config: TrainingConfig, processes: int) -> int:
+    """Into how many shards a batch is cut. Raises ConfigError where the processes cannot share them out."""
+    if not config.exact:
+        return processes
+    if config.shards % processes:
+        raise ConfigError(
+            f"training.shards: expected a multiple of the number of processes, {processes}, with exact = true, got "
+            f"{config.shards}"
+        )
+    return config.shards
+
+
 class StepGradient:
     """Leaves in every parameter's `.grad` that of the mean loss over all labels of a step's batches.
 
-    Every batch is cut into `shards`: one a process, or with `training.exact` a fixed number. What a shard gives does not
-    depend on who computes it: its dropout has random streams of its own, and what a model moves without a gradient
+    Every batch is cut into `shards`: one a process, or with `training.exact` a fixed number. What a shard gives does
+    not depend on who computes it: its dropout has random streams of its own, and what a model moves without a gradient
     (means of batch normalisation, a baseline, a count of batches) starts from the step's beginning in each shard and
     becomes the mean over the shards.
     """
 
     def __init__(self, task: Task, config: TrainingConfig, group: Group) -> None:
-        """Raises ConfigError where the shards cannot be shared out to the processes."""
+        """Raises ConfigError as `count_shards` does."""
         self._task, self._group = task, group
-        self.shards = config.shards if config.exact else group.size
-        if self.shards % group.size or (config.exact and group.size & (group.size - 1)):
-            raise ConfigError(
-                f"training.shards: expected a number that {group.size} processes share evenly, their number being a "
-                f"power of two, got {self.shards}"
-            )
+        self.shards = count_shards(config, group.size)
         each = self.shards // group.size
         task.batches.deal(range(group.rank * each, (group.rank + 1) * each), self.shards)
         self._sum = GradientSum(group, task.model.parameters(), config.wire)

@@ -6,7 +6,9 @@ validation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import dataclasses
+import zlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -42,6 +44,15 @@ class TrainingBatch(Protocol):
     def indices(self) -> npt.NDArray[np.int32]: ...
 
 
+def checksum(batch: Any) -> int:
+    """Of all arrays of a batch, by which two processes find out that they have other data."""
+    names = getattr(batch, "_fields", None) or [field.name for field in dataclasses.fields(batch)]
+    found = 0
+    for name in names:
+        found = zlib.crc32(np.ascontiguousarray(np.asarray(getattr(batch, name))).tobytes(), found)
+    return found
+
+
 class Batches(Protocol):
     """The training data, epoch after epoch, in an order that can be resumed: `attnkit.data.order.Epochs`."""
 
@@ -53,6 +64,7 @@ class Batches(Protocol):
     def __iter__(self) -> Iterator[Any]: ...
     def __next__(self) -> Any: ...
     def deal(self, parts: range, of: int) -> None: ...
+    def pick(self, numbers: Sequence[int]) -> Iterator[Any]: ...
     def next_shards(self) -> list[Any]: ...
     def turn(self) -> bool: ...
     def state_dict(self) -> dict[str, int]: ...
@@ -65,6 +77,9 @@ class Task(Protocol):
     A task whose labels are not tokens says in an attribute `unit` what they are, such as "documents", for the log. A
     model whose training has stages says in an attribute `stage` which one it is in, none the main one: their losses are
     not one curve.
+
+    A task that measures the same after training as during it says so in an attribute `final_is_usual`: weights that a
+    validation has measured are not measured again.
 
     A task whose model has learnt before says so in an attribute `pretrained`: it is then measured before its first
     step, and is the best until a validation is better. An attribute `lr_factors` multiplies the learning rate, by the

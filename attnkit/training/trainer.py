@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import numpy as np
 
@@ -20,15 +20,16 @@ from attnkit.optim import Adam, AdamW, Muon, clip_scale, grad_norm
 from attnkit.optim.schedules import Schedule, constant, cosine, inverse_sqrt
 from attnkit.training.checkpoint import CheckpointFolder
 from attnkit.training.config import TrainingConfig
-from attnkit.training.errors import CheckpointError, Interrupted, NonFiniteError
+from attnkit.training.errors import CheckpointError, ConfigError, Interrupted, NonFiniteError
 from attnkit.training.interruption import Interruption, StopRequested
 from attnkit.training.metrics import SCORES, Figure, MetricsFile
 from attnkit.training.progress import Position, Reporter, duration
 from attnkit.training.state import NEVER, State, Window
 from attnkit.training.step import StepGradient
-from attnkit.training.task import Task
+from attnkit.training.task import Task, checksum
 
 T = TypeVar("T")
+_Chosen: TypeAlias = tuple[list[int], dict[str, np.ndarray]]
 
 METRICS_FILE, CURVE_FILE, CHECKPOINTS = "metrics.jsonl", "learning-curve.png", "checkpoints"
 
@@ -89,12 +90,15 @@ class Trainer:
         self._checkpoints = CheckpointFolder(folder / CHECKPOINTS)
         self._parameters = list(task.model.parameters())
         self._optimizer = _make_optimizer(task, config, self._group)
-        self._restored: Mapping[str, Any] | None = None  # the optimizer's state in the checkpoint, until all have theirs
+        self._restored: Mapping[str, Any] | None = (
+            None  # the optimizer's state in the checkpoint, until all have theirs
+        )
         self._schedule = make_schedule(config)
         self._gradient = StepGradient(task, config, self._group)
         measured = NEVER if getattr(task, "pretrained", False) else 0
         self._state = State(batches=task.batches.state_dict(), validated_step=measured)
         self._saved_step = -1
+        self._measured: dict[int, dict[str, Figure]] = {}  # the figures of each validation of this process, by its step
         self._draws_curve = True  # until it cannot
         self._stage = ""
         self._clock = time.perf_counter()
@@ -119,21 +123,35 @@ class Trainer:
         return state.step
 
     def join(self) -> None:
-        """Has all processes begin where the first one is. Raises ValueError where another one's data is not the same."""
+        """Has all processes begin where the first one is. Raises ConfigError where one has other data."""
         if self._group.size == 1:
             return
         weights, restored, state = self._group.broadcast((self._task.model.state_dict(), self._restored, self._state))
         random, batches = self._group.broadcast((_core.random_state(), self._task.batches.state_dict()))
         self._restored = None
+        self._check_same_data(batches)
         if self._leads:
             return
-        self._task.batches.load_state_dict(batches)
         self._task.model.load_state_dict(weights)
         if restored is not None:
             self._optimizer.load_state_dict(restored)
             self._saved_step = state.step
         _core.set_random_state(random)
         self._state = state
+
+    def _check_same_data(self, position: Mapping[str, int]) -> None:
+        """Goes to the position of all. Raises ConfigError where this process's data is not that of the first one."""
+
+        def first_batch() -> int:
+            self._task.batches.load_state_dict(position)
+            return checksum(next(iter(self._task.batches.pick([0]))))
+
+        try:
+            own = together(self._group, first_batch)
+        except ValueError as error:
+            raise ConfigError(f"data.train: expected the same data on all hosts, got others: {error}") from None
+        if self._group.broadcast(own) != own:
+            raise ConfigError("data.train: expected the same data on all hosts, got another first batch here")
 
     @property
     def _leads(self) -> bool:
@@ -160,15 +178,15 @@ class Trainer:
     def _run(self) -> Outcome:
         try:
             reason = self._loop()
-        except StopRequested:
+        except StopRequested as stop:
             self._save()
-            raise self._interrupted() from None
+            raise self._interrupted(stop) from None
         if self._saved_step != self._state.step:
             self._save()
         try:
             return self._finish(reason)
-        except StopRequested:
-            raise self._interrupted() from None
+        except StopRequested as stop:
+            raise self._interrupted(stop) from None
 
     def _loop(self) -> str:
         """Steps, validations and checkpoints, until there is a reason to stop."""
@@ -190,8 +208,7 @@ class Trainer:
         if self._group.size == 1:
             self._interruption.check()
         elif self._stop:
-            self._interruption.signal_number = self._stop
-            raise StopRequested
+            raise StopRequested(self._stop)
 
     def _stop_reason(self) -> str:
         config, state = self._config, self._state
@@ -314,7 +331,7 @@ class Trainer:
     def _validate(self) -> None:
         """Measures, keeps the weights that may be needed at the end, and saves."""
         state = self._state
-        figures = self._measure("validation", self._task.validate)
+        figures = self._measured[state.step] = self._measure("validation", self._task.validate)
         state.validated_step = state.step
         if self._config.final == "average" and state.step:
             state.snapshots = [*state.snapshots, state.step][-self._config.average_last :]
@@ -404,10 +421,13 @@ class Trainer:
         if it had never stopped; what is measured here is no part of its history.
         """
         figures = self._closing_validation()
-        steps, weights = self._group.broadcast(self._first(lambda: self._final_weights(figures)))
+        chosen_weights = self._first(lambda: self._final_weights(figures))
+        steps, weights = cast("_Chosen", self._group.broadcast(chosen_weights))
         self._task.model.load_state_dict(weights)
-        self._first(lambda: self._task.save(self._folder))  # before what may fail: the model is there, whatever its figures
-        final = self._measure("validation", self._task.validate, final=True)
+        self._first(
+            lambda: self._task.save(self._folder)
+        )  # before what may fail: the model is there, whatever its figures
+        final = self._final_figures(steps)
         row = {f"final_{name}": value for name, value in final.items()} | self._measure("test", self._task.test)
         chosen = {"final": self._config.final, "final_steps": steps}
         self._metrics.write({"step": self._state.step, **chosen, **row, "seconds": self._tick()})
@@ -416,15 +436,21 @@ class Trainer:
         self._reporter.note(f"model: {self._describe_choice(steps)}  {_figures(row)}".rstrip())
         return Outcome(self._folder, self._state.step, reason, row)
 
+    def _final_figures(self, steps: list[int]) -> dict[str, Figure]:
+        """Of the final weights: as they were measured before, where measuring once more tells nothing new."""
+        if len(steps) == 1 and steps[0] in self._measured and getattr(self._task, "final_is_usual", False):
+            return self._measured[steps[0]]
+        return self._measure("validation", self._task.validate, final=True)
+
     def _closing_validation(self) -> dict[str, Figure]:
         """The figures of the last weights, where the last validation was of others."""
         if self._state.validated_step == self._state.step:
             return {}
-        figures = self._measure("validation", self._task.validate)
+        figures = self._measured[self._state.step] = self._measure("validation", self._task.validate)
         self._write_validation(figures, bool(figures) and self._is_best(figures))
         return figures
 
-    def _final_weights(self, closing: Mapping[str, Figure]) -> tuple[list[int], dict[str, np.ndarray]]:
+    def _final_weights(self, closing: Mapping[str, Figure]) -> _Chosen:
         """The weights that become the model, and the steps they are from."""
         state, current = self._state, self._task.model.state_dict()
         if self._config.final == "average":
@@ -447,9 +473,9 @@ class Trainer:
     def _announce_stop(self, name: str) -> None:
         self._reporter.note(f"{name}: saving after this step (again to abort at once)")
 
-    def _interrupted(self) -> Interrupted:
+    def _interrupted(self, stop: StopRequested) -> Interrupted:
         message = f"stopped and saved at step {self._state.step:,}; go on with: attnkit train {self._folder} --resume"
-        return Interrupted(message, self._interruption.signal_number)
+        return Interrupted(message, stop.signal_number)
 
 
 def _figures(figures: Mapping[str, Figure]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from .allreduce import allreduce
 from .caption import caption
 from .classify import classify
 from .embed import embed
@@ -17,5 +18,5 @@ def command() -> None:
     """Measure speed on this machine, beside its peers."""
 
 
-for each in (kernels, train, translate, classify, caption, embed):
+for each in (kernels, train, translate, classify, caption, embed, allreduce):
     command.add_command(each)

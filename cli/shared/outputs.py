@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import contextlib
-import gzip
 import io
 import sys
 from collections.abc import Callable, Iterable, Iterator
@@ -75,6 +74,8 @@ def opened(output: str) -> Iterator[Callable[[bytes], object]]:
 
     with atomic_write(output) as file:
         if output.endswith(".gz"):
+            import gzip
+
             # No name and no time: the same text is the same bytes.
             with gzip.GzipFile("", "wb", _GZIP_LEVEL, file, mtime=0) as packed:
                 yield packed.write
@@ -118,10 +119,10 @@ def check_beside(context: click.Context, parameter: click.Parameter, value: str 
 
 def check_drawing(context: click.Context, parameter: click.Parameter, value: str | None) -> str | None:
     """A callback of --attention: `check_output`, which also refuses a kind of file that cannot be drawn."""
-    from attnkit.explain.write import check_suffix
-
     if value is None or context.resilient_parsing:
         return value
+    from attnkit.explain.writing import check_suffix
+
     try:
         check_suffix(value)
     except ValueError as error:

@@ -238,7 +238,9 @@ def test_doctor_in_json_and_in_words() -> None:
     assert 1 <= found["affinity_cpus"] <= found["machine_cpus"]
     assert found["threads"] >= 1 and (found["quota"] is None or found["quota"] > 0)
     assert found["fp32_gflops"] > 0 and found["bf16_gflops"] > 0
-    assert found["precision_that_pays"] == ("bf16" if found["bf16_gflops"] >= 1.1 * found["fp32_gflops"] else "fp32")
+    pays = found["bf16_gflops"] >= 1.1 * found["fp32_gflops"] and found["active_isa"] in ("avx512_bf16", "amx")
+    assert found["precision_that_pays"] == ("bf16" if pays else "fp32")
+    assert set(found["paths"]) == {"bf16 products", "int8 products"}
     assert found["versions"]["attnkit"] == attnkit.__version__
 
     text = attnkit_command("doctor")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -112,22 +113,30 @@ def test_long_sentences(isa: str) -> None:
     assert_close(output, want, terms=600, scale=1.0)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=options_id)
-def test_gradients(options: dict[str, Any], isa: str, threads: int) -> None:
-    lengths = ([3, 0, 9, 1, 6], [5, 2, 11, 1, 0])
-    arrays = numbers(19, 4 * 5), numbers(19, 2 * 5, seed=1), numbers(19, 2 * 3, seed=2), numbers(4, 9, seed=3)
-    query, key, value, table = (leaf(x) for x in arrays)
-    output = ops.packed_attention(
-        query, key, value, *map(offsets_of, lengths), heads=4, kv_heads=2, position_bias=table, **options
-    )
-    upstream = numbers(*output.shape, seed=9)
-    output.backward(upstream)
+GRADIENT_LENGTHS = ([3, 0, 9, 1, 6], [5, 2, 11, 1, 0])
+GRADIENT_ARRAYS = numbers(19, 4 * 5), numbers(19, 2 * 5, seed=1), numbers(19, 2 * 3, seed=2), numbers(4, 9, seed=3)
+GRADIENT_UPSTREAM = numbers(19, 4 * 3, seed=9)
+
+
+@functools.cache
+def exact_gradients(which: int) -> list[Array]:
+    """Of the formula under OPTIONS[which]: some thousand evaluations, alike for all instruction sets and threads."""
 
     def formula(*given: Array) -> Array:
-        return packed_formula(given[0], given[1], given[2], given[3], lengths, (4, 2), **options)[0]
+        return packed_formula(given[0], given[1], given[2], given[3], GRADIENT_LENGTHS, (4, 2), **OPTIONS[which])[0]
 
-    want = numeric_gradients(formula, [x.astype(np.float64) for x in arrays], upstream)
-    for x, expected in zip((query, key, value, table), want, strict=True):
+    return numeric_gradients(formula, [x.astype(np.float64) for x in GRADIENT_ARRAYS], GRADIENT_UPSTREAM)
+
+
+@pytest.mark.parametrize("which", range(len(OPTIONS)), ids=[options_id(options) for options in OPTIONS])
+def test_gradients(which: int, isa: str, threads: int) -> None:
+    query, key, value, table = (leaf(x) for x in GRADIENT_ARRAYS)
+    output = ops.packed_attention(
+        query, key, value, *map(offsets_of, GRADIENT_LENGTHS), heads=4, kv_heads=2, position_bias=table,
+        **OPTIONS[which],
+    )  # fmt: skip
+    output.backward(GRADIENT_UPSTREAM)
+    for x, expected in zip((query, key, value, table), exact_gradients(which), strict=True):
         assert_close(gradient(x), expected, terms=19 * 19, scale=1.0)
 
 

@@ -18,9 +18,25 @@ from attnkit.explore.positions import shift_error, shift_matrix
 from attnkit.nn.positions import sinusoids
 from attnkit.text import en_it
 
+TINY = """\
+import sys
+
+import pytest
+
+sys.path.insert(0, sys.argv.pop(1))
+from tiny_experiments import make_tiny
+
+from attnkit.cli.main import main
+
+make_tiny(pytest.MonkeyPatch())
+main()
+"""
+
 
 def explore(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "attnkit.cli.main", "explore", *map(str, arguments)]
+    """The command in a process of its own, on the corpus of `make_tiny`."""
+    support = Path(__file__).parents[1] / "support"
+    command = [sys.executable, "-c", TINY, str(support), "explore", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300)
 
 

@@ -15,7 +15,7 @@ from marian_checkpoint import lines
 import attnkit
 from attnkit.decoding import DecodingOptions, Hypothesis, Packed, decode
 from attnkit.interop import convert, convert_m2m
-from attnkit.tasks.translate.paragraphs import Text
+from attnkit.tasks.translate.text import Text
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")

@@ -321,12 +321,20 @@ def test_it_learns_a_few_sentences_by_heart(name: str) -> None:
     sizes = dict(embedding_size=24, hidden_size=32, **({"encoder_size": 16} if "encoder_size" in MODELS[name] else {}))
     model = build_model(RecurrentConfig(**{**SMALL, **MODELS[name], **sizes, "window": 5}), V, V)
     optimizer = optim.Adam(model.parameters(), lr=0.01)
-    for _ in range(220):
-        model.loss(batch, label_smoothing=0.0).loss.backward()
+    # Every step reads and writes the same memory: a sanitizer sees all in a few, which show that the loss falls.
+    sanitized = bool(_core.build_info()["sanitizers"])
+    losses = []
+    for _ in range(20 if sanitized else 220):
+        loss = model.loss(batch, label_smoothing=0.0).loss
+        loss.backward()
         optimizer.step(optim.clip_scale(optim.grad_norm(model.parameters()), 1.0))
         optimizer.zero_grad()
+        losses.append(loss.item())
+    assert losses[-1] < 0.9 * losses[0]
     model.eval()
     results = decode(model, Packed(batch.source_ids, batch.source_offsets), DecodingOptions(beam=1))
+    if sanitized:
+        return
     right = sum(
         hypotheses[0].tokens.tolist() == source[::-1].tolist()
         for source, hypotheses in zip(sources, results, strict=True)

@@ -10,6 +10,7 @@ import textwrap
 import tomllib
 from pathlib import Path
 
+import mpi
 import msgspec
 import pytest
 from embedding_model import TEXTS, save_embedder
@@ -65,6 +66,16 @@ def test_the_gates_of_a_language_model_of_one_s_own() -> None:
     rows = [line.split() for line in lines[2:]]
     assert len(rows) == 4 and all(row[0] == "unit" and len(row) == 9 for row in rows)
     assert all(0.0 <= float(number) <= 1.0 for row in rows for number in row[2:])
+
+
+def test_a_loop_of_one_s_own_by_several_processes() -> None:
+    alone = run("train_by_processes.py")
+    losses = [float(loss) for loss in re.findall(r"loss ([0-9.]+)", alone)]
+    assert len(losses) == 5 and losses[-1] < 0.5 * losses[0]
+    if mpi.why_not_here() is None:
+        words = mpi.mpirun_here(2, [sys.executable, str(EXAMPLES / "train_by_processes.py")])
+        done = subprocess.run(words, capture_output=True, text=True, timeout=120, check=True)
+        assert done.stdout == alone
 
 
 def test_search_by_meaning(tmp_path: Path) -> None:

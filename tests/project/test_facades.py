@@ -12,7 +12,50 @@ import pytest
 
 import attnkit
 
-FACADES = ["attnkit", "attnkit.models", "attnkit.text", "attnkit.training", "attnkit.vision"]
+FACADES = [
+    "attnkit",
+    "attnkit.explain",
+    "attnkit.models",
+    "attnkit.nn",
+    "attnkit.nn.attention",
+    "attnkit.text",
+    "attnkit.training",
+    "attnkit.vision",
+]
+
+# What a translation alone has no use for, and what takes long to import.
+HEAVY = {
+    "PIL",
+    "attnkit.explain.sentence.map",
+    "attnkit.hub.names",
+    "attnkit.models.captioner",
+    "attnkit.models.captioner_config",
+    "attnkit.models.recurrent_config",
+    "attnkit.models.sentence_encoder_config",
+    "attnkit.nn.attention.local",
+    "attnkit.nn.recurrent",
+    "attnkit.tasks.translate.paragraphs",
+    "attnkit.tasks.translate.pivot",
+    "attnkit.text.alignment",
+    "attnkit.text.kept",
+    "attnkit.text.sentences",
+    "attnkit.training.trainer",
+    "attnkit.vision.loader",
+    "concurrent.futures",
+    "difflib",
+    "gzip",
+    "hashlib",
+    "html",
+    "logging",
+    "regex",
+    "rich",
+    "sacrebleu",
+    "safetensors",
+    "subprocess",
+    "tomllib",
+    "urllib.request",
+    "yaml",
+}
 
 
 def named_for_types(package: str) -> set[str]:
@@ -41,12 +84,27 @@ def test_an_unknown_name_is_an_attribute_error(package):
         import_module(package).nonsense  # noqa: B018
 
 
-def test_a_translator_loads_without_what_captioners_need(old_translator):
+def imported(code: str, *arguments: str) -> set[str]:
+    """The modules of a fresh process that has run `code`."""
+    code = f"import sys\n{code}\nprint(*sys.modules, file=sys.stderr)"
+    done = subprocess.run(
+        [sys.executable, "-c", code, *arguments], input="a", capture_output=True, text=True, check=True
+    )
+    return set(done.stderr.splitlines()[-1].split())
+
+
+def test_a_translator_loads_without_what_it_does_not_need(old_translator):
     """Half of the time that a command takes to start went there."""
-    code = f"import sys, attnkit; attnkit.load({str(old_translator)!r}); print(*sys.modules)"
-    modules = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    modules = imported("import attnkit\nattnkit.load(sys.argv[1]).translate(['a'])", str(old_translator))
     assert "attnkit.tasks.translate.translator" in modules
-    assert not {"PIL", "attnkit.vision.loader", "attnkit.models.captioner", "attnkit.training.trainer"} & set(modules)
+    assert HEAVY & modules == set()
+
+
+def test_the_command_translates_without_what_it_does_not_need(old_translator):
+    code = "from attnkit.cli.main import group\ngroup(['translate', *sys.argv[1:]], standalone_mode=False)"
+    modules = imported(code, str(old_translator))
+    assert "attnkit.cli.translate" in modules
+    assert HEAVY & modules == set()
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from import_graph import EXTENSIONS, ROOT, Import, circles, imports_of, sources
 # knows no text, no image and no task, and text and vision do not know each other.
 STOREYS = (
     ("_core", "_beam", "_batching", "_testing", "kernels"),
-    ("process_lock",),
-    ("_interrupt", "_lazy", "_openmp", "_version", "environment", "files", "printable", "reading", "typed", "words"),
+    ("_interrupt", "process_lock"),
+    ("_lazy", "_openblas", "_openmp", "_version", "environment", "files", "printable", "reading", "typed", "words"),
     ("_tensor",),
     ("ops",),
     ("data", "metrics", "nn", "weights"),

@@ -19,7 +19,7 @@ def answered(logits: np.ndarray, labels: np.ndarray) -> Answers:
     found = Answers(labels)
     order = np.arange(len(labels), dtype=np.int32)[::-1]
     for chosen in (order[:2], order[2:]):
-        found.add(chosen, logits[chosen])
+        found.add(found.read(chosen, logits[chosen]))
     return found
 
 

@@ -8,6 +8,7 @@ import os
 import re
 import shutil
 import signal
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from typing import Any
 import pytest
 
 import attnkit
+from attnkit.decoding.crew import Run, end, set_to_work
 from attnkit.models import files
 from attnkit.reading import read_file
 from attnkit.tasks.shared.directory import ModelDirectory, save_directory
@@ -133,3 +135,52 @@ def test_what_is_wrong_is_named(name: str, keys: dict[str, Any], message: str, t
     with pytest.raises(ValueError, match=re.escape(message)) as refused:
         attnkit.load(folder)
     assert "config.json" in str(refused.value)
+
+
+# ----- Tokenizers and weights, at once or one after the other
+
+
+@pytest.fixture(params=[1, 2], ids=["one-thread", "two-threads"])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    before = attnkit.get_num_threads()
+    attnkit.set_num_threads(request.param)
+    yield request.param
+    attnkit.set_num_threads(before)
+
+
+def test_a_translator_is_the_same_however_many_threads_load_it(threads: int) -> None:
+    expected = ModelDirectory.read(MODELS / "translate")
+    translator: Any = attnkit.load(MODELS / "translate")
+    assert translator.source_tokenizer.encode("a cat") == expected.tokenizers().source.encode("a cat")
+    assert translator.model.state_dict().keys() == expected.load_model().state_dict().keys()
+
+
+@pytest.mark.parametrize(("file", "what"), [("tokenizer.spm", "SentencePiece"), ("model.safetensors", "safetensors")])
+def test_a_broken_file_is_an_error_however_many_threads_load_it(
+    threads: int, file: str, what: str, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(MODELS / "translate", tmp_path / "model")
+    (folder / file).write_bytes(b"broken")
+    with pytest.raises(ValueError, match=f"{re.escape(str(folder / file))}.*{what}"):
+        attnkit.load(folder)
+
+
+def test_loading_does_not_wait_for_workers_that_are_busy() -> None:
+    done, started = threading.Event(), threading.Barrier(3)
+
+    def job() -> None:
+        started.wait(20)
+        done.wait(20)
+
+    before = attnkit.get_num_threads()
+    attnkit.set_num_threads(2)
+    run = Run([job, job])
+    try:
+        set_to_work(run, 2)
+        started.wait(20)
+        attnkit.load(MODELS / "translate")
+        assert not done.is_set()
+    finally:
+        done.set()
+        end(run)
+        attnkit.set_num_threads(before)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +18,9 @@ from attnkit.text.bpe_dropout import BpeDropout
 from attnkit.text.corpus import EncodedCorpus, ParallelCorpus
 from attnkit.text.languages import add_tag
 from attnkit.text.tokenizers.config import TokenizerConfig
+from attnkit.text.tokenizers.merges import Drops, Merges
 from attnkit.text.tokenizers.pair import TokenizerPair
+from attnkit.text.tokenizers.sentencepiece import SentencePieceTokenizer
 from attnkit.training import ConfigError, read_config, train
 
 PAIRS = ParallelCorpus.from_pairs(
@@ -55,6 +61,65 @@ def test_seed_and_epoch_alone_decide() -> None:
     assert epochs == [drawn(1, 0), drawn(1, 1), drawn(1, 2)]
     assert epochs[0] != epochs[1] != epochs[2] != epochs[0]
     assert drawn(2, 0) != epochs[0]
+
+
+def test_another_process_draws_the_same() -> None:
+    """Without which no run goes on to the same bytes, and no two processes train on the same batches."""
+    program = (
+        "import sys; sys.path[:0] = sys.argv[1:]; import test_bpe_dropout as test; "
+        "print(test.ids(test.BpeDropout(test.PAIRS, test.TOKENIZERS, 0.1, 256)(3)))"
+    )
+    folders = [str(Path(__file__).parent), str(Path(__file__).parents[1] / "support")]
+    other = subprocess.run([sys.executable, "-c", program, *folders], capture_output=True, text=True, check=True)
+    assert other.stdout.strip() == str(ids(BpeDropout(PAIRS, TOKENIZERS, 0.1, 256)(3)))
+
+
+def drops(dropout: float, seed: int = 1) -> Drops:
+    return Drops(np.random.Philox(key=seed), dropout)
+
+
+@pytest.mark.parametrize("dropout", [1e-5, 0.01, 0.3, 0.99])
+def test_so_many_merges_are_left_out(dropout: float) -> None:
+    choose, count = drops(dropout), 200_000
+    left_out = [choose() for _ in range(count)]
+    assert abs(sum(left_out) - dropout * count) < 5 * np.sqrt(dropout * (1 - dropout) * count) + 1
+    after = [later for one, later in pairwise(left_out) if one]  # each is drawn by itself
+    assert abs(sum(after) - dropout * len(after)) < 5 * np.sqrt(dropout * (1 - dropout) * len(after)) + 1
+
+
+@pytest.mark.parametrize("longest", [16, 0])  # remembered, and not
+def test_the_cuts_of_a_word_are_as_likely_as_they_should_be(longest: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By hand: "ab" is tried first; where it is left out "bc", then "abc" of what there is."""
+    monkeypatch.setattr("attnkit.text.tokenizers.merges._LONGEST", longest)
+    pieces = ["a", "b", "c", "ab", "bc", "abc"]
+    scores = {piece: (number, -float(number)) for number, piece in enumerate(pieces)}
+    merges, choose, p, count = Merges(scores, pieces.index, "_"), drops(0.4), 0.4, 20_000
+    found = Counter("-".join(pieces[number] for number in merges.cut(["abc"], choose)) for _ in range(count))
+    expected = {
+        "abc": (1 - p) ** 2 * (1 + p),
+        "ab-c": p * (1 - p),
+        "a-bc": p * p * (1 - p),
+        "a-b-c": p * p,
+    }
+    assert found.keys() == expected.keys()
+    for cut, share in expected.items():
+        assert abs(found[cut] - share * count) < 5 * np.sqrt(share * (1 - share) * count), cut
+
+
+@pytest.mark.parametrize("byte_fallback", [False, True])
+def test_where_no_merge_is_left_out_it_is_the_tokenizers_own_cut(byte_fallback: bool) -> None:
+    config = TokenizerConfig(kind="bpe", vocab_size=600, byte_fallback=byte_fallback)
+    tokenizer = SentencePieceTokenizer.train(PAIRS.sources, config)
+    never, always = drops(1e-6), drops(0.999)
+    never.left = 1 << 40
+    for line in [*PAIRS.sources, "a Ωcat 猫 sees 東京 the dog ▁ 🙂", "", "  two  spaces "]:
+        assert tokenizer.sample(line, never) == tokenizer.encode(line)
+        assert tokenizer.decode(tokenizer.sample(line, always)) == tokenizer.decode(tokenizer.encode(line))
+
+
+def test_a_probability_next_to_nothing_does_not_take_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("attnkit.text.tokenizers.merges._SELDOM", 1 << 18)
+    assert drops(1e-18).left == 1 << 18
 
 
 def test_more_dropout_cuts_more() -> None:

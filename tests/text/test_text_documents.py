@@ -18,7 +18,8 @@ from attnkit.text.html import text_of_html
 from attnkit.text.labelled import LabelledTexts
 from attnkit.text.layout import Layout
 from attnkit.text.sentences import split_sentences
-from attnkit.text.tokenizers.pair import TokenizerConfig, TokenizerPair
+from attnkit.text.tokenizers.config import TokenizerConfig
+from attnkit.text.tokenizers.pair import TokenizerPair
 from attnkit.text.tokenizers.vocabulary import BOS, UNK
 
 WORDS = WordTokenizer(Vocabulary(["a", "b", "c", "a.", "b."]))

@@ -16,8 +16,6 @@ from attnkit.text.alignment import AlignedPair, parse_pharaoh
 from attnkit.text.en_it import grammar, inflection, lexicon
 from attnkit.text.en_it.sampler import Sampler
 
-PAIRS = list(itertools.islice(en_it.generate(seed=3), 60_000))
-
 ARTICLES = [
     # noun, "the", plural "the", "a", "on the", "of the" (plural), "that", plural "that"
     ("cat", "il gatto", "i gatti", "un gatto", "sul gatto", "dei gatti", "quel gatto", "quei gatti"),
@@ -36,6 +34,12 @@ ARTICLES = [
      "quegli alberghi"),
     ("zoo", "lo zoo", "gli zoo", "uno zoo", "sullo zoo", "degli zoo", "quello zoo", "quegli zoo"),
 ]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def many_pairs() -> list[AlignedPair]:
+    """Made by the tests that ask for them: every process of a test run collects this file."""
+    return list(itertools.islice(en_it.generate(seed=3), 60_000))
 
 
 def italian(determiner: str, noun: str, plural: bool = False, adjective: str | None = None, prep: str = "") -> str:
@@ -159,8 +163,8 @@ def test_clauses() -> None:
     assert grammar.sentence(grammar.clause(you, to_anna)).target == "dai un libro ad anna"
 
 
-def test_sixty_thousand_distinct_pairs_have_one_translation_each() -> None:
-    assert len({pair.source for pair in PAIRS}) == 60_000
+def test_sixty_thousand_distinct_pairs_have_one_translation_each(many_pairs: list[AlignedPair]) -> None:
+    assert len({pair.source for pair in many_pairs}) == 60_000
     sampler_pairs: dict[str, AlignedPair] = {}
     for seed in (1, 2):
         sampler = Sampler(random.Random(seed))
@@ -168,25 +172,25 @@ def test_sixty_thousand_distinct_pairs_have_one_translation_each() -> None:
             assert sampler_pairs.setdefault(pair.source, pair) == pair
 
 
-def test_links_cover_both_sides_and_stay_inside() -> None:
-    for pair in PAIRS:
+def test_links_cover_both_sides_and_stay_inside(many_pairs: list[AlignedPair]) -> None:
+    for pair in many_pairs:
         sources, targets = pair.source.split(), pair.target.split()
         assert {source for source, _ in pair.alignment} == set(range(len(sources))), pair
         assert {target for _, target in pair.alignment} == set(range(len(targets))), pair
         assert len(set(pair.alignment)) == len(pair.alignment)
 
 
-def test_text_is_tokenized_lower_case_without_final_stops() -> None:
-    for pair in PAIRS:
+def test_text_is_tokenized_lower_case_without_final_stops(many_pairs: list[AlignedPair]) -> None:
+    for pair in many_pairs:
         for text in (pair.source, pair.target):
             assert text == text.lower() == " ".join(text.split())
             assert text.replace("?", "").replace("'", "").replace(" ", "").isalpha()
         assert pair.source.endswith(" ?") == pair.target.endswith(" ?")
 
 
-def test_elision_over_the_whole_corpus() -> None:
+def test_elision_over_the_whole_corpus(many_pairs: list[AlignedPair]) -> None:
     """No article that should have been elided or changed stands before a word, and none elided before a consonant."""
-    for pair in PAIRS:
+    for pair in many_pairs:
         tokens = pair.target.split()
         for token, following in itertools.pairwise(tokens):
             kind = inflection.sound(following)
@@ -240,10 +244,10 @@ def test_showcase_is_right_and_held_out() -> None:
         assert not {pair.source for pair in en_it.SHOWCASE} & {pair.source for pair in splits[split]}
 
 
-def test_the_sampler_reaches_the_showcase() -> None:
+def test_the_sampler_reaches_the_showcase(many_pairs: list[AlignedPair]) -> None:
     """The stream itself contains sentences of the showcase: they are ordinary ones that were set aside."""
     shown = {pair.source: pair for pair in en_it.SHOWCASE}
-    met = {pair.source: pair for pair in PAIRS if pair.source in shown}
+    met = {pair.source: pair for pair in many_pairs if pair.source in shown}
     assert met
     assert all(shown[source] == pair for source, pair in met.items())
 

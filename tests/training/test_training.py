@@ -323,6 +323,16 @@ def test_best_weights_and_patience(tmp_path: Path) -> None:
     assert not (tmp_path / "checkpoints" / "weights-2.safetensors").exists()
 
 
+@pytest.mark.parametrize(("usual", "measured"), [(False, 5), (True, 4)])
+def test_weights_that_a_validation_has_measured(tmp_path: Path, usual: bool, measured: int) -> None:
+    """They are measured again only where the last validation is another one."""
+    task = LineTask(losses=[3.0, 2.0, 2.5, 2.0, 9.0])
+    task.final_is_usual = usual  # type: ignore[attr-defined]
+    run_line(task, tmp_path, patience=2)
+    assert task.validations == measured
+    assert metrics(tmp_path)[-1]["final_validation_loss"] == (2.0 if usual else 9.0)
+
+
 def test_last_weights(tmp_path: Path) -> None:
     run_line(LineTask(losses=[1.0, 2.0]), tmp_path, max_steps=4, final="last")
     _, weights, _ = CheckpointFolder(tmp_path / "checkpoints").load()

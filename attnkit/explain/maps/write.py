@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnkit.explain.json_file import write_maps_json
-from attnkit.explain.write import PICTURES, check_suffix
+from attnkit.explain.writing import PICTURES, check_suffix
 
 if TYPE_CHECKING:
     from attnkit.explain.maps.maps import AttentionMaps

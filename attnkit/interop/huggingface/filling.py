@@ -4,15 +4,18 @@ other, are transposed or scaled there."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from attnkit.interop.tensors import Tensors
 from attnkit.models.files import packed_or_looked_up
-from attnkit.models.registry import ModelConfig, build_model
+from attnkit.models.registry import build_model
 from attnkit.nn.init import InitLimitError, skip_init
+
+if TYPE_CHECKING:
+    from attnkit.models.registry import ModelConfig
 
 
 class Part(NamedTuple):

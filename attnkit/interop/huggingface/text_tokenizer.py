@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple, TypeAlias
 
@@ -30,7 +29,7 @@ class TextTokenizer(NamedTuple):
         pair = self.tokenizers
         assert isinstance(pair.source, HuggingFaceTokenizer)
         tokenizer = pair.source.lowercased()
-        return self._replace(tokenizers=replace(pair, source=tokenizer, target=tokenizer, lowercase=True))
+        return self._replace(tokenizers=pair._replace(source=tokenizer, target=tokenizer, lowercase=True))
 
     def framed(self) -> TokenizerPair:
         """The tokenizers of an encoder-decoder, where that of the sources puts these tokens around a text."""
@@ -38,7 +37,7 @@ class TextTokenizer(NamedTuple):
         assert isinstance(pair.source, HuggingFaceTokenizer)
         before, behind = ((token,) if token is not None else () for token in (self.bos_id, self.eos_id))
         both = pair.source.framed((before, behind))
-        return replace(pair, source=both, target=both)
+        return pair._replace(source=both, target=both)
 
 
 Bpe: TypeAlias = Callable[[Path, Mapping[str, str]], tuple[bytes, dict[str, str]]]

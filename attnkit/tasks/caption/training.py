@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from attnkit import _core
+from attnkit.distributed import group, shared
 from attnkit.metrics import captions as caption_metrics
 from attnkit.models.captioner import Captioner as CaptionModel
 from attnkit.models.output import LossOutput
@@ -16,6 +17,7 @@ from attnkit.tasks.caption.config import CaptionConfig
 from attnkit.tasks.caption.figures import caption_figures
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask
+from attnkit.tasks.shared.measured import mean_loss
 from attnkit.tasks.shared.pretrained import located
 from attnkit.tasks.shared.text_tokenizer import make_tokenizer
 from attnkit.text.tokenizers.base import Tokenizer
@@ -123,16 +125,11 @@ class CaptionTask(HeldOutTask[_HeldOut]):
 
     def _mean_loss(self, data: _HeldOut, check: Check) -> float:
         """-log p a token of one caption of each image, without smoothing or dropout."""
-        nll, tokens = 0.0, 0
-        for batch in ImageLoader(*data.written, self._config.image, self._config.training.batch_images, shuffle=False):
-            check()
-            output = self.model.loss(batch)
-            nll += output.nll_sum
-            tokens += output.tokens
-        return nll / tokens
+        images, config = self._config.image, self._config.training
+        return mean_loss(ImageLoader(*data.written, images, config.batch_images, shuffle=False), self.model.loss, check)
 
     def _figures(self, data: _HeldOut, check: Check, final: bool) -> dict[str, Figure]:
-        from attnkit.tasks.caption.captioner import Captioner
+        from attnkit.tasks.caption.captioner import Caption, Captioner
 
         config = self._config.decoding
         captioner = Captioner(
@@ -140,16 +137,20 @@ class CaptionTask(HeldOutTask[_HeldOut]):
         )
         pointing = data.scenes is not None and self.model.attends
         prepare = self._config.image
-        pictures = (data.pictures.get(n, prepare.channels, prepare.at_least) for n in range(len(data.pictures)))
-        results = []
-        for result in captioner.caption_stream(
-            pictures,
-            attention=pointing,
-            batch_images=config.batch_images,
-            **config.search(final),
-        ):
-            check()
-            results.append(result)
+
+        def captioned(numbers: Sequence[int]) -> list[Caption]:
+            results = []
+            for result in captioner.caption_stream(
+                (data.pictures.get(n, prepare.channels, prepare.at_least) for n in numbers),
+                attention=pointing,
+                batch_images=config.batch_images,
+                **config.search(final),
+            ):
+                check()
+                results.append(result)
+            return results
+
+        results = shared(group(), range(len(data.pictures)), captioned)
         texts = [result.text for result in results]
         figures: dict[str, Figure] = dict(caption_figures(texts, data.captions))
         if data.scenes is not None:

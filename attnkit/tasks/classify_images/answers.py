@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from attnkit.tasks.shared.answers import Answers
+from attnkit.distributed import Group
+from attnkit.tasks.shared.answers import Answered, Answers
+from attnkit.tasks.shared.measured import of_batches
 from attnkit.tasks.shared.progress import Done
 from attnkit.vision.data import Pictures
-from attnkit.vision.loader import ImageLoader
+from attnkit.vision.loader import Batch, ImageLoader
 from attnkit.vision.preprocessing import Preprocessing
 from attnkit.vision.targets import Classes
 
@@ -22,12 +24,19 @@ def answers(
     preprocessing: Preprocessing,
     batch_images: int,
     done: Done,
+    processes: Group,
 ) -> Answers:
-    """For all pictures, whose classes are `labels`, int32 [N], `batch_images` at a time. Raises OSError or ValueError
-    for one that cannot be read."""
+    """For all pictures, whose classes are `labels`, int32 [N], `batch_images` at a time, shared out among the
+    processes. Raises OSError or ValueError for one that cannot be read."""
     found = Answers(labels)
-    for batch in ImageLoader(pictures, Classes(labels), preprocessing, batch_images, shuffle=False):
+    batches = ImageLoader(pictures, Classes(labels), preprocessing, batch_images, shuffle=False)
+
+    def answer(batch: Batch) -> Answered:
         assert batch.indices is not None  # the loader says them
-        found.add(batch.indices, model(batch.images).numpy())
+        answered = found.read(batch.indices, model(batch.images).numpy())
         done(len(batch.indices))
+        return answered
+
+    for answered in of_batches(processes, batches, answer):
+        found.add(answered)
     return found

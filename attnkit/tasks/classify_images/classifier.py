@@ -13,6 +13,7 @@ from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
 from attnkit.data.arrivals import PAUSE, Paused, windows
 from attnkit.data.labels import of_the_model
+from attnkit.distributed import Alone
 from attnkit.tasks.shared.progress import Done, unseen
 
 if TYPE_CHECKING:
@@ -124,7 +125,7 @@ class ImageClassifier:
             raise ValueError("[evaluate] expected images with labels, got none")
         labels = of_the_model(data.labels, self.labels, data.pictures.name)
         with _tensor.no_grad(), _tensor.precision(self.precision):
-            found = answers(self.model, data.pictures, labels, self.preprocessing, batch_images, done)
+            found = answers(self.model, data.pictures, labels, self.preprocessing, batch_images, done, Alone())
         return ClassificationReport.of(found, self.labels)
 
     def _check_classes(self, what: str) -> None:

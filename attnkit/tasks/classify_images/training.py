@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnkit import _core
+from attnkit.distributed import group
 from attnkit.models.classification import ClassificationLoss
 from attnkit.models.registry import build_model
 from attnkit.tasks.classify_images.answers import answers
@@ -33,6 +34,7 @@ class ClassifyImagesTask(HeldOutTask[ImageData]):
     """Reads the data and builds the model, its weights drawn from the seed."""
 
     unit = "images"
+    final_is_usual = True
 
     def __init__(self, config: ClassifyImagesConfig, folder: Path, note: Note, *, resumed: bool = False) -> None:
         """Raises ValueError or OSError for data that is none."""
@@ -89,7 +91,7 @@ class ClassifyImagesTask(HeldOutTask[ImageData]):
     def _measure(self, data: ImageData, check: Check, final: bool) -> tuple[float, dict[str, Figure]]:
         labels = data.numbered(self._classes, "validation")
         batch_images = self._config.training.batch_images
-        found = answers(self.model, data.pictures, labels, self._image, batch_images, lambda count: check())
+        found = answers(self.model, data.pictures, labels, self._image, batch_images, lambda count: check(), group())
         return found.loss, found.figures()
 
     def save(self, folder: Path) -> None:

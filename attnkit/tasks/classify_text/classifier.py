@@ -14,6 +14,7 @@ from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
 from attnkit.data.arrivals import Paused, windows
 from attnkit.data.labels import of_the_model
+from attnkit.distributed import Alone
 from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.places import at
 from attnkit.tasks.shared.progress import Done, unseen
@@ -156,7 +157,7 @@ class Classifier:
         if not len(documents):
             raise ValueError("[evaluate] expected texts with a word, got none")
         with _tensor.no_grad(), _tensor.precision(self.precision):
-            found = answers(self.model, documents, batch_tokens, done)
+            found = answers(self.model, documents, batch_tokens, done, Alone())
         report = documents.report
         return ClassificationReport.of(found, self.labels, data.empty + report.empty, report.cut)
 

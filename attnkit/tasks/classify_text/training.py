@@ -7,6 +7,7 @@ from pathlib import Path
 
 from attnkit import _core
 from attnkit.data.labels import listed, numbered
+from attnkit.distributed import group
 from attnkit.models.document_classifier import DocumentClassifier
 from attnkit.models.output import LossOutput
 from attnkit.models.registry import build_model
@@ -31,6 +32,7 @@ class ClassifyTextTask(HeldOutTask[EncodedDocuments]):
     """Reads the data, learns or loads the tokenizer, and builds the model, its weights drawn from the seed."""
 
     unit = "documents"
+    final_is_usual = True
 
     def __init__(self, config: ClassifyTextConfig, folder: Path, note: Note, *, resumed: bool = False) -> None:
         """A new run writes its tokenizer to `folder`, a resumed one reads it there.
@@ -98,7 +100,7 @@ class ClassifyTextTask(HeldOutTask[EncodedDocuments]):
         return self.model.loss(batch, self._config.training.label_smoothing)
 
     def _measure(self, data: EncodedDocuments, check: Check, final: bool) -> tuple[float, dict[str, Figure]]:
-        found = answers(self.model, data, self._config.training.batch_tokens, lambda count: check())
+        found = answers(self.model, data, self._config.training.batch_tokens, lambda count: check(), group())
         return found.loss, found.figures()
 
     def save(self, folder: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from attnkit.models.decoder_only import DecoderOnly
 from attnkit.tasks.language_model.pretrained import PretrainedLanguageModel
 from attnkit.tasks.shared.directory import save_directory
+from attnkit.tasks.shared.measured import mean_loss
 from attnkit.tasks.shared.text_task import TextTask
 from attnkit.text.batching import BatchIterator
 from attnkit.text.corpus import EncodedCorpus
@@ -19,6 +20,7 @@ class LanguageModelTask(TextTask):
     """Each token of a text is predicted from those before it."""
 
     name = "language-model"
+    final_is_usual = True
     model: DecoderOnly
     _own: PretrainedLanguageModel | None = None
 
@@ -40,13 +42,7 @@ class LanguageModelTask(TextTask):
         return {} if self._test is None else self._measure(self._test, "test", check)
 
     def _measure(self, corpus: EncodedCorpus, split: str, check: Check) -> dict[str, Figure]:
-        nll, tokens = 0.0, 0
-        for batch in self._batches(corpus, shuffle=False):
-            check()
-            output = self.model.loss(batch)
-            nll += output.nll_sum
-            tokens += output.tokens
-        loss = nll / tokens
+        loss = mean_loss(self._batches(corpus, shuffle=False), self.model.loss, check)
         return {f"{split}_loss": loss, f"{split}_perplexity": math.exp(min(loss, 700.0))}
 
     def save(self, folder: Path) -> None:

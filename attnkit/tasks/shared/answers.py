@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -13,6 +14,15 @@ from attnkit.metrics.classes import accuracy, class_scores, confusion, macro_f1,
 from attnkit.training.metrics import Figure
 
 _TOP = 5
+
+
+class Answered(NamedTuple):
+    """The answers for a batch: nll, the summed -log p of the labels; the rest as in `Answers`, [B]."""
+
+    indices: npt.NDArray[np.int32]
+    nll: float
+    predicted: npt.NDArray[np.int32]
+    ranks: npt.NDArray[np.int32]
 
 
 class Answers:
@@ -28,15 +38,21 @@ class Answers:
         self.ranks = np.empty(len(labels), np.int32)
         self._nll = 0.0
 
-    def add(self, indices: npt.NDArray[np.int32], logits: npt.NDArray[np.float32]) -> None:
-        """The logits [B, classes] of the examples of these numbers, [B]."""
+    def read(self, indices: npt.NDArray[np.int32], logits: npt.NDArray[np.float32]) -> Answered:
+        """What the logits [B, classes] of the examples of these numbers, [B], answer."""
         right = self.labels[indices]
-        self._nll += float(ops.cross_entropy(logits, right, reduction="none").sum(dtype=np.float64))
-        self.predicted[indices] = logits.argmax(axis=1)
+        nll = float(ops.cross_entropy(logits, right, reduction="none").sum(dtype=np.float64))
         # Of equal logits the first counts as the likelier, as `argmax` has it.
         own = logits[np.arange(len(right)), right][:, None]
         before = np.arange(logits.shape[1]) < right[:, None]
-        self.ranks[indices] = ((logits > own) | ((logits == own) & before)).sum(axis=1)
+        ranks = ((logits > own) | ((logits == own) & before)).sum(axis=1)
+        predicted = logits.argmax(axis=1)
+        return Answered(np.asarray(indices), nll, predicted.astype(np.int32), ranks.astype(np.int32))
+
+    def add(self, batch: Answered) -> None:
+        self._nll += batch.nll
+        self.predicted[batch.indices] = batch.predicted
+        self.ranks[batch.indices] = batch.ranks
 
     @property
     def loss(self) -> float:

@@ -16,7 +16,7 @@ from attnkit.explain.maps.weights import AttentionWeights, Grid
 from attnkit.nn.attention import CrossAttention, SelfAttention
 from attnkit.nn.attention.rollout import attention_rollout
 from attnkit.nn.squeeze_excitation import SqueezeExcitation
-from attnkit.nn.watching import Seen, head_weights, watching
+from attnkit.nn.watch import Seen, head_weights, watching
 from attnkit.printable import quoted
 
 IMAGE, TEXT = "image (read)", "text (read)"

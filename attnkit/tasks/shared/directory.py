@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from attnkit import typed
+from attnkit import _core, typed
 from attnkit._tensor import Precision
 from attnkit.models.config import written
 from attnkit.models.files import Described, described_model, load_model, read_config, save_model
@@ -118,6 +118,25 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
         from attnkit.text.tokenizers.pair import TokenizerPair
 
         return TokenizerPair.load(self.folder, self.required("tokenizer"))
+
+    def tokenizers_and_model(
+        self, precision: Precision | None = None, output: bool = True
+    ) -> tuple[TokenizerPair, Model]:
+        """`tokenizers` and `load_model`. Most of what takes time there is compiled and leaves Python to others, so that
+        both go on at once where this process may have two threads. Raises what they raise."""
+        if _core.get_num_threads() < 2:
+            return self.tokenizers(), self.load_model(precision, output)
+        from attnkit.decoding.crew import Run, end, set_to_work
+
+        reading = Run([self.tokenizers])
+        set_to_work(reading, 1)
+        try:
+            model = self.load_model(precision, output)
+            reading.serve()  # where all workers are busy with what others want
+            (tokenizers,) = reading.results()
+        finally:
+            end(reading)
+        return tokenizers, model
 
     def check_vocabulary(self, found: int, what: str = "load") -> None:
         """Raises ValueError unless the tokenizer has as many entries as the model. what: who asks, for the message."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from attnkit.printable import quoted
 
 
-@dataclass(frozen=True, slots=True)
-class Prompts:
+class Prompts(NamedTuple):
     """Those of a model by name, and the name of the one that is put before texts where nobody says."""
 
     texts: Mapping[str, str]

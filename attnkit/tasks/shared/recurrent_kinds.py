@@ -11,7 +11,7 @@ import numpy as np
 from attnkit import nn
 from attnkit.explain.maps.weights import AttentionWeights
 from attnkit.nn.attention import HardNormaliser, Normaliser, Rows, StructuredNormaliser
-from attnkit.nn.watching import Seen
+from attnkit.nn.watch import Seen
 
 Axes = tuple[str, str]
 """What queries and keys are."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar, cast
 
+import msgspec
 import numpy as np
 
 from attnkit import _tensor
@@ -52,8 +52,7 @@ class ReadingModel(TextModel[Packed, S], Protocol[S]):
         ...
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Source:
+class Source(msgspec.Struct, frozen=True, kw_only=True):
     """A text on its way through the model.
 
     number: which of the input it is. ids, pieces: what the model reads, with what stands around it; none for an empty
@@ -121,10 +120,10 @@ class TextWriter:
     @classmethod
     def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Self:
         """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
-        tokenizers = directory.tokenizers()
         defaults = directory.decoding
         listed = defaults is not None and bool(defaults.shortlist)
-        model = cast("ReadingModel[Any]", directory.load_model(precision, output=not listed))
+        tokenizers, loaded = directory.tokenizers_and_model(precision, output=not listed)
+        model = cast("ReadingModel[Any]", loaded)
         expected = directory.size("source_vocab_size"), directory.size("target_vocab_size")
         sizes = tokenizers.source.vocab_size, tokenizers.target.vocab_size
         if sizes != expected:

@@ -7,7 +7,7 @@ with the token of the language to write; there a tag at the start of a line says
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from attnkit.printable import quoted
 from attnkit.text.language_names import check_language, expected_language, find_language
@@ -16,8 +16,7 @@ from attnkit.text.tokenizers.base import Tokenizer
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
 
 
-@dataclass(frozen=True, slots=True)
-class Direction:
+class Direction(NamedTuple):
     """From which language and to which; None where that is not said, or the model has one."""
 
     source: str | None

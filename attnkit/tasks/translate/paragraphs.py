@@ -8,34 +8,18 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
 
 from attnkit.data.arrivals import PAUSE, Paused
 from attnkit.tasks.translate.result import Result, Sentence
+from attnkit.tasks.translate.text import Text
 from attnkit.text.long_sentences import split_long
 from attnkit.text.sentences import Span, sentence_spans
-
-if TYPE_CHECKING:
-    from attnkit.tasks.translate.languages import Direction
 
 _WORD = re.compile(r"\S+")
 # Signs at the start of an entry of a list or of what somebody says: they stay where they are.
 _BULLET = re.compile(r"(?:[-–—*•·>#]+\s+)+")
 _PAIRS = {'"': '"', "“": "”", "„": "“", "«": "»", "»": "«", "‘": "’", "(": ")", "[": "]", "「": "」", "『": "』"}
 _DEPTH = 3  # of quotes within quotes
-
-
-class Text(NamedTuple):
-    """Something to translate: a line or a sentence of one.
-
-    prefix: what its translation starts with. place: the number of its line. direction: from which language to which, as
-    far as the caller says so.
-    """
-
-    line: str
-    prefix: str
-    place: int
-    direction: Direction
 
 
 @dataclass(frozen=True, slots=True)

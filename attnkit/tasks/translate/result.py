@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from attnkit.text.alignment import Link, hard_alignment
+if TYPE_CHECKING:
+    from attnkit.text.alignment import Link
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +61,8 @@ class Result:
         if self.sentences:
             found = [(each.result.links(threshold), each.first_words) for each in self.sentences]
             return sorted({(i + source, j + target) for links, (source, target) in found for i, j in links})
+        from attnkit.text.alignment import hard_alignment
+
         return hard_alignment(self.word_attention(), threshold=threshold)
 
     def word_attention(self) -> npt.NDArray[np.float32]:

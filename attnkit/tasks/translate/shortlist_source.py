@@ -12,7 +12,6 @@ import numpy as np
 from attnkit.decoding.protocol import Ids
 from attnkit.decoding.shortlist import Shortlist
 from attnkit.tasks.shared.directory import SHORTLIST_FILE
-from attnkit.tasks.translate.pivot import PivotTranslator
 from attnkit.tasks.translate.translator import Translator
 
 Note = Callable[[str], None]
@@ -45,6 +44,8 @@ def find(
         return None
     if name != "auto":
         return Shortlist.load(name)
+    from attnkit.tasks.translate.pivot import PivotTranslator
+
     if not isinstance(translator, PivotTranslator):
         return for_model(translator, directory, note)
     if translator.folders is None:

@@ -23,7 +23,7 @@ from attnkit.tasks.translate.languages import Languages
 from attnkit.tasks.translate.pairs import encode_pairs, make_batches
 from attnkit.tasks.translate.pretrained import Pretrained, check_directions
 from attnkit.tasks.translate.translator import Translator
-from attnkit.tasks.translate.validation import HeldOut, mean_loss, translation_figures
+from attnkit.tasks.translate.validation import HeldOut, token_loss, translation_figures
 from attnkit.text.alignment import ALIGNMENTS_FILE, pharaoh, read_alignments
 from attnkit.text.batching import Batch
 from attnkit.text.bpe_dropout import BpeDropout
@@ -187,7 +187,7 @@ class TranslateTask(HeldOutTask[HeldOut]):
     def _measure(self, data: HeldOut, check: Check, final: bool) -> tuple[float, Mapping[str, Figure]]:
         """BLEU and chrF, unless they are switched off."""
         config = self._config
-        loss = mean_loss(self.model, data, config.training.batch_tokens, check)
+        loss = token_loss(self.model, data, config.training.batch_tokens, check)
         if not config.decoding.bleu:
             return loss, {}
         own = self._pretrained

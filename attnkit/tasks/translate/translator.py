@@ -6,7 +6,6 @@ import dataclasses
 import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Unpack
 
 import msgspec
@@ -19,15 +18,12 @@ from attnkit.decoding.workers import Stop
 from attnkit.tasks.shared.places import at
 from attnkit.tasks.shared.text_writer import ReadingModel, Source, TextWriter
 from attnkit.tasks.translate.languages import Direction, Languages
-from attnkit.tasks.translate.paragraphs import Paragraph, Text, translated
 from attnkit.tasks.translate.result import Result
-from attnkit.text.copied import copies, filled, knows_all
+from attnkit.tasks.translate.text import Text
 from attnkit.text.forced import Forced
-from attnkit.text.kept import Held, Keeper
 from attnkit.text.languages import split_tag
 from attnkit.text.loops import ends_in_loop, has_loop
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
-from attnkit.text.word_pieces import words_read, words_written
 
 if TYPE_CHECKING:
     from typing import Self
@@ -37,11 +33,12 @@ if TYPE_CHECKING:
     from attnkit.decoding.shortlist import Shortlist
     from attnkit.explain.maps.maps import AttentionMaps
     from attnkit.tasks.shared.directory import ModelDirectory
+    from attnkit.tasks.translate.paragraphs import Paragraph
+    from attnkit.text.kept import Held, Keeper
     from attnkit.text.tokenizers.base import Tokenizer
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Source(Source):
+class _Source(Source, frozen=True, kw_only=True):
     """line, count: what the model reads, with the tag of its language, and how many words the line had as it was given.
     held: what is kept of it."""
 
@@ -189,8 +186,8 @@ class Translator(TextWriter):
         for name, value in (("batch_tokens", batch_tokens), ("window", window)):
             if value < 1:
                 raise ValueError(f"[translate] expected {name} >= 1, got {value}")
-        keeper = Keeper([keep] if isinstance(keep, str) else keep) if keep else None
-        wanted = _Wanted(attention, copy_unknown and not knows_all(self.target_tokenizer), keeper)
+        keeper = _keeper(keep) if keep else None
+        wanted = _Wanted(attention, copy_unknown and _lacks_some(self.target_tokenizer), keeper)
         stream = functools.partial(
             self._written,
             length=lambda text: characters(text.line),
@@ -201,9 +198,11 @@ class Translator(TextWriter):
             window=window,
         )
         texts = _with_prefixes(lines, prefix, direction)
-        return (
-            translated(texts, functools.partial(self._split, keeper, before), stream) if paragraphs else stream(texts)
-        )
+        if not paragraphs:
+            return stream(texts)
+        from attnkit.tasks.translate.paragraphs import translated
+
+        return translated(texts, functools.partial(self._split, keeper, before), stream)
 
     def attention(
         self,
@@ -230,13 +229,15 @@ class Translator(TextWriter):
         if target is None:
             options: Any = {"source_language": source_language, "to": to, "prompt": prompt, **search}
             target = self.translate([line], **options)[0].text
-        _check_text(Text(line, target, 0, text.direction))
+        Text(line, target, 0, text.direction).check()
         ids = Forced.read(one_line(target.strip()), self.target_tokenizer).ids
         return look(self, line.strip(), target, source.ids, ids, source.first)
 
     def _split(self, keeper: Keeper | None, prompt: str, text: Text) -> tuple[Paragraph, list[Text]]:
         """The sentences of a line; what its tag says of languages holds for each."""
-        _check_text(text)
+        from attnkit.tasks.translate.paragraphs import Paragraph
+
+        text.check()
         line, name = one_line(text.line), f"line {text.place + 1}"
         self._languages.read(text.direction, line.strip(), name)  # a language that there is not is one of the line
         direction, head = self._languages.said(text.direction, line)
@@ -257,7 +258,7 @@ class Translator(TextWriter):
         return paragraph, [Text(sentence, prefix, text.place, direction) for sentence, prefix in parts]
 
     def _read_text(self, number: int, text: Text, keeper: Keeper | None, prompt: str = "") -> _Source:
-        _check_text(text)
+        text.check()
         line = one_line(text.line.strip())  # as in training
         held = None if keeper is None else keeper.hold(line)
         if held is not None:
@@ -307,7 +308,7 @@ class Translator(TextWriter):
             unread=source.unread,
             unknown=source.unknown,
             source_words=source_words,
-            target_words=words_written(target, text, ids, source.prefix) if wanted.attends else [],
+            target_words=self._words_written(text, ids, source) if wanted.attends else [],
             looped=ends_in_loop(tokens) and not has_loop(source.pieces),
         )
         if source.held is not None:
@@ -320,6 +321,8 @@ class Translator(TextWriter):
         self, source: _Source, hypothesis: Hypothesis, source_words: list[int], tokens: list[str]
     ) -> tuple[str, list[str]]:
         """Text and tokens with words of the source for unknown ones."""
+        from attnkit.text.copied import copies, filled
+
         ids, reader, count = hypothesis.tokens.tolist(), self.source_tokenizer, len(source.prefix.ids)
         assert hypothesis.attention is not None
         places = [place for place in range(count, len(ids)) if ids[place] == self.target_tokenizer.unk_id]
@@ -334,6 +337,8 @@ class Translator(TextWriter):
 
     def _words_read(self, source: _Source) -> list[int]:
         """The word of the line, as it was given, of each of the source's ids."""
+        from attnkit.text.word_pieces import words_read
+
         tokenizer = self.source_tokenizer
         words = words_read(tokenizer, source.line, tokenizer.encode(source.line))
         # The line and what the tokenizer calls its words may differ by a tag, and by a prompt, whose words are none.
@@ -344,6 +349,25 @@ class Translator(TextWriter):
         # The tag that is read stands in the line as a word of it, or was added, or is of the line's own language.
         shown = [-1 if word < 0 and self._languages.both else max(-1, word + tags) for word in kept]
         return tokenizer.closed(shown, -1)
+
+    def _words_written(self, text: str, ids: list[int], source: _Source) -> list[int]:
+        """The word of a translation of each of its ids."""
+        from attnkit.text.word_pieces import words_written
+
+        return words_written(self.target_tokenizer, text, ids, source.prefix)
+
+
+def _keeper(keep: str | Sequence[str]) -> Keeper:
+    from attnkit.text.kept import Keeper
+
+    return Keeper([keep] if isinstance(keep, str) else keep)
+
+
+def _lacks_some(tokenizer: Tokenizer) -> bool:
+    """Whether anything can be unknown to a tokenizer."""
+    from attnkit.text.copied import knows_all
+
+    return not knows_all(tokenizer)
 
 
 def _empty(wanted: _Wanted, source: _Source) -> Result:
@@ -379,9 +403,3 @@ def _with_prefixes(
             place += 1
     if not isinstance(prefixes, itertools.repeat) and next(prefixes, None) is not None:
         raise ValueError("[translate] expected a prefix for each line, got more")
-
-
-def _check_text(text: Text) -> None:
-    for part in (text.line, text.prefix):
-        if not isinstance(part, str):
-            raise TypeError(f"[translate] expected text in line {text.place + 1}, got {type(part).__name__}")

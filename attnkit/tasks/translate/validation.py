@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from attnkit.distributed import group, shared
 from attnkit.metrics import text as text_metrics
 from attnkit.models.transformer import Transformer
+from attnkit.tasks.shared.measured import mean_loss
 from attnkit.tasks.shared.search_config import DecodingConfig
 from attnkit.tasks.translate.pairs import encode_pairs, make_batches
 from attnkit.tasks.translate.translator import Translator
@@ -41,15 +43,10 @@ class HeldOut:
         return cls(text, encoded, tokenizers)
 
 
-def mean_loss(model: Transformer | Recurrent, pairs: HeldOut, batch_tokens: int, check: Check) -> float:
+def token_loss(model: Transformer | Recurrent, pairs: HeldOut, batch_tokens: int, check: Check) -> float:
     """-log p a target token (its end token counted), without smoothing or dropout."""
-    nll, tokens = 0.0, 0
-    for batch in make_batches(model, pairs.tokenizers, pairs.encoded, batch_tokens, shuffle=False):
-        check()
-        output = model.loss(batch, label_smoothing=0.0)
-        nll += output.nll_sum
-        tokens += output.tokens
-    return nll / tokens
+    batches = make_batches(model, pairs.tokenizers, pairs.encoded, batch_tokens, shuffle=False)
+    return mean_loss(batches, model.loss, check)
 
 
 def translation_figures(
@@ -59,16 +56,21 @@ def translation_figures(
     final: bool,
     check: Check,
 ) -> Mapping[str, Figure]:
-    """bleu, chrf and bleu_signature of the translator's translations."""
-    texts = []
-    for result in translator.translate_stream(
-        pairs.text.sources,
-        window=_WINDOW,
-        batch_tokens=config.batch_tokens,
-        **config.search(final),
-    ):
-        check()
-        texts.append(result.text)
+    """bleu, chrf and bleu_signature of the translator's translations, which processes that train together share out."""
+
+    def translated(sources: Sequence[str]) -> list[str]:
+        texts = []
+        for result in translator.translate_stream(
+            sources,
+            window=_WINDOW,
+            batch_tokens=config.batch_tokens,
+            **config.search(final),
+        ):
+            check()
+            texts.append(result.text)
+        return texts
+
+    texts = shared(group(), pairs.text.sources, translated)
     bleu = text_metrics.bleu(texts, pairs.text.targets, config.tokenize)
     chrf = text_metrics.chrf(texts, pairs.text.targets)
     return {"bleu": bleu.score, "chrf": chrf.score, "bleu_signature": bleu.signature}

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import msgspec
 
@@ -14,14 +13,15 @@ from attnkit import typed
 from attnkit.printable import quoted, shortened
 from attnkit.text.languages import split_tag, tag_of
 from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
-from attnkit.text.tokenizers.config import TokenizerConfig
 from attnkit.text.tokenizers.registry import KINDS, tokenizer_class
 from attnkit.text.tokenizers.tagged import TaggedTokenizer
 from attnkit.text.tokenizers.vocabulary import MASK_TOKEN
 
+if TYPE_CHECKING:
+    from attnkit.text.tokenizers.config import TokenizerConfig
 
-@dataclass(frozen=True, slots=True)
-class TokenizerPair:
+
+class TokenizerPair(NamedTuple):
     """The tokenizers of a translation model; the same object twice when the vocabulary is joint.
 
     Where the sources are tagged with languages, `source` is a `TaggedTokenizer` around it. Those of a converted Marian

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import random
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,6 +13,7 @@ from attnkit.files import atomic_write
 from attnkit.reading import read_file
 from attnkit.text.tokenizers.base import SavedTokenizer, Tokenizer
 from attnkit.text.tokenizers.config import TokenizerConfig
+from attnkit.text.tokenizers.merges import Drops, Merges
 from attnkit.text.tokenizers.sentencepiece_file import checked_text, read_processor
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, UNK
 
@@ -76,12 +78,17 @@ class SentencePieceTokenizer(Tokenizer):
         ids = self.encode(f"a{text}")
         return ids[1:] if not rest and ids[:1] == [first] else self.encode(text)
 
-    def sample(self, text: str, dropout: float) -> list[int]:
-        """The ids of a line of text, each merge of a BPE model left out with this probability. The random numbers are
-        SentencePiece's of this thread."""
-        prepared = self._prepare(text)
-        ids: list[int] = self._processor.encode(prepared, enable_sampling=True, alpha=dropout, nbest_size=-1)
-        return ids
+    def sample(self, text: str, drops: Drops) -> list[int]:
+        """The ids of a line of text, some merges of a BPE model left out."""
+        return self._merges.cut(self._processor.encode(self._prepare(text), out_type=str), drops)
+
+    @functools.cached_property
+    def _merges(self) -> Merges:
+        model = self._processor
+        special = model.is_control, model.is_unknown, model.is_byte, model.is_unused
+        ordinary = [number for number in range(self.vocab_size) if not any(kind(number) for kind in special)]
+        pieces = {str(model.id_to_piece(number)): (number, float(model.get_score(number))) for number in ordinary}
+        return Merges(pieces, lambda piece: int(model.piece_to_id(piece)), _SPACE)
 
     def decode(self, ids: Sequence[int]) -> str:
         return str(self._processor.decode(self._checked(ids)))
