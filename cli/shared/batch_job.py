@@ -148,7 +148,7 @@ class _Run:
                     self._take(done)
                     advance(done.part.count)
         except KeyboardInterrupt as error:
-            error.args = (f"{error or 'interrupted'}: {self._standing()}; the same command makes the others",)
+            error.args = (f"{str(error) or 'interrupted'}: {self._standing()}; the same command makes the others",)
             raise
         self._finish()
 
