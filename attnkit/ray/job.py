@@ -78,8 +78,7 @@ class Job:
             try:
                 yield from self._results(ray, size)
             except ray.exceptions.RayError as error:
-                lines = str(error).strip().splitlines() or [type(error).__name__]
-                raise RuntimeError(f"[ray] {lines[-1].strip()}") from None
+                raise RuntimeError(f"[ray] {_reason(error)}") from None
 
     def lost(self) -> list[str]:
         """Parts that this machine does not see, although they were made."""
@@ -90,7 +89,7 @@ class Job:
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
-        tries = ray.remote(num_cpus=0)(Tries).remote()
+        tries = _beside_us(ray)(Tries).remote()
         items = [{"part": msgspec.json.encode(part).decode()} for part in self.missing]
         arguments = {
             "work": self._work,
@@ -135,3 +134,18 @@ class Job:
             for part in source.parts
             if os.path.basename(part.target) not in there[source.name]
         ]
+
+
+def _beside_us(ray: Any) -> Any:
+    """What makes an actor of a class, on the node whose end is that of the job, and started anew where it dies."""
+    here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
+        ray.get_runtime_context().get_node_id(), soft=True
+    )
+    return ray.remote(num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here)
+
+
+def _reason(error: Any) -> str:
+    """What a worker met, in a line: Ray puts its own tracebacks and advice around it."""
+    while getattr(error, "cause", None) is not None:
+        error = error.cause
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip()

@@ -33,12 +33,18 @@ VERBS = ["sees", "finds", "has"]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def cluster() -> Iterator[str]:
-    """Two CPUs, for all tests here; its address."""
+def cluster() -> Iterator[Any]:
+    """Two nodes with a CPU each, for all tests here."""
+    from ray.cluster_utils import Cluster
+
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    ray.init(num_cpus=2, object_store_memory=100 << 20, include_dashboard=False, log_to_driver=False)
-    yield ray.get_runtime_context().gcs_address
+    sizes = {"num_cpus": 1, "object_store_memory": 80 << 20}
+    nodes = Cluster(initialize_head=True, head_node_args={**sizes, "include_dashboard": False})
+    nodes.add_node(**sizes)
+    ray.init(address=nodes.address, log_to_driver=False)
+    yield nodes
     ray.shutdown()
+    nodes.shutdown()
 
 
 def write_lines(path: Path, count: int) -> list[str]:
@@ -128,16 +134,16 @@ def test_what_a_worker_refuses_ends_the_job_with_a_line(tmp_path: Path) -> None:
 
 def test_more_threads_than_a_node_has_are_an_error(tmp_path: Path) -> None:
     write_lines(tmp_path / "a.txt", 10)
-    job = Job(Work(task="translate", model=str(MODEL), threads=3), [str(tmp_path / "a.txt")], str(tmp_path / "out"))
-    with pytest.raises(ValueError, match="expected at most 2 threads, the CPUs of a node, got 3"):
+    job = Job(Work(task="translate", model=str(MODEL), threads=2), [str(tmp_path / "a.txt")], str(tmp_path / "out"))
+    with pytest.raises(ValueError, match="expected at most 1 threads, the CPUs of a node, got 2"):
         list(job.run("auto"))
 
 
-def test_a_command_that_is_interrupted_goes_on_where_it_was(cluster: str, tmp_path: Path) -> None:
+def test_a_command_that_is_interrupted_goes_on_where_it_was(cluster: Any, tmp_path: Path) -> None:
     lines = write_lines(tmp_path / "lines.txt", 4000)
     output = tmp_path / "out"
     arguments = command(
-        "translate", MODEL, "--ray", cluster, "-i", tmp_path / "lines.txt", "-o", output, "--beam", "1",
+        "translate", MODEL, "--ray", cluster.address, "-i", tmp_path / "lines.txt", "-o", output, "--beam", "1",
         "--max-length", "8", "--part-size", "100", "--workers", "2",
     )  # fmt: skip
     with subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
@@ -199,3 +205,17 @@ def test_a_connected_program_stays_connected() -> None:
     with session("auto"):
         pass
     assert ray.is_initialized()
+
+
+def test_a_node_that_dies_costs_no_line_and_no_order(cluster: Any, tmp_path: Path) -> None:
+    """The last test here: the node is not there any more."""
+    lines = write_lines(tmp_path / "lines.txt", 6000)
+    job = job_of(tmp_path / "lines.txt", tmp_path / "out", part_size=300)
+    done: list[Done] = []
+    for each in job.run("auto", workers=2):
+        done.append(each)
+        if len(done) == 6:
+            [second] = cluster.worker_nodes
+            cluster.remove_node(second, allow_graceful=False)
+    assert [each.failure for each in done] == [None] * 20
+    assert whole(tmp_path / "out", "lines.txt") == translations(lines)
