@@ -27,7 +27,7 @@ from attnkit._tensor import Function, from_dlpack, no_grad, precision, tensor
 from attnkit._version import __version__ as __version__
 
 if TYPE_CHECKING:
-    from attnkit import decoding, distributed, explain, interop, models, nn, ops, optim, text, training, vision
+    from attnkit import decoding, distributed, explain, interop, models, nn, ops, optim, ray, text, training, vision
     from attnkit.tasks.caption.captioner import Captioner
     from attnkit.tasks.classify_images.classifier import ImageClassifier
     from attnkit.tasks.classify_images.zero_shot import ZeroShotClassifier
@@ -69,6 +69,7 @@ __all__ = [
     "optim",
     "precision",
     "random_state",
+    "ray",
     "set_num_threads",
     "set_random_state",
     "tensor",

@@ -8,11 +8,12 @@ import click
 
 from .shared import errors
 from .shared.attention_choice import drawn_choice, drawn_options
+from .shared.batch_job import batch_choice, batch_options, run_batch
 from .shared.image_inputs import ImageInputs
 from .shared.line_counter import line_counter
 from .shared.loading import load_for, name_options
 from .shared.noticed import Noticed
-from .shared.outputs import line_of, opened, report_drawings
+from .shared.outputs import opened, report_drawings
 from .shared.run_options import FILE, attention_option, output_option, precision_option, threads_option
 from .shared.search_options import checked_search, chosen_search, search_options_for
 
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 @click.option(
     "--batch-images", type=click.IntRange(1), default=32, metavar="N", help="Images at once.", show_default=True
 )
+@batch_options
 def command(
     model: str,
     images: tuple[str, ...],
@@ -57,7 +59,24 @@ def command(
     search = chosen_search(arguments)
     chosen = drawn_choice(arguments, attention)
 
+    batch = batch_choice(arguments, images, output, attention=attention)
+    if batch is not None:
+        run_batch(
+            batch,
+            "caption",
+            model,
+            images,
+            output,
+            {"prompt": prompt or None, "batch_images": batch_images, **search},
+            precision=precision,
+            threads=threads,
+            jsonl=jsonl,
+            images=True,
+        )
+        return
+
     from attnkit.explain import write_images
+    from attnkit.tasks.caption.lines import json_line, text_lines
 
     captioner = load_for("caption", model, precision, threads)
     drawn = attention is not None and chosen is None
@@ -74,7 +93,7 @@ def command(
     with opened(output) as write, line_counter(output != "-") as advance:
         for result in results:
             name, square = inputs.take()
-            write(_json(name, result) if jsonl else _lines(name, result, search.get("nbest", 1)))
+            write(json_line(name, result) if jsonl else text_lines(name, result, search.get("nbest", 1)))
             if result.truncated:
                 cut.add(name)
             if chosen is not None:
@@ -91,27 +110,6 @@ def command(
             f"{cut.describe('caption', 'captions')} cut, of {cut.names()}: longer than the model or --max-length allows"
         )
     inputs.finish()
-
-
-def _lines(name: str, result: Caption, nbest: int) -> bytes:
-    if nbest == 1:
-        return line_of(name, result.text)
-    found = (result, *result.alternatives)
-    return b"".join(line_of(name, f"{each.score:.6f}", each.text) for each in found)
-
-
-def _json(name: str, result: Caption) -> bytes:
-    import json
-
-    def plain(each: Caption) -> dict[str, Any]:
-        record = {"text": each.text, "score": each.score, "tokens": each.tokens, "truncated": each.truncated}
-        return record if each.gates is None else {**record, "gates": [round(float(gate), 7) for gate in each.gates]}
-
-    record = {"image": name, **plain(result)}
-    if result.alternatives:
-        record["alternatives"] = [plain(each) for each in result.alternatives]
-    # json, unlike msgspec, has an escape for the names that are not text.
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _map(square: Any, name: str, result: Caption) -> ImageMap:

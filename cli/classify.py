@@ -8,7 +8,8 @@ from typing import Any
 import click
 
 from .shared.attention_choice import drawn_choice, drawn_options
-from .shared.loading import load_for, name_options
+from .shared.batch_job import BatchChoice, batch_choice, batch_options, run_batch
+from .shared.loading import directory_of, load_for, name_options
 from .shared.run_options import FILE, attention_option, check_text, output_option, precision_option, threads_option
 
 # What a classifier reads, and the module of this package whose `run` classifies that.
@@ -49,6 +50,7 @@ _BOTH = "images-and-texts"
     help="Most texts read before any is written.",
     show_default="1024",
 )
+@batch_options
 def command(
     model: str,
     inputs: tuple[str, ...],
@@ -74,6 +76,12 @@ def command(
     attnkit classify openai/clip-vit-base-patch32 photo.jpg --labels "a cat,a dog" --prompt-template "a photo of {}"
     """
     chosen = drawn_choice(options, options["attention"])
+    batch = batch_choice(
+        options, inputs, options["output"], attention=options["attention"], highlight=options["highlight"]
+    )
+    if batch is not None:
+        _run_batch(batch, model, inputs, labels, prompt_template, precision, threads, options)
+        return
     classifier = load_for("classify", model, precision, threads)
     if classifier.reads == _BOTH:
         classifier = _labelled(classifier, labels, prompt_template)
@@ -81,6 +89,39 @@ def command(
         name = "--labels" if labels is not None else "--prompt-template"
         raise click.UsageError(f"{name} is for models of images and texts; this one has its own classes")
     import_module(f".{_INPUTS[classifier.reads]}", __package__).run(classifier, inputs, chosen=chosen, **options)
+
+
+def _run_batch(
+    batch: BatchChoice,
+    model: str,
+    inputs: tuple[str, ...],
+    labels: str | None,
+    template: str | None,
+    precision: Any,
+    threads: int | None,
+    options: dict[str, Any],
+) -> None:
+    from attnkit.tasks.classify_images.zero_shot import split_labels
+
+    images = directory_of(model).reads != "text"
+    asked: dict[str, Any] = {"top": options["top"]}
+    if images:
+        asked |= {"labels": split_labels(labels) if labels is not None else None, "prompt_template": template}
+    else:
+        asked |= {"batch_tokens": options["batch_tokens"], "window": options["window"]}
+    run_batch(
+        batch,
+        "classify",
+        model,
+        inputs,
+        options["output"],
+        asked,
+        precision=precision,
+        threads=threads,
+        jsonl=options["jsonl"],
+        text_key=options["text_key"],
+        images=images,
+    )
 
 
 def _labelled(classifier: Any, labels: str | None, template: str | None) -> Any:

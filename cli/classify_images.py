@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +9,7 @@ import click
 
 from .shared.image_inputs import ImageInputs
 from .shared.line_counter import line_counter
-from .shared.outputs import line_of, opened, report_drawings
+from .shared.outputs import opened, report_drawings
 
 if TYPE_CHECKING:
     from attnkit.explain import ImageMap
@@ -35,6 +34,7 @@ def run(
     Raises click.UsageError for options that are for texts, and where there is nothing to look at or to show.
     """
     from attnkit.explain import write_images
+    from attnkit.tasks.classify_images.lines import json_line, text_line
 
     for name, value in of_texts.items():
         if value is not None:
@@ -50,7 +50,7 @@ def run(
     with opened(output) as write, line_counter(output != "-" or not sys.stdout.isatty()) as advance:
         for result in results:
             name, square = images.take()
-            write(_json(name, result) if jsonl else _line(name, result))
+            write(json_line(name, result) if jsonl else text_line(name, result))
             if chosen is not None:
                 chosen.add(classifier.attention(name))
             elif drawn:
@@ -61,20 +61,6 @@ def run(
     elif attention is not None:
         report_drawings(write_images(attention, maps), len(maps), "images")
     images.finish()
-
-
-def _line(name: str, result: ImageClassification) -> bytes:
-    return line_of(name, *(field for label, probability in result.top for field in (label, f"{probability:.4f}")))
-
-
-def _json(name: str, result: ImageClassification) -> bytes:
-    record = {
-        "image": name,
-        "label": result.label,
-        "probability": result.probability,
-        "top": [{"label": label, "probability": probability} for label, probability in result.top],
-    }
-    return json.dumps(record, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def _map(square: Any, name: str, result: ImageClassification) -> ImageMap:

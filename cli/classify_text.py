@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from .shared import errors
 from .shared.line_counter import line_counter
-from .shared.outputs import Remembered, line_of, opened, report_drawings
+from .shared.outputs import Remembered, opened, report_drawings
 
 if TYPE_CHECKING:
     from attnkit.data.arrivals import Paused
@@ -37,6 +37,7 @@ def run(
 ) -> None:
     """Classifies the lines of the inputs and writes what `attnkit classify --help` says."""
     from attnkit.explain import write_documents
+    from attnkit.tasks.classify_text.lines import json_line, text_line
 
     inputs = inputs or ("-",)
     seen = output == "-" and sys.stdout.isatty()
@@ -54,7 +55,7 @@ def run(
     with opened(output) as write, line_counter(not seen) as advance:
         for number, result in enumerate(results, start=1):
             text = texts.take()
-            write(_json(text, result) if jsonl else _line(result))
+            write(json_line(text, result) if jsonl else text_line(result))
             if highlight and result.label:
                 # Its tokens are harmless already, and its colours must reach the terminal.
                 (sys.stdout.buffer.write if seen else write)(_highlighted(result, colour=seen).encode())
@@ -83,24 +84,6 @@ def _texts(inputs: tuple[str, ...], text_key: str | None) -> Iterator[str | Paus
 def _shortened(text: str) -> str:
     line = " ".join(text[: 2 * _TITLE].split())
     return line if len(line) <= _TITLE and len(text) <= 2 * _TITLE else f"{line[:_TITLE]}…"
-
-
-def _line(result: Classification) -> bytes:
-    return line_of(*(field for label, probability in result.top for field in (label, f"{probability:.4f}")))
-
-
-def _json(text: str, result: Classification) -> bytes:
-    import msgspec
-
-    record = {
-        "text": text,
-        "label": result.label,
-        "probability": result.probability,
-        "top": [{"label": label, "probability": probability} for label, probability in result.top],
-        "truncated": result.truncated,
-        "unknown": result.unknown,
-    }
-    return msgspec.json.encode(record) + b"\n"
 
 
 def _highlighted(result: Classification, colour: bool) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .shared import errors
+from .shared.batch_job import batch_choice, batch_options, run_batch
 from .shared.line_counter import line_counter
 from .shared.loading import load_for, name_options
 from .shared.noticed import Noticed
@@ -54,6 +55,7 @@ _Writer = Callable[[str, "Embedding"], object]
     help="Most texts read before any is written.",
     show_default="1024",
 )
+@batch_options
 def command(
     model: str,
     inputs: tuple[str, ...],
@@ -66,6 +68,7 @@ def command(
     threads: int | None,
     batch_tokens: int | None,
     window: int | None,
+    **arguments: Any,
 ) -> None:
     """Make a vector of each text with MODEL, a directory or a name, for search and comparison.
 
@@ -76,6 +79,22 @@ def command(
     \b
     attnkit embed sentence-transformers/all-MiniLM-L6-v2 texts.txt -o vectors.npy
     """
+    batch = batch_choice(arguments, (*inputs, *more), output)
+    if batch is not None:
+        options = {"prompt": prompt, "normalize": normalize, "batch_tokens": batch_tokens, "window": window}
+        run_batch(
+            batch,
+            "embed",
+            model,
+            (*inputs, *more),
+            output,
+            options,
+            precision=precision,
+            threads=threads,
+            jsonl=True,
+            text_key=text_key,
+        )
+        return
     if output.endswith(_MATRIX):
         _check_matrix(output)
     embedder: Embedder = load_for("embed", model, precision, threads)
@@ -122,12 +141,7 @@ def _matrix(output: str, width: int) -> Iterator[_Writer]:
 
 @contextmanager
 def _lines(output: str) -> Iterator[_Writer]:
-    import msgspec
+    from attnkit.tasks.embed.lines import json_line
 
     with opened(output) as write:
-
-        def line(text: str, result: Embedding) -> None:
-            record = {"text": text, "vector": result.vector.tolist(), "truncated": result.truncated}
-            write(msgspec.json.encode(record) + b"\n")
-
-        yield line
+        yield lambda text, result: write(json_line(text, result))

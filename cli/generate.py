@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from attnkit.data.lines import line_of
+
 from . import generate_masked
 from .shared.attention_choice import drawn_choice, drawn_options
 from .shared.line_counter import line_counter
 from .shared.loading import load_for, name_options, task_of
-from .shared.outputs import Remembered, line_of, opened, report_drawings
+from .shared.outputs import Remembered, opened, report_drawings
 from .shared.run_options import FILE, attention_option, check_text, output_option, precision_option, threads_option
 from .shared.search_options import checked_search, chosen_search, search_options_for
 

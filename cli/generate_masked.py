@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from attnkit.data.lines import line_of
+
 from .shared import errors
 from .shared.line_counter import line_counter
-from .shared.outputs import Remembered, line_of, opened
+from .shared.outputs import Remembered, opened
 
 if TYPE_CHECKING:
     from attnkit.tasks.masked_language_model.filler import Filling, MaskFiller

@@ -7,11 +7,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import click
 
+from attnkit.data.lines import line_of
+
 from .shared import errors
 from .shared.attention_choice import drawn_choice, drawn_options
 from .shared.line_counter import line_counter
 from .shared.loading import load_for, name_options
-from .shared.outputs import line_of, opened, report_drawings
+from .shared.outputs import opened, report_drawings
 from .shared.run_options import FILE, attention_option, output_option, precision_option, prompt_option, threads_option
 from .shared.search_options import checked_search, chosen_search, translation_options
 

@@ -8,10 +8,11 @@ import click
 
 from .shared import errors
 from .shared.attention_choice import ChosenMaps, drawn_choice, drawn_options
+from .shared.batch_job import batch_choice, batch_options, run_batch
 from .shared.line_counter import line_counter
 from .shared.loading import load_translator, name_options
 from .shared.noticed import Noticed
-from .shared.outputs import Remembered, also_opened, line_of, opened, report_drawings
+from .shared.outputs import Remembered, also_opened, opened, report_drawings
 from .shared.run_options import (
     FILE,
     alignments_options,
@@ -87,6 +88,7 @@ _SHOWN = 40  # characters of a word in a message
     help="Most lines read before any is written.",
     show_default="2048",
 )
+@batch_options
 def command(
     model: str,
     input: str,
@@ -113,11 +115,28 @@ def command(
         raise click.UsageError("--alignment-threshold: expected --alignments FILE with it")
     if alignments is not None and alignments in (output, attention):
         raise click.UsageError(f"--alignments: expected a file of its own, got {alignments} twice")
+    batch = batch_choice(arguments, (input,), output, attention=attention, alignments=alignments)
+    if batch is not None:
+        options = {**arguments, **search, "paragraphs": paragraphs, "shortlist": shortlist, "window": window}
+        run_batch(
+            batch,
+            "translate",
+            model,
+            (input,),
+            output,
+            options,
+            precision=precision,
+            threads=threads,
+            then=then,
+            jsonl=jsonl,
+        )
+        return
     aligned = _Links(alignment_threshold) if alignments is not None or (attention and not chosen) else None
 
     from attnkit import explain
-    from attnkit.data.lines import arriving_lines
+    from attnkit.data.lines import arriving_lines, line_of
     from attnkit.tasks.translate import shortlist_source as shortlists
+    from attnkit.tasks.translate.lines import json_line, text_lines
 
     translator, folder = load_translator(model, then, precision, threads)
     lines = Remembered(arriving_lines(input))
@@ -137,7 +156,8 @@ def command(
     with opened(output) as write, also_opened(alignments) as write_links, line_counter(output != "-") as advance:
         for number, result in enumerate(results, start=1):
             source = lines.take()
-            write(_json(source, result, aligned) if jsonl else _text(number, result, search.get("nbest", 1)))
+            nbest, links = search.get("nbest", 1), None if aligned is None else aligned.of
+            write(json_line(source, result, links) if jsonl else text_lines(number, result, nbest))
             if aligned is not None:
                 write_links(line_of(aligned.pharaoh(result)))
             if result.truncated:
@@ -176,13 +196,6 @@ def command(
         )
 
 
-def _text(number: int, result: Result, nbest: int) -> bytes:
-    if nbest == 1:
-        return line_of(result.text)
-    found = (result, *result.alternatives)
-    return b"".join(line_of(str(number), f"{each.score:.6f}", each.text) for each in found)
-
-
 class _Links:
     """The links of results, all that are asked for."""
 
@@ -196,30 +209,6 @@ class _Links:
         from attnkit.text.alignment import pharaoh
 
         return pharaoh(self.of(result))
-
-
-def _json(source: str, result: Result, links: _Links | None) -> bytes:
-    import msgspec
-
-    from attnkit.tasks.translate.pivot import PivotResult
-
-    def plain(each: Result) -> dict[str, Any]:
-        record: dict[str, Any]
-        record = {"text": each.text, "score": each.score, "tokens": each.tokens, "truncated": each.truncated}
-        if isinstance(each, PivotResult):
-            record["scores"] = each.scores
-        return record if links is None else {**record, "alignment": links.of(each)}
-
-    record = {"source": source, **plain(result), "unknown": result.unknown}
-    if isinstance(result, PivotResult):
-        record["through"] = plain(result.through)
-    if result.looped:
-        record["looped"] = True
-    if result.sentences:
-        record["sentences"] = [{"source": part, **plain(each)} for part, each, _ in result.sentences]
-    if result.alternatives:
-        record["alternatives"] = [plain(each) for each in result.alternatives]
-    return msgspec.json.encode(record) + b"\n"
 
 
 def _look(chosen: ChosenMaps, translator: Any, source: str, result: Result, arguments: dict[str, Any]) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, BinaryIO, cast
 
 from attnkit.data.arrivals import PAUSE, Paused, arriving
@@ -64,19 +64,25 @@ def arriving_lines(path: Path) -> Iterator[str | Paused]:
     line of more than `MAX_LINE` bytes, and for a gzip file of more than `MAX_UNPACKED`.
     """
     name = "standard input" if os.fspath(path) == STDIN else os.fspath(path)
-    number = size = 0
+    with _opened(path) as (stream, limit):
+        yield from arriving_from(stream, name, limit=limit)
+
+
+def arriving_from(stream: BinaryIO, name: str, first: int = 1, limit: int | None = None) -> Iterator[str | Paused]:
+    """`arriving_lines` of what is open already, and stands before the line with the number `first`. name: of the file,
+    for messages. limit: the bytes that it may have."""
+    number, size = first - 1, 0
     try:
-        with _opened(path) as (stream, limit):
-            for line in arriving(stream, MAX_LINE):
-                if line is PAUSE:
-                    yield PAUSE
-                    continue
-                number += 1
-                size += len(line)
-                data = line.removesuffix(b"\n").removesuffix(b"\r")
-                _check_sizes(len(data), size, limit, f"[corpus] {name}, line {number}")
-                text = data.decode("utf-8")
-                yield text.removeprefix("\ufeff") if number == 1 else text
+        for line in arriving(stream, MAX_LINE):
+            if line is PAUSE:
+                yield PAUSE
+                continue
+            number += 1
+            size += len(line)
+            data = line.removesuffix(b"\n").removesuffix(b"\r")
+            _check_sizes(len(data), size, limit, f"[corpus] {name}, line {number}")
+            text = data.decode("utf-8")
+            yield text.removeprefix("\ufeff") if number == 1 else text
     except UnicodeDecodeError as error:
         raise ValueError(f"[corpus] {name}, line {number}: expected UTF-8, got {_bad_byte(error)}") from None
     except _BrokenGzip as error:
@@ -111,6 +117,12 @@ def one_line(text: str) -> str:
     return text.replace("\r\n", " ").replace("\n", " ").replace("\r", " ")
 
 
+def line_of(*fields: str) -> bytes:
+    """Fields by tabs. A line end inside one, which a file's name, a label or a text may have, becomes a space: what is
+    written for an input stays one line. A name that is no text keeps its bytes."""
+    return ("\t".join(map(one_line, fields)) + "\n").encode("utf-8", "surrogateescape")
+
+
 def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     """`arriving_records` without its pauses."""
     return (record for record in arriving_records(path) if record is not PAUSE)
@@ -119,18 +131,25 @@ def read_records(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 def arriving_records(path: Path) -> Iterator[tuple[str, dict[str, Any]] | Paused]:
     """(where, record) for the JSON object of each line; blank lines are ignored. `where` names file and line, to begin
     a message with. Raises ValueError for a line that is no JSON object."""
+    return records_of(arriving_lines(path), os.fspath(path))
+
+
+def records_of(
+    lines: Iterable[str | Paused], name: str, first: int = 1
+) -> Iterator[tuple[str, dict[str, Any]] | Paused]:
+    """`arriving_records` of lines, the first of which has the number `first` in the file of that name."""
     import msgspec
 
     decode = msgspec.json.Decoder().decode
-    number = 0
-    for line in arriving_lines(path):
+    number = first - 1
+    for line in lines:
         if line is PAUSE:
             yield PAUSE
             continue
         number += 1
         if not line.strip():
             continue
-        where = f"[corpus] {os.fspath(path)}, line {number}"
+        where = f"[corpus] {name}, line {number}"
         try:
             record = decode(line)
         except (msgspec.DecodeError, RecursionError) as error:

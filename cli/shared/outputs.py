@@ -41,14 +41,6 @@ class Remembered:
         return self._waiting.popleft()
 
 
-def line_of(*fields: str) -> bytes:
-    """Fields by tabs. A line end inside one, which a file's name, a label or a text may have, becomes a space: what is
-    written for an input stays one line. A name that is no text keeps its bytes."""
-    from attnkit.data.lines import one_line
-
-    return ("\t".join(map(one_line, fields)) + "\n").encode("utf-8", "surrogateescape")
-
-
 class _Screen(io.RawIOBase):
     """Standard output where it is a terminal: people look at it, and what a label or a token holds must not steer
     it."""

@@ -25,7 +25,7 @@ STOREYS = (
     ("decoding",),
     ("models",),
     ("tasks",),
-    ("interop",),
+    ("interop", "ray"),
     ("benchmark", "demo", "doctor", "explore"),
 )
 HEIGHT = {room: height for height, storey in enumerate(STOREYS) for room in storey}

@@ -1,0 +1,106 @@
+"""Being connected to a cluster of Ray, or to one that is started on this machine for as long as it is needed."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from attnkit import _core
+from attnkit.ray.library import library
+
+LOCAL = "local"
+_PATIENCE = 10.0  # seconds for an answer from an address
+_STORE = 128 << 20  # bytes of shared memory: what goes through Ray itself is little
+
+
+@contextlib.contextmanager
+def session(address: str) -> Iterator[Any]:
+    """The module `ray`, connected: to `auto` (a cluster that this machine belongs to), `host:port` or `ray://host:port`,
+    or to `local`, a cluster of this machine alone, which ends with the block. A program that is connected already stays
+    so. What Ray says of itself goes to its log files.
+
+    Raises RuntimeError where Ray is missing or there is no cluster at the address.
+    """
+    ray = library()
+    if ray.is_initialized():
+        yield ray
+        return
+    with _quiet():
+        _connect(ray, address)
+        try:
+            yield ray
+        finally:
+            ray.shutdown()
+
+
+def cpus(ray: Any) -> float:
+    """Of all nodes."""
+    return float(ray.cluster_resources().get("CPU", 0.0))
+
+
+def most_cpus(ray: Any) -> float:
+    """Of the node that has the most."""
+    return max((node["Resources"].get("CPU", 0.0) for node in ray.nodes() if node["Alive"]), default=0.0)
+
+
+def _connect(ray: Any, address: str) -> None:
+    _check_reachable(address)
+    options: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
+    if address == LOCAL:
+        # Nothing is told to others, and nobody looks at a page of figures.
+        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+        options |= {"num_cpus": _core.get_num_threads(), "include_dashboard": False, "object_store_memory": _STORE}
+    previous = signal.getsignal(signal.SIGTERM)
+    try:
+        with _silent():
+            ray.init(address=address, **options)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        reason = str(error).strip().partition("\n")[0]
+        raise RuntimeError(f"[ray] expected a cluster of Ray at {address}, got none: {reason}") from None
+    finally:
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, previous)  # Ray puts its own in its place
+
+
+def _check_reachable(address: str) -> None:
+    """Ray itself tries for minutes."""
+    host, colon, port = address.removeprefix("ray://").rpartition(":")
+    if not colon or not port.isdecimal():
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_PATIENCE).close()
+    except (OSError, OverflowError) as error:
+        raise RuntimeError(f"[ray] expected a cluster of Ray at {address}, got none: {error}") from None
+
+
+@contextlib.contextmanager
+def _silent() -> Iterator[None]:
+    """Ray's core tells its settings to the descriptor of standard error."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Ray prints on standard output what happens to its workers, and its core on standard error."""
+    os.environ.setdefault("RAY_BACKEND_LOG_LEVEL", "fatal")
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
