@@ -64,8 +64,14 @@ def arriving_lines(path: Path) -> Iterator[str | Paused]:
     line of more than `MAX_LINE` bytes, and for a gzip file of more than `MAX_UNPACKED`.
     """
     name = "standard input" if os.fspath(path) == STDIN else os.fspath(path)
-    with _opened(path) as (stream, limit):
-        yield from arriving_from(stream, name, limit=limit)
+    number = 0
+    try:
+        with _opened(path) as (stream, limit):
+            for line in arriving_from(stream, name, limit=limit):
+                number += line is not PAUSE
+                yield line
+    except _BrokenGzip as error:
+        raise ValueError(f"[corpus] {name}, after line {number}: expected a whole gzip file: {error}") from None
 
 
 def arriving_from(stream: BinaryIO, name: str, first: int = 1, limit: int | None = None) -> Iterator[str | Paused]:
@@ -85,8 +91,6 @@ def arriving_from(stream: BinaryIO, name: str, first: int = 1, limit: int | None
             yield text.removeprefix("\ufeff") if number == 1 else text
     except UnicodeDecodeError as error:
         raise ValueError(f"[corpus] {name}, line {number}: expected UTF-8, got {_bad_byte(error)}") from None
-    except _BrokenGzip as error:
-        raise ValueError(f"[corpus] {name}, after line {number}: expected a whole gzip file: {error}") from None
 
 
 def read_document(path: Path) -> str:

@@ -123,6 +123,8 @@ class Job:
                 other = files.setdefault(name, storage.Found(path, name)).path
                 if other != path:
                     raise ValueError(f"[ray] expected inputs with names of their own, got {other} and {path}")
+        if not files:
+            raise ValueError(f"[ray] expected inputs, got none but what is in {self.output}")
         return list(files.values())
 
     def _missing(self) -> list[Part]:

@@ -62,7 +62,7 @@ def _connect(ray: Any, address: str) -> None:
     try:
         with _silent():
             ray.init(address=address, **options)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except (ImportError, RuntimeError, ValueError, OSError) as error:  # ray:// needs more packages
         reason = str(error).strip().partition("\n")[0]
         raise RuntimeError(f"[ray] expected a cluster of Ray at {address}, got none: {reason}") from None
     finally:

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from attnkit.data.lines import line_of
-from attnkit.tasks.translate.pivot import PivotResult
 
 if TYPE_CHECKING:
     from attnkit.tasks.translate.result import Result
@@ -25,6 +22,9 @@ def text_lines(number: int, result: Result, nbest: int) -> bytes:
 
 def json_line(source: str, result: Result, links: Callable[[Result], list[Link]] | None = None) -> bytes:
     """All that is known of it but its attention. links: what gives its word alignment, where that is wanted."""
+    import msgspec
+
+    from attnkit.tasks.translate.pivot import PivotResult
 
     def plain(each: Result) -> dict[str, Any]:
         record: dict[str, Any]
