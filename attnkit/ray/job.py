@@ -76,7 +76,9 @@ class Job:
                 raise ValueError(f"[ray] expected at most {most:.0f} threads, the CPUs of a node, got {threads}")
             size = min(workers or max(1, int(cpus(ray) // threads)), len(self.missing))
             try:
-                yield from self._results(ray, size)
+                yield from (
+                    _elsewhere(ray, self, size) if ray.util.client.ray.is_connected() else self.results(ray, size)
+                )
             except ray.exceptions.RayError as error:
                 raise RuntimeError(f"[ray] {_reason(error)}") from None
 
@@ -84,8 +86,9 @@ class Job:
         """Parts that this machine does not see, although they were made."""
         return [part.target for part in self._missing()]
 
-    def _results(self, ray: Any, size: int) -> Iterator[Done]:
-        """A block a part, so that each goes to the first worker that is free."""
+    def results(self, ray: Any, size: int) -> Iterator[Done]:
+        """`run` on a node of a cluster that is connected. A block a part, so that each goes to the first worker that is
+        free."""
         context = ray.data.DataContext.get_current()
         context.enable_progress_bars = False
         context.print_on_execution_start = False
@@ -136,6 +139,24 @@ class Job:
         ]
 
 
+class _Director:
+    """Ray Data does not run through Ray's client: an actor on a node has the job, and is asked for what is done."""
+
+    def __init__(self, job: Job, size: int) -> None:
+        import ray
+
+        self._results = job.results(ray, size)
+
+    def next(self) -> Done | None:
+        return next(self._results, None)
+
+
+def _elsewhere(ray: Any, job: Job, size: int) -> Iterator[Done]:
+    director = ray.remote(num_cpus=0)(_Director).remote(job, size)
+    while (done := ray.get(director.next.remote())) is not None:
+        yield done
+
+
 def _beside_us(ray: Any) -> Any:
     """What makes an actor of a class, on the node whose end is that of the job, and started anew where it dies."""
     here = ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(
@@ -148,4 +169,4 @@ def _reason(error: Any) -> str:
     """What a worker met, in a line: Ray puts its own tracebacks and advice around it."""
     while getattr(error, "cause", None) is not None:
         error = error.cause
-    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip()
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].strip().removeprefix("[ray] ")

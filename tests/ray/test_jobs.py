@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -39,7 +40,11 @@ def cluster() -> Iterator[Any]:
 
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     sizes = {"num_cpus": 1, "object_store_memory": 80 << 20}
-    nodes = Cluster(initialize_head=True, head_node_args={**sizes, "include_dashboard": False})
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    more = {"include_dashboard": False, "ray_client_server_port": port}
+    nodes = Cluster(initialize_head=True, head_node_args={**sizes, **more})
+    nodes.client_address = f"ray://127.0.0.1:{port}"
     nodes.add_node(**sizes)
     ray.init(address=nodes.address, log_to_driver=False)
     yield nodes
@@ -161,6 +166,22 @@ def test_a_command_that_is_interrupted_goes_on_where_it_was(cluster: Any, tmp_pa
     assert (done.returncode, done.stdout) == (0, b""), done.stderr.decode()
     assert f"in 40 parts, {there} of them there already" in done.stderr.decode()
     assert whole(output, "lines.txt") == translations(lines)
+
+
+def test_a_machine_outside_the_cluster_has_its_job_done_there(cluster: Any, tmp_path: Path) -> None:
+    pytest.importorskip("grpc", reason="Ray's client needs grpcio")
+    lines = write_lines(tmp_path / "lines.txt", 100)
+    arguments = command(
+        "translate", MODEL, "--ray", cluster.client_address, "-i", tmp_path / "lines.txt", "-o", tmp_path / "out",
+        "--beam", "1", "--max-length", "8", "--part-size", "30",
+    )  # fmt: skip
+    done = subprocess.run(arguments, capture_output=True, timeout=100)
+    assert (done.returncode, done.stdout) == (0, b""), done.stderr.decode()
+    assert whole(tmp_path / "out", "lines.txt") == translations(lines)
+    refused = subprocess.run(
+        [*arguments, "--nbest", "3", "-o", tmp_path / "other"], capture_output=True, timeout=100
+    ).stderr.decode()
+    assert re.search(r"^attnkit: \[ray\] .*expected nbest", refused.splitlines()[-1])
 
 
 def test_datasets_in_and_out(tmp_path: Path) -> None:
