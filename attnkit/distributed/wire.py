@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from attnkit.printable import quoted
+
 if TYPE_CHECKING:
     from mpi4py import MPI
 
@@ -26,6 +28,18 @@ _FIRST_PAUSE, _LONGEST_PAUSE = 20e-6, 200e-6
 _PART = 1 << 30  # bytes of one message: MPI counts in 32 bits
 
 
+def timeout() -> float:
+    """Seconds without an answer, after which the others are given up. Raises RuntimeError for a setting that is none."""
+    said = os.environ.get(TIMEOUT_VARIABLE)
+    try:
+        seconds = float(said or _TIMEOUT)
+    except ValueError:
+        seconds = 0.0
+    if not seconds > 0:
+        raise RuntimeError(f"{TIMEOUT_VARIABLE}: expected seconds above 0, got {quoted(said)}")
+    return seconds
+
+
 class Wire:
     """The communicator of a group, for the one thread that uses it.
 
@@ -36,7 +50,7 @@ class Wire:
         self.comm = comm
         self.rank, self.size = comm.rank, comm.size
         self.patient = True
-        self._timeout = float(os.environ.get(TIMEOUT_VARIABLE) or _TIMEOUT)
+        self._timeout = timeout()
 
     def wait(self, *requests: MPI.Request) -> None:
         """Until all are done. Ends the whole run where nothing happens for too long: a host is gone without a word."""

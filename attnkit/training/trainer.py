@@ -124,11 +124,11 @@ class Trainer:
 
     def join(self) -> None:
         """Has all processes begin where the first one is. Raises ConfigError where one has other data."""
+        restored, self._restored = self._restored, None  # as large as two models: nobody keeps it
         if self._group.size == 1:
             return
-        weights, restored, state = self._group.broadcast((self._task.model.state_dict(), self._restored, self._state))
+        weights, restored, state = self._group.broadcast((self._task.model.state_dict(), restored, self._state))
         random, batches = self._group.broadcast((_core.random_state(), self._task.batches.state_dict()))
-        self._restored = None
         self._check_same_data(batches)
         if self._leads:
             return

@@ -13,6 +13,7 @@ import mpi
 import pytest
 
 from attnkit.distributed.launch import launched_size
+from attnkit.distributed.wire import timeout
 
 pytestmark = pytest.mark.skipif(mpi.why_not_here() is not None, reason=str(mpi.why_not_here()))
 
@@ -98,3 +99,10 @@ def test_how_many_a_launcher_has_started(monkeypatch: pytest.MonkeyPatch, variab
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
     assert launched_size() == size
+
+
+@pytest.mark.parametrize("said", ["soon", "0", "-1"])
+def test_a_timeout_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, said: str) -> None:
+    monkeypatch.setenv("ATTNKIT_MPI_TIMEOUT", said)
+    with pytest.raises(RuntimeError, match=f"ATTNKIT_MPI_TIMEOUT: expected seconds above 0, got '{said}'"):
+        timeout()
