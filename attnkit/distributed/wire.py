@@ -29,7 +29,7 @@ _PART = 1 << 30  # bytes of one message: MPI counts in 32 bits
 
 
 def timeout() -> float:
-    """Seconds without an answer, after which the others are given up. Raises RuntimeError for a setting that is none."""
+    """Seconds without an answer, after which the others are given up. Raises RuntimeError for what is no number."""
     said = os.environ.get(TIMEOUT_VARIABLE)
     try:
         seconds = float(said or _TIMEOUT)
