@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from attnkit._lazy import lazily
+from attnkit.nn import attention
 
 if TYPE_CHECKING:
     from attnkit.nn.attention.attention import Attended, Attention, Memory
@@ -156,50 +157,7 @@ if not TYPE_CHECKING:  # with it, type checkers would let any name pass
     __getattr__, __dir__ = lazily(
         __name__,
         {
-            "attnkit.nn.attention.attention": (
-                "Attended",
-                "Attention",
-                "Memory",
-            ),
-            "attnkit.nn.attention.hard": (
-                "Choice",
-                "HardNormaliser",
-            ),
-            "attnkit.nn.attention.local": (
-                "LocalMonotonicNormaliser",
-                "LocalPredictiveNormaliser",
-            ),
-            "attnkit.nn.attention.memory_read": (
-                "MemoryRead",
-                "Recalled",
-            ),
-            "attnkit.nn.attention.multi_head": (
-                "CrossAttention",
-                "MultiHeadAttention",
-                "SelfAttention",
-            ),
-            "attnkit.nn.attention.normalisers": (
-                "Normaliser",
-                "Rows",
-                "SoftmaxNormaliser",
-            ),
-            "attnkit.nn.attention.position_bias": (
-                "ALiBi",
-                "PositionBias",
-                "RelativePositionBias",
-            ),
-            "attnkit.nn.attention.scores": (
-                "AdditiveScore",
-                "ConcatScore",
-                "CosineScore",
-                "DotScore",
-                "GeneralScore",
-                "LocationScore",
-                "ScaledDotScore",
-                "ScaledGeneralScore",
-                "Score",
-            ),
-            "attnkit.nn.attention.structured": ("StructuredNormaliser",),
+            "attnkit.nn.attention": tuple(attention.__all__),
             "attnkit.nn.attention_pooling": (
                 "AttentionPooling",
                 "FirstPooling",
