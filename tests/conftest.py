@@ -17,7 +17,9 @@ for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.S
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--device", default="cpu", help="where tensors lie that are not told where: cpu or host2")
+    parser.addoption(
+        "--device", default="cpu", help="where tensors lie that are not told where: cpu, host2 or cuda-emulated"
+    )
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -26,11 +28,13 @@ def pytest_configure(config: pytest.Config) -> None:
         "cpu_only: shares memory between tensors and NumPy, which only the CPU can, or sends tensors to a new process, "
         "which knows no device of the tests",
     )
-    if config.getoption("device") == "host2":
+    device = config.getoption("device")
+    if device != "cpu":
         from attnkit import _testing
 
-        _testing.register_host2()
-        _core.set_default_device("host2")
+        register = {"host2": _testing.register_host2, "cuda-emulated": _testing.register_emulated_cuda}
+        register.get(device, lambda: None)()
+        _core.set_default_device(device)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -12,7 +12,7 @@ struct PhiloxKey {
 };
 
 // The four 32-bit words of block `index`: counter = (index low, index high, stream low, stream high), key = seed.
-inline void PhiloxBlock(PhiloxKey key, uint64_t index, uint32_t out[4]) {
+constexpr void PhiloxBlock(PhiloxKey key, uint64_t index, uint32_t out[4]) {
   uint32_t c0 = static_cast<uint32_t>(index), c1 = static_cast<uint32_t>(index >> 32);
   uint32_t c2 = static_cast<uint32_t>(key.stream), c3 = static_cast<uint32_t>(key.stream >> 32);
   uint32_t k0 = static_cast<uint32_t>(key.seed), k1 = static_cast<uint32_t>(key.seed >> 32);
@@ -31,7 +31,7 @@ inline void PhiloxBlock(PhiloxKey key, uint64_t index, uint32_t out[4]) {
 
 // Dropout keeps element i when its 16-bit number is at least `DropoutThreshold(p)`, and multiplies it by 1 / (1 - p).
 // Element i uses half-word i % 8 of block i / 8: word (i % 8) / 2, its low half when i is even.
-inline uint32_t DropoutThreshold(float p) { return static_cast<uint32_t>(p * 65536.0f + 0.5f); }
+constexpr uint32_t DropoutThreshold(float p) { return static_cast<uint32_t>(p * 65536.0f + 0.5f); }
 
 // The generator that ops draw streams from: every random op takes the next stream. Saved in checkpoints.
 struct GeneratorState {

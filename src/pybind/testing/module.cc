@@ -3,6 +3,8 @@
 #include "attnkit/kernels/reduce.h"
 #include "attnkit/precision.h"
 #include "casts.h"
+#include "cuda/emulation/context.h"
+#include "cuda/emulation/machine.h"
 #include "kernels/gemm/amx.h"
 #include "testing/host2.h"
 
@@ -44,6 +46,8 @@ PYBIND11_MODULE(_testing, m) {
       py::arg("a"), py::arg("b"));
   m.def("register_host2", [] { attnkit::Host2(); });
   m.def("host2_blocks", &attnkit::Host2Blocks);
+  m.def("register_emulated_cuda", [] { attnkit::cuda::Emulated(); });
+  m.def("set_emulation_seed", &attnkit::emulation::SetSeed, py::arg("seed"));
   m.def("orthogonalise", &Orthogonalise, py::arg("matrix"));
   m.def(
       "all_finite", [](const FloatArray& x) { return attnkit::kernels::AllFinite(x.data(), x.size()); }, py::arg("x"));

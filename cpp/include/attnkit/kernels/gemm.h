@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "attnkit/allocator.h"
 #include "attnkit/kernels/kernel.h"
@@ -32,6 +33,8 @@ struct PackedMatrix {
   float input_multiplier = 0.0f;
   Buffer<float> shifts;
   Buffer<int32_t> signed_compensation;  // 127 times the sum of the column, for a signed A
+  // What another device than the CPU made of B, in its own memory and order; then all buffers are empty.
+  std::shared_ptr<const void> on_device;
   bool empty() const { return k == 0 || n == 0; }
 };
 

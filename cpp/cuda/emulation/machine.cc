@@ -1,0 +1,267 @@
+#include "cuda/emulation/machine.h"
+
+#include <algorithm>
+#include <atomic>
+#include <memory>
+#include <numeric>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "cuda/emulation/fiber.h"
+#include "cuda/emulation/runtime.h"
+
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+#endif
+
+namespace attnkit::emulation {
+namespace {
+
+constexpr int kLanes = 32, kMostThreads = 1024;
+constexpr size_t kMostShared = 99 << 10;  // of a block on every GPU from compute capability 8.6 on; 7.5 has 64 KiB
+constexpr unsigned kMostOfYandZ = 65535;
+
+// Orders for the race detector: who leaves a barrier comes after all who entered it.
+void Released([[maybe_unused]] void* barrier) {
+#if defined(__SANITIZE_THREAD__)
+  __tsan_release(barrier);
+#endif
+}
+void Acquired([[maybe_unused]] void* barrier) {
+#if defined(__SANITIZE_THREAD__)
+  __tsan_acquire(barrier);
+#endif
+}
+
+// ----- The order of things.
+
+uint64_t Mixed(uint64_t x) {  // splitmix64
+  x += 0x9E3779B97F4A7C15u;
+  x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9u;
+  x = (x ^ (x >> 27)) * 0x94D049BB133111EBu;
+  return x ^ (x >> 31);
+}
+
+std::atomic<uint64_t> seed{0};
+thread_local uint64_t kernels_run = 0;
+
+// A permutation of [0, size): i * step + first.
+class Order {
+ public:
+  Order(uint64_t size, uint64_t random) : size_(size) {
+    if (!random || size < 2) return;
+    first_ = random % size;
+    step_ = 1 + Mixed(random) % (size - 1);
+    while (std::gcd(step_, size) != 1) ++step_;
+  }
+  uint64_t operator[](uint64_t i) const { return (i * step_ + first_) % size_; }
+
+ private:
+  uint64_t size_, step_ = 1, first_ = 0;
+};
+
+// ----- A block.
+
+enum class At { kEnd, kBlockBarrier, kWarpBarrier };
+
+struct Thread {
+  Fiber fiber;
+  Here here;
+  At at = At::kEnd;
+  const char* file = nullptr;  // where it waits
+  int line = 0;
+  int exchanges = 0;
+  const std::function<void()>* body = nullptr;
+};
+
+struct Warp {
+  uint64_t values[2][kLanes];  // of the last exchange and the one before, which some lanes may still read
+};
+
+// The threads of the host's thread, kept for the next kernel.
+struct Block {
+  std::vector<std::unique_ptr<Thread>> threads;
+  Warp warps[kMostThreads / kLanes];
+  std::vector<unsigned char> shared;
+  int64_t votes[2] = {0, 0};
+  int parity = 0;
+  int count = 0;
+  char launch = 0, barrier = 0;  // whose addresses are the race detector's names for them
+};
+thread_local Block block;
+thread_local Thread* running = nullptr;
+
+int IndexInBlock(const Thread& thread) { return static_cast<int>(thread.here.thread.x); }
+
+void Body(void* thread) {
+  auto& self = *static_cast<Thread*>(thread);
+  Acquired(&block.launch);
+  (*self.body)();
+  Released(&block.launch);
+  self.at = At::kEnd;
+}
+
+std::string Place(const Thread& thread) {
+  const std::string file = thread.file;
+  return file.substr(file.rfind('/') + 1) + ":" + std::to_string(thread.line);
+}
+
+[[noreturn]] void ThrowAt(const Thread& waiting, const std::string& what) {
+  // What still waits is forgotten where it is: a fiber holds nothing but its stack.
+  const std::string place = Place(waiting);
+  block.threads.clear();
+  throw std::logic_error("[cuda] " + place + ": " + what);
+}
+
+// Lets a thread go on until it waits or ends.
+void Go(Thread& thread, bool fresh) {
+  running = &thread;
+  here = &thread.here;
+  if (fresh)
+    thread.fiber.Start(&Body, &thread);
+  else
+    thread.fiber.Resume();
+  here = nullptr;
+  running = nullptr;
+}
+
+// Lets a warp go on until its threads wait for the block, or end.
+void GoWarp(int warp, bool fresh, uint64_t random) {
+  const Order lanes(kLanes, random);
+  for (;;) {
+    int waiting = 0;
+    Thread* first = nullptr;
+    for (int i = 0; i < kLanes; ++i) {
+      Thread& thread = *block.threads[warp * kLanes + lanes[i]];
+      Go(thread, fresh);
+      if (thread.at != At::kWarpBarrier) continue;
+      ++waiting;
+      first = &thread;
+    }
+    fresh = false;
+    if (!waiting) return;
+    for (int i = 0; i < kLanes; ++i) {
+      const Thread& thread = *block.threads[warp * kLanes + i];
+      if (thread.at != At::kWarpBarrier)
+        ThrowAt(*first, "expected all lanes of the warp, lane " + std::to_string(i) +
+                            (thread.at == At::kEnd ? " has ended" : " waits for the block at " + Place(thread)));
+      if (thread.line != first->line || thread.file != first->file)
+        ThrowAt(*first, "expected all lanes of the warp, lane " + std::to_string(i) + " is at " + Place(thread));
+    }
+  }
+}
+
+void RunBlock(uint64_t random) {
+  const int warps = block.count / kLanes;
+  const Order order(warps, random);
+  for (bool fresh = true;; fresh = false) {
+    for (int i = 0; i < warps; ++i) GoWarp(static_cast<int>(order[i]), fresh, Mixed(random + i) * (random != 0));
+    const Thread& first = *block.threads[0];
+    for (int i = 0; i < block.count; ++i) {
+      const Thread& thread = *block.threads[i];
+      if (thread.at == first.at && (first.at == At::kEnd || (thread.line == first.line && thread.file == first.file)))
+        continue;
+      const Thread& waiting = thread.at == At::kEnd ? first : thread;
+      ThrowAt(waiting, "expected all threads of the block at this barrier, got some that " +
+                           (thread.at == At::kEnd || first.at == At::kEnd ? std::string("have ended")
+                                                                          : "wait at " + Place(first)));
+    }
+    if (first.at == At::kEnd) return;
+    block.parity ^= 1;
+    block.votes[block.parity] = 0;
+  }
+}
+
+void Prepare(dim3 grid, dim3 size, size_t shared, const std::function<void()>& body) {
+  if (size.y != 1 || size.z != 1 || size.x == 0 || size.x > kMostThreads || size.x % kLanes)
+    throw std::logic_error("[cuda] expected a block of whole warps in x, at most 1024 threads, got " +
+                           std::to_string(size.x) + " x " + std::to_string(size.y) + " x " + std::to_string(size.z));
+  if (shared > kMostShared)
+    throw std::logic_error("[cuda] expected at most 99 KiB of shared memory, got " + std::to_string(shared));
+  if (grid.y > kMostOfYandZ || grid.z > kMostOfYandZ)
+    throw std::logic_error("[cuda] expected a grid of at most 65535 in y and z");
+  block.count = static_cast<int>(size.x);
+  block.shared.resize(shared);
+  while (static_cast<int>(block.threads.size()) < block.count) block.threads.push_back(std::make_unique<Thread>());
+  for (int i = 0; i < block.count; ++i) {
+    Thread& thread = *block.threads[i];
+    thread.body = &body;
+    thread.here = {dim3(static_cast<unsigned>(i), 0, 0), dim3(), size, grid, block.shared.data()};
+  }
+}
+
+void Await(At at, const char* file, int line) {
+  Thread& self = *running;
+  self.at = at;
+  self.file = file;
+  self.line = line;
+  void* barrier = at == At::kBlockBarrier ? &block.barrier : static_cast<void*>(&block.warps[IndexInBlock(self) / kLanes]);
+  Released(barrier);
+  self.fiber.Wait();
+  Acquired(barrier);
+}
+
+void CheckMask(unsigned mask) {
+  if (mask != 0xffffffffu) std::abort();  // in a fiber: nobody could catch what it throws
+}
+
+}  // namespace
+
+void SetSeed(uint64_t value) { seed = value; }
+
+void Run(dim3 grid, dim3 size, size_t shared, const std::function<void()>& body) {
+  if (running) throw std::logic_error("[cuda] expected a launch by the host, got one by a kernel");
+  Prepare(grid, size, shared, body);
+  const uint64_t random = seed ? Mixed(seed + ++kernels_run) | 1 : 0;
+  const uint64_t blocks = uint64_t{grid.x} * grid.y * grid.z;
+  const Order order(blocks, random);
+  Released(&block.launch);
+  for (uint64_t i = 0; i < blocks; ++i) {
+    const uint64_t number = order[i];
+    const dim3 index(static_cast<unsigned>(number % grid.x), static_cast<unsigned>(number / grid.x % grid.y),
+                     static_cast<unsigned>(number / grid.x / grid.y));
+    std::fill(block.shared.begin(), block.shared.end(), 0xff);  // NaN, as another block may have left
+    for (int t = 0; t < block.count; ++t) block.threads[t]->here.block = index;
+    RunBlock(random ? Mixed(random + i) | 1 : 0);
+  }
+  Acquired(&block.launch);
+}
+
+void SyncThreads(const char* file, int line) { Await(At::kBlockBarrier, file, line); }
+
+int SyncThreadsCount(bool predicate, const char* file, int line) {
+  const int parity = block.parity;
+  block.votes[parity] += predicate;
+  Await(At::kBlockBarrier, file, line);
+  return static_cast<int>(block.votes[parity]);
+}
+
+void SyncWarp(unsigned mask, const char* file, int line) {
+  CheckMask(mask);
+  Await(At::kWarpBarrier, file, line);
+}
+
+uint64_t Exchange(unsigned mask, uint64_t bits, int lane, const char* file, int line) {
+  CheckMask(mask);
+  Thread& self = *running;
+  auto& values = block.warps[IndexInBlock(self) / kLanes].values[self.exchanges++ % 2];
+  values[Lane()] = bits;
+  Await(At::kWarpBarrier, file, line);
+  return values[lane & (kLanes - 1)];
+}
+
+unsigned Ballot(unsigned mask, bool predicate, const char* file, int line) {
+  CheckMask(mask);
+  Thread& self = *running;
+  auto& values = block.warps[IndexInBlock(self) / kLanes].values[self.exchanges++ % 2];
+  values[Lane()] = predicate;
+  Await(At::kWarpBarrier, file, line);
+  unsigned votes = 0;
+  for (int i = 0; i < kLanes; ++i) votes |= static_cast<unsigned>(values[i]) << i;
+  return votes;
+}
+
+int Lane() { return IndexInBlock(*running) % kLanes; }
+
+}  // namespace attnkit::emulation
