@@ -46,7 +46,9 @@ void PutOptimizer([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 void PutRagged([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 }
 
-void PutRecurrent([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutRecurrent(Kernels& k, int device) {
+  Put<&SsruForward>(k.SsruForward, device);
+  Put<&SsruBackward>(k.SsruBackward, device);
 }
 
 void PutVision([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
