@@ -33,7 +33,17 @@ void PutElementwise([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 void PutGemm([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 }
 
-void PutRows([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutRows(Kernels& k, int device) {
+  Put<&SoftmaxForward>(k.SoftmaxForward, device);
+  Put<&SoftmaxBackward>(k.SoftmaxBackward, device);
+  Put<&LogSoftmaxForward>(k.LogSoftmaxForward, device);
+  Put<&LogSoftmaxBackward>(k.LogSoftmaxBackward, device);
+  Put<&AddDropoutLayerNormForward>(k.AddDropoutLayerNormForward, device);
+  Put<&AddDropoutLayerNormBackward>(k.AddDropoutLayerNormBackward, device);
+  Put<&CrossEntropy>(k.CrossEntropy, device);
+  Put<&EmbeddingForward>(k.EmbeddingForward, device);
+  Put<&EmbeddingBackward>(k.EmbeddingBackward, device);
+  Put<&ColumnSums>(k.ColumnSums, device);
 }
 
 void PutAttention([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
@@ -48,7 +58,9 @@ void PutOptimizer([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 void PutRagged([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 }
 
-void PutRecurrent([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutRecurrent(Kernels& k, int device) {
+  Put<&SsruForward>(k.SsruForward, device);
+  Put<&SsruBackward>(k.SsruBackward, device);
 }
 
 void PutVision([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
