@@ -24,7 +24,8 @@ void PutGemm([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 void PutRows([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 }
 
-void PutAttention([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutAttention(Kernels& k, int device) {
+  Put<&AttentionForward>(k.AttentionForward, device);
 }
 
 void PutDecoding([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
