@@ -46,7 +46,8 @@ void PutRows(Kernels& k, int device) {
   Put<&ColumnSums>(k.ColumnSums, device);
 }
 
-void PutAttention([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutAttention(Kernels& k, int device) {
+  Put<&AttentionForward>(k.AttentionForward, device);
 }
 
 void PutDecoding([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
