@@ -56,7 +56,22 @@ void PutDecoding([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 void PutOptimizer([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 }
 
-void PutRagged([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutRagged(Kernels& k, int device) {
+  Put<&RaggedDots>(k.RaggedDots, device);
+  Put<&RaggedSums>(k.RaggedSums, device);
+  Put<&RaggedTransposedSums>(k.RaggedTransposedSums, device);
+  Put<&RaggedAdditiveScores>(k.RaggedAdditiveScores, device);
+  Put<&RaggedAdditiveBackward>(k.RaggedAdditiveBackward, device);
+  Put<&RaggedSoftmax>(k.RaggedSoftmax, device);
+  Put<&RaggedSoftmaxBackward>(k.RaggedSoftmaxBackward, device);
+  Put<&RaggedGaussian>(k.RaggedGaussian, device);
+  Put<&RaggedGaussianBackward>(k.RaggedGaussianBackward, device);
+  Put<&RaggedChainMarginals>(k.RaggedChainMarginals, device);
+  Put<&RaggedChainBackward>(k.RaggedChainBackward, device);
+  Put<&RaggedArgmax>(k.RaggedArgmax, device);
+  Put<&RaggedSample>(k.RaggedSample, device);
+  Put<&UnitRowsForward>(k.UnitRowsForward, device);
+  Put<&UnitRowsBackward>(k.UnitRowsBackward, device);
 }
 
 void PutRecurrent(Kernels& k, int device) {
