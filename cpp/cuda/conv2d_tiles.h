@@ -192,8 +192,10 @@ __global__ void __launch_bounds__(kTileThreads) TileKernel(Problem problem) {
   left.Prepare(tile.begin, tile.end, 0, left_places);
   right.Prepare(tile.begin, tile.end, 0, right_places);
   __syncthreads();
-  left.Fetch(tile.begin, tile.end, 0, left_places, a);
-  right.Fetch(tile.begin, tile.end, 0, right_places, b);
+  if (tile.begin < tile.end) {
+    left.Fetch(tile.begin, tile.end, 0, left_places, a);
+    right.Fetch(tile.begin, tile.end, 0, right_places, b);
+  }
   int step = 0;
   for (int64_t k = tile.begin; k < tile.end; k += kTileDepth, ++step) {
     ATTNKIT_UNROLL
