@@ -14,10 +14,6 @@ using kernels::Conv2dShape;
 using kernels::Epilogue;
 using kernels::Precision;
 
-constexpr int64_t kWantedBlocks = 512;  // a few for each multiprocessor
-
-__host__ __device__ int64_t TilesOf(int64_t numbers, int64_t tile) { return (numbers + tile - 1) / tile; }
-
 Reach ReachOf(const kernels::WindowAxis& axis) {
   return {axis.size, axis.outputs(), axis.kernel, axis.stride, -axis.padding};
 }
@@ -25,20 +21,6 @@ Reach ReachOf(const kernels::WindowAxis& axis) {
 // Of the first group.
 View InputOf(const Conv2dShape& s, const float* x) {
   return {x, s.channels, s.group_channels(), ReachOf(s.rows), ReachOf(s.columns)};
-}
-
-// Tiles of a grid: columns, then rows, then what else there is.
-template <typename Problem>
-void LaunchTiles(const Problem& problem, int64_t rows, int64_t columns, int64_t others) {
-  constexpr int64_t kLarge = kTileSide * kLargeMicro, kSmall = kTileSide * kSmallMicro;
-  const int64_t large = TilesOf(rows, kLarge) * TilesOf(columns, kLarge) * others;
-  const dim3 threads(kTileThreads);
-  if (columns > kSmall && rows > kSmall && large >= kWantedBlocks) {
-    Launch({dim3(static_cast<unsigned>(large)), threads}, TileKernel<kLargeMicro, Problem>, problem);
-    return;
-  }
-  const int64_t small = TilesOf(rows, kSmall) * TilesOf(columns, kSmall) * others;
-  Launch({dim3(static_cast<unsigned>(small)), threads}, TileKernel<kSmallMicro, Problem>, problem);
 }
 
 // ----- forward
@@ -291,19 +273,6 @@ void Conv2dWeightGradient(const Conv2dShape& s, const float* x, const float* dy,
                                       ranges > 1 ? sums.data() : dweight};
   LaunchTiles(problem, s.group_outputs(), s.depth(), s.groups * ranges);
   if (ranges > 1) ForEach(size, AddRangesBody{sums.data(), ranges, size, dweight});
-}
-
-// The shapes of minimal filtering get the direct sum here: it is exact, and its products already are of full tiles.
-void WinogradForward(const Conv2dShape& s, const float* x, const float* weight, const Epilogue& epilogue, float* y) {
-  Forward(s, x, weight, Precision::kFloat32, epilogue, y);
-}
-
-void WinogradInputGradient(const Conv2dShape& s, const float* dy, const float* weight, float* dx) {
-  cuda::Conv2dInputGradient(s, dy, weight, Precision::kFloat32, dx);
-}
-
-void WinogradWeightGradient(const Conv2dShape& s, const float* x, const float* dy, float* dweight) {
-  cuda::Conv2dWeightGradient(s, x, dy, Precision::kFloat32, dweight);
 }
 
 }  // namespace attnkit::cuda

@@ -238,5 +238,22 @@ __global__ void __launch_bounds__(kTileThreads) TileKernel(Problem problem) {
 }
 
 constexpr int kSmallMicro = 4, kLargeMicro = 8;
+constexpr int64_t kWantedBlocks = 512;  // a few for each multiprocessor
+
+__host__ __device__ inline int64_t TilesOf(int64_t numbers, int64_t tile) { return (numbers + tile - 1) / tile; }
+
+// Tiles of a grid: columns, then rows, then what else there is.
+template <typename Problem>
+void LaunchTiles(const Problem& problem, int64_t rows, int64_t columns, int64_t others) {
+  constexpr int64_t kLarge = kTileSide * kLargeMicro, kSmall = kTileSide * kSmallMicro;
+  const int64_t large = TilesOf(rows, kLarge) * TilesOf(columns, kLarge) * others;
+  const dim3 threads(kTileThreads);
+  if (columns > kSmall && rows > kSmall && large >= kWantedBlocks) {
+    Launch({dim3(static_cast<unsigned>(large)), threads}, TileKernel<kLargeMicro, Problem>, problem);
+    return;
+  }
+  const int64_t small = TilesOf(rows, kSmall) * TilesOf(columns, kSmall) * others;
+  Launch({dim3(static_cast<unsigned>(small)), threads}, TileKernel<kSmallMicro, Problem>, problem);
+}
 
 }  // namespace attnkit::cuda
