@@ -119,21 +119,22 @@ struct BackwardRow {
   }
 };
 
-// dweight's part of a row, and behind it dbias'.
+// What a number of a row adds to the gradients of its column's weight and bias.
 template <Norm kNorm>
-struct ParameterTerm {
+struct AddParameters {
   const float *dy, *sum, *mean, *rstd;
   int64_t columns;
-  __device__ float operator()(int64_t r, int64_t c) const {
-    if (c >= columns) return dy[r * columns + c - columns];
-    return dy[r * columns + c] * ((sum[r * columns + c] - MeanOf<kNorm>(mean, r)) * rstd[r]);
+  __device__ void operator()(int64_t r, int64_t c, float sums[2]) const {
+    const float g = dy[r * columns + c];
+    sums[0] += g * ((sum[r * columns + c] - MeanOf<kNorm>(mean, r)) * rstd[r]);
+    sums[1] += g;
   }
 };
-struct StoreParameter {
-  int64_t columns;
+struct WriteParameters {
   float *dweight, *dbias;
-  __device__ void operator()(int64_t, int64_t c, float total) const {
-    (c < columns ? dweight + c : dbias + (c - columns))[0] = total;
+  __device__ void operator()(int64_t c, const double sums[2]) const {
+    dweight[c] = static_cast<float>(sums[0]);
+    if (dbias) dbias[c] = static_cast<float>(sums[1]);
   }
 };
 
@@ -147,8 +148,8 @@ void Backward(const BackwardRow<kNorm>& row, int64_t rows, float* dweight, float
   // The parameters first: dx may lie where dy does.
   const int64_t columns = row.columns;
   if (dweight) {
-    SumColumns(rows, dbias ? 2 * columns : columns, ParameterTerm<kNorm>{row.dy, row.sum, row.mean, row.rstd, columns},
-               StoreParameter{columns, dweight, dbias});
+    SumColumns<2>(rows, columns, AddParameters<kNorm>{row.dy, row.sum, row.mean, row.rstd, columns},
+                  WriteParameters{dweight, dbias});
   } else if (dbias) {
     ColumnSums(row.dy, rows, columns, columns, false, dbias);
   }

@@ -79,7 +79,27 @@ void PutRecurrent(Kernels& k, int device) {
   Put<&SsruBackward>(k.SsruBackward, device);
 }
 
-void PutVision([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutVision(Kernels& k, int device) {
+  Put<&WinogradForward>(k.WinogradForward, device);
+  Put<&WinogradInputGradient>(k.WinogradInputGradient, device);
+  Put<&WinogradWeightGradient>(k.WinogradWeightGradient, device);
+  Put<&Conv2dInputGradient>(k.Conv2dInputGradient, device);
+  Put<&Conv2dWeightGradient>(k.Conv2dWeightGradient, device);
+  Put<&DepthwiseForward>(k.DepthwiseForward, device);
+  Put<&DepthwiseInputGradient>(k.DepthwiseInputGradient, device);
+  Put<&DepthwiseWeightGradient>(k.DepthwiseWeightGradient, device);
+  Put<&MaxPoolForward>(k.MaxPoolForward, device);
+  Put<&MaxPoolBackward>(k.MaxPoolBackward, device);
+  Put<&AveragePoolForward>(k.AveragePoolForward, device);
+  Put<&AveragePoolBackward>(k.AveragePoolBackward, device);
+  Put<&ColumnMoments>(k.ColumnMoments, device);
+  Put<&MoveTowards>(k.MoveTowards, device);
+  Put<&InverseDeviation>(k.InverseDeviation, device);
+  Put<&BatchNormForward>(k.BatchNormForward, device);
+  Put<&BatchNormBackward>(k.BatchNormBackward, device);
+  Put<&ScaleChannels>(k.ScaleChannels, device);
+  Put<&ScaleChannelsGateGradient>(k.ScaleChannelsGateGradient, device);
+  Put<&AddScaledSequences>(k.AddScaledSequences, device);
 }
 
 }  // namespace
