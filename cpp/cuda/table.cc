@@ -61,11 +61,13 @@ void PutRows([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 void PutAttention([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 }
 
-void PutDecoding([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutDecoding(Kernels& k, int device) {
+  Put<&BestTokens>(k.BestTokens, device);
 }
 
 void PutOptimizer(Kernels& k, int device) {
   Put<&AdamStep>(k.AdamStep, device);
+  Put<&MuonStep>(k.MuonStep, device);
 }
 
 void PutRagged([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
