@@ -108,9 +108,9 @@ template <int kHigh, int kWide, typename A, typename B, typename Finisher>
 __global__ void __launch_bounds__(kProductThreads, kHigh * kWide == 1 ? 2 : 1)
     TiledProductKernel(A a, B b, int64_t m, int64_t n, int64_t depth, Finisher finisher, int64_t column_tiles) {
   using Number = typename A::Number;
-  constexpr int kDepth = 16, kRows = 64 * kHigh, kColumns = 64 * kWide, kPad = 4;
-  __shared__ Number a_part[kDepth][kRows + kPad];
-  __shared__ Number b_part[kDepth][kColumns + kPad];
+  constexpr int kDepth = kHigh * kWide == 1 ? 16 : 8, kRows = 64 * kHigh, kColumns = 64 * kWide, kPad = 4;
+  alignas(16) __shared__ Number a_part[kDepth][kRows + kPad];
+  alignas(16) __shared__ Number b_part[kDepth][kColumns + kPad];
   const int64_t first_row = blockIdx.x / column_tiles * kRows, first_column = blockIdx.x % column_tiles * kColumns;
   const int down = static_cast<int>(threadIdx.x) / 16 * 4, right = static_cast<int>(threadIdx.x) % 16 * 4;
   const bool a_along = a.column_stride == 1, b_along = b.row_stride == 1;
@@ -171,10 +171,10 @@ __global__ void __launch_bounds__(kProductThreads, kHigh * kWide == 1 ? 2 : 1)
 constexpr int kThinRows = 8, kThinColumns = 32;
 
 template <typename A, typename B, typename Finisher>
-__global__ void __launch_bounds__(kProductThreads, 3)
+__global__ void __launch_bounds__(kProductThreads, 2)
     ThinProductKernel(A a, B b, int64_t m, int64_t n, int64_t depth, Finisher finisher, int64_t column_tiles) {
   using Number = typename A::Number;
-  constexpr int kDepth = 64;
+  constexpr int kDepth = 32;
   __shared__ Number a_part[kDepth][kThinRows + 1];
   __shared__ Number b_part[kDepth][kThinColumns + 1];
   const int64_t first_row = blockIdx.x / column_tiles * kThinRows;

@@ -16,7 +16,6 @@
 #define __forceinline__ inline
 #define __restrict__ __restrict
 #define __launch_bounds__(...)
-#define __align__(bytes) alignas(bytes)
 #define __shared__ static thread_local  // of the block that this thread of the host runs
 
 struct dim3 {
