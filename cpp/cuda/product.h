@@ -105,7 +105,7 @@ struct Part {
 
 // Tiles of (64 kHigh) x (64 kWide): a thread has kHigh x kWide squares of 4 x 4, 64 apart.
 template <int kHigh, int kWide, typename A, typename B, typename Finisher>
-__global__ void __launch_bounds__(kProductThreads, kHigh * kWide == 1 ? 2 : 1)
+__global__ void __launch_bounds__(kProductThreads, kHigh* kWide == 1 ? 2 : 1)
     TiledProductKernel(A a, B b, int64_t m, int64_t n, int64_t depth, Finisher finisher, int64_t column_tiles) {
   using Number = typename A::Number;
   constexpr int kDepth = kHigh * kWide == 1 ? 16 : 8, kRows = 64 * kHigh, kColumns = 64 * kWide, kPad = 4;
