@@ -30,7 +30,12 @@ void PutElementwise([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
   Put<&Add>(k.Add, device);
 }
 
-void PutGemm([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutGemm(Kernels& k, int device) {
+  Put<&PackMatrix>(k.PackMatrix, device);
+  Put<&PackBFloat16>(k.PackBFloat16, device);
+  Put<&PackQuantized>(k.PackQuantized, device);
+  Put<&Gemm>(k.Gemm, device);
+  Put<&MatMul>(k.MatMul, device);
 }
 
 void PutRows(Kernels& k, int device) {
