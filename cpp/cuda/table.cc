@@ -64,6 +64,9 @@ void PutRagged([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 }
 
 void PutRecurrent(Kernels& k, int device) {
+  Put<&RecurrentForward>(k.RecurrentForward, device);
+  Put<&RecurrentBackward>(k.RecurrentBackward, device);
+  Put<&PreviousStates>(k.PreviousStates, device);
   Put<&SsruForward>(k.SsruForward, device);
   Put<&SsruBackward>(k.SsruBackward, device);
 }
