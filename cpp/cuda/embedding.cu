@@ -3,8 +3,7 @@
 #include "cuda/dropout.h"
 #include "cuda/kernels.h"
 #include "cuda/row_threads.h"
-#include "cuda/scratch.h"
-#include "cuda/sort.h"
+#include "cuda/sorted_rows.h"
 
 namespace attnkit::cuda {
 namespace {
@@ -37,15 +36,6 @@ struct LookupRow {
   }
 };
 
-// A token's id, and behind it its place: sorted, the tokens of a row stand together, in their order.
-struct KeyBody {
-  const int32_t* ids;
-  uint64_t* keys;
-  __device__ void operator()(int64_t t) const {
-    keys[t] = static_cast<uint64_t>(static_cast<uint32_t>(ids[t])) << 32 | static_cast<uint32_t>(t);
-  }
-};
-
 // 32 columns of a row that occurs, a warp: the first of its keys adds up for all of them, in the order of the tokens.
 __global__ void ScatterKernel(int64_t tokens, const uint64_t* keys, const float* dout, int64_t width, float scale,
                               DropoutRule rule, float* dtable) {
@@ -53,25 +43,33 @@ __global__ void ScatterKernel(int64_t tokens, const uint64_t* keys, const float*
   const int64_t task = static_cast<int64_t>(blockIdx.x) * (kRowThreads / kWarp) + threadIdx.x / kWarp;
   const int64_t first = task / tiles, c = task % tiles * kWarp + threadIdx.x % kWarp;
   if (first >= tokens || c >= width) return;
-  const uint64_t id = keys[first] >> 32;
-  if (first > 0 && keys[first - 1] >> 32 == id) return;
-  float* to = dtable + static_cast<int64_t>(id) * width + c;
+  const int64_t id = RowOf(keys[first]);
+  if (first > 0 && RowOf(keys[first - 1]) == id) return;
+  float* to = dtable + id * width + c;
   float sum = *to;
-  for (int64_t k = first; k < tokens && keys[k] >> 32 == id; ++k) {
-    const int64_t element = static_cast<int64_t>(keys[k] & 0xffffffffu) * width + c;
-    sum += dout[element] * rule.Factor(static_cast<uint64_t>(element)) * scale;
+  for (int64_t k = first; k < tokens;) {
+    // Four are fetched at once: a word that occurs often would wait for each.
+    float v[4];
+    int found = 0;
+    for (int j = 0; j < 4; ++j) {
+      const bool same = k + j < tokens && RowOf(keys[k + j]) == id;
+      const int64_t element = same ? IndexOf(keys[k + j]) * width + c : 0;
+      v[j] = same ? dout[element] * rule.Factor(static_cast<uint64_t>(element)) * scale : 0.0f;
+      found += same;
+    }
+    for (int j = 0; j < found; ++j) sum += v[j];
+    if (found < 4) break;
+    k += found;
   }
   *to = sum;
 }
 
 void Scatter(const int32_t* ids, const float* dout, int64_t tokens, int64_t width, float scale, const DropoutRule& rule,
              float* dtable) {
-  const Scratch<uint64_t> keys(tokens), other(tokens);
-  ForEach(tokens, KeyBody{ids, keys.data()});
-  const uint64_t* sorted = Sort(keys.data(), other.data(), tokens);
+  const SortedRows sorted(ids, tokens);
   const int64_t tasks = tokens * ((width + kWarp - 1) / kWarp);
-  Launch({dim3(Blocks(tasks, kRowThreads / kWarp)), dim3(kRowThreads)}, ScatterKernel, tokens, sorted, dout, width,
-         scale, rule, dtable);
+  Launch({dim3(Blocks(tasks, kRowThreads / kWarp)), dim3(kRowThreads)}, ScatterKernel, tokens, sorted.keys(), dout,
+         width, scale, rule, dtable);
 }
 
 struct CheckId {

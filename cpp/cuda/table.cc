@@ -100,6 +100,9 @@ void PutRagged(Kernels& k, int device) {
 }
 
 void PutRecurrent(Kernels& k, int device) {
+  Put<&RecurrentForward>(k.RecurrentForward, device);
+  Put<&RecurrentBackward>(k.RecurrentBackward, device);
+  Put<&PreviousStates>(k.PreviousStates, device);
   Put<&SsruForward>(k.SsruForward, device);
   Put<&SsruBackward>(k.SsruBackward, device);
 }
