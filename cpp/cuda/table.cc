@@ -47,7 +47,12 @@ void PutElementwise(Kernels& k, int device) {
   Put<&AddDropout>(k.AddDropout, device);
 }
 
-void PutGemm([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutGemm(Kernels& k, int device) {
+  Put<&PackMatrix>(k.PackMatrix, device);
+  Put<&PackBFloat16>(k.PackBFloat16, device);
+  Put<&PackQuantized>(k.PackQuantized, device);
+  Put<&Gemm>(k.Gemm, device);
+  Put<&MatMul>(k.MatMul, device);
 }
 
 void PutRows(Kernels& k, int device) {
@@ -67,11 +72,13 @@ void PutAttention(Kernels& k, int device) {
   Put<&AttentionForward>(k.AttentionForward, device);
 }
 
-void PutDecoding([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutDecoding(Kernels& k, int device) {
+  Put<&BestTokens>(k.BestTokens, device);
 }
 
 void PutOptimizer(Kernels& k, int device) {
   Put<&AdamStep>(k.AdamStep, device);
+  Put<&MuonStep>(k.MuonStep, device);
 }
 
 void PutRagged(Kernels& k, int device) {
