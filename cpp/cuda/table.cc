@@ -26,11 +26,12 @@ void PutRows([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 
 void PutAttention(Kernels& k, int device) {
   Put<&AttentionForward>(k.AttentionForward, device);
+  Put<&AttentionBackward>(k.AttentionBackward, device);
   Put<&SpreadPositionBias>(k.SpreadPositionBias, device);
   Put<&GatherPositionBias>(k.GatherPositionBias, device);
 }
 
-void PutDecoding([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutDecoding(Kernels& k, int device) {
   Put<&AttendToCache>(k.AttendToCache, device);
   Put<&AttendToMemory>(k.AttendToMemory, device);
 }
