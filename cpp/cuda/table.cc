@@ -6,8 +6,20 @@
 namespace attnkit::cuda {
 namespace {
 
-void PutMemory([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutMemory(Kernels& k, int device) {
   Put<&Fill>(k.Fill, device);
+  Put<&Copy>(k.Copy, device);
+  Put<&CopyRows>(k.CopyRows, device);
+  Put<&CopyStrided>(k.CopyStrided, device);
+  Put<&GatherRows>(k.GatherRows, device);
+  Put<&ScatterRows>(k.ScatterRows, device);
+  Put<&AddToRows>(k.AddToRows, device);
+  Put<&FillRows>(k.FillRows, device);
+  Put<&Widen>(k.Widen, device);
+  Put<&Round>(k.Round, device);
+  Put<&GatherWidened>(k.GatherWidened, device);
+  Put<&Dequantize>(k.Dequantize, device);
+  Put<&GatherBytes>(k.GatherBytes, device);
 }
 
 void PutReduce([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
