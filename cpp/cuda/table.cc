@@ -22,12 +22,29 @@ void PutMemory(Kernels& k, int device) {
   Put<&GatherBytes>(k.GatherBytes, device);
 }
 
-void PutReduce([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutReduce(Kernels& k, int device) {
   Put<&Sum>(k.Sum, device);
+  Put<&SumOfSquares>(k.SumOfSquares, device);
+  Put<&AllFinite>(k.AllFinite, device);
+  Put<&CountNan>(k.CountNan, device);
+  Put<&SumTo>(k.SumTo, device);
+  Put<&SumAxis>(k.SumAxis, device);
 }
 
-void PutElementwise([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutElementwise(Kernels& k, int device) {
   Put<&Add>(k.Add, device);
+  Put<&Subtract>(k.Subtract, device);
+  Put<&Multiply>(k.Multiply, device);
+  Put<&Divide>(k.Divide, device);
+  Put<&Axpy>(k.Axpy, device);
+  Put<&Scale>(k.Scale, device);
+  Put<&ScaleBy>(k.ScaleBy, device);
+  Put<&ScaleRows>(k.ScaleRows, device);
+  Put<&UnaryForward>(k.UnaryForward, device);
+  Put<&UnaryBackward>(k.UnaryBackward, device);
+  Put<&ActivationBackward>(k.ActivationBackward, device);
+  Put<&Dropout>(k.Dropout, device);
+  Put<&AddDropout>(k.AddDropout, device);
 }
 
 void PutGemm([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
@@ -48,7 +65,8 @@ void PutDecoding(Kernels& k, int device) {
   Put<&AttendToMemory>(k.AttendToMemory, device);
 }
 
-void PutOptimizer([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutOptimizer(Kernels& k, int device) {
+  Put<&AdamStep>(k.AdamStep, device);
 }
 
 void PutRagged([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
