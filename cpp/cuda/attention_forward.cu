@@ -106,7 +106,7 @@ __global__ void __launch_bounds__(kTileThreads, 2) ForwardKernel(AttentionCall c
       const bool seen = k0 >= seen_begin && k0 < seen_end;
       for (int64_t j = k0 + tx * 4; j < std::min(k0 + tx * 4 + 4, keys); ++j) {
         float& weight = weights[at * keys + j];
-        weight = seen ? expf((weight - shift) * rule.factor) * share : 0.0f;
+        weight = (seen ? expf((weight - shift) * rule.factor) : 0.0f) * share;
       }
     }
   }
