@@ -18,7 +18,7 @@ __device__ float FiniteShift(float maximum) { return maximum == -INFINITY ? 0.0f
 
 // blockIdx.x: tiles of queries of (sequence, head); y: groups of output columns, each of which makes the scores anew.
 template <int kRows, int kFours>
-__global__ void __launch_bounds__(kTileThreads) ForwardKernel(AttentionCall call, ForwardData data, int64_t tiles) {
+__global__ void __launch_bounds__(kTileThreads, 2) ForwardKernel(AttentionCall call, ForwardData data, int64_t tiles) {
   constexpr int kTileRows = kTileSide * kRows;
   alignas(16) __shared__ float tile[kTileRows * kTileStride];
   alignas(16) __shared__ float stage[kTileStage];
@@ -38,8 +38,10 @@ __global__ void __launch_bounds__(kTileThreads) ForwardKernel(AttentionCall call
   float* weights = data.weights + (data.weights ? place.weights_start + h * place.queries * keys : 0);
 
   float maximum[kRows], sum[kRows], output[kRows][4 * kFours];
+  ATTNKIT_UNROLL
   for (int i = 0; i < kRows; ++i) {
     maximum[i] = -INFINITY, sum[i] = 0.0f;
+    ATTNKIT_UNROLL
     for (float& number : output[i]) number = 0.0f;
   }
   const int64_t first_column = static_cast<int64_t>(blockIdx.y) * kTileColumns * kFours;
@@ -51,12 +53,14 @@ __global__ void __launch_bounds__(kTileThreads) ForwardKernel(AttentionCall call
     float scores[kRows][4];
     TileProducts<kRows>(queries, {key + k0 * shape.key.row_stride, shape.key.row_stride, k_count}, shape.d_head, stage,
                         scores);
+    ATTNKIT_UNROLL
     for (int i = 0; i < kRows; ++i) {
       const int row = ty * kRows + i;
       const int64_t at = first + row, j0 = k0 + tx * 4;
       KeyRange range = VisibleKeys(shape, at, keys);
       if (row >= count) range.end = range.begin;
       float largest = -INFINITY;
+      ATTNKIT_UNROLL
       for (int j = 0; j < 4; ++j) {
         scores[i][j] = range.Has(j0 + j) ? rule(scores[i][j], at, j0 + j, nullptr) : -INFINITY;
         largest = fmaxf(largest, scores[i][j]);
@@ -68,12 +72,14 @@ __global__ void __launch_bounds__(kTileThreads) ForwardKernel(AttentionCall call
       const float shift = FiniteShift(maximum[i]), rescale = expf((before - shift) * rule.factor);
       float factors[4], part = 0.0f;
       DropoutFactors(call, h, place.query_row + at, j0 / 4, factors);
+      ATTNKIT_UNROLL
       for (int j = 0; j < 4; ++j) {
         const float p = expf((scores[i][j] - shift) * rule.factor);
         part += p;
         tile[row * kTileStride + tx * 4 + j] = p * factors[j];
       }
       sum[i] = fmaf(sum[i], rescale, RowSum(part));
+      ATTNKIT_UNROLL
       for (float& number : output[i]) number *= rescale;
     }
     AddTileProduct<kRows, kFours>(tile, {value + k0 * shape.value.row_stride, shape.value.row_stride, k_count},
@@ -81,6 +87,7 @@ __global__ void __launch_bounds__(kTileThreads) ForwardKernel(AttentionCall call
   }
 
   float* out = HeadRows(data.output, shape.output, call.query_packed, b, place.query_start, h);
+  ATTNKIT_UNROLL
   for (int i = 0; i < kRows; ++i) {
     const int row = ty * kRows + i;
     if (row >= count) continue;
@@ -99,7 +106,7 @@ __global__ void __launch_bounds__(kTileThreads) ForwardKernel(AttentionCall call
       const bool seen = k0 >= seen_begin && k0 < seen_end;
       for (int64_t j = k0 + tx * 4; j < std::min(k0 + tx * 4 + 4, keys); ++j) {
         float& weight = weights[at * keys + j];
-        weight = seen ? expf((weight - shift) * rule.factor) * share : 0.0f;
+        weight = (seen ? expf((weight - shift) * rule.factor) : 0.0f) * share;
       }
     }
   }

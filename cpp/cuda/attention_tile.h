@@ -1,6 +1,6 @@
 // The two products of attention, of a tile of rows against a tile of 64 columns, by a block of 256 threads. Thread
-// (ty, tx) of 16 x 16 has rows ty * kRows + i and columns tx * 4 + j: a row is one half of a warp's, which reduces it by
-// shuffles. Every sum runs through its terms in order, whatever the tiles are: a row's bits do not depend on kRows.
+// (ty, tx) of 16 x 16 has rows ty * kRows + i and columns tx * 4 + j: a row is one half of a warp's, which reduces it
+// by shuffles. Every sum runs through its terms in order, whatever the tiles are: a row's bits do not depend on kRows.
 #pragma once
 
 #include <algorithm>
@@ -8,12 +8,19 @@
 
 #include "cuda/launch.h"
 
+// Above a loop that goes through an array of registers.
+#ifdef __CUDACC__
+#define ATTNKIT_UNROLL _Pragma("unroll")
+#else
+#define ATTNKIT_UNROLL
+#endif
+
 namespace attnkit::cuda {
 
 constexpr int kTileThreads = 256, kTileSide = 16;
-constexpr int kTileColumns = 4 * kTileSide;        // keys of a tile of scores, or queries of one that lies across
-constexpr int kTileStride = kTileColumns + 4;      // from row to row: float4s stay aligned
-constexpr int kTileDepth = 32;                     // of rows in shared memory at a time
+constexpr int kTileColumns = 4 * kTileSide;    // keys of a tile of scores, or queries of one that lies across
+constexpr int kTileStride = kTileColumns + 4;  // from row to row: float4s stay aligned
+constexpr int kTileDepth = 32;                 // of rows in shared memory at a time
 constexpr int kTileStage = kTileDepth * 2 * kTileStride;  // numbers of shared memory that both products stream through
 
 // Rows as they lie.
@@ -38,10 +45,12 @@ __device__ void StageTransposed(const RowsView& rows, int64_t first, int64_t dep
 
 // out[i][j] = row ty * kRows + i of a · row tx * 4 + j of b.
 template <int kRows>
-__device__ void TileProducts(const RowsView& a, const RowsView& b, int64_t depth, float* stage, float (&out)[kRows][4]) {
+__device__ void TileProducts(const RowsView& a, const RowsView& b, int64_t depth, float* stage,
+                             float (&out)[kRows][4]) {
   constexpr int kWidth = kTileSide * kRows;
   const int tx = static_cast<int>(threadIdx.x) % kTileSide, ty = static_cast<int>(threadIdx.x) / kTileSide;
   float *a_stage = stage, *b_stage = stage + kTileDepth * (kWidth + 4);
+  ATTNKIT_UNROLL
   for (int i = 0; i < kRows; ++i) out[i][0] = out[i][1] = out[i][2] = out[i][3] = 0.0f;
   for (int64_t first = 0; first < depth; first += kTileDepth) {
     __syncthreads();
@@ -51,6 +60,7 @@ __device__ void TileProducts(const RowsView& a, const RowsView& b, int64_t depth
     const int count = static_cast<int>(std::min<int64_t>(kTileDepth, depth - first));
     for (int d = 0; d < count; ++d) {
       const float4 y = *reinterpret_cast<const float4*>(b_stage + d * kTileStride + tx * 4);
+      ATTNKIT_UNROLL
       for (int i = 0; i < kRows; ++i) {
         const float x = a_stage[d * (kWidth + 4) + ty * kRows + i];
         out[i][0] = fmaf(x, y.x, out[i][0]);
@@ -79,12 +89,15 @@ __device__ void AddTileProduct(const float* tile, const RowsView& rows, int64_t 
     __syncthreads();
     for (int k = 0; k < count; ++k) {
       float4 y[kFours];
+      ATTNKIT_UNROLL
       for (int c = 0; c < kFours; ++c) {
         y[c] = *reinterpret_cast<const float4*>(stage + k * kWide + c * kTileColumns + tx * 4);
       }
+      ATTNKIT_UNROLL
       for (int i = 0; i < kRows; ++i) {
         const float x = tile[(ty * kRows + i) * kTileStride + k0 + k];
         if (x == 0.0f) continue;
+        ATTNKIT_UNROLL
         for (int c = 0; c < kFours; ++c) {
           sums[i][4 * c] = fmaf(x, y[c].x, sums[i][4 * c]);
           sums[i][4 * c + 1] = fmaf(x, y[c].y, sums[i][4 * c + 1]);
@@ -101,7 +114,9 @@ __device__ void AddTileProduct(const float* tile, const RowsView& rows, int64_t 
 template <int kFours>
 __device__ void WriteRow(const float (&sums)[4 * kFours], float factor, int64_t first, int64_t columns, float* row) {
   const int tx = static_cast<int>(threadIdx.x) % kTileSide;
+  ATTNKIT_UNROLL
   for (int c = 0; c < kFours; ++c) {
+    ATTNKIT_UNROLL
     for (int n = 0; n < 4; ++n) {
       const int64_t column = first + c * kTileColumns + tx * 4 + n;
       if (column < columns) row[column] = sums[4 * c + n] * factor;
@@ -111,8 +126,7 @@ __device__ void WriteRow(const float (&sums)[4 * kFours], float factor, int64_t 
 
 // Over the sixteen threads of a row.
 __device__ inline float RowSum(float value) {
-  for (int distance = kTileSide / 2; distance > 0; distance /= 2)
-    value += __shfl_xor_sync(kAllLanes, value, distance);
+  for (int distance = kTileSide / 2; distance > 0; distance /= 2) value += __shfl_xor_sync(kAllLanes, value, distance);
   return value;
 }
 __device__ inline float RowMaximum(float value) {  // of those that are not NaN

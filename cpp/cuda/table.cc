@@ -70,10 +70,15 @@ void PutRows(Kernels& k, int device) {
 
 void PutAttention(Kernels& k, int device) {
   Put<&AttentionForward>(k.AttentionForward, device);
+  Put<&AttentionBackward>(k.AttentionBackward, device);
+  Put<&SpreadPositionBias>(k.SpreadPositionBias, device);
+  Put<&GatherPositionBias>(k.GatherPositionBias, device);
 }
 
 void PutDecoding(Kernels& k, int device) {
   Put<&BestTokens>(k.BestTokens, device);
+  Put<&AttendToCache>(k.AttendToCache, device);
+  Put<&AttendToMemory>(k.AttendToMemory, device);
 }
 
 void PutOptimizer(Kernels& k, int device) {
