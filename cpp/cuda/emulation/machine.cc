@@ -15,6 +15,12 @@
 
 #if defined(__SANITIZE_THREAD__)
 #include <sanitizer/tsan_interface.h>
+extern "C" {
+void AnnotateIgnoreReadsBegin(const char* file, int line);
+void AnnotateIgnoreReadsEnd(const char* file, int line);
+void AnnotateIgnoreWritesBegin(const char* file, int line);
+void AnnotateIgnoreWritesEnd(const char* file, int line);
+}
 #endif
 
 namespace attnkit::emulation {
@@ -27,7 +33,8 @@ constexpr unsigned kMostOfX = 0x7fffffff, kMostOfYandZ = 65535;
 constexpr size_t kFence = 256;
 constexpr unsigned char kFenceByte = 0xa5;
 
-// Orders for the race detector: who leaves a barrier comes after all who entered it.
+// ----- For the race detector, which knows each fiber as a thread: who leaves a barrier comes after all who entered it,
+// and nothing else orders them; what the machine itself reads and writes is none of its business.
 void Released([[maybe_unused]] void* barrier) {
 #if defined(__SANITIZE_THREAD__)
   __tsan_release(barrier);
@@ -38,6 +45,30 @@ void Acquired([[maybe_unused]] void* barrier) {
   __tsan_acquire(barrier);
 #endif
 }
+// For the thread or fiber that runs, from here to its end; Outside is back in the kernel meanwhile.
+struct InMachine {
+#if defined(__SANITIZE_THREAD__)
+  InMachine() { Enter(); }
+  ~InMachine() { Leave(); }
+  static void Enter() {
+    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
+    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
+  }
+  static void Leave() {
+    AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
+    AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
+  }
+  struct Outside {
+    Outside() { Leave(); }
+    ~Outside() { Enter(); }
+  };
+#else
+  InMachine() {}
+  struct Outside {
+    Outside() {}
+  };
+#endif
+};
 
 // ----- The order of things.
 
@@ -84,24 +115,29 @@ struct Thread {
   At at = At::kEnd;
   const char* file = nullptr;  // where it waits
   int line = 0;
-  int exchanges = 0;
+  int exchanges = 0, warp_barriers = 0;
   const std::function<void()>* body = nullptr;
   std::exception_ptr error;  // of the body: its fiber has no caller to throw to
 };
 
 struct Warp {
   uint64_t values[2][kLanes];  // of the last exchange and the one before, which some lanes may still read
+  char barriers[2];            // names for the race detector: of this one and of the next, that others may be at
 };
 
 // The threads of the host's thread, kept for the next kernel.
 struct Block {
+  ~Block() {
+    const InMachine machine;
+    threads.clear();
+  }
   std::vector<std::unique_ptr<Thread>> threads;
   Warp warps[kMostThreads / kLanes];
   std::vector<unsigned char> shared;
   int64_t votes[2] = {0, 0};
   int parity = 0;
   int count = 0;
-  char launch = 0, barrier = 0;  // whose addresses are the race detector's names for them
+  char launch = 0, end = 0, barriers[2] = {0, 0};  // names for the race detector
 };
 thread_local Block block;
 thread_local Thread* running = nullptr;
@@ -109,14 +145,16 @@ thread_local Thread* running = nullptr;
 int IndexInBlock(const Thread& thread) { return static_cast<int>(thread.here.thread.x); }
 
 void Body(void* thread) {
+  const InMachine machine;
   auto& self = *static_cast<Thread*>(thread);
   Acquired(&block.launch);
   try {
+    const InMachine::Outside outside;
     (*self.body)();
   } catch (...) {
     self.error = std::current_exception();
   }
-  Released(&block.launch);
+  Released(&block.end);
   self.at = At::kEnd;
 }
 
@@ -129,10 +167,19 @@ bool AtOnePlace(const Thread& a, const Thread& b) {
   return a.line == b.line && (a.file == b.file || std::strcmp(a.file, b.file) == 0);
 }
 
-[[noreturn]] void ThrowAt(const Thread& waiting, const std::string& what) {
-  // What still waits is forgotten where it is: a fiber holds nothing but its stack.
-  const std::string place = Place(waiting);
+// Of a kernel that failed: what still waits is forgotten where it is, a fiber holds nothing but its stack.
+void Forget() {
+  Acquired(&block.end);
+  for (char& barrier : block.barriers) Acquired(&barrier);
+  for (Warp& warp : block.warps) {
+    for (char& barrier : warp.barriers) Acquired(&barrier);
+  }
   block.threads.clear();
+}
+
+[[noreturn]] void ThrowAt(const Thread& waiting, const std::string& what) {
+  const std::string place = Place(waiting);
+  Forget();
   throw std::logic_error("[cuda] " + place + ": " + what);
 }
 
@@ -148,7 +195,7 @@ void Go(Thread& thread, bool fresh) {
   running = nullptr;
   if (!thread.error) return;
   const std::exception_ptr error = thread.error;
-  block.threads.clear();
+  Forget();
   std::rethrow_exception(error);
 }
 
@@ -223,10 +270,14 @@ void Await(At at, const char* file, int line) {
   self.at = at;
   self.file = file;
   self.line = line;
-  void* barrier =
-      at == At::kBlockBarrier ? &block.barrier : static_cast<void*>(&block.warps[IndexInBlock(self) / kLanes]);
+  void* barrier = at == At::kBlockBarrier
+                      ? &block.barriers[block.parity]
+                      : &block.warps[IndexInBlock(self) / kLanes].barriers[self.warp_barriers++ % 2];
   Released(barrier);
-  self.fiber.Wait();
+  {
+    const InMachine::Outside outside;  // where the fiber of a kernel that failed ends
+    self.fiber.Wait();
+  }
   Acquired(barrier);
 }
 
@@ -243,27 +294,33 @@ void SetSeed(uint64_t value) {
 
 void Run(dim3 grid, dim3 size, size_t shared, const std::function<void()>& body) {
   if (running) throw std::logic_error("[cuda] expected a launch by the host, got one by a kernel");
+  const InMachine machine;
   Prepare(grid, size, shared, body);
   const uint64_t chosen = seed, random = chosen ? Mixed(chosen + Mixed(KernelsRun())) | 1 : 0;
   const uint64_t blocks = uint64_t{grid.x} * grid.y * grid.z;
   const Order order(blocks, random);
-  Released(&block.launch);
   for (uint64_t i = 0; i < blocks; ++i) {
     const uint64_t number = order[i];
     const dim3 index(static_cast<unsigned>(number % grid.x), static_cast<unsigned>(number / grid.x % grid.y),
                      static_cast<unsigned>(number / grid.x / grid.y));
     std::fill_n(block.shared.begin(), shared, 0xff);  // NaN, as another block may have left
     for (int t = 0; t < block.count; ++t) block.threads[t]->here.block = index;
+    Released(&block.launch);
     RunBlock(random ? Mixed(random + i) | 1 : 0);
+    Acquired(&block.end);
     if (std::any_of(block.shared.end() - kFence, block.shared.end(), [](unsigned char b) { return b != kFenceByte; }))
       throw std::logic_error("[cuda] a kernel wrote behind its " + std::to_string(shared) + " bytes of shared memory");
   }
-  Acquired(&block.launch);
 }
 
-void SyncThreads(const char* file, int line) { Await(At::kBlockBarrier, file, line); }
+void SyncThreads(const char* file, int line) {
+  const InMachine machine;
+  Await(At::kBlockBarrier, file, line);
+}
 
 int SyncThreadsCount(bool predicate, const char* file, int line) {
+  const InMachine machine;
+
   const int parity = block.parity;
   __atomic_fetch_add(&block.votes[parity], predicate, __ATOMIC_RELAXED);
   Await(At::kBlockBarrier, file, line);
@@ -271,11 +328,15 @@ int SyncThreadsCount(bool predicate, const char* file, int line) {
 }
 
 void SyncWarp(unsigned mask, const char* file, int line) {
+  const InMachine machine;
+
   CheckMask(mask, file, line);
   Await(At::kWarpBarrier, file, line);
 }
 
 uint64_t Exchange(unsigned mask, uint64_t bits, int lane, const char* file, int line) {
+  const InMachine machine;
+
   CheckMask(mask, file, line);
   Thread& self = *running;
   auto& values = block.warps[IndexInBlock(self) / kLanes].values[self.exchanges++ % 2];
@@ -285,6 +346,8 @@ uint64_t Exchange(unsigned mask, uint64_t bits, int lane, const char* file, int 
 }
 
 unsigned Ballot(unsigned mask, bool predicate, const char* file, int line) {
+  const InMachine machine;
+
   CheckMask(mask, file, line);
   Thread& self = *running;
   auto& values = block.warps[IndexInBlock(self) / kLanes].values[self.exchanges++ % 2];
