@@ -21,11 +21,17 @@ def seed(request: pytest.FixtureRequest) -> Iterator[int]:
 
 
 AT_A_PLACE = {
-    "skipped barrier": ("SkippedBarrier", "expected all threads of the block at this barrier, got some that have ended"),
+    "skipped barrier": (
+        "SkippedBarrier",
+        "expected all threads of the block at this barrier, got some that have ended",
+    ),
     "two barriers": ("TwoBarriers", r"expected all threads of the block at this barrier, got some that wait at faulty"),
     "skipped shuffle": ("SkippedShuffle", "expected all lanes of the warp, lane 31 has ended"),
     "two shuffles": ("TwoShuffles", r"expected all lanes of the warp, lane \d+ is at faulty\.cc:\d+"),
-    "barrier for shuffle": ("BarrierForShuffle", r"expected all lanes of the warp, lane 31 waits for the block at faulty"),
+    "barrier for shuffle": (
+        "BarrierForShuffle",
+        r"expected all lanes of the warp, lane 31 waits for the block at faulty",
+    ),
     "half mask": ("HalfMask", "expected the mask of all lanes"),
     "votes, then fails": ("VotesThenFails", "expected all threads of the block at this barrier"),
 }
