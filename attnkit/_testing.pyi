@@ -14,6 +14,15 @@ def register_host2() -> None:
 def host2_blocks() -> int:
     """How many blocks of its memory are in use."""
 
+def register_emulated_cuda() -> None:
+    """Makes the device "cuda-emulated" known: the kernels of CUDA, run by the CPU."""
+
+def set_emulation_seed(seed: int) -> None:
+    """The order in which blocks, warps and lanes run, from here on; 0: as they are counted."""
+
+def run_faulty_kernel(name: str) -> int:
+    """Runs a small kernel that is wrong in the way of its name; what it wrote, where nothing refuses it."""
+
 def orthogonalise(matrix: _Floats) -> _Floats:
     """Muon's step: U Vᵀ of a matrix U S Vᵀ, about."""
 

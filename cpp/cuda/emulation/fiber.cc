@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 #include <ucontext.h>
+#include <unistd.h>
 
 #include <cstdint>
 #include <exception>
@@ -51,6 +52,12 @@ constexpr size_t kStack = 512 << 10;
 constexpr size_t kStack = 128 << 10;
 #endif
 
+// Below each stack lies memory that nobody may touch: what overflows ends there, not in another thread's stack.
+size_t Guard() {
+  static const size_t page = static_cast<size_t>(sysconf(_SC_PAGESIZE));
+  return page;
+}
+
 thread_local Fiber* entering = nullptr;
 
 }  // namespace
@@ -72,12 +79,13 @@ struct Fiber::Switch {
 };
 
 Fiber::Fiber() : switch_(new Switch) {
-  void* stack = mmap(nullptr, kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (stack == MAP_FAILED) {
+  void* guard = mmap(nullptr, Guard() + kStack, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (guard == MAP_FAILED || mprotect(guard, Guard(), PROT_NONE) != 0) {
+    if (guard != MAP_FAILED) munmap(guard, Guard() + kStack);
     delete switch_;
     throw std::bad_alloc();
   }
-  switch_->stack = static_cast<char*>(stack);
+  switch_->stack = static_cast<char*>(guard) + Guard();
 #if defined(__x86_64__)
   // As a call leaves it, so that the first switch "returns" into Begin with the stack aligned.
   auto** top = reinterpret_cast<void**>(switch_->stack + kStack);
@@ -87,7 +95,7 @@ Fiber::Fiber() : switch_(new Switch) {
   switch_->fiber = top;
 #else
   getcontext(&switch_->fiber);
-  switch_->fiber.uc_stack.ss_sp = stack;
+  switch_->fiber.uc_stack.ss_sp = switch_->stack;
   switch_->fiber.uc_stack.ss_size = kStack;
   switch_->fiber.uc_link = nullptr;
   makecontext(&switch_->fiber, &Fiber::Begin, 0);
@@ -101,7 +109,7 @@ Fiber::~Fiber() {
 #if defined(__SANITIZE_THREAD__)
   __tsan_destroy_fiber(switch_->fiber_state);
 #endif
-  munmap(switch_->stack, kStack);
+  munmap(switch_->stack - Guard(), Guard() + kStack);
   delete switch_;
 }
 

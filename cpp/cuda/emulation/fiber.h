@@ -12,7 +12,7 @@ class Fiber {
   Fiber(const Fiber&) = delete;
   Fiber& operator=(const Fiber&) = delete;
 
-  // Runs start(argument) until it waits or ends. The fiber must not be at work.
+  // Runs start(argument), which may not throw, until it waits or ends. The fiber must not be at work.
   void Start(void (*start)(void*), void* argument);
   void Resume();  // goes on behind Wait
   void Wait();    // within the fiber: back to who started or resumed it

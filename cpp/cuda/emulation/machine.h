@@ -5,8 +5,8 @@
 
 namespace attnkit::emulation {
 
-// Blocks, warps and lanes run in an order that follows from the seed and from how many kernels ran before: what depends
-// on it is a race. 0: as they are counted.
+// Blocks, warps and lanes run in an order that follows from the seed and from how many kernels the thread of the host
+// has run since: what depends on it is a race. 0: as they are counted.
 void SetSeed(uint64_t seed);
 
 }  // namespace attnkit::emulation

@@ -4,6 +4,7 @@
 #include "attnkit/precision.h"
 #include "casts.h"
 #include "cuda/emulation/context.h"
+#include "cuda/emulation/faulty.h"
 #include "cuda/emulation/machine.h"
 #include "kernels/gemm/amx.h"
 #include "testing/host2.h"
@@ -48,6 +49,7 @@ PYBIND11_MODULE(_testing, m) {
   m.def("host2_blocks", &attnkit::Host2Blocks);
   m.def("register_emulated_cuda", [] { attnkit::cuda::Emulated(); });
   m.def("set_emulation_seed", &attnkit::emulation::SetSeed, py::arg("seed"));
+  m.def("run_faulty_kernel", &attnkit::cuda::RunFaultyKernel, py::arg("name"));
   m.def("orthogonalise", &Orthogonalise, py::arg("matrix"));
   m.def(
       "all_finite", [](const FloatArray& x) { return attnkit::kernels::AllFinite(x.data(), x.size()); }, py::arg("x"));
