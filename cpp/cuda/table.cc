@@ -6,16 +6,45 @@
 namespace attnkit::cuda {
 namespace {
 
-void PutMemory([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutMemory(Kernels& k, int device) {
   Put<&Fill>(k.Fill, device);
+  Put<&Copy>(k.Copy, device);
+  Put<&CopyRows>(k.CopyRows, device);
+  Put<&CopyStrided>(k.CopyStrided, device);
+  Put<&GatherRows>(k.GatherRows, device);
+  Put<&ScatterRows>(k.ScatterRows, device);
+  Put<&AddToRows>(k.AddToRows, device);
+  Put<&FillRows>(k.FillRows, device);
+  Put<&Widen>(k.Widen, device);
+  Put<&Round>(k.Round, device);
+  Put<&GatherWidened>(k.GatherWidened, device);
+  Put<&Dequantize>(k.Dequantize, device);
+  Put<&GatherBytes>(k.GatherBytes, device);
 }
 
-void PutReduce([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutReduce(Kernels& k, int device) {
   Put<&Sum>(k.Sum, device);
+  Put<&SumOfSquares>(k.SumOfSquares, device);
+  Put<&AllFinite>(k.AllFinite, device);
+  Put<&CountNan>(k.CountNan, device);
+  Put<&SumTo>(k.SumTo, device);
+  Put<&SumAxis>(k.SumAxis, device);
 }
 
-void PutElementwise([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutElementwise(Kernels& k, int device) {
   Put<&Add>(k.Add, device);
+  Put<&Subtract>(k.Subtract, device);
+  Put<&Multiply>(k.Multiply, device);
+  Put<&Divide>(k.Divide, device);
+  Put<&Axpy>(k.Axpy, device);
+  Put<&Scale>(k.Scale, device);
+  Put<&ScaleBy>(k.ScaleBy, device);
+  Put<&ScaleRows>(k.ScaleRows, device);
+  Put<&UnaryForward>(k.UnaryForward, device);
+  Put<&UnaryBackward>(k.UnaryBackward, device);
+  Put<&ActivationBackward>(k.ActivationBackward, device);
+  Put<&Dropout>(k.Dropout, device);
+  Put<&AddDropout>(k.AddDropout, device);
 }
 
 void PutGemm([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
@@ -30,7 +59,8 @@ void PutAttention([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 void PutDecoding([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 }
 
-void PutOptimizer([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutOptimizer(Kernels& k, int device) {
+  Put<&AdamStep>(k.AdamStep, device);
 }
 
 void PutRagged([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
