@@ -47,7 +47,12 @@ void PutElementwise(Kernels& k, int device) {
   Put<&AddDropout>(k.AddDropout, device);
 }
 
-void PutGemm([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutGemm(Kernels& k, int device) {
+  Put<&PackMatrix>(k.PackMatrix, device);
+  Put<&PackBFloat16>(k.PackBFloat16, device);
+  Put<&PackQuantized>(k.PackQuantized, device);
+  Put<&Gemm>(k.Gemm, device);
+  Put<&MatMul>(k.MatMul, device);
 }
 
 void PutRows([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
