@@ -9,8 +9,8 @@
 
 #include <cstdint>
 
+#include "cuda/bfloat16.h"
 #include "cuda/launch.h"
-#include "cuda/unroll.h"
 
 namespace attnkit::cuda {
 
@@ -141,11 +141,14 @@ class WindowColumns : public AlongRows<kMicro> {
   bool inside_;
 };
 
-// A matrix that lies in memory: number k of row r at data[r * row + k * depth].
-template <typename Along, int kMicro>
+__device__ inline float Widened(float x) { return x; }
+__device__ inline float Widened(uint16_t bits) { return WidenedBits(bits); }
+
+// A matrix that lies in memory, of float32 or bf16 as bits: number k of row r at data[r * row + k * depth].
+template <typename Along, int kMicro, typename Number = float>
 class MatrixRows : public Along {
  public:
-  __device__ MatrixRows(const float* data, int64_t row, int64_t depth, int64_t first, int64_t count)
+  __device__ MatrixRows(const Number* data, int64_t row, int64_t depth, int64_t first, int64_t count)
       : data_(data + first * row), row_(row), depth_(depth), count_(count - first) {}
   __device__ void Begin(Places&) const {}
   __device__ void Prepare(int64_t, int64_t, int, Places&) const {}
@@ -153,24 +156,16 @@ class MatrixRows : public Along {
     ATTNKIT_UNROLL
     for (int i = 0; i < kMicro; ++i) {
       const int64_t row = this->Row(i), at = k + this->Depth(i);
-      values[i] = row < count_ && at < end ? data_[row * row_ + at * depth_] : 0.0f;
+      values[i] = row < count_ && at < end ? Widened(data_[row * row_ + at * depth_]) : 0.0f;
     }
   }
 
  private:
-  const float* data_;
+  const Number* data_;
   int64_t row_, depth_, count_;
 };
 
-// The nearest bfloat16, of two the even; a NaN stays one.
-__device__ inline float ToBFloat16(float x) {
-  uint32_t bits = __float_as_uint(x);
-  if (x == x)
-    bits += 0x7fffu + (bits >> 16 & 1u);
-  else
-    bits |= 0x400000u;
-  return __uint_as_float(bits & 0xffff0000u);
-}
+__device__ inline float ToBFloat16(float x) { return WidenedBits(RoundedBits(x)); }
 
 // A tile of C: rows from `row`, columns from `column` on, of sums over the depth [begin, end).
 struct Tile {

@@ -75,6 +75,7 @@ void PutRecurrent([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 }
 
 void PutVision(Kernels& k, int device) {
+  Put<&Conv2dForward>(k.Conv2dForward, device);
   Put<&WinogradForward>(k.WinogradForward, device);
   Put<&WinogradInputGradient>(k.WinogradInputGradient, device);
   Put<&WinogradWeightGradient>(k.WinogradWeightGradient, device);
