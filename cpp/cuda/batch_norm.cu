@@ -1,10 +1,10 @@
 // attnkit/kernels/vision.h on CUDA: batch normalisation of columns (Ioffe & Szegedy, 2015), with the sum and the ReLU
 // that follow it in residual networks.
 #include "cuda/column_sums.h"
+#include "cuda/for_rows.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/scratch.h"
-#include "cuda/unroll.h"
 
 namespace attnkit::cuda {
 namespace {
@@ -118,8 +118,8 @@ struct ForwardBody {
   bool relu;
   float* y;
 
-  __device__ void operator()(int64_t i) const {
-    const int64_t c = i % columns;
+  __device__ void operator()(int64_t row, int64_t c) const {
+    const int64_t i = row * columns + c;
     float v = (x[i] - norm.mean[c]) * (norm.rstd[c] * norm.weight[c]) + norm.bias[c];
     if (residual) v += residual[i];
     y[i] = relu && v < 0.0f ? 0.0f : v;  // a NaN stays
@@ -161,10 +161,10 @@ struct InputGradientBody {
   float share;  // of a row in a mean
   float *dx, *dresidual;
 
-  __device__ void operator()(int64_t i) const {
+  __device__ void operator()(int64_t row, int64_t c) const {
+    const int64_t i = row * columns + c;
     const float g = passed(i);
     if (dx) {
-      const int64_t c = i % columns;
       const float rstd = norm.rstd[c];
       float v = g;
       if (dbias) {
@@ -196,7 +196,7 @@ void InverseDeviation(const float* variance, float eps, int64_t size, float* rst
 
 void BatchNormForward(const float* x, const float* residual, const kernels::BatchNormColumns& norm, int64_t rows,
                       int64_t columns, bool relu, float* y) {
-  ForEach(rows * columns, ForwardBody{x, residual, norm, columns, relu, y});
+  ForRows(rows, columns, ForwardBody{x, residual, norm, columns, relu, y});
 }
 
 void BatchNormBackward(const float* dy, const float* x, const float* y, const kernels::BatchNormColumns& norm,
@@ -205,7 +205,7 @@ void BatchNormBackward(const float* dy, const float* x, const float* y, const ke
   const Passed passed{dy, y};
   SumColumns<2>(rows, columns, AddGradient{passed, x, norm.mean, norm.rstd, columns}, WriteGradient{dbias, dweight});
   if (!dx && !dresidual) return;
-  ForEach(rows * columns,
+  ForRows(rows, columns,
           InputGradientBody{passed, x, norm, batch_statistics ? dweight : nullptr, batch_statistics ? dbias : nullptr,
                             columns, 1.0f / static_cast<float>(rows), dx, dresidual});
 }

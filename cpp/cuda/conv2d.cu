@@ -1,9 +1,13 @@
 // attnkit/kernels/vision.h on CUDA: convolution and its gradients as products over windows that are read where they
 // lie.
+#include <type_traits>
+#include <vector>
+
 #include "cuda/activation.h"
 #include "cuda/conv2d_tiles.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
+#include "cuda/packed.h"
 #include "cuda/scratch.h"
 #include "cuda/window.h"
 
@@ -25,11 +29,14 @@ View InputOf(const Conv2dShape& s, const float* x) {
 
 // ----- forward
 
+template <typename Number>
 struct ForwardProblem {
   View view;        // of the first group
   int64_t outputs;  // of all images
   int64_t group_outputs, out_channels;
-  const float* filters;  // [out_channels, depth]
+  // [depth, group_outputs] of the only group; or a table of those of each.
+  const Number* filters;
+  const Number* const* of_groups;
   bool rounds;
   const float* bias;
   kernels::Activation activation;
@@ -37,7 +44,7 @@ struct ForwardProblem {
 
   struct Local {
     View view;
-    const float* filters;
+    const Number* filters;
     int64_t first;  // output channel of the group
   };
 
@@ -48,7 +55,7 @@ struct ForwardProblem {
     local.view = view;
     local.view.x += group * view.channels;
     local.first = group * group_outputs;
-    local.filters = filters + local.first * view.depth();
+    local.filters = of_groups ? of_groups[group] : filters;
     return true;
   }
   template <int kMicro>
@@ -56,8 +63,8 @@ struct ForwardProblem {
     return {local.view, tile.row, outputs};
   }
   template <int kMicro>
-  __device__ MatrixRows<AlongDepth<kMicro>, kMicro> Right(const Local& local, const Tile& tile) const {
-    return {local.filters, view.depth(), 1, tile.column, group_outputs};
+  __device__ MatrixRows<AlongRows<kMicro>, kMicro, Number> Right(const Local& local, const Tile& tile) const {
+    return {local.filters, 1, group_outputs, tile.column, group_outputs};
   }
   __device__ void Write(const Local& local, int64_t row, int64_t column, float sum) const {
     if (row >= outputs || column >= group_outputs) return;
@@ -68,18 +75,21 @@ struct ForwardProblem {
   }
 };
 
-void Forward(const Conv2dShape& s, const float* x, const float* filters, Precision precision, const Epilogue& epilogue,
+template <typename Number>
+void Forward(const Conv2dShape& s, const float* x, const std::vector<const Number*>& filters, const Epilogue& epilogue,
              float* y) {
-  const ForwardProblem problem{InputOf(s, x),
-                               s.pixels(),
-                               s.group_outputs(),
-                               s.out_channels,
-                               filters,
-                               precision == Precision::kBFloat16,
-                               epilogue.bias,
-                               epilogue.activation,
-                               epilogue.pre_activation,
-                               y};
+  const Uploaded<const Number*> table(s.groups > 1 ? filters.data() : nullptr, s.groups);
+  const ForwardProblem<Number> problem{InputOf(s, x),
+                                       s.pixels(),
+                                       s.group_outputs(),
+                                       s.out_channels,
+                                       filters[0],
+                                       table.data(),
+                                       std::is_same_v<Number, uint16_t>,
+                                       epilogue.bias,
+                                       epilogue.activation,
+                                       epilogue.pre_activation,
+                                       y};
   LaunchTiles(problem, s.pixels(), s.group_outputs(), s.groups);
 }
 
@@ -243,6 +253,19 @@ int64_t RangesOf(const Conv2dShape& s) {
 }
 
 }  // namespace
+
+void Conv2dForward(const Conv2dShape& s, const float* x, const std::vector<const kernels::PackedMatrix*>& weights,
+                   Precision precision, float* y, const Epilogue& epilogue) {
+  if (precision == Precision::kBFloat16) {
+    std::vector<const uint16_t*> filters;
+    for (const kernels::PackedMatrix* weight : weights) filters.push_back(BFloat16s(*weight));
+    Forward(s, x, filters, epilogue, y);
+  } else {
+    std::vector<const float*> filters;
+    for (const kernels::PackedMatrix* weight : weights) filters.push_back(Floats(*weight));
+    Forward(s, x, filters, epilogue, y);
+  }
+}
 
 void Conv2dInputGradient(const Conv2dShape& s, const float* dy, const float* weight, Precision precision, float* dx) {
   const int64_t in = s.group_channels(), out = s.group_outputs(), size = s.out_channels * s.depth();

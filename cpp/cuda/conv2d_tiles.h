@@ -9,12 +9,13 @@
 
 #include <cstdint>
 
+#include "cuda/bfloat16.h"
 #include "cuda/launch.h"
-#include "cuda/unroll.h"
 
 namespace attnkit::cuda {
 
 constexpr int kTileThreads = 256, kTileSide = 16, kTileDepth = 16;  // kTileSide: threads along a side
+constexpr int kSmallMicro = 4, kLargeMicro = 8;
 
 // Output o of an axis reads the inputs o * step + shift + t for t < taps; those outside [0, size) are zeros.
 struct Reach {
@@ -34,7 +35,7 @@ struct View {
 
 // Where the window of an output begins: an image, and a pixel that may lie outside of it, as unsigned numbers, so that
 // one comparison says whether one of the window's pixels is inside.
-struct Place {
+struct alignas(16) Place {
   const float* image;  // null: there is no such output
   uint32_t row, column;
 
@@ -81,33 +82,39 @@ struct AlongRows {
   __device__ static int Depth(int i) { return static_cast<int>(threadIdx.x) / kTile + i * (kTileThreads / kTile); }
 };
 
-// Room in shared memory for what the outputs of a stretch have in common, this step's and the next's.
+// Room in shared memory for where the windows of outputs begin: those of the rows of a tile, or of the depth of this
+// step and the next.
 struct Places {
+  Place of_row[kTileSide * kLargeMicro];
   Place of_step[2][kTileDepth];
 };
 
-// Sides of a product. Prepare(k, end, step, places) is called by all threads a barrier ahead of Fetch(k, end, step,
-// places, values), which gets numbers k + Depth(i) of rows first + Row(i), zeros where there are none.
+// Sides of a product. Begin(places) and Prepare(k, end, step, places) are called by all threads a barrier ahead of
+// Fetch(k, end, step, places, values), which gets numbers k + Depth(i) of rows first + Row(i), zeros where there are
+// none.
 
 // Rows are outputs, the depth is their windows.
 template <int kMicro>
 class WindowRows : public AlongDepth<kMicro> {
  public:
-  __device__ WindowRows(const View& view, int64_t first, int64_t count) : view_(view) {
-    ATTNKIT_UNROLL
-    for (int i = 0; i < kMicro; ++i) places_[i] = Place::Of(view, first + this->Row(i), count);
+  __device__ WindowRows(const View& view, int64_t first, int64_t count) : view_(view), first_(first), count_(count) {}
+  __device__ void Begin(Places& places) const {
+    const int i = static_cast<int>(threadIdx.x);
+    if (i < kTileSide * kMicro) places.of_row[i] = Place::Of(view_, first_ + i, count_);
   }
   __device__ void Prepare(int64_t, int64_t, int, Places&) const {}
-  __device__ void Fetch(int64_t k, int64_t end, int, const Places&, float values[kMicro]) const {
+  __device__ void Fetch(int64_t k, int64_t end, int, const Places& places, float values[kMicro]) const {
     k += this->Depth(0);
     const Tap tap = Tap::Of(view_, k);
     ATTNKIT_UNROLL
-    for (int i = 0; i < kMicro; ++i) values[i] = k < end ? ReadWindow(view_, places_[i], tap) : 0.0f;
+    for (int i = 0; i < kMicro; ++i) {
+      values[i] = k < end ? ReadWindow(view_, places.of_row[this->Row(i)], tap) : 0.0f;
+    }
   }
 
  private:
   const View& view_;
-  Place places_[kMicro];
+  int64_t first_, count_;
 };
 
 // The other way round: rows are the numbers of a window, the depth is outputs.
@@ -116,6 +123,7 @@ class WindowColumns : public AlongRows<kMicro> {
  public:
   __device__ WindowColumns(const View& view, int64_t first, int64_t count)
       : view_(view), tap_(Tap::Of(view, first + this->Row(0))), inside_(first + this->Row(0) < count) {}
+  __device__ void Begin(Places&) const {}
   __device__ void Prepare(int64_t k, int64_t end, int step, Places& places) const {
     const int i = static_cast<int>(threadIdx.x);
     if (i < kTileDepth) places.of_step[step % 2][i] = Place::Of(view_, k + i, end);
@@ -133,35 +141,31 @@ class WindowColumns : public AlongRows<kMicro> {
   bool inside_;
 };
 
-// A matrix that lies in memory: number k of row r at data[r * row + k * depth].
-template <typename Along, int kMicro>
+__device__ inline float Widened(float x) { return x; }
+__device__ inline float Widened(uint16_t bits) { return WidenedBits(bits); }
+
+// A matrix that lies in memory, of float32 or bf16 as bits: number k of row r at data[r * row + k * depth].
+template <typename Along, int kMicro, typename Number = float>
 class MatrixRows : public Along {
  public:
-  __device__ MatrixRows(const float* data, int64_t row, int64_t depth, int64_t first, int64_t count)
+  __device__ MatrixRows(const Number* data, int64_t row, int64_t depth, int64_t first, int64_t count)
       : data_(data + first * row), row_(row), depth_(depth), count_(count - first) {}
+  __device__ void Begin(Places&) const {}
   __device__ void Prepare(int64_t, int64_t, int, Places&) const {}
   __device__ void Fetch(int64_t k, int64_t end, int, const Places&, float values[kMicro]) const {
     ATTNKIT_UNROLL
     for (int i = 0; i < kMicro; ++i) {
       const int64_t row = this->Row(i), at = k + this->Depth(i);
-      values[i] = row < count_ && at < end ? data_[row * row_ + at * depth_] : 0.0f;
+      values[i] = row < count_ && at < end ? Widened(data_[row * row_ + at * depth_]) : 0.0f;
     }
   }
 
  private:
-  const float* data_;
+  const Number* data_;
   int64_t row_, depth_, count_;
 };
 
-// The nearest bfloat16, of two the even; a NaN stays one.
-__device__ inline float ToBFloat16(float x) {
-  uint32_t bits = __float_as_uint(x);
-  if (x == x)
-    bits += 0x7fffu + (bits >> 16 & 1u);
-  else
-    bits |= 0x400000u;
-  return __uint_as_float(bits & 0xffff0000u);
-}
+__device__ inline float ToBFloat16(float x) { return WidenedBits(RoundedBits(x)); }
 
 // A tile of C: rows from `row`, columns from `column` on, of sums over the depth [begin, end).
 struct Tile {
@@ -175,13 +179,17 @@ __device__ inline int OfTile(int thread, int i) { return i / 4 * (4 * kTileSide)
 // where there is nothing. problem.Left<kMicro>(local, tile) and Right<kMicro>(local, tile) are sides of its product,
 // and problem.Write(local, row, column, sum) takes what comes of it.
 template <int kMicro, typename Problem>
-__global__ void __launch_bounds__(kTileThreads) TileKernel(Problem problem) {
+__global__ void __launch_bounds__(kTileThreads, 2) TileKernel(Problem problem) {
   constexpr int kTile = kTileSide * kMicro, kLine = kTile / 4 + 1;  // a float4 more: fewer conflicts
   __shared__ float4 left_room[kTileDepth * kLine], right_room[kTileDepth * kLine];
   __shared__ Places left_places, right_places;
-  typename Problem::Local local;
-  Tile tile;
-  if (!problem.Find(blockIdx.x, kTile, tile, local)) return;
+  // What all threads have in common leaves them their registers.
+  __shared__ typename Problem::Local local;
+  __shared__ Tile tile;
+  __shared__ bool found;
+  if (threadIdx.x == 0) found = problem.Find(blockIdx.x, kTile, tile, local);
+  __syncthreads();
+  if (!found) return;
   const auto left = problem.template Left<kMicro>(local, tile);
   const auto right = problem.template Right<kMicro>(local, tile);
   const int down = static_cast<int>(threadIdx.x) / kTileSide, across = static_cast<int>(threadIdx.x) % kTileSide;
@@ -189,6 +197,8 @@ __global__ void __launch_bounds__(kTileThreads) TileKernel(Problem problem) {
   float* left_numbers = reinterpret_cast<float*>(left_room);
   float* right_numbers = reinterpret_cast<float*>(right_room);
 
+  left.Begin(left_places);
+  right.Begin(right_places);
   left.Prepare(tile.begin, tile.end, 0, left_places);
   right.Prepare(tile.begin, tile.end, 0, right_places);
   __syncthreads();
@@ -237,7 +247,6 @@ __global__ void __launch_bounds__(kTileThreads) TileKernel(Problem problem) {
   }
 }
 
-constexpr int kSmallMicro = 4, kLargeMicro = 8;
 constexpr int64_t kWantedBlocks = 512;  // a few for each multiprocessor
 
 __host__ __device__ inline int64_t TilesOf(int64_t numbers, int64_t tile) { return (numbers + tile - 1) / tile; }

@@ -5,7 +5,6 @@
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/scratch.h"
-#include "cuda/unroll.h"
 #include "cuda/window.h"
 
 namespace attnkit::cuda {

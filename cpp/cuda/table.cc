@@ -113,6 +113,7 @@ void PutRecurrent(Kernels& k, int device) {
 }
 
 void PutVision(Kernels& k, int device) {
+  Put<&Conv2dForward>(k.Conv2dForward, device);
   Put<&WinogradForward>(k.WinogradForward, device);
   Put<&WinogradInputGradient>(k.WinogradInputGradient, device);
   Put<&WinogradWeightGradient>(k.WinogradWeightGradient, device);

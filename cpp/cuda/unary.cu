@@ -14,16 +14,7 @@ using kernels::Unary;
 __device__ float AtMost(float x, float bound) { return x > bound ? bound : x; }
 __device__ float AtLeast(float x, float bound) { return x < bound ? bound : x; }
 
-// phi(x), the density of the standard normal distribution.
-__device__ float NormalDensity(float x) {
-  const float magnitude = AtMost(fabsf(x), 15.0f);  // zero in float32 there
-  const float square = __fmul_rn(magnitude, magnitude), lost = fmaf(magnitude, magnitude, -square);
-  // What rounding took from the square would be multiplied by x^2 / 2 through the exponential.
-  const float e = expf(-0.5f * square);
-  return 0.398942280f * fmaf(-0.5f * lost, e, e);
-}
-
-// The derivative of x * sigmoid(a) by x: sigmoid(a) + x * a' * sigmoid(a) * sigmoid(-a), given x * a'. Neither sigmoid
+// The derivative of x * sigmoid(a) by x, sigmoid(a) + x * a' * sigmoid(a) * sigmoid(-a), given x * a'. Neither sigmoid
 // is taken from one.
 __device__ float TimesSigmoidDerivative(float a, float x_da) {
   const float e = expf(-fabsf(a)), larger = 1.0f / (1.0f + e), smaller = e * larger;
@@ -57,7 +48,8 @@ struct GradientOf {
     if constexpr (kOp == Unary::kSigmoid) return dy * fmaf(-v, v, v);
     if constexpr (kOp == Unary::kRelu) return v > 0.0f ? dy : 0.0f;
     if constexpr (kOp == Unary::kGelu) {
-      return dy * fmaf(AtLeast(AtMost(v, 15.0f), -15.0f), NormalDensity(v), normcdff(v));
+      const Normal normal = NormalOf(v);
+      return dy * fmaf(AtLeast(AtMost(v, 15.0f), -15.0f), normal.density, normal.distribution);
     }
     if constexpr (kOp == Unary::kSilu) {
       const float s = Sigmoid(v), bounded = AtLeast(AtMost(v, 100.0f), -100.0f);

@@ -11,7 +11,6 @@
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/scratch.h"
-#include "cuda/unroll.h"
 
 namespace attnkit::cuda {
 namespace {
