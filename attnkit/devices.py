@@ -36,3 +36,9 @@ def known_device(name: str) -> str:
             said += f": {'there is no GPU here' if built_with_cuda() else 'this build has no CUDA'}"
             said += " (attnkit doctor says what it has)"
         raise ValueError(said) from None
+
+
+def device_of(model: object) -> str:
+    """Where a model computes; one of somebody's own that does not say it, on the CPU."""
+    found: str = getattr(model, "device", CPU)
+    return found
