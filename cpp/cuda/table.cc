@@ -6,8 +6,20 @@
 namespace attnkit::cuda {
 namespace {
 
-void PutMemory([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutMemory(Kernels& k, int device) {
   Put<&Fill>(k.Fill, device);
+  Put<&Copy>(k.Copy, device);
+  Put<&CopyRows>(k.CopyRows, device);
+  Put<&CopyStrided>(k.CopyStrided, device);
+  Put<&GatherRows>(k.GatherRows, device);
+  Put<&ScatterRows>(k.ScatterRows, device);
+  Put<&AddToRows>(k.AddToRows, device);
+  Put<&FillRows>(k.FillRows, device);
+  Put<&Widen>(k.Widen, device);
+  Put<&Round>(k.Round, device);
+  Put<&GatherWidened>(k.GatherWidened, device);
+  Put<&Dequantize>(k.Dequantize, device);
+  Put<&GatherBytes>(k.GatherBytes, device);
 }
 
 void PutReduce([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
@@ -21,10 +33,21 @@ void PutElementwise([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 void PutGemm([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 }
 
-void PutRows([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutRows(Kernels& k, int device) {
+  Put<&SoftmaxForward>(k.SoftmaxForward, device);
+  Put<&SoftmaxBackward>(k.SoftmaxBackward, device);
+  Put<&LogSoftmaxForward>(k.LogSoftmaxForward, device);
+  Put<&LogSoftmaxBackward>(k.LogSoftmaxBackward, device);
+  Put<&AddDropoutLayerNormForward>(k.AddDropoutLayerNormForward, device);
+  Put<&AddDropoutLayerNormBackward>(k.AddDropoutLayerNormBackward, device);
+  Put<&CrossEntropy>(k.CrossEntropy, device);
+  Put<&EmbeddingForward>(k.EmbeddingForward, device);
+  Put<&EmbeddingBackward>(k.EmbeddingBackward, device);
+  Put<&ColumnSums>(k.ColumnSums, device);
 }
 
-void PutAttention([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutAttention(Kernels& k, int device) {
+  Put<&AttentionForward>(k.AttentionForward, device);
 }
 
 void PutDecoding([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
@@ -33,13 +56,50 @@ void PutDecoding([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 void PutOptimizer([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
 }
 
-void PutRagged([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutRagged(Kernels& k, int device) {
+  Put<&RaggedDots>(k.RaggedDots, device);
+  Put<&RaggedSums>(k.RaggedSums, device);
+  Put<&RaggedTransposedSums>(k.RaggedTransposedSums, device);
+  Put<&RaggedAdditiveScores>(k.RaggedAdditiveScores, device);
+  Put<&RaggedAdditiveBackward>(k.RaggedAdditiveBackward, device);
+  Put<&RaggedSoftmax>(k.RaggedSoftmax, device);
+  Put<&RaggedSoftmaxBackward>(k.RaggedSoftmaxBackward, device);
+  Put<&RaggedGaussian>(k.RaggedGaussian, device);
+  Put<&RaggedGaussianBackward>(k.RaggedGaussianBackward, device);
+  Put<&RaggedChainMarginals>(k.RaggedChainMarginals, device);
+  Put<&RaggedChainBackward>(k.RaggedChainBackward, device);
+  Put<&RaggedArgmax>(k.RaggedArgmax, device);
+  Put<&RaggedSample>(k.RaggedSample, device);
+  Put<&UnitRowsForward>(k.UnitRowsForward, device);
+  Put<&UnitRowsBackward>(k.UnitRowsBackward, device);
 }
 
-void PutRecurrent([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutRecurrent(Kernels& k, int device) {
+  Put<&SsruForward>(k.SsruForward, device);
+  Put<&SsruBackward>(k.SsruBackward, device);
 }
 
-void PutVision([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutVision(Kernels& k, int device) {
+  Put<&WinogradForward>(k.WinogradForward, device);
+  Put<&WinogradInputGradient>(k.WinogradInputGradient, device);
+  Put<&WinogradWeightGradient>(k.WinogradWeightGradient, device);
+  Put<&Conv2dInputGradient>(k.Conv2dInputGradient, device);
+  Put<&Conv2dWeightGradient>(k.Conv2dWeightGradient, device);
+  Put<&DepthwiseForward>(k.DepthwiseForward, device);
+  Put<&DepthwiseInputGradient>(k.DepthwiseInputGradient, device);
+  Put<&DepthwiseWeightGradient>(k.DepthwiseWeightGradient, device);
+  Put<&MaxPoolForward>(k.MaxPoolForward, device);
+  Put<&MaxPoolBackward>(k.MaxPoolBackward, device);
+  Put<&AveragePoolForward>(k.AveragePoolForward, device);
+  Put<&AveragePoolBackward>(k.AveragePoolBackward, device);
+  Put<&ColumnMoments>(k.ColumnMoments, device);
+  Put<&MoveTowards>(k.MoveTowards, device);
+  Put<&InverseDeviation>(k.InverseDeviation, device);
+  Put<&BatchNormForward>(k.BatchNormForward, device);
+  Put<&BatchNormBackward>(k.BatchNormBackward, device);
+  Put<&ScaleChannels>(k.ScaleChannels, device);
+  Put<&ScaleChannelsGateGradient>(k.ScaleChannelsGateGradient, device);
+  Put<&AddScaledSequences>(k.AddScaledSequences, device);
 }
 
 }  // namespace
