@@ -668,8 +668,8 @@ def build_info() -> dict[str, str]:
     `cuda` ("yes" or "no")."""
 
 def cuda_devices() -> list[dict[str, Any]]:
-    """The GPUs that this build can use, as they are numbered: `name`, `capability`, `memory` (bytes), and the versions of
-    CUDA of the `driver` and of this build (`runtime`)."""
+    """The GPUs that this build can use, as they are numbered: `name`, `capability`, `memory` (bytes), and the versions
+    of CUDA of the `driver` and of this build (`runtime`)."""
 
 def why_no_cuda() -> str:
     """Why `cuda_devices` is empty, in a few words."""

@@ -12,8 +12,7 @@ from typing import TypeVar
 
 from attnkit import _core
 from attnkit.decoding.crew import Run, end, set_to_work
-
-_CPU = "cpu"
+from attnkit.devices import CPU
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -37,10 +36,10 @@ class Stopped(Exception):
 def workers_on(device: str) -> int:
     """How many batches are decoded at once where a model lies: one for each thread of the CPU. Any other device has
     units enough for one batch alone, and would do the work of several by turns."""
-    return _core.get_num_threads() if device == _CPU else 1
+    return _core.get_num_threads() if device == CPU else 1
 
 
-def run_batches(decode: Callable[[T, Stop], R], batches: Sequence[T], device: str = _CPU) -> Iterator[R]:
+def run_batches(decode: Callable[[T, Stop], R], batches: Sequence[T], device: str = CPU) -> Iterator[R]:
     """decode(batch, stop) of each batch, in order, on as many workers as there are threads; of a model on a device
     that is not the CPU, one batch behind the other.
 
@@ -67,7 +66,7 @@ def run_batches(decode: Callable[[T, Stop], R], batches: Sequence[T], device: st
         end(run)
 
 
-def fair_share(size: int, largest: int, fewest: int = _FEWEST_TOKENS, device: str = _CPU) -> int:
+def fair_share(size: int, largest: int, fewest: int = _FEWEST_TOKENS, device: str = CPU) -> int:
     """How much of a window of `size`, in tokens or whatever it is counted in, a batch takes: at most `largest`, and so
     little that every worker has a batch, though not less than the `fewest` that are worth one."""
     share = -(-size // workers_on(device))

@@ -44,7 +44,7 @@ GPU = {"name": "A GPU", "capability": "9.0", "memory": 80 << 30, "driver": "13.0
     ("found", "lines"),
     [
         (None, [("CUDA", "not in this build")]),
-        ((), [("CUDA", "in this build, but no GPU here")]),
+        ((), [("CUDA", "no GPU: no driver")]),
         (
             (GPU, GPU | {"name": "Another"}),
             [
@@ -57,6 +57,6 @@ GPU = {"name": "A GPU", "capability": "9.0", "memory": 80 << 30, "driver": "13.0
 def test_which_gpus_there_are(
     here: Diagnosis, found: tuple[dict[str, object], ...] | None, lines: list[tuple[str, str]]
 ) -> None:
-    machine = dataclasses.replace(here, cuda=found)
+    machine = dataclasses.replace(here, cuda=found, why_no_cuda="no driver")
     assert [line for line in machine.lines() if line[0].lower().startswith("cuda")] == lines
     assert machine.as_dict()["cuda"] == found

@@ -61,19 +61,17 @@ def test_a_device_that_is_not_here_is_refused_before_anything_is_read(tmp_path: 
     assert not (tmp_path / "run").exists()
 
 
-@pytest.mark.parametrize(("build", "reason"), [({}, "this build has no CUDA"), ({"cuda": "13.0"}, "no GPU here")])
-def test_a_gpu_that_is_not_here(monkeypatch: pytest.MonkeyPatch, build: dict[str, str], reason: str) -> None:
-    monkeypatch.setattr(_core, "cuda_devices", lambda: [], raising=False)
-    monkeypatch.setattr(_core, "build_info", lambda: build)
-    with pytest.raises(ValueError, match=f'got "cuda:7": .*{reason} .attnkit doctor says'):
-        devices.known_device("cuda:7")
+def test_of_a_gpu_that_is_not_here_it_is_said_where_to_look(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_core, "cuda_devices", list)
+    with pytest.raises(ValueError, match=r'got "cuda:99".* \(attnkit doctor says what is here\)$'):
+        devices.known_device("cuda:99")
 
 
 def test_auto_takes_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_core, "cuda_devices", lambda: [], raising=False)
+    monkeypatch.setattr(_core, "cuda_devices", list)
     assert devices.known_device("auto") == "cpu"
     asked = []
-    monkeypatch.setattr(_core, "cuda_devices", lambda: [GPU], raising=False)
+    monkeypatch.setattr(_core, "cuda_devices", lambda: [GPU])
     monkeypatch.setattr(_core, "zeros", lambda shape, device: asked.append(device) or attnkit.tensor([], device="cpu"))
     devices.known_device("auto")
     assert asked == ["cuda"]

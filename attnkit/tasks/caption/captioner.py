@@ -18,6 +18,7 @@ from attnkit.data.lines import one_line
 from attnkit.decoding.begun import Begun
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
 from attnkit.decoding.workers import Stop, fair_share, run_batches
+from attnkit.devices import device_of
 from attnkit.tasks.shared.progress import Done, unseen
 from attnkit.text.forced import Forced
 from attnkit.text.tokenizers.vocabulary import BOS, PAD, UNK
@@ -227,7 +228,7 @@ class Captioner:
         batch_images: int,
     ) -> Iterator[Caption]:
         decode = functools.partial(self._decode, begin, options, attention)
-        prepare, device = self.preprocessing, self.model.device
+        prepare, device = self.preprocessing, device_of(self.model)
         squares = (each if each is PAUSE else prepare.pixels(prepare.fitted(each)) for each in pictures)
         for window in windows(squares, batch_images):
             share = fair_share(len(window), batch_images, fewest=1, device=device)

@@ -17,6 +17,7 @@ from attnkit.data.arrivals import Paused, windows
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
 from attnkit.decoding.sources import Nothing
 from attnkit.decoding.workers import Stop, fair_share, run_batches
+from attnkit.devices import device_of
 from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.places import at
 from attnkit.tasks.shared.progress import Done, unseen
@@ -192,7 +193,7 @@ class Generator:
     def _stream(
         self, prompts: Iterable[str | Paused], options: DecodingOptions, attention: bool, batch_tokens: int, window: int
     ) -> Iterator[Generation]:
-        device = self.model.device
+        device = device_of(self.model)
 
         def decode(batch: list[_Prompt], stop: Stop) -> dict[int, Generation]:
             return self._decode(batch, options, attention, stop)

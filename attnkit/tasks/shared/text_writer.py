@@ -17,6 +17,7 @@ from attnkit.decoding.options import DecodingOptions, decoding_options
 from attnkit.decoding.protocol import S, TextModel, longest_output
 from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, fair_share, run_batches
+from attnkit.devices import device_of
 from attnkit.printable import quoted
 from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.directory import SHORTLIST_FILE
@@ -45,11 +46,6 @@ Read = TypeVar("Read", bound="Source")
 
 class ReadingModel(TextModel[Packed, S], Protocol[S]):
     """A model that reads texts, each with its end token."""
-
-    @property
-    def device(self) -> str:
-        """Where its weights lie."""
-        ...
 
     @property
     def max_source_length(self) -> int | None:
@@ -212,7 +208,7 @@ class TextWriter:
     ) -> Iterator[R]:
         """What is written about each text, in order: a window of texts is read and sorted by length, and its batches
         are shared among the workers. length: the characters of a text; empty: what is written about one of none."""
-        device = self.model.device
+        device = device_of(self.model)
         for chunk in windows(texts, window, length):
             sources = [read(number, text) for number, text in chunk]
             results: dict[int, R] = {}
