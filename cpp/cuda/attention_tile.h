@@ -8,13 +8,6 @@
 
 #include "cuda/launch.h"
 
-// Above a loop that goes through an array of registers.
-#ifdef __CUDACC__
-#define ATTNKIT_UNROLL _Pragma("unroll")
-#else
-#define ATTNKIT_UNROLL
-#endif
-
 namespace attnkit::cuda {
 
 constexpr int kTileThreads = 256, kTileSide = 16;

@@ -136,7 +136,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s+[<"]([^">]+)[">]', re.MULTILINE)
 # What the files of a folder may include of the project, beside their own folder's.
 HEADERS = {
     "cpp/include/attnkit/kernels": r"attnkit/kernels/|attnkit/(random|check|cpu|threads|allocator|precision)\.h",
-    "cpp/base": r"attnkit/(allocator|check|cpu|profile|random|threads)\.h|base/",
+    "cpp/base": r"attnkit/(allocator|check|cpu|gpus|profile|random|threads)\.h|base/",
     "cpp/kernels": (
         r"attnkit/kernels/|attnkit/(allocator|c_api|check|cpu|profile|random|threads)\.h|kernels/|gemm/|attention/"
     ),
