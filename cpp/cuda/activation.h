@@ -1,36 +1,28 @@
-// The activations of kernels::Activation; the bounds and limits are those of the CPU's: NaN gives NaN, infinities give
-// the limits.
+// The activations that products and convolutions end with.
 #pragma once
+
+#include <cfloat>
 
 #include "attnkit/kernels/gemm.h"
 #include "cuda/runtime.h"
 
 namespace attnkit::cuda {
 
-constexpr float kGeluLinear = 1.59576912f, kGeluCubic = 0.0713548163f;  // 2 u = x * (linear + cubic * x^2)
-constexpr float kQuickGeluSlope = 1.702f;
-
-// -inf times a sigmoid of zero would be NaN.
-__device__ inline float AboveInfinity(float x) { return x < -3.402823466e38f ? -3.402823466e38f : x; }
-
-__device__ inline float Relu(float x) { return x < 0.0f ? 0.0f : x; }
-__device__ inline float Sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
-// x * sigmoid(a), for an a that goes to -inf with x.
-__device__ inline float TimesSigmoid(float x, float a) { return AboveInfinity(x) / (1.0f + expf(-a)); }
-__device__ inline float Gelu(float x) { return AboveInfinity(x) * normcdff(x); }
-__device__ inline float Silu(float x) { return TimesSigmoid(x, x); }
-__device__ inline float GeluTanh(float x) { return TimesSigmoid(x, x * (x * x * kGeluCubic + kGeluLinear)); }
-__device__ inline float QuickGelu(float x) { return TimesSigmoid(x, x * kQuickGeluSlope); }
+// x * sigmoid(a), for an a that goes to -inf with x: 0 there.
+__device__ inline float TimesSigmoid(float x, float a) { return (x < -FLT_MAX ? -FLT_MAX : x) / (1.0f + expf(-a)); }
 
 __device__ inline float Activate(kernels::Activation activation, float x) {
+  using kernels::Activation;
   switch (activation) {
-    case kernels::Activation::kRelu: return Relu(x);
-    case kernels::Activation::kGelu: return Gelu(x);
-    case kernels::Activation::kSilu: return Silu(x);
-    case kernels::Activation::kTanh: return tanhf(x);
-    case kernels::Activation::kSigmoid: return Sigmoid(x);
-    case kernels::Activation::kGeluTanh: return GeluTanh(x);
-    case kernels::Activation::kQuickGelu: return QuickGelu(x);
+    case Activation::kRelu:
+      return x < 0.0f ? 0.0f : x;  // a NaN stays
+    // x * Phi(x); erfc of a rounded x / sqrt 2 would lose digits on the left.
+    case Activation::kGelu: return (x < -FLT_MAX ? -FLT_MAX : x) * normcdff(x);
+    case Activation::kSilu: return TimesSigmoid(x, x);
+    case Activation::kTanh: return tanhf(x);
+    case Activation::kSigmoid: return 1.0f / (1.0f + expf(-x));
+    case Activation::kGeluTanh: return TimesSigmoid(x, x * (1.59576912f + 0.0713548163f * x * x));
+    case Activation::kQuickGelu: return TimesSigmoid(x, 1.702f * x);
     default: return x;
   }
 }

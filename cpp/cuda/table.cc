@@ -55,10 +55,21 @@ void PutGemm(Kernels& k, int device) {
   Put<&MatMul>(k.MatMul, device);
 }
 
-void PutRows([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutRows(Kernels& k, int device) {
+  Put<&SoftmaxForward>(k.SoftmaxForward, device);
+  Put<&SoftmaxBackward>(k.SoftmaxBackward, device);
+  Put<&LogSoftmaxForward>(k.LogSoftmaxForward, device);
+  Put<&LogSoftmaxBackward>(k.LogSoftmaxBackward, device);
+  Put<&AddDropoutLayerNormForward>(k.AddDropoutLayerNormForward, device);
+  Put<&AddDropoutLayerNormBackward>(k.AddDropoutLayerNormBackward, device);
+  Put<&CrossEntropy>(k.CrossEntropy, device);
+  Put<&EmbeddingForward>(k.EmbeddingForward, device);
+  Put<&EmbeddingBackward>(k.EmbeddingBackward, device);
+  Put<&ColumnSums>(k.ColumnSums, device);
 }
 
-void PutAttention([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutAttention(Kernels& k, int device) {
+  Put<&AttentionForward>(k.AttentionForward, device);
 }
 
 void PutDecoding(Kernels& k, int device) {
@@ -70,13 +81,50 @@ void PutOptimizer(Kernels& k, int device) {
   Put<&MuonStep>(k.MuonStep, device);
 }
 
-void PutRagged([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutRagged(Kernels& k, int device) {
+  Put<&RaggedDots>(k.RaggedDots, device);
+  Put<&RaggedSums>(k.RaggedSums, device);
+  Put<&RaggedTransposedSums>(k.RaggedTransposedSums, device);
+  Put<&RaggedAdditiveScores>(k.RaggedAdditiveScores, device);
+  Put<&RaggedAdditiveBackward>(k.RaggedAdditiveBackward, device);
+  Put<&RaggedSoftmax>(k.RaggedSoftmax, device);
+  Put<&RaggedSoftmaxBackward>(k.RaggedSoftmaxBackward, device);
+  Put<&RaggedGaussian>(k.RaggedGaussian, device);
+  Put<&RaggedGaussianBackward>(k.RaggedGaussianBackward, device);
+  Put<&RaggedChainMarginals>(k.RaggedChainMarginals, device);
+  Put<&RaggedChainBackward>(k.RaggedChainBackward, device);
+  Put<&RaggedArgmax>(k.RaggedArgmax, device);
+  Put<&RaggedSample>(k.RaggedSample, device);
+  Put<&UnitRowsForward>(k.UnitRowsForward, device);
+  Put<&UnitRowsBackward>(k.UnitRowsBackward, device);
 }
 
-void PutRecurrent([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutRecurrent(Kernels& k, int device) {
+  Put<&SsruForward>(k.SsruForward, device);
+  Put<&SsruBackward>(k.SsruBackward, device);
 }
 
-void PutVision([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutVision(Kernels& k, int device) {
+  Put<&WinogradForward>(k.WinogradForward, device);
+  Put<&WinogradInputGradient>(k.WinogradInputGradient, device);
+  Put<&WinogradWeightGradient>(k.WinogradWeightGradient, device);
+  Put<&Conv2dInputGradient>(k.Conv2dInputGradient, device);
+  Put<&Conv2dWeightGradient>(k.Conv2dWeightGradient, device);
+  Put<&DepthwiseForward>(k.DepthwiseForward, device);
+  Put<&DepthwiseInputGradient>(k.DepthwiseInputGradient, device);
+  Put<&DepthwiseWeightGradient>(k.DepthwiseWeightGradient, device);
+  Put<&MaxPoolForward>(k.MaxPoolForward, device);
+  Put<&MaxPoolBackward>(k.MaxPoolBackward, device);
+  Put<&AveragePoolForward>(k.AveragePoolForward, device);
+  Put<&AveragePoolBackward>(k.AveragePoolBackward, device);
+  Put<&ColumnMoments>(k.ColumnMoments, device);
+  Put<&MoveTowards>(k.MoveTowards, device);
+  Put<&InverseDeviation>(k.InverseDeviation, device);
+  Put<&BatchNormForward>(k.BatchNormForward, device);
+  Put<&BatchNormBackward>(k.BatchNormBackward, device);
+  Put<&ScaleChannels>(k.ScaleChannels, device);
+  Put<&ScaleChannelsGateGradient>(k.ScaleChannelsGateGradient, device);
+  Put<&AddScaledSequences>(k.AddScaledSequences, device);
 }
 
 }  // namespace
