@@ -23,7 +23,7 @@ class Kept {
     const int before = CurrentDevice();
     UseDevice(device_);
     FreeOnDevice(data_, bytes_);
-    UseDevice(before);
+    if (before >= 0) UseDevice(before);  // else none was said yet
   }
 
   T* data() const { return data_; }

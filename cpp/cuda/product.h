@@ -10,6 +10,7 @@
 #include "cuda/activation.h"
 #include "cuda/bfloat16.h"
 #include "cuda/launch.h"
+#include "cuda/unroll.h"
 
 namespace attnkit::cuda {
 

@@ -82,6 +82,8 @@ void UseDevice(int device) {
   Check(cudaSetDevice(device), "the device");
 }
 
+int CurrentDevice() { return current; }
+
 cudaStream_t Stream() {
   Queue& queue = QueueOf(current);
   std::call_once(queue.made, [&] { Make(queue); });
