@@ -664,7 +664,15 @@ def active_isa() -> str: ...
 def set_isa(name: str) -> None: ...
 def cpu_info() -> dict[str, Any]: ...
 def build_info() -> dict[str, str]:
-    """What was chosen when the core was compiled: `allocator` ("caching" or "exact"), `sanitizers` ("" for none)."""
+    """What was chosen when the core was compiled: `allocator` ("caching" or "exact"), `sanitizers` ("" for none),
+    `cuda` ("yes" or "no")."""
+
+def cuda_devices() -> list[dict[str, Any]]:
+    """The GPUs that this build can use, as they are numbered: `name`, `capability`, `memory` (bytes), and the versions of
+    CUDA of the `driver` and of this build (`runtime`)."""
+
+def why_no_cuda() -> str:
+    """Why `cuda_devices` is empty, in a few words."""
 
 def get_num_threads() -> int:
     """How many threads kernels use: at first what the affinity mask, the cgroup's quota and OMP_NUM_THREADS allow."""

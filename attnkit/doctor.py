@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from attnkit import _core, environment
+from attnkit import _core, devices, environment
 from attnkit._version import __version__
 
 _SIDE = 512  # of the square matrices that are multiplied: within the caches, large enough to show the units' speed
@@ -22,8 +22,9 @@ _WORTH = 1.1  # bf16 gives up 16 bits of every weight; it must be faster than no
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """CPU, instruction sets, threads and measured speed; `quota` is in CPUs, None where the cgroup sets none;
-    `environment` has the variables that attnkit reads, None where one is not set."""
+    """CPU, instruction sets, threads and measured speed. `quota` is in CPUs, None where the cgroup sets none; `cuda`
+    has the GPUs, None in a build that can use none; `environment` the variables that attnkit reads, None where one is
+    not set."""
 
     cpu: str
     supported_isas: tuple[str, ...]
@@ -35,6 +36,7 @@ class Diagnosis:
     quota: float | None
     fp32_gflops: float
     bf16_gflops: float
+    cuda: tuple[dict[str, Any], ...] | None
     versions: dict[str, str]
     environment: dict[str, str | None]
 
@@ -68,6 +70,7 @@ class Diagnosis:
             ("matmul fp32", f"{_rounded(self.fp32_gflops)} GFLOP/s"),
             ("matmul bf16", f"{_rounded(self.bf16_gflops)} GFLOP/s ({ratio:.1f} x fp32)"),
             ("precision", f"{self.precision_that_pays} pays here"),
+            *_cuda_lines(self.cuda),
             *self.versions.items(),
             *((setting.name, _shown(setting, self.environment[setting.name])) for setting in environment.VARIABLES),
         ]
@@ -90,6 +93,20 @@ def _int8_path(isa: str, vnni: bool) -> str:
         lacks = "has no VNNI" if isa == "avx2" else "is one whose CPU has no VNNI"
         return f"pairs of 16-bit numbers, in 256 bits: {isa} {lacks}"
     return f"number by number: {isa} has no products of small integers"
+
+
+def _cuda_lines(found: tuple[dict[str, Any], ...] | None) -> list[tuple[str, str]]:
+    """A line for each GPU, under the name that it has as a device."""
+    if not found:
+        return [("CUDA", "not in this build" if found is None else "in this build, but no GPU here")]
+    return [(f"cuda:{number}", _described(gpu)) for number, gpu in enumerate(found)]
+
+
+def _described(gpu: dict[str, Any]) -> str:
+    return (
+        f"{gpu['name']}, compute capability {gpu['capability']}, {gpu['memory'] / (1 << 30):.1f} GiB; "
+        f"driver {gpu['driver']}, runtime {gpu['runtime']}"
+    )
 
 
 def _rounded(speed: float) -> str:
@@ -116,6 +133,7 @@ def diagnose() -> Diagnosis:
         quota=info["cgroup_quota"] or None,
         fp32_gflops=fp32,
         bf16_gflops=bf16,
+        cuda=tuple(devices.cuda_devices()) if devices.built_with_cuda() else None,
         versions={
             "attnkit": __version__,
             "Python": platform.python_version(),

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from .shared.attention_choice import Choice, ChosenMaps, choice_options, taken_choice
+from .shared.device_option import device_option
 from .shared.image_inputs import ImageInputs
 from .shared.loading import load_any, name_options
 from .shared.outputs import check_drawing
@@ -33,6 +34,7 @@ _HOW = "--kind, --layer, --head and --word choose; -o FILE.html draws all of it.
 @language_options
 @precision_option
 @threads_option
+@device_option
 @name_options
 def command(
     model: str,

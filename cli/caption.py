@@ -9,6 +9,7 @@ import click
 from .shared import errors
 from .shared.attention_choice import drawn_choice, drawn_options
 from .shared.batch_job import batch_choice, batch_options, run_batch
+from .shared.device_option import device_option
 from .shared.image_inputs import ImageInputs
 from .shared.line_counter import line_counter
 from .shared.loading import load_for, name_options
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
 @drawn_options
 @precision_option
 @threads_option
+@device_option
 @name_options
 @click.option(
     "--batch-images", type=click.IntRange(1), default=32, metavar="N", help="Images at once.", show_default=True

@@ -9,6 +9,7 @@ import click
 
 from .shared.attention_choice import drawn_choice, drawn_options
 from .shared.batch_job import BatchChoice, batch_choice, batch_options, run_batch
+from .shared.device_option import device_option
 from .shared.loading import directory_of, load_for, name_options
 from .shared.run_options import FILE, attention_option, check_text, output_option, precision_option, threads_option
 
@@ -41,6 +42,7 @@ _BOTH = "images-and-texts"
 @click.option("--text-key", metavar="KEY", help="The inputs are JSON lines, each text under KEY.")
 @precision_option
 @threads_option
+@device_option
 @name_options
 @click.option("--batch-tokens", type=click.IntRange(1), metavar="N", help="Tokens at once.", show_default="4096")
 @click.option(

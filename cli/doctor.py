@@ -10,7 +10,7 @@ import click
 @click.command("doctor")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def command(as_json: bool) -> None:
-    """Show the CPU, its instruction sets, threads, the precision that pays, versions and settings."""
+    """Show the CPU, its instruction sets, threads, the precision that pays, GPUs, versions and settings."""
     from attnkit.doctor import diagnose
 
     found = diagnose()

@@ -10,6 +10,7 @@ import click
 
 from .shared import errors
 from .shared.batch_job import batch_choice, batch_options, run_batch
+from .shared.device_option import device_option
 from .shared.line_counter import line_counter
 from .shared.loading import load_for, name_options
 from .shared.noticed import Noticed
@@ -46,6 +47,7 @@ _Writer = Callable[[str, "Embedding"], object]
 @click.option("--text-key", metavar="KEY", callback=check_text, help="Inputs are JSON lines, each text under KEY.")
 @precision_option
 @threads_option
+@device_option
 @name_options
 @click.option("--batch-tokens", type=click.IntRange(1), metavar="N", help="Tokens at once.", show_default="4096")
 @click.option(

@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from .shared.data_options import data_options
+from .shared.device_option import device_option
 from .shared.loading import directory_of, is_route, name_options
 from .shared.run_options import (
     FILE,
@@ -114,6 +115,7 @@ _OF_SOURCE = {"reference", "text_key", "label_key", "image_key", "caption_key", 
 @precision_option
 @shortlist_option
 @threads_option
+@device_option
 @name_options
 @click.option(
     "--batch-tokens",

@@ -10,6 +10,7 @@ from attnkit.data.lines import line_of
 
 from . import generate_masked
 from .shared.attention_choice import drawn_choice, drawn_options
+from .shared.device_option import device_option
 from .shared.line_counter import line_counter
 from .shared.loading import load_for, name_options, task_of
 from .shared.outputs import Remembered, opened, report_drawings
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @drawn_options
 @precision_option
 @threads_option
+@device_option
 @name_options
 @click.option(
     "--window",

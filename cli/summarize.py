@@ -11,6 +11,7 @@ from attnkit.data.lines import line_of
 
 from .shared import errors
 from .shared.attention_choice import drawn_choice, drawn_options
+from .shared.device_option import device_option
 from .shared.line_counter import line_counter
 from .shared.loading import load_for, name_options
 from .shared.outputs import opened, report_drawings
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 @drawn_options
 @precision_option
 @threads_option
+@device_option
 @name_options
 @click.option(
     "--batch-tokens",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from .shared.device_option import chosen_device, device_option
 from .shared.errors import describe
 from .shared.outputs import echo
 from .shared.run_options import threads_option
@@ -58,6 +59,7 @@ def _print_schema(context: click.Context, parameter: click.Parameter, value: boo
 @click.option("--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Change a key; repeatable.")
 @click.option("--resume", is_flag=True, help="Go on with the run in the folder.")
 @threads_option
+@device_option
 @click.option(
     "--list-presets", is_flag=True, is_eager=True, expose_value=False, callback=_list_presets, help="Name the presets."
 )
@@ -102,7 +104,8 @@ def command(config: str, out: str | None, overrides: tuple[str, ...], resume: bo
     if threads is not None:
         attnkit.set_num_threads(threads)
     try:
-        outcome = train(together(processes, lambda: read_config(source, overrides)), folder, resume=resume)
+        found = together(processes, lambda: read_config(source, overrides))
+        outcome = train(found, folder, resume=resume, device=chosen_device())
     except ElsewhereError:
         raise click.exceptions.Exit(0) from None  # the process that failed says why, and ends with its status
     except Exception as error:

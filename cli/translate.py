@@ -9,6 +9,7 @@ import click
 from .shared import errors
 from .shared.attention_choice import ChosenMaps, drawn_choice, drawn_options
 from .shared.batch_job import batch_choice, batch_options, run_batch
+from .shared.device_option import device_option
 from .shared.line_counter import line_counter
 from .shared.loading import load_translator, name_options
 from .shared.noticed import Noticed
@@ -73,6 +74,7 @@ _SHOWN = 40  # characters of a word in a message
 @precision_option
 @shortlist_option
 @threads_option
+@device_option
 @name_options
 @click.option(
     "--batch-tokens",

@@ -13,6 +13,8 @@ from typing import TypeVar
 from attnkit import _core
 from attnkit.decoding.crew import Run, end, set_to_work
 
+_CPU = "cpu"
+
 T = TypeVar("T")
 R = TypeVar("R")
 
@@ -32,15 +34,22 @@ class Stopped(Exception):
     """A search was given up."""
 
 
-def run_batches(decode: Callable[[T, Stop], R], batches: Sequence[T]) -> Iterator[R]:
-    """decode(batch, stop) of each batch, in order, on as many workers as there are threads.
+def workers_on(device: str) -> int:
+    """How many batches are decoded at once where a model lies: one for each thread of the CPU. Any other device has
+    units enough for one batch alone, and would do the work of several by turns."""
+    return _core.get_num_threads() if device == _CPU else 1
+
+
+def run_batches(decode: Callable[[T, Stop], R], batches: Sequence[T], device: str = _CPU) -> Iterator[R]:
+    """decode(batch, stop) of each batch, in order, on as many workers as there are threads; of a model on a device
+    that is not the CPU, one batch behind the other.
 
     One batch alone has all threads for its kernels. When the iterator is closed or interrupted, no further batch is
     begun and those that run end at their next step.
     """
     stop = Stop()
     threads = _core.get_num_threads()
-    workers = min(threads, len(batches))
+    workers = min(workers_on(device), len(batches))
     if workers <= 1:
         yield from (decode(batch, stop) for batch in batches)
         return
@@ -58,8 +67,8 @@ def run_batches(decode: Callable[[T, Stop], R], batches: Sequence[T]) -> Iterato
         end(run)
 
 
-def fair_share(size: int, largest: int, fewest: int = _FEWEST_TOKENS) -> int:
+def fair_share(size: int, largest: int, fewest: int = _FEWEST_TOKENS, device: str = _CPU) -> int:
     """How much of a window of `size`, in tokens or whatever it is counted in, a batch takes: at most `largest`, and so
     little that every worker has a batch, though not less than the `fewest` that are worth one."""
-    share = -(-size // _core.get_num_threads())
+    share = -(-size // workers_on(device))
     return min(largest, max(share, fewest))

@@ -104,12 +104,13 @@ def load_model(
     precision: Precision | None = None,
     described: Described | None = None,
     output: bool = True,
+    device: str | None = None,
 ) -> Model:
     """The model of a directory, in evaluation mode. Raises FileNotFoundError or ValueError, naming the file.
 
     With a precision, weights are packed now for products in it; else when each is first used, which also holds for the
     output layer where `output` is False, because a shortlist takes some of its rows. `described` is for those who have
-    read config.json already.
+    read config.json already. `device`: where the model lies; the default device where it is not given.
     """
     directory = Path(path)
     config, sizes = described or described_model(read_config(directory), directory)
@@ -129,6 +130,9 @@ def load_model(
     except (ValueError, MemoryError) as error:
         raise ValueError(f"{directory / WEIGHTS_FILE}: does not fit {CONFIG_FILE}: {error}") from error
     model.eval()
+    if device is not None:
+        model.to(device)  # before weights are packed, which is done where they lie
+        weights.drop_pages()
     if precision is not None:
         later = () if output else (getattr(model, "output_weight", None),)
         model.pack(precision, weights.drop_pages, later)  # the file and the packed weights never fill memory together

@@ -11,6 +11,7 @@ import sys
 import threading
 import warnings
 from collections.abc import Iterator
+from types import TracebackType
 from typing import Any
 
 from attnkit import _core
@@ -38,7 +39,34 @@ def session(address: str) -> Iterator[Any]:
         try:
             yield ray
         finally:
+            _forget_what_threads_meet(os.path.dirname(ray.__file__))
             ray.shutdown()
+
+
+def _forget_what_threads_meet(folder: str) -> None:
+    """Threads of Ray Data that are still at work when the connection ends meet its end as an error, at any moment until
+    the program ends: nobody needs to read of it. folder: of Ray's package; what is raised elsewhere is said as before.
+    """
+    say_of_thread, say_of_object = threading.excepthook, sys.unraisablehook
+
+    def of_thread(error: threading.ExceptHookArgs) -> None:
+        if not _passed(error.exc_traceback, folder):
+            say_of_thread(error)
+
+    def of_object(error: sys.UnraisableHookArgs) -> None:
+        if not _passed(error.exc_traceback, folder):
+            say_of_object(error)
+
+    threading.excepthook, sys.unraisablehook = of_thread, of_object
+
+
+def _passed(traceback: TracebackType | None, folder: str) -> bool:
+    """Did an error pass through a file below a folder?"""
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename.startswith(folder + os.sep):
+            return True
+        traceback = traceback.tb_next
+    return False
 
 
 def cpus(ray: Any) -> float:

@@ -38,7 +38,12 @@ if TYPE_CHECKING:
 
 @overload
 def load(
-    path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["translate"]
+    path: _Path,
+    precision: Precision | None = None,
+    threads: int | None = None,
+    *,
+    task: Literal["translate"],
+    device: str | None = None,
 ) -> Translator: ...
 @overload
 def load(
@@ -48,6 +53,7 @@ def load(
     *,
     task: Literal["classify"],
     reads: Literal["text"],
+    device: str | None = None,
 ) -> Classifier: ...
 @overload
 def load(
@@ -57,6 +63,7 @@ def load(
     *,
     task: Literal["classify"],
     reads: Literal["images"],
+    device: str | None = None,
 ) -> ImageClassifier: ...
 @overload
 def load(
@@ -66,22 +73,43 @@ def load(
     *,
     task: Literal["classify"],
     reads: Literal["images-and-texts"],
+    device: str | None = None,
 ) -> ZeroShotClassifier: ...
 @overload
 def load(
-    path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["classify"]
+    path: _Path,
+    precision: Precision | None = None,
+    threads: int | None = None,
+    *,
+    task: Literal["classify"],
+    device: str | None = None,
 ) -> Classifier | ImageClassifier | ZeroShotClassifier: ...
 @overload
 def load(
-    path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["caption"]
+    path: _Path,
+    precision: Precision | None = None,
+    threads: int | None = None,
+    *,
+    task: Literal["caption"],
+    device: str | None = None,
 ) -> Captioner: ...
 @overload
 def load(
-    path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["language-model"]
+    path: _Path,
+    precision: Precision | None = None,
+    threads: int | None = None,
+    *,
+    task: Literal["language-model"],
+    device: str | None = None,
 ) -> Generator: ...
 @overload
 def load(
-    path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["embed"]
+    path: _Path,
+    precision: Precision | None = None,
+    threads: int | None = None,
+    *,
+    task: Literal["embed"],
+    device: str | None = None,
 ) -> Embedder: ...
 @overload
 def load(
@@ -90,10 +118,16 @@ def load(
     threads: int | None = None,
     *,
     task: Literal["masked-language-model"],
+    device: str | None = None,
 ) -> MaskFiller: ...
 @overload
 def load(
-    path: _Path, precision: Precision | None = None, threads: int | None = None, *, task: Literal["summarize"]
+    path: _Path,
+    precision: Precision | None = None,
+    threads: int | None = None,
+    *,
+    task: Literal["summarize"],
+    device: str | None = None,
 ) -> Summarizer: ...
 @overload
 def load(
@@ -103,9 +137,12 @@ def load(
     *,
     task: Literal["translate"] | None = None,
     then: _Path,
+    device: str | None = None,
 ) -> PivotTranslator: ...
 @overload
-def load(path: _Path, precision: Precision | None = None, threads: int | None = None) -> Loaded: ...
+def load(
+    path: _Path, precision: Precision | None = None, threads: int | None = None, *, device: str | None = None
+) -> Loaded: ...
 def load(
     path: _Path,
     precision: Precision | None = None,
@@ -114,6 +151,7 @@ def load(
     task: str | None = None,
     reads: str | None = None,
     then: _Path | None = None,
+    device: str | None = None,
 ) -> Any:
     """The model of a directory that `attnkit train` wrote, or of a name, ready for use; config.json says of which kind
     it is.
@@ -136,10 +174,13 @@ def load(
     With them type checkers know the class.
     then: the directory of a second translation model, which reads what the first one writes, so that both together are
     a `PivotTranslator`: German to Portuguese of German to English and then English to Portuguese.
-    Raises FileNotFoundError where there is no model, ValueError for a broken one or one for another task; the message
-    names the file.
+    device: where the model computes, "cpu", "cuda", "cuda:1" or "auto" (a GPU where there is one); None takes the
+    default device, the CPU.
+    Raises FileNotFoundError where there is no model, ValueError for a broken one or one for another task, whose message
+    names the file, and for a device that is not here.
     """
     from attnkit._tensor import check_precision
+    from attnkit.devices import known_device
     from attnkit.hub.resolve import resolve
     from attnkit.hub.route import through_english
     from attnkit.tasks.registry import find_entry, served_tasks
@@ -147,6 +188,8 @@ def load(
 
     if precision is not None:
         check_precision(precision)
+    if device is not None:
+        device = known_device(device)  # before anything is fetched or read
     legs: tuple[_Path, _Path] | None = None if then is None else (path, then)
     if legs is None and task in (None, "translate") and reads in (None, "text"):
         legs = through_english(path)
@@ -155,7 +198,7 @@ def load(
 
         if task not in (None, "translate") or reads not in (None, "text"):
             raise ValueError(f"[load] expected the task 'translate' of two models, got {quoted(task or reads)}")
-        return load_pivot(resolve(legs[0]), resolve(legs[1]), precision, threads)
+        return load_pivot(resolve(legs[0]), resolve(legs[1]), precision, threads, device)
     directory = ModelDirectory.read(resolve(path))
     served = served_tasks(find_entry(directory.task, directory.reads, directory.folder))
     if task not in (None, *served):
@@ -164,11 +207,15 @@ def load(
         raise ValueError(
             f"[load] {path}: expected a model that reads {quoted(reads)}, got one that reads {directory.reads!r}"
         )
-    return serve(directory, precision, threads, task)
+    return serve(directory, precision, threads, task, device)
 
 
 def serve(
-    directory: ModelDirectory, precision: Precision | None = None, threads: int | None = None, task: str | None = None
+    directory: ModelDirectory,
+    precision: Precision | None = None,
+    threads: int | None = None,
+    task: str | None = None,
+    device: str | None = None,
 ) -> Any:
     """`load` for a directory whose config.json has been read; task: one of those that it serves, its own where not
     given."""
@@ -177,4 +224,4 @@ def serve(
     entry = find_entry(directory.task, directory.reads, directory.folder)
     if threads is not None:
         _core.set_num_threads(threads)
-    return serving_class(entry, task).from_directory(directory, precision or directory.precision or "fp32")
+    return serving_class(entry, task).from_directory(directory.on(device), precision or directory.precision or "fp32")

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import attnkit.distributed
+from attnkit.devices import CPU, known_device
 from attnkit.distributed.group import ElsewhereError, Group, together
 from attnkit.files import atomic_write, remove_leftovers
 from attnkit.printable import quoted
@@ -47,21 +48,28 @@ _MAY_CHANGE = frozenset(
 
 
 def train(
-    config: RunConfig, folder: str | os.PathLike[str], *, resume: bool = False, progress: Mode = "auto"
+    config: RunConfig,
+    folder: str | os.PathLike[str],
+    *,
+    resume: bool = False,
+    progress: Mode = "auto",
+    device: str | None = None,
 ) -> Outcome:
     """Trains what the configuration says and leaves a model directory in `folder`.
 
     resume: go on with the run in `folder`, to the same bytes as if it had never stopped; of its configuration only the
     limits may differ. progress: a live bar, plain lines, or nothing on stderr; "auto" looks whether it is a terminal.
+    device: where the model computes, as in `attnkit.load`; it is no part of the configuration, so that a run may go on
+    on another device than it was begun on.
 
     Raises RunExistsError for a folder that is not empty (without resume; a run that ended before its first checkpoint
     does not count), ConfigError for one that holds no such run, or no checkpoint of it beside its model
-    (with it), CheckpointError for a damaged checkpoint, NonFiniteError for a NaN, and Interrupted, a KeyboardInterrupt
-    whose message says how to go on, after Ctrl-C, SIGTERM or SIGHUP.
+    (with it), ValueError for a device that is not here, CheckpointError for a damaged checkpoint, NonFiniteError for a
+    NaN, and Interrupted, a KeyboardInterrupt whose message says how to go on, after Ctrl-C, SIGTERM or SIGHUP.
     """
     group = attnkit.distributed.group()
     try:
-        return _train(config, Path(folder), resume, progress, group)
+        return _train(config, Path(folder), resume, progress, group, device)
     except ElsewhereError:
         raise
     except (Interrupted, NonFiniteError) as error:  # which all processes raise at once, and one tells
@@ -76,7 +84,7 @@ def train(
         raise
 
 
-def _train(config: RunConfig, path: Path, resume: bool, progress: Mode, group: Group) -> Outcome:
+def _train(config: RunConfig, path: Path, resume: bool, progress: Mode, group: Group, device: str | None) -> Outcome:
     leads = group.rank == 0
     group.wait_for_ever(True)
     with ExitStack() as stack:
@@ -84,6 +92,7 @@ def _train(config: RunConfig, path: Path, resume: bool, progress: Mode, group: G
 
         def prepare() -> bool:
             count_shards(config.training, group.size)
+            _check_device(device, group)
             if not leads:
                 return False
             _open_folder(config, path, resume, stack, reporter)
@@ -92,6 +101,9 @@ def _train(config: RunConfig, path: Path, resume: bool, progress: Mode, group: G
         # A run that was killed before its first checkpoint starts anew.
         resumed = group.broadcast(together(group, prepare))
         task = make_task_together(config, path, reporter, resumed, group)
+        if device is not None:
+            # A model is made by the CPU wherever it then learns, so that a seed means the same first weights.
+            reporter.note(f"device: {task.model.to(known_device(device)).device}")
         trainer = together(group, lambda: Trainer(task, config.training, path, reporter, group))
         if group.size > 1:
             reporter.note(group.description)
@@ -103,6 +115,15 @@ def _train(config: RunConfig, path: Path, resume: bool, progress: Mode, group: G
             reporter.note("no checkpoint was saved yet: starting from the beginning")
         group.wait_for_ever(False)
         return trainer.run()
+
+
+def _check_device(device: str | None, group: Group) -> None:
+    """Raises ValueError for a device that is not here, ConfigError for another than the CPU in a group."""
+    if device is not None and known_device(device) != CPU and group.size > 1:
+        raise ConfigError(
+            f'[device] expected "cpu" for {group.size} processes that train together, whose gradients meet there, got '
+            f"{quoted(device)}"
+        )
 
 
 def _open_folder(config: RunConfig, path: Path, resume: bool, stack: ExitStack, reporter: Reporter) -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from . import errors
+from .device_option import chosen_device
 from .line_counter import line_counter
 from .loading import said_of_names
 from .noticed import Noticed
@@ -67,6 +68,8 @@ def batch_choice(arguments: dict[str, Any], inputs: tuple[str, ...], output: str
         raise click.UsageError("--ray: expected names, patterns or folders of files, got standard input")
     if output == "-":
         raise click.UsageError("--ray: expected -o DIR, a folder for the results, got standard output")
+    if chosen_device() is not None:
+        raise click.UsageError("--device does not go with --ray, whose workers compute on their CPUs")
     for name, value in without.items():
         if value:
             raise click.UsageError(f"--{name.replace('_', '-')} does not go with --ray")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from . import errors
+from .device_option import chosen_device
 
 if TYPE_CHECKING:
     from attnkit.tasks.shared.directory import ModelDirectory
@@ -83,7 +84,7 @@ def load_translator(model: str, then: str | None, precision: Any, threads: int |
     if then is None:
         errors.tell(f"{model}: through English, by {legs[0]} and {legs[1]}")
     first, second = (located(leg) for leg in legs)
-    return load_pivot(first, second, precision, threads), first
+    return load_pivot(first, second, precision, threads, chosen_device()), first
 
 
 def directory_of(model: str) -> ModelDirectory:
@@ -117,7 +118,7 @@ def load_for(task: str, model: str, precision: Any, threads: int | None) -> Any:
             f"{model}: expected a model of the task {task!r}, got one of {found!r}, which attnkit "
             f"{_COMMANDS.get(found, found)} runs"
         )
-    return serve(directory, precision, threads, task)
+    return serve(directory, precision, threads, task, chosen_device())
 
 
 def load_any(model: str, precision: Any, threads: int | None) -> Any:
@@ -127,4 +128,4 @@ def load_any(model: str, precision: Any, threads: int | None) -> Any:
 
     if is_route(model):
         return load_translator(model, None, precision, threads)[0]
-    return serve(directory_of(model), precision, threads)
+    return serve(directory_of(model), precision, threads, device=chosen_device())

@@ -6,6 +6,7 @@
 
 #include "attnkit/allocator.h"
 #include "attnkit/check.h"
+#include "attnkit/gpus.h"
 #include "attnkit/kernels.h"
 
 namespace attnkit {
@@ -35,6 +36,19 @@ std::vector<const Context*>& Others() {
   return others;
 }
 
+// The first GPU has a short name.
+std::string FullName(const std::string& device) { return device == "cuda" ? "cuda:0" : device; }
+
+bool IsGpu(const std::string& name) { return name.rfind("cuda:", 0) == 0; }
+
+// Why there is none of that name, where that can be said.
+std::string WhyNot(const std::string& name) {
+  if (!IsGpu(name)) return "";
+  std::string why;
+  FindGpus(&why);
+  return why.empty() ? "" : ": " + why;
+}
+
 }  // namespace
 
 Context::Context(const Kernels& kernels) : kernels_(kernels), device_(kernels.device), is_cpu_(kernels.is_cpu) {}
@@ -46,13 +60,16 @@ const Context& Cpu() {
 
 const Context& ContextOf(const std::string& device) {
   if (device == Cpu().device()) return Cpu();
+  const std::string name = FullName(device);
+  // GPUs are looked for when one is asked for: that takes a while, and where nobody asks, nothing of CUDA runs.
+  if (IsGpu(name)) RegisterGpus();
   std::string known = "\"cpu\"";
   std::lock_guard<std::mutex> lock(mutex);
   for (const Context* context : Others()) {
-    if (context->device() == device) return *context;
+    if (context->device() == name) return *context;
     known += " or \"" + context->device() + "\"";
   }
-  Fail("[device] expected ", known, ", got \"", device, "\"");
+  Fail("[device] expected ", known, ", got \"", device, "\"", WhyNot(name));
 }
 
 void RegisterContext(const Context& context) {

@@ -1,27 +1,12 @@
 // ScatterRows and AddToRows of attnkit/kernels/memory.h on CUDA, whose rows may occur more than once.
 //
-// The order of i is kept by a sort of keys of (row, i): those of one row then stand together in their order, and one
-// thread for each of its columns takes them all. A sort costs log(count) passes over 8 bytes a row, however often rows
-// repeat; to look for the row's other occurrences in each of them would cost count^2, and atomics would lose the order.
+// One thread for each of a row's columns takes all its occurrences, in their order.
 #include "cuda/for_rows.h"
 #include "cuda/kernels.h"
-#include "cuda/launch.h"
-#include "cuda/scratch.h"
-#include "cuda/sort.h"
+#include "cuda/sorted_rows.h"
 
 namespace attnkit::cuda {
 namespace {
-
-struct KeyBody {
-  const int32_t* rows;
-  uint64_t* keys;
-  __device__ void operator()(int64_t i) const {
-    keys[i] = static_cast<uint64_t>(static_cast<uint32_t>(rows[i])) << 32 | static_cast<uint32_t>(i);
-  }
-};
-
-__device__ int64_t RowOf(uint64_t key) { return static_cast<int64_t>(key >> 32); }
-__device__ int64_t IndexOf(uint64_t key) { return static_cast<int64_t>(key & 0xffffffffu); }
 
 struct AddBody {
   const float* x;
@@ -67,10 +52,8 @@ struct LastBody {
 template <typename Body>
 void ForSortedRows(const float* x, const int32_t* rows, int64_t count, int64_t columns, float* out) {
   if (count == 0 || columns == 0) return;
-  const Scratch<uint64_t> keys(count), other(count);
-  ForEach(count, KeyBody{rows, keys.data()});
-  const uint64_t* sorted = Sort(keys.data(), other.data(), count);
-  ForRows(count, columns, Body{x, sorted, count, columns, out});
+  const SortedRows sorted(rows, count);
+  ForRows(count, columns, Body{x, sorted.keys(), count, columns, out});
 }
 }  // namespace
 

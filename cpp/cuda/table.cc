@@ -47,10 +47,25 @@ void PutElementwise(Kernels& k, int device) {
   Put<&AddDropout>(k.AddDropout, device);
 }
 
-void PutGemm([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutGemm(Kernels& k, int device) {
+  Put<&PackMatrix>(k.PackMatrix, device);
+  Put<&PackBFloat16>(k.PackBFloat16, device);
+  Put<&PackQuantized>(k.PackQuantized, device);
+  Put<&Gemm>(k.Gemm, device);
+  Put<&MatMul>(k.MatMul, device);
 }
 
-void PutRows([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutRows(Kernels& k, int device) {
+  Put<&SoftmaxForward>(k.SoftmaxForward, device);
+  Put<&SoftmaxBackward>(k.SoftmaxBackward, device);
+  Put<&LogSoftmaxForward>(k.LogSoftmaxForward, device);
+  Put<&LogSoftmaxBackward>(k.LogSoftmaxBackward, device);
+  Put<&AddDropoutLayerNormForward>(k.AddDropoutLayerNormForward, device);
+  Put<&AddDropoutLayerNormBackward>(k.AddDropoutLayerNormBackward, device);
+  Put<&CrossEntropy>(k.CrossEntropy, device);
+  Put<&EmbeddingForward>(k.EmbeddingForward, device);
+  Put<&EmbeddingBackward>(k.EmbeddingBackward, device);
+  Put<&ColumnSums>(k.ColumnSums, device);
 }
 
 void PutAttention(Kernels& k, int device) {
@@ -63,19 +78,61 @@ void PutAttention(Kernels& k, int device) {
 void PutDecoding(Kernels& k, int device) {
   Put<&AttendToCache>(k.AttendToCache, device);
   Put<&AttendToMemory>(k.AttendToMemory, device);
+  Put<&BestTokens>(k.BestTokens, device);
 }
 
 void PutOptimizer(Kernels& k, int device) {
   Put<&AdamStep>(k.AdamStep, device);
+  Put<&MuonStep>(k.MuonStep, device);
 }
 
-void PutRagged([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutRagged(Kernels& k, int device) {
+  Put<&RaggedDots>(k.RaggedDots, device);
+  Put<&RaggedSums>(k.RaggedSums, device);
+  Put<&RaggedTransposedSums>(k.RaggedTransposedSums, device);
+  Put<&RaggedAdditiveScores>(k.RaggedAdditiveScores, device);
+  Put<&RaggedAdditiveBackward>(k.RaggedAdditiveBackward, device);
+  Put<&RaggedSoftmax>(k.RaggedSoftmax, device);
+  Put<&RaggedSoftmaxBackward>(k.RaggedSoftmaxBackward, device);
+  Put<&RaggedGaussian>(k.RaggedGaussian, device);
+  Put<&RaggedGaussianBackward>(k.RaggedGaussianBackward, device);
+  Put<&RaggedChainMarginals>(k.RaggedChainMarginals, device);
+  Put<&RaggedChainBackward>(k.RaggedChainBackward, device);
+  Put<&RaggedArgmax>(k.RaggedArgmax, device);
+  Put<&RaggedSample>(k.RaggedSample, device);
+  Put<&UnitRowsForward>(k.UnitRowsForward, device);
+  Put<&UnitRowsBackward>(k.UnitRowsBackward, device);
 }
 
-void PutRecurrent([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutRecurrent(Kernels& k, int device) {
+  Put<&RecurrentForward>(k.RecurrentForward, device);
+  Put<&RecurrentBackward>(k.RecurrentBackward, device);
+  Put<&PreviousStates>(k.PreviousStates, device);
+  Put<&SsruForward>(k.SsruForward, device);
+  Put<&SsruBackward>(k.SsruBackward, device);
 }
 
-void PutVision([[maybe_unused]] Kernels& k, [[maybe_unused]] int device) {
+void PutVision(Kernels& k, int device) {
+  Put<&WinogradForward>(k.WinogradForward, device);
+  Put<&WinogradInputGradient>(k.WinogradInputGradient, device);
+  Put<&WinogradWeightGradient>(k.WinogradWeightGradient, device);
+  Put<&Conv2dInputGradient>(k.Conv2dInputGradient, device);
+  Put<&Conv2dWeightGradient>(k.Conv2dWeightGradient, device);
+  Put<&DepthwiseForward>(k.DepthwiseForward, device);
+  Put<&DepthwiseInputGradient>(k.DepthwiseInputGradient, device);
+  Put<&DepthwiseWeightGradient>(k.DepthwiseWeightGradient, device);
+  Put<&MaxPoolForward>(k.MaxPoolForward, device);
+  Put<&MaxPoolBackward>(k.MaxPoolBackward, device);
+  Put<&AveragePoolForward>(k.AveragePoolForward, device);
+  Put<&AveragePoolBackward>(k.AveragePoolBackward, device);
+  Put<&ColumnMoments>(k.ColumnMoments, device);
+  Put<&MoveTowards>(k.MoveTowards, device);
+  Put<&InverseDeviation>(k.InverseDeviation, device);
+  Put<&BatchNormForward>(k.BatchNormForward, device);
+  Put<&BatchNormBackward>(k.BatchNormBackward, device);
+  Put<&ScaleChannels>(k.ScaleChannels, device);
+  Put<&ScaleChannelsGateGradient>(k.ScaleChannelsGateGradient, device);
+  Put<&AddScaledSequences>(k.AddScaledSequences, device);
 }
 
 }  // namespace

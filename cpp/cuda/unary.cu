@@ -1,6 +1,5 @@
 // Elementary functions and activations of attnkit/kernels/elementwise.h on CUDA, and their gradients.
-#include <cfloat>
-
+#include "cuda/activation.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/map.h"
@@ -15,46 +14,21 @@ using kernels::Unary;
 __device__ float AtMost(float x, float bound) { return x > bound ? bound : x; }
 __device__ float AtLeast(float x, float bound) { return x < bound ? bound : x; }
 
-__device__ float Sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
-
-// The standard normal distribution: density phi(x) and distribution function Phi(x).
-struct Normal {
-  float density, distribution;
-};
-
-// The CPU's fit: Phi(-|x|) = e^(-x^2 / 2) * P(t) with t = 1 / (1 + 0.35 |x|), a few ulp on both sides, where erfc of a
-// rounded argument would lose x^2 ulp.
-__device__ Normal NormalOf(float x) {
-  const float magnitude = AtMost(fabsf(x), 15.0f);  // Phi(-15) is zero in float32
+// phi(x), the density of the standard normal distribution.
+__device__ float NormalDensity(float x) {
+  const float magnitude = AtMost(fabsf(x), 15.0f);  // zero in float32 there
   const float square = __fmul_rn(magnitude, magnitude), lost = fmaf(magnitude, magnitude, -square);
   // What rounding took from the square would be multiplied by x^2 / 2 through the exponential.
-  const float e = expf(-0.5f * square), exact = fmaf(-0.5f * lost, e, e);
-  const float t = 1.0f / fmaf(magnitude, 0.35f, 1.0f);
-  float p = -0.0291578748f;
-  p = fmaf(p, t, 0.144030867f);
-  p = fmaf(p, t, -0.255838897f);
-  p = fmaf(p, t, 0.159319576f);
-  p = fmaf(p, t, -0.0232122734f);
-  p = fmaf(p, t, 0.105552469f);
-  p = fmaf(p, t, 0.119821296f);
-  p = fmaf(p, t, 0.139863514f);
-  p = fmaf(p, t, 0.139621307f);
-  const float below = t * p * exact;
-  return {exact * 0.398942280f, x < 0.0f ? below : 1.0f - below};
+  const float e = expf(-0.5f * square);
+  return 0.398942280f * fmaf(-0.5f * lost, e, e);
 }
 
-// x * sigmoid(a), for an a that goes to -inf with x: 0 there.
-__device__ float TimesSigmoid(float x, float a) { return AtLeast(x, -FLT_MAX) / (1.0f + expf(-a)); }
-
-// Its derivative by x, sigmoid(a) + x * a' * sigmoid(a) * sigmoid(-a), given x * a'. Neither sigmoid is taken from one.
+// The derivative of x * sigmoid(a) by x: sigmoid(a) + x * a' * sigmoid(a) * sigmoid(-a), given x * a'. Neither sigmoid
+// is taken from one.
 __device__ float TimesSigmoidDerivative(float a, float x_da) {
   const float e = expf(-fabsf(a)), larger = 1.0f / (1.0f + e), smaller = e * larger;
   return fmaf(x_da, larger * smaller, a < 0.0f ? smaller : larger);
 }
-
-constexpr float kGeluLinear = 1.59576912f,
-                kGeluCubic = 0.0713548163f;  // of gelu-tanh: 2 u = x * (linear + cubic * x^2)
-constexpr float kQuickGeluSlope = 1.702f;
 
 template <Unary kOp>
 struct ValueOf {
@@ -64,11 +38,11 @@ struct ValueOf {
     if constexpr (kOp == Unary::kSqrt) return sqrtf(x);
     if constexpr (kOp == Unary::kTanh) return tanhf(x);
     if constexpr (kOp == Unary::kSigmoid) return Sigmoid(x);
-    if constexpr (kOp == Unary::kRelu) return AtLeast(x, 0.0f);
-    if constexpr (kOp == Unary::kGelu) return AtLeast(x, -FLT_MAX) * NormalOf(x).distribution;
-    if constexpr (kOp == Unary::kSilu) return TimesSigmoid(x, x);
-    if constexpr (kOp == Unary::kGeluTanh) return TimesSigmoid(x, x * fmaf(x * x, kGeluCubic, kGeluLinear));
-    if constexpr (kOp == Unary::kQuickGelu) return TimesSigmoid(x, x * kQuickGeluSlope);
+    if constexpr (kOp == Unary::kRelu) return Relu(x);
+    if constexpr (kOp == Unary::kGelu) return Gelu(x);
+    if constexpr (kOp == Unary::kSilu) return Silu(x);
+    if constexpr (kOp == Unary::kGeluTanh) return GeluTanh(x);
+    if constexpr (kOp == Unary::kQuickGelu) return QuickGelu(x);
   }
 };
 
@@ -83,8 +57,7 @@ struct GradientOf {
     if constexpr (kOp == Unary::kSigmoid) return dy * fmaf(-v, v, v);
     if constexpr (kOp == Unary::kRelu) return v > 0.0f ? dy : 0.0f;
     if constexpr (kOp == Unary::kGelu) {
-      const Normal normal = NormalOf(v);
-      return dy * fmaf(AtLeast(AtMost(v, 15.0f), -15.0f), normal.density, normal.distribution);
+      return dy * fmaf(AtLeast(AtMost(v, 15.0f), -15.0f), NormalDensity(v), normcdff(v));
     }
     if constexpr (kOp == Unary::kSilu) {
       const float s = Sigmoid(v), bounded = AtLeast(AtMost(v, 100.0f), -100.0f);

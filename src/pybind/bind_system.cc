@@ -4,6 +4,7 @@
 
 #include "attnkit/allocator.h"
 #include "attnkit/cpu.h"
+#include "attnkit/gpus.h"
 #include "attnkit/profile.h"
 #include "attnkit/random.h"
 #include "attnkit/threads.h"
@@ -35,7 +36,28 @@ py::dict BuildInfo() {
   py::dict info;
   info["allocator"] = AllocatorName();
   info["sanitizers"] = ATTNKIT_SANITIZERS;
+  info["cuda"] = BuiltWithCuda() ? "yes" : "no";
   return info;
+}
+
+py::list CudaDevices() {
+  py::list devices;
+  for (const Gpu& gpu : FindGpus()) {
+    py::dict device;
+    device["name"] = gpu.name;
+    device["capability"] = gpu.capability;
+    device["memory"] = gpu.memory;
+    device["driver"] = gpu.driver;
+    device["runtime"] = gpu.runtime;
+    devices.append(device);
+  }
+  return devices;
+}
+
+std::string WhyNoCuda() {
+  std::string why;
+  FindGpus(&why);
+  return why;
 }
 
 py::dict MemoryStats() {
@@ -83,6 +105,8 @@ void BindSystem(py::module_& m) {
   m.def("set_isa", &SetActiveIsa, py::arg("name"));
   m.def("cpu_info", &CpuInfo);
   m.def("build_info", &BuildInfo);
+  m.def("cuda_devices", &CudaDevices);
+  m.def("why_no_cuda", &WhyNoCuda);
   m.def("get_num_threads", &ThreadCount);
   m.def("set_num_threads", &SetThreadCount, py::arg("count"));
   m.def("limit_threads_here", &LimitThreadsHere, py::arg("count"));

@@ -35,3 +35,28 @@ def test_which_paths_a_machine_takes(here: Diagnosis, uses: str, vnni: bool, bf1
 def test_bf16_that_is_no_faster_does_not_pay(here: Diagnosis) -> None:
     machine = dataclasses.replace(here, active_isa="avx512_bf16", fp32_gflops=100.0, bf16_gflops=105.0)
     assert machine.precision_that_pays == "fp32"
+
+
+GPU = {"name": "A GPU", "capability": "9.0", "memory": 80 << 30, "driver": "13.0", "runtime": "12.4"}
+
+
+@pytest.mark.parametrize(
+    ("found", "lines"),
+    [
+        (None, [("CUDA", "not in this build")]),
+        ((), [("CUDA", "in this build, but no GPU here")]),
+        (
+            (GPU, GPU | {"name": "Another"}),
+            [
+                ("cuda:0", "A GPU, compute capability 9.0, 80.0 GiB; driver 13.0, runtime 12.4"),
+                ("cuda:1", "Another, compute capability 9.0, 80.0 GiB; driver 13.0, runtime 12.4"),
+            ],
+        ),
+    ],
+)
+def test_which_gpus_there_are(
+    here: Diagnosis, found: tuple[dict[str, object], ...] | None, lines: list[tuple[str, str]]
+) -> None:
+    machine = dataclasses.replace(here, cuda=found)
+    assert [line for line in machine.lines() if line[0].lower().startswith("cuda")] == lines
+    assert machine.as_dict()["cuda"] == found

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from test_copies import MODELS, outputs
+from kept_models import MODELS, outputs
 
 import attnkit
 from attnkit.models.files import load_model, save_model

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from test_copies import MODELS, PICTURE, outputs
+from kept_models import MODELS, PICTURE, outputs
 
 import attnkit
 from attnkit import _core, optim

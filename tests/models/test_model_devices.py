@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from test_copies import MODELS, outputs
+from kept_models import MODELS, outputs
 
 import attnkit
 

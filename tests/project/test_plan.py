@@ -14,7 +14,10 @@ from import_graph import EXTENSIONS, ROOT, Import, circles, imports_of, sources
 STOREYS = (
     ("_core", "_beam", "_batching", "_testing", "kernels"),
     ("_interrupt", "process_lock"),
-    ("_lazy", "_openblas", "_openmp", "_version", "environment", "files", "printable", "reading", "typed", "words"),
+    (
+        *("_lazy", "_openblas", "_openmp", "_version"),
+        *("devices", "environment", "files", "printable", "reading", "typed", "words"),
+    ),
     ("_tensor",),
     ("ops",),
     ("data", "metrics", "nn", "weights"),

@@ -159,7 +159,7 @@ def test_a_command_that_is_interrupted_goes_on_where_it_was(cluster: Any, tmp_pa
         stdout, stderr = process.communicate(timeout=60)
     said = stderr.decode().splitlines()
     assert process.returncode == 130, said
-    assert re.search(r"interrupted: \d+ of 40 parts are there; the same command makes the others$", said[-1])
+    assert re.search(r"interrupted: \d+ of 40 parts are there; the same command makes the others$", said[-1]), said
     assert stdout == b""
     there = len(list(output.glob("lines.txt/part-*")))
     assert 2 <= there < 40

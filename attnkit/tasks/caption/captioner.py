@@ -227,12 +227,12 @@ class Captioner:
         batch_images: int,
     ) -> Iterator[Caption]:
         decode = functools.partial(self._decode, begin, options, attention)
-        prepare = self.preprocessing
+        prepare, device = self.preprocessing, self.model.device
         squares = (each if each is PAUSE else prepare.pixels(prepare.fitted(each)) for each in pictures)
         for window in windows(squares, batch_images):
-            share = fair_share(len(window), batch_images, fewest=1)
+            share = fair_share(len(window), batch_images, fewest=1, device=device)
             batches = [window[begin : begin + share] for begin in range(0, len(window), share)]
-            for captions in run_batches(decode, batches):
+            for captions in run_batches(decode, batches, device):
                 yield from captions
 
     def _decode(

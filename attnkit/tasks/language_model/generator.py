@@ -192,14 +192,19 @@ class Generator:
     def _stream(
         self, prompts: Iterable[str | Paused], options: DecodingOptions, attention: bool, batch_tokens: int, window: int
     ) -> Iterator[Generation]:
+        device = self.model.device
+
+        def decode(batch: list[_Prompt], stop: Stop) -> dict[int, Generation]:
+            return self._decode(batch, options, attention, stop)
+
         for chunk in windows(prompts, window):
             read = [self._read(number, prompt, options) for number, prompt in chunk]
             results: dict[int, Generation] = {}
-            share = fair_share(sum(len(prompt.given.ids) + 1 for prompt in read), batch_tokens)
+            share = fair_share(sum(len(prompt.given.ids) + 1 for prompt in read), batch_tokens, device=device)
             batches = list(batches_by_length(read, lambda prompt: len(prompt.given.ids) + 1, share))
             if _counts_written(options):
                 batches = [list(alike) for batch in batches for _, alike in groupby(batch, lambda one: len(one.prefix))]
-            for written in run_batches(lambda batch, stop: self._decode(batch, options, attention, stop), batches):
+            for written in run_batches(decode, batches, device):
                 results.update(written)
             yield from (results[prompt.number] for prompt in read)
 

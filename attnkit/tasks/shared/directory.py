@@ -62,6 +62,7 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
     is searched for behind a prompt, by name, where that is not as `decoding` says.
     similarity: how vectors are compared, where a model of sentence-transformers says it.
     precision: of the matrix products unless the user says otherwise, where it is not fp32.
+    device: where `load_model` puts the model, which no file says (`on`); None is the default device.
     """
 
     folder: Path
@@ -78,6 +79,7 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
     prompt_decoding: dict[str, DecodingDefaults] | None = None
     similarity: Similarity | None = None
     precision: Precision | None = None
+    device: str | None = None
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> ModelDirectory:
@@ -95,6 +97,10 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
             prompt_decoding=_read_decoding(table, "prompt_decoding", folder),
             **{name: _read_part(table, name, folder) for name in _PARTS if table.get(name) is not None},
         )
+
+    def on(self, device: str | None) -> ModelDirectory:
+        """The same, for a model on that device."""
+        return self if device is None else msgspec.structs.replace(self, device=device)
 
     def required(self, name: str) -> Any:
         """A part that the task cannot do without. Raises ValueError where it is not there."""
@@ -154,7 +160,7 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
 
     def load_model(self, precision: Precision | None = None, output: bool = True) -> Model:
         """The model, as `attnkit.models.load_model` gives it."""
-        return load_model(self.folder, precision, self.described, output)
+        return load_model(self.folder, precision, self.described, output, self.device)
 
 
 def save_directory(

@@ -47,6 +47,11 @@ class ReadingModel(TextModel[Packed, S], Protocol[S]):
     """A model that reads texts, each with its end token."""
 
     @property
+    def device(self) -> str:
+        """Where its weights lie."""
+        ...
+
+    @property
     def max_source_length(self) -> int | None:
         """The positions of the encoder, that of the end token included; None for no limit."""
         ...
@@ -207,12 +212,13 @@ class TextWriter:
     ) -> Iterator[R]:
         """What is written about each text, in order: a window of texts is read and sorted by length, and its batches
         are shared among the workers. length: the characters of a text; empty: what is written about one of none."""
+        device = self.model.device
         for chunk in windows(texts, window, length):
             sources = [read(number, text) for number, text in chunk]
             results: dict[int, R] = {}
-            share = fair_share(sum(len(source.ids) for source in sources), batch_tokens)
+            share = fair_share(sum(len(source.ids) for source in sources), batch_tokens, device=device)
             batches = list(batches_by_length(sources, lambda source: len(source.ids), share))
-            for written in run_batches(decode, batches):
+            for written in run_batches(decode, batches, device):
                 results.update(written)
             for source in sources:
                 yield results[source.number] if source.number in results else empty(source)

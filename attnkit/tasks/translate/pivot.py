@@ -260,6 +260,7 @@ def load_pivot(
     second: str | os.PathLike[str],
     precision: Precision | None = None,
     threads: int | None = None,
+    device: str | None = None,
 ) -> PivotTranslator:
     """Of two model directories: `attnkit.load(first, then=second)`, which explains the rest. Each model has its own
     precision where none is given."""
@@ -268,7 +269,7 @@ def load_pivot(
     found = [_read(path, which) for path, which in ((first, "first"), (second, "second"))]
     if threads is not None:
         _core.set_num_threads(threads)
-    loaded = [Translator.from_directory(each, precision or each.precision or "fp32") for each in found]
+    loaded = [Translator.from_directory(each.on(device), precision or each.precision or "fp32") for each in found]
     return PivotTranslator(*loaded, folders=(found[0].folder, found[1].folder))
 
 

@@ -8,6 +8,7 @@
 namespace attnkit::cuda {
 
 void UseDevice(int) {}
+int CurrentDevice() { return 0; }
 
 void* AllocateOnDevice(size_t bytes) {
   if (bytes > kMostBytes) throw std::bad_alloc();
