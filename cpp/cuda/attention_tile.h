@@ -7,13 +7,7 @@
 #include <cstdint>
 
 #include "cuda/launch.h"
-
-// Above a loop that goes through an array of registers.
-#ifdef __CUDACC__
-#define ATTNKIT_UNROLL _Pragma("unroll")
-#else
-#define ATTNKIT_UNROLL
-#endif
+#include "cuda/unroll.h"
 
 namespace attnkit::cuda {
 
