@@ -7,7 +7,6 @@
 #include <cstdint>
 
 #include "cuda/launch.h"
-#include "cuda/unroll.h"
 
 namespace attnkit::cuda {
 
