@@ -94,7 +94,7 @@ __global__ void __launch_bounds__(kTileThreads, 2)
 // blockIdx.x: tiles of keys of (sequence, head of keys); y: groups of columns of dkey and of dvalue. The query heads of
 // a group come one after the other.
 template <int kRows, int kFours>
-__global__ void __launch_bounds__(kTileThreads)
+__global__ void __launch_bounds__(kTileThreads, 2)
     DKeyKernel(AttentionCall call, BackwardData data, float* dkey, float* dvalue, int64_t tiles) {
   constexpr int kTileRows = kTileSide * kRows;
   alignas(16) __shared__ float tile[kTileRows * kTileStride];
@@ -137,7 +137,8 @@ __global__ void __launch_bounds__(kTileThreads)
         const RowTerms terms(data, first_row + at);
         float kept[4];
         DropoutFactors(call, h, place.query_row + at, key0 / 4, kept);
-        if constexpr (kRows == 1) kept[0] = kept[key0 % 4];
+        if constexpr (kRows == 1)
+          kept[0] = key0 % 4 == 0 ? kept[0] : key0 % 4 == 1 ? kept[1] : key0 % 4 == 2 ? kept[2] : kept[3];
         ATTNKIT_UNROLL
         for (int i = 0; i < kRows; ++i) {
           float weight = 0.0f, d = 0.0f;

@@ -1,6 +1,6 @@
-// The kernels of CUDA, a file of them beside each of the CPU's: each has the signature of the CPU's function of its name
-// (attnkit/kernels/), and its place in the table of a device (table.cc). All that a file of kernels needs to be called:
-// attnkit/kernels.h itself is for the host's compiler alone.
+// The kernels of CUDA, a file of them beside each of the CPU's: each has the signature of the CPU's function of its
+// name (attnkit/kernels/), and its place in the table of a device (table.cc). All that a file of kernels needs to be
+// called: attnkit/kernels.h itself is for the host's compiler alone.
 #pragma once
 
 #include "attnkit/kernels/attention.h"

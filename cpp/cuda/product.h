@@ -10,7 +10,6 @@
 #include "cuda/activation.h"
 #include "cuda/bfloat16.h"
 #include "cuda/launch.h"
-#include "cuda/unroll.h"
 
 namespace attnkit::cuda {
 

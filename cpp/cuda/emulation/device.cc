@@ -12,12 +12,12 @@ int CurrentDevice() { return 0; }
 
 void* AllocateOnDevice(size_t bytes) {
   if (bytes > kMostBytes) throw std::bad_alloc();
-  void* block = ::operator new(bytes ? bytes : 1, std::align_val_t{256});
+  void* block = ::operator new (bytes ? bytes : 1, std::align_val_t{256});
   std::memset(block, 0xff, bytes);  // NaN, as fresh memory of a device may hold
   return block;
 }
 
-void FreeOnDevice(void* block, size_t) noexcept { ::operator delete(block, std::align_val_t{256}); }
+void FreeOnDevice(void* block, size_t) noexcept { ::operator delete (block, std::align_val_t{256}); }
 
 void CopyToDevice(const void* host, size_t bytes, void* device) {
   if (bytes) std::memcpy(device, host, bytes);

@@ -87,17 +87,17 @@ T AtomicAdd(T* to, T value) {
 #define __shfl_xor_sync(mask, value, lanes) \
   ::attnkit::emulation::Shuffle(mask, value, ::attnkit::emulation::Lane() ^ (lanes), __FILE__, __LINE__)
 // Behind the warp's end a lane gets its own, as on a GPU.
-#define __shfl_down_sync(mask, value, delta)                                                             \
-  ::attnkit::emulation::Shuffle(                                                                         \
-      mask, value,                                                                                       \
-      ::attnkit::emulation::Lane() + (delta) < 32 ? ::attnkit::emulation::Lane() + static_cast<int>(delta) \
-                                                  : ::attnkit::emulation::Lane(),                        \
-      __FILE__, __LINE__)
-#define __shfl_up_sync(mask, value, delta)                                                                             \
-  ::attnkit::emulation::Shuffle(mask, value,                                                                           \
-                                ::attnkit::emulation::Lane() >= static_cast<int>(delta)                                \
-                                    ? ::attnkit::emulation::Lane() - static_cast<int>(delta)                           \
-                                    : ::attnkit::emulation::Lane(),                                                    \
+#define __shfl_down_sync(mask, value, delta)                                                 \
+  ::attnkit::emulation::Shuffle(mask, value,                                                 \
+                                ::attnkit::emulation::Lane() + (delta) < 32                  \
+                                    ? ::attnkit::emulation::Lane() + static_cast<int>(delta) \
+                                    : ::attnkit::emulation::Lane(),                          \
+                                __FILE__, __LINE__)
+#define __shfl_up_sync(mask, value, delta)                                                   \
+  ::attnkit::emulation::Shuffle(mask, value,                                                 \
+                                ::attnkit::emulation::Lane() >= static_cast<int>(delta)      \
+                                    ? ::attnkit::emulation::Lane() - static_cast<int>(delta) \
+                                    : ::attnkit::emulation::Lane(),                          \
                                 __FILE__, __LINE__)
 #define __ballot_sync(mask, predicate) ::attnkit::emulation::Ballot(mask, predicate, __FILE__, __LINE__)
 #define __any_sync(mask, predicate) (__ballot_sync(mask, predicate) != 0)
