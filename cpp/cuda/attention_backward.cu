@@ -5,6 +5,7 @@
 #include "cuda/attention_tile.h"
 #include "cuda/kernels.h"
 #include "cuda/warp.h"
+#include "kernels/attention/geometry.h"
 
 namespace attnkit::cuda {
 namespace {
@@ -178,6 +179,7 @@ void AttentionBackward(const kernels::AttentionShape& shape, const float* query,
                        const float* output, kernels::SoftmaxRows rows, const float* doutput, float* dquery, float* dkey,
                        float* dvalue, float* dmask) {
   if (shape.batch == 0 || shape.heads == 0) return;
+  kernels::attention::CountProducts(shape, 3 * shape.d_head + 2 * shape.d_value);
   const AttentionPlan plan(shape);
   const AttentionCall& call = plan.call();
   const int64_t queries = plan.longest_queries(), keys = plan.longest_keys();

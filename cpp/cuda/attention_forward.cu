@@ -3,6 +3,7 @@
 #include "cuda/attention_score.h"
 #include "cuda/attention_tile.h"
 #include "cuda/kernels.h"
+#include "kernels/attention/geometry.h"
 
 namespace attnkit::cuda {
 namespace {
@@ -117,6 +118,7 @@ __global__ void __launch_bounds__(kTileThreads, 2) ForwardKernel(AttentionCall c
 void AttentionForward(const kernels::AttentionShape& shape, const float* query, const float* key, const float* value,
                       float* output, kernels::SoftmaxRows rows, float* weights) {
   if (shape.batch == 0 || shape.heads == 0) return;
+  kernels::attention::CountProducts(shape, shape.d_head + shape.d_value);
   const AttentionPlan plan(shape);
   const ForwardData data{query, key, value, output, rows, weights};
   WithTileShape(plan.longest_queries(), shape.d_value, [&](auto k_rows, auto k_fours) {

@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "attnkit/check.h"
+#include "attnkit/profile.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/scratch.h"
@@ -122,6 +123,7 @@ void BestTokens(const float* hidden, int64_t rows, const kernels::PackedMatrix& 
   const int64_t columns = weight.n;
   ATTNKIT_CHECK(k >= 1 && k <= columns, "[best_tokens] expected k in [1, ", columns, "], got ", k);
   if (rows == 0) return;
+  CountArithmetic(2.0 * rows * weight.n * weight.k, static_cast<int>(weight.precision));
   const int64_t asked_count = asked.offsets[rows];
   int64_t groups = 0;
   for (int64_t r = 0; allowed.allowed && r < rows; ++r) groups = std::max<int64_t>(groups, allowed.groups[r] + 1);

@@ -10,6 +10,7 @@
 #include "cuda/packed.h"
 #include "cuda/scratch.h"
 #include "cuda/window.h"
+#include "kernels/vision/count.h"
 
 namespace attnkit::cuda {
 namespace {
@@ -256,6 +257,7 @@ int64_t RangesOf(const Conv2dShape& s) {
 
 void Conv2dForward(const Conv2dShape& s, const float* x, const std::vector<const kernels::PackedMatrix*>& weights,
                    Precision precision, float* y, const Epilogue& epilogue) {
+  kernels::CountProducts(s, precision);
   if (precision == Precision::kBFloat16) {
     std::vector<const uint16_t*> filters;
     for (const kernels::PackedMatrix* weight : weights) filters.push_back(BFloat16s(*weight));
@@ -268,6 +270,7 @@ void Conv2dForward(const Conv2dShape& s, const float* x, const std::vector<const
 }
 
 void Conv2dInputGradient(const Conv2dShape& s, const float* dy, const float* weight, Precision precision, float* dx) {
+  kernels::CountProducts(s, precision);
   const int64_t in = s.group_channels(), out = s.group_outputs(), size = s.out_channels * s.depth();
   const Scratch<float> turned(size);
   ForEach(
@@ -281,6 +284,7 @@ void Conv2dInputGradient(const Conv2dShape& s, const float* dy, const float* wei
 }
 
 void Conv2dWeightGradient(const Conv2dShape& s, const float* x, const float* dy, Precision precision, float* dweight) {
+  kernels::CountProducts(s, precision);
   const int64_t wanted = RangesOf(s), size = s.out_channels * s.depth();
   const int64_t range = std::max<int64_t>(1, TilesOf(TilesOf(s.pixels(), wanted), kTileDepth)) * kTileDepth;
   const int64_t ranges = std::max<int64_t>(1, TilesOf(s.pixels(), range));

@@ -1,4 +1,5 @@
 // RecurrentBackward of attnkit/kernels/recurrent.h on CUDA.
+#include "attnkit/profile.h"
 #include "cuda/kernels.h"
 #include "cuda/recurrent_plan.h"
 
@@ -75,7 +76,10 @@ void Backward(const kernels::RecurrentBackwardCall& call) {
             BackwardStep<kCell>{rows, step, active, kHasCell ? call.initial_cell : call.initial_state,
                                 kHasCell ? call.kept : call.output, call.doutput, call.gates, call.kept,
                                 dproduct.data(), dstate.data(), dcells});
-    if (step == 0 && !call.dinitial_state) break;
+    if (step == 0 && !call.dinitial_state) {  // nobody wants the product: it counts, as on the CPU
+      CountArithmetic(2.0 * rows.directions * active * width * hidden, static_cast<int>(call.weight[0]->precision));
+      break;
+    }
     // dstate = dproduct · weight, and for GRU what is there already: the state also reaches the next one directly.
     kernels::Epilogue epilogue;
     epilogue.accumulate = kCell == RecurrentCell::kGru;

@@ -1,5 +1,6 @@
 // RecurrentForward and PreviousStates of attnkit/kernels/recurrent.h on CUDA: a product a step and direction, and one
 // kernel for the gates.
+#include "attnkit/profile.h"
 #include "cuda/kernels.h"
 #include "cuda/recurrent_plan.h"
 #include "cuda/row_threads.h"
@@ -80,6 +81,9 @@ void Forward(const kernels::RecurrentForwardCall& call) {
   for (int64_t step = 0; step < walk.steps(); ++step) {
     const int64_t active = walk.active(step);
     const bool multiply = step > 0 || call.initial_state;
+    if (!multiply) {  // by zeros: it counts, as on the CPU
+      CountArithmetic(2.0 * rows.directions * active * width * hidden, static_cast<int>(call.weight[0]->precision));
+    }
     for (int64_t d = 0; multiply && d < rows.directions; ++d) {
       kernels::Epilogue epilogue;
       epilogue.bias = call.bias ? call.bias + d * width : nullptr;

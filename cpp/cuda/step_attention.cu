@@ -3,6 +3,7 @@
 // 2018).
 #include <vector>
 
+#include "attnkit/profile.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/scratch.h"
@@ -149,6 +150,7 @@ void Attend(const kernels::StepAttention& a, const Places& places) {
 
 void AttendToCache(const kernels::StepAttention& a, const kernels::CachedKeys& keys) {
   if (a.rows == 0) return;
+  CountArithmetic(4.0 * a.rows * keys.count * a.heads * a.d_head, 0);
   const Uploaded<const float*> blocks(keys.blocks, keys.count);
   const Uploaded<int32_t> places(keys.places, (a.rows - 1) * keys.places_row + keys.count);
   Attend(a, CachedPlaces{blocks.data(), places.data(), keys.places_row, keys.count, 2 * a.heads * a.d_head});
@@ -157,10 +159,13 @@ void AttendToCache(const kernels::StepAttention& a, const kernels::CachedKeys& k
 void AttendToMemory(const kernels::StepAttention& a, const kernels::SharedKeys& keys) {
   if (a.rows == 0) return;
   std::vector<int32_t> ranges(2 * a.rows);
+  double pairs = 0;
   for (int64_t r = 0; r < a.rows; ++r) {
     ranges[2 * r] = keys.offsets[keys.source_of[r]];
     ranges[2 * r + 1] = keys.offsets[keys.source_of[r] + 1];
+    pairs += ranges[2 * r + 1] - ranges[2 * r];
   }
+  CountArithmetic(4.0 * pairs * a.heads * a.d_head, 0);
   const Uploaded<int32_t> uploaded(ranges.data(), static_cast<int64_t>(ranges.size()));
   Attend(a, SharedPlaces{keys.data, uploaded.data(), 2 * a.heads * a.d_head});
 }

@@ -11,6 +11,7 @@
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/scratch.h"
+#include "kernels/vision/count.h"
 
 namespace attnkit::cuda {
 namespace {
@@ -337,17 +338,20 @@ int64_t RangesOf(int64_t tiles, int64_t in, int64_t out) {
 
 void WinogradForward(const Conv2dShape& s, const float* x, const float* weight, const kernels::Epilogue& epilogue,
                      float* y) {
+  kernels::CountProducts(s, kernels::Precision::kFloat32);
   const Images from = ImagesOf(s.rows.size, s.columns.size, s.channels, s.rows.padding, s.columns.padding);
   Convolve(s.batch, from, x, weight, s.out_channels, s.channels, false, epilogue, y);
 }
 
 void WinogradInputGradient(const Conv2dShape& s, const float* dy, const float* weight, float* dx) {
+  kernels::CountProducts(s, kernels::Precision::kFloat32);
   const Images from = ImagesOf(s.rows.outputs(), s.columns.outputs(), s.out_channels, kFilter - 1 - s.rows.padding,
                                kFilter - 1 - s.columns.padding);
   Convolve(s.batch, from, dy, weight, s.out_channels, s.channels, true, {}, dx);
 }
 
 void WinogradWeightGradient(const Conv2dShape& s, const float* x, const float* dy, float* dweight) {
+  kernels::CountProducts(s, kernels::Precision::kFloat32);
   const Images from = ImagesOf(s.rows.size, s.columns.size, s.channels, s.rows.padding, s.columns.padding);
   const Images to = OutputsOf(from, s.out_channels);
   const int64_t in = s.channels, out = s.out_channels, tiles = s.batch * from.tiles();

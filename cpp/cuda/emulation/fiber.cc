@@ -9,6 +9,7 @@
 #include <new>
 
 #if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/asan_interface.h>
 #include <sanitizer/common_interface_defs.h>
 #elif defined(__SANITIZE_THREAD__)
 #include <sanitizer/tsan_interface.h>
@@ -106,6 +107,10 @@ Fiber::Fiber() : switch_(new Switch) {
 }
 
 Fiber::~Fiber() {
+#if defined(__SANITIZE_ADDRESS__)
+  // What a thread that never ended left marked there would mark whatever memory comes to lie there next.
+  ASAN_UNPOISON_MEMORY_REGION(switch_->stack, kStack);
+#endif
 #if defined(__SANITIZE_THREAD__)
   __tsan_destroy_fiber(switch_->fiber_state);
 #endif
