@@ -1,5 +1,7 @@
 #include "cuda/context.h"
 
+#include <stdexcept>
+
 #include "cuda/device.h"
 
 namespace attnkit::cuda {
@@ -10,7 +12,11 @@ void* CudaContext::Allocate(size_t bytes) const {
 }
 
 void CudaContext::Free(void* block, size_t bytes) const noexcept {
-  UseDevice(device_);
+  try {
+    UseDevice(device_);
+  } catch (const std::runtime_error&) {
+    return;  // the process ends, and the driver is gone with its memory
+  }
   FreeOnDevice(block, bytes);
 }
 

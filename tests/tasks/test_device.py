@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 
 import pytest
 from embedding_model import TEXTS, save_embedder
 from kept_models import MODELS, outputs
-from text_runs import classify_toml, language_model_toml, masked_toml
-from training_images import GLIMPSE, LSTM, TRANSFORMER, VIT, caption_task, classify_task
-from training_runs import FEW_PAIRS, content, tiny
+from small_trainings import SHORT, TRAININGS
+from training_runs import content, tiny
 
 import attnkit
 from attnkit import _core, devices
@@ -80,44 +77,6 @@ def test_auto_takes_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) ->
 def test_a_device_decodes_one_large_batch_instead_of_one_a_thread() -> None:
     _core.set_num_threads(4)
     assert fair_share(1000, 4096) == 250 and fair_share(1000, 4096, device="host2") == 1000
-
-
-RECURRENT = f"""{FEW_PAIRS}[model]
-type = "recurrent"
-embedding_size = 8
-hidden_size = 8
-encoder_size = 8
-[training]
-batch_tokens = 160
-"""
-
-
-def recurrent(folder: Path) -> Path:
-    path = folder / "recurrent.toml"
-    path.write_text(RECURRENT)
-    return path
-
-
-def translator(folder: Path) -> Path:
-    tiny(folder)
-    return folder / "tiny.toml"
-
-
-SHORT = ("training.max_steps=6", "training.warmup_steps=2", "training.validate_every=3", "training.validate_unit=steps")
-TRAININGS: dict[str, tuple[Callable[[Path], Path], tuple[str, ...]]] = {
-    "translate": (translator, ()),
-    "translate by Muon": (translator, ("training.optimizer=muon", "training.accumulate=2")),
-    "translate in shards": (translator, ("training.exact=true",)),
-    "translate, recurrent": (recurrent, ()),
-    "classify texts by a HAN": (classify_toml, ()),
-    "language model": (language_model_toml, ()),
-    "masked language model": (masked_toml, ()),
-    "classify images": (classify_task, ()),
-    "classify images by a ViT": (partial(classify_task, model=VIT), ()),
-    "classify images by glimpses": (partial(classify_task, model=GLIMPSE), ()),
-    "caption by an LSTM": (partial(caption_task, decoder=LSTM), ()),
-    "caption by a Transformer": (partial(caption_task, decoder=TRANSFORMER), ()),
-}
 
 
 @pytest.mark.parametrize("name", TRAININGS)
