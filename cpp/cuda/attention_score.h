@@ -137,6 +137,7 @@ class AttentionPlan {
     longest_queries_ = Longest(shape.query_offsets, shape.batch, shape.queries);
     longest_keys_ = Longest(shape.key_offsets, shape.batch, shape.keys);
     call_.row_blocks = (longest_keys_ + 7) / 8;
+    call_.shape.query_offsets = call_.shape.key_offsets = nullptr;  // the host's: kernels read `starts`
   }
 
   const AttentionCall& call() const { return call_; }

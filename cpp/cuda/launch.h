@@ -34,6 +34,8 @@ void Launch(const LaunchShape& shape, void (*kernel)(Parameters...), const Argum
   kernel<<<shape.grid, shape.block, shape.shared, Stream()>>>(static_cast<Parameters>(arguments)...);
   CheckLaunch();
 #else
+  // A struct by value too: whatever word of it is an address.
+  (emulation::CheckAddresses(arguments, __PRETTY_FUNCTION__), ...);
   emulation::Run(shape.grid, shape.block, shape.shared, [&] { kernel(static_cast<Parameters>(arguments)...); });
 #endif
 }

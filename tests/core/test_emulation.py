@@ -65,6 +65,7 @@ def test_a_barrier_that_is_not_met_is_refused_with_its_line(name: str, seed: int
         ("much shared memory", "at most 48 KiB of shared memory, got 49156 bytes"),
         ("tall grid", r"a grid of at most 2\^31 - 1 x 65535 x 65535, got 1 x 65536 x 1"),
         ("launch", "a launch by the host, got one by a kernel"),
+        ("memory of the host", "addresses of the device, got one of the host's memory in word 0: .*Launch"),
         ("long shared memory", r"\[cuda\] a kernel wrote behind its 64 bytes of shared memory"),
     ],
 )

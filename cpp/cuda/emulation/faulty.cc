@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "cuda/launch.h"
+#include "cuda/scratch.h"
 #include "cuda/shared_memory.h"
 
 namespace attnkit::cuda {
@@ -72,6 +73,7 @@ const Faulty kFaulty[] = {
     {"much shared memory", Nothing, 1, 32, (48 << 10) + 4},
     {"tall grid", Nothing, dim3(1, 65536), 32, 0},
     {"launch", LaunchesAnother, 1, 32, 0},
+    {"memory of the host", Nothing, 1, 32, 0},
     {"long shared memory", LongSharedMemory, 1, 32, 64},
     {"votes, then fails", VotesThenFails, 1, 64, 0},
     {"votes", Votes, 1, 64, 0},
@@ -84,7 +86,11 @@ int RunFaultyKernel(const std::string& name) {
   for (const Faulty& faulty : kFaulty) {
     if (name != faulty.name) continue;
     int written = -1;
-    Launch({faulty.grid, faulty.block, faulty.shared}, faulty.kernel, &written);
+    const Scratch<int> out(1);
+    CopyToDevice(&written, sizeof written, out.data());
+    int* const given = name == "memory of the host" ? &written : out.data();
+    Launch({faulty.grid, faulty.block, faulty.shared}, faulty.kernel, given);
+    CopyToHost(out.data(), sizeof written, &written);
     return written;
   }
   throw std::invalid_argument("there is no faulty kernel \"" + name + "\"");
