@@ -39,8 +39,9 @@ def test_a_tensor_says_where_it_lies_and_goes_where_it_is_told() -> None:
 
 
 def test_an_unknown_device_is_refused_with_those_there_are() -> None:
-    with pytest.raises(ValueError, match=r'\[device\] expected "cpu"( or "[^"]+")* or "host2", got "cuda:0"'):
+    with pytest.raises(ValueError, match=r'\[device\] expected "cpu"( or "[^"]+")+, got "cuda:0"') as refused:
         on("cuda:0", numbers(2))
+    assert ' or "host2"' in str(refused.value)
 
 
 MIXED: list[tuple[str, Callable[[attnkit.Tensor, attnkit.Tensor], object]]] = [
