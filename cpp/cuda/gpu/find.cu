@@ -18,7 +18,9 @@ std::vector<Gpu> FindGpus(std::string* why) {
   const cudaError_t error = cudaGetDeviceCount(&count);
   if (error != cudaSuccess) {
     cudaGetLastError();
-    if (why) *why = cudaGetErrorString(error);
+    // Without a driver, too, CUDA says that its version is insufficient.
+    const bool driven = cudaDriverGetVersion(&driver) == cudaSuccess && driver > 0;
+    if (why) *why = driven ? cudaGetErrorString(error) : "this machine has no driver of NVIDIA's";
     return {};
   }
   if (count == 0 && why) *why = "this machine has none";
