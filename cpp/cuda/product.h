@@ -210,9 +210,10 @@ __global__ void __launch_bounds__(kProductThreads, 2)
 
 // The tiles by what there is to do: large ones read A and B least often, small ones fill the processors.
 template <typename A, typename B, typename Finisher>
-void Product(const A& a, const B& b, int64_t m, int64_t n, int64_t depth, const Finisher& finisher) {
+void Product(A a, B b, int64_t m, int64_t n, int64_t depth, const Finisher& finisher) {
   static_assert(std::is_same_v<typename A::Number, typename B::Number>);
   if (m <= 0 || n <= 0) return;
+  if (depth == 0) a.data = nullptr, b.data = nullptr;  // nothing is read; a part of nothing may begin anywhere
   constexpr int64_t kFewestTiles = 48, kFewestLargeTiles = 128;
   const auto launch = [&](int64_t rows, int64_t columns, auto kernel) {
     const int64_t column_tiles = Blocks(n, columns), row_tiles = Blocks(m, rows);
