@@ -1,23 +1,14 @@
 // Adam (Kingma & Ba, 2015) and AdamW (Loshchilov & Hutter, 2019) on CUDA, in one pass over a parameter.
-#include <cmath>
-
-#include "attnkit/check.h"
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/quads.h"
+#include "kernels/adam_factors.h"
 
 namespace attnkit::cuda {
 namespace {
 
-// What AdamOptions come to at one step.
-struct AdamFactors {
-  float gradient_scale, l2, decay;  // g = gradient_scale * gradient + l2 * parameter; parameter *= decay
-  float one_minus_beta1, beta2, one_minus_beta2;
-  float step_size, inverse_sqrt_correction2, eps;  // parameter -= step_size * m / (sqrt(v) * inverse_... + eps)
-};
-
 struct AdamBody {
-  AdamFactors factors;
+  kernels::AdamFactors factors;
   const float* gradient;
   Quads quads;
   float *parameter, *moment1, *moment2;
@@ -43,23 +34,8 @@ struct AdamBody {
 
 void AdamStep(const kernels::AdamOptions& options, const float* gradient, int64_t size, float* parameter,
               float* moment1, float* moment2) {
-  ATTNKIT_CHECK(options.step >= 1, "[adam] expected a step counted from 1, got ", options.step);
-  // In double: 1 - beta^step is small at first.
-  const double step = static_cast<double>(options.step);
-  const double correction1 = 1.0 - std::pow(double{options.beta1}, step);
-  const double correction2 = 1.0 - std::pow(double{options.beta2}, step);
-  AdamFactors factors;
-  factors.gradient_scale = options.gradient_scale;
-  factors.l2 = options.decoupled ? 0.0f : options.weight_decay;
-  factors.decay = options.decoupled ? 1.0f - options.learning_rate * options.weight_decay : 1.0f;
-  factors.one_minus_beta1 = static_cast<float>(1.0 - options.beta1);
-  factors.beta2 = options.beta2;
-  factors.one_minus_beta2 = static_cast<float>(1.0 - options.beta2);
-  factors.step_size = static_cast<float>(options.learning_rate / correction1);
-  factors.inverse_sqrt_correction2 = static_cast<float>(1.0 / std::sqrt(correction2));
-  factors.eps = options.eps;
   const Quads quads(size, {gradient, parameter, moment1, moment2});
-  ForEach(quads.count(), AdamBody{factors, gradient, quads, parameter, moment1, moment2});
+  ForEach(quads.count(), AdamBody{kernels::FactorsOf(options), gradient, quads, parameter, moment1, moment2});
 }
 
 }  // namespace attnkit::cuda

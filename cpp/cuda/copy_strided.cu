@@ -6,13 +6,12 @@
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/scratch.h"
+#include "kernels/axes.h"
 
 namespace attnkit::cuda {
 namespace {
 
-struct Axis {
-  int64_t size, stride, out_stride;
-};
+using kernels::Axis;
 
 constexpr int kFew = 8;  // axes that travel with the launch
 
@@ -24,21 +23,6 @@ struct ManyAxes {
   int count;
   const Axis* axes;  // of the device
 };
-
-// Without axes of one place, and with those joined that lie in x one within the other.
-std::vector<Axis> Joined(const std::vector<int64_t>& strides, const std::vector<int64_t>& sizes) {
-  std::vector<Axis> axes;
-  for (size_t i = 0; i < sizes.size(); ++i) {
-    if (sizes[i] == 1) continue;
-    if (!axes.empty() && axes.back().stride == strides[i] * sizes[i]) {
-      axes.back() = {axes.back().size * sizes[i], strides[i], 1};
-    } else {
-      axes.push_back({sizes[i], strides[i], 1});
-    }
-  }
-  for (size_t i = axes.size(); i-- > 1;) axes[i - 1].out_stride = axes[i].out_stride * axes[i].size;
-  return axes;
-}
 
 int64_t Product(const std::vector<Axis>& axes) {
   int64_t product = 1;
@@ -147,7 +131,7 @@ void Transpose(const float* x, std::vector<Axis> axes, size_t across, float* out
 
 void CopyStrided(const float* x, const std::vector<int64_t>& strides, const std::vector<int64_t>& sizes, float* out) {
   if (std::find(sizes.begin(), sizes.end(), 0) != sizes.end()) return;
-  std::vector<Axis> axes = Joined(strides, sizes);
+  std::vector<Axis> axes = kernels::JoinedAxes(strides, sizes);
   if (axes.empty()) axes.push_back({1, 1, 1});
   if (axes.size() == 1 && axes[0].stride == 1) return Copy(x, axes[0].size, out);
   if (OfPieces(x, axes, out)) {

@@ -12,51 +12,18 @@
 #include "cuda/launch.h"
 #include "cuda/scratch.h"
 #include "kernels/vision/count.h"
+#include "kernels/vision/winograd_matrices.h"
 
 namespace attnkit::cuda {
 namespace {
 
 using kernels::Conv2dShape;
+using kernels::vision::FilterMatrix;
+using kernels::vision::InputMatrix;
+using kernels::vision::OutputMatrix;
+using kernels::vision::Transposed;
 
 constexpr int kOutputs = 4, kPatch = 6, kFilter = 3, kTaps = kFilter * kFilter, kPlanes = kPatch * kPatch;
-
-struct InputMatrix {  // Bᵀ
-  static constexpr int kRows = 6, kColumns = 6;
-  __host__ __device__ static constexpr float At(int row, int column) {
-    constexpr float kNumbers[6][6] = {{1, -1.5f, -2, 1.5f, 1, 0}, {0, -1, 0.5f, 2.5f, 1, 0},
-                                      {0, 1, -2.5f, 0.5f, 1, 0},  {0, -2, -1, 2, 1, 0},
-                                      {0, 0.5f, -1, -0.5f, 1, 0}, {0, 1, -1.5f, -2, 1.5f, 1}};
-    return kNumbers[row][column];
-  }
-};
-
-struct FilterMatrix {  // G
-  static constexpr int kRows = 6, kColumns = 3;
-  __host__ __device__ static constexpr float At(int row, int column) {
-    constexpr float kNumbers[6][3] = {{1, 0, 0},
-                                      {1.0f / 3, 1.0f / 3, 1.0f / 3},
-                                      {-1.0f / 3, 1.0f / 3, -1.0f / 3},
-                                      {-16.0f / 15, -8.0f / 15, -4.0f / 15},
-                                      {1.0f / 15, -2.0f / 15, 4.0f / 15},
-                                      {0, 0, 1}};
-    return kNumbers[row][column];
-  }
-};
-
-struct OutputMatrix {  // Aᵀ
-  static constexpr int kRows = 4, kColumns = 6;
-  __host__ __device__ static constexpr float At(int row, int column) {
-    constexpr float kNumbers[4][6] = {
-        {1, 1, 1, 1, 1, 0}, {0, 1, -1, 0.5f, -2, 0}, {0, 1, 1, 0.25f, 4, 0}, {0, 1, -1, 0.125f, -8, 1}};
-    return kNumbers[row][column];
-  }
-};
-
-template <class Matrix>
-struct Transposed {
-  static constexpr int kRows = Matrix::kColumns, kColumns = Matrix::kRows;
-  __host__ __device__ static constexpr float At(int row, int column) { return Matrix::At(column, row); }
-};
 
 // sum + a number of the matrix times x; unrolled, the number is known to the compiler, and zeros cost nothing.
 __device__ inline float AddTerm(float sum, float factor, float x) {

@@ -4,28 +4,11 @@
 #include "hwy/foreach_target.h"
 #include "hwy/highway.h"
 // After foreach_target.h:
-#include <cmath>
-
-#include "attnkit/check.h"
-#include "attnkit/kernels/optimizer.h"
 #include "attnkit/threads.h"
+#include "kernels/adam_factors.h"
 #include "kernels/dispatch.h"
 #include "kernels/grain.h"
 #include "kernels/vector-inl.h"
-
-#ifndef ATTNKIT_KERNELS_ADAM_FACTORS
-#define ATTNKIT_KERNELS_ADAM_FACTORS
-namespace attnkit::kernels {
-
-// What AdamOptions come to at one step.
-struct AdamFactors {
-  float gradient_scale, l2, decay;  // g = gradient_scale * gradient + l2 * parameter; parameter *= decay
-  float one_minus_beta1, beta2, one_minus_beta2;
-  float step_size, inverse_sqrt_correction2, eps;  // parameter -= step_size * m / (sqrt(v) * inverse_... + eps)
-};
-
-}  // namespace attnkit::kernels
-#endif
 
 HWY_BEFORE_NAMESPACE();
 namespace attnkit::kernels::HWY_NAMESPACE {
@@ -58,21 +41,7 @@ namespace attnkit::kernels {
 
 void AdamStep(const AdamOptions& options, const float* gradient, int64_t size, float* parameter, float* moment1,
               float* moment2) {
-  ATTNKIT_CHECK(options.step >= 1, "[adam] expected a step counted from 1, got ", options.step);
-  // In double: 1 - beta^step is small at first.
-  const double step = static_cast<double>(options.step);
-  const double correction1 = 1.0 - std::pow(double{options.beta1}, step);
-  const double correction2 = 1.0 - std::pow(double{options.beta2}, step);
-  AdamFactors factors;
-  factors.gradient_scale = options.gradient_scale;
-  factors.l2 = options.decoupled ? 0.0f : options.weight_decay;
-  factors.decay = options.decoupled ? 1.0f - options.learning_rate * options.weight_decay : 1.0f;
-  factors.one_minus_beta1 = static_cast<float>(1.0 - options.beta1);
-  factors.beta2 = options.beta2;
-  factors.one_minus_beta2 = static_cast<float>(1.0 - options.beta2);
-  factors.step_size = static_cast<float>(options.learning_rate / correction1);
-  factors.inverse_sqrt_correction2 = static_cast<float>(1.0 / std::sqrt(correction2));
-  factors.eps = options.eps;
+  const AdamFactors factors = FactorsOf(options);
   auto* kernel = ATTNKIT_DISPATCH(AdamRange);
   ParallelFor(size, kGrainElements, [&](int64_t begin, int64_t end) {
     kernel(factors, gradient + begin, end - begin, parameter + begin, moment1 + begin, moment2 + begin);

@@ -5,6 +5,7 @@
 
 #include "attnkit/kernels/elementwise.h"
 #include "attnkit/threads.h"
+#include "kernels/axes.h"
 #include "kernels/bfloat16.h"
 #include "kernels/grain.h"
 
@@ -44,25 +45,6 @@ void ForColumns(int64_t count, int64_t columns, const Move& move) {
   ParallelFor(columns, std::max(kFewest, piece / kFewest * kFewest), [&](int64_t begin, int64_t end) {
     for (int64_t i = 0; i < count; ++i) move(i, begin, end - begin);
   });
-}
-
-struct Axis {
-  int64_t size, stride, out_stride;
-};
-
-// Without axes of one place, and with those joined that lie in x one within the other.
-std::vector<Axis> Joined(const std::vector<int64_t>& strides, const std::vector<int64_t>& sizes) {
-  std::vector<Axis> axes;
-  for (size_t i = 0; i < sizes.size(); ++i) {
-    if (sizes[i] == 1) continue;
-    if (!axes.empty() && axes.back().stride == strides[i] * sizes[i]) {
-      axes.back() = {axes.back().size * sizes[i], strides[i], 1};
-    } else {
-      axes.push_back({sizes[i], strides[i], 1});
-    }
-  }
-  for (size_t i = axes.size(); i-- > 1;) axes[i - 1].out_stride = axes[i].out_stride * axes[i].size;
-  return axes;
 }
 
 // A place in some axes that goes on, the last axis first.
@@ -178,7 +160,7 @@ void CopyRows(const float* x, int64_t x_stride, int64_t rows, int64_t columns, f
 
 void CopyStrided(const float* x, const std::vector<int64_t>& strides, const std::vector<int64_t>& sizes, float* out) {
   if (std::find(sizes.begin(), sizes.end(), 0) != sizes.end()) return;
-  std::vector<Axis> axes = Joined(strides, sizes);
+  std::vector<Axis> axes = JoinedAxes(strides, sizes);
   if (axes.empty()) axes.push_back({1, 1, 1});
   if (axes.size() == 1 && axes[0].stride <= 1)
     return axes[0].stride ? Copy(x, axes[0].size, out) : Fill(*x, axes[0].size, out);

@@ -8,49 +8,16 @@
 #include "kernels/dispatch.h"
 #include "kernels/vector-inl.h"
 #include "kernels/vision/winograd.h"
+#include "kernels/vision/winograd_matrices.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace attnkit::kernels::HWY_NAMESPACE {
+using vision::FilterMatrix;
+using vision::InputMatrix;
+using vision::OutputMatrix;
 using vision::Square;
+using vision::Transposed;
 using vision::WinogradTransform;
-
-struct InputMatrix {  // Bᵀ
-  static constexpr int kRows = 6, kColumns = 6;
-  static constexpr float At(int row, int column) {
-    constexpr float kNumbers[6][6] = {{1, -1.5f, -2, 1.5f, 1, 0}, {0, -1, 0.5f, 2.5f, 1, 0},
-                                      {0, 1, -2.5f, 0.5f, 1, 0},  {0, -2, -1, 2, 1, 0},
-                                      {0, 0.5f, -1, -0.5f, 1, 0}, {0, 1, -1.5f, -2, 1.5f, 1}};
-    return kNumbers[row][column];
-  }
-};
-
-struct FilterMatrix {  // G
-  static constexpr int kRows = 6, kColumns = 3;
-  static constexpr float At(int row, int column) {
-    constexpr float kNumbers[6][3] = {{1, 0, 0},
-                                      {1.0f / 3, 1.0f / 3, 1.0f / 3},
-                                      {-1.0f / 3, 1.0f / 3, -1.0f / 3},
-                                      {-16.0f / 15, -8.0f / 15, -4.0f / 15},
-                                      {1.0f / 15, -2.0f / 15, 4.0f / 15},
-                                      {0, 0, 1}};
-    return kNumbers[row][column];
-  }
-};
-
-struct OutputMatrix {  // Aᵀ
-  static constexpr int kRows = 4, kColumns = 6;
-  static constexpr float At(int row, int column) {
-    constexpr float kNumbers[4][6] = {
-        {1, 1, 1, 1, 1, 0}, {0, 1, -1, 0.5f, -2, 0}, {0, 1, 1, 0.25f, 4, 0}, {0, 1, -1, 0.125f, -8, 1}};
-    return kNumbers[row][column];
-  }
-};
-
-template <class Matrix>
-struct Transposed {
-  static constexpr int kRows = Matrix::kColumns, kColumns = Matrix::kRows;
-  static constexpr float At(int row, int column) { return Matrix::At(column, row); }
-};
 
 // sum + a number of the matrix times x; the numbers are known to the compiler, so that zeros cost nothing.
 template <class Matrix, int kRow, int kColumn>
