@@ -28,9 +28,10 @@ bool OfDevice(uintptr_t address) {
   return after != Blocks().begin() && address <= std::prev(after)->second;  // the end too: of an empty array
 }
 
-// Could a processor of 64 bits read there?
+// Could a processor of 64 bits read there? What is below kLeast is a size or two small numbers side by side, though a
+// sanitizer may have mapped its tables there; heaps, stacks and libraries lie above.
 bool Mapped(uintptr_t address) {
-  constexpr uintptr_t kLeast = uintptr_t{1} << 32, kMost = uintptr_t{1} << 47;  // sizes are less
+  constexpr uintptr_t kLeast = uintptr_t{1} << 45, kMost = uintptr_t{1} << 48;
   if (address < kLeast || address >= kMost) return false;
   const auto page = static_cast<uintptr_t>(sysconf(_SC_PAGESIZE));
   return msync(reinterpret_cast<void*>(address / page * page), page, MS_ASYNC) == 0;
