@@ -8,12 +8,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import output
 from marian_checkpoint import lines
 from seq2seq_checkpoint import ENTRIES, write_tokenizer
 
 import attnkit
 from attnkit.decoding import DecodingOptions, Packed, decode
 from attnkit.interop import convert
+from attnkit.metrics.text import chrf
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -186,6 +188,19 @@ def test_it_translates_too(small: tuple[Any, Path]) -> None:
     assert len(first.source_words) == len(first.source_tokens)
     with pytest.raises(ValueError, match="got one of 'summarize'"):
         attnkit.load(directory, task="classify")
+
+
+def test_it_is_measured_as_what_it_is_asked_for(small: tuple[Any, Path], tmp_path: Path) -> None:
+    """By ROUGE, or with a --metric as a translator, whose prompt --prompt names."""
+    texts = ["A man rides a horse .", "two women"]
+    (tmp_path / "texts").write_text("\n".join(texts) + "\n")
+    (tmp_path / "right").write_text("Ein Mann\nzwei Frauen rennt\n")
+    both = ("evaluate", small[1], "--source", tmp_path / "texts", "--reference", tmp_path / "right", "--json")
+    assert json.loads(output(*both))["documents"] == 2
+    prompt = "translation_en_to_de"
+    found = json.loads(output(*both, "--metric", "chrf", "--prompt", prompt))
+    lines = [each.text for each in attnkit.load(small[1], task="translate").translate(texts, prompt=prompt)]
+    assert found["chrf"]["score"] == pytest.approx(chrf(lines, ["Ein Mann", "zwei Frauen rennt"]).score)
 
 
 def test_what_it_looks_at(small: tuple[Any, Path]) -> None:
