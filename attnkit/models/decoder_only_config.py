@@ -28,5 +28,5 @@ class DecoderOnlyConfig(
         super().__post_init__()
         if self.embedding_width is not None and self.tie_embeddings:
             raise ValueError(
-                "tie_embeddings: expected false with embedding_width, whose matrix is narrower than the states, got true"
+                "tie_embeddings: expected false with embedding_width, since their matrix has another width, got true"
             )

@@ -46,7 +46,7 @@ class EncoderOnly(WritesText):
         return self.encoder(self.embedding(ids, nn.packed_positions(offsets)), offsets)
 
     def guesses(self, batch: Any) -> Tensor:
-        """What stands before the output layer at the M hidden places of a batch: [M, d_model], or as wide as embeddings are."""
+        """What stands before the output layer at the M hidden places of a batch: [M, width], that of the embeddings."""
         hidden = ops.gather_rows(self.states(batch.ids, batch.offsets), batch.places)
         return self.transform_norm(self.transform(hidden))
 
