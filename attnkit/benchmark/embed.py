@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from attnkit.benchmark.decoding import DecodingMeasurement
 from attnkit.benchmark.subject import Peer, Progress, measure_subject, opened
@@ -33,6 +34,6 @@ def _longest(directory: Path) -> int:
     some checkpoints name no bound, and positions end."""
     from attnkit.tasks.shared.directory import ModelDirectory
 
-    config = ModelDirectory.read(directory).described.config
+    config: Any = ModelDirectory.read(directory).described.config
     longest: int = getattr(config, "text", config).max_length
     return longest

@@ -16,9 +16,7 @@ from attnkit.benchmark.work import EmbedWork, read_work
 Floats = npt.NDArray[np.float32]
 
 
-def serve(
-    folder: str, mode: str, load_seconds: float, tokenizer: Any, kind: str, vectors: Callable[..., Any]
-) -> None:
+def serve(folder: str, mode: str, load_seconds: float, tokenizer: Any, kind: str, vectors: Callable[..., Any]) -> None:
     """Answers the bench. kind: of the tensors that the tokenizer makes, "pt" or "np". vectors: of a batch of those,
     [B, D]."""
     work = read_work(Path(folder), EmbedWork)

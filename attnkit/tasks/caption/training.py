@@ -14,7 +14,7 @@ from attnkit.models.output import LossOutput
 from attnkit.models.pretrained import load_encoder
 from attnkit.models.registry import build_model
 from attnkit.tasks.caption.config import CaptionConfig
-from attnkit.tasks.caption.figures import caption_figures, reading_figures
+from attnkit.tasks.caption.figures import caption_figures
 from attnkit.tasks.shared.directory import save_directory
 from attnkit.tasks.shared.held_out_task import HeldOutTask
 from attnkit.tasks.shared.measured import mean_loss
@@ -119,8 +119,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
 
     def _measure(self, data: _HeldOut, check: Check, final: bool) -> tuple[float, dict[str, Figure]]:
         """A caption's -log p a token, and unless they are switched off bleu1 to bleu4, bleu (the last of them) and
-        cider, with one caption an image cer and wer; for the built-in scenes also exact and, where a caption is,
-        pointing."""
+        cider; for the built-in scenes also exact and, where a caption is, pointing."""
         loss = self._mean_loss(data, check)
         return loss, self._figures(data, check, final) if self._config.decoding.metrics else {}
 
@@ -153,7 +152,7 @@ class CaptionTask(HeldOutTask[_HeldOut]):
 
         results = shared(group(), range(len(data.pictures)), captioned)
         texts = [result.text for result in results]
-        figures: dict[str, Figure] = {**caption_figures(texts, data.captions), **reading_figures(texts, data.captions)}
+        figures: dict[str, Figure] = dict(caption_figures(texts, data.captions))
         if data.scenes is not None:
             figures["exact"] = caption_metrics.exact(texts, data.captions)
         if pointing:
