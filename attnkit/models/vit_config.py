@@ -71,10 +71,11 @@ class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = None
 
     pooling: Annotated[
-        Literal["token", "mean", "mean-beside-token"],
+        Literal["token", "mean", "mean-beside-token", "probe"],
         Meta(
             description="What is classified: a class token in front of the patches, the mean of all patches, or that "
-            "mean though there is a class token, which takes part in the attention alone."
+            "mean though there is a class token, which takes part in the attention alone; or what a trained query "
+            "sees in all patches, with a feed-forward network behind (probe; Zhai et al., 2022)."
         ),
     ] = "token"
 
@@ -131,8 +132,8 @@ class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError(
                 f'distillation: expected "none" with pooling = "{self.pooling}", got "{self.distillation}"'
             )
-        if self.last_norm == "pooled" and self.pooling == "token":
-            raise ValueError('last_norm: expected "states" with pooling = "token", got "pooled"')
+        if self.last_norm == "pooled" and self.pooling in ("token", "probe"):
+            raise ValueError(f'last_norm: expected "states" with pooling = "{self.pooling}", got "pooled"')
         d_model, _, heads, _ = self.sizes
         if d_model % heads:
             raise ValueError(f"heads: expected a divisor of d_model = {d_model}, got {heads}")

@@ -73,7 +73,8 @@ class ZeroShotClassifier:
         """A classifier of images whose classes are these, their vectors made once.
 
         template: the text that stands for a label, "a photo of {}", say. A probability is the softmax of the scaled
-        cosines of an image's vector and those of the labels. Raises ValueError for no label, an empty one or one that
+        cosines of an image's vector and those of the labels, or of a model such as SigLIP the sigmoid of one of them
+        with a bias, so that they need not sum to 1. Raises ValueError for no label, an empty one or one that
         is there twice, and for a template without its place.
         """
         texts = _texts(labels, template)
@@ -107,7 +108,7 @@ class ZeroShotClassifier:
         found = [np.empty((0, self.width), np.float32)]
         for chunk in windows(squares, batch_images):
             with _tensor.no_grad(), _tensor.precision(self.precision):
-                vectors = self.model.image(np.stack([square for _, square in chunk])).numpy()
+                vectors = self.model.image.vectors(np.stack([square for _, square in chunk])).numpy()
             found.append(unit(vectors) if normalize else vectors)
         return np.concatenate(found)
 
