@@ -15,7 +15,14 @@ from .shared.line_counter import line_counter
 from .shared.loading import load_for, name_options
 from .shared.noticed import Noticed
 from .shared.outputs import Remembered, opened
-from .shared.run_options import FILE, check_text, precision_option, threads_option
+from .shared.run_options import (
+    FILE,
+    batch_tokens_option,
+    check_text,
+    precision_option,
+    threads_option,
+    window_option,
+)
 
 if TYPE_CHECKING:
     from attnkit.data.arrivals import Paused
@@ -49,15 +56,9 @@ _Writer = Callable[[str, "Embedding"], object]
 @threads_option
 @device_option
 @name_options
-@click.option("--batch-tokens", type=click.IntRange(1), metavar="N", help="Tokens at once.", show_default="4096")
+@batch_tokens_option("4096")
 @click.option("--batch-images", type=click.IntRange(1), metavar="N", help="Images at once.", show_default="64")
-@click.option(
-    "--window",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Most texts read before any is written.",
-    show_default="1024",
-)
+@window_option("texts", "1024")
 @batch_options
 def command(
     model: str,

@@ -13,6 +13,7 @@ from .shared.device_option import device_option
 from .shared.loading import directory_of, is_route, name_options
 from .shared.run_options import (
     FILE,
+    batch_tokens_option,
     check_text,
     language_options,
     precision_option,
@@ -140,13 +141,7 @@ _OF_SOURCE = {
 @threads_option
 @device_option
 @name_options
-@click.option(
-    "--batch-tokens",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Tokens at once.",
-    show_default="1024 of translations, 512 with a shortlist, else 4096",
-)
+@batch_tokens_option("1024 of translations, 512 with a shortlist, else 4096")
 @click.option(
     "--batch-images",
     type=click.IntRange(1),
