@@ -86,6 +86,11 @@ class LabelledImages(nn.Module):
         """Where the vectors of images come from, [B, rows, columns]; see `ViT.attention`."""
         return self.image.attention(images)
 
+    @property
+    def token_names(self) -> list[str]:
+        """What stands in front of the patches; see `ViT.token_names`."""
+        return self.image.token_names
+
     def grid(self, shape: tuple[int, ...]) -> Grid:
         """(rows, columns) of the patches of images of this shape."""
         return self.image.grid(shape)

@@ -13,6 +13,7 @@ from attnkit.models.config import (
     Layers,
     NormEps,
     NormKind,
+    NotNegative,
     Positive,
     Rate,
 )
@@ -25,7 +26,7 @@ class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A Vision Transformer (Dosovitskiy et al., 2021; the sizes Ti and S are those of Touvron et al., 2021)."""
 
     LATER: ClassVar = frozenset(
-        {"activation", "distillation", "first_norm", "gated", "last_norm", "norm_eps", "norm_kind"}
+        {"activation", "distillation", "first_norm", "gated", "last_norm", "norm_eps", "norm_kind", "registers"}
     )
 
     size: Annotated[
@@ -87,6 +88,14 @@ class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             "attention alone."
         ),
     ] = "none"
+
+    registers: Annotated[
+        NotNegative,
+        Meta(
+            description="Trained tokens between those and the patches, which take part in the attention alone, so that "
+            "no patch has to keep what is of the whole image (Darcet et al., 2024)."
+        ),
+    ] = 0
 
     first_norm: Annotated[
         bool, Meta(description="A norm in front of the first layer, too, as in CLIP (Radford et al., 2021).")

@@ -36,7 +36,7 @@ def look(classifier: ImageClassifier, title: str, picture: Image, result: ImageC
     images = prepare.array(prepare.fitted(picture))[None]
     with _tensor.no_grad(), _tensor.precision(classifier.precision), nn.watching(model) as seen:
         model(images) if result is not None else model.encode(images)
-    encoder = image_self_attention(seen, "", model.grid(images.shape)) if hasattr(model, "grid") else []
+    encoder = image_self_attention(seen, "", model.grid(images.shape), model) if hasattr(model, "grid") else []
     glimpses = _glimpses(model, images) if hasattr(model, "attention_by_glimpse") else []
     label, output = ("", "") if result is None else (result.label, class_name(result.label, result.probability))
     kinds = [*encoder, *rollout(encoder), *excitation(seen), *_of_features(seen, label), *glimpses]
@@ -50,7 +50,7 @@ def look_at_encoder(classifier: ZeroShotClassifier, title: str, picture: Image) 
     images = prepare.array(prepare.fitted(picture))[None]
     with _tensor.no_grad(), _tensor.precision(classifier.precision), nn.watching(model) as seen:
         model.vectors(images)
-    encoder = image_self_attention(seen, "encoder.", model.grid(images.shape))
+    encoder = image_self_attention(seen, "encoder.", model.grid(images.shape), model)
     kinds = [*encoder, *rollout(encoder), *_of_a_probe(seen, model.grid(images.shape))]
     return AttentionMaps(kinds, title, "", prepare.shown(picture))
 
