@@ -38,7 +38,7 @@ class BlockHeap {
   // Asks the system for a region with room for `bytes`; false where there is none.
   bool Grow(size_t bytes) {
     const size_t wanted = Rounded(bytes);
-    const size_t usual = std::clamp(bytes_held_ / 4, kLeastRegion, kMostRegion);
+    const size_t usual = Rounded(std::clamp(bytes_held_ / 4, kLeastRegion, kMostRegion));
     return AddRegion(std::max(wanted, usual)) || (wanted < usual && AddRegion(wanted));
   }
 
