@@ -30,14 +30,16 @@ def forked(
     """A run of `attnkit arguments` with `text` on stdin in `folder`. None where only a start can show what it does: in
     an environment that is not the server's, or with arguments that are too long. Raises subprocess.TimeoutExpired."""
     request = json.dumps({"arguments": list(arguments), "folder": folder}).encode()
-    server = _server()
-    if server.environment != _environment() or len(request) > _LONGEST:
+    if _environment() != _ENVIRONMENT or len(request) > _LONGEST:
         return None
-    return server.run(["attnkit", *arguments], request, text, seconds)
+    return _server().run(["attnkit", *arguments], request, text, seconds)
 
 
 def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in _PER_TEST}
+
+
+_ENVIRONMENT = _environment()  # before any test has changed it for itself
 
 
 @functools.cache
@@ -49,7 +51,6 @@ class _Server:
     """Does one command at a time. It ends with this process, whose end closes the socket between them."""
 
     def __init__(self) -> None:
-        self.environment = _environment()
         self._channel, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         # Pipes, as what is forked has: Python asks once, at its start, what kind of file each stream is.
         self._process = subprocess.Popen(
@@ -58,6 +59,7 @@ class _Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
+            env=_ENVIRONMENT,
         )
         theirs.close()
         atexit.register(self._end)
