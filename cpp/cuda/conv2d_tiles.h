@@ -323,9 +323,7 @@ __global__ void __launch_bounds__(kTileThreads, 2) TileKernel(Problem problem) {
 }
 template <int kMicro, typename Problem>
 __global__ void __launch_bounds__(kTileThreads) TensorTileKernel(Problem problem) {
-#if ATTNKIT_TENSOR_CORES
-  MultiplyTile<kMicro, TensorSums<kMicro>>(problem);
-#endif
+  if constexpr (kTensorCores) MultiplyTile<kMicro, TensorSums<kMicro>>(problem);
 }
 
 constexpr int64_t kWantedBlocks = 512;  // a few for each multiprocessor

@@ -10,14 +10,14 @@
 #include "cuda/emulation/tensor_cores.h"
 #endif
 
+namespace attnkit::cuda {
+
 // Kernels that come to these functions have an empty body where there are none.
 #if defined(__CUDA_ARCH__) && __CUDA_ARCH__ < 800
-#define ATTNKIT_TENSOR_CORES 0
+constexpr bool kTensorCores = false;
 #else
-#define ATTNKIT_TENSOR_CORES 1
+constexpr bool kTensorCores = true;
 #endif
-
-namespace attnkit::cuda {
 
 constexpr int kFragment = 16;  // vectors of a fragment, and numbers of each
 
