@@ -14,6 +14,9 @@ void AnnotateIgnoreWritesEnd(const char* file, int line);
 }
 #endif
 
+// Of a function of the machine that reads what other lanes offered.
+#define ATTNKIT_UNSEEN __attribute__((no_sanitize("thread")))
+
 namespace attnkit::emulation {
 
 #if defined(__SANITIZE_THREAD__)
