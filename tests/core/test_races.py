@@ -26,7 +26,9 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     if compiler is None:
         pytest.skip("no compiler")
     path = tmp_path_factory.mktemp("races") / "faulty_kernel"
-    parts = [EMULATION / f"{name}.cc" for name in ("faulty", "machine", "fiber", "race_detector", "tensor_cores", "device")]
+    parts = [
+        EMULATION / f"{name}.cc" for name in ("faulty", "machine", "fiber", "race_detector", "tensor_cores", "device")
+    ]
     options = ["-std=c++17", "-fsanitize=thread", "-O1", "-g1", f"-I{ROOT / 'cpp'}", f"-I{ROOT / 'cpp/include'}"]
     command = [compiler, *options, ROOT / "tests/cpp/faulty_kernel.cc", *parts, "-o", path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=PLAIN)
