@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import unicodedata
 
@@ -23,14 +24,18 @@ _PART = rf"[\w{_MARK}{_JOINER}]+"
 _WORD = rf"{_PART}(?:['’]{_PART}|(?<=\d)[.,٫٬](?=\d){_PART})*"
 # A sign has its marks with it, and signs that are joined, as families are, are one.
 _SIGN = rf"[^\w\s]{_MARK}*(?:{_JOINER}[^\w\s]{_MARK}*)*{_JOINER}*"
-_WORD_OR_SIGN = re.compile(f"{_WORD}|{_SIGN}")
+
+
+@functools.cache
+def _word_or_sign() -> re.Pattern[str]:
+    return re.compile(f"{_WORD}|{_SIGN}")
 
 
 def words_and_signs(text: str) -> list[str]:
     """All of a text but its white space: words, numbers, and each other sign by itself."""
     if text.isascii():
-        return _WORD_OR_SIGN.findall(text)
-    return [text[match.start() : match.end()] for match in _WORD_OR_SIGN.finditer(text.translate(_shadow))]
+        return _word_or_sign().findall(text)
+    return [text[match.start() : match.end()] for match in _word_or_sign().finditer(text.translate(_shadow))]
 
 
 def words(text: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 
+import one_numpy_thread  # noqa: F401  before all that imports NumPy
 import pytest
 
 from attnkit import _core

@@ -6,7 +6,6 @@ before it waits, and what has been read by then is done.
 
 from __future__ import annotations
 
-import select
 from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import BinaryIO, Final, Literal, TypeVar
@@ -59,6 +58,8 @@ def _is_ready(stream: BinaryIO) -> bool:
         descriptor = stream.fileno()
     except (AttributeError, OSError):
         return True
+    import select
+
     poll = select.poll()
     poll.register(descriptor, select.POLLIN)
     return bool(poll.poll(_MOMENT))

@@ -1,6 +1,6 @@
 """How a model's text is searched for unless its user says otherwise: the part `decoding` of config.json."""
 
-from __future__ import annotations
+# Annotations are no text here: msgspec would compile each of them when a model is loaded.
 
 from typing import Annotated, Any
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, TypedDict, Unpack
 
+import msgspec
 import numpy as np
 
 from attnkit.decoding.protocol import Ids
@@ -20,8 +20,7 @@ MAX_BEAM = 1024
 """Far beyond what helps a search, and yet what a computer can follow."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecodingOptions:
+class DecodingOptions(msgspec.Struct, frozen=True, kw_only=True):
     """How text is searched for. Lengths count target tokens, without the end token.
 
     beam: hypotheses followed for a sentence, at most 1024; 1 is greedy search.

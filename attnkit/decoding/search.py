@@ -6,13 +6,12 @@ hypothesis is compiled (`attnkit._beam`).
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -26,8 +25,7 @@ from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, Stopped
 
 
-@dataclass(frozen=True, slots=True)
-class Hypothesis:
+class Hypothesis(msgspec.Struct, frozen=True):
     """One output of a search.
 
     tokens [N]: without start and end token, a forced prefix included.
@@ -119,9 +117,9 @@ def decode(
 def _of_search(options: DecodingOptions, draws: int, before: int) -> DecodingOptions:
     """The options of the one search that makes all outputs; its longest outputs are told apart."""
     if draws > 1:
-        options = dataclasses.replace(options, nbest=1)
+        options = msgspec.structs.replace(options, nbest=1)
     if before:
-        options = dataclasses.replace(options, min_length=options.min_length + before, max_length=None)
+        options = msgspec.structs.replace(options, min_length=options.min_length + before, max_length=None)
     return options
 
 

@@ -7,17 +7,16 @@ the source of each is.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from attnkit._core import Tensor
-from attnkit._tensor import hold_indices
+from attnkit._tensor import index_array
 from attnkit.decoding.protocol import Ids
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Packed:
+class Packed(msgspec.Struct, frozen=True, eq=False):
     """B sentences, none of them empty: ids int32 [T], and offsets int32 [B + 1] that rise from 0 to T.
 
     Raises ValueError for others.
@@ -37,7 +36,7 @@ class Packed:
             raise ValueError(
                 f"[Packed] expected offsets that rise from 0 to {len(ids)} with no empty source, got {offsets.tolist()}"
             )
-        hold_indices(self, "ids", "offsets")
+        _hold(self, "ids", "offsets")
 
     @classmethod
     def of(cls, sentences: Iterable[Sequence[int] | Ids]) -> Packed:
@@ -54,8 +53,7 @@ class Packed:
         return np.diff(self.offsets)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Regions:
+class Regions(msgspec.Struct, frozen=True, eq=False):
     """What a decoder sees of B images: memory [S, width], offsets int32 [B + 1], and the (rows, columns) that the
     regions of each image form, row by row, behind tokens that are no place in it, where an encoder has such."""
 
@@ -64,7 +62,7 @@ class Regions:
     grid: tuple[int, int]
 
     def __post_init__(self) -> None:
-        hold_indices(self, "offsets")
+        _hold(self, "offsets")
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -80,8 +78,7 @@ class Regions:
         return int(self.lengths.max(initial=0)) - self.grid[0] * self.grid[1] if len(self) else 0
 
 
-@dataclass(frozen=True, slots=True)
-class Nothing:
+class Nothing(msgspec.Struct, frozen=True):
     """`texts` texts that are written from nothing, as a language model does; what they begin with is a prefix."""
 
     texts: int
@@ -96,3 +93,9 @@ class Nothing:
     @property
     def lengths(self) -> Ids:
         return np.zeros(self.texts, np.int32)
+
+
+def _hold(source: msgspec.Struct, *names: str) -> None:
+    """Makes the Indices of a source: once, and not in each op that its fields are given to."""
+    for name in names:
+        msgspec.structs.force_setattr(source, name, index_array(getattr(source, name), name))

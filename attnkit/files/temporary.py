@@ -7,11 +7,8 @@ earlier one left.
 
 from __future__ import annotations
 
-import fcntl
 import itertools
 import os
-import shutil
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 
@@ -85,6 +82,8 @@ def _take(target: str, make: Callable[[str], int]) -> tuple[str, int]:
 
 def _names(target: str) -> Iterator[str]:
     """Short ones: a long file name plus a suffix could pass the file system's limit."""
+    import zlib
+
     folder, name = os.path.split(target)
     stem = os.path.join(folder, f".attnkit-{zlib.crc32(os.fsencode(name)):08x}")
     return (f"{stem}-{number}.tmp" for number in itertools.count())
@@ -92,6 +91,8 @@ def _names(target: str) -> Iterator[str]:
 
 def _hold(descriptor: int, name: str, without_locks: bool) -> bool:
     """Locks what has this name; whether we have it now. without_locks: the answer of a file system that has none."""
+    import fcntl
+
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -106,6 +107,8 @@ def _hold(descriptor: int, name: str, without_locks: bool) -> bool:
 
 def _remove(name: str) -> None:
     if os.path.isdir(name):
+        import shutil  # which brings compression along
+
         shutil.rmtree(name, ignore_errors=True)
     else:
         with suppress(FileNotFoundError):

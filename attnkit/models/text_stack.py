@@ -168,14 +168,20 @@ def check_room(config: TextStackConfig) -> None:
 
 
 def make_embedding(
-    config: TransformerConfig | TextStackConfig, vocabulary: int, weight: Tensor | None = None
+    config: TransformerConfig | TextStackConfig,
+    vocabulary: int,
+    weight: Tensor | None = None,
+    beside: nn.Embedding | None = None,
 ) -> nn.Embedding:
-    """The embedding of a vocabulary with its positions and what stands behind them."""
+    """The embedding of a vocabulary with its positions and what stands behind them. beside: another embedding of the
+    model, whose sinusoids it shares."""
     c = config
     own = c.embedding_width if isinstance(c, TextStackConfig) else None
     width = own or c.d_model
     positions: nn.SinusoidalPositions | nn.LearnedPositions | None
-    if c.positions == "none":
+    if beside is not None and isinstance(beside.positions, nn.SinusoidalPositions):
+        positions = beside.positions
+    elif c.positions == "none":
         positions = None
     elif c.positions == "learned":
         positions = nn.LearnedPositions(width, c.max_length, c.position_offset)

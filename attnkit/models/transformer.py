@@ -11,7 +11,6 @@ from attnkit._core import Tensor
 from attnkit._tensor import no_grad
 from attnkit.decoding.protocol import StepOutput
 from attnkit.decoding.sources import Packed
-from attnkit.models.guided_alignment import alignment_loss, block_places
 from attnkit.models.output import LossOutput, WritesText
 from attnkit.models.text_stack import layer_options, make_embedding
 from attnkit.models.transformer_config import TransformerConfig
@@ -41,7 +40,7 @@ class Transformer(WritesText):
         self.vocabulary_size = target_vocab_size
         self.source_embedding = make_embedding(config, source_vocab_size)
         shared = self.source_embedding.weight if joint else None
-        self.target_embedding = make_embedding(config, target_vocab_size, shared)
+        self.target_embedding = make_embedding(config, target_vocab_size, shared, self.source_embedding)
         options = layer_options(config)
         self.encoder = nn.TransformerEncoder(
             config.encoder_layers,
@@ -133,6 +132,8 @@ class Transformer(WritesText):
         """
         if not alignment_weight:
             return self.word_loss(self.hidden(batch), batch.target_labels, label_smoothing)
+        from attnkit.models.guided_alignment import alignment_loss, block_places
+
         memory = self.encode(batch.source_ids, batch.source_offsets)
         embedded = self.target_embedding(batch.target_input_ids, nn.packed_positions(batch.target_offsets))
         hidden, weights = self.decoder.align(embedded, batch.target_offsets, memory, batch.source_offsets)

@@ -1,6 +1,6 @@
 """The configuration of the Transformer encoder-decoder."""
 
-from __future__ import annotations
+# Annotations are no text here: msgspec would compile each of them when a model is loaded.
 
 from typing import Annotated, ClassVar, Literal
 

@@ -124,14 +124,13 @@ class ViT(nn.Module):
         with no_grad():
             states, grid, weights = self._states(images, return_weights=True)
         rollout = attention_rollout(self._square(states, weights))
+        first = len(self.token_names)
         if self.probe_pooling is not None:
             with no_grad():
                 seen = self.probe_pooling.weights(*_packed(states)).numpy()
-            seen = seen.reshape(len(rollout), -1, 1, rollout.shape[2]).mean(axis=1)
-            of_probe: np.ndarray = (seen @ rollout).reshape(len(rollout), *grid)
-            return of_probe
-        first = len(self.token_names)
-        if self.config.pooling == "token":
+            rollout = seen.reshape(len(rollout), -1, 1, rollout.shape[2]).mean(axis=1) @ rollout
+            rows = slice(None)
+        elif self.config.pooling == "token":
             rows = slice(0, 1 if self.distillation_head is None else 2)
         else:
             rows = slice(first, None)

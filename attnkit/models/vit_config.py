@@ -76,7 +76,7 @@ class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Meta(
             description="What is classified: a class token in front of the patches, the mean of all patches, or that "
             "mean though there is a class token, which takes part in the attention alone; or what a trained query "
-            "sees in all patches, with a feed-forward network behind (probe; Zhai et al., 2022)."
+            "sees in all tokens, with a feed-forward network behind (probe; Zhai et al., 2022)."
         ),
     ] = "token"
 

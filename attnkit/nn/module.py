@@ -51,11 +51,13 @@ class Module:
     _children: dict[str, Module]
 
     def __setattr__(self, name: str, value: Any) -> None:
-        if "_parameters" not in self.__dict__:
+        own = self.__dict__
+        if "_parameters" not in own:
             raise AttributeError(f"[module] expected super().__init__() before {type(self).__name__}.{name} is set")
-        self._parameters.pop(name, None)
-        self._buffers.pop(name, None)
-        self._children.pop(name, None)
+        if name in own:
+            self._parameters.pop(name, None)
+            self._buffers.pop(name, None)
+            self._children.pop(name, None)
         if isinstance(value, Tensor) and value.requires_grad and value.is_leaf:
             self._parameters[name] = value
         elif isinstance(value, Module):

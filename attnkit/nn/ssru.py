@@ -9,9 +9,11 @@ import numpy as np
 from attnkit import ops
 from attnkit._core import DecoderState, Tensor
 from attnkit.nn import init
-from attnkit.nn.gates import SSRUGates
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module
+
+if TYPE_CHECKING:
+    from attnkit.nn.gates import SSRUGates
 
 
 class SSRU(Module):
@@ -47,6 +49,8 @@ class SSRU(Module):
         output, _ = ops.ssru(projected, offsets, self.bias)
         if not return_weights:
             return output
+        from attnkit.nn.gates import SSRUGates
+
         return output, SSRUGates((projected[:, : self.width] + self.bias).sigmoid())
 
     if TYPE_CHECKING:

@@ -13,8 +13,10 @@ from attnkit.nn.attention import CrossAttention, PositionBias, SelfAttention
 from attnkit.nn.linear import Linear
 from attnkit.nn.module import Module, ModuleList
 from attnkit.nn.normalisation import Norm, make_norm
-from attnkit.nn.ssru import SSRU
 from attnkit.nn.stochastic_depth import StochasticDepth
+
+if TYPE_CHECKING:
+    from attnkit.nn.ssru import SSRU
 
 
 class FeedForward(Module):
@@ -191,7 +193,7 @@ class TransformerDecoderLayer(Sublayers):
         super().__init__(dropout, norm)
         rate = dropout if attention_dropout is None else attention_dropout
         self.self_attention = None if ssru else SelfAttention(d_model, heads, rate, head_dim=head_dim)
-        self.ssru = SSRU(d_model) if ssru else None
+        self.ssru = _ssru(d_model) if ssru else None
         self.self_attention_norm = make_norm(norm_kind, d_model, norm_eps)
         self.cross_attention = CrossAttention(d_model, heads, rate, head_dim=head_dim, memory_width=memory_width)
         self.cross_attention_norm = make_norm(norm_kind, d_model, norm_eps)
@@ -539,6 +541,12 @@ def _bias_option(bias: PositionBias | None, offsets: np.ndarray) -> dict[str, An
 def _step_option(bias: PositionBias | None, state: DecoderState) -> dict[str, Any]:
     """The same in a step, behind `state.advance()`."""
     return {} if bias is None else {"position_bias": bias.table(state.position)}
+
+
+def _ssru(width: int) -> SSRU:
+    from attnkit.nn.ssru import SSRU  # few models have one
+
+    return SSRU(width)
 
 
 def _fields(layer: TransformerDecoderLayer) -> DecoderLayer:

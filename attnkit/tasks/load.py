@@ -224,4 +224,5 @@ def serve(
     entry = find_entry(directory.task, directory.reads, directory.folder)
     if threads is not None:
         _core.set_num_threads(threads)
-    return serving_class(entry, task).from_directory(directory.on(device), precision or directory.precision or "fp32")
+    with directory.on(device).reading_ahead() as begun:
+        return serving_class(entry, task).from_directory(begun, precision or directory.precision or "fp32")

@@ -12,15 +12,13 @@ Indices::Indices(Buffer<int32_t> values) {
   const int64_t size = values.size();
   if (size) {
     int32_t least = numbers[0], most = numbers[0];
-    bool falls = false;
     for (int64_t i = 1; i < size; ++i) {
       least = std::min(least, numbers[i]);
       most = std::max(most, numbers[i]);
-      falls |= numbers[i] < numbers[i - 1];
     }
     checked->minimum = least;
     checked->maximum = most;
-    checked->offsets = numbers[0] == 0 && !falls;
+    checked->offsets = numbers[0] == 0 && std::is_sorted(numbers, numbers + size);  // of most others it sees few
   }
   checked->values = std::move(values);
   checked_ = std::move(checked);

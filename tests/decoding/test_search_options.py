@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -21,7 +20,7 @@ from attnkit.decoding.options import SearchArguments, decoding_options
 from attnkit.tasks.shared.search_config import SearchConfig
 
 TYPES = get_type_hints(DecodingOptions)
-DEFAULTS = {field.name: field.default for field in dataclasses.fields(DecodingOptions)}
+DEFAULTS = {field.name: field.default for field in msgspec.structs.fields(DecodingOptions)}
 
 # What a user alone asks for, of whom a model knows nothing: how many answers, and other samples.
 ASKED_FOR = {"nbest", "seed"}

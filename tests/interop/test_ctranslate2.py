@@ -15,6 +15,7 @@ from typing import Any
 import ctranslate2_files as files
 import numpy as np
 import pytest
+from command_line import attnkit_run
 from ctranslate2_files import Shape, Variables
 
 import attnkit
@@ -25,7 +26,6 @@ from attnkit.decoding.search import Hypothesis, decode
 from attnkit.decoding.sources import Packed
 from attnkit.interop import convert
 from attnkit.interop.ctranslate2_file import CTranslate2File
-from tests.support.command_line import attnkit_run
 
 MARIAN = Shape(pre_norm=False, tie="all", zero_start=True, positions="halves", activation=files.SWISH, end=3.0)
 SHAPES = {

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import attnkit_run
 
 import attnkit
 from attnkit._core import int8_parts
@@ -17,7 +18,6 @@ from attnkit.decoding.options import DecodingOptions
 from attnkit.decoding.search import decode
 from attnkit.decoding.sources import Packed
 from attnkit.interop import convert
-from tests.support.command_line import attnkit_run
 from tests.support.marian_files import (
     PRE_NORM,
     SELF_ATTENTION,

@@ -157,13 +157,14 @@ def test_soft_labels_have_a_gradient() -> None:
 # --- attention
 
 
-@pytest.mark.parametrize("pooling", ["token", "mean"])
-def test_attention_weights_change_nothing_and_sum_to_one(pooling: str) -> None:
-    model = small_model(pooling=pooling).eval()
+@pytest.mark.parametrize("registers", [0, 2])
+@pytest.mark.parametrize("pooling", ["token", "mean", "mean-beside-token", "probe"])
+def test_attention_weights_change_nothing_and_sum_to_one(pooling: str, registers: int) -> None:
+    model = small_model(pooling=pooling, registers=registers).eval()
     images = numbers(3, 12, 12, 3)
     before = model(images).numpy().copy()
     weights = model.attention_weights(images)
-    tokens = 10 if pooling == "token" else 9
+    tokens = 9 + registers + ("token" in pooling)
     assert [w.shape for w in weights] == [(3, 2, tokens, tokens)] * 2
     for w in weights:
         assert_close(w.sum(axis=-1), np.ones(w.shape[:-1]), terms=16)
@@ -256,9 +257,13 @@ def test_it_says_which_images_it_takes(shape: tuple[int, ...], message: str) -> 
 # --- the same bytes, and learning
 
 
-@pytest.mark.parametrize("stem", ["patch", "convolution", "convolution-pooling"])
-def test_an_image_has_the_same_logits_in_every_batch(isa: str, stem: str) -> None:
-    model = small_model(stem=stem).eval()
+@pytest.mark.parametrize(
+    "options",
+    [{"stem": "patch"}, {"stem": "convolution"}, {"stem": "convolution-pooling"}, {"pooling": "probe", "registers": 2}],
+    ids=str,
+)
+def test_an_image_has_the_same_logits_in_every_batch(isa: str, options: dict[str, Any]) -> None:
+    model = small_model(**options).eval()
     images = numbers(7, 12, 12, 3)
     together = model(images).numpy().copy()
     for index in range(7):
@@ -295,10 +300,16 @@ def test_training_gives_the_same_bytes_for_any_number_of_threads() -> None:
 
 @pytest.mark.parametrize(
     "options",
-    [{"pooling": "token"}, {"pooling": "mean"}, {"stem": "convolution"}, {"stem": "convolution-pooling"}],
+    [
+        {"pooling": "token", "registers": 3},
+        {"pooling": "mean"},
+        {"pooling": "probe"},
+        {"stem": "convolution"},
+        {"stem": "convolution-pooling"},
+    ],
     ids=str,
 )
-def test_it_learns_a_few_images_by_heart(options: dict[str, str]) -> None:
+def test_it_learns_a_few_images_by_heart(options: dict[str, Any]) -> None:
     model, losses = train(_core.get_num_threads(), 60, **options)
     assert losses[-1] < 0.02 < losses[0]
     predicted = model.eval().predict(numbers(24, 12, 12, 3)).numpy()
@@ -322,6 +333,8 @@ def test_a_configuration_that_cannot_be() -> None:
         ViTConfig(image_size=12, patch_size=6, stem="convolution")
     with pytest.raises(ValueError, match="heads: expected a divisor of d_model = 192, got 5"):
         ViTConfig(heads=5)
+    with pytest.raises(ValueError, match='last_norm: expected "states" with pooling = "probe", got "pooled"'):
+        ViTConfig(pooling="probe", last_norm="pooled")
     with pytest.raises(msgspec.ValidationError, match="unknown field `depth`"):
         msgspec.convert({"type": "vit", "depth": 3}, ViTConfig)
 

@@ -1,4 +1,7 @@
-"""Running attnkit as its users do: in a process of its own."""
+"""Running attnkit as its users do: in a process of its own.
+
+A run whose streams are pipes is forked from a server (forked_commands.py); with anything else of its own it is started.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +12,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from forked_commands import forked
+
 
 def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, "-m", "attnkit.cli.main", *map(str, arguments)]
@@ -16,6 +21,10 @@ def command(*arguments: str | Path) -> list[str]:
 
 def attnkit_run(*arguments: str | Path, text: str | bytes = "", **options: Any) -> subprocess.CompletedProcess[bytes]:
     data = text.encode() if isinstance(text, str) else text
+    if options.keys() <= {"cwd"}:
+        done = forked([*map(str, arguments)], data, os.path.abspath(options.get("cwd", ".")), seconds=60)
+        if done:
+            return done
     options = {"stdout": subprocess.PIPE} | options
     return subprocess.run(command(*arguments), input=data, stderr=subprocess.PIPE, timeout=60, **options)
 

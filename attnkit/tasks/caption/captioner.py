@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -17,6 +16,7 @@ from attnkit.data.arrivals import PAUSE, Paused, windows
 from attnkit.data.lines import one_line
 from attnkit.decoding.begun import Begun
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
+from attnkit.decoding.search import Hypothesis, decode
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.devices import device_of
 from attnkit.tasks.shared.progress import Done, unseen
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from PIL.Image import Image
 
     from attnkit.decoding.defaults import DecodingDefaults
-    from attnkit.decoding.search import Hypothesis
     from attnkit.decoding.sources import Regions
     from attnkit.explain.maps.maps import AttentionMaps
     from attnkit.models.captioner import Captioner as CaptionModel
@@ -39,8 +38,7 @@ if TYPE_CHECKING:
     from attnkit.vision.preprocessing import Preprocessing
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Caption:
+class Caption(msgspec.Struct, frozen=True, eq=False):
     """One captioned image.
 
     text: the caption, behind its prompt where there is one.
@@ -96,8 +94,8 @@ class Captioner:
     def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Captioner:
         """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
         preprocessing = directory.preprocessing()
-        text = directory.tokenizers().target
         model = cast("CaptionModel", directory.load_model(precision))
+        text = directory.tokenizers().target
         directory.check_vocabulary(text.vocab_size)
         return cls(model, text, preprocessing, precision=precision, defaults=directory.decoding)
 
@@ -245,8 +243,6 @@ class Captioner:
         stop: Stop,
     ) -> list[Caption]:
         """The captions of numbered squares."""
-        from attnkit.decoding.search import decode
-
         images = self.preprocessing.numbers(np.stack([square for _, square in batch]))
         with _tensor.no_grad(), _tensor.precision(self.precision):
             regions = self.model.encode(images)
@@ -264,8 +260,8 @@ class Captioner:
             gates = self._gates(begin, regions, found) if attention else None
         written = [[self._write(begin, each, regions) for each in hypotheses] for hypotheses in found]
         if gates is not None:
-            written = [[dataclasses.replace(each, gates=next(gates)) for each in captions] for captions in written]
-        return [dataclasses.replace(captions[0], alternatives=tuple(captions[1:])) for captions in written]
+            written = [[msgspec.structs.replace(each, gates=next(gates)) for each in captions] for captions in written]
+        return [msgspec.structs.replace(captions[0], alternatives=tuple(captions[1:])) for captions in written]
 
     def _gates(
         self, prompt: Forced, regions: Regions, found: list[list[Hypothesis]]

@@ -20,6 +20,7 @@ from attnkit.tasks.shared.attention_kinds import (
     image_self_attention,
     region_names,
     rollout,
+    token_names,
 )
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def look(classifier: ImageClassifier, title: str, picture: Image, result: ImageC
     glimpses = _glimpses(model, images) if hasattr(model, "attention_by_glimpse") else []
     label, output = ("", "") if result is None else (result.label, class_name(result.label, result.probability))
     kinds = [*encoder, *rollout(encoder), *excitation(seen), *_of_features(seen, label), *glimpses]
-    kinds += _of_a_probe(seen, model.grid(images.shape)) if encoder else []
+    kinds += _of_a_probe(seen, model.grid(images.shape), model) if encoder else []
     return AttentionMaps(kinds, title, output, prepare.shown(picture))
 
 
@@ -51,14 +52,15 @@ def look_at_encoder(classifier: ZeroShotClassifier, title: str, picture: Image) 
     with _tensor.no_grad(), _tensor.precision(classifier.precision), nn.watching(model) as seen:
         model.vectors(images)
     encoder = image_self_attention(seen, "encoder.", model.grid(images.shape), model)
-    kinds = [*encoder, *rollout(encoder), *_of_a_probe(seen, model.grid(images.shape))]
+    kinds = [*encoder, *rollout(encoder), *_of_a_probe(seen, model.grid(images.shape), model)]
     return AttentionMaps(kinds, title, "", prepare.shown(picture))
 
 
-def _of_a_probe(seen: Sequence[nn.Seen], grid: tuple[int, int]) -> list[AttentionWeights]:
-    """What the trained query looks at that makes one vector of the patches (SigLIP), [1, heads, 1, patches]: the kind
+def _of_a_probe(seen: Sequence[nn.Seen], grid: tuple[int, int], model: Any) -> list[AttentionWeights]:
+    """What the trained query looks at that makes one vector of all states (SigLIP), [1, heads, 1, n]: the kind
     "pooling"; none where there is none."""
-    found = cross_attention(seen, "", ["probe"], region_names(grid), ("probe (looks)", IMAGE), key_grid=grid)
+    names = region_names(grid, token_names(model))
+    found = cross_attention(seen, "", ["probe"], names, ("probe (looks)", IMAGE), key_grid=grid)
     return [replace(each, kind="pooling") for each in found]
 
 

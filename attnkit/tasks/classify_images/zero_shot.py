@@ -57,10 +57,10 @@ class ZeroShotClassifier:
     @classmethod
     def from_directory(cls, directory: ModelDirectory, precision: Precision) -> ZeroShotClassifier:
         """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
-        tokenizer = directory.tokenizers().source
-        directory.check_vocabulary(tokenizer.vocab_size)
         preprocessing = directory.preprocessing()
         model = cast("CLIP", directory.load_model(precision))
+        tokenizer = directory.tokenizers().source
+        directory.check_vocabulary(tokenizer.vocab_size)
         embedder = serving_class(find_entry("embed", "text", directory.folder))
         return cls(model, embedder(model.text, tokenizer, precision=precision), preprocessing, precision=precision)
 

@@ -96,8 +96,8 @@ class Classifier:
         from attnkit.text.documents import DocumentReader
 
         labels, html = directory.required("labels"), directory.required("html")
-        text = directory.tokenizers().source
         model = cast("DocumentClassifier", directory.load_model(precision))
+        text = directory.tokenizers().source
         vocab_size, classes = directory.size("vocab_size"), directory.size("classes")
         if (text.vocab_size, len(labels)) != (vocab_size, classes):
             raise ValueError(

@@ -73,9 +73,9 @@ class Embedder:
     @classmethod
     def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Embedder:
         """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
+        loaded: Any = directory.load_model(precision)
         tokenizer = directory.tokenizers().source
         directory.check_vocabulary(tokenizer.vocab_size)
-        loaded: Any = directory.load_model(precision)
         model = cast("SentenceEncoder", loaded.text if directory.reads == "images-and-texts" else loaded)
         return cls(
             model,

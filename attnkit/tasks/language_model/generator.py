@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import groupby
 from typing import TYPE_CHECKING, Any, Unpack, cast
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -15,6 +14,7 @@ from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
 from attnkit.data.arrivals import Paused, windows
 from attnkit.decoding.options import DecodingOptions, SearchArguments, decoding_options
+from attnkit.decoding.search import Hypothesis, decode
 from attnkit.decoding.sources import Nothing
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.devices import device_of
@@ -25,7 +25,6 @@ from attnkit.text.forced import Forced
 
 if TYPE_CHECKING:
     from attnkit.decoding.defaults import DecodingDefaults
-    from attnkit.decoding.search import Hypothesis
     from attnkit.explain.maps.maps import AttentionMaps
     from attnkit.models.decoder_only import DecoderOnly
     from attnkit.tasks.language_model.perplexity import Perplexity
@@ -33,8 +32,7 @@ if TYPE_CHECKING:
     from attnkit.text.tokenizers.base import Tokenizer
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Generation:
+class Generation(msgspec.Struct, frozen=True, eq=False):
     """One generated text.
 
     text: the prompt as it was given, and what the model wrote after it.
@@ -59,11 +57,10 @@ class Generation:
     attention: npt.NDArray[np.float32] | None
     truncated: bool = False
     alternatives: tuple[Generation, ...] = ()
-    unknown: list[str] = field(default_factory=list)
+    unknown: list[str] = []
 
 
-@dataclass(frozen=True, slots=True)
-class _Prompt:
+class _Prompt(msgspec.Struct, frozen=True):
     """start: what the model reads first. own: whether that is the prompt's first token, for want of a start token."""
 
     number: int
@@ -105,8 +102,8 @@ class Generator:
     @classmethod
     def from_directory(cls, directory: ModelDirectory, precision: Precision) -> Generator:
         """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
-        text = directory.tokenizers().source
         model = cast("DecoderOnly", directory.load_model(precision))
+        text = directory.tokenizers().source
         directory.check_vocabulary(text.vocab_size)
         return cls(model, text, precision=precision, defaults=directory.decoding)
 
@@ -154,7 +151,7 @@ class Generator:
         # A limit that the model does not allow is an error now, not after the first window.
         options.max_lengths(np.ones(1, np.int32), np.zeros(1, np.int32), longest)
         if options.max_length is None:
-            options = dataclasses.replace(options, max_length=longest)
+            options = msgspec.structs.replace(options, max_length=longest)
         return self._stream(prompts, options, attention, batch_tokens, window)
 
     def perplexity(self, texts: Iterable[str], *, batch_tokens: int = 4096, done: Done = unseen) -> Perplexity:
@@ -231,8 +228,6 @@ class Generator:
         self, prompts: list[_Prompt], options: DecodingOptions, attention: bool, stop: Stop
     ) -> dict[int, Generation]:
         """The results of a batch by number."""
-        from attnkit.decoding.search import decode
-
         starts, prefixes = [[prompt.start] for prompt in prompts], [prompt.prefix for prompt in prompts]
         read = len(prefixes[0])
         assert options.max_length is not None  # generate_stream has set it
@@ -242,7 +237,7 @@ class Generator:
                 [[]] * len(starts),
             )
             shortest, longest = max(0, options.min_length - read), options.max_length - read
-            options = dataclasses.replace(options, min_length=shortest, max_length=longest)
+            options = msgspec.structs.replace(options, min_length=shortest, max_length=longest)
         with _tensor.no_grad(), _tensor.precision(self.precision):
             found = decode(
                 self.model,
@@ -286,7 +281,7 @@ class Generator:
                     unknown=prompt.given.unknown,
                 )
             )
-        return dataclasses.replace(results[0], alternatives=tuple(results[1:]))
+        return msgspec.structs.replace(results[0], alternatives=tuple(results[1:]))
 
 
 def _counts_written(options: DecodingOptions) -> bool:

@@ -85,8 +85,8 @@ class MaskFiller:
     @classmethod
     def from_directory(cls, directory: ModelDirectory, precision: Precision) -> MaskFiller:
         """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
-        text = directory.tokenizers().source
         model = cast("EncoderOnly", directory.load_model(precision))
+        text = directory.tokenizers().source
         directory.check_vocabulary(text.vocab_size)
         return cls(model, text, precision=precision)
 

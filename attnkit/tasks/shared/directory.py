@@ -6,6 +6,7 @@ What every model has (`format`, `model`, its sizes) is the part of `attnkit.mode
 from __future__ import annotations
 
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,10 +27,11 @@ PRETRAINED_FOLDER = "pretrained"
 """In a run's folder: what there is beside the weights of the model that it trains on."""
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from attnkit.decoding.defaults import DecodingDefaults
     from attnkit.models.registry import Model
+    from attnkit.tasks.shared.ahead import Ahead
     from attnkit.text.tokenizers.pair import TokenizerPair
     from attnkit.vision.preprocessing import Preprocessing
 
@@ -63,6 +65,7 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
     similarity: how vectors are compared, where a model of sentence-transformers says it.
     precision: of the matrix products unless the user says otherwise, where it is not fp32.
     device: where `load_model` puts the model, which no file says (`on`); None is the default device.
+    ahead: its tokenizers, where somebody reads them already (`reading_ahead`).
     """
 
     folder: Path
@@ -80,6 +83,7 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
     similarity: Similarity | None = None
     precision: Precision | None = None
     device: str | None = None
+    ahead: Ahead[TokenizerPair] | None = None
 
     @classmethod
     def read(cls, path: str | os.PathLike[str]) -> ModelDirectory:
@@ -119,30 +123,28 @@ class ModelDirectory(msgspec.Struct, frozen=True, kw_only=True):
             )
         return sizes[name]
 
+    @contextmanager
+    def reading_ahead(self) -> Iterator[ModelDirectory]:
+        """The same, whose tokenizers a worker reads by then, where this process may have two threads: most of what
+        takes time there is compiled and leaves Python to others, who import and read what a model needs."""
+        if self.tokenizer is None or self.ahead is not None or _core.get_num_threads() < 2:
+            yield self
+            return
+        from attnkit.tasks.shared.ahead import Ahead
+
+        ahead = Ahead(self.tokenizers)
+        try:
+            yield msgspec.structs.replace(self, ahead=ahead)
+        finally:
+            ahead.end()
+
     def tokenizers(self) -> TokenizerPair:
         """The tokenizers in the directory. Raises OSError or ValueError."""
+        if self.ahead is not None:
+            return self.ahead.result()
         from attnkit.text.tokenizers.pair import TokenizerPair
 
         return TokenizerPair.load(self.folder, self.required("tokenizer"))
-
-    def tokenizers_and_model(
-        self, precision: Precision | None = None, output: bool = True
-    ) -> tuple[TokenizerPair, Model]:
-        """`tokenizers` and `load_model`. Most of what takes time there is compiled and leaves Python to others, so that
-        both go on at once where this process may have two threads. Raises what they raise."""
-        if _core.get_num_threads() < 2:
-            return self.tokenizers(), self.load_model(precision, output)
-        from attnkit.decoding.crew import Run, end, set_to_work
-
-        reading = Run([self.tokenizers])
-        set_to_work(reading, 1)
-        try:
-            model = self.load_model(precision, output)
-            reading.serve()  # where all workers are busy with what others want
-            (tokenizers,) = reading.results()
-        finally:
-            end(reading)
-        return tokenizers, model
 
     def check_vocabulary(self, found: int, what: str = "load") -> None:
         """Raises ValueError unless the tokenizer has as many entries as the model. what: who asks, for the message."""

@@ -15,6 +15,7 @@ from attnkit.data.arrivals import Paused, windows
 from attnkit.data.lines import one_line
 from attnkit.decoding.options import DecodingOptions, decoding_options
 from attnkit.decoding.protocol import S, TextModel, longest_output
+from attnkit.decoding.search import Hypothesis, decode
 from attnkit.decoding.sources import Packed
 from attnkit.decoding.workers import Stop, fair_share, run_batches
 from attnkit.devices import device_of
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from attnkit.decoding.defaults import DecodingDefaults
-    from attnkit.decoding.search import Hypothesis
     from attnkit.decoding.shortlist import Shortlist
     from attnkit.tasks.shared.directory import ModelDirectory
     from attnkit.text.tokenizers.base import Tokenizer
@@ -123,8 +123,8 @@ class TextWriter:
         """For `attnkit.load`. Raises FileNotFoundError or ValueError."""
         defaults = directory.decoding
         listed = defaults is not None and bool(defaults.shortlist)
-        tokenizers, loaded = directory.tokenizers_and_model(precision, output=not listed)
-        model = cast("ReadingModel[Any]", loaded)
+        model = cast("ReadingModel[Any]", directory.load_model(precision, output=not listed))
+        tokenizers = directory.tokenizers()
         expected = directory.size("source_vocab_size"), directory.size("target_vocab_size")
         sizes = tokenizers.source.vocab_size, tokenizers.target.vocab_size
         if sizes != expected:
@@ -230,8 +230,6 @@ class TextWriter:
         allowed: int | None = None,
     ) -> Iterator[tuple[Read, list[Hypothesis]]]:
         """The hypotheses of each source of a batch. allowed: a token that may be written, which else may not."""
-        from attnkit.decoding.search import decode
-
         with _tensor.no_grad(), _tensor.precision(self.precision):
             found = decode(
                 self.model,

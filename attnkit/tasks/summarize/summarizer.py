@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Unpack
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
 _TITLE = 80  # characters of a document that name it
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Summary:
+class Summary(msgspec.Struct, frozen=True, eq=False):
     """What is written about one document.
 
     text: the summary; empty for an empty document.
@@ -172,7 +170,7 @@ class Summarizer(TextWriter):
 
     def _write(self, source: Source, hypotheses: list[Hypothesis]) -> Summary:
         best, *others = (self._write_one(source, hypothesis) for hypothesis in hypotheses)
-        return dataclasses.replace(best, alternatives=tuple(others)) if others else best
+        return msgspec.structs.replace(best, alternatives=tuple(others)) if others else best
 
     def _write_one(self, source: Source, hypothesis: Hypothesis) -> Summary:
         ids, tokenizer = hypothesis.tokens.tolist(), self.target_tokenizer

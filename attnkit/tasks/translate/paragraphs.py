@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import collections
-import dataclasses
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+
+import msgspec
 
 from attnkit.data.arrivals import PAUSE, Paused
 from attnkit.tasks.translate.result import Result, Sentence
@@ -22,8 +22,7 @@ _PAIRS = {'"': '"', "“": "”", "„": "“", "«": "»", "»": "«", "‘": "
 _DEPTH = 3  # of quotes within quotes
 
 
-@dataclass(frozen=True, slots=True)
-class Paragraph:
+class Paragraph(msgspec.Struct, frozen=True):
     """A line and where its sentences stand in it; what is between them stays as it is. head: where the text begins,
     behind the tag of a language."""
 
@@ -51,7 +50,7 @@ class Paragraph:
     def join(self, results: list[Result]) -> Result:
         """The result of the line, of those of its sentences."""
         if not self.spans:
-            return dataclasses.replace(results[0], text=self.line[self.head :])
+            return msgspec.structs.replace(results[0], text=self.line[self.head :])
         parts, places, length, end = list[str](), list[int](), 0, self.head
         for (start, stop), result in zip(self.spans, results, strict=True):
             parts += [self.line[end:start], result.text]
@@ -61,7 +60,7 @@ class Paragraph:
         text = "".join([*parts, self.line[end:]])
         source_words = _words_at(self.line, [start for start, _ in self.spans])
         first_words = list(zip(source_words, _words_at(text, places), strict=True))
-        return dataclasses.replace(
+        return msgspec.structs.replace(
             results[0],
             text=text,
             score=sum(result.score for result in results),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import collections
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NoReturn, Unpack, cast
 
@@ -31,8 +32,7 @@ if TYPE_CHECKING:
 _OF_THE_SECOND = frozenset({"nbest", "min_length", "max_length", "sample", "temperature", "top_k", "top_p", "seed"})
 
 
-@dataclass(frozen=True, slots=True, eq=False, kw_only=True)
-class PivotResult(Result):
+class PivotResult(Result, frozen=True, eq=False, kw_only=True):
     """One line, translated by two models. What it has of `Result` is about the line and its last translation:
 
     score: the sum of `scores`, those of the first and of the second model.
@@ -269,7 +269,9 @@ def load_pivot(
     found = [_read(path, which) for path, which in ((first, "first"), (second, "second"))]
     if threads is not None:
         _core.set_num_threads(threads)
-    loaded = [Translator.from_directory(each.on(device), precision or each.precision or "fp32") for each in found]
+    with ExitStack() as stack:
+        begun = [stack.enter_context(each.on(device).reading_ahead()) for each in found]
+        loaded = [Translator.from_directory(each, precision or each.precision or "fp32") for each in begun]
     return PivotTranslator(*loaded, folders=(found[0].folder, found[1].folder))
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -12,8 +12,7 @@ if TYPE_CHECKING:
     from attnkit.text.alignment import Link
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Result:
+class Result(msgspec.Struct, frozen=True, eq=False):
     """One translated line.
 
     text: the translation; empty for an empty line.
@@ -39,12 +38,12 @@ class Result:
     attention: npt.NDArray[np.float32] | None
     source_tokens: list[str]
     truncated: bool = False
-    unknown: list[str] = field(default_factory=list)
+    unknown: list[str] = []
     alternatives: tuple[Result, ...] = ()
-    source_words: list[int] = field(default_factory=list)
-    target_words: list[int] = field(default_factory=list)
+    source_words: list[int] = []
+    target_words: list[int] = []
     looped: bool = False
-    unkept: list[str] = field(default_factory=list)
+    unkept: list[str] = []
     sentences: tuple[Sentence, ...] = ()
     unread: int = 0
 

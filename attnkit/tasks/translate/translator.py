@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
@@ -289,7 +288,7 @@ class Translator(TextWriter):
     def _write(self, source: _Source, hypotheses: list[Hypothesis], wanted: _Wanted) -> Result:
         words = self._words_read(source) if wanted.attends else []
         results = [self._write_one(source, hypothesis, words, wanted) for hypothesis in hypotheses]
-        return results[0] if len(results) == 1 else dataclasses.replace(results[0], alternatives=tuple(results[1:]))
+        return results[0] if len(results) == 1 else msgspec.structs.replace(results[0], alternatives=tuple(results[1:]))
 
     def _write_one(self, source: _Source, hypothesis: Hypothesis, source_words: list[int], wanted: _Wanted) -> Result:
         ids, target = hypothesis.tokens.tolist(), self.target_tokenizer
@@ -314,7 +313,7 @@ class Translator(TextWriter):
         if source.held is not None:
             result = _with_kept(result, source.held)
         if wanted.attends and not wanted.attention:
-            result = dataclasses.replace(result, attention=None, source_words=[], target_words=[])
+            result = msgspec.structs.replace(result, attention=None, source_words=[], target_words=[])
         return result
 
     def _copy(
@@ -379,7 +378,7 @@ def _empty(wanted: _Wanted, source: _Source) -> Result:
 def _with_kept(result: Result, held: Held) -> Result:
     """The result with what is kept in its text. Its tokens stay those of the model, which knows other text for it."""
     text, words, unkept = held.restore(result.text, result.word_attention())
-    return dataclasses.replace(
+    return msgspec.structs.replace(
         result,
         text=text,
         unkept=unkept,

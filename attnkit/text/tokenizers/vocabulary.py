@@ -33,11 +33,12 @@ class Vocabulary:
         one that a file of a token a line cannot hold."""
         own = (*SPECIAL_TOKENS, *reserved)
         self._tokens = (*own, *tokens)
-        self._ids = {token: number for number, token in enumerate(tokens, start=len(own))}
+        self._ids = dict(zip(tokens, range(len(own), len(self._tokens)), strict=True))
         self.reserved_ids = {token: number for number, token in enumerate(reserved, start=len(SPECIAL_TOKENS))}
-        if (bad := next((token for token in self._tokens if not token or "\n" in token), None)) is not None:
+        if not all(self._tokens) or "\n" in "".join(self._tokens):
+            bad = next(token for token in self._tokens if not token or "\n" in token)
             raise ValueError(f"[vocabulary] expected tokens of one line, got {quoted(bad)}")
-        if len(set(self._tokens)) != len(self._tokens):
+        if len(self._ids) + len(set(own)) != len(self._tokens) or not self._ids.keys().isdisjoint(own):
             repeated = next(token for token, count in Counter(self._tokens).items() if count > 1)
             raise ValueError(f"[vocabulary] expected distinct tokens, got {quoted(repeated)} twice")
 

@@ -13,7 +13,7 @@ from attnkit.text.tokenizers.config import TokenizerConfig
 from attnkit.text.tokenizers.vocabulary import BOS, EOS, PAD, SPECIAL_TOKENS, Vocabulary
 from attnkit.words import words_and_signs
 
-_WORD_OR_MARK_1 = re.compile(r"\w+(?:['’]\w+)*|[^\w\s]")  # of attnkit 0.1
+_WORD_OR_MARK_1 = r"\w+(?:['’]\w+)*|[^\w\s]"  # of attnkit 0.1
 
 
 class _VocabularyTokenizer(Tokenizer):
@@ -118,7 +118,7 @@ class _WordPunctTokenizer1(WordPunctTokenizer):
         return WordTokenizer.file_names(name)
 
     def _split(self, text: str) -> Sequence[str]:
-        return _WORD_OR_MARK_1.findall(text)
+        return re.findall(_WORD_OR_MARK_1, text)
 
 
 class CharTokenizer(_VocabularyTokenizer):

@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import complaint, output
 from PIL import Image
 from support.caption_checkpoints import BOS, EOS, VOCABULARY, save_blip, save_vision_encoder_decoder
-from support.command_line import complaint, output
 
 import attnkit
 from attnkit.interop.convert import convert
