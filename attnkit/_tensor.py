@@ -23,6 +23,8 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 DType = Literal["float32", "bfloat16"]
 """Of the numbers of a tensor."""
 
+_DLPACK_CPU = 1  # of DLPack's kinds of devices
+
 
 def check_precision(name: str) -> None:
     """Raises ValueError for another name."""
@@ -85,13 +87,15 @@ def tensor(
 
 
 def from_dlpack(source: Any) -> Tensor:
-    """A tensor over the memory of any CPU array that speaks DLPack (PyTorch, JAX, ...), shared where it is float32 or
-    bfloat16 in row-major order."""
-    if source.__dlpack_device__()[0] == 1:  # the CPU; NumPy says of the others that it cannot read them
-        found = _core.bfloat16_from_dlpack(source.__dlpack__())
-        if found is not None:
-            return found
-    return tensor(np.from_dlpack(source))
+    """A tensor over the memory of any array that speaks DLPack (PyTorch, JAX, ...), where that lies.
+
+    On the CPU it is shared where it is float32 or bfloat16 in row-major order, and else converted. On a GPU nothing is
+    copied: ValueError for other types, another order, and a device that is not here.
+    """
+    if source.__dlpack_device__()[0] != _DLPACK_CPU:
+        return _core.device_from_dlpack(source)
+    found = _core.bfloat16_from_dlpack(source.__dlpack__())
+    return tensor(np.from_dlpack(source)) if found is None else found
 
 
 @contextmanager

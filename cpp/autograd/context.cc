@@ -28,6 +28,7 @@ class CpuContext final : public Context {
   void CopyToHost(const void* from, size_t bytes, void* host) const override {
     if (bytes) std::memcpy(host, from, bytes);
   }
+  std::optional<DeviceId> id() const override { return DeviceId{1, 0}; }
 };
 
 std::mutex mutex;  // of what other devices there are; nothing is asked of it while tensors are computed
@@ -70,6 +71,21 @@ const Context& ContextOf(const std::string& device) {
     known += " or \"" + context->device() + "\"";
   }
   Fail("[device] expected ", known, ", got \"", device, "\"", WhyNot(name));
+}
+
+const Context* FindContext(DeviceId id) {
+  constexpr int32_t kCuda = 2;
+  const auto is = [id](const Context& context) {
+    const auto own = context.id();
+    return own && own->kind == id.kind && own->number == id.number;
+  };
+  if (is(Cpu())) return &Cpu();
+  if (id.kind == kCuda) RegisterGpus();
+  std::lock_guard<std::mutex> lock(mutex);
+  for (const Context* context : Others()) {
+    if (is(*context)) return context;
+  }
+  return nullptr;
 }
 
 void RegisterContext(const Context& context) {

@@ -141,12 +141,12 @@ Tensor Tensor::Full(Shape shape, float value, const Context& context) {
 
 Tensor Tensor::Zeros(Shape shape, const Context& context) { return Full(std::move(shape), 0.0f, context); }
 
-Tensor Tensor::Borrow(void* data, Shape shape, Loan loan, DType dtype) {
+Tensor Tensor::Borrow(void* data, Shape shape, Loan loan, DType dtype, const Context& context) {
   Tensor tensor;
   tensor.impl_ = std::make_shared<Impl>();
   tensor.impl_->size = SizeOf(shape);
   tensor.impl_->shape = std::move(shape);
-  tensor.impl_->storage = std::make_shared<Storage>(Cpu(), dtype, data, tensor.impl_->size, std::move(loan));
+  tensor.impl_->storage = std::make_shared<Storage>(context, dtype, data, tensor.impl_->size, std::move(loan));
   return tensor;
 }
 

@@ -30,4 +30,19 @@ void CudaContext::CopyToHost(const void* from, size_t bytes, void* host) const {
   cuda::CopyToHost(from, bytes, host);
 }
 
+void CudaContext::Wait() const {
+  UseDevice(device_);
+  WaitForDevice();
+}
+
+int64_t CudaContext::stream() const {
+  UseDevice(device_);
+  return StreamOfDevice();
+}
+
+void CudaContext::LetWait(int64_t stream) const {
+  UseDevice(device_);
+  LetStreamWait(stream);
+}
+
 }  // namespace attnkit::cuda

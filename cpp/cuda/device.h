@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <type_traits>
 
 #include "attnkit/kernels/kernel.h"
@@ -25,6 +26,11 @@ void FreeOnDevice(void* block, size_t bytes) noexcept;
 void CopyToDevice(const void* host, size_t bytes, void* device);
 // Waits for what was asked of the stream before.
 void CopyToHost(const void* device, size_t bytes, void* host);
+
+// For others on this device, as Context says: until nothing of it is under way; its stream; another that waits for it.
+void WaitForDevice();
+int64_t StreamOfDevice();
+void LetStreamWait(int64_t stream);
 
 // A slot's function for each device: it says the device, then runs.
 template <auto kRun>

@@ -343,18 +343,9 @@ void BindArray(Class& c) {
         return !copy.is_none() && py::cast<bool>(copy) ? array.attr("copy")() : array;
       },
       py::arg("dtype") = py::none(), py::arg("copy") = py::none());
-  c.def("__dlpack__", [](const Tensor& x, const py::kwargs& options) {
-    ATTNKIT_CHECK(x.context().is_cpu(), "[dlpack] expected a tensor of the CPU, got one on ", x.context().device());
-    if (x.dtype() == DType::kBFloat16) return BitsCapsule(x, options);
-    return py::object(ArrayView(x, true).attr("__dlpack__")(**options));
-  });
   c.def("__copy__", &ShallowCopy);
   c.def("__deepcopy__", &DeepCopy, py::arg("memo"));
   c.def(py::pickle(&PickledState, &FromPickledState));
-  c.def("__dlpack_device__", [](const Tensor& x) {
-    ATTNKIT_CHECK(x.context().is_cpu(), "[dlpack] expected a tensor of the CPU, got one on ", x.context().device());
-    return py::make_tuple(1, 0);  // kDLCPU
-  });
 }
 
 }  // namespace

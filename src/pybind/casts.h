@@ -69,10 +69,8 @@ inline FloatArray ArrayView(const Tensor& tensor, bool writable) {
 Tensor FromInt8(const AlignedArray<int8_t>& bytes, const FloatArray& multipliers, float input_multiplier);
 py::tuple Int8Parts(const Tensor& weight);
 
-// Of a bfloat16 tensor: an array of ml_dtypes.bfloat16 where that is installed, else of its bits; and a capsule of
-// DLPack over its memory.
+// Of a bfloat16 tensor: an array of ml_dtypes.bfloat16 where that is installed, else of its bits.
 py::object BitsArray(const Tensor& tensor, bool writable);
-py::object BitsCapsule(const Tensor& tensor, const py::dict& options);
 
 // The Indices that these are, or that an array is a view of (Indices.numpy()); undefined where there are none.
 ops::Indices IndicesBehind(const py::handle& values);

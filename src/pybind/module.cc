@@ -7,6 +7,7 @@ void BindSystem(pybind11::module_& m);
 void BindIndices(pybind11::module_& m);
 void BindTensor(pybind11::module_& m);
 void BindBFloat16(pybind11::module_& m);
+void BindDLPack(pybind11::module_& m);
 void BindInt8(pybind11::module_& m);
 void BindFunction(pybind11::module_& m);
 void BindOps(pybind11::module_& m);
@@ -24,6 +25,7 @@ PYBIND11_MODULE(_core, m) {
   attnkit::python::BindIndices(m);
   attnkit::python::BindTensor(m);
   attnkit::python::BindBFloat16(m);
+  attnkit::python::BindDLPack(m);
   attnkit::python::BindInt8(m);
   attnkit::python::BindFunction(m);
   attnkit::python::BindOps(m);

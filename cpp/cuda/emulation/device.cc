@@ -86,5 +86,9 @@ void CopyToHost(const void* device, size_t bytes, void* host) {
   if (bytes) std::memcpy(host, device, bytes);
 }
 
+void WaitForDevice() {}
+int64_t StreamOfDevice() { return 1; }
+void LetStreamWait(int64_t) {}
+
 }  // namespace cuda
 }  // namespace attnkit

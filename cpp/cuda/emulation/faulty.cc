@@ -72,6 +72,55 @@ __global__ void Votes(int* out) {
 }
 // Who comes last is left.
 __global__ void Race(int* out) { *out = Number(); }
+// In shared memory, where no order of turns may show it: each thread reads what its neighbour wrote.
+__global__ void MissingBarrier(int* out) {
+  __shared__ int room[64];
+  room[Number()] = Number();
+  const int neighbours = room[(Number() + 1) % 64];
+  if (Number() == 0) *out = neighbours;
+}
+__global__ void MissingBarrierBehind(int* out) {
+  __shared__ int room[64];
+  room[Number()] = Number();
+  __syncthreads();
+  const int neighbours = room[(Number() + 1) % 64];
+  room[Number()] = neighbours;
+  if (Number() == 0) *out = neighbours;
+}
+__global__ void WarpBarrierForAll(int* out) {
+  __shared__ int room[64];
+  room[Number()] = Number();
+  __syncwarp();
+  const int neighbours = room[(Number() + kWarp) % 64];
+  if (Number() == 0) *out = neighbours;
+}
+__global__ void MissingWarpBarrier(int* out) {
+  __shared__ int room[kWarp];
+  room[Number()] = Number();
+  const int neighbours = room[(Number() + 1) % kWarp];
+  if (Number() == 0) *out = neighbours;
+}
+__global__ void ShuffleForBarrier(int* out) {
+  __shared__ int room[kWarp];
+  room[Number()] = Number();
+  const int last = __shfl_sync(kAllLanes, Number(), 31);
+  const int neighbours = room[(Number() + 1) % kWarp];
+  if (Number() == 0) *out = neighbours + last;
+}
+__global__ void BlocksWriteOneNumber(int* out) {
+  if (Number() == 0) *out = static_cast<int>(blockIdx.x);
+}
+// Right: each of the two barriers where it belongs, shared memory that the next block takes again.
+__global__ void Ordered(int* out) {
+  __shared__ int room[64];
+  room[Number()] = Number() + 1;
+  __syncwarp();
+  const int in_warp = __shfl_xor_sync(kAllLanes, room[Number() ^ 1], 2);
+  __syncthreads();
+  room[Number()] = in_warp;
+  __syncthreads();
+  if (blockIdx.x == 1 && Number() == 0) *out = room[32];
+}
 
 struct Faulty {
   const char* name;
@@ -101,6 +150,13 @@ const Faulty kFaulty[] = {
     {"votes, then fails", VotesThenFails, 1, 64, 0},
     {"votes", Votes, 1, 64, 0},
     {"race", Race, 1, 64, 0},
+    {"missing barrier", MissingBarrier, 1, 64, 0},
+    {"missing barrier behind", MissingBarrierBehind, 1, 64, 0},
+    {"warp barrier for all", WarpBarrierForAll, 1, 64, 0},
+    {"missing warp barrier", MissingWarpBarrier, 1, 32, 0},
+    {"shuffle for barrier", ShuffleForBarrier, 1, 32, 0},
+    {"blocks write one number", BlocksWriteOneNumber, 2, 64, 0},
+    {"ordered", Ordered, 9, 64, 0},
 };
 
 }  // namespace

@@ -11,17 +11,8 @@
 #include <vector>
 
 #include "cuda/emulation/fiber.h"
+#include "cuda/emulation/race_detector.h"
 #include "cuda/emulation/runtime.h"
-
-#if defined(__SANITIZE_THREAD__)
-#include <sanitizer/tsan_interface.h>
-extern "C" {
-void AnnotateIgnoreReadsBegin(const char* file, int line);
-void AnnotateIgnoreReadsEnd(const char* file, int line);
-void AnnotateIgnoreWritesBegin(const char* file, int line);
-void AnnotateIgnoreWritesEnd(const char* file, int line);
-}
-#endif
 
 namespace attnkit::emulation {
 namespace {
@@ -32,43 +23,6 @@ constexpr unsigned kMostOfX = 0x7fffffff, kMostOfYandZ = 65535;
 // Behind the dynamic shared memory of a block, so that what is written there is noticed.
 constexpr size_t kFence = 256;
 constexpr unsigned char kFenceByte = 0xa5;
-
-// ----- For the race detector, which knows each fiber as a thread: who leaves a barrier comes after all who entered it,
-// and nothing else orders them; what the machine itself reads and writes is none of its business.
-void Released([[maybe_unused]] void* barrier) {
-#if defined(__SANITIZE_THREAD__)
-  __tsan_release(barrier);
-#endif
-}
-void Acquired([[maybe_unused]] void* barrier) {
-#if defined(__SANITIZE_THREAD__)
-  __tsan_acquire(barrier);
-#endif
-}
-// For the thread or fiber that runs, from here to its end; Outside is back in the kernel meanwhile.
-struct InMachine {
-#if defined(__SANITIZE_THREAD__)
-  InMachine() { Enter(); }
-  ~InMachine() { Leave(); }
-  static void Enter() {
-    AnnotateIgnoreReadsBegin(__FILE__, __LINE__);
-    AnnotateIgnoreWritesBegin(__FILE__, __LINE__);
-  }
-  static void Leave() {
-    AnnotateIgnoreWritesEnd(__FILE__, __LINE__);
-    AnnotateIgnoreReadsEnd(__FILE__, __LINE__);
-  }
-  struct Outside {
-    Outside() { Leave(); }
-    ~Outside() { Enter(); }
-  };
-#else
-  InMachine() {}
-  struct Outside {
-    Outside() {}
-  };
-#endif
-};
 
 // ----- The order of things.
 
@@ -112,7 +66,7 @@ enum class At { kEnd, kBlockBarrier, kWarpBarrier };
 
 struct Thread {
   Fiber fiber;
-  Here here;
+  Here here = {};
   At at = At::kEnd;
   const char* file = nullptr;  // where it waits
   int line = 0;
@@ -123,7 +77,15 @@ struct Thread {
 
 struct Warp {
   OfferedWords values[2][kLanes];  // of the last exchange and the one before, which some lanes may still read
-  char barriers[2];                // names for the race detector: of this one and of the next, that others may be at
+};
+
+// What the race detector knows the begin and end of a grid by, and the barriers of a block: this one and the next, that
+// others may be at.
+struct GridNames {
+  char launch, end;
+};
+struct BlockNames {
+  char block[2], warps[kMostThreads / kLanes][2];
 };
 
 // The threads of the host's thread, kept for the next kernel.
@@ -138,7 +100,8 @@ struct Block {
   int64_t votes[2] = {0, 0};
   int parity = 0;
   int count = 0;
-  char launch = 0, end = 0, barriers[2] = {0, 0};  // names for the race detector
+  std::unique_ptr<GridNames> grid = std::make_unique<GridNames>();
+  std::unique_ptr<BlockNames> names = std::make_unique<BlockNames>();
 };
 thread_local Block block;
 thread_local Thread* running = nullptr;
@@ -148,14 +111,14 @@ int IndexInBlock(const Thread& thread) { return static_cast<int>(thread.here.thr
 void Body(void* thread) {
   const InMachine machine;
   auto& self = *static_cast<Thread*>(thread);
-  Acquired(&block.launch);
+  Acquired(&block.grid->launch);
   try {
     const InMachine::Outside outside;
     (*self.body)();
   } catch (...) {
     self.error = std::current_exception();
   }
-  Released(&block.end);
+  Released(&block.grid->end);
   self.at = At::kEnd;
 }
 
@@ -170,10 +133,10 @@ bool AtOnePlace(const Thread& a, const Thread& b) {
 
 // Of a kernel that failed: what still waits is forgotten where it is, a fiber holds nothing but its stack.
 void Forget() {
-  Acquired(&block.end);
-  for (char& barrier : block.barriers) Acquired(&barrier);
-  for (Warp& warp : block.warps) {
-    for (char& barrier : warp.barriers) Acquired(&barrier);
+  Acquired(&block.grid->end);
+  for (char& barrier : block.names->block) Acquired(&barrier);
+  for (auto& warp : block.names->warps) {
+    for (char& barrier : warp) Acquired(&barrier);
   }
   block.threads.clear();
 }
@@ -247,6 +210,26 @@ void RunBlock(uint64_t random) {
   }
 }
 
+// The next of a grid. Its shared memory is NaN, as another block may have left it.
+void BeginBlock(dim3 index, size_t shared) {
+  if (kFindsRaces) {
+    // Nothing orders the blocks of a grid: a fiber is not the same thread in each, a barrier none of another block's.
+    std::rotate(block.threads.begin(), block.threads.begin() + 1, block.threads.begin() + block.count);
+    block.names = std::make_unique<BlockNames>();
+    block.shared = std::vector<unsigned char>();
+    FreshSharedMemory();
+  }
+  block.shared.assign(shared + kFence, kFenceByte);
+  std::fill_n(block.shared.begin(), shared, 0xff);
+  for (int i = 0; i < block.count; ++i) {
+    Thread& thread = *block.threads[i];
+    thread.here.thread = dim3(static_cast<unsigned>(i), 0, 0);
+    thread.here.block = index;
+    thread.here.shared = block.shared.data();
+    thread.exchanges = thread.warp_barriers = 0;
+  }
+}
+
 void Prepare(dim3 grid, dim3 size, size_t shared, const std::function<void()>& body) {
   if (size.y != 1 || size.z != 1 || size.x == 0 || size.x > kMostThreads || size.x % kLanes)
     throw std::logic_error("[cuda] expected a block of whole warps in x, at most 1024 threads, got " +
@@ -257,29 +240,30 @@ void Prepare(dim3 grid, dim3 size, size_t shared, const std::function<void()>& b
     throw std::logic_error("[cuda] expected a grid of at most 2^31 - 1 x 65535 x 65535, got " + std::to_string(grid.x) +
                            " x " + std::to_string(grid.y) + " x " + std::to_string(grid.z));
   block.count = static_cast<int>(size.x);
-  block.shared.assign(shared + kFence, kFenceByte);
   while (static_cast<int>(block.threads.size()) < block.count) block.threads.push_back(std::make_unique<Thread>());
   for (int i = 0; i < block.count; ++i) {
     Thread& thread = *block.threads[i];
     thread.body = &body;
-    thread.here = {dim3(static_cast<unsigned>(i), 0, 0), dim3(), size, grid, block.shared.data()};
+    thread.here.block_size = size;
+    thread.here.grid_size = grid;
   }
 }
 
-void Await(At at, const char* file, int line) {
+// Whether memory is ordered, too, as by a barrier: what lanes wrote before a shuffle or a vote, others need not see
+// behind.
+void Await(At at, const char* file, int line, bool orders = true) {
   Thread& self = *running;
   self.at = at;
   self.file = file;
   self.line = line;
-  void* barrier = at == At::kBlockBarrier
-                      ? &block.barriers[block.parity]
-                      : &block.warps[IndexInBlock(self) / kLanes].barriers[self.warp_barriers++ % 2];
-  Released(barrier);
+  void* barrier = at == At::kBlockBarrier ? &block.names->block[block.parity]
+                                          : &block.names->warps[IndexInBlock(self) / kLanes][self.warp_barriers++ % 2];
+  if (orders) Released(barrier);
   {
     const InMachine::Outside outside;  // where the fiber of a kernel that failed ends
     self.fiber.Wait();
   }
-  Acquired(barrier);
+  if (orders) Acquired(barrier);
 }
 
 void CheckMask(unsigned mask, const char* file, int line) {
@@ -303,15 +287,14 @@ void Run(dim3 grid, dim3 size, size_t shared, const std::function<void()>& body)
   const uint64_t chosen = seed, random = chosen ? Mixed(chosen + Mixed(KernelsRun())) | 1 : 0;
   const uint64_t blocks = uint64_t{grid.x} * grid.y * grid.z;
   const Order order(blocks, random);
+  Released(&block.grid->launch);
   for (uint64_t i = 0; i < blocks; ++i) {
     const uint64_t number = order[i];
     const dim3 index(static_cast<unsigned>(number % grid.x), static_cast<unsigned>(number / grid.x % grid.y),
                      static_cast<unsigned>(number / grid.x / grid.y));
-    std::fill_n(block.shared.begin(), shared, 0xff);  // NaN, as another block may have left
-    for (int t = 0; t < block.count; ++t) block.threads[t]->here.block = index;
-    Released(&block.launch);
+    BeginBlock(index, shared);
     RunBlock(random ? Mixed(random + i) | 1 : 0);
-    Acquired(&block.end);
+    Acquired(&block.grid->end);
     if (std::any_of(block.shared.end() - kFence, block.shared.end(), [](unsigned char b) { return b != kFenceByte; }))
       throw std::logic_error("[cuda] a kernel wrote behind its " + std::to_string(shared) + " bytes of shared memory");
   }
@@ -345,15 +328,15 @@ const OfferedWords* Offer(unsigned mask, const uint64_t* words, int count, const
   Thread& self = *running;
   OfferedWords* values = block.warps[IndexInBlock(self) / kLanes].values[self.exchanges++ % 2];
   std::copy_n(words, count, values[Lane()].words);
-  Await(At::kWarpBarrier, file, line);
+  Await(At::kWarpBarrier, file, line, false);
   return values;
 }
 
-uint64_t Exchange(unsigned mask, uint64_t bits, int lane, const char* file, int line) {
+ATTNKIT_UNSEEN uint64_t Exchange(unsigned mask, uint64_t bits, int lane, const char* file, int line) {
   return Offer(mask, &bits, 1, file, line)[lane & (kLanes - 1)].words[0];
 }
 
-unsigned Ballot(unsigned mask, bool predicate, const char* file, int line) {
+ATTNKIT_UNSEEN unsigned Ballot(unsigned mask, bool predicate, const char* file, int line) {
   const uint64_t vote = predicate;
   const OfferedWords* offered = Offer(mask, &vote, 1, file, line);
   unsigned votes = 0;

@@ -7,6 +7,7 @@
 #include <string>
 
 #include "cuda/device.h"
+#include "cuda/emulation/race_detector.h"
 #include "cuda/emulation/runtime.h"
 
 namespace attnkit::emulation {
@@ -27,13 +28,15 @@ float CutOff(double x) {
 }
 
 // The sixteen numbers of vector `v` of a fragment, of which the lanes offered words `first` and the next one.
-void VectorOf(const OfferedWords* offered, int first, int v, double (&numbers)[16]) {
+ATTNKIT_UNSEEN void VectorOf(const OfferedWords* offered, int first, int v, double (&numbers)[16]) {
   for (int d = 0; d < 16; ++d) {
     const OfferedWords& lane = offered[v % 8 * 4 + d % 8 / 2];
     const int pair = d / 8 * 2 + v / 8;  // two of them to a word
     numbers[d] = Widened(lane.words[first + pair / 2] >> (pair % 2 * 32 + d % 2 * 16));
   }
 }
+
+ATTNKIT_UNSEEN uint64_t WordOf(const OfferedWords& lane, int i) { return lane.words[i]; }
 
 }  // namespace
 
@@ -49,7 +52,7 @@ void LoadFragment(const uint16_t* row, bool transposed, unsigned (&to)[4], const
     to[i] = 0;
     for (int j = 0; j < 2; ++j) {
       const int r = transposed ? 2 * t + j : g, c = transposed ? g : 2 * t + j;
-      to[i] |= static_cast<unsigned>(offered[8 * i + r].words[c / 4] >> (c % 4 * 16) & 0xffffu) << (16 * j);
+      to[i] |= static_cast<unsigned>(WordOf(offered[8 * i + r], c / 4) >> (c % 4 * 16) & 0xffffu) << (16 * j);
     }
   }
 }

@@ -131,4 +131,18 @@ void CopyToHost(const void* device, size_t bytes, void* host) {
   Check(cudaStreamSynchronize(Stream()), "what was asked of it before");
 }
 
+void WaitForDevice() { Check(cudaDeviceSynchronize(), "what was asked of it before"); }
+
+int64_t StreamOfDevice() { return reinterpret_cast<int64_t>(Stream()); }
+
+void LetStreamWait(int64_t stream) {
+  cudaEvent_t reached;
+  Check(cudaEventCreateWithFlags(&reached, cudaEventDisableTiming), "an event");
+  cudaError_t error = cudaEventRecord(reached, Stream());
+  // 1 and 2 are cudaStreamLegacy and cudaStreamPerThread of CUDA too.
+  if (error == cudaSuccess) error = cudaStreamWaitEvent(reinterpret_cast<cudaStream_t>(stream), reached, 0);
+  cudaEventDestroy(reached);
+  Check(error, "a stream that waits for its own");
+}
+
 }  // namespace attnkit::cuda

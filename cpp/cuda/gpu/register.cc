@@ -5,6 +5,11 @@
 #include "cuda/table.h"
 
 namespace attnkit {
+namespace {
+
+constexpr int32_t kDLCUDA = 2;  // DLPack's
+
+}  // namespace
 
 void RegisterGpus() {
   static std::once_flag once;
@@ -13,7 +18,7 @@ void RegisterGpus() {
     for (int device = 0; device < count; ++device) {
       Kernels& kernels = *new Kernels("cuda:" + std::to_string(device));
       cuda::FillTable(kernels, device);
-      RegisterContext(*new cuda::CudaContext(kernels, device));
+      RegisterContext(*new cuda::CudaContext(kernels, device, kDLCUDA));
     }
   });
 }

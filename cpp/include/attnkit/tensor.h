@@ -93,7 +93,8 @@ class Tensor {
   explicit Tensor(Shape shape, const Context& context = Cpu(), DType dtype = DType::kFloat32);
   static Tensor Zeros(Shape shape, const Context& context = Cpu());
   static Tensor Full(Shape shape, float value, const Context& context = Cpu());
-  static Tensor Borrow(void* data, Shape shape, Loan loan, DType dtype = DType::kFloat32);  // memory of the CPU
+  static Tensor Borrow(void* data, Shape shape, Loan loan, DType dtype = DType::kFloat32,
+                       const Context& context = Cpu());
 
   // float32 tensors on the device of this one.
   Tensor New(Shape shape) const { return Tensor(std::move(shape), context()); }
