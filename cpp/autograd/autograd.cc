@@ -217,7 +217,30 @@ bool NeedsGrad(const std::vector<Tensor>& inputs) {
   return false;
 }
 
+Tensor Kept(const Tensor& x) {
+  x.storage().Keep();
+  return x.Detach();
+}
+
+// Leaves are held by whoever made them.
+Tensor KeptAs(kernels::Precision precision, const Tensor& x) {
+  const bool stays = x.is_leaf() || x.storage().kept() || x.dtype() != DType::kFloat32;
+  return precision == kernels::Precision::kBFloat16 && !stays ? x.Rounded() : Kept(x);
+}
+
+// A node asks of what another one computed where its gradient goes, and nothing of its numbers: those live as long as
+// somebody reads them, be it a backward function. Where NaN is looked for, they stay.
 void Record(const char* name, std::vector<Tensor> inputs, std::vector<Tensor*> outputs, BackwardFunction backward) {
+  const bool numbers_stay = (internal::Watching() & internal::kCheckingNan) != 0;
+  std::shared_ptr<Storage> nothing;
+  for (Tensor& input : inputs) {
+    if (!input || numbers_stay || (input.is_leaf() && input.requires_grad())) continue;
+    auto place = std::make_shared<Tensor::Impl>(*input.impl_);
+    if (!nothing) nothing = std::make_shared<Storage>(input.context(), DType::kFloat32, 0);
+    place->storage = nothing;
+    place->offset = 0;
+    input.impl_ = std::move(place);
+  }
   std::vector<Shape> shapes;
   for (const Tensor* output : outputs) shapes.push_back(output->shape());
   const auto node = std::make_shared<Node>(name, std::move(inputs), std::move(shapes), std::move(backward));
