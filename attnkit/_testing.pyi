@@ -20,6 +20,12 @@ def register_emulated_cuda() -> None:
 def set_emulation_seed(seed: int) -> None:
     """The order in which blocks, warps and lanes run, from here on; 0: as they are counted."""
 
+def set_emulated_tensor_cores(there: bool) -> None:
+    """Whether the emulated device has tensor cores for bf16, as it has from the start."""
+
+def asked_of_emulated_cuda() -> tuple[int, int]:
+    """How many launches and copies to the host, so far."""
+
 def run_faulty_kernel(name: str) -> int:
     """Runs a small kernel that is wrong in the way of its name; what it wrote, where nothing refuses it."""
 

@@ -11,7 +11,16 @@ from .shared.attention_choice import drawn_choice, drawn_options
 from .shared.batch_job import BatchChoice, batch_choice, batch_options, run_batch
 from .shared.device_option import device_option
 from .shared.loading import directory_of, load_for, name_options
-from .shared.run_options import FILE, attention_option, check_text, output_option, precision_option, threads_option
+from .shared.run_options import (
+    FILE,
+    attention_option,
+    batch_tokens_option,
+    check_text,
+    output_option,
+    precision_option,
+    threads_option,
+    window_option,
+)
 
 # What a classifier reads, and the module of this package whose `run` classifies that.
 _INPUTS = {"text": "classify_text", "images": "classify_images"}
@@ -44,14 +53,8 @@ _BOTH = "images-and-texts"
 @threads_option
 @device_option
 @name_options
-@click.option("--batch-tokens", type=click.IntRange(1), metavar="N", help="Tokens at once.", show_default="4096")
-@click.option(
-    "--window",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Most texts read before any is written.",
-    show_default="1024",
-)
+@batch_tokens_option("4096")
+@window_option("texts", "1024")
 @batch_options
 def command(
     model: str,

@@ -1,9 +1,9 @@
-"""attnkit embed: texts in, a vector of each out."""
+"""attnkit embed: texts or images in, a vector of each out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -15,7 +15,14 @@ from .shared.line_counter import line_counter
 from .shared.loading import load_for, name_options
 from .shared.noticed import Noticed
 from .shared.outputs import Remembered, opened
-from .shared.run_options import FILE, check_text, precision_option, threads_option
+from .shared.run_options import (
+    FILE,
+    batch_tokens_option,
+    check_text,
+    precision_option,
+    threads_option,
+    window_option,
+)
 
 if TYPE_CHECKING:
     from attnkit.data.arrivals import Paused
@@ -49,14 +56,9 @@ _Writer = Callable[[str, "Embedding"], object]
 @threads_option
 @device_option
 @name_options
-@click.option("--batch-tokens", type=click.IntRange(1), metavar="N", help="Tokens at once.", show_default="4096")
-@click.option(
-    "--window",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Most texts read before any is written.",
-    show_default="1024",
-)
+@batch_tokens_option("4096")
+@click.option("--batch-images", type=click.IntRange(1), metavar="N", help="Images at once.", show_default="64")
+@window_option("texts", "1024")
 @batch_options
 def command(
     model: str,
@@ -69,26 +71,40 @@ def command(
     precision: Any,
     threads: int | None,
     batch_tokens: int | None,
+    batch_images: int | None,
     window: int | None,
     **arguments: Any,
 ) -> None:
-    """Make a vector of each text with MODEL, a directory or a name, for search and comparison.
+    """Make a vector of each text, or image, with MODEL, a directory or a name, for search and comparison.
 
     FILE has a text a line, .gz too; - or none is standard input. N lines in are N vectors out, in order: rows of a
     matrix (-o vectors.npy), or JSON lines with text, vector and truncated. An empty line has a vector too, that of the
     tokens around every text.
 
+    A model of images and texts (CLIP, SigLIP) makes vectors of images too, to be compared with those of texts: FILE is
+    an image, a pattern or a folder, and JSON lines have image and vector. One that cannot be read is named on standard
+    error, and has no vector.
+
     \b
     attnkit embed sentence-transformers/all-MiniLM-L6-v2 texts.txt -o vectors.npy
+    attnkit embed runs/clip photos/*.jpg > vectors.jsonl
     """
-    batch = batch_choice(arguments, (*inputs, *more), output)
+    from . import embed_images
+
+    files = (*inputs, *more)
+    images = embed_images.are_images(files)
+    if batch_images is not None and not images:
+        raise click.UsageError("--batch-images is for images; these are texts")
+    if images and arguments.get("ray") is not None:
+        raise click.UsageError("--ray goes with texts here, not with images")
+    batch = batch_choice(arguments, files, output)
     if batch is not None:
         options = {"prompt": prompt, "normalize": normalize, "batch_tokens": batch_tokens, "window": window}
         run_batch(
             batch,
             "embed",
             model,
-            (*inputs, *more),
+            files,
             output,
             options,
             precision=precision,
@@ -99,8 +115,15 @@ def command(
         return
     if output.endswith(_MATRIX):
         _check_matrix(output)
+    if images:
+        options = {"prompt": prompt, "text_key": text_key, "batch_tokens": batch_tokens, "window": window}
+        embed_images.run(
+            model, files, output, _rows if output.endswith(_MATRIX) else None, normalize=normalize,
+            precision=precision, threads=threads, batch_images=batch_images, **options,
+        )  # fmt: skip
+        return
     embedder: Embedder = load_for("embed", model, precision, threads)
-    texts = Remembered(_texts((*inputs, *more) or ("-",), text_key))
+    texts = Remembered(_texts(files or ("-",), text_key))
     given = {"batch_tokens": batch_tokens, "window": window}
     results = embedder.embed_stream(
         texts, prompt=prompt, normalize=normalize, **{name: value for name, value in given.items() if value is not None}
@@ -133,11 +156,15 @@ def _check_matrix(output: str) -> None:
         raise click.UsageError(f"--output: expected a file for a matrix, got {output}, in which nothing can go back")
 
 
-@contextmanager
-def _matrix(output: str, width: int) -> Iterator[_Writer]:
+def _rows(output: str, width: int) -> AbstractContextManager[Callable[..., object]]:
     from attnkit.data.matrix_file import matrix_file
 
-    with matrix_file(output, width) as append:
+    return matrix_file(output, width)
+
+
+@contextmanager
+def _matrix(output: str, width: int) -> Iterator[_Writer]:
+    with _rows(output, width) as append:
         yield lambda text, result: append(result.vector)
 
 

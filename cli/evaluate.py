@@ -13,6 +13,7 @@ from .shared.device_option import device_option
 from .shared.loading import directory_of, is_route, name_options
 from .shared.run_options import (
     FILE,
+    batch_tokens_option,
     check_text,
     language_options,
     precision_option,
@@ -33,7 +34,9 @@ class _Kind(NamedTuple):
 
 _KINDS = {
     "translations": _Kind("models that translate", "translates", "evaluate_translations"),
+    "summaries": _Kind("models that summarize", "summarizes", "evaluate_summaries"),
     "texts": _Kind("language models", "foretells texts", "evaluate_texts"),
+    "hidden tokens": _Kind("masked language models", "guesses hidden tokens", "evaluate_masked"),
     "text classes": _Kind("classifiers of texts", "classifies texts", "evaluate_text_classes"),
     "image classes": _Kind("classifiers of images", "classifies images", "evaluate_image_classes"),
     "named classes": _Kind("models of images and texts", "classifies images by any labels", "evaluate_image_classes"),
@@ -43,8 +46,9 @@ _KINDS = {
 # By the task of a model and what it reads.
 _BY_TASK = {
     ("translate", "text"): "translations",
-    ("summarize", "text"): "translations",
+    ("summarize", "text"): "summaries",
     ("language-model", "text"): "texts",
+    ("masked-language-model", "text"): "hidden tokens",
     ("classify", "text"): "text classes",
     ("classify", "images"): "image classes",
     ("classify", "images-and-texts"): "named classes",
@@ -58,22 +62,33 @@ _OWN = ("text classes", "image classes", "captions")  # have labelled data of th
 # The kinds that an option is for; one that is not here is for all.
 _FOR: dict[str, tuple[str, ...]] = {
     **dict.fromkeys(("then", "metrics", "tokenize", "source_language", "to", "shortlist"), ("translations",)),
-    **dict.fromkeys((option.field for option in SEARCH_OPTIONS), ("translations", "captions")),
-    "reference": ("translations", *_IMAGES),
-    "prompt": ("captions",),
-    "text_key": ("text classes",),
+    **dict.fromkeys((option.field for option in SEARCH_OPTIONS), ("translations", "summaries", "captions")),
+    "reference": ("translations", "summaries", *_IMAGES),
+    "prompt": ("translations", "summaries", "captions"),
+    "text_key": ("summaries", "text classes"),
+    "summary_key": ("summaries",),
     **dict.fromkeys(("label_key", "rename"), ("text classes", *_IMAGES)),
     **dict.fromkeys(("images", "image_key", "outside_images", "batch_images"), (*_IMAGES, "captions")),
     "classes": _IMAGES,
     "split": _OWN,
     **dict.fromkeys(("labels", "prompt_template"), ("named classes",)),
     "caption_key": ("captions",),
-    "batch_tokens": ("translations", "texts", "text classes"),
+    "batch_tokens": ("translations", "summaries", "texts", "hidden tokens", "text classes"),
 }
 
 
 # The options about how a file of labelled data is written.
-_OF_SOURCE = {"reference", "text_key", "label_key", "image_key", "caption_key", "images", "outside_images", "classes"}
+_OF_SOURCE = {
+    "reference",
+    "text_key",
+    "summary_key",
+    "label_key",
+    "image_key",
+    "caption_key",
+    "images",
+    "outside_images",
+    "classes",
+}
 
 
 @click.command("evaluate")
@@ -82,11 +97,15 @@ _OF_SOURCE = {"reference", "text_key", "label_key", "image_key", "caption_key", 
     "--source",
     type=FILE,
     metavar="FILE",
-    help="Text to translate, or to foretell, by lines; labelled texts or images. - is standard input; .gz too.",
+    help="Text to translate, to summarize or to foretell, by lines; documents with summaries; labelled texts or "
+    "images. - is standard input; .gz too.",
     show_default="of what was trained here, its own test data",
 )
 @click.option(
-    "--reference", type=FILE, metavar="FILE", help="Its translations, line by line; labels of MNIST's format."
+    "--reference",
+    type=FILE,
+    metavar="FILE",
+    help="Its translations or summaries, line by line; labels of MNIST's format.",
 )
 @then_option
 @click.option(
@@ -109,7 +128,12 @@ _OF_SOURCE = {"reference", "text_key", "label_key", "image_key", "caption_key", 
     show_default="those of the data",
 )
 @click.option("--prompt-template", metavar="TEXT", callback=check_text, help="Text of such a label, {} its place.")
-@click.option("--prompt", metavar="TEXT", callback=check_text, help="What captions begin with.")
+@click.option(
+    "--prompt",
+    metavar="TEXT",
+    callback=check_text,
+    help="What captions begin with; what is put before each text, of T5.",
+)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
 @search_options_for("2 n + 10, or as far as a captioner goes", "the model's own, or ")
 @precision_option
@@ -117,13 +141,7 @@ _OF_SOURCE = {"reference", "text_key", "label_key", "image_key", "caption_key", 
 @threads_option
 @device_option
 @name_options
-@click.option(
-    "--batch-tokens",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Tokens at once.",
-    show_default="1024 of translations, 512 with a shortlist, else 4096",
-)
+@batch_tokens_option("1024 of translations, 512 with a shortlist, else 4096")
 @click.option(
     "--batch-images",
     type=click.IntRange(1),
@@ -135,33 +153,38 @@ def command(model: str, then: str | None, **options: Any) -> None:
     """Measure MODEL, a directory or a name, on data whose right answers are known.
 
     Translations of --source are scored against --reference by BLEU and chrF. An empty line is translated as an empty
-    line, and counts. A language model writes nothing: what is scored is how well it foretells each line, by its
-    perplexity.
+    line, and counts. Summaries are scored by ROUGE-1, ROUGE-2 and ROUGE-L: of lines against those of --reference, or
+    of JSON lines that have both. A model that does either is measured as one that translates where there is a --metric.
+    A language model writes nothing: what is scored is how well it foretells each line, by its perplexity; or how often
+    it guesses the tokens that are hidden from it, as training validates.
 
     A classifier's accuracy, and precision, recall and F1 of each class, are measured on what training reads: texts
     with labels, JSON lines or a folder of files for each label; images in a folder for each class, in a list that names
     them (CSV, JSON lines), or in MNIST's format, whose labels are --reference. A captioner's BLEU and CIDEr-D are
-    counted against all captions of an image that a list has.
+    counted against all captions of an image that a list has; where each has one, as lines of text have that TrOCR
+    reads, character and word error rates too.
 
     \b
     attnkit evaluate runs/en-it --source test.en --reference test.it
+    attnkit evaluate models/news --source articles.jsonl --text-key article --summary-key highlights
     attnkit evaluate runs/reviews --source test.jsonl
     attnkit evaluate runs/photos --source captions.txt --images photos
     """
-    kind = "translations" if then is not None or is_route(model) else _kind_of(model)
+    kind = "translations" if then is not None or is_route(model) else _kind_of(model, bool(options["metrics"]))
     _check_options(kind)
     search = chosen_search(options)
     import_module(f".{_KINDS[kind].module}", __package__).run(model, then=then, search=search, **options)
 
 
-def _kind_of(model: str) -> str:
-    """Of a model by its name or directory. Raises ValueError for one that has no right answers."""
+def _kind_of(model: str, metrics: bool) -> str:
+    """Of a model by its name or directory; metrics: whether those of translations are wanted, which a model that
+    summarizes may write too. Raises ValueError for one that has no right answers."""
     directory = directory_of(model)
     kind = _BY_TASK.get((directory.task, directory.reads))
     if kind is None:
         tasks = ", ".join(dict.fromkeys(task for task, _ in _BY_TASK))
         raise ValueError(f"{model}: expected a model of one of the tasks {tasks}, got one of {directory.task!r}")
-    return kind
+    return "translations" if kind == "summaries" and metrics else kind
 
 
 def _check_options(kind: str) -> None:

@@ -1,4 +1,5 @@
-"""`attnkit evaluate` for captioners: BLEU, CIDEr-D and exact matches, against all captions of an image."""
+"""`attnkit evaluate` for captioners: BLEU, CIDEr-D and exact matches, against all captions of an image; of those that
+read text, character and word error rates."""
 
 from __future__ import annotations
 
@@ -43,4 +44,6 @@ def run(
         f"BLEU-4 {found.bleu4:.2f}   BLEU-1 to 3 {shorter}   CIDEr-D {found.cider:.2f}   exact {found.exact:.2f} %",
         timed(found.images, f"images, {found.references:,} references{cut}", seconds),
     ]
+    if found.cer is not None:
+        lines.insert(1, f"CER {found.cer:.2f} %   WER {found.wer:.2f} %")
     report(figures, lines, as_json)

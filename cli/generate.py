@@ -14,7 +14,15 @@ from .shared.device_option import device_option
 from .shared.line_counter import line_counter
 from .shared.loading import load_for, name_options, task_of
 from .shared.outputs import Remembered, opened, report_drawings
-from .shared.run_options import FILE, attention_option, check_text, output_option, precision_option, threads_option
+from .shared.run_options import (
+    FILE,
+    attention_option,
+    check_text,
+    output_option,
+    precision_option,
+    threads_option,
+    window_option,
+)
 from .shared.search_options import checked_search, chosen_search, search_options_for
 
 if TYPE_CHECKING:
@@ -42,13 +50,7 @@ if TYPE_CHECKING:
 @threads_option
 @device_option
 @name_options
-@click.option(
-    "--window",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Most prompts read before any is written.",
-    show_default="256",
-)
+@window_option("prompts", "256")
 def command(
     model: str,
     prompts: tuple[str, ...],

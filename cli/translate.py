@@ -18,6 +18,7 @@ from .shared.run_options import (
     FILE,
     alignments_options,
     attention_option,
+    batch_tokens_option,
     check_text,
     language_options,
     output_option,
@@ -26,6 +27,7 @@ from .shared.run_options import (
     shortlist_option,
     then_option,
     threads_option,
+    window_option,
 )
 from .shared.search_options import checked_search, chosen_search, translation_options
 
@@ -76,20 +78,8 @@ _SHOWN = 40  # characters of a word in a message
 @threads_option
 @device_option
 @name_options
-@click.option(
-    "--batch-tokens",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Tokens at once.",
-    show_default="1024, 512 with a shortlist",
-)
-@click.option(
-    "--window",
-    type=click.IntRange(1),
-    metavar="N",
-    help="Most lines read before any is written.",
-    show_default="2048",
-)
+@batch_tokens_option("1024, 512 with a shortlist")
+@window_option("lines", "2048")
 @batch_options
 def command(
     model: str,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from attnkit.benchmark.decoding import DecodingMeasurement
 from attnkit.benchmark.subject import Peer, Progress, measure_subject, opened
@@ -23,4 +25,15 @@ def bench_embed(
     directory, or a checkpoint of transformers', which peers need."""
     worker = "attnkit.benchmark.embed_worker"
     with opened(model, progress) as subject:
+        work = replace(work, longest=_longest(subject.directory))
         return measure_subject(subject, worker, work, len(work.texts), precisions, peers, runs, threads, progress)
+
+
+def _longest(directory: Path) -> int:
+    """The longest text that the model reads, in tokens with those around it. A peer reads as much: the tokenizers of
+    some checkpoints name no bound, and positions end."""
+    from attnkit.tasks.shared.directory import ModelDirectory
+
+    config: Any = ModelDirectory.read(directory).described.config
+    longest: int = getattr(config, "text", config).max_length
+    return longest

@@ -15,11 +15,13 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class EmbedWork:
-    """texts: what is read. batch: texts at once. alone: how many are also read one at a time."""
+    """texts: what is read. batch: texts at once. alone: how many are also read one at a time. longest: where all
+    contestants cut a text, in tokens with those around it."""
 
     texts: list[str]
     batch: int
     alone: int = 100
+    longest: int = 512
 
     def words(self) -> int:
         """Of all texts, by spaces."""

@@ -23,3 +23,10 @@ class DecoderOnlyConfig(
     )
 
     tie_embeddings: Annotated[bool, Meta(description="Input and output share one matrix.")] = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.embedding_width is not None and self.tie_embeddings:
+            raise ValueError(
+                "tie_embeddings: expected false with embedding_width, since their matrix has another width, got true"
+            )

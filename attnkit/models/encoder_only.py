@@ -27,9 +27,10 @@ class EncoderOnly(WritesText):
         super().__init__()
         self.config = config
         self.embedding, self.encoder = make_text_stack(config, vocab_size)
-        self.transform = nn.Linear(config.d_model, config.d_model, activation=config.transform)
-        self.transform_norm = make_norm(config.norm_kind, config.d_model, config.norm_eps)
-        self.generator = None if config.tie_embeddings else nn.Linear(config.d_model, vocab_size)
+        width = config.embedding_width or config.d_model
+        self.transform = nn.Linear(config.d_model, width, activation=config.transform)
+        self.transform_norm = make_norm(config.norm_kind, width, config.norm_eps)
+        self.generator = None if config.tie_embeddings else nn.Linear(width, vocab_size)
         self.tied_output_bias = init.constant((vocab_size,), 0.0) if config.tie_embeddings else None
 
     @property
@@ -45,7 +46,7 @@ class EncoderOnly(WritesText):
         return self.encoder(self.embedding(ids, nn.packed_positions(offsets)), offsets)
 
     def guesses(self, batch: Any) -> Tensor:
-        """What stands before the output layer at the M hidden places of a batch: [M, d_model]."""
+        """What stands before the output layer at the M hidden places of a batch: [M, width], that of the embeddings."""
         hidden = ops.gather_rows(self.states(batch.ids, batch.offsets), batch.places)
         return self.transform_norm(self.transform(hidden))
 

@@ -7,7 +7,7 @@ from typing import Annotated, ClassVar, Literal
 import msgspec
 from msgspec import Meta
 
-from attnkit.models.config import Positive
+from attnkit.models.config import NotNegative, Positive
 from attnkit.models.text_stack import TextStackConfig, check_room
 
 Pooling = Literal["mean", "cls", "max", "mean_sqrt_len", "weightedmean", "last", "end", "highest"]
@@ -30,7 +30,7 @@ class SentenceEncoderConfig(
 ):
     """A Transformer encoder that makes one vector of a text (Sentence-BERT: Reimers and Gurevych, 2019)."""
 
-    LATER: ClassVar = TextStackConfig.LATER
+    LATER: ClassVar = TextStackConfig.LATER | {"fill_id"}
 
     pooling: Annotated[
         Pooling | Annotated[tuple[Pooling, ...], Meta(min_length=1, max_length=6)],
@@ -49,6 +49,14 @@ class SentenceEncoderConfig(
     normalize: Annotated[bool, Meta(description="Vectors have length 1, so that their product is a cosine.")] = False
 
     causal: Annotated[bool, Meta(description="A token sees itself and those before it alone.")] = False
+
+    fill_id: Annotated[
+        NotNegative | None,
+        Meta(
+            description="Texts are filled up with this token to max_length, and it takes part as any other, as in "
+            "SigLIP (Zhai et al., 2023)."
+        ),
+    ] = None
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -41,8 +41,10 @@ class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
         {
             "bos_id",
             "embedding_norm",
+            "embedding_width",
             "eos_id",
             "gated",
+            "head_dim",
             "norm_eps",
             "norm_kind",
             "position_offset",
@@ -58,7 +60,11 @@ class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     ffn: Annotated[Positive, Meta(description="Width inside the feed-forward networks.")] = 1024
 
-    heads: Annotated[Positive, Meta(description="Attention heads; d_model must be a multiple.")] = 4
+    heads: Annotated[
+        Positive, Meta(description="Attention heads; d_model must be a multiple unless head_dim is given.")
+    ] = 4
+
+    head_dim: Annotated[Positive | None, Meta(description="Width of a head; d_model / heads where not given.")] = None
 
     layers: Annotated[Layers, Meta(description="Layers.")] = 4
 
@@ -98,6 +104,14 @@ class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
 
     embedding_norm: EmbeddingNorm = False
 
+    embedding_width: Annotated[
+        Positive | None,
+        Meta(
+            description="Width of the embeddings, which a layer then makes d_model wide, as in ELECTRA (Clark et al., "
+            "2020); where not given they are as wide themselves."
+        ),
+    ] = None
+
     token_types: Annotated[
         NotNegative,
         Meta(
@@ -135,7 +149,7 @@ class TextStackConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     eos_id: EosId = None
 
     def __post_init__(self) -> None:
-        if self.d_model % self.heads:
+        if self.head_dim is None and self.d_model % self.heads:
             raise ValueError(f"heads: expected a divisor of d_model = {self.d_model}, got {self.heads}")
         check_relative(self.relative_buckets, self.relative_distance)
 
@@ -158,24 +172,27 @@ def make_embedding(
 ) -> nn.Embedding:
     """The embedding of a vocabulary with its positions and what stands behind them."""
     c = config
+    own = c.embedding_width if isinstance(c, TextStackConfig) else None
+    width = own or c.d_model
     positions: nn.SinusoidalPositions | nn.LearnedPositions | None
     if c.positions == "none":
         positions = None
     elif c.positions == "learned":
-        positions = nn.LearnedPositions(c.d_model, c.max_length, c.position_offset)
+        positions = nn.LearnedPositions(width, c.max_length, c.position_offset)
     else:
         positions = nn.SinusoidalPositions(
-            c.d_model, halves=c.positions == "sinusoidal-halves", spacing=c.position_spacing, offset=c.position_offset
+            width, halves=c.positions == "sinusoidal-halves", spacing=c.position_spacing, offset=c.position_offset
         )
     return nn.Embedding(
         vocabulary,
-        c.d_model,
-        c.d_model**0.5 if c.scale_embeddings else 1.0,
+        width,
+        width**0.5 if c.scale_embeddings else 1.0,
         positions,
         c.dropout,
         weight,
         c.token_types if isinstance(c, TextStackConfig) else 0,
-        make_norm(c.norm_kind, c.d_model, c.norm_eps) if c.embedding_norm else None,
+        make_norm(c.norm_kind, width, c.norm_eps) if c.embedding_norm else None,
+        None if own is None else c.d_model,
     )
 
 
@@ -183,6 +200,7 @@ def layer_options(config: TransformerConfig | TextStackConfig) -> dict[str, Any]
     """What the configuration says of every layer, as `nn.TransformerEncoder` and `nn.TransformerDecoder` take it."""
     c = config
     return dict(
+        head_dim=c.head_dim,
         dropout=c.dropout,
         norm=c.norm,
         activation=c.activation,

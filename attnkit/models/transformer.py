@@ -42,7 +42,7 @@ class Transformer(WritesText):
         self.source_embedding = make_embedding(config, source_vocab_size)
         shared = self.source_embedding.weight if joint else None
         self.target_embedding = make_embedding(config, target_vocab_size, shared)
-        options = layer_options(config) | {"head_dim": config.head_dim}
+        options = layer_options(config)
         self.encoder = nn.TransformerEncoder(
             config.encoder_layers,
             config.d_model,

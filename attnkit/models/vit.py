@@ -15,6 +15,7 @@ from attnkit.models.vit_config import ViTConfig
 from attnkit.nn import init
 from attnkit.nn.attention.rollout import attention_rollout
 from attnkit.nn.normalisation import Norm, make_norm
+from attnkit.nn.probe_pooling import ProbePooling
 from attnkit.vision.targets import ImageBatch
 
 Grid = tuple[int, int]
@@ -23,8 +24,8 @@ Grid = tuple[int, int]
 class ViT(nn.Module):
     """Patches as tokens of a Transformer encoder. Images are float32 [B, H, W, C], H and W whole patches.
 
-    With `classes` = 0 it has no classifier and is an encoder alone. The vectors of the class token and of the
-    distillation token (Touvron et al., 2021) include their positions.
+    With `classes` = 0 it has no classifier and is an encoder alone. The vectors of the class token, of the distillation
+    token (Touvron et al., 2021) and of registers (Darcet et al., 2024) include their positions.
     """
 
     def __init__(self, config: ViTConfig, classes: int) -> None:
@@ -34,8 +35,9 @@ class ViT(nn.Module):
         side = config.image_size // config.patch_size
         self.patches = _stem(config, d_model)
         self.positions = nn.GridPositions(d_model, side, side, config.interpolation)
-        self.class_token = init.normal((1, d_model), 0.02) if config.pooling != "mean" else None
+        self.class_token = init.normal((1, d_model), 0.02) if config.pooling in ("token", "mean-beside-token") else None
         self.distillation_token = init.normal((1, d_model), 0.02) if config.distillation != "none" else None
+        self.register_tokens = init.normal((config.registers, d_model), 0.02) if config.registers else None
         self.first_norm = make_norm(config.norm_kind, d_model, config.norm_eps) if config.first_norm else None
         self.dropout = nn.Dropout(config.dropout)
         self.encoder = nn.TransformerEncoder(
@@ -46,6 +48,10 @@ class ViT(nn.Module):
         self.pooled_norm: Norm | None = None
         if config.last_norm == "pooled":
             self.pooled_norm, self.encoder.last_norm = self.encoder.last_norm, None
+        self.probe_pooling: ProbePooling | None = None
+        if config.pooling == "probe":
+            kinds = (config.activation, config.norm_kind, config.norm_eps)
+            self.probe_pooling = ProbePooling(d_model, heads, ffn, *kinds)
         self.head = nn.Linear(d_model, classes) if classes else None
         distilled = classes and config.distillation == "head"
         self.distillation_head = nn.Linear(d_model, classes) if distilled else None
@@ -54,6 +60,13 @@ class ViT(nn.Module):
     def width(self) -> int:
         """Of the features that `encode` gives."""
         return self.config.sizes[0]
+
+    @property
+    def token_names(self) -> list[str]:
+        """What stands in front of the patches, a name for each token."""
+        names = [("class", self.class_token), ("distillation", self.distillation_token)]
+        registers = [f"register {number + 1}" for number in range(self.config.registers)]
+        return [*(name for name, token in names if token is not None), *registers]
 
     @property
     def attends(self) -> bool:
@@ -79,6 +92,11 @@ class ViT(nn.Module):
         """Logits [B, classes]."""
         return self._classify(self._states(images)[0])
 
+    def vectors(self, images: np.ndarray | Tensor) -> Tensor:
+        """One vector an image: what a classifier reads, or its logits where there is one. [B, width or classes]."""
+        states = self._states(images)[0]
+        return self._pooled(states) if self.head is None else self._classify(states)
+
     def loss(self, batch: ImageBatch, label_smoothing: float = 0.0) -> ClassificationLoss:
         """The loss of a batch (see attnkit.models.ImageBatch)."""
         return classification_loss(self(batch.images), batch, label_smoothing)
@@ -90,24 +108,36 @@ class ViT(nn.Module):
         return log_probs
 
     def attention_weights(self, images: np.ndarray | Tensor) -> list[np.ndarray]:
-        """The attention of every layer, [B, heads, N, N]; N is the class token and the distillation token, where they
-        are there, and the patches."""
+        """The attention of every layer, [B, heads, N, N]; N are the tokens of `token_names` and
+        the patches."""
         with no_grad():
             states, _, weights = self._states(images, return_weights=True)
+        return self._square(states, weights)
+
+    @staticmethod
+    def _square(states: Tensor, weights: list[Tensor]) -> list[np.ndarray]:
         batch, tokens, _ = states.shape
         return [of_layer.numpy().reshape(batch, -1, tokens, tokens) for of_layer in weights]
 
     def attention(self, images: np.ndarray | Tensor) -> np.ndarray:
         """Where the classified vector comes from, by attention rollout: [B, rows, columns], each image's sum is 1."""
-        rollout = attention_rollout(self.attention_weights(images))
-        first = len(self._tokens())
+        with no_grad():
+            states, grid, weights = self._states(images, return_weights=True)
+        rollout = attention_rollout(self._square(states, weights))
+        if self.probe_pooling is not None:
+            with no_grad():
+                seen = self.probe_pooling.weights(*_packed(states)).numpy()
+            seen = seen.reshape(len(rollout), -1, 1, rollout.shape[2]).mean(axis=1)
+            of_probe: np.ndarray = (seen @ rollout).reshape(len(rollout), *grid)
+            return of_probe
+        first = len(self.token_names)
         if self.config.pooling == "token":
             rows = slice(0, 1 if self.distillation_head is None else 2)
         else:
             rows = slice(first, None)
         maps: np.ndarray = rollout[:, rows, first:].mean(axis=1)
         maps = maps / maps.sum(axis=1, keepdims=True)
-        return maps.reshape(len(maps), *self.grid(images.shape))
+        return maps.reshape(len(maps), *grid)
 
     def fit_state(self, state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
         """A state_dict of the same model for another (square) image size, its positions resampled for this one."""
@@ -134,9 +164,7 @@ class ViT(nn.Module):
         grid, batch = self.grid(images.shape), images.shape[0]
         embedded = self.patches(images).reshape(batch, grid[0] * grid[1], self.width) + self.positions.table(*grid)
         if tokens := self._tokens():
-            each = np.zeros(batch, dtype=np.int32)
-            first = [ops.gather_rows(token, each).reshape(batch, 1, self.width) for token in tokens]
-            embedded = ops.concatenate([*first, embedded], axis=1)
+            embedded = ops.concatenate([*(self._repeated(token, batch) for token in tokens), embedded], axis=1)
         count = embedded.shape[1]
         offsets = index_array(np.arange(batch + 1, dtype=np.int32) * count)
         x = embedded.reshape(batch * count, self.width)
@@ -146,8 +174,15 @@ class ViT(nn.Module):
         return x.reshape(batch, count, self.width), grid, weights
 
     def _tokens(self) -> list[Tensor]:
-        """Those in front of the patches, each [1, width]."""
-        return [token for token in (self.class_token, self.distillation_token) if token is not None]
+        """Those in front of the patches, each [1, width], and registers together."""
+        every = (self.class_token, self.distillation_token, self.register_tokens)
+        return [token for token in every if token is not None]
+
+    def _repeated(self, tokens: Tensor, batch: int) -> Tensor:
+        """[n, width] for each image: [B, n, width]."""
+        each = np.tile(np.arange(tokens.shape[0], dtype=np.int32), batch)
+        repeated: Tensor = ops.gather_rows(tokens, each)
+        return repeated.reshape(batch, tokens.shape[0], self.width)
 
     def _classify(self, states: Tensor) -> Tensor:
         if self.head is None:
@@ -158,10 +193,19 @@ class ViT(nn.Module):
         return (logits + self.distillation_head(states[:, 1])) * 0.5
 
     def _pooled(self, states: Tensor) -> Tensor:
+        if self.probe_pooling is not None:
+            return self.probe_pooling(*_packed(states))
         if self.config.pooling == "token":
             return states[:, 0]
-        pooled: Tensor = (states[:, 1:] if self.class_token is not None else states).mean(axis=1)
+        first = len(self.token_names)
+        pooled: Tensor = states[:, first:].mean(axis=1) if first else states.mean(axis=1)
         return pooled if self.pooled_norm is None else self.pooled_norm(pooled)
+
+
+def _packed(states: Tensor) -> tuple[Tensor, np.ndarray]:
+    """[B, N, width] → [B · N, width] with its offsets."""
+    batch, tokens, width = states.shape
+    return states.reshape(batch * tokens, width), index_array(np.arange(batch + 1, dtype=np.int32) * tokens)
 
 
 def _stem(config: ViTConfig, d_model: int) -> nn.PatchEmbedding | nn.ConvolutionalStem:

@@ -13,6 +13,7 @@ from attnkit.models.config import (
     Layers,
     NormEps,
     NormKind,
+    NotNegative,
     Positive,
     Rate,
 )
@@ -25,7 +26,7 @@ class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """A Vision Transformer (Dosovitskiy et al., 2021; the sizes Ti and S are those of Touvron et al., 2021)."""
 
     LATER: ClassVar = frozenset(
-        {"activation", "distillation", "first_norm", "gated", "last_norm", "norm_eps", "norm_kind"}
+        {"activation", "distillation", "first_norm", "gated", "last_norm", "norm_eps", "norm_kind", "registers"}
     )
 
     size: Annotated[
@@ -71,10 +72,11 @@ class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     ] = None
 
     pooling: Annotated[
-        Literal["token", "mean", "mean-beside-token"],
+        Literal["token", "mean", "mean-beside-token", "probe"],
         Meta(
             description="What is classified: a class token in front of the patches, the mean of all patches, or that "
-            "mean though there is a class token, which takes part in the attention alone."
+            "mean though there is a class token, which takes part in the attention alone; or what a trained query "
+            "sees in all patches, with a feed-forward network behind (probe; Zhai et al., 2022)."
         ),
     ] = "token"
 
@@ -86,6 +88,14 @@ class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             "attention alone."
         ),
     ] = "none"
+
+    registers: Annotated[
+        NotNegative,
+        Meta(
+            description="Trained tokens between those and the patches, which take part in the attention alone, so that "
+            "no patch has to keep what is of the whole image (Darcet et al., 2024)."
+        ),
+    ] = 0
 
     first_norm: Annotated[
         bool, Meta(description="A norm in front of the first layer, too, as in CLIP (Radford et al., 2021).")
@@ -131,8 +141,8 @@ class ViTConfig(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             raise ValueError(
                 f'distillation: expected "none" with pooling = "{self.pooling}", got "{self.distillation}"'
             )
-        if self.last_norm == "pooled" and self.pooling == "token":
-            raise ValueError('last_norm: expected "states" with pooling = "token", got "pooled"')
+        if self.last_norm == "pooled" and self.pooling in ("token", "probe"):
+            raise ValueError(f'last_norm: expected "states" with pooling = "{self.pooling}", got "pooled"')
         d_model, _, heads, _ = self.sizes
         if d_model % heads:
             raise ValueError(f"heads: expected a divisor of d_model = {d_model}, got {heads}")

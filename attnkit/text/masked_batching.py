@@ -16,7 +16,7 @@ from attnkit.text.masking import HELD_OUT, NOT_HIDDEN, Masker, hidden_places
 
 @dataclass(frozen=True, slots=True)
 class MaskedBatch:
-    """B texts in the packed layout, a start token before each, every array int32 and read-only.
+    """B texts in the packed layout, with what stands around each, every array int32 and read-only.
 
     `ids [T]`, what the model reads; `offsets [B + 1]` into them; `places [M]`, the tokens to be guessed, and `labels
     [M]`, what they were. `indices [B]` says which texts of the corpus they are.
@@ -38,8 +38,9 @@ class MaskedBatch:
 
 
 class MaskedIterator(TokenBatches[MaskedBatch]):
-    """Batches of at most `max_tokens` tokens, start tokens counted, in the order of `TokenBatches`.
+    """Batches of at most `max_tokens` tokens, those around the texts counted, in the order of `TokenBatches`.
 
+    bos, eos: the token before each text, and the one behind it; -1 for none.
     The texts are the targets of a corpus without sources. With `shuffle=False`, for held-out texts, every epoch hides
     the same tokens, whatever the seed.
     """
@@ -51,14 +52,15 @@ class MaskedIterator(TokenBatches[MaskedBatch]):
         max_tokens: int,
         *,
         bos: int,
+        eos: int = -1,
         seed: int = 1,
         shuffle: bool = True,
         bucket_size: int = 8192,
     ) -> None:
-        lengths = np.diff(corpus.target_offsets).astype(np.int32) + np.int32(1)
+        lengths = np.diff(corpus.target_offsets).astype(np.int32) + np.int32((bos >= 0) + (eos >= 0))
         numbers = {"texts": len(corpus), "text_tokens": len(corpus.target_ids)}
         super().__init__(lengths, lengths, numbers, max_tokens, seed, shuffle, bucket_size, 1 << 30)
-        self._corpus, self._masker, self._bos = corpus, masker, bos
+        self._corpus, self._masker, self._around = corpus, masker, (bos, eos)
         self._drawn: tuple[int, int] | None = None
 
     def _begin(self, epoch: int) -> None:
@@ -70,7 +72,7 @@ class MaskedIterator(TokenBatches[MaskedBatch]):
 
     def _gather(self, chosen: Int64Array) -> MaskedBatch:
         offsets = self._corpus.target_offsets
-        ids, packed = pack(self._read, offsets, chosen, self._bos, -1)
-        labels, _ = pack(self._labels, offsets, chosen, NOT_HIDDEN, -1)
+        ids, packed = pack(self._read, offsets, chosen, *self._around)
+        labels, _ = pack(self._labels, offsets, chosen, *(NOT_HIDDEN if each >= 0 else -1 for each in self._around))
         places = hidden_places(labels)
         return MaskedBatch(ids, packed, places, labels[places], chosen.astype(np.int32))

@@ -20,6 +20,7 @@ _OPTIONS = (
         show_default="test, if it has some",
     ),
     click.option("--text-key", metavar="KEY", help="What JSON lines call the text.", show_default="text"),
+    click.option("--summary-key", metavar="KEY", help="What they call its summary.", show_default="summary"),
     click.option("--label-key", metavar="KEY", help="What they, or a list, call the label.", show_default="label"),
     click.option("--image-key", metavar="KEY", help="What a list calls the image's file.", show_default="image"),
     click.option("--caption-key", metavar="KEY", help="What a list calls the caption.", show_default="caption"),

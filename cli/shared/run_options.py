@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import click
@@ -30,6 +31,25 @@ output_option = click.option(
     help="Written whole or not at all.",
     show_default="standard output",
 )
+
+
+def batch_tokens_option(default: str) -> Callable[[Any], Any]:
+    """default: in words, what is taken where the option is not given."""
+    return click.option(
+        "--batch-tokens", type=click.IntRange(1), metavar="N", help="Tokens at once.", show_default=default
+    )
+
+
+def window_option(of: str, default: str) -> Callable[[Any], Any]:
+    """How much of a stream of inputs, such as "lines", is read ahead."""
+    return click.option(
+        "--window",
+        type=click.IntRange(1),
+        metavar="N",
+        help=f"Most {of} read before any is written.",
+        show_default=default,
+    )
+
 
 attention_option = click.option(
     "--attention",

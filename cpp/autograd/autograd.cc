@@ -10,6 +10,7 @@
 #include "attnkit/check.h"
 #include "attnkit/kernels.h"
 #include "attnkit/op_scope.h"
+#include "attnkit/profile.h"
 
 namespace attnkit {
 namespace {
@@ -228,21 +229,23 @@ Tensor KeptAs(kernels::Precision precision, const Tensor& x) {
   return precision == kernels::Precision::kBFloat16 && !stays ? x.Rounded() : Kept(x);
 }
 
-// A node asks of what another one computed where its gradient goes, and nothing of its numbers: those live as long as
-// somebody reads them, be it a backward function. Where NaN is looked for, they stay.
 void Record(const char* name, std::vector<Tensor> inputs, std::vector<Tensor*> outputs, BackwardFunction backward) {
-  const bool numbers_stay = (internal::Watching() & internal::kCheckingNan) != 0;
-  std::shared_ptr<Storage> nothing;
-  for (Tensor& input : inputs) {
-    if (!input || numbers_stay || (input.is_leaf() && input.requires_grad())) continue;
-    auto place = std::make_shared<Tensor::Impl>(*input.impl_);
-    if (!nothing) nothing = std::make_shared<Storage>(input.context(), DType::kFloat32, 0);
-    place->storage = nothing;
-    place->offset = 0;
-    input.impl_ = std::move(place);
-  }
   std::vector<Shape> shapes;
   for (const Tensor* output : outputs) shapes.push_back(output->shape());
+  // Of what another node gave, only its place in the graph is kept: `backward` holds the numbers that it needs, and the
+  // others are free as soon as nobody else holds them. Who looks for NaN wants to see them.
+  const bool wanted = internal::Watching() & internal::kCheckingNan;
+  for (Tensor& input : inputs) {
+    if (wanted || !input || input.is_leaf()) continue;
+    Tensor place;
+    place.impl_ = std::make_shared<Tensor::Impl>();
+    place.impl_->storage = std::make_shared<Storage>(input.context(), input.dtype(), 0);
+    place.impl_->shape = input.shape();
+    place.impl_->size = input.size();
+    place.impl_->node = input.node();
+    place.impl_->output_index = input.output_index();
+    input = std::move(place);
+  }
   const auto node = std::make_shared<Node>(name, std::move(inputs), std::move(shapes), std::move(backward));
   for (size_t i = 0; i < outputs.size(); ++i) {
     outputs[i]->impl_->node = node;

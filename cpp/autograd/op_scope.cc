@@ -42,8 +42,9 @@ void OpScope::Read(const Tensor& input) {
 }
 
 void OpScope::Keep(const Tensor& input) {
-  if (input && input.dtype() == DType::kFloat32 && (internal::Watching() & internal::kCheckingNan))
-    watched_->inputs.push_back(input.Detach());
+  if (!input || input.dtype() != DType::kFloat32 || !(internal::Watching() & internal::kCheckingNan)) return;
+  if (input.storage().size() < input.size()) return;  // a place in a graph that was made before anybody looked for NaN
+  watched_->inputs.push_back(input.Detach());
 }
 
 void OpScope::NoteMade(const std::shared_ptr<Storage>& storage) {

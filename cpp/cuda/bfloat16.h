@@ -16,4 +16,15 @@ __device__ inline uint16_t RoundedBits(float x) {
   return static_cast<uint16_t>((bits & 0x7fffffffu) > 0x7f800000u ? nan : rounded);
 }
 
+// Of two numbers, the first in the lower half.
+__device__ inline unsigned RoundedPair(float low, float high) {
+#if defined(__CUDA_ARCH__) && __CUDA_ARCH__ >= 800
+  unsigned pair;
+  asm("cvt.rn.bf16x2.f32 %0, %1, %2;" : "=r"(pair) : "f"(high), "f"(low));
+  return pair;
+#else
+  return RoundedBits(low) | static_cast<unsigned>(RoundedBits(high)) << 16;
+#endif
+}
+
 }  // namespace attnkit::cuda

@@ -32,13 +32,13 @@ View InputOf(const Conv2dShape& s, const float* x) {
 
 template <typename Number>
 struct ForwardProblem {
+  static constexpr bool kMayRound = std::is_same_v<Number, uint16_t>, rounds = kMayRound;
   View view;        // of the first group
   int64_t outputs;  // of all images
   int64_t group_outputs, out_channels;
   // [depth, group_outputs] of the only group; or a table of those of each.
   const Number* filters;
   const Number* const* of_groups;
-  bool rounds;
   const float* bias;
   kernels::Activation activation;
   float *pre, *y;
@@ -80,17 +80,9 @@ template <typename Number>
 void Forward(const Conv2dShape& s, const float* x, const std::vector<const Number*>& filters, const Epilogue& epilogue,
              float* y) {
   const Uploaded<const Number*> table(s.groups > 1 ? filters.data() : nullptr, s.groups);
-  const ForwardProblem<Number> problem{InputOf(s, x),
-                                       s.pixels(),
-                                       s.group_outputs(),
-                                       s.out_channels,
-                                       filters[0],
-                                       table.data(),
-                                       std::is_same_v<Number, uint16_t>,
-                                       epilogue.bias,
-                                       epilogue.activation,
-                                       epilogue.pre_activation,
-                                       y};
+  const ForwardProblem<Number> problem{
+      InputOf(s, x), s.pixels(),    s.group_outputs(),   s.out_channels,          filters[0],
+      table.data(),  epilogue.bias, epilogue.activation, epilogue.pre_activation, y};
   LaunchTiles(problem, s.pixels(), s.group_outputs(), s.groups);
 }
 
@@ -127,6 +119,7 @@ struct TurnBody {
 };
 
 struct InputGradientProblem {
+  static constexpr bool kMayRound = true;
   const float *dy, *turned;
   int64_t batch;
   SlidingAxis rows, columns;
@@ -194,6 +187,7 @@ struct InputGradientProblem {
 // ----- the gradient of the weight
 
 struct WeightGradientProblem {
+  static constexpr bool kMayRound = true;
   View view;        // of the first group
   const float* dy;  // [outputs, out_channels]
   int64_t outputs, range, ranges, out, out_channels;

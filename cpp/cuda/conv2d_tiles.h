@@ -3,14 +3,16 @@
 //
 // A block of 256 threads makes a square tile of C = A · B. Step by step along the depth, stretches of A and B go
 // through shared memory; a thread fetches the numbers of the next step while it multiplies those of this one, and keeps
-// kMicro x kMicro sums in registers. Every sum is one chain over the depth in rising order, whatever the tile: a number
-// does not depend on how many others there are.
+// sums in registers: by itself, or with its warp by tensor cores, in bf16. Every sum is one chain over the depth in
+// rising order, whatever the tile: a number does not depend on how many others there are.
 #pragma once
 
 #include <cstdint>
 
 #include "cuda/bfloat16.h"
+#include "cuda/device.h"
 #include "cuda/launch.h"
+#include "cuda/tensor_cores.h"
 
 namespace attnkit::cuda {
 
@@ -165,37 +167,124 @@ class MatrixRows : public Along {
   int64_t row_, depth_, count_;
 };
 
-__device__ inline float ToBFloat16(float x) { return WidenedBits(RoundedBits(x)); }
-
 // A tile of C: rows from `row`, columns from `column` on, of sums over the depth [begin, end).
 struct Tile {
   int64_t row, column, begin, end;
 };
 
-// Thread-side numbers of a tile: 4 that lie together, then those a quarter of a hundred on: float4s without conflicts.
-__device__ inline int OfTile(int thread, int i) { return i / 4 * (4 * kTileSide) + thread * 4 + i % 4; }
+// What a block's threads have of a tile's sums, two ways. Room is where a stretch of A or B lies in shared memory: Put
+// brings number `depth` of a row there. Add adds the products of two stretches, ForEach calls write(row, column, sum)
+// with rows and columns counted within the tile.
+
+// Each thread kMicro x kMicro, in float32; `rounds` to bf16 what is multiplied.
+template <int kMicro>
+struct FloatSums {
+  static constexpr int kTile = kTileSide * kMicro, kLine = kTile / 4 + 1;  // a float4 more: fewer conflicts
+  struct Room {
+    float4 numbers[kTileDepth * kLine];
+  };
+  float sums[kMicro][kMicro] = {};
+
+  // Numbers of a tile by thread: 4 that lie together, then those a quarter of a hundred on: float4s without conflicts.
+  static __device__ int OfTile(int thread, int i) { return i / 4 * (4 * kTileSide) + thread * 4 + i % 4; }
+  static __device__ int Down() { return static_cast<int>(threadIdx.x) / kTileSide; }
+  static __device__ int Across() { return static_cast<int>(threadIdx.x) % kTileSide; }
+
+  static __device__ void Put(float x, bool rounds, int depth, int row, Room& room) {
+    reinterpret_cast<float*>(room.numbers)[depth * 4 * kLine + row] = rounds ? WidenedBits(RoundedBits(x)) : x;
+  }
+  __device__ void Add(const Room& left, const Room& right) {
+    ATTNKIT_UNROLL
+    for (int d = 0; d < kTileDepth; ++d) {
+      float4 x[kMicro / 4], y[kMicro / 4];
+      ATTNKIT_UNROLL
+      for (int i = 0; i < kMicro / 4; ++i) {
+        x[i] = left.numbers[d * kLine + i * kTileSide + Down()];
+        y[i] = right.numbers[d * kLine + i * kTileSide + Across()];
+      }
+      const float* xs = reinterpret_cast<const float*>(x);
+      const float* ys = reinterpret_cast<const float*>(y);
+      ATTNKIT_UNROLL
+      for (int i = 0; i < kMicro; ++i) {
+        ATTNKIT_UNROLL
+        for (int j = 0; j < kMicro; ++j) sums[i][j] += xs[i] * ys[j];
+      }
+    }
+  }
+  template <typename Write>
+  __device__ void ForEach(const Write& write) const {
+    ATTNKIT_UNROLL
+    for (int i = 0; i < kMicro; ++i) {
+      ATTNKIT_UNROLL
+      for (int j = 0; j < kMicro; ++j) write(OfTile(Down(), i), OfTile(Across(), j), sums[i][j]);
+    }
+  }
+};
+
+// Each warp kMicro / 2 x kMicro / 4 fragments, two warps high and four wide, by tensor cores.
+template <int kMicro>
+struct TensorSums {
+  static constexpr int kHigh = kMicro / 2, kWide = kMicro / 4;
+  static constexpr int kLine = kTileSide * kMicro + 8;  // eight more: the rows of a fragment lie in different banks
+  struct alignas(16) Room {
+    uint16_t numbers[kTileDepth * kLine];
+  };
+  static_assert(kTileDepth == kFragment);
+  SumFragment sums[kHigh][kWide] = {};
+
+  static __device__ int Down() { return static_cast<int>(threadIdx.x) / kWarp / 4 * kHigh * kFragment; }
+  static __device__ int Across() { return static_cast<int>(threadIdx.x) / kWarp % 4 * kWide * kFragment; }
+
+  static __device__ void Put(float x, bool, int depth, int row, Room& room) {
+    room.numbers[depth * kLine + row] = RoundedBits(x);
+  }
+  __device__ void Add(const Room& left, const Room& right) {
+    Fragment a[kHigh], b[kWide];
+    ATTNKIT_UNROLL
+    for (int i = 0; i < kHigh; ++i) LoadFragment<false>(left.numbers + Down() + i * kFragment, kLine, a[i]);
+    ATTNKIT_UNROLL
+    for (int j = 0; j < kWide; ++j) LoadFragment<false>(right.numbers + Across() + j * kFragment, kLine, b[j]);
+    ATTNKIT_UNROLL
+    for (int i = 0; i < kHigh; ++i) {
+      ATTNKIT_UNROLL
+      for (int j = 0; j < kWide; ++j) MultiplyAdd(a[i], b[j], sums[i][j]);
+    }
+  }
+  template <typename Write>
+  __device__ void ForEach(const Write& write) const {
+    ATTNKIT_UNROLL
+    for (int i = 0; i < kHigh; ++i) {
+      ATTNKIT_UNROLL
+      for (int j = 0; j < kWide; ++j) {
+        ATTNKIT_UNROLL
+        for (int n = 0; n < 8; ++n) {
+          write(Down() + i * kFragment + SumFragment::Row(n), Across() + j * kFragment + SumFragment::Column(n),
+                sums[i][j].numbers[n]);
+        }
+      }
+    }
+  }
+};
 
 // problem.Find(block, kTile, tile, local) finds the block's tile, and what of the problem is the tile's own; false
 // where there is nothing. problem.Left<kMicro>(local, tile) and Right<kMicro>(local, tile) are sides of its product,
-// and problem.Write(local, row, column, sum) takes what comes of it.
-template <int kMicro, typename Problem>
-__global__ void __launch_bounds__(kTileThreads, 2) TileKernel(Problem problem) {
-  constexpr int kTile = kTileSide * kMicro, kLine = kTile / 4 + 1;  // a float4 more: fewer conflicts
-  __shared__ float4 left_room[kTileDepth * kLine], right_room[kTileDepth * kLine];
+// and problem.Write(local, row, column, sum) takes what comes of it. problem.rounds: to bf16 what is multiplied; never,
+// where kMayRound says so.
+template <int kMicro, typename Sums, typename Problem>
+__device__ void MultiplyTile(const Problem& problem) {
+  __shared__ typename Sums::Room left_room, right_room;
   __shared__ Places left_places, right_places;
   // What all threads have in common leaves them their registers.
   __shared__ typename Problem::Local local;
   __shared__ Tile tile;
   __shared__ bool found;
-  if (threadIdx.x == 0) found = problem.Find(blockIdx.x, kTile, tile, local);
+  if (threadIdx.x == 0) found = problem.Find(blockIdx.x, kTileSide * kMicro, tile, local);
   __syncthreads();
   if (!found) return;
   const auto left = problem.template Left<kMicro>(local, tile);
   const auto right = problem.template Right<kMicro>(local, tile);
-  const int down = static_cast<int>(threadIdx.x) / kTileSide, across = static_cast<int>(threadIdx.x) % kTileSide;
-  float sums[kMicro][kMicro] = {}, a[kMicro], b[kMicro];
-  float* left_numbers = reinterpret_cast<float*>(left_room);
-  float* right_numbers = reinterpret_cast<float*>(right_room);
+  Sums sums;
+  float a[kMicro], b[kMicro];
 
   left.Begin(left_places);
   right.Begin(right_places);
@@ -210,8 +299,8 @@ __global__ void __launch_bounds__(kTileThreads, 2) TileKernel(Problem problem) {
   for (int64_t k = tile.begin; k < tile.end; k += kTileDepth, ++step) {
     ATTNKIT_UNROLL
     for (int i = 0; i < kMicro; ++i) {
-      left_numbers[left.Depth(i) * 4 * kLine + left.Row(i)] = problem.rounds ? ToBFloat16(a[i]) : a[i];
-      right_numbers[right.Depth(i) * 4 * kLine + right.Row(i)] = problem.rounds ? ToBFloat16(b[i]) : b[i];
+      Sums::Put(a[i], problem.rounds, left.Depth(i), left.Row(i), left_room);
+      Sums::Put(b[i], problem.rounds, right.Depth(i), right.Row(i), right_room);
     }
     const int64_t next = k + kTileDepth;
     left.Prepare(next, tile.end, step + 1, left_places);
@@ -221,30 +310,20 @@ __global__ void __launch_bounds__(kTileThreads, 2) TileKernel(Problem problem) {
       left.Fetch(next, tile.end, step + 1, left_places, a);
       right.Fetch(next, tile.end, step + 1, right_places, b);
     }
-    ATTNKIT_UNROLL
-    for (int d = 0; d < kTileDepth; ++d) {
-      float4 x[kMicro / 4], y[kMicro / 4];
-      ATTNKIT_UNROLL
-      for (int i = 0; i < kMicro / 4; ++i) {
-        x[i] = left_room[d * kLine + i * kTileSide + down];
-        y[i] = right_room[d * kLine + i * kTileSide + across];
-      }
-      const float* xs = reinterpret_cast<const float*>(x);
-      const float* ys = reinterpret_cast<const float*>(y);
-      ATTNKIT_UNROLL
-      for (int i = 0; i < kMicro; ++i) {
-        ATTNKIT_UNROLL
-        for (int j = 0; j < kMicro; ++j) sums[i][j] += xs[i] * ys[j];
-      }
-    }
+    sums.Add(left_room, right_room);
     __syncthreads();
   }
-  ATTNKIT_UNROLL
-  for (int i = 0; i < kMicro; ++i) {
-    ATTNKIT_UNROLL
-    for (int j = 0; j < kMicro; ++j)
-      problem.Write(local, tile.row + OfTile(down, i), tile.column + OfTile(across, j), sums[i][j]);
-  }
+  sums.ForEach(
+      [&](int row, int column, float sum) { problem.Write(local, tile.row + row, tile.column + column, sum); });
+}
+
+template <int kMicro, typename Problem>
+__global__ void __launch_bounds__(kTileThreads, 2) TileKernel(Problem problem) {
+  MultiplyTile<kMicro, FloatSums<kMicro>>(problem);
+}
+template <int kMicro, typename Problem>
+__global__ void __launch_bounds__(kTileThreads) TensorTileKernel(Problem problem) {
+  if constexpr (kTensorCores) MultiplyTile<kMicro, TensorSums<kMicro>>(problem);
 }
 
 constexpr int64_t kWantedBlocks = 512;  // a few for each multiprocessor
@@ -256,13 +335,14 @@ template <typename Problem>
 void LaunchTiles(const Problem& problem, int64_t rows, int64_t columns, int64_t others) {
   constexpr int64_t kLarge = kTileSide * kLargeMicro, kSmall = kTileSide * kSmallMicro;
   const int64_t large = TilesOf(rows, kLarge) * TilesOf(columns, kLarge) * others;
-  const dim3 threads(kTileThreads);
-  if (columns > kSmall && rows > kSmall && large >= kWantedBlocks) {
-    Launch({dim3(static_cast<unsigned>(large)), threads}, TileKernel<kLargeMicro, Problem>, problem);
-    return;
-  }
   const int64_t small = TilesOf(rows, kSmall) * TilesOf(columns, kSmall) * others;
-  Launch({dim3(static_cast<unsigned>(small)), threads}, TileKernel<kSmallMicro, Problem>, problem);
+  const bool is_large = columns > kSmall && rows > kSmall && large >= kWantedBlocks;
+  auto kernel = is_large ? &TileKernel<kLargeMicro, Problem> : &TileKernel<kSmallMicro, Problem>;
+  if constexpr (Problem::kMayRound) {
+    if (problem.rounds && HasTensorCores())
+      kernel = is_large ? &TensorTileKernel<kLargeMicro, Problem> : &TensorTileKernel<kSmallMicro, Problem>;
+  }
+  Launch({dim3(static_cast<unsigned>(is_large ? large : small)), dim3(kTileThreads)}, kernel, problem);
 }
 
 }  // namespace attnkit::cuda

@@ -14,6 +14,8 @@ constexpr int kMostDevices = 8;  // of a machine
 // The device of this thread, which everything below and every launch means. A kernel of a table says it first (Put).
 void UseDevice(int device);
 int CurrentDevice();  // the one that was said last
+// Do kernels that were compiled for tensor cores of bf16 run on it (cuda/tensor_cores.h)?
+bool HasTensorCores();
 
 // Memory of the device, aligned to 256 bytes at least, contents undefined; given back in the order of the stream, so
 // that what was launched before still has it. Throws OutOfMemory.

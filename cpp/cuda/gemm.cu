@@ -5,6 +5,7 @@
 #include "cuda/kernels.h"
 #include "cuda/packed.h"
 #include "cuda/product.h"
+#include "cuda/tensor_product.h"
 
 namespace attnkit::cuda {
 
@@ -67,6 +68,27 @@ PackedMatrix Pack(const View& b, int64_t k, int64_t n, Precision precision) {
   return packed;
 }
 
+// bf16: by tensor cores, where there are any.
+template <typename BView>
+void RoundedProduct(const RoundedView& a, const BView& b, int64_t m, int64_t n, int64_t depth,
+                    const FloatEpilogue& finisher, const ProductBatch& batch = {}) {
+  HasTensorCores() ? TensorProduct(a, b, m, n, depth, finisher, batch) : Product(a, b, m, n, depth, finisher, batch);
+}
+
+// B is read where it lies: a copy would cost a launch, and the tiles go through shared memory anyway.
+void MultiplyPlain(const kernels::MatrixBatch& a, const kernels::MatrixBatch& b, int64_t m, int64_t n, int64_t k,
+                   Precision precision, const FloatEpilogue& finisher, int64_t count) {
+  CountArithmetic(2.0 * count * m * n * k, static_cast<int>(precision));
+  const ProductBatch batch{count, a.step, b.step};
+  if (precision == Precision::kBFloat16) {
+    RoundedProduct(RoundedView{a.data, a.row_stride, a.column_stride},
+                   RoundedView{b.data, b.row_stride, b.column_stride}, m, n, k, finisher, batch);
+  } else {
+    Product(PlainView<float>{a.data, a.row_stride, a.column_stride},
+            PlainView<float>{b.data, b.row_stride, b.column_stride}, m, n, k, finisher, batch);
+  }
+}
+
 void CheckEpilogue(const Epilogue& epilogue) {
   const bool plain = !epilogue.bias && !epilogue.pre_activation && epilogue.activation == kernels::Activation::kNone;
   ATTNKIT_CHECK(!epilogue.accumulate || plain, "[gemm] expected no bias and no activation with accumulate, got one");
@@ -103,14 +125,13 @@ void Gemm(const float* a, int64_t a_row_stride, int64_t a_column_stride, int64_t
   }
   const FloatEpilogue finisher{c, c_row_stride, epilogue};
   if (b.precision == Precision::kBFloat16) {
-    return Product(RoundedView{a, a_row_stride, a_column_stride}, WidenedView{BFloat16s(b), b.n, 1}, m, b.n, b.k,
-                   finisher);
+    return RoundedProduct(RoundedView{a, a_row_stride, a_column_stride}, WidenedView{BFloat16s(b), b.n, 1}, m, b.n, b.k,
+                          finisher);
   }
   Product(PlainView<float>{a, a_row_stride, a_column_stride}, PlainView<float>{Floats(b), b.n, 1}, m, b.n, b.k,
           finisher);
 }
 
-// B is read where it lies: a copy would cost a launch, and the tiles go through shared memory anyway.
 void MatMul(const float* a, int64_t a_row_stride, int64_t a_column_stride, const float* b, int64_t b_row_stride,
             int64_t b_column_stride, int64_t m, int64_t n, int64_t k, Precision precision, float* c,
             int64_t c_row_stride, const Epilogue& epilogue) {
@@ -118,15 +139,27 @@ void MatMul(const float* a, int64_t a_row_stride, int64_t a_column_stride, const
     const PackedMatrix packed = cuda::PackMatrix(b, k, n, b_row_stride, b_column_stride, precision);
     return cuda::Gemm(a, a_row_stride, a_column_stride, m, packed, c, c_row_stride, epilogue);
   }
-  CountArithmetic(2.0 * m * n * k, static_cast<int>(precision));
   CheckEpilogue(epilogue);
-  const FloatEpilogue finisher{c, c_row_stride, epilogue};
-  if (precision == Precision::kBFloat16) {
-    return Product(RoundedView{a, a_row_stride, a_column_stride}, RoundedView{b, b_row_stride, b_column_stride}, m, n,
-                   k, finisher);
+  MultiplyPlain({a, 0, a_row_stride, a_column_stride}, {b, 0, b_row_stride, b_column_stride}, m, n, k, precision,
+                {c, c_row_stride, epilogue}, 1);
+}
+
+void MatMuls(int64_t count, const kernels::MatrixBatch& a, const kernels::MatrixBatch& b, int64_t m, int64_t n,
+             int64_t k, Precision precision, float* c) {
+  const auto from = [](const kernels::MatrixBatch& x, int64_t first) {
+    return kernels::MatrixBatch{x.data + first * x.step, x.step, x.row_stride, x.column_stride};
+  };
+  const int64_t together = precision == Precision::kInt8 ? 1 : kMostProducts;
+  for (int64_t first = 0; first < count; first += together) {
+    const kernels::MatrixBatch left = from(a, first), right = from(b, first);
+    float* const to = c + first * m * n;
+    if (precision == Precision::kInt8) {
+      cuda::MatMul(left.data, left.row_stride, left.column_stride, right.data, right.row_stride, right.column_stride, m,
+                   n, k, precision, to, n, {});
+    } else {
+      MultiplyPlain(left, right, m, n, k, precision, {to, n, {}, m * n}, std::min(together, count - first));
+    }
   }
-  Product(PlainView<float>{a, a_row_stride, a_column_stride}, PlainView<float>{b, b_row_stride, b_column_stride}, m, n,
-          k, finisher);
 }
 
 }  // namespace attnkit::cuda

@@ -61,6 +61,7 @@ decltype(kernels::PackBFloat16) PackBFloat16;
 decltype(kernels::PackQuantized) PackQuantized;
 decltype(kernels::Gemm) Gemm;
 decltype(kernels::MatMul) MatMul;
+decltype(kernels::MatMuls) MatMuls;
 
 // attnkit/kernels/rows.h
 decltype(kernels::SoftmaxForward) SoftmaxForward;

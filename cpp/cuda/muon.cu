@@ -93,24 +93,17 @@ void Orthogonalise(int64_t matrices, int64_t rows, int64_t columns, kernels::Pre
   ForEach(matrices * size, NormaliseBody{size, inverses.data(), x});
 
   const bool wide = rows <= columns;
-  const auto multiply = [&](const float* a, int64_t a_row, int64_t a_column, const float* b, int64_t b_row,
-                            int64_t b_column, int64_t m, int64_t n, int64_t k, float* c) {
-    cuda::MatMul(a, a_row, a_column, b, b_row, b_column, m, n, k, precision, c, n, {});
-  };
+  const auto multiply = [&](const kernels::MatrixBatch& a, const kernels::MatrixBatch& b, int64_t m, int64_t n,
+                            int64_t k, float* c) { cuda::MatMuls(matrices, a, b, m, n, k, precision, c); };
+  const kernels::MatrixBatch grams{gram.data(), square, side, 1}, polynomials{polynomial.data(), square, side, 1};
   for (int round = 0; round < kRounds; ++round) {
-    for (int64_t i = 0; i < matrices; ++i) {
-      const float* matrix = x + i * size;
-      float* g = gram.data() + i * square;
-      wide ? multiply(matrix, columns, 1, matrix, 1, columns, rows, rows, columns, g)
-           : multiply(matrix, 1, columns, matrix, columns, 1, columns, columns, rows, g);
-      multiply(g, side, 1, g, side, 1, side, side, side, polynomial.data() + i * square);
-    }
+    const kernels::MatrixBatch plain{x, size, columns, 1}, transposed{x, size, 1, columns};
+    wide ? multiply(plain, transposed, rows, rows, columns, gram.data())
+         : multiply(transposed, plain, columns, columns, rows, gram.data());
+    multiply(grams, grams, side, side, side, polynomial.data());
     ForEach(matrices * square, PolynomialBody{side, gram.data(), polynomial.data()});
-    for (int64_t i = 0; i < matrices; ++i) {
-      const float *matrix = x + i * size, *p = polynomial.data() + i * square;
-      wide ? multiply(p, side, 1, matrix, columns, 1, rows, columns, side, next + i * size)
-           : multiply(matrix, columns, 1, p, side, 1, rows, columns, side, next + i * size);
-    }
+    wide ? multiply(polynomials, plain, rows, columns, side, next)
+         : multiply(plain, polynomials, rows, columns, side, next);
     std::swap(x, next);
   }
   static_assert(kRounds % 2 == 1, "the result lies in `next` of the caller");

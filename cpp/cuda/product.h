@@ -51,20 +51,41 @@ struct FloatEpilogue {
   float* c;
   int64_t c_row;
   kernels::Epilogue rule;
+  int64_t c_step = 0;  // from one matrix of a batch to the next
   __device__ float Start(int64_t row, int64_t column) const {
-    if (rule.accumulate) return c[row * c_row + column];
+    if (rule.accumulate) return c[At(row, column)];
     return rule.bias ? rule.bias[column] : 0.0f;
   }
   __device__ void Finish(int64_t row, int64_t column, float sum) const {
-    const int64_t at = row * c_row + column;
+    const int64_t at = At(row, column);
     if (rule.pre_activation) rule.pre_activation[at] = sum;
     c[at] = Activate(rule.activation, sum);
   }
+
+ private:
+  __device__ int64_t At(int64_t row, int64_t column) const { return blockIdx.z * c_step + row * c_row + column; }
 };
+
+// The products of one launch: so many matrices of A and B, and how many numbers lie between one and the next.
+struct ProductBatch {
+  int64_t count = 1, a_step = 0, b_step = 0;
+};
+constexpr int64_t kMostProducts = 65535;  // blocks of a grid in z
 
 // ----- The kernels, of 256 threads.
 
 constexpr int kProductThreads = 256;
+
+// Large tiles read A and B least often, thin ones fill the processors where there are few rows or little to do.
+enum class TileSize { kThin, kMiddle, kLarge };
+
+// By the shapes alone; `batch` products are launched together.
+inline TileSize TileSizeFor(int64_t m, int64_t n, int64_t batch, int64_t thin_rows) {
+  constexpr int64_t kFewestTiles = 48, kFewestLargeTiles = 128;
+  const auto tiles = [&](int64_t side) { return batch * Blocks(m, side) * Blocks(n, side); };
+  if (m <= thin_rows || tiles(64) < kFewestTiles) return TileSize::kThin;
+  return tiles(128) < kFewestLargeTiles ? TileSize::kMiddle : TileSize::kLarge;
+}
 
 // A part [rows, kDepth] of a matrix on its way to shared memory, through registers of the block's threads, so that the
 // next part comes while this one is multiplied. Neighbouring threads read neighbouring numbers, along the rows or the
@@ -106,7 +127,8 @@ struct Part {
 // Tiles of (64 kHigh) x (64 kWide): a thread has kHigh x kWide squares of 4 x 4, 64 apart.
 template <int kHigh, int kWide, typename A, typename B, typename Finisher>
 __global__ void __launch_bounds__(kProductThreads, kHigh* kWide == 1 ? 2 : 1)
-    TiledProductKernel(A a, B b, int64_t m, int64_t n, int64_t depth, Finisher finisher, int64_t column_tiles) {
+    TiledProductKernel(A a, B b, ProductBatch batch, int64_t m, int64_t n, int64_t depth, Finisher finisher,
+                       int64_t column_tiles) {
   using Number = typename A::Number;
   constexpr int kDepth = kHigh * kWide == 1 ? 16 : 8, kRows = 64 * kHigh, kColumns = 64 * kWide, kPad = 4;
   alignas(16) __shared__ Number a_part[kDepth][kRows + kPad];
@@ -114,6 +136,8 @@ __global__ void __launch_bounds__(kProductThreads, kHigh* kWide == 1 ? 2 : 1)
   const int64_t first_row = blockIdx.x / column_tiles * kRows, first_column = blockIdx.x % column_tiles * kColumns;
   const int down = static_cast<int>(threadIdx.x) / 16 * 4, right = static_cast<int>(threadIdx.x) % 16 * 4;
   const bool a_along = a.column_stride == 1, b_along = b.row_stride == 1;
+  a.data += blockIdx.z * batch.a_step;
+  b.data += blockIdx.z * batch.b_step;
 
   Number sums[4 * kHigh][4 * kWide];
   ATTNKIT_UNROLL
@@ -172,7 +196,8 @@ constexpr int kThinRows = 8, kThinColumns = 32;
 
 template <typename A, typename B, typename Finisher>
 __global__ void __launch_bounds__(kProductThreads, 2)
-    ThinProductKernel(A a, B b, int64_t m, int64_t n, int64_t depth, Finisher finisher, int64_t column_tiles) {
+    ThinProductKernel(A a, B b, ProductBatch batch, int64_t m, int64_t n, int64_t depth, Finisher finisher,
+                      int64_t column_tiles) {
   using Number = typename A::Number;
   constexpr int kDepth = 32;
   __shared__ Number a_part[kDepth][kThinRows + 1];
@@ -182,6 +207,8 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   const int down = static_cast<int>(threadIdx.x) / kWarp, right = static_cast<int>(threadIdx.x) % kWarp;
   const int64_t row = first_row + down, column = first_column + right;
   const bool a_along = a.column_stride == 1, b_along = b.row_stride == 1;
+  a.data += blockIdx.z * batch.a_step;
+  b.data += blockIdx.z * batch.b_step;
   Number sum = row < m && column < n ? finisher.Start(row, column) : Number(0);
 
   Part<Number, kThinRows, kDepth> next_a;
@@ -208,25 +235,21 @@ __global__ void __launch_bounds__(kProductThreads, 2)
   if (row < m && column < n) finisher.Finish(row, column, sum);
 }
 
-// The tiles by what there is to do: large ones read A and B least often, small ones fill the processors.
 template <typename A, typename B, typename Finisher>
-void Product(A a, B b, int64_t m, int64_t n, int64_t depth, const Finisher& finisher) {
+void Product(A a, B b, int64_t m, int64_t n, int64_t depth, const Finisher& finisher, const ProductBatch& batch = {}) {
   static_assert(std::is_same_v<typename A::Number, typename B::Number>);
   if (m <= 0 || n <= 0) return;
   if (depth == 0) a.data = nullptr, b.data = nullptr;  // nothing is read; a part of nothing may begin anywhere
-  constexpr int64_t kFewestTiles = 48, kFewestLargeTiles = 128;
   const auto launch = [&](int64_t rows, int64_t columns, auto kernel) {
     const int64_t column_tiles = Blocks(n, columns), row_tiles = Blocks(m, rows);
-    Launch({dim3(static_cast<unsigned>(row_tiles * column_tiles)), dim3(kProductThreads)}, kernel, a, b, m, n, depth,
-           finisher, column_tiles);
+    Launch({dim3(static_cast<unsigned>(row_tiles * column_tiles), 1, static_cast<unsigned>(batch.count)),
+            dim3(kProductThreads)},
+           kernel, a, b, batch, m, n, depth, finisher, column_tiles);
   };
-  const auto tiles = [&](int64_t side) { return int64_t{Blocks(m, side)} * Blocks(n, side); };
-  if (m <= kThinRows || tiles(64) < kFewestTiles) {
-    launch(kThinRows, kThinColumns, &ThinProductKernel<A, B, Finisher>);
-  } else if (tiles(128) < kFewestLargeTiles) {
-    launch(64, 64, &TiledProductKernel<1, 1, A, B, Finisher>);
-  } else {
-    launch(128, 128, &TiledProductKernel<2, 2, A, B, Finisher>);
+  switch (TileSizeFor(m, n, batch.count, kThinRows)) {
+    case TileSize::kThin: return launch(kThinRows, kThinColumns, &ThinProductKernel<A, B, Finisher>);
+    case TileSize::kMiddle: return launch(64, 64, &TiledProductKernel<1, 1, A, B, Finisher>);
+    case TileSize::kLarge: return launch(128, 128, &TiledProductKernel<2, 2, A, B, Finisher>);
   }
 }
 

@@ -1,6 +1,11 @@
 // The products of attnkit/kernels/ragged.h on CUDA: queries with keys, weights with values, and weights transposed.
+#include <utility>
+#include <vector>
+
+#include "attnkit/profile.h"
 #include "cuda/kernels.h"
 #include "cuda/ragged_pairs.h"
+#include "kernels/ragged/walk.h"
 
 namespace attnkit::cuda {
 namespace {
@@ -45,19 +50,35 @@ void SumRows(const kernels::RaggedShape& shape, const float* weights, const floa
          tiles.tiles(), weights, rows, width, ColumnBlocks(width), out);
 }
 
+// As on the CPU. Windows lie on the device: only who counts has to wait for them.
+void CountProducts(kernels::RaggedShape shape, int64_t width) {
+  if (!internal::Watching()) return;
+  std::vector<int32_t> begins, ends;
+  for (auto [device, host] : {std::pair(&shape.begins, &begins), std::pair(&shape.ends, &ends)}) {
+    if (!*device) continue;
+    host->resize(shape.queries());
+    CopyToHost(*device, host->size() * sizeof(int32_t), host->data());
+    *device = host->data();
+  }
+  CountArithmetic(2.0 * kernels::PairsRead(shape) * width, 0);
+}
+
 }  // namespace
 
 void RaggedDots(const kernels::RaggedShape& shape, const float* query, const float* key, int64_t width, float* out) {
+  CountProducts(shape, width);
   ForPairs(shape, query, key, width, Product{}, out);
 }
 
 void RaggedSums(const kernels::RaggedShape& shape, const float* weights, const float* value, int64_t width,
                 float* out) {
+  CountProducts(shape, width);
   SumRows<false>(shape, weights, value, width, out);
 }
 
 void RaggedTransposedSums(const kernels::RaggedShape& shape, const float* weights, const float* query, int64_t width,
                           float* out) {
+  CountProducts(shape, width);
   SumRows<true>(shape, weights, query, width, out);
 }
 

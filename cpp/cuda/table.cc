@@ -53,6 +53,7 @@ void PutGemm(Kernels& k, int device) {
   Put<&PackQuantized>(k.PackQuantized, device);
   Put<&Gemm>(k.Gemm, device);
   Put<&MatMul>(k.MatMul, device);
+  Put<&MatMuls>(k.MatMuls, device);
 }
 
 void PutRows(Kernels& k, int device) {

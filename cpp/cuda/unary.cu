@@ -3,6 +3,7 @@
 #include "cuda/kernels.h"
 #include "cuda/launch.h"
 #include "cuda/map.h"
+#include "kernels/unary_of.h"
 
 namespace attnkit::cuda {
 namespace {
@@ -84,22 +85,6 @@ void WithOp(Unary op, const Run& run) {
   }
 }
 
-Unary ToUnary(Activation activation) {
-  switch (activation) {
-    case Activation::kGelu: return Unary::kGelu;
-    case Activation::kSilu: return Unary::kSilu;
-    case Activation::kTanh: return Unary::kTanh;
-    case Activation::kSigmoid: return Unary::kSigmoid;
-    case Activation::kGeluTanh: return Unary::kGeluTanh;
-    case Activation::kQuickGelu: return Unary::kQuickGelu;
-    default: return Unary::kRelu;
-  }
-}
-
-bool ReadsInput(Unary op) {
-  return op == Unary::kLog || op == Unary::kGelu || op == Unary::kSilu || op == Unary::kGeluTanh ||
-         op == Unary::kQuickGelu;
-}
 }  // namespace
 
 void UnaryForward(Unary op, const float* x, int64_t size, float* y) {

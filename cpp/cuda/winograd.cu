@@ -194,7 +194,7 @@ struct PlanesProblem {
   int64_t rows, columns, depth, range;
   bool adds;   // to what is there
   float* out;  // [ranges, 36][rows, columns]
-  static constexpr bool rounds = false;
+  static constexpr bool kMayRound = false, rounds = false;
 
   struct Local {
     const float *left, *right;

@@ -9,6 +9,7 @@
 #include "kernels/dispatch.h"
 #include "kernels/grain.h"
 #include "kernels/math-inl.h"
+#include "kernels/unary_of.h"
 #include "kernels/vector-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -94,26 +95,6 @@ HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
 namespace attnkit::kernels {
-namespace {
-
-Unary ToUnary(Activation activation) {
-  switch (activation) {
-    case Activation::kGelu: return Unary::kGelu;
-    case Activation::kSilu: return Unary::kSilu;
-    case Activation::kTanh: return Unary::kTanh;
-    case Activation::kSigmoid: return Unary::kSigmoid;
-    case Activation::kGeluTanh: return Unary::kGeluTanh;
-    case Activation::kQuickGelu: return Unary::kQuickGelu;
-    default: return Unary::kRelu;
-  }
-}
-
-bool ReadsInput(Unary op) {
-  return op == Unary::kLog || op == Unary::kGelu || op == Unary::kSilu || op == Unary::kGeluTanh ||
-         op == Unary::kQuickGelu;
-}
-
-}  // namespace
 
 void UnaryForward(Unary op, const float* x, int64_t size, float* y) {
   auto* kernel = ATTNKIT_DISPATCH(UnaryForwardRange);

@@ -22,7 +22,7 @@ Tensor CrossEntropy(const Tensor& logits, const Indices& labels, const CrossEntr
   Tensor losses = logits.New({rows}), gradient = record ? logits.New(logits.shape()) : Tensor();
   logits.kernels().CrossEntropy(logits.data(), labels.On(logits.context()), rows, columns, options.label_smoothing,
                                 options.ignore_index, 1.0f, losses.data(), nullptr, record ? gradient.data() : nullptr,
-                                labels.Within(columns));
+                                labels.Within(columns, options.ignore_index));
   if (record) {
     Record("cross_entropy", {logits}, {&losses}, [gradient, rows, columns](std::vector<Tensor>& dy) {
       Tensor dx = gradient.New(gradient.shape());

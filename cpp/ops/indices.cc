@@ -26,6 +26,12 @@ Indices::Indices(Buffer<int32_t> values) {
   checked_ = std::move(checked);
 }
 
+bool Indices::Within(int64_t rows, int32_t besides) const {
+  if (Within(rows)) return true;
+  return std::all_of(data(), data() + size(),
+                     [=](int32_t index) { return index == besides || (index >= 0 && index < rows); });
+}
+
 Indices::Checked::~Checked() {
   for (const CopyOnDevice* copy = copies; copy;) delete std::exchange(copy, copy->next);
 }

@@ -82,7 +82,7 @@ LinearCrossEntropyResult LinearCrossEntropy(const Tensor& hidden, const Tensor& 
   const bool record = NeedsGrad({hidden, weight, bias});
   const kernels::Precision precision = WeightPrecision(record);
   const int64_t block = BlockRows(vocabulary, width, precision);
-  const bool inside = labels.Within(vocabulary);
+  const bool inside = labels.Within(vocabulary, options.ignore_index);
   const int32_t* label_data = labels.On(hidden.context());
 
   LinearCrossEntropyResult result;

@@ -9,16 +9,10 @@
 namespace attnkit::ops {
 namespace {
 
-// One matrix of a batch, read as it lies or transposed.
-struct Matrix {
-  const float* data;
-  int64_t row_stride, column_stride;
-};
-
-Matrix MatrixAt(const Tensor& x, int64_t batch, bool transpose) {
+// Read as they lie or transposed.
+kernels::MatrixBatch MatricesOf(const Tensor& x, bool transpose) {
   const int64_t rows = x.dim(-2), columns = x.dim(-1);
-  const float* data = x.data() + batch * rows * columns;
-  return transpose ? Matrix{data, 1, columns} : Matrix{data, columns, 1};
+  return {x.data(), rows * columns, transpose ? 1 : columns, transpose ? columns : 1};
 }
 
 // out[b] = a[b] · b[b], each transposed on request; leading axes are equal.
@@ -29,12 +23,8 @@ Tensor BatchedProduct(const Tensor& a, bool transpose_a, const Tensor& b, bool t
   shape[shape.size() - 2] = m;
   shape[shape.size() - 1] = n;
   Tensor out = a.New(shape);
-  const int64_t batches = SizeOf({shape.begin(), shape.end() - 2});
-  for (int64_t i = 0; i < batches; ++i) {
-    const Matrix left = MatrixAt(a, i, transpose_a), right = MatrixAt(b, i, transpose_b);
-    a.kernels().MatMul(left.data, left.row_stride, left.column_stride, right.data, right.row_stride,
-                       right.column_stride, m, n, k, precision, out.data() + i * m * n, n, {});
-  }
+  a.kernels().MatMuls(SizeOf({shape.begin(), shape.end() - 2}), MatricesOf(a, transpose_a), MatricesOf(b, transpose_b),
+                      m, n, k, precision, out.data());
   return out;
 }
 

@@ -44,6 +44,11 @@ kernels::Epilogue Reach(kernels::Epilogue epilogue) {
   return epilogue;
 }
 
+kernels::MatrixBatch Reach(kernels::MatrixBatch matrices) {
+  matrices.data = Behind(matrices.data);
+  return matrices;
+}
+
 kernels::AttentionShape Reach(kernels::AttentionShape shape) {
   shape.mask = Behind(static_cast<const char*>(shape.mask));
   return shape;
@@ -200,6 +205,7 @@ const Kernels& Host2Kernels() {
   Take(k.PackQuantized);
   Take(k.Gemm);
   Take(k.MatMul);
+  Take(k.MatMuls);
   Take(k.SoftmaxForward);
   Take(k.SoftmaxBackward);
   Take(k.LogSoftmaxForward);

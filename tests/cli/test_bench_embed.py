@@ -50,3 +50,7 @@ def test_pytorch_runs_beside_us(tmp_path: Path) -> None:
     record = record_of(tmp_path / "runs.json", *arguments)
     assert [run["name"] for run in record["runs"]] == ["attnkit fp32", "torch fp32"]
     assert [(run["units"], len(run["latencies"])) for run in record["runs"]] == [(3, 3), (3, 3)]
+    # Its tokenizer names no bound, and the text has more tokens than the model has positions.
+    (tmp_path / "long.txt").write_text("a man " * 60 + "\n")
+    record = record_of(tmp_path / "runs.json", *arguments[:2], "--texts", tmp_path / "long.txt", *arguments[4:])
+    assert [run["name"] for run in record["runs"]] == ["attnkit fp32", "torch fp32"]

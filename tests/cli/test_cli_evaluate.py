@@ -230,7 +230,12 @@ def test_a_prompt_is_not_scored(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("model", "arguments", "status", "message"),
     [
-        ("texts", ("--source", "test.jsonl", "--beam", "2"), 2, "--beam is for models that translate and captioners; "),
+        (
+            "texts",
+            ("--source", "test.jsonl", "--beam", "2"),
+            2,
+            "--beam is for models that translate and models that summ",
+        ),
         ("texts", ("--source", "test.jsonl", "--reference", "x"), 2, "--reference is for models that translate and"),
         ("texts", ("--source", "test.jsonl", "--rename", "neg"), 2, "--rename: expected OLD=NEW"),
         ("texts", ("--source", "test.jsonl", "--rename", "none=neg"), 1, "expected a label of the data to rename"),
@@ -318,9 +323,86 @@ def test_models_of_transformers(tmp_path: Path) -> None:
     assert (found["images"], found["references"]) == (16, 32)
 
 
-def test_models_without_right_answers_say_so(tmp_path: Path) -> None:
+def test_texts_that_are_read_have_error_rates(folder: Path, tmp_path: Path) -> None:
+    """Where an image has one text, characters and words are counted."""
+    files = sorted((folder / "pictures").glob("*/*.png"))
+    written = [each.text for each in attnkit.load(folder / "captions", task="caption").caption(files)]
+    right = [f"{text}!" if number % 2 else text for number, text in enumerate(written)]
+    rows = [{"image": str(file), "caption": text} for file, text in zip(files, right, strict=True)]
+    (tmp_path / "lines.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    arguments = (folder / "captions", "--source", tmp_path / "lines.jsonl", "--outside-images")
+    found = measured(*arguments)
+    assert found["cer"] == pytest.approx(100 * 8 / sum(map(len, right)))
+    assert found["wer"] == pytest.approx(100 * 8 / sum(len(text.split()) for text in right))
+    assert f"CER {found['cer']:.2f} %" in output("evaluate", *arguments)
+    several = [{**row, "caption": [row["caption"], "x"]} for row in rows]
+    (tmp_path / "lines.jsonl").write_text("".join(json.dumps(row) + "\n" for row in several))
+    assert measured(*arguments)["cer"] is None
+
+
+def test_hidden_tokens_are_those_of_a_validation(tmp_path: Path) -> None:
+    """The figures of a run's own held-out texts are those of its last validation, for its own [masking] is taken."""
     from text_runs import masked_toml
 
-    train(read_config(masked_toml(tmp_path), ("training.max_steps=1",)), tmp_path / "model", progress="none")
-    said = complaint("evaluate", tmp_path / "model", "--source", tmp_path / "texts.jsonl")
-    assert "expected a model of one of the tasks translate, summarize, language-model, classify, caption, got" in said
+    toml = masked_toml(tmp_path)
+    few = ("training.max_steps=5", "masking.share=0.4")
+    train(read_config(toml, few), tmp_path / "model", progress="none")
+    texts = [" ".join(text.split()) for text, _ in reviews(20, seed=1)]
+    (tmp_path / "texts.txt").write_text("\n".join(texts) + "\n")
+    line = last_line(tmp_path / "model")
+    found = measured(tmp_path / "model", "--source", tmp_path / "texts.txt")
+    assert found["accuracy"] == pytest.approx(line["final_accuracy"])
+    assert found["loss"] == pytest.approx(line["final_validation_loss"], rel=1e-6)
+    assert found["perplexity"] == pytest.approx(line["final_perplexity"], rel=1e-6)
+    assert found["texts"] == found["parts"] == 20
+    assert "hidden tokens/s" in output("evaluate", tmp_path / "model", "--source", tmp_path / "texts.txt")
+    (tmp_path / "long.txt").write_text(" ".join(texts) + "\n")
+    assert measured(tmp_path / "model", "--source", tmp_path / "long.txt")["parts"] > 1
+    said = complaint("evaluate", tmp_path / "model", "--source", tmp_path / "texts.txt", "--beam", "2", status=2)
+    assert "this one guesses hidden tokens" in said
+    (tmp_path / "none.txt").write_text("\n")
+    assert "token to hide, got none" in complaint("evaluate", tmp_path / "model", "--source", tmp_path / "none.txt")
+
+
+def test_summaries_are_scored_by_rouge(tmp_path: Path) -> None:
+    """Of lines and of JSON lines."""
+    pytest.importorskip("transformers")
+    from seq2seq_checkpoint import write_checkpoint
+
+    from attnkit.metrics.summaries import rouge
+
+    write_checkpoint(tmp_path / "hf")
+    output("convert", tmp_path / "hf", tmp_path / "model")
+    model = tmp_path / "model"
+    documents = ["A man rides a horse. The dog runs.", "the red house", "two women " * 40]
+    search = ("--beam", "1", "--max-length", "12")
+    written = [each.text for each in attnkit.load(model, task="summarize").summarize(documents, beam=1, max_length=12)]
+    right = [f"{text} A word." for text in written]
+    for name, lines in (("source", documents), ("right", right)):
+        (tmp_path / name).write_text("\n".join(lines) + "\n")
+    rows = [{"body": one, "abstract": other} for one, other in zip(documents, right, strict=True)]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    keys = ("--text-key", "body", "--summary-key", "abstract")
+    both = ("--source", tmp_path / "source", "--reference", tmp_path / "right")
+    found = measured(model, *both, *search)
+    scores = rouge(written, right)
+    assert (found["rouge1"], found["rouge2"], found["rouge_l"]) == pytest.approx(
+        (scores.rouge1, scores.rouge2, scores.rouge_l)
+    )
+    again = measured(model, "--source", tmp_path / "rows.jsonl", *keys, *search, "--batch-tokens", "1")
+    times = {"seconds", "documents_per_second"}
+    assert {k: v for k, v in again.items() if k not in times} == {k: v for k, v in found.items() if k not in times}
+    assert f"ROUGE-1 {scores.rouge1:.2f}" in output("evaluate", model, *both, *search)
+    assert "under 'summary'" in complaint("evaluate", model, "--source", tmp_path / "rows.jsonl", *keys[:2])
+    said = complaint("evaluate", model, *both, "--summary-key", "x", "--metric", "bleu", status=2)
+    assert "--summary-key is for models that summarize" in said
+
+
+def test_models_without_right_answers_say_so(tmp_path: Path) -> None:
+    pytest.importorskip("transformers")
+    from text_encoders import write_checkpoint
+
+    write_checkpoint(tmp_path / "hf", "bert", "Model")
+    output("convert", tmp_path / "hf", tmp_path / "model")
+    said = complaint("evaluate", tmp_path / "model", "--source", tmp_path / "texts.txt")
+    assert "expected a model of one of the tasks translate, summarize, language-model, masked-language-model, " in said

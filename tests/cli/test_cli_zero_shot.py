@@ -79,6 +79,47 @@ def test_vectors_of_texts(folder: Path) -> None:
     np.testing.assert_array_equal(np.load(target), attnkit.load(folder / "model", task="embed").embed(texts))
 
 
+def test_vectors_of_images(folder: Path, tmp_path: Path) -> None:
+    """As a matrix and as JSON lines, of a folder, of files, and beside one that is no image."""
+    files = sorted((folder / "photos").iterdir())
+    model = attnkit.load(folder / "model", task="classify", reads="images-and-texts")
+    expected = model.embed_images(files)
+    target = tmp_path / "vectors.npy"
+    output("embed", folder / "model", folder / "photos", "-o", target)
+    np.testing.assert_array_equal(np.load(target), expected)
+    rows = [json.loads(line) for line in output("embed", folder / "model", *files, "--batch-images", "1").splitlines()]
+    assert [row["image"] for row in rows] == [str(file) for file in files]
+    np.testing.assert_allclose([row["vector"] for row in rows], expected, atol=1e-6)
+    [whole] = output("embed", folder / "model", files[0], "--no-normalize").splitlines()
+    assert np.linalg.norm(json.loads(whole)["vector"]) != pytest.approx(1, abs=1e-3)
+    (tmp_path / "broken.png").write_bytes(b"none")
+    done = attnkit_run("embed", folder / "model", files[0], tmp_path / "broken.png", files[1])
+    assert done.returncode == 1 and len(done.stdout.splitlines()) == 2 and b"broken.png" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("photos", "labels.txt"), "labels.txt is no image"),
+        (("photos", "--prompt", "x"), "--prompt is for texts"),
+        (("photos", "--text-key", "x"), "--text-key is for texts"),
+        (("labels.txt", "--batch-images", "2"), "--batch-images is for images"),
+    ],
+)
+def test_images_and_texts_are_not_mixed(arguments: tuple[str, ...], message: str, folder: Path) -> None:
+    paths = [str(folder / each) if (folder / each).exists() else each for each in arguments]
+    assert message in complaint("embed", folder / "model", *paths, status=2)
+
+
+def test_a_model_of_texts_says_that_it_reads_no_images(folder: Path) -> None:
+    from text_encoders import write_checkpoint
+
+    write_checkpoint(folder / "bert", "bert")
+    output("convert", folder / "bert", folder / "texts")
+    said = complaint("embed", folder / "texts", folder / "photos" / "0.png", status=2)
+    assert "expected files of texts, which this model reads, got the image" in said
+
+
 def test_attention_of_a_text_and_of_an_image(folder: Path) -> None:
     assert "text (read)" in output("attention", folder / "model", "a cat")
     assert "image (read)" in output("attention", folder / "model", folder / "photos" / "0.png")

@@ -223,7 +223,9 @@ def test_a_graph_that_is_dropped_is_freed() -> None:
     x = attnkit.tensor(numbers(MEGABYTE), requires_grad=True)
     before = _core.memory_stats()["bytes_in_use"]
     y = (x.tanh() * x.exp()).sum()
-    assert _core.memory_stats()["bytes_in_use"] >= before + 2 * MEGABYTE * 4
+    held = _core.memory_stats()["bytes_in_use"] - before
+    # What tanh and exp gave; no backward reads the product, which is free already.
+    assert 2 * MEGABYTE * 4 <= held < 3 * MEGABYTE * 4
     del y
     assert _core.memory_stats()["bytes_in_use"] == before
 

@@ -117,3 +117,16 @@ def test_axes_that_do_not_travel_with_the_launch() -> None:
     x = numbers(*(2,) * 12)
     axes = [11, 0, 10, 1, 9, 2, 8, 3, 7, 4, 6, 5]
     np.testing.assert_array_equal(on(EMULATED, x).permute(*axes).numpy(), x.transpose(axes))
+
+
+def test_labels_that_do_not_count_are_known_without_asking_the_device() -> None:
+    logits, labels = on(EMULATED, numbers(4, 9)), np.array([0, -100, 8, 3], np.int32)
+    copies = _testing.asked_of_emulated_cuda()[1]
+    losses = ops.cross_entropy(logits, labels)
+    assert _testing.asked_of_emulated_cuda()[1] == copies
+    np.testing.assert_allclose(losses.numpy(), ops.cross_entropy(numbers(4, 9), labels), rtol=1e-6)
+    for wrong in (9, -1):
+        with pytest.raises(
+            ValueError, match=rf"\[cross_entropy\] expected labels in \[0, 9\) or -100, got {wrong} in row 2"
+        ):
+            ops.cross_entropy(logits, np.array([0, -100, wrong, 3], np.int32))

@@ -32,6 +32,8 @@ AT_A_PLACE = {
         "BarrierForShuffle",
         r"expected all lanes of the warp, lane 31 waits for the block at faulty",
     ),
+    "skipped fragment": ("SkippedFragment", "expected all lanes of the warp, lane 31 has ended"),
+    "two products": ("TwoProducts", r"expected all lanes of the warp, lane \d+ is at faulty\.cc:\d+"),
     "half mask": ("HalfMask", "expected the mask of all lanes"),
     "votes, then fails": ("VotesThenFails", "expected all threads of the block at this barrier"),
 }
@@ -66,6 +68,7 @@ def test_a_barrier_that_is_not_met_is_refused_with_its_line(name: str, seed: int
         ("tall grid", r"a grid of at most 2\^31 - 1 x 65535 x 65535, got 1 x 65536 x 1"),
         ("launch", "a launch by the host, got one by a kernel"),
         ("memory of the host", "addresses of the device, got one of the host's memory in word 0: .*Launch"),
+        ("crooked fragment", r"expected a fragment's numbers at a multiple of 16 bytes, got address \d+"),
         ("long shared memory", r"\[cuda\] a kernel wrote behind its 64 bytes of shared memory"),
     ],
 )

@@ -93,6 +93,13 @@ def test_time_belongs_to_the_inner_op_alone() -> None:
             2 * 2 * 3 * 15 * 16,
         ),
         (lambda: ops.conv2d(leaf(2, 6, 6, 3), leaf(5, 3, 3, 3)), "conv2d", 2 * 2 * 16 * 27 * 5),
+        (lambda: ops.ragged_dots(leaf(3, 7), leaf(5, 7), [0, 1, 3], [0, 2, 5]), "ragged_dots", 2 * 7 * (2 + 2 * 3)),
+        (
+            lambda: ops.ragged_dots(leaf(3, 7), leaf(5, 7), [0, 1, 3], [0, 2, 5], [0, -4, 2], [1, 9, 2]),
+            "ragged_dots",
+            2 * 7 * (1 + 3),
+        ),
+        (lambda: ops.ragged_sums(leaf(8), leaf(5, 7), [0, 1, 3], [0, 2, 5]), "ragged_sums", 2 * 7 * 8),
         (lambda: nn.GRU(7, 5)(leaf(9, 7), np.array([0, 4, 9])), "gru", 2 * 9 * 15 * 5),
     ],
 )

@@ -1,9 +1,12 @@
 // Both allocators, whichever of them this build has for its tensors, and Buffer, which takes its memory from that.
 #include "attnkit/allocator.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <new>
+#include <random>
 #include <stdexcept>
+#include <vector>
 
 #include "base/caching_allocator.h"
 #include "base/exact_allocator.h"
@@ -46,6 +49,65 @@ TEST_CASE("allocator: a freed block is kept until the cache is trimmed") {
   CHECK(allocator.Stats().bytes_cached == 0);
   CHECK(allocator.Stats().system_calls == 1);
   allocator.Give(second, 4999);
+  allocator.Trim();
+  CHECK(allocator.Stats().bytes_cached == 0);
+}
+
+TEST_CASE("allocator: large blocks that are free side by side become one") {
+  CachingAllocator allocator;
+  constexpr size_t kBytes = 100000;
+  void* blocks[3];
+  for (void*& block : blocks) block = allocator.Take(kBytes);
+  for (const int i : {0, 2, 1}) allocator.Give(blocks[i], kBytes);
+  void* all = allocator.Take(3 * kBytes);
+  CHECK(all == blocks[0]);
+  CHECK(allocator.Stats().system_calls == 1);
+  CHECK(allocator.Stats().bytes_cached < 20000);
+  allocator.Give(all, 3 * kBytes);
+  allocator.Trim();
+}
+
+// A block of a test, full of one byte of its own.
+struct Filled {
+  unsigned char* data;
+  size_t bytes;
+  unsigned char byte;
+
+  Filled(CachingAllocator& allocator, size_t size, int number)
+      : data(static_cast<unsigned char*>(allocator.Take(size))), bytes(size), byte(number) {
+    std::memset(data, byte, bytes);
+  }
+  bool IsWhole() const {
+    return std::all_of(data, data + bytes, [this](unsigned char c) { return c == byte; });
+  }
+};
+
+TEST_CASE("allocator: work that asks for ever other sizes holds little more than it uses") {
+  CachingAllocator allocator;
+  std::mt19937 random(1);
+  std::vector<Filled> blocks;
+  bool whole = true;
+  int64_t most = 0;
+  for (int i = 0; i < 4000; ++i) {
+    if (blocks.size() == 12) {
+      std::swap(blocks[random() % blocks.size()], blocks.back());
+      whole = whole && blocks.back().IsWhole();
+      allocator.Give(blocks.back().data, blocks.back().bytes);
+      blocks.pop_back();
+    }
+    blocks.emplace_back(allocator, 1 + (size_t{1} << (random() % 4 + 17)) * (random() % 1000) / 1000, i);
+    if (i == 2000) allocator.Trim();  // leaves alone what is in use
+    const AllocatorStats stats = allocator.Stats();
+    most = std::max(most, stats.bytes_in_use + stats.bytes_cached);
+  }
+  for (const Filled& block : blocks) {
+    whole = whole && block.IsWhole();
+    allocator.Give(block.data, block.bytes);
+  }
+  CHECK(whole);
+  CHECK(most < 2 * allocator.Stats().peak_bytes);
+  CHECK(allocator.Stats().bytes_in_use == 0);
+  CHECK(allocator.Stats().system_calls < 200);
   allocator.Trim();
   CHECK(allocator.Stats().bytes_cached == 0);
 }

@@ -5,6 +5,7 @@
 
 #include "attnkit/allocator.h"
 #include "attnkit/precision.h"
+#include "attnkit/random.h"
 #include "support.h"
 
 namespace attnkit {
@@ -75,6 +76,31 @@ TEST_CASE("tape: a graph is freed by backward, and when it is dropped") {
   Backward(ops::SumAll(ops::Apply(kernels::Unary::kTanh, x)), Tensor());
   Tensor(x).set_grad(Tensor());
   CHECK(GetAllocatorStats().bytes_in_use == before);
+}
+
+TEST_CASE("tape: numbers that no backward reads are free while the graph lives") {
+  constexpr int64_t kRows = 200, kOut = 50;
+  const Tensor w = testing::Random({kOut, 40}, 1, true), x = testing::Random({kRows, 40}, 2);
+  const Tensor residual = testing::Random({kRows, kOut}, 3);
+  // The gradient of w, and how much waits for backward.
+  const auto run = [&](bool hold) {
+    ManualSeed(1);
+    const int64_t before = GetAllocatorStats().bytes_in_use;
+    Tensor hidden = ops::Linear(x, w, Tensor(), kernels::Activation::kNone);
+    const Tensor out =
+        ops::AddDropout(residual, hidden, 0.5f);  // whose backward makes the mask again, and reads nothing
+    if (!hold) hidden = Tensor();
+    const int64_t waiting = GetAllocatorStats().bytes_in_use - before;
+    Backward(ops::SumAll(ops::Multiply(out, residual)), Tensor());
+    const Tensor gradient = w.grad();
+    Tensor(w).set_grad(Tensor());
+    return std::pair(gradient, waiting);
+  };
+  run(true);  // w is packed
+  const auto [expected, with_hidden] = run(true);
+  const auto [gradient, without] = run(false);
+  CHECK(with_hidden - without >= kRows * kOut * static_cast<int64_t>(sizeof(float)));
+  CHECK(testing::SameBytes(gradient, expected));
 }
 
 TEST_CASE("tape: a long chain is taken apart without recursion") {

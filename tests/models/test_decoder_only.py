@@ -100,7 +100,19 @@ def test_it_is_pytorchs(options: dict[str, Any]) -> None:
     assert_close(result.loss.item(), nll.mean(), terms=100)
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+WIDTHS = {"embedding_width": 10, "head_dim": 6, "tie_embeddings": False, "embedding_norm": True}
+
+
+def test_widths_of_their_own() -> None:
+    model = small_model(**WIDTHS)
+    shapes = {name: parameter.shape for name, parameter in model.named_parameters()}
+    assert shapes["embedding.weight"] == (V, 10) and shapes["embedding.projection.weight"] == (16, 10)
+    assert shapes["layers.layers.0.attention.projection.weight"] == (3 * 2 * 6, 16)
+    with pytest.raises(ValueError, match="tie_embeddings: expected false with embedding_width"):
+        DecoderOnlyConfig(**SMALL, embedding_width=10)
+
+
+@pytest.mark.parametrize("options", [*OPTIONS, WIDTHS], ids=str)
 def test_a_step_with_the_cache_is_one_whole_pass(options: dict[str, Any], threads: int) -> None:
     model = small_model(**options).eval()
     lines = texts([20, 20, 20], seed=4)

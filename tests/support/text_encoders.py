@@ -35,6 +35,7 @@ FAMILIES = {
     "distilbert": Family("DistilBert", "wordpiece", 0, ("dim", "hidden_dim", "n_heads", "n_layers", "activation")),
     "mpnet": Family("MPNet", "wordpiece of mpnet", 2),
     "electra": Family("Electra", "wordpiece"),
+    "electra narrow": Family("Electra", "wordpiece", more={"embedding_size": 12}),
 }
 SHAPES: dict[str, tuple[Any, ...]] = {
     "small": (24, 40, 3, 2, "gelu"),
@@ -120,7 +121,7 @@ def write_checkpoint(
     tokenizer = write_tokenizer(folder, kind)
     width, *_ = SHAPES[shape]
     keys = dict(zip(names, SHAPES[shape], strict=True)) | own | more
-    keys |= {"embedding_size": width} if family == "electra" and "embedding_size" not in more else {}
+    keys = ({"embedding_size": width} if model == "Electra" else {}) | keys
     keys |= {"vocab_size": len(tokenizer), "max_position_embeddings": LENGTH + first}
     torch.manual_seed(seed)
     theirs = getattr(transformers, f"{model}{head}")(getattr(transformers, f"{model}Config")(**keys)).eval()

@@ -21,8 +21,8 @@ class _Reader:
     def __init__(self, file: Path, names: list[str]) -> None:
         self._inner, self._names = tokenizers.Tokenizer.from_file(str(file)), names
 
-    def __call__(self, texts: list[str], max_length: int | None, **options: Any) -> dict[str, Any]:
-        self._inner.enable_truncation(max_length or 512)
+    def __call__(self, texts: list[str], max_length: int, **options: Any) -> dict[str, Any]:
+        self._inner.enable_truncation(max_length)
         self._inner.enable_padding(pad_id=(self._inner.padding or {}).get("pad_id", 0))
         read = self._inner.encode_batch(texts)
         columns = {"input_ids": "ids", "attention_mask": "attention_mask", "token_type_ids": "type_ids"}
@@ -58,7 +58,7 @@ def main(folder: str, model: str, precision: str, threads: str, mode: str = "ser
             found = (states * mask).sum(1) / mask.sum(1)
         return found / np.linalg.norm(found, axis=1, keepdims=True) if modules.normalize else found
 
-    serve(folder, model, mode, load_seconds, tokenizer, "np", vectors)
+    serve(folder, mode, load_seconds, tokenizer, "np", vectors)
 
 
 if __name__ == "__main__":

@@ -40,7 +40,7 @@ def main(folder: str, model_name: str, precision: str, threads: str, mode: str =
                 found = (states * mask).sum(1) / mask.sum(1).clamp(min=1e-9)
             return (normalize(found, dim=1) if modules.normalize else found).numpy()
 
-    serve(folder, model_name, mode, load_seconds, tokenizer, "pt", vectors)
+    serve(folder, mode, load_seconds, tokenizer, "pt", vectors)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,8 @@ from attnkit.models.sentence_encoder_config import Projection, SentenceEncoderCo
 from attnkit.models.vit_config import ViTConfig
 from attnkit.tasks.shared.directory import save_directory
 
-_TEXT, _IMAGE = "text_model.", "vision_model."
+TEXT, IMAGE = "text_model.", "vision_model."
+"""What the names of both encoders begin with."""
 _OLD_END = 2  # what files of before 2023 call the end token, wrongly: there the highest number of a text is meant
 T = TypeVar("T")
 
@@ -78,8 +79,8 @@ def convert_clip(source: str | os.PathLike[str], directory: str | os.PathLike[st
         raise checkpoint.refused(f"expected both encoders of CLIP, got {checkpoint.architecture!r}")
     both = checkpoint.config(_Both)
     # Where a file has both tables of an encoder, the second one counts.
-    text = _decoded(checkpoint, both.text_config_dict or both.text_config, _Text, "text_config")
-    image = _decoded(checkpoint, both.vision_config_dict or both.vision_config, _Image, "vision_config")
+    text = decoded_part(checkpoint, both.text_config_dict or both.text_config, _Text, "text_config")
+    image = decoded_part(checkpoint, both.vision_config_dict or both.vision_config, _Image, "vision_config")
     tokenizer = read_text_tokenizer(checkpoint.folder, text.vocab_size, clip_json)
     config = CLIPConfig(
         text=_text_config(checkpoint, text, tokenizer, both.projection_dim), image=_image_config(checkpoint, image)
@@ -95,12 +96,12 @@ def convert_clip(source: str | os.PathLike[str], directory: str | os.PathLike[st
         save_directory(
             model, new, "classify", reads="images-and-texts", image=preprocessing, tokenizers=tokenizer.tokenizers
         )
-    return _converted(checkpoint, config, model, unread)
+    return converted_pair(checkpoint, config, model, unread)
 
 
 def convert_clip_text_model(source: str | os.PathLike[str], directory: str | os.PathLike[str]) -> Converted:
     """As `convert_clip`, of the encoder of texts alone: what makes vectors of them."""
-    checkpoint = Checkpoint.open(source, directory, lambda name: _prefixed(name, _TEXT))
+    checkpoint = Checkpoint.open(source, directory, lambda name: prefixed(name, TEXT))
     text = checkpoint.config(_Text)
     tokenizer = read_text_tokenizer(checkpoint.folder, text.vocab_size, clip_json)
     projected = checkpoint.architecture.endswith("WithProjection")
@@ -108,31 +109,31 @@ def convert_clip_text_model(source: str | os.PathLike[str], directory: str | os.
     model, unread = filled_model(checkpoint.tensors, config, (text.vocab_size,), _text_plan(config))
     with atomic_folder(checkpoint.target) as new:
         save_directory(model, new, "embed", tokenizers=tokenizer.tokenizers)
-    return _converted(checkpoint, config, model, unread)
+    return converted_pair(checkpoint, config, model, unread)
 
 
 def convert_clip_vision_model(source: str | os.PathLike[str], directory: str | os.PathLike[str]) -> Converted:
     """As `convert_clip`, of the encoder of images alone, without what makes vectors of its states."""
-    checkpoint = Checkpoint.open(source, directory, lambda name: _prefixed(name, _IMAGE))
+    checkpoint = Checkpoint.open(source, directory, lambda name: prefixed(name, IMAGE))
     image = checkpoint.config(_Image)
     config = _image_config(checkpoint, image)
     preprocessing = read_image_processor(checkpoint.folder, image.num_channels, "CLIP")
     return write_vit(checkpoint, config, _image_plan(config), [], preprocessing)
 
 
-def _prefixed(name: str, prefix: str) -> str:
+def prefixed(name: str, prefix: str) -> str:
     """As the class of both encoders names it: that of one may leave the prefix out."""
     return name if name.startswith((prefix, "text_projection", "visual_projection")) else prefix + name
 
 
-def _decoded(checkpoint: Checkpoint, table: dict[str, Any] | None, kind: type[T], key: str) -> T:
+def decoded_part(checkpoint: Checkpoint, table: dict[str, Any] | None, kind: type[T], key: str) -> T:
     try:
         return decode(table or {}, kind, checkpoint.folder / CONFIG_FILE)
     except ValueError as error:
         raise ValueError(f"{error} (below {key})") from None
 
 
-def _converted(checkpoint: Checkpoint, config: Any, model: Any, unread: list[str]) -> Converted:
+def converted_pair(checkpoint: Checkpoint, config: Any, model: Any, unread: list[str]) -> Converted:
     unread = [name for name in unread if not name.endswith(".position_ids")]  # 0, 1, 2, ... in older files
     tensors = checkpoint.tensors.tensors
     left_out = [*tensors.notes, *left_out_tensors(tensors, unread, "the model that is made of it")]
@@ -198,10 +199,10 @@ def _image_config(checkpoint: Checkpoint, image: _Image) -> ViTConfig:
 
 def _text_plan(config: SentenceEncoderConfig) -> Plan:
     plan: dict[str, Part | None] = {
-        "embedding.weight": Part((f"{_TEXT}embeddings.token_embedding.weight",)),
-        "embedding.positions.weight": Part((f"{_TEXT}embeddings.position_embedding.weight",)),
-        **weight_and_bias("encoder.last_norm", f"{_TEXT}final_layer_norm"),
-        **_layers(_TEXT, config.layers),
+        "embedding.weight": Part((f"{TEXT}embeddings.token_embedding.weight",)),
+        "embedding.positions.weight": Part((f"{TEXT}embeddings.position_embedding.weight",)),
+        **weight_and_bias("encoder.last_norm", f"{TEXT}final_layer_norm"),
+        **encoder_layers(TEXT, config.layers),
     }
     if config.projections:
         plan |= {"projections.0.weight": Part(("text_projection.weight",)), "projections.0.bias": None}
@@ -209,21 +210,22 @@ def _text_plan(config: SentenceEncoderConfig) -> Plan:
 
 
 def _image_plan(config: ViTConfig) -> Plan:
-    embeddings = f"{_IMAGE}embeddings"
+    embeddings = f"{IMAGE}embeddings"
     return {
         **placed_tokens(
             [f"{embeddings}.class_embedding"], f"{embeddings}.position_embedding.weight", config, flat=True
         ),
         "patches.projection.weight": patch_weight(f"{embeddings}.patch_embedding.weight", config),
         "patches.projection.bias": None,
-        **weight_and_bias("first_norm", f"{_IMAGE}pre_layrnorm"),
+        **weight_and_bias("first_norm", f"{IMAGE}pre_layrnorm"),
         # There it is for the class token's state alone, and that is the only one that is used.
-        **weight_and_bias("encoder.last_norm", f"{_IMAGE}post_layernorm"),
-        **_layers(_IMAGE, config.sizes[1]),
+        **weight_and_bias("encoder.last_norm", f"{IMAGE}post_layernorm"),
+        **encoder_layers(IMAGE, config.sizes[1]),
     }
 
 
-def _layers(prefix: str, count: int) -> Plan:
+def encoder_layers(prefix: str, count: int) -> Plan:
+    """Of the layers of either encoder, which SigLIP has too."""
     plan: dict[str, Part | None] = {}
     for index in range(count):
         ours, theirs = f"encoder.layers.{index}", f"{prefix}encoder.layers.{index}"

@@ -9,6 +9,7 @@ from attnkit.interop.converted import Converted
 from attnkit.interop.huggingface.bert import BertConfig, bert_stack
 from attnkit.interop.huggingface.checkpoint import Checkpoint
 from attnkit.interop.huggingface.encoders import ClassifierHead, EncoderFamily, MaskedHead, convert_encoder, renamed
+from attnkit.interop.huggingface.filling import weight_and_bias
 from attnkit.models.config import Positive
 
 # The discriminator's own head says of each token whether it was replaced, for which attnkit has no task.
@@ -31,12 +32,13 @@ class ElectraConfig(BertConfig, frozen=True, kw_only=True):
 
 
 def convert_electra(source: str | os.PathLike[str], directory: str | os.PathLike[str]) -> Converted:
-    """As `convert_bert`; ValueError too for a model whose embeddings are narrower than its states."""
+    """As `convert_bert`."""
     checkpoint = Checkpoint.open(source, directory, renamed(("electra.",)))
     config = checkpoint.config(ElectraConfig)
+    stack = bert_stack(config)
     if config.embedding_size != config.hidden_size:
-        raise checkpoint.refused(
-            f"embedding_size: expected that of the states, {config.hidden_size}, since attnkit's stack has no layer "
-            f"between embeddings and states, got {config.embedding_size}"
+        keys = stack.keys | {"embedding_width": config.embedding_size}
+        stack = stack._replace(
+            keys=keys, plan={**stack.plan, **weight_and_bias("embedding.projection", "embeddings_project")}
         )
-    return convert_encoder(checkpoint, bert_stack(config), _HEADS)
+    return convert_encoder(checkpoint, stack, _HEADS)

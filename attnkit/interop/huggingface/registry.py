@@ -30,6 +30,9 @@ FAMILIES = {
     "nllb-moe": "attnkit.interop.m2m:convert_m2m",  # which says what is missing
     "pegasus": "attnkit.interop.huggingface.pegasus:convert_pegasus",
     "roberta": "attnkit.interop.huggingface.roberta:convert_roberta",
+    "siglip": "attnkit.interop.huggingface.siglip:convert_siglip",
+    "siglip_text_model": "attnkit.interop.huggingface.siglip:convert_siglip_text_model",
+    "siglip_vision_model": "attnkit.interop.huggingface.siglip:convert_siglip_vision_model",
     "t5": "attnkit.interop.huggingface.t5:convert_t5",
     "timm": "attnkit.interop.huggingface.timm:convert_timm",
     "vision-encoder-decoder": "attnkit.interop.huggingface.vision_encoder_decoder:convert_vision_encoder_decoder",

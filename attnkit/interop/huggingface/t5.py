@@ -30,13 +30,14 @@ from attnkit.interop.hf_weights import left_out_tensors
 from attnkit.interop.huggingface.checkpoint import Checkpoint
 from attnkit.interop.huggingface.filling import Part, Plan, check_one, filled_model
 from attnkit.interop.huggingface.seq2seq import SUMMARIZATION, SUMMARIZE
+from attnkit.interop.huggingface.t5_encoder import convert_t5_encoder, is_t5_encoder
+from attnkit.interop.huggingface.t5_parts import EMBEDDINGS, decoder_plan, encoder_plan
 from attnkit.interop.huggingface.text_tokenizer import read_text_tokenizer
 from attnkit.models.config import Layers, NotNegative, Positive, Rate, RelativeBuckets, RelativeDistance
 from attnkit.models.transformer_config import TransformerConfig
 from attnkit.tasks.shared.directory import save_directory
 
 _OUT = "lm_head.weight"
-_SHARED = ("shared.weight", "encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
 _UNUSED = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"  # of the first checkpoints
 FeedForward = Literal[
     "relu", "gelu", "gelu_new", "silu", "swish", "gated-relu", "gated-gelu", "gated-gelu_new", "gated-silu",
@@ -79,6 +80,11 @@ class T5Config(msgspec.Struct, frozen=True, kw_only=True):
         return self.feed_forward.startswith("gated-")
 
     @property
+    def activation(self) -> str:
+        """transformers takes "gated-gelu" for the approximation that these models were trained with."""
+        return "gelu_new" if self.feed_forward == "gated-gelu" else self.feed_forward.removeprefix("gated-")
+
+    @property
     def output_scale(self) -> float:
         """What states are multiplied by before the output matrix. Files of before 2026 say so by tie_word_embeddings,
         whatever becomes of the matrices."""
@@ -89,9 +95,6 @@ class T5Config(msgspec.Struct, frozen=True, kw_only=True):
     def to_transformer(self, own_output: bool) -> TransformerConfig:
         """The same architecture as one of ours. own_output: the output matrix is not that of the embeddings. Raises
         ValueError for one that is none."""
-        # transformers takes "gated-gelu" for the approximation that these models were trained with.
-        activation = self.feed_forward.removeprefix("gated-")
-        activation = "gelu_new" if self.feed_forward == "gated-gelu" else activation
         return TransformerConfig(
             d_model=self.d_model,
             ffn=self.d_ff,
@@ -103,7 +106,7 @@ class T5Config(msgspec.Struct, frozen=True, kw_only=True):
             norm="pre",
             norm_kind="rms",
             norm_eps=self.layer_norm_epsilon,
-            activation=ACTIVATIONS[activation],
+            activation=ACTIVATIONS[self.activation],
             gated=self.gated,
             tie_embeddings="inputs" if own_output else "all",
             scale_embeddings=False,
@@ -123,9 +126,11 @@ def convert_t5(source: str | os.PathLike[str], directory: str | os.PathLike[str]
     """
     checkpoint = Checkpoint.open(source, directory)
     config = checkpoint.config(T5Config)
+    if is_t5_encoder(checkpoint):
+        return convert_t5_encoder(checkpoint, config)
     if not checkpoint.architecture.endswith(("ForConditionalGeneration", "WithLMHeadModel")):
         raise checkpoint.refused(
-            f"expected the architecture T5ForConditionalGeneration, got {checkpoint.architecture!r}"
+            f"expected the architecture T5ForConditionalGeneration or T5EncoderModel, got {checkpoint.architecture!r}"
         )
     own_output = _own_output(checkpoint, config)
     try:
@@ -136,7 +141,7 @@ def convert_t5(source: str | os.PathLike[str], directory: str | os.PathLike[str]
     tokenizer = read_text_tokenizer(checkpoint.folder, config.vocab_size)
     sizes = (config.vocab_size, config.vocab_size)
     model, unread = filled_model(checkpoint.tensors, ours, sizes, _plan(checkpoint, config, ours))
-    unread = [name for name in unread if name not in (*_SHARED, _OUT, _UNUSED)]
+    unread = [name for name in unread if name not in (*EMBEDDINGS, _OUT, _UNUSED)]
     if more := [name for name in unread if ".block." in name]:
         raise ValueError(f"[convert] {checkpoint.folder}: expected no layer's tensor {more[0]} by config.json, got one")
     with atomic_folder(checkpoint.target) as new:
@@ -154,7 +159,7 @@ def _own_output(checkpoint: Checkpoint, config: T5Config) -> bool:
     """Whether the output matrix is another than that of the embeddings, which may stand in the file by several names:
     config.json does not say it. Raises ValueError for matrices of other sizes, and where there are two embeddings."""
     tensors, shape = checkpoint.tensors, (config.vocab_size, config.d_model)
-    check_one(tensors, _SHARED, shape)
+    check_one(tensors, EMBEDDINGS, shape)
     embedding = _embedding(checkpoint)
     if _OUT not in tensors or embedding not in tensors:
         return False
@@ -162,7 +167,7 @@ def _own_output(checkpoint: Checkpoint, config: T5Config) -> bool:
 
 
 def _embedding(checkpoint: Checkpoint) -> str:
-    return next((name for name in _SHARED if name in checkpoint.tensors), _SHARED[0])
+    return next((name for name in EMBEDDINGS if name in checkpoint.tensors), EMBEDDINGS[0])
 
 
 class _Searches(NamedTuple):
@@ -202,41 +207,4 @@ def _plan(checkpoint: Checkpoint, config: T5Config, ours: TransformerConfig) -> 
     plan: dict[str, Part | None] = {"source_embedding.weight": Part((_embedding(checkpoint),))}
     if ours.tie_embeddings == "inputs":
         plan |= {"generator.weight": Part((_OUT,)), "generator.bias": None}
-    for stack, layers in (("encoder", ours.encoder_layers), ("decoder", ours.decoder_layers)):
-        bias = f"{stack}.block.0.layer.0.SelfAttention.relative_attention_bias.weight"
-        plan[f"{stack}.position_bias.weight"] = Part((bias,))
-        for index in range(layers):
-            plan |= _layer(stack, index, config)
-    plan["encoder.last_norm.weight"] = Part(("encoder.final_layer_norm.weight",))
-    plan["decoder.last_norm.weight"] = Part(("decoder.final_layer_norm.weight",), scale=config.output_scale)
-    return plan
-
-
-def _layer(stack: str, index: int, config: T5Config) -> dict[str, Part | None]:
-    ours, theirs = f"{stack}.layers.{index}", f"{stack}.block.{index}.layer"
-    root = config.d_kv**0.5
-    attention = "attention" if stack == "encoder" else "self_attention"
-    itself = [f"{theirs}.0.SelfAttention.{name}.weight" for name in "qkv"]
-    plan: dict[str, Part | None] = {
-        f"{ours}.{attention}.projection.weight": Part(tuple(itself), scale=(root, 1.0, 1.0)),
-        f"{ours}.{attention}.output.weight": Part((f"{theirs}.0.SelfAttention.o.weight",)),
-        f"{ours}.{attention}_norm.weight": Part((f"{theirs}.0.layer_norm.weight",)),
-    }
-    if stack == "decoder":
-        cross = f"{theirs}.1.EncDecAttention"
-        plan |= {
-            f"{ours}.cross_attention.query.weight": Part((f"{cross}.q.weight",), scale=root),
-            f"{ours}.cross_attention.key_value.weight": Part((f"{cross}.k.weight", f"{cross}.v.weight")),
-            f"{ours}.cross_attention.output.weight": Part((f"{cross}.o.weight",)),
-            f"{ours}.cross_attention_norm.weight": Part((f"{theirs}.1.layer_norm.weight",)),
-        }
-    last = f"{theirs}.{1 if stack == 'encoder' else 2}"
-    dense = f"{last}.DenseReluDense"
-    plan |= {
-        f"{ours}.feed_forward.up.weight": Part((f"{dense}.wi_1.weight" if config.gated else f"{dense}.wi.weight",)),
-        f"{ours}.feed_forward.gate.weight": Part((f"{dense}.wi_0.weight",)) if config.gated else None,
-        f"{ours}.feed_forward.down.weight": Part((f"{dense}.wo.weight",)),
-        f"{ours}.feed_forward_norm.weight": Part((f"{last}.layer_norm.weight",)),
-    }
-    # It has no biases.
-    return plan | {name.removesuffix("weight") + "bias": None for name in plan if not name.endswith("norm.weight")}
+    return plan | {**encoder_plan(config), **decoder_plan(config)}

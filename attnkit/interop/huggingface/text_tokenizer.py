@@ -18,11 +18,13 @@ TOKENIZER_FILE, _SETTINGS, _SPECIAL = "tokenizer.json", "tokenizer_config.json",
 
 
 class TextTokenizer(NamedTuple):
-    """tokenizers: as a model directory keeps them. bos_id, eos_id: what stands before a text and behind it."""
+    """tokenizers: as a model directory keeps them. bos_id, eos_id: what stands before a text and behind it. pad_id:
+    what fills texts up."""
 
     tokenizers: TokenizerPair
     bos_id: int | None
     eos_id: int | None
+    pad_id: int | None = None
 
     def lowercased(self) -> TextTokenizer:
         """The same for texts that are put into small letters first."""
@@ -40,15 +42,18 @@ class TextTokenizer(NamedTuple):
         return pair._replace(source=both, target=both)
 
 
-Bpe: TypeAlias = Callable[[Path, Mapping[str, str]], tuple[bytes, dict[str, str]]]
+Maker: TypeAlias = Callable[[Path, Mapping[str, str]], tuple[bytes, dict[str, str]]]
 
 
-def read_text_tokenizer(folder: Path, entries: int, bpe: Bpe = byte_level_json) -> TextTokenizer:
-    """entries: how many the model has. bpe: what makes a tokenizer.json of vocab.json and merges.txt.
+def read_text_tokenizer(
+    folder: Path, entries: int, bpe: Maker = byte_level_json, first: Maker | None = None
+) -> TextTokenizer:
+    """entries: how many the model has. bpe: what makes a tokenizer.json of vocab.json and merges.txt. first: of files
+    that are to be read before a tokenizer.json that is there.
 
     Raises FileNotFoundError or ValueError, naming the file, and ModuleNotFoundError without the library `tokenizers`.
     """
-    file, content, special = _content(folder, bpe)
+    file, content, special = _content(folder, bpe, first)
     tokenizer = HuggingFaceTokenizer(
         content, special.get("unk_token", ""), special.get("mask_token", ""), entries, str(file)
     )
@@ -63,12 +68,15 @@ def read_text_tokenizer(folder: Path, entries: int, bpe: Bpe = byte_level_json) 
             f"{len(behind)}"
         )
     pair = TokenizerPair(tokenizer, tokenizer, "huggingface", mask="mask_token" in special)
-    return TextTokenizer(pair, before[0] if before else None, behind[0] if behind else None)
+    pad = tokenizer.id_of(special["pad_token"]) if "pad_token" in special else None
+    return TextTokenizer(pair, before[0] if before else None, behind[0] if behind else None, pad)
 
 
-def _content(folder: Path, bpe: Bpe) -> tuple[Path, bytes, dict[str, str]]:
+def _content(folder: Path, bpe: Maker, first: Maker | None) -> tuple[Path, bytes, dict[str, str]]:
     """The file that says most, the content of a tokenizer.json, and its special tokens."""
     special = special_tokens(folder)
+    if first is not None:
+        return folder, *first(folder, special)
     if (file := folder / TOKENIZER_FILE).is_file():
         return file, read_content(file), special
     if (file := folder / VOCABULARY_FILE).is_file():

@@ -91,8 +91,9 @@ def _config(checkpoint: Checkpoint, said: TimmConfig) -> ViTConfig:
     tensors = checkpoint.tensors
     kernel, table = _shape(checkpoint, "patch_embed.proj.weight", 4), _shape(checkpoint, "pos_embed", 3)
     tokens = [name for name in ("cls_token", "dist_token") if name in tensors]
+    registers = _shape(checkpoint, "reg_token", 3)[1] if "reg_token" in tensors else 0
     # Either all tokens have a position or only the patches do; one count of the two is a square.
-    side = next((isqrt(n) for n in (table[1] - len(tokens), table[1]) if n > 0 and isqrt(n) ** 2 == n), 0)
+    side = next((isqrt(n) for n in (table[1] - len(tokens) - registers, table[1]) if n > 0 and isqrt(n) ** 2 == n), 0)
     if not side or kernel[2] != kernel[3]:
         raise checkpoint.refused(f"expected square patches of a square, got {kernel[2:]} and {table[1]} positions")
     if said.global_pool == "token" and not tokens:
@@ -110,6 +111,7 @@ def _config(checkpoint: Checkpoint, said: TimmConfig) -> ViTConfig:
         ffn=_shape(checkpoint, "blocks.0.mlp.fc1.weight", 2)[0],
         pooling=pooling,
         distillation="none" if len(tokens) < 2 else "head" if said.num_classes else "token",
+        registers=registers,
         last_norm="pooled" if "fc_norm.weight" in tensors else "states",
         norm_eps=1e-6,
         activation=said.model_args.act_layer or ("quick_gelu" if quick else "gelu"),
@@ -141,6 +143,7 @@ def _plan(tensors: Renamed, config: ViTConfig, classes: int) -> Plan:
     placed = table[1] - (config.image_size // config.patch_size) ** 2
     plan: dict[str, Part | None] = {
         **placed_tokens(tokens, "pos_embed", config, placed),
+        **_registers(len(tokens), placed, config),
         "patches.projection.weight": patch_weight("patch_embed.proj.weight", config),
         "patches.projection.bias": _bias(tensors, "patch_embed.proj.bias"),
     }
@@ -152,6 +155,19 @@ def _plan(tensors: Renamed, config: ViTConfig, classes: int) -> Plan:
         plan |= weight_and_bias("head", "head")
         plan |= weight_and_bias("distillation_head", "head_dist") if config.distillation == "head" else {}
     return plan
+
+
+def _registers(first: int, placed: int, config: ViTConfig) -> Plan:
+    """They stand behind the `first` tokens, and have positions where more tokens than these are `placed`."""
+    count = placed + (config.image_size // config.patch_size) ** 2
+
+    def make(tensors: Renamed, shape: tuple[int, ...]) -> Floats:
+        alone: Floats = tensors.read("reg_token", (1, *shape))[0]
+        if placed > first:
+            alone = alone + tensors.read("pos_embed", (1, count, shape[1]))[0, first:placed]
+        return alone
+
+    return {"register_tokens": Part(("reg_token", "pos_embed"), make=make)} if config.registers else {}
 
 
 def _layer(tensors: Renamed, ours: str, theirs: str) -> dict[str, Part | None]:

@@ -17,6 +17,7 @@ from attnkit.tasks.shared.attention_kinds import (
     image_self_attention,
     region_names,
     self_attention,
+    token_names,
 )
 from attnkit.tasks.shared.recurrent_kinds import gates, one_head_attention
 
@@ -45,9 +46,10 @@ def look(captioner: Captioner, title: str, picture: Image, caption: Forced) -> A
     history, written = [*first, *pieces], [*pieces, *last]
     # Without attention the image is what the LSTM reads first.
     told = history if getattr(model.decoder, "attends", True) else ["image", *history]
-    names, axes = region_names(regions.grid, regions.before), (WRITTEN, IMAGE)
+    before = token_names(model.encoder)[: regions.before]
+    names, axes = region_names(regions.grid, before), (WRITTEN, IMAGE)
     kinds = [
-        *image_self_attention(seen, "encoder.", regions.grid),
+        *image_self_attention(seen, "encoder.", regions.grid, model.encoder),
         *excitation(seen, "encoder."),
         *self_attention(seen, "decoder.", "decoder", history, HISTORY),
         *cross_attention(seen, "decoder.", written, names, axes, key_grid=regions.grid),

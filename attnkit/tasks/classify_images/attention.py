@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from attnkit.nn.feature_attention import FeatureAttention
 from attnkit.tasks.shared.attention_kinds import (
     IMAGE,
     class_name,
+    cross_attention,
     excitation,
     image_self_attention,
     region_names,
@@ -34,10 +36,11 @@ def look(classifier: ImageClassifier, title: str, picture: Image, result: ImageC
     images = prepare.array(prepare.fitted(picture))[None]
     with _tensor.no_grad(), _tensor.precision(classifier.precision), nn.watching(model) as seen:
         model(images) if result is not None else model.encode(images)
-    encoder = image_self_attention(seen, "", model.grid(images.shape)) if hasattr(model, "grid") else []
+    encoder = image_self_attention(seen, "", model.grid(images.shape), model) if hasattr(model, "grid") else []
     glimpses = _glimpses(model, images) if hasattr(model, "attention_by_glimpse") else []
     label, output = ("", "") if result is None else (result.label, class_name(result.label, result.probability))
     kinds = [*encoder, *rollout(encoder), *excitation(seen), *_of_features(seen, label), *glimpses]
+    kinds += _of_a_probe(seen, model.grid(images.shape)) if encoder else []
     return AttentionMaps(kinds, title, output, prepare.shown(picture))
 
 
@@ -46,9 +49,17 @@ def look_at_encoder(classifier: ZeroShotClassifier, title: str, picture: Image) 
     model, prepare = classifier.model.image, classifier.preprocessing
     images = prepare.array(prepare.fitted(picture))[None]
     with _tensor.no_grad(), _tensor.precision(classifier.precision), nn.watching(model) as seen:
-        model(images)
-    encoder = image_self_attention(seen, "encoder.", model.grid(images.shape))
-    return AttentionMaps([*encoder, *rollout(encoder)], title, "", prepare.shown(picture))
+        model.vectors(images)
+    encoder = image_self_attention(seen, "encoder.", model.grid(images.shape), model)
+    kinds = [*encoder, *rollout(encoder), *_of_a_probe(seen, model.grid(images.shape))]
+    return AttentionMaps(kinds, title, "", prepare.shown(picture))
+
+
+def _of_a_probe(seen: Sequence[nn.Seen], grid: tuple[int, int]) -> list[AttentionWeights]:
+    """What the trained query looks at that makes one vector of the patches (SigLIP), [1, heads, 1, patches]: the kind
+    "pooling"; none where there is none."""
+    found = cross_attention(seen, "", ["probe"], region_names(grid), ("probe (looks)", IMAGE), key_grid=grid)
+    return [replace(each, kind="pooling") for each in found]
 
 
 def _glimpses(model: Any, images: np.ndarray) -> list[AttentionWeights]:

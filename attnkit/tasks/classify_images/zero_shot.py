@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from attnkit import _tensor
 from attnkit._tensor import Precision, check_precision
-from attnkit.data.arrivals import windows
+from attnkit.data.arrivals import PAUSE, Paused, windows
 from attnkit.printable import quoted
 from attnkit.tasks.classify_images.classifier import ImageClassification, ImageClassifier
 from attnkit.tasks.registry import find_entry, serving_class
@@ -73,7 +73,8 @@ class ZeroShotClassifier:
         """A classifier of images whose classes are these, their vectors made once.
 
         template: the text that stands for a label, "a photo of {}", say. A probability is the softmax of the scaled
-        cosines of an image's vector and those of the labels. Raises ValueError for no label, an empty one or one that
+        cosines of an image's vector and those of the labels, or of a model such as SigLIP the sigmoid of one of them
+        with a bias, so that they need not sum to 1. Raises ValueError for no label, an empty one or one that
         is there twice, and for a template without its place.
         """
         texts = _texts(labels, template)
@@ -96,20 +97,35 @@ class ZeroShotClassifier:
     ) -> npt.NDArray[np.float32]:
         """One vector an image, float32 [N, D], of length 1 unless `normalize` is False. Raises OSError or ValueError
         for one that is no image, naming its file."""
-        from attnkit.models.clip import unit
         from attnkit.vision.preprocessing import check_images
 
         check_images(images, "embed")
+        found = list(self.embed_images_stream(map(self.read, images), normalize=normalize, batch_images=batch_images))
+        return np.stack(found) if found else np.empty((0, self.width), np.float32)
+
+    def embed_images_stream(
+        self, pictures: Iterable[Image | Paused], *, normalize: bool = True, batch_images: int = 64
+    ) -> Iterator[npt.NDArray[np.float32]]:
+        """`embed_images` for any number of pictures, as `read` returns them: yields a vector of each, float32 [D], in
+        their order while it takes them, `batch_images` at a time, or as many as there are before a PAUSE.
+
+        Arguments are checked at the call; errors of `pictures` itself pass through.
+        """
         if batch_images < 1:
             raise ValueError(f"[embed] expected batch_images >= 1, got {batch_images}")
+        return self._image_vectors(pictures, normalize, batch_images)
+
+    def _image_vectors(
+        self, pictures: Iterable[Image | Paused], normalize: bool, batch_images: int
+    ) -> Iterator[npt.NDArray[np.float32]]:
+        from attnkit.models.clip import unit
+
         prepare = self.preprocessing
-        squares = (prepare.array(prepare.fitted(self.read(image))) for image in images)
-        found = [np.empty((0, self.width), np.float32)]
+        squares = (each if each is PAUSE else prepare.array(prepare.fitted(each)) for each in pictures)
         for chunk in windows(squares, batch_images):
             with _tensor.no_grad(), _tensor.precision(self.precision):
-                vectors = self.model.image(np.stack([square for _, square in chunk])).numpy()
-            found.append(unit(vectors) if normalize else vectors)
-        return np.concatenate(found)
+                vectors = self.model.image.vectors(np.stack([square for _, square in chunk])).numpy()
+            yield from unit(vectors) if normalize else vectors
 
     def attention(self, source: ImageLike, target: str | None = None) -> AttentionMaps:
         """All that the encoder of images looks at in an image, or that of texts in a text: "encoder", the

@@ -180,7 +180,10 @@ class Embedder:
         first = [] if config.bos_id is None else [config.bos_id]
         last = [] if config.eos_id is None else [config.eos_id]
         room = config.max_length - len(first) - len(last)
-        return _Text(number, [*first, *ids[:room], *last], len(ids) > room)
+        whole = [*first, *ids[:room], *last]
+        if config.fill_id is not None:
+            whole += [config.fill_id] * (config.max_length - len(whole))
+        return _Text(number, whole, len(ids) > room)
 
     def _vectors(self, batch: list[_Text], normalize: bool) -> npt.NDArray[np.float32]:
         ids = np.concatenate([np.array(text.ids, np.int32) for text in batch])

@@ -15,6 +15,7 @@ from attnkit._tensor import Precision, check_precision
 from attnkit.data.arrivals import Paused, windows
 from attnkit.tasks.shared.by_length import batches_by_length
 from attnkit.tasks.shared.places import at
+from attnkit.tasks.shared.progress import Done, unseen
 from attnkit.text.masked_batching import MaskedBatch
 from attnkit.text.masking import ordinary_tokens
 from attnkit.text.tokenizers.vocabulary import MASK_TOKEN, WORD_START
@@ -22,7 +23,9 @@ from attnkit.text.tokenizers.vocabulary import MASK_TOKEN, WORD_START
 if TYPE_CHECKING:
     from attnkit.explain.maps.maps import AttentionMaps
     from attnkit.models.encoder_only import EncoderOnly
+    from attnkit.tasks.masked_language_model.figures import MaskedReport
     from attnkit.tasks.shared.directory import ModelDirectory
+    from attnkit.text.masking_config import MaskingConfig
     from attnkit.text.tokenizers.base import Tokenizer
 
 
@@ -107,6 +110,43 @@ class MaskFiller:
             if value < 1:
                 raise ValueError(f"[fill] expected {name} >= 1, got {value}")
         return self._stream(texts, top, batch_tokens, window)
+
+    def evaluate(
+        self,
+        texts: Iterable[str],
+        *,
+        masking: MaskingConfig | None = None,
+        batch_tokens: int = 4096,
+        done: Done = unseen,
+    ) -> MaskedReport:
+        """How well the model guesses tokens that are hidden from it, by what training measures when it validates.
+
+        masking: which are hidden, always the same ones of the same texts; None is what a training hides that says
+        nothing. A text that is longer than the model is read in parts. done: called with the number of hidden tokens
+        of each batch once they are guessed. Raises ValueError for texts of which nothing can be hidden.
+        """
+        from attnkit.distributed import Alone
+        from attnkit.tasks.masked_language_model.figures import MaskedReport, guessed
+        from attnkit.text.lines import encode_lines
+        from attnkit.text.masked_batching import MaskedIterator
+        from attnkit.text.masking import Masker
+        from attnkit.text.masking_config import MaskingConfig
+
+        if batch_tokens < 1:
+            raise ValueError(f"[evaluate] expected batch_tokens >= 1, got {batch_tokens}")
+        around = [
+            -1 if each is None else each for each in (self.model.config.layout.first, self.model.config.layout.last)
+        ]
+        room = self.model.config.max_length - len(self._before) - len(self._behind)
+        whole = encode_lines(texts, self.tokenizer, room, split_long=True)
+        masker = Masker(masking or MaskingConfig(), self.tokenizer, self.mask_id)
+        corpus = masker.with_something_to_hide(whole)
+        if not len(corpus):
+            raise ValueError("[evaluate] expected texts with a token to hide, got none")
+        batches = MaskedIterator(corpus, masker, batch_tokens, bos=around[0], eos=around[1], shuffle=False)
+        with _tensor.no_grad(), _tensor.precision(self.precision):
+            loss, right, hidden = guessed(self.model, batches, done, Alone())
+        return MaskedReport(loss, right, hidden, whole.report.kept, len(whole))
 
     def attention(self, text: str, target: str | None = None) -> AttentionMaps:
         """All that the model looks at in a text, its gaps too: "encoder", the self-attention of all layers and heads;

@@ -5,18 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-import numpy as np
-
-from attnkit import ops
-from attnkit.data.order import Int32Array
 from attnkit.distributed import group
-from attnkit.metrics.classes import accuracy
 from attnkit.models.encoder_only import EncoderOnly
+from attnkit.tasks.masked_language_model.figures import guessed
 from attnkit.tasks.shared.held_out_task import HeldOutTask
-from attnkit.tasks.shared.measured import of_batches
 from attnkit.tasks.shared.text_task import TextTask
 from attnkit.text.corpus import EncodedCorpus
-from attnkit.text.masked_batching import MaskedBatch, MaskedIterator
+from attnkit.text.masked_batching import MaskedIterator
 from attnkit.text.masking import Masker
 from attnkit.text.tokenizers.vocabulary import BOS, MASK_TOKEN
 from attnkit.training.metrics import Figure
@@ -51,17 +46,8 @@ class MaskedLanguageModelTask(TextTask, HeldOutTask[EncodedCorpus]):
         """-log p of a hidden token, its exponential as perplexity, and the accuracy of the likeliest guess in
         percent. The same tokens are hidden each time."""
 
-        def guess(batch: MaskedBatch) -> tuple[float, Int32Array, Int32Array]:
+        def done(hidden: int) -> None:
             check()
-            logits = self.model(batch).numpy()
-            nll = float(ops.cross_entropy(logits, batch.labels, reduction="none").sum(dtype=np.float64))
-            return nll, np.asarray(batch.labels), logits.argmax(axis=1).astype(np.int32)
 
-        nll, labels, guesses = 0.0, [], []
-        for cost, hidden_ones, guessed in of_batches(group(), self._batches(data, shuffle=False), guess):
-            nll += cost
-            labels.append(hidden_ones)
-            guesses.append(guessed)
-        hidden = np.concatenate(labels)
-        loss = nll / len(hidden)
-        return loss, {"perplexity": math.exp(min(loss, 700.0)), "accuracy": accuracy(np.concatenate(guesses), hidden)}
+        loss, right, _ = guessed(self.model, self._batches(data, shuffle=False), done, group())
+        return loss, {"perplexity": math.exp(min(loss, 700.0)), "accuracy": right}

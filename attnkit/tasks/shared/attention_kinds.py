@@ -92,18 +92,21 @@ def excitation(seen: Sequence[Seen], part: str = "") -> list[AttentionWeights]:
     ]  # fmt: skip
 
 
-def region_names(grid: Grid, before: int = 0) -> list[str]:
-    """The regions of an image row by row, "row,column" from 1, behind as many of a class token and a distillation
-    token."""
+def region_names(grid: Grid, before: Sequence[str] = ()) -> list[str]:
+    """The regions of an image row by row, "row,column" from 1, behind the tokens that stand in front of them."""
     places = [f"{row + 1},{column + 1}" for row in range(grid[0]) for column in range(grid[1])]
-    return [*["class", "distillation"][:before], *places]
+    return [*before, *places]
 
 
-def image_self_attention(seen: Sequence[Seen], part: str, grid: Grid) -> list[AttentionWeights]:
-    """`self_attention` of an image encoder: among its regions, a class token and a distillation token before them
-    where the model has them."""
-    found = _of(seen, SelfAttention, part)
-    names = region_names(grid, int(found[0].args[1][-1]) - grid[0] * grid[1] if found else 0)
+def token_names(model: Any) -> list[str]:
+    """What stands in front of the regions in the states of an image encoder; most have nothing there."""
+    return list(getattr(model, "token_names", ()))
+
+
+def image_self_attention(seen: Sequence[Seen], part: str, grid: Grid, model: Any) -> list[AttentionWeights]:
+    """`self_attention` of an image encoder, `model`: among its regions, and the tokens before them where it has some,
+    such as a class token."""
+    names = region_names(grid, token_names(model))
     return self_attention(seen, part, "encoder", names, IMAGE, query_grid=grid, key_grid=grid)
 
 

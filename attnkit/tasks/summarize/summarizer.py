@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Unpack
 
@@ -15,6 +15,7 @@ from attnkit.data.arrivals import Paused, characters
 from attnkit.decoding.options import SearchArguments
 from attnkit.decoding.workers import Stop
 from attnkit.tasks.shared.places import at
+from attnkit.tasks.shared.progress import Done, unseen
 from attnkit.tasks.shared.text_writer import Source, TextWriter
 from attnkit.text.forced import Forced
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from attnkit.decoding.options import DecodingOptions
     from attnkit.decoding.search import Hypothesis
     from attnkit.explain.maps.maps import AttentionMaps
+    from attnkit.tasks.summarize.figures import SummaryReport
 
 _TITLE = 80  # characters of a document that name it
 
@@ -106,6 +108,29 @@ class Summarizer(TextWriter):
         decode = functools.partial(self._summarized, options, attention)
         read = functools.partial(self._read, prompt=self._prompt(prompt))
         return self._written(texts, characters, read, decode, _empty(attention), batch_tokens, window)
+
+    def evaluate(
+        self,
+        texts: Iterable[str],
+        references: Sequence[str],
+        *,
+        prompt: str | None = None,
+        batch_tokens: int = 4096,
+        done: Done = unseen,
+        **search: Unpack[SearchArguments],
+    ) -> SummaryReport:
+        """ROUGE of the summaries of documents, against one right summary of each, as results on English are published.
+
+        done: called for each document once it is summarized. The other arguments are those of `summarize`. Raises what
+        that raises, and ValueError for other numbers of documents and references.
+        """
+        from attnkit.tasks.summarize.figures import SummaryReport
+
+        found = []
+        for summary in self.summarize_stream(texts, prompt=prompt, batch_tokens=batch_tokens, **search):
+            found.append(summary)
+            done(1)
+        return SummaryReport.of(found, references)
 
     def attention(
         self, text: str, target: str | None = None, *, prompt: str | None = None, **search: Unpack[SearchArguments]

@@ -4,6 +4,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <cstdint>
 #include <cstring>
 #include <map>
@@ -12,10 +13,12 @@
 #include <string>
 
 #include "attnkit/allocator.h"
+#include "cuda/emulation/machine.h"
 
 namespace attnkit {
 namespace {
 
+std::atomic<int64_t> copies_to_host{0};
 std::mutex mutex;  // of the blocks in use: where each begins, and where it ends
 std::map<uintptr_t, uintptr_t>& Blocks() {
   static auto& blocks = *new std::map<uintptr_t, uintptr_t>;
@@ -50,6 +53,8 @@ void emulation::CheckWords(const void* argument, size_t bytes, const char* launc
   }
 }
 
+emulation::Asked emulation::AskedOfDevice() { return {Launches(), copies_to_host}; }
+
 namespace cuda {
 
 void UseDevice(int) {}
@@ -77,6 +82,7 @@ void CopyToDevice(const void* host, size_t bytes, void* device) {
 }
 
 void CopyToHost(const void* device, size_t bytes, void* host) {
+  ++copies_to_host;
   if (bytes) std::memcpy(host, device, bytes);
 }
 

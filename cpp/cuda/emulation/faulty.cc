@@ -5,6 +5,7 @@
 #include "cuda/launch.h"
 #include "cuda/scratch.h"
 #include "cuda/shared_memory.h"
+#include "cuda/tensor_cores.h"
 
 namespace attnkit::cuda {
 namespace {
@@ -38,6 +39,25 @@ __global__ void BarrierForShuffle(int* out) {
     __syncthreads();
   }
 }
+__global__ void SkippedFragment(int*) {
+  alignas(16) __shared__ uint16_t tile[kFragment * kFragment];
+  Fragment fragment;
+  if (Number() % kWarp < 31) LoadFragment<true>(tile, kFragment, fragment);
+}
+__global__ void TwoProducts(int*) {
+  const Fragment fragment{};
+  SumFragment sums{};
+  if (Number() % kWarp < 31) {
+    MultiplyAdd(fragment, fragment, sums);
+  } else {
+    MultiplyAdd(fragment, fragment, sums);
+  }
+}
+__global__ void CrookedFragment(int*) {
+  alignas(16) __shared__ uint16_t tile[kFragment * (kFragment + 4)];
+  Fragment fragment;
+  LoadFragment<false>(tile, kFragment + 4, fragment);
+}
 __global__ void HalfMask(int* out) { *out = __shfl_sync(0xffffu, Number(), 0); }
 __global__ void Nothing(int*) {}
 __global__ void LaunchesAnother(int* out) { Launch({dim3(1), dim3(kWarp)}, Nothing, out); }
@@ -65,6 +85,9 @@ const Faulty kFaulty[] = {
     {"skipped shuffle", SkippedShuffle, 1, 32, 0},
     {"two shuffles", TwoShuffles, 1, 32, 0},
     {"barrier for shuffle", BarrierForShuffle, 1, 32, 0},
+    {"skipped fragment", SkippedFragment, 1, 32, 0},
+    {"two products", TwoProducts, 1, 32, 0},
+    {"crooked fragment", CrookedFragment, 1, 32, 0},
     {"half mask", HalfMask, 1, 32, 0},
     {"half a warp", Nothing, 1, 48, 0},
     {"no threads", Nothing, 1, 0, 0},

@@ -80,6 +80,7 @@ uint64_t Mixed(uint64_t x) {  // splitmix64
 }
 
 std::atomic<uint64_t> seed{0}, seeds_set{0};
+std::atomic<int64_t> launches{0};
 
 // How many kernels this thread of the host has run since the seed was set.
 uint64_t KernelsRun() {
@@ -121,8 +122,8 @@ struct Thread {
 };
 
 struct Warp {
-  uint64_t values[2][kLanes];  // of the last exchange and the one before, which some lanes may still read
-  char barriers[2];            // names for the race detector: of this one and of the next, that others may be at
+  OfferedWords values[2][kLanes];  // of the last exchange and the one before, which some lanes may still read
+  char barriers[2];                // names for the race detector: of this one and of the next, that others may be at
 };
 
 // The threads of the host's thread, kept for the next kernel.
@@ -292,9 +293,12 @@ void SetSeed(uint64_t value) {
   ++seeds_set;
 }
 
+int64_t Launches() { return launches; }
+
 void Run(dim3 grid, dim3 size, size_t shared, const std::function<void()>& body) {
   if (running) throw std::logic_error("[cuda] expected a launch by the host, got one by a kernel");
   const InMachine machine;
+  ++launches;
   Prepare(grid, size, shared, body);
   const uint64_t chosen = seed, random = chosen ? Mixed(chosen + Mixed(KernelsRun())) | 1 : 0;
   const uint64_t blocks = uint64_t{grid.x} * grid.y * grid.z;
@@ -334,27 +338,26 @@ void SyncWarp(unsigned mask, const char* file, int line) {
   Await(At::kWarpBarrier, file, line);
 }
 
-uint64_t Exchange(unsigned mask, uint64_t bits, int lane, const char* file, int line) {
+const OfferedWords* Offer(unsigned mask, const uint64_t* words, int count, const char* file, int line) {
   const InMachine machine;
 
   CheckMask(mask, file, line);
   Thread& self = *running;
-  auto& values = block.warps[IndexInBlock(self) / kLanes].values[self.exchanges++ % 2];
-  values[Lane()] = bits;
+  OfferedWords* values = block.warps[IndexInBlock(self) / kLanes].values[self.exchanges++ % 2];
+  std::copy_n(words, count, values[Lane()].words);
   Await(At::kWarpBarrier, file, line);
-  return values[lane & (kLanes - 1)];
+  return values;
+}
+
+uint64_t Exchange(unsigned mask, uint64_t bits, int lane, const char* file, int line) {
+  return Offer(mask, &bits, 1, file, line)[lane & (kLanes - 1)].words[0];
 }
 
 unsigned Ballot(unsigned mask, bool predicate, const char* file, int line) {
-  const InMachine machine;
-
-  CheckMask(mask, file, line);
-  Thread& self = *running;
-  auto& values = block.warps[IndexInBlock(self) / kLanes].values[self.exchanges++ % 2];
-  values[Lane()] = predicate;
-  Await(At::kWarpBarrier, file, line);
+  const uint64_t vote = predicate;
+  const OfferedWords* offered = Offer(mask, &vote, 1, file, line);
   unsigned votes = 0;
-  for (int i = 0; i < kLanes; ++i) votes |= static_cast<unsigned>(values[i]) << i;
+  for (int i = 0; i < kLanes; ++i) votes |= static_cast<unsigned>(offered[i].words[0]) << i;
   return votes;
 }
 

@@ -9,4 +9,10 @@ namespace attnkit::emulation {
 // has run since: what depends on it is a race. 0: as they are counted.
 void SetSeed(uint64_t seed);
 
+// What the device was asked for since the process began.
+struct Asked {
+  int64_t launches, copies_to_host;
+};
+Asked AskedOfDevice();
+
 }  // namespace attnkit::emulation

@@ -28,6 +28,9 @@ struct alignas(8) float2 {
 struct alignas(16) float4 {
   float x, y, z, w;
 };
+struct alignas(16) uint4 {
+  unsigned x, y, z, w;
+};
 
 namespace attnkit::emulation {
 
@@ -51,10 +54,17 @@ void CheckAddresses(T argument, const char* launch) {
 }
 // body() for every thread of every block. Throws std::logic_error for a barrier that is not met.
 void Run(dim3 grid, dim3 block, size_t shared, const std::function<void()>& body);
+int64_t Launches();  // how often since the process began
 
 void SyncThreads(const char* file, int line);
 int SyncThreadsCount(bool predicate, const char* file, int line);  // how many threads said yes
 void SyncWarp(unsigned mask, const char* file, int line);
+// What a lane offers to the others of its warp.
+struct OfferedWords {
+  uint64_t words[4];
+};
+// Those of all 32 lanes, when all have come, until this lane offers again.
+const OfferedWords* Offer(unsigned mask, const uint64_t* words, int count, const char* file, int line);
 // `bits` of lane `lane` of the warp, when all lanes have come.
 uint64_t Exchange(unsigned mask, uint64_t bits, int lane, const char* file, int line);
 unsigned Ballot(unsigned mask, bool predicate, const char* file, int line);

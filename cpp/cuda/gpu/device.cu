@@ -42,7 +42,11 @@ void Check(cudaError_t error, const char* what) {
 struct Queue {
   std::once_flag made;
   cudaStream_t stream = nullptr;
+  bool tensor_cores = false;
 };
+
+// Says what the kernels that run here were compiled for: that may be older than the device.
+__global__ void Probe() {}
 
 Queue& QueueOf(int device) {
   static Queue* queues = new Queue[kMostDevices];  // never destroyed: tensors may outlive what is static
@@ -50,12 +54,21 @@ Queue& QueueOf(int device) {
 }
 
 void Make(Queue& queue) {
+  cudaFuncAttributes compiled;
+  Check(cudaFuncGetAttributes(&compiled, Probe), "its kernels");
+  queue.tensor_cores = compiled.ptxVersion >= 80;
   Check(cudaStreamCreateWithFlags(&queue.stream, cudaStreamNonBlocking), "a stream");
   cudaMemPool_t pool;
   Check(cudaDeviceGetDefaultMemPool(&pool, current), "its pool of memory");
   // What was freed stays in the pool: after the first step nothing is asked of the driver.
   uint64_t all = UINT64_MAX;
   Check(cudaMemPoolSetAttribute(pool, cudaMemPoolAttrReleaseThreshold, &all), "its pool of memory");
+}
+
+const Queue& Made() {
+  Queue& queue = QueueOf(current);
+  std::call_once(queue.made, [&] { Make(queue); });
+  return queue;
 }
 
 std::string Gigabytes(size_t bytes) {
@@ -84,11 +97,9 @@ void UseDevice(int device) {
 
 int CurrentDevice() { return current; }
 
-cudaStream_t Stream() {
-  Queue& queue = QueueOf(current);
-  std::call_once(queue.made, [&] { Make(queue); });
-  return queue.stream;
-}
+cudaStream_t Stream() { return Made().stream; }
+
+bool HasTensorCores() { return Made().tensor_cores; }
 
 void CheckLaunch() { Check(cudaGetLastError(), "a kernel"); }
 

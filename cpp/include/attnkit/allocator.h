@@ -1,4 +1,4 @@
-// A caching allocator: freed blocks are kept by size class and handed out again, so that after the first step training
+// A caching allocator: freed blocks are kept, cut, joined and handed out again, so that after the first step training
 // touches no fresh page. Blocks are 64-byte aligned and may be freed by any thread.
 //
 // A build with ATTNKIT_EXACT_ALLOCATIONS, for sanitizers, keeps nothing and rounds nothing up

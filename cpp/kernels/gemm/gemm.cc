@@ -362,4 +362,12 @@ void MatMul(const float* a, int64_t a_row_stride, int64_t a_column_stride, const
   Gemm(a, a_row_stride, a_column_stride, m, packed, c, c_row_stride, epilogue);
 }
 
+void MatMuls(int64_t count, const MatrixBatch& a, const MatrixBatch& b, int64_t m, int64_t n, int64_t k,
+             Precision precision, float* c) {
+  for (int64_t i = 0; i < count; ++i) {
+    MatMul(a.data + i * a.step, a.row_stride, a.column_stride, b.data + i * b.step, b.row_stride, b.column_stride, m, n,
+           k, precision, c + i * m * n, n);
+  }
+}
+
 }  // namespace attnkit::kernels

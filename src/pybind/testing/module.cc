@@ -6,6 +6,7 @@
 #include "cuda/emulation/context.h"
 #include "cuda/emulation/faulty.h"
 #include "cuda/emulation/machine.h"
+#include "cuda/emulation/tensor_cores.h"
 #include "kernels/gemm/amx.h"
 #include "testing/host2.h"
 
@@ -49,6 +50,11 @@ PYBIND11_MODULE(_testing, m) {
   m.def("host2_blocks", &attnkit::Host2Blocks);
   m.def("register_emulated_cuda", [] { attnkit::cuda::Emulated(); });
   m.def("set_emulation_seed", &attnkit::emulation::SetSeed, py::arg("seed"));
+  m.def("set_emulated_tensor_cores", &attnkit::emulation::SetTensorCores, py::arg("there"));
+  m.def("asked_of_emulated_cuda", [] {
+    const attnkit::emulation::Asked asked = attnkit::emulation::AskedOfDevice();
+    return std::pair(asked.launches, asked.copies_to_host);
+  });
   m.def("run_faulty_kernel", &attnkit::cuda::RunFaultyKernel, py::arg("name"));
   m.def("orthogonalise", &Orthogonalise, py::arg("matrix"));
   m.def(

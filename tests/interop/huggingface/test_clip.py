@@ -266,7 +266,7 @@ CHANGES: dict[str, tuple[dict[str, Any], str]] = {
     "another end": ({"text_config.eos_token_id": 7}, "eos_token_id: expected .* got 7"),
     "no room": ({"text_config.max_position_embeddings": 2}, "max_length"),
     "another model": ({"architectures": ["CLIPForImageClassification"]}, "CLIPForImageClassification"),
-    "SigLIP": ({"model_type": "siglip"}, "expected a model_type of .* got 'siglip'"),
+    "another family": ({"model_type": "x_clip"}, "expected a model_type of .* got 'x_clip'"),
 }
 
 

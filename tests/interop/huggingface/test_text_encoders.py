@@ -143,13 +143,14 @@ def test_old_names_and_a_missing_prefix_are_read(family: str, tmp_path: Path) ->
 
     write_checkpoint(tmp_path / "hf", family)
     tensors = load_file(tmp_path / "hf" / "model.safetensors")
-    assert not any(name.startswith(f"{family}.") for name in tensors)
+    assert not any(name.startswith(f"{FAMILIES[family].model.lower()}.") for name in tensors)
     expected = converted_states(tmp_path / "hf", tmp_path / "new")
     old = {
         name.replace("LayerNorm.weight", "LayerNorm.gamma").replace("LayerNorm.bias", "LayerNorm.beta"): tensor
         for name, tensor in tensors.items()
     }
-    prefix = "roberta" if FAMILIES[family].model in ("XLMRoberta", "Camembert") else family
+    model = FAMILIES[family].model
+    prefix = "roberta" if model in ("XLMRoberta", "Camembert") else model.lower()
     old = {f"{prefix}.{name}": tensor for name, tensor in old.items()}
     old[f"{prefix}.embeddings.position_ids"] = np.arange(LENGTH)[None]
     save_file(old, tmp_path / "hf" / "model.safetensors")
@@ -269,10 +270,20 @@ def test_what_gives_no_class_is_one_line(changes: dict[str, Any], message: str, 
     assert message in complaint("convert", tmp_path / "hf", tmp_path / "ours")
 
 
-def test_electra_with_narrow_embeddings_is_refused(tmp_path: Path) -> None:
-    write_checkpoint(tmp_path / "hf", "electra", embedding_size=16)
-    with pytest.raises(ValueError, match="embedding_size: expected that of the states, 24"):
-        convert(tmp_path / "hf", tmp_path / "ours")
+@pytest.mark.parametrize(
+    ("size", "message"),
+    [
+        (0, "embedding_size"),
+        ("x", "embedding_size"),
+        (11, "word_embeddings.weight of shape [98, 11], got [98, 12]"),
+        (10**9, "describes a larger model than its tensors"),
+    ],
+)
+def test_a_wrong_width_of_electras_embeddings_is_one_line(size: Any, message: str, tmp_path: Path) -> None:
+    write_checkpoint(tmp_path / "hf", "electra narrow")
+    file = tmp_path / "hf" / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"embedding_size": size}))
+    assert message in complaint("convert", tmp_path / "hf", tmp_path / "ours")
 
 
 @pytest.mark.parametrize(

@@ -70,6 +70,42 @@ def test_a_class_token_without_a_position(tmp_path: Path) -> None:
     np.testing.assert_allclose(converted(tmp_path).model(images()).numpy(), logits(model), atol=1e-4)
 
 
+@pytest.mark.parametrize("placed", [True, False])
+@pytest.mark.parametrize("pooling", ["token", "avg", "avg without a class token"])
+def test_registers_stand_behind_the_class_token(pooling: str, placed: bool, tmp_path: Path) -> None:
+    """With positions of their own, or none, as the class token then has none either. The right values are those of
+    transformers' layers, which are given the tokens that timm puts together."""
+    model, weights = saved(tmp_path, global_pool=pooling.split()[0])
+    rng = np.random.default_rng(2)
+    registers, table = rng.normal(size=(1, 3, 24)).astype(np.float32), weights["pos_embed"]
+    of_patches = table[:, 1:]
+    before = [] if "without" in pooling else [weights["cls_token"]]
+    tokens = np.concatenate([*before, registers], axis=1)
+    own = rng.normal(size=tokens.shape).astype(np.float32) if placed else np.zeros_like(tokens)
+    weights["reg_token"] = registers
+    weights["pos_embed"] = np.concatenate([own, of_patches], axis=1) if placed else of_patches
+    if not before:
+        del weights["cls_token"]
+    write_weights(tmp_path / "old", weights)
+    loaded = converted(tmp_path)
+    base = model.double().vit
+    with torch.no_grad():
+        pixels = torch.from_numpy(np.moveaxis(images(), 3, 1).copy()).double()
+        embedded = base.embeddings(pixels)[:, 1:]
+        first = torch.from_numpy(tokens + own).double().expand(2, -1, -1)
+        base.embeddings.forward = lambda *arguments, **options: torch.cat([first, embedded], dim=1)
+        states = base(pixels).last_hidden_state
+        pooled = states[:, 0] if pooling == "token" else states[:, tokens.shape[1] :].mean(dim=1)
+        expected = model.classifier(pooled)
+    np.testing.assert_allclose(loaded.model(images()).numpy(), expected, atol=1e-4)
+    np.testing.assert_allclose(loaded.model.encode(images())[0], states[:, tokens.shape[1] :].flatten(0, 1), atol=1e-5)
+    picture = np.random.default_rng(3).integers(0, 256, (16, 16, 3), np.uint8)
+    names = loaded.attention(picture)["encoder"].queries
+    assert names[: len(names) - 16] == (*["class"] * len(before), "register 1", "register 2", "register 3")
+    [result] = loaded.classify([picture], attention=True)
+    assert result.attention.shape == (4, 4) and result.attention.sum() == pytest.approx(1, abs=1e-5)
+
+
 @pytest.mark.parametrize("token", [True, False])
 @pytest.mark.parametrize("norm", ["norm", "fc_norm"])
 def test_the_mean_of_the_patches(norm: str, token: bool, tmp_path: Path) -> None:
@@ -169,7 +205,8 @@ def test_a_configuration_that_does_not_fit_is_one_line(which: str, tmp_path: Pat
 @pytest.mark.parametrize(
     ("name", "shape", "expected"),
     [
-        ("reg_token", (1, 4, 24), "with a tensor reg_token"),
+        ("reg_token", (4, 24), "expected a tensor reg_token with 3 sides"),
+        ("reg_token", (1, 4, 24), "expected square patches of a square, got (4, 4) and 17 positions"),
         ("blocks.0.attn.q_norm.weight", (8,), "with a tensor blocks.0.attn.q_norm.weight"),
         ("pos_embed", (1, 19, 24), "expected square patches of a square"),
         ("pos_embed", (17, 24), "expected a tensor pos_embed with 3 sides"),

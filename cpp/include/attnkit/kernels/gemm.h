@@ -75,6 +75,16 @@ void MatMul(const float* a, int64_t a_row_stride, int64_t a_column_stride, const
             int64_t b_column_stride, int64_t m, int64_t n, int64_t k, Precision precision, float* c,
             int64_t c_row_stride, const Epilogue& epilogue = {});
 
+// Matrices of one shape: number (i, j) of the b-th is at data[b * step + i * row_stride + j * column_stride].
+struct MatrixBatch {
+  const float* data;
+  int64_t step, row_stride, column_stride;
+};
+
+// `count` such products, of A [M, K] and B [K, N] each. The matrices of C lie one after the other, row by row.
+void MatMuls(int64_t count, const MatrixBatch& a, const MatrixBatch& b, int64_t m, int64_t n, int64_t k,
+             Precision precision, float* c);
+
 // Their slots in the table of a device.
 struct ProductKernels : virtual Table {
   Kernel<kernels::PackMatrix> PackMatrix{"pack", *this};
@@ -82,6 +92,7 @@ struct ProductKernels : virtual Table {
   Kernel<kernels::PackQuantized> PackQuantized{"pack", *this};
   Kernel<kernels::Gemm> Gemm{"product", *this};
   Kernel<kernels::MatMul> MatMul{"matmul", *this};
+  Kernel<kernels::MatMuls> MatMuls{"matmul", *this};
 };
 
 }  // namespace attnkit::kernels

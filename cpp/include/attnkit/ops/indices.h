@@ -32,6 +32,8 @@ class Indices {
   int32_t maximum() const { return checked_->maximum; }
   // Are all of them numbers of rows of a table that has `rows`?
   bool Within(int64_t rows) const { return !size() || (minimum() >= 0 && maximum() < rows); }
+  // The same of those that are not `besides`, as labels of rows that do not count.
+  bool Within(int64_t rows, int32_t besides) const;
   // Do they begin with 0 and never fall?
   bool AreOffsets() const { return checked_ && checked_->offsets; }
 
