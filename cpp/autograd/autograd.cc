@@ -218,14 +218,25 @@ bool NeedsGrad(const std::vector<Tensor>& inputs) {
   return false;
 }
 
+Tensor Kept(const Tensor& x) {
+  x.storage().Keep();
+  return x.Detach();
+}
+
+// Leaves are held by whoever made them.
+Tensor KeptAs(kernels::Precision precision, const Tensor& x) {
+  const bool stays = x.is_leaf() || x.storage().kept() || x.dtype() != DType::kFloat32;
+  return precision == kernels::Precision::kBFloat16 && !stays ? x.Rounded() : Kept(x);
+}
+
 void Record(const char* name, std::vector<Tensor> inputs, std::vector<Tensor*> outputs, BackwardFunction backward) {
   std::vector<Shape> shapes;
   for (const Tensor* output : outputs) shapes.push_back(output->shape());
-  // Of what another node gave, only its place in the graph is kept: `backward` holds the numbers that it needs, and the
-  // others are free as soon as nobody else holds them. Who looks for NaN wants to see them.
+  // Of all but leaves that want a gradient, only the place in the graph is kept: `backward` holds the numbers that it
+  // needs, and the others are free as soon as nobody else holds them. Who looks for NaN wants to see them.
   const bool wanted = internal::Watching() & internal::kCheckingNan;
   for (Tensor& input : inputs) {
-    if (wanted || !input || input.is_leaf()) continue;
+    if (wanted || !input || (input.is_leaf() && input.requires_grad())) continue;
     Tensor place;
     place.impl_ = std::make_shared<Tensor::Impl>();
     place.impl_->storage = std::make_shared<Storage>(input.context(), input.dtype(), 0);

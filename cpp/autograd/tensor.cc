@@ -81,6 +81,7 @@ void Storage::Forget(bool expose) {
   exposed_ |= expose;
   ++writes_;
   stale.swap(packed_);
+  rounded_.reset();
 }
 
 bool Storage::PackKey::operator<(const PackKey& other) const {
@@ -124,6 +125,20 @@ kernels::PackedMatrix Storage::PackNow(int64_t offset, int64_t k, int64_t n, int
     return use.PackMatrix(static_cast<const float*>(numbers.data()), k, n, row_stride, column_stride, precision);
   }
   return use.PackMatrix(static_cast<const float*>(data_) + offset, k, n, row_stride, column_stride, precision);
+}
+
+std::shared_ptr<Storage> Storage::Rounded() {
+  uint64_t writes_before;
+  {
+    std::lock_guard<ForkSafeMutex> lock(mutex);
+    if (auto rounded = rounded_.lock()) return rounded;
+    writes_before = writes_;
+  }
+  auto rounded = std::make_shared<Storage>(context_, DType::kBFloat16, size_);
+  context_.kernels().Round(static_cast<const float*>(data_), size_, static_cast<uint16_t*>(rounded->data()));
+  std::lock_guard<ForkSafeMutex> lock(mutex);
+  if (!exposed_ && writes_ == writes_before) rounded_ = rounded;
+  return rounded;
 }
 
 Tensor::Tensor(Shape shape, const Context& context, DType dtype) : impl_(std::make_shared<Impl>()) {
@@ -189,6 +204,14 @@ Tensor Tensor::To(DType type) const {
     kernels().Widen(bits(), size(), converted.data());
   }
   return converted;
+}
+
+Tensor Tensor::Rounded() const {
+  if (size() != storage().size()) return To(DType::kBFloat16);
+  Tensor rounded = Detach();
+  rounded.impl_->storage = storage().Rounded();
+  OpScope::Made(rounded.impl_->storage);
+  return rounded;
 }
 
 void Tensor::CopyFrom(const void* source) {

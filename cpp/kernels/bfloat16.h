@@ -13,4 +13,12 @@ inline float Widened(uint16_t bits) {
   return number;
 }
 
+// To the nearest, ties to even; NaN becomes a quiet one.
+inline uint16_t RoundedBits(float number) {
+  uint32_t bits;
+  std::memcpy(&bits, &number, sizeof(bits));
+  const uint32_t upper = bits >> 16;
+  return static_cast<uint16_t>((bits & 0x7fffffff) > 0x7f800000 ? upper | 0x40 : (bits + 0x7fff + (upper & 1)) >> 16);
+}
+
 }  // namespace attnkit::kernels

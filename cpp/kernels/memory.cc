@@ -190,10 +190,6 @@ void FillRows(float value, const int32_t* rows, int64_t count, int64_t columns, 
   ForRows(count, columns, [=](int64_t i) { std::fill_n(out + rows[i] * columns, columns, value); });
 }
 
-void Widen(const uint16_t* x, int64_t size, float* out) {
-  ParallelFor(size, kMoved, [&](int64_t begin, int64_t end) { WidenNumbers(x + begin, end - begin, out + begin); });
-}
-
 void GatherWidened(const uint16_t* x, const int32_t* rows, int64_t count, int64_t columns, float* out) {
   ForRows(count, columns, [=](int64_t i) { WidenNumbers(x + rows[i] * columns, columns, out + i * columns); });
 }
@@ -206,18 +202,6 @@ void Dequantize(const int8_t* x, const RowMultipliers& multipliers, int64_t rows
 
 void GatherBytes(const int8_t* x, const int32_t* rows, int64_t count, int64_t columns, int8_t* out) {
   ForRows(count, columns, [=](int64_t i) { std::memcpy(out + i * columns, x + rows[i] * columns, columns); });
-}
-
-void Round(const float* x, int64_t size, uint16_t* out) {
-  ParallelFor(size, kMoved, [&](int64_t begin, int64_t end) {
-    for (int64_t i = begin; i < end; ++i) {
-      uint32_t bits;
-      std::memcpy(&bits, x + i, sizeof(bits));
-      const uint32_t rounded = (bits + 0x7fff + ((bits >> 16) & 1)) >> 16;
-      const uint32_t nan = (bits >> 16) | 0x40;  // a quiet one: its payload may lie in the lower half alone
-      out[i] = static_cast<uint16_t>((bits & 0x7fffffff) > 0x7f800000 ? nan : rounded);
-    }
-  });
 }
 
 }  // namespace attnkit::kernels

@@ -74,7 +74,7 @@ Tensor Multiply(const Tensor& left, const Tensor& right) {
   const auto [x, y] = Broadcast("multiply", left, right);
   Tensor out = Product(x, y);
   if (NeedsGrad({x, y})) {
-    Record("multiply", {x, y}, {&out}, [x = x.Detach(), y = y.Detach()](std::vector<Tensor>& dy) {
+    Record("multiply", {x, y}, {&out}, [x = Kept(x), y = Kept(y)](std::vector<Tensor>& dy) {
       return std::vector<Tensor>{Product(dy[0], y), Product(dy[0], x)};
     });
   }
@@ -86,7 +86,7 @@ Tensor Divide(const Tensor& left, const Tensor& right) {
   const auto [x, y] = Broadcast("divide", left, right);
   Tensor out = Quotient(x, y);
   if (NeedsGrad({x, y})) {
-    Record("divide", {x, y}, {&out}, [out = out.Detach(), y = y.Detach()](std::vector<Tensor>& dy) {
+    Record("divide", {x, y}, {&out}, [out = Kept(out), y = Kept(y)](std::vector<Tensor>& dy) {
       const Tensor dx = Quotient(dy[0], y);
       return std::vector<Tensor>{dx, Negated(Product(dx, out))};
     });
@@ -113,7 +113,7 @@ Tensor Apply(kernels::Unary op, const Tensor& x) {
   Tensor out = x.New(x.shape());
   x.kernels().UnaryForward(op, x.data(), x.size(), out.data());
   if (NeedsGrad({x})) {
-    Record("unary", {x}, {&out}, [op, x = x.Detach(), y = out.Detach()](std::vector<Tensor>& dy) {
+    Record("unary", {x}, {&out}, [op, x = Kept(x), y = Kept(out)](std::vector<Tensor>& dy) {
       Tensor dx = x.New(x.shape());
       x.kernels().UnaryBackward(op, x.data(), y.data(), dy[0].data(), x.size(), dx.data());
       return std::vector<Tensor>{dx};

@@ -161,7 +161,7 @@ AttentionResult Run(Saved saved, Shape output_shape, Shape weights_shape, const 
                                    result.output.data(), saved.softmax_rows(),
                                    result.weights ? result.weights.data() : nullptr);
   if (NeedsGrad(inputs)) {
-    saved.output = result.output.Detach();
+    saved.output = Kept(result.output);
     Record("attention", inputs, {&result.output},
            [saved](std::vector<Tensor>& dy) { return AttentionBackward(saved, dy); });
   }

@@ -61,8 +61,8 @@ Tensor BatchNorm(const Tensor& x, const Tensor& residual, const Tensor& weight, 
   const Tensor rstd = x.New({columns});
   variance.kernels().InverseDeviation(variance.data(), options.eps, columns, rstd.data());
   Tensor y = x.New(x.shape());
-  const Saved saved{x.Detach(),
-                    options.relu ? y.Detach() : Tensor(),
+  const Saved saved{Kept(x),
+                    options.relu ? Kept(y) : Tensor(),
                     weight.Detach(),
                     bias.Detach(),
                     mean,

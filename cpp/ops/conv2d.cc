@@ -17,7 +17,7 @@ using kernels::Conv2dShape;
 using kernels::SuitsWinograd;
 
 struct Saved {
-  Tensor x, weight, pre, post;
+  Tensor x, weight, activated;
   Conv2dShape shape;
   Activation activation;
   kernels::Precision precision;
@@ -25,7 +25,7 @@ struct Saved {
 };
 
 std::vector<Tensor> Conv2dBackward(const Saved& s, std::vector<Tensor>& dy) {
-  const Tensor dpre = ActivationGradient(s.activation, s.pre, s.post, dy);
+  const Tensor dpre = ActivationGradient(s.activation, s.activated, dy);
   Tensor dx, dweight, dbias;
   if (s.need_x) {
     dx = s.x.New(s.x.shape());
@@ -128,11 +128,9 @@ Tensor Conv2d(const Tensor& x, const Tensor& weight, const Tensor& bias, const C
   }
   Forward(shape, x, weight, precision, epilogue, y.data());
   if (record) {
-    const Tensor post = activation != Activation::kNone && !pre ? y.Detach() : Tensor();
-    const Saved saved{x.Detach(),
+    const Saved saved{Kept(x),
                       weight.Detach(),
-                      pre,
-                      post,
+                      KeptForActivation(activation, precision, pre, y),
                       shape,
                       activation,
                       precision,

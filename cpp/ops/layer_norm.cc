@@ -58,7 +58,7 @@ AddNorm AddDropoutNorm(Norm norm, const char* op, const Tensor& x, const Tensor&
                                          result.normed.data(), DataOrNull(mean), rstd.data(), norm);
   if (NeedsGrad({x, residual, weight, bias})) {
     const Saved saved{norm,
-                      result.sum.Detach(),
+                      Kept(result.sum),
                       weight ? weight.Detach() : weight,
                       mean,
                       rstd,

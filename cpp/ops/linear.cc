@@ -12,24 +12,35 @@ namespace {
 using kernels::Activation;
 
 struct Saved {
-  Tensor x, weight, pre, post;
+  Tensor x, weight, activated;  // x only where the weight has a gradient; it and `activated` may be bfloat16
+  Shape shape;                  // of x
   Activation activation;
   kernels::Precision precision;
   bool need_x, need_weight, need_bias;
 };
 
-std::vector<Tensor> LinearBackward(const Saved& s, std::vector<Tensor>& dy) {
-  const Tensor dpre = ActivationGradient(s.activation, s.pre, s.post, dy);
+// dpre^T · x [N, K]. A product in bf16 rounds x, so it may be rounded already.
+Tensor WeightGradient(const Saved& s, const Tensor& dpre) {
   const int64_t rows = s.x.rows(), in = s.weight.dim(1), out = s.weight.dim(0);
-  Tensor dx, dweight, dbias;
-  if (s.need_x) {
-    dx = s.x.New(s.x.shape());
-    dpre.kernels().Gemm(dpre.data(), out, 1, rows, *s.weight.Packed(false, s.precision), dx.data(), in, {});
-  }
-  if (s.need_weight) {
-    dweight = s.weight.New(s.weight.shape());
+  Tensor dweight = s.weight.New(s.weight.shape());
+  if (s.x.dtype() == DType::kBFloat16) {
+    const kernels::PackedMatrix x = dpre.kernels().PackBFloat16(s.x.bits(), rows, in, in, 1, s.precision);
+    dpre.kernels().Gemm(dpre.data(), 1, out, out, x, dweight.data(), in, {});
+  } else {
     dpre.kernels().MatMul(dpre.data(), 1, out, s.x.data(), in, 1, out, in, rows, s.precision, dweight.data(), in, {});
   }
+  return dweight;
+}
+
+std::vector<Tensor> LinearBackward(const Saved& s, std::vector<Tensor>& dy) {
+  const Tensor dpre = ActivationGradient(s.activation, s.activated, dy);
+  const int64_t rows = dpre.rows(), in = s.weight.dim(1), out = s.weight.dim(0);
+  Tensor dx, dweight, dbias;
+  if (s.need_x) {
+    dx = dpre.New(s.shape);
+    dpre.kernels().Gemm(dpre.data(), out, 1, rows, *s.weight.Packed(false, s.precision), dx.data(), in, {});
+  }
+  if (s.need_weight) dweight = WeightGradient(s, dpre);
   if (s.need_bias) {
     dbias = dpre.New({out});
     dpre.kernels().ColumnSums(dpre.data(), rows, out, out, false, dbias.data());
@@ -63,11 +74,10 @@ Tensor Linear(const Tensor& x, const Tensor& weight, const Tensor& bias, Activat
   const int64_t rows = x.rows();
   x.kernels().Gemm(x.data(), in_features, 1, rows, *weight.Packed(true, precision), y.data(), out_features, epilogue);
   if (record) {
-    const Tensor post = activation != Activation::kNone && !pre ? y.Detach() : Tensor();
-    const Saved saved{x.Detach(),
+    const Saved saved{weight.requires_grad() ? KeptAs(precision, x) : Tensor(),
                       weight.Detach(),
-                      pre,
-                      post,
+                      KeptForActivation(activation, precision, pre, y),
+                      x.shape(),
                       activation,
                       precision,
                       x.requires_grad(),

@@ -65,11 +65,10 @@ Tensor MatMul(const Tensor& left, const Tensor& right) {
   Tensor out = BatchedProduct(a, false, b, false, precision);
   if (NeedsGrad({a, b})) {
     const bool need_a = a.requires_grad(), need_b = b.requires_grad();
-    Record("matmul", {a, b}, {&out},
-           [a = a.Detach(), b = b.Detach(), need_a, need_b, precision](std::vector<Tensor>& dy) {
-             return std::vector<Tensor>{need_a ? BatchedProduct(dy[0], false, b, true, precision) : Tensor(),
-                                        need_b ? BatchedProduct(a, true, dy[0], false, precision) : Tensor()};
-           });
+    Record("matmul", {a, b}, {&out}, [a = Kept(a), b = Kept(b), need_a, need_b, precision](std::vector<Tensor>& dy) {
+      return std::vector<Tensor>{need_a ? BatchedProduct(dy[0], false, b, true, precision) : Tensor(),
+                                 need_b ? BatchedProduct(a, true, dy[0], false, precision) : Tensor()};
+    });
   }
   return out;
 }

@@ -141,10 +141,10 @@ void RecurrentForward(Saved& s, const Inputs& inputs, bool record, RecurrentResu
   s.need_state = inputs.state.requires_grad(), s.need_cell = inputs.cell.requires_grad();
   result.output = inputs.projected.New({tokens, states});
   if (record) {
-    s.output = result.output.Detach();
+    s.output = Kept(result.output);
     s.gates = inputs.projected.New(inputs.projected.shape());
     if (shape.cell == RecurrentCell::kLstm && s.step) {
-      s.kept = result.cell.Detach();
+      s.kept = Kept(result.cell);
     } else if (shape.cell == RecurrentCell::kLstm || shape.cell == RecurrentCell::kGru) {
       s.kept = inputs.projected.New({tokens, states});
     }

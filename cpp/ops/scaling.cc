@@ -16,7 +16,7 @@ Tensor ScaleChannels(const Tensor& x, const Tensor& gate) {
   Tensor y = x.New(x.shape());
   x.kernels().ScaleChannels(x.data(), gate.data(), images, pixels, channels, y.data());
   if (NeedsGrad({x, gate})) {
-    Record("scale_channels", {x, gate}, {&y}, [=, x = x.Detach(), gate = gate.Detach()](std::vector<Tensor>& dy) {
+    Record("scale_channels", {x, gate}, {&y}, [=, x = Kept(x), gate = Kept(gate)](std::vector<Tensor>& dy) {
       Tensor dx = x.New(x.shape()), dgate = gate.New(gate.shape());
       dy[0].kernels().ScaleChannels(dy[0].data(), gate.data(), images, pixels, channels, dx.data());
       x.kernels().ScaleChannelsGateGradient(x.data(), dy[0].data(), images, pixels, channels, dgate.data());

@@ -12,7 +12,7 @@ Tensor Softmax(const Tensor& x) {
   Tensor y = x.New(x.shape());
   x.kernels().SoftmaxForward(x.data(), x.rows(), x.columns(), y.data());
   if (NeedsGrad({x})) {
-    Record("softmax", {x}, {&y}, [y = y.Detach()](std::vector<Tensor>& dy) {
+    Record("softmax", {x}, {&y}, [y = Kept(y)](std::vector<Tensor>& dy) {
       Tensor dx = y.New(y.shape());
       y.kernels().SoftmaxBackward(y.data(), dy[0].data(), y.rows(), y.columns(), dx.data());
       return std::vector<Tensor>{dx};
@@ -27,7 +27,7 @@ Tensor LogSoftmax(const Tensor& x) {
   Tensor y = x.New(x.shape());
   x.kernels().LogSoftmaxForward(x.data(), x.rows(), x.columns(), y.data());
   if (NeedsGrad({x})) {
-    Record("log_softmax", {x}, {&y}, [y = y.Detach()](std::vector<Tensor>& dy) {
+    Record("log_softmax", {x}, {&y}, [y = Kept(y)](std::vector<Tensor>& dy) {
       Tensor dx = y.New(y.shape());
       y.kernels().LogSoftmaxBackward(y.data(), dy[0].data(), y.rows(), y.columns(), dx.data());
       return std::vector<Tensor>{dx};

@@ -51,6 +51,12 @@ class NoGrad {
 // Does any of these need a gradient, and are ops recorded?
 bool NeedsGrad(const std::vector<Tensor>& inputs);
 
+// What an op keeps of a tensor for its backward, outside the tape: its numbers, as they are.
+Tensor Kept(const Tensor& x);
+// The same where backward reads them as a product of this precision does, or to no more than that: in bfloat16 where
+// nobody else has to keep the float32 numbers.
+Tensor KeptAs(kernels::Precision precision, const Tensor& x);
+
 // Makes `outputs` the results of a node. `backward` must not hold the outputs themselves, which would keep each other
 // alive: hold output.Detach(). Call only when NeedsGrad(inputs).
 void Record(const char* name, std::vector<Tensor> inputs, std::vector<Tensor*> outputs, BackwardFunction backward);

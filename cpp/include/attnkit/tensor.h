@@ -1,6 +1,7 @@
 // Tensor: an array in row-major order on a device, with an optional place in the tape.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -60,6 +61,11 @@ class Storage {
   // `matrix` packed as the right-hand side of a product; kept until the storage is written. The offset is in numbers.
   std::shared_ptr<const kernels::PackedMatrix> Packed(int64_t offset, int64_t k, int64_t n, int64_t row_stride,
                                                       int64_t column_stride, kernels::Precision precision);
+  // float32 rounded to bfloat16, one copy for all who ask while one of them holds it.
+  std::shared_ptr<Storage> Rounded();
+  // That somebody keeps these numbers for backward: a rounded copy would be kept beside them.
+  void Keep() { kept_.store(true, std::memory_order_relaxed); }
+  bool kept() const { return kept_.load(std::memory_order_relaxed); }
 
  private:
   struct PackKey {
@@ -83,6 +89,8 @@ class Storage {
   bool exposed_ = false;
   uint64_t writes_ = 0;  // so that what was packed during a write is not kept
   Packings packed_;
+  std::weak_ptr<Storage> rounded_;
+  std::atomic<bool> kept_{false};
 };
 
 // A handle; copies share the array and the place in the tape.
@@ -134,6 +142,8 @@ class Tensor {
   // that already.
   Tensor To(const Context& context) const;
   Tensor To(DType dtype) const;
+  // To(DType::kBFloat16) in memory that is shared with all who ask for it, so that nobody may write there.
+  Tensor Rounded() const;
   // From and to memory of the host, of this tensor's type.
   void CopyFrom(const void* source);
   void CopyTo(void* to) const { context().CopyToHost(address(), bytes(), to); }

@@ -214,24 +214,45 @@ Grid ChooseGrid(const Kernel& kernel, int64_t m, int64_t n, int64_t k) {
   return grid;
 }
 
-void WidenStrided(const uint16_t* bits, int64_t stride, int64_t size, float* out) {
-  for (int64_t i = 0; i < size; ++i) out[i] = Widened(bits[i * stride]);
+// Lines of `size` numbers, consecutive where the stride is 1.
+void WidenLines(const uint16_t* bits, int64_t line, int64_t stride, int64_t lines, int64_t size, float* out) {
+  for (int64_t l = 0; l < lines; ++l, bits += line, out += size) {
+    if (stride == 1) {
+      for (int64_t i = 0; i < size; ++i) out[i] = Widened(bits[i]);
+    } else {
+      for (int64_t i = 0; i < size; ++i) out[i] = Widened(bits[i * stride]);
+    }
+  }
+}
+
+// One panel, some rows at a time: the words of so many rows lie behind those of the rows before.
+void PackPanel(const Kernel& kernel, const RightSide& b, int64_t k, int64_t column, int64_t columns, int64_t width,
+               Buffer<float>& widened, float* to) {
+  const int64_t words = DepthWords(kernel, k), rows = b.RowsAtOnce(k);
+  for (int64_t row = 0; row < k; row += rows) {
+    const int64_t depth = std::min(rows, k - row), first = row / kernel.word;
+    const int64_t padded = row + depth < k ? depth / kernel.word : words - first;
+    kernel.pack_b(b.Columns(column, columns, row, depth, widened), depth, padded, columns, width, to + first * width);
+  }
 }
 
 }  // namespace
 
-MatrixView RightSide::Columns(int64_t first, int64_t count, int64_t k, Buffer<float>& buffer) const {
-  if (!bits && !bytes) return {floats.at(0, first), floats.row_stride, floats.column_stride};
-  if (buffer.size() < count * k) buffer = Buffer<float>(count * k);
+MatrixView RightSide::Columns(int64_t first, int64_t count, int64_t row, int64_t rows, Buffer<float>& buffer) const {
+  if (!bits && !bytes) return {floats.at(row, first), floats.row_stride, floats.column_stride};
+  if (buffer.size() < count * rows) buffer = Buffer<float>(count * rows);
   if (bytes) {
-    Dequantize(bytes + first * k, {multipliers + first}, count, k, buffer.data());
-    return {buffer.data(), 1, k};
+    Dequantize(bytes + first * rows, {multipliers + first}, count, rows, buffer.data());
+    return {buffer.data(), 1, rows};
   }
-  const uint16_t* from = bits + first * floats.column_stride;
-  for (int64_t column = 0; column < count; ++column) {
-    WidenStrided(from + column * floats.column_stride, floats.row_stride, k, buffer.data() + column * k);
+  const int64_t down = floats.row_stride, right = floats.column_stride;
+  const uint16_t* from = bits + row * down + first * right;
+  if (right == 1) {
+    WidenLines(from, down, right, rows, count, buffer.data());
+    return {buffer.data(), count, 1};
   }
-  return {buffer.data(), 1, k};
+  WidenLines(from, right, down, count, rows, buffer.data());
+  return {buffer.data(), 1, rows};
 }
 
 Buffer<uint8_t> PackAll(const Kernel& kernel, const RightSide& b, int64_t k, int64_t n) {
@@ -244,7 +265,7 @@ Buffer<uint8_t> PackAll(const Kernel& kernel, const RightSide& b, int64_t k, int
     Buffer<float> widened;
     for (int64_t column = begin * panel; column < std::min(n, end * panel); column += panel) {
       const int64_t columns = std::min(panel, n - column), width = std::min(panel, RoundUp(columns, kernel.lanes));
-      kernel.pack_b(b.Columns(column, columns, k, widened), k, words, columns, width, to + column * words);
+      PackPanel(kernel, b, k, column, columns, width, widened, to + column * words);
     }
   });
   return packed;

@@ -102,7 +102,7 @@ void PackColumns(const Int8Kernel& kernel, const RightSide& b, int64_t k, int64_
       made.multiplier = b.multipliers[j];
       made.scale = 1.0f / made.multiplier;
     } else if (j < n) {
-      const MatrixView row = b.Columns(j, 1, k, widened).transposed();
+      const MatrixView row = b.Columns(j, 1, 0, k, widened).transposed();
       QuantizeRow(ContiguousRow(row, 0, k, numbers.data()), k, bytes, Int8Rows::kSigned, 0.0f, column.data(),
                   &made.scale);
     } else {

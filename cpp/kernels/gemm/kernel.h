@@ -39,8 +39,10 @@ struct RightSide {
   const int8_t* bytes = nullptr;
   const float* multipliers = nullptr;
 
-  // Columns [first, first + count) of k rows; of bf16 and int8 in `buffer`.
-  MatrixView Columns(int64_t first, int64_t count, int64_t k, Buffer<float>& buffer) const;
+  // How many of k rows are best read at a time: what is widened stays in the L1 cache.
+  int64_t RowsAtOnce(int64_t k) const { return bits && k > 64 ? 64 : k; }
+  // Columns [first, first + count) of rows [row, row + rows); of bf16 and int8 in `buffer`, of int8 whole columns.
+  MatrixView Columns(int64_t first, int64_t count, int64_t row, int64_t rows, Buffer<float>& buffer) const;
 };
 
 // Rows of memory that will be read after the present call. The kernels fetch them into the second-level cache, a line

@@ -34,7 +34,7 @@ Tensor RaggedSoftmax(const Tensor& scores, const RaggedOffsets& offsets) {
   Tensor weights = scores.New(scores.shape());
   scores.kernels().RaggedSoftmax(layout.shape(), scores.data(), weights.data());
   if (NeedsGrad({scores})) {
-    Record("ragged_softmax", {scores}, {&weights}, [layout, weights = weights.Detach()](std::vector<Tensor>& dy) {
+    Record("ragged_softmax", {scores}, {&weights}, [layout, weights = Kept(weights)](std::vector<Tensor>& dy) {
       Tensor dscores = weights.New(weights.shape());
       weights.kernels().RaggedSoftmaxBackward(layout.shape(), weights.data(), dy[0].data(), dscores.data());
       return std::vector<Tensor>{dscores};
@@ -85,7 +85,7 @@ Tensor RaggedGaussian(const Tensor& weights, const Tensor& centres, float sigma,
   weights.kernels().RaggedGaussian(layout.shape(), weights.data(), centres.data(), sigma, out.data());
   if (NeedsGrad({weights, centres})) {
     Record("ragged_gaussian", {weights, centres}, {&out},
-           [=, weights = weights.Detach(), centres = centres.Detach()](std::vector<Tensor>& dy) {
+           [=, weights = Kept(weights), centres = Kept(centres)](std::vector<Tensor>& dy) {
              Tensor dweights = weights.New(weights.shape()), dcentres = centres.New(centres.shape());
              weights.kernels().RaggedGaussianBackward(layout.shape(), weights.data(), centres.data(), sigma,
                                                       dy[0].data(), dweights.data(), dcentres.data());
@@ -105,7 +105,7 @@ Tensor RaggedChainMarginals(const Tensor& scores, const Tensor& transitions, con
   scores.kernels().RaggedChainMarginals(layout.shape(), scores.data(), transitions.data(), out.data());
   if (NeedsGrad({scores, transitions})) {
     Record("ragged_chain_marginals", {scores, transitions}, {&out},
-           [layout, scores = scores.Detach(), transitions = transitions.Detach()](std::vector<Tensor>& dy) {
+           [layout, scores = Kept(scores), transitions = Kept(transitions)](std::vector<Tensor>& dy) {
              Tensor dscores = scores.New(scores.shape()), dtransitions = transitions.New(transitions.shape());
              scores.kernels().RaggedChainBackward(layout.shape(), scores.data(), transitions.data(), dy[0].data(),
                                                   dscores.data(), dtransitions.data());
@@ -140,7 +140,7 @@ Tensor UnitRows(const Tensor& x, float eps) {
   Tensor y = x.New(x.shape()), norms = x.New({x.rows()});
   x.kernels().UnitRowsForward(x.data(), x.rows(), x.columns(), eps, y.data(), norms.data());
   if (NeedsGrad({x})) {
-    Record("unit_rows", {x}, {&y}, [y = y.Detach(), norms, eps](std::vector<Tensor>& dy) {
+    Record("unit_rows", {x}, {&y}, [y = Kept(y), norms, eps](std::vector<Tensor>& dy) {
       Tensor dx = y.New(y.shape());
       y.kernels().UnitRowsBackward(y.data(), norms.data(), dy[0].data(), y.rows(), y.columns(), eps, dx.data());
       return std::vector<Tensor>{dx};
