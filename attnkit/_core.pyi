@@ -297,6 +297,10 @@ def device_from_dlpack(source: Any) -> Tensor:
 def zeros(shape: Sequence[int], device: str | None = None) -> Tensor: ...
 def default_device() -> str: ...
 def set_default_device(device: str) -> None: ...
+def synchronize(device: str | None = None) -> None:
+    """Returns when the device (the default device where not given) has done all that was asked of it. A GPU computes
+    while Python goes on, and whoever reads its numbers waits for them."""
+
 def pack(weight: Tensor, precision: str) -> None:
     """Makes and keeps the packed copy of a weight [N, K] that `linear` takes in this precision."""
 

@@ -21,6 +21,12 @@ def known_device(name: str) -> str:
         raise ValueError(f"{error} (attnkit doctor says what is here)" if is_gpu else str(error)) from None
 
 
+def gpu_name(device: str) -> str | None:
+    """What the maker calls it; None for what is no GPU."""
+    gpus = {f"cuda:{number}": str(gpu["name"]) for number, gpu in enumerate(_core.cuda_devices())}
+    return gpus.get(device)
+
+
 def device_of(model: object) -> str:
     """Where a model computes; one of somebody's own that does not say it, on the CPU."""
     found: str = getattr(model, "device", CPU)

@@ -1,4 +1,4 @@
-"""attnkit's side of `attnkit bench caption`: python -m ... FOLDER MODEL PRECISION THREADS [once]."""
+"""attnkit's side of `attnkit bench caption`: python -m ... FOLDER MODEL PRECISION THREADS DEVICE [once]."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import attnkit
 
 
-def main(folder: str, model: str, precision: Any, threads: str, mode: str = "serve") -> None:
+def main(folder: str, model: str, precision: Any, threads: str, device: str, mode: str = "serve") -> None:
     begin = time.perf_counter()
-    captioner = attnkit.load(model, precision=precision, threads=int(threads), task="caption")
+    captioner = attnkit.load(model, precision=precision, threads=int(threads), device=device, task="caption")
     load_seconds = time.perf_counter() - begin
 
     from attnkit.benchmark.pictures import as_they_are, read_pictures

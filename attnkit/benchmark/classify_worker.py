@@ -1,4 +1,4 @@
-"""attnkit's side of `attnkit bench classify`: python -m ... FOLDER MODEL PRECISION THREADS [once]."""
+"""attnkit's side of `attnkit bench classify`: python -m ... FOLDER MODEL PRECISION THREADS DEVICE [once]."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ from typing import Any
 import attnkit
 
 
-def main(folder: str, model: str, precision: Any, threads: str, mode: str = "serve") -> None:
+def main(folder: str, model: str, precision: Any, threads: str, device: str, mode: str = "serve") -> None:
     begin = time.perf_counter()
-    classifier = attnkit.load(model, precision=precision, threads=int(threads), task="classify", reads="images")
+    classifier = attnkit.load(
+        model, precision=precision, threads=int(threads), device=device, task="classify", reads="images"
+    )
     load_seconds = time.perf_counter() - begin
 
     from attnkit.benchmark.pictures import as_they_are, read_pictures

@@ -10,6 +10,7 @@ from typing import Any
 from attnkit.benchmark.decoding import DecodingMeasurement
 from attnkit.benchmark.subject import Peer, Progress, measure_subject, opened
 from attnkit.benchmark.work import EmbedWork
+from attnkit.devices import CPU
 
 
 def bench_embed(
@@ -20,13 +21,16 @@ def bench_embed(
     runs: int = 5,
     threads: int | None = None,
     progress: Progress = lambda message: None,
+    device: str = CPU,
 ) -> list[DecodingMeasurement]:
     """The same texts through attnkit at each precision, and through each peer at those that it has. model: a model
     directory, or a checkpoint of transformers', which peers need."""
     worker = "attnkit.benchmark.embed_worker"
     with opened(model, progress) as subject:
         work = replace(work, longest=_longest(subject.directory))
-        return measure_subject(subject, worker, work, len(work.texts), precisions, peers, runs, threads, progress)
+        return measure_subject(
+            subject, worker, work, len(work.texts), precisions, peers, runs, threads, progress, device=device
+        )
 
 
 def _longest(directory: Path) -> int:

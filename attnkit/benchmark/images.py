@@ -9,6 +9,7 @@ from attnkit.benchmark.decoding import DecodingMeasurement
 from attnkit.benchmark.pictures import Pictures, write_pictures
 from attnkit.benchmark.subject import Peer, Progress, Subject, measure_subject
 from attnkit.benchmark.work import CaptionWork, ClassifyWork
+from attnkit.devices import CPU
 
 
 def bench_images(
@@ -20,6 +21,7 @@ def bench_images(
     runs: int = 5,
     threads: int | None = None,
     progress: Progress = lambda message: None,
+    device: str = CPU,
 ) -> list[DecodingMeasurement]:
     """Through attnkit at each precision, and through each peer at those that it has; units are images. pictures: as
     `pictures_for` makes them for the subject. The work says what is done with them."""
@@ -29,4 +31,4 @@ def bench_images(
 
     task = "caption" if isinstance(work, CaptionWork) else "classify"
     worker, count = f"attnkit.benchmark.{task}_worker", len(pictures.pixels)
-    return measure_subject(subject, worker, work, count, precisions, peers, runs, threads, progress, prepare)
+    return measure_subject(subject, worker, work, count, precisions, peers, runs, threads, progress, prepare, device)

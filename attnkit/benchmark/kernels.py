@@ -16,6 +16,7 @@ from typing import Literal
 
 from attnkit.benchmark.peers.torch_setting import torch_environment
 from attnkit.benchmark.runner import Contestant, Process, in_turn, started
+from attnkit.devices import CPU
 
 Shape = tuple[int, ...]
 Direction = Literal["forward", "both"]
@@ -213,18 +214,21 @@ def bench_kernels(
     threads: int | None = None,
     min_seconds: float = 0.05,
     progress: Callable[[str], None] = lambda message: None,
+    device: str = CPU,
 ) -> tuple[list[KernelMeasurement], dict[str, float]]:
-    """Every case by attnkit and each peer, in turn, and the roofs: flop/s of fp32 and bf16 products, byte/s of a copy.
+    """Every case by attnkit and each peer on a device, in turn, and the roofs: flop/s of fp32 and bf16 products, byte/s
+    of a copy.
 
     A run repeats a call for `min_seconds`. The roof is the best that any contestant reached.
     """
     from attnkit import get_num_threads
 
     count = str(threads or get_num_threads())
-    contestants = [Contestant("attnkit", "attnkit.benchmark.kernels_attnkit", (count, str(min_seconds)))]
+    arguments = (count, str(min_seconds), device)
+    contestants = [Contestant("attnkit", "attnkit.benchmark.kernels_attnkit", arguments)]
     if "torch" in against and find_spec("torch") is not None:
         module, environment = "attnkit.benchmark.peers.kernels_torch", torch_environment(count)
-        contestants.append(Contestant("torch", module, (count, str(min_seconds)), environment))
+        contestants.append(Contestant("torch", module, arguments, environment))
     with started(contestants) as processes:
         progress("measuring the machine's limits")
         roofs = {name: _roof(processes, case, runs) for name, case in ROOFS.items()}

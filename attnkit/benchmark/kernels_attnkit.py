@@ -1,4 +1,4 @@
-"""attnkit's side of `attnkit bench kernels`: python -m attnkit.benchmark.kernels_attnkit THREADS MIN_SECONDS.
+"""attnkit's side of `attnkit bench kernels`: python -m ... THREADS MIN_SECONDS DEVICE.
 
 A function of a kernel's name gets the case and makes the call. Inputs are random; a call that goes backward leaves its
 gradients, and forgets them.
@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 
 import attnkit
-from attnkit import Tensor, ops
+from attnkit import Tensor, _core, ops
 from attnkit.benchmark.kernels import Case
+from attnkit.devices import CPU
 from attnkit.nn.init import normal
 
 Call = Callable[[], Any]
@@ -112,7 +113,10 @@ def conv2d(case: Case) -> Call:
 
 
 def copy(case: Case) -> Call:
-    """By as many threads as the kernels have; NumPy copies without the GIL."""
+    """By as many threads as the kernels have; NumPy copies without the GIL. On another device the least that a kernel
+    can do."""
+    if _core.default_device() != CPU:
+        return _run(case, lambda x: x * 1.0, _random(*case.shape))
     source = np.ones(case.shape, np.float32)
     target = np.ones_like(source)
     threads = attnkit.get_num_threads()
@@ -121,11 +125,12 @@ def copy(case: Case) -> Call:
     return lambda: list(pool.map(lambda pair: np.copyto(*pair), parts))
 
 
-def main(threads: str, min_seconds: str) -> None:
+def main(threads: str, min_seconds: str, device: str) -> None:
     from attnkit.benchmark.timing import serve_cases
 
     attnkit.set_num_threads(int(threads))
-    serve_cases(lambda case: globals()[case.kernel](case), float(min_seconds))
+    _core.set_default_device(device)
+    serve_cases(lambda case: globals()[case.kernel](case), float(min_seconds), _core.synchronize)
 
 
 if __name__ == "__main__":

@@ -159,12 +159,14 @@ def in_turn(
     return answers
 
 
-def serve(run: Callable[[], None], units: int) -> None:
-    """The contestant's side: says that it is ready, then times one call for each line it reads."""
+def serve(run: Callable[[], None], units: int, finish: Callable[[], None] = lambda: None) -> None:
+    """The contestant's side: says that it is ready, then times one call for each line it reads. finish: waits for what
+    the call only asked for, of a device that works by itself."""
 
     def timed(request: str) -> dict[str, Any]:
         begin = time.perf_counter()
         run()
+        finish()
         return {"seconds": time.perf_counter() - begin, "units": units}
 
     answer_requests(timed)

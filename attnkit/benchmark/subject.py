@@ -15,6 +15,7 @@ from typing import Any, Literal, Protocol
 from attnkit.benchmark.decoding import DecodingMeasurement, measure_decoding
 from attnkit.benchmark.runner import Contestant
 from attnkit.benchmark.work import write_work
+from attnkit.devices import CPU
 
 Progress = Callable[[str], None]
 
@@ -36,10 +37,11 @@ class Setting:
     precisions: tuple[str, ...]
     threads: int
     progress: Progress
+    device: str
 
     def contestant(self, name: str, module: str, model: Path, precision: str, **environment: str) -> Contestant:
-        """One whose process is called as all are here: FOLDER MODEL PRECISION THREADS."""
-        arguments = (str(self.folder), str(model), precision, str(self.threads))
+        """One whose process is called as all are here: FOLDER MODEL PRECISION THREADS DEVICE."""
+        arguments = (str(self.folder), str(model), precision, str(self.threads), self.device)
         return Contestant(f"{name} {precision}", module, arguments, environment)
 
 
@@ -88,6 +90,7 @@ def measure_subject(
     threads: int | None = None,
     progress: Progress = lambda message: None,
     prepare: Callable[[Path], None] = lambda folder: None,
+    device: str = CPU,
 ) -> list[DecodingMeasurement]:
     """The same work through attnkit's `worker` at each precision, and through each peer at those that it has.
 
@@ -96,7 +99,7 @@ def measure_subject(
     from attnkit import get_num_threads
 
     with tempfile.TemporaryDirectory() as name:
-        setting = Setting(Path(name), subject, precisions, threads or get_num_threads(), progress)
+        setting = Setting(Path(name), subject, precisions, threads or get_num_threads(), progress, device)
         write_work(setting.folder, work)
         prepare(setting.folder)
         contestants = [setting.contestant("attnkit", worker, subject.directory, each) for each in precisions]

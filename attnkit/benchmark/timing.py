@@ -39,21 +39,33 @@ def answer_bench(
     answer_requests(lambda request: throughput_and_latencies(write, inputs, alone), load_seconds=load_seconds)
 
 
+def _nothing() -> None:
+    pass
+
+
 def repeated_seconds(
-    call: Callable[[], Any], min_seconds: float, clock: Callable[[], float] = time.perf_counter
+    call: Callable[[], Any],
+    min_seconds: float,
+    clock: Callable[[], float] = time.perf_counter,
+    finish: Callable[[], None] = _nothing,
 ) -> float:
-    """Seconds of a call, the mean of as many as take `min_seconds`."""
+    """Seconds of a call, the mean of as many as take `min_seconds`. finish: waits for what the calls only asked for, of
+    a device that works by itself."""
+    finish()
     count, begin = 0, clock()
     while True:
         call()
         count += 1
-        elapsed = clock() - begin
-        if elapsed >= min_seconds:
-            return elapsed / count
+        if clock() - begin >= min_seconds:
+            finish()
+            return (clock() - begin) / count
 
 
-def serve_cases(make: Callable[[Case], Callable[[], Any]], min_seconds: float) -> None:
+def serve_cases(
+    make: Callable[[Case], Callable[[], Any]], min_seconds: float, finish: Callable[[], None] = _nothing
+) -> None:
     """Answers each request, a `Case`, with the seconds of a call. What was made for a case is kept until the next.
+    finish: as of `repeated_seconds`.
 
     The first calls, as long again, are not timed: meanwhile the other contestants had the caches, and the threads
     went to sleep; Linux may wake them on one core, and takes some milliseconds to spread them.
@@ -67,7 +79,7 @@ def serve_cases(make: Callable[[Case], Callable[[], Any]], min_seconds: float) -
         if line != last[0]:
             last[1] = None  # before the next one takes memory
             last[:] = line, make(Case.from_line(line))
-        repeated_seconds(last[1], min_seconds)
-        return {"seconds": repeated_seconds(last[1], min_seconds)}
+        repeated_seconds(last[1], min_seconds, finish=finish)
+        return {"seconds": repeated_seconds(last[1], min_seconds, finish=finish)}
 
     answer_requests(answer)

@@ -11,13 +11,14 @@ from attnkit.benchmark.peers.torch_setting import torch_environment, torch_probl
 from attnkit.benchmark.runner import Contestant, Measurement, measure
 from attnkit.benchmark.train_batches import save_batch
 from attnkit.benchmark.train_models import MODELS
+from attnkit.devices import CPU
 
 
 def _contestants(
-    model: str, precisions: tuple[str, ...], against: tuple[str, ...], batch: Path, threads: int
+    model: str, precisions: tuple[str, ...], against: tuple[str, ...], batch: Path, threads: int, device: str
 ) -> list[Contestant]:
     contestants = [
-        Contestant(f"attnkit {p}", "attnkit.benchmark.train_worker", (model, p, str(batch), str(threads)))
+        Contestant(f"attnkit {p}", "attnkit.benchmark.train_worker", (model, p, str(batch), str(threads), device))
         for p in precisions
     ]
     if "torch" in against:
@@ -25,7 +26,7 @@ def _contestants(
             Contestant(
                 f"torch {p}",
                 "attnkit.benchmark.peers.torch_train_worker",
-                (model, p, str(batch), str(threads)),
+                (model, p, str(batch), str(threads), device),
                 torch_environment(threads),
             )
             for p in precisions
@@ -53,8 +54,9 @@ def bench_train(
     runs: int = 7,
     threads: int | None = None,
     progress: Callable[[str], None] = lambda message: None,
+    device: str = CPU,
 ) -> list[Measurement]:
-    """Seconds of a training step on the same batch for attnkit and each peer, at each precision."""
+    """Seconds of a training step on the same batch for attnkit and each peer, at each precision, on one device."""
     from attnkit import get_num_threads
 
     if model not in MODELS:
@@ -64,5 +66,5 @@ def bench_train(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "batch.npz"
         save_batch(path, MODELS[model], batch_tokens, batch_images, files)
-        contestants = _contestants(model, precisions, installed, path, threads or get_num_threads())
+        contestants = _contestants(model, precisions, installed, path, threads or get_num_threads(), device)
         return measure(contestants, runs, warmup=2, progress=progress)

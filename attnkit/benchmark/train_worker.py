@@ -1,4 +1,4 @@
-"""attnkit's side of `attnkit bench train`: python -m attnkit.benchmark.train_worker MODEL PRECISION BATCH THREADS."""
+"""attnkit's side of `attnkit bench train`: python -m ... MODEL PRECISION BATCH THREADS DEVICE."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 import attnkit
+from attnkit import _core
 from attnkit.benchmark.runner import serve
 from attnkit.benchmark.train_batches import Arrays, load_batch, rows, units
 from attnkit.benchmark.train_models import MODELS, Inputs
@@ -60,8 +61,9 @@ def _indices(items: Any) -> npt.NDArray[np.int32]:
     return np.arange(len(items), dtype=np.int32)
 
 
-def main(model_name: str, precision: str, batch_path: str, threads: str) -> None:
+def main(model_name: str, precision: str, batch_path: str, threads: str, device: str) -> None:
     attnkit.set_num_threads(int(threads))
+    _core.set_default_device(device)
     trained, arrays = MODELS[model_name], load_batch(batch_path)
     batch = make_batch(trained.inputs, arrays)
     model: Any = build_model(trained.config, *trained.sizes)  # one that is trained
@@ -74,7 +76,7 @@ def main(model_name: str, precision: str, batch_path: str, threads: str) -> None
         optimizer.step(clip_scale(grad_norm(parameters), 1.0))
         optimizer.zero_grad()
 
-    serve(step, units(trained, arrays))
+    serve(step, units(trained, arrays), _core.synchronize)
 
 
 if __name__ == "__main__":

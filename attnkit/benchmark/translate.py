@@ -18,6 +18,7 @@ from attnkit.benchmark.peers.translate_peers import Peer, Setting
 from attnkit.benchmark.runner import Contestant
 from attnkit.benchmark.work import write_work
 from attnkit.decoding.options import decoding_options
+from attnkit.devices import CPU
 from attnkit.models.transformer_config import TransformerConfig
 
 BATCH_TOKENS = 1024  # what `Translator.translate` has for itself
@@ -105,6 +106,7 @@ def bench_translate(
     runs: int = 5,
     threads: int | None = None,
     progress: Callable[[str], None] = lambda message: None,
+    device: str = CPU,
 ) -> list[DecodingMeasurement]:
     """The same lines through attnkit at each precision, and through each peer. `model`: a name of `SIZES`, or the path
     of a model directory."""
@@ -117,7 +119,9 @@ def bench_translate(
             size, model = SIZES[model], folder / "attnkit"
             write_model(model, size)
         write_work(folder, work)
-        setting = Setting(folder, model.resolve(), work.batch_tokens(), precisions, threads or get_num_threads())
+        setting = Setting(
+            folder, model.resolve(), work.batch_tokens(), precisions, threads or get_num_threads(), device
+        )
         contestants = _own_contestants(setting)
         for peer in peers:
             peer.prepare(setting)
@@ -131,7 +135,7 @@ def _own_contestants(setting: Setting) -> list[Contestant]:
         Contestant(
             f"attnkit {precision}",
             module,
-            (str(setting.folder), str(setting.model), precision, str(setting.threads)),
+            (str(setting.folder), str(setting.model), precision, str(setting.threads), setting.device),
         )
         for precision in setting.precisions
     ]

@@ -1,4 +1,4 @@
-"""attnkit's side of `attnkit bench translate`: python -m ... FOLDER MODEL PRECISION THREADS [once]."""
+"""attnkit's side of `attnkit bench translate`: python -m ... FOLDER MODEL PRECISION THREADS DEVICE [once]."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 import attnkit
 
 
-def main(folder_name: str, model: str, precision: Any, threads: str, mode: str = "serve") -> None:
+def main(folder_name: str, model: str, precision: Any, threads: str, device: str, mode: str = "serve") -> None:
     begin = time.perf_counter()
-    translator = attnkit.load(model, precision=precision, threads=int(threads), task="translate")
+    translator = attnkit.load(model, precision=precision, threads=int(threads), device=device, task="translate")
     load_seconds = time.perf_counter() - begin
 
     from attnkit.benchmark.timing import answer_bench

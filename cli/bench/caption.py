@@ -20,7 +20,7 @@ from attnkit.benchmark.random_checkpoint import CAPTIONERS, made
 from attnkit.benchmark.work import CaptionWork
 
 from .images import chosen_subject, image_options, shown_images, size_unless, title_of
-from .output import BEAMS, decoding_options, print_decoding, say, write_json
+from .output import BEAMS, bench_device, decoding_options, print_decoding, say, write_json
 
 # Of the models of a few million weights, and of those of hundreds.
 _COUNT, _BATCH, _ALONE = (64, 16), (32, 8), (16, 4)
@@ -66,7 +66,7 @@ def caption(
         pictures = pictures_for(subject.directory, "caption", images, count or _COUNT[large])
         for width in beam or ((1,) if large else BEAMS):
             work = dataclasses.replace(work, beam=width)
-            found = bench_images(subject, pictures, work, precisions, peers, runs, threads, say)
+            found = bench_images(subject, pictures, work, precisions, peers, runs, threads, say, bench_device())
             shown = f"beam {width}, {shown_images(pictures)} in batches of {work.batch}, {length} tokens each"
             print_decoding(f"{title_of(size, named)}, {shown}", "images", found)
             runs_of += [{"beam": width, **dataclasses.asdict(each)} for each in found]

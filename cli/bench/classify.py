@@ -16,7 +16,7 @@ from attnkit.benchmark.random_checkpoint import CLASSIFIERS, made
 from attnkit.benchmark.work import ClassifyWork
 
 from .images import chosen_subject, image_options, shown_images, size_unless, title_of
-from .output import model_options, print_decoding, say, write_json
+from .output import bench_device, model_options, print_decoding, say, write_json
 
 _COUNT, _BATCH = 64, 32
 
@@ -50,7 +50,8 @@ def classify(
     with chosen_subject(size, named, against, partial(made, progress=say)) as subject:
         peers = installed(against, CLASSIFY_PEERS, say)
         pictures = pictures_for(subject.directory, "classify", images, count or _COUNT)
-        found = bench_images(subject, pictures, work, precision or ("int8", "fp32"), peers, runs, threads, say)
+        precisions = precision or ("int8", "fp32")
+        found = bench_images(subject, pictures, work, precisions, peers, runs, threads, say, bench_device())
     print_decoding(f"{title_of(size, named)}, {shown_images(pictures)} in batches of {work.batch}", "images", found)
     if json_file:
         what = {"model": size or named, "images": images and str(images), "count": len(pictures.pixels)}

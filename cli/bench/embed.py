@@ -15,7 +15,7 @@ from attnkit.benchmark.work import EmbedWork
 
 from ..shared.loading import name_options
 from ..shared.run_options import FILE
-from .output import against_option, model_options, print_decoding, say, write_json
+from .output import against_option, bench_device, model_options, only_on_cpu, print_decoding, say, write_json
 from .subject import MODEL_HELP, model_folder
 
 _TEXTS = 1000
@@ -48,11 +48,12 @@ def embed(
     Texts go through in batches of about one length, the first hundred also one at a time. Each contestant is a process
     of its own; runs go in turn.
     """
+    only_on_cpu(against, "onnxruntime")
     model = model_folder(named, against)
     peers = find_peers(against, model, say)
     texts = _read(file, count) if file else mixed_texts(count or _TEXTS)
     work = EmbedWork(texts, batch)
-    found = bench_embed(model, work, precision or ("int8", "fp32"), peers, runs, threads, say)
+    found = bench_embed(model, work, precision or ("int8", "fp32"), peers, runs, threads, say, bench_device())
     name = Path(named).resolve().name
     print_decoding(f"{name}, {len(texts)} texts of {work.words():,} words in batches of {batch}", "texts", found)
     if json_file:

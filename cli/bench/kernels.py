@@ -9,8 +9,9 @@ from rich.table import Table
 
 from attnkit.benchmark.kernels import CASES, KERNELS, KernelMeasurement, bench_kernels, peer_problems
 
+from ..shared.device_option import device_option
 from ..shared.run_options import THREADS
-from .output import against_option, json_option, print_table, write_json
+from .output import against_option, bench_device, json_option, print_table, titled, write_json
 
 
 @click.command("kernels")
@@ -20,6 +21,7 @@ from .output import against_option, json_option, print_table, write_json
 @click.option("--largest", type=click.IntRange(1), help="Only shapes of at most this many numbers.")
 @click.option("--runs", type=click.IntRange(1), default=7, show_default=True, help="Times that each is timed.")
 @click.option("--threads", type=THREADS, help="Threads of every contestant.  [default: all]")
+@device_option
 @json_option
 def kernels(
     names: tuple[str, ...],
@@ -47,7 +49,9 @@ def kernels(
     )
     if not cases:
         raise click.UsageError("expected at least one kernel, got a choice that leaves none")
-    found, roofs = bench_kernels(cases, against, runs, threads, progress=lambda message: click.echo(message, err=True))
+    found, roofs = bench_kernels(
+        cases, against, runs, threads, progress=lambda message: click.echo(message, err=True), device=bench_device()
+    )
     _print(found, roofs)
     if json_file:
         runs_of = [{**dataclasses.asdict(each.case), "seconds": each.seconds} for each in found]
@@ -56,7 +60,7 @@ def kernels(
 
 def _print(measurements: list[KernelMeasurement], roofs: dict[str, float]) -> None:
     limits = f"roof: fp32 {roofs['fp32'] / 1e9:,.0f} GFLOP/s, bf16 {roofs['bf16'] / 1e9:,.0f} GFLOP/s, "
-    table = Table(title=f"{limits}copy {roofs['copy'] / 1e9:.1f} GB/s")
+    table = Table(title=titled(f"{limits}copy {roofs['copy'] / 1e9:.1f} GB/s"))
     peers = sorted({name for each in measurements for name in each.seconds} - {"attnkit"})
     for heading in ("kernel", "shape", "type", "pass"):
         table.add_column(heading, no_wrap=True)

@@ -18,6 +18,7 @@ from rich.table import Table
 from attnkit._tensor import PRECISIONS
 from attnkit.benchmark.decoding import DecodingMeasurement
 
+from ..shared.device_option import chosen_device, device_option
 from ..shared.outputs import check_output
 from ..shared.run_options import THREADS
 
@@ -51,6 +52,7 @@ def model_options(precisions: str = "int8 and fp32") -> Callable[[F], F]:
     """What the benches of whole models are asked alike; `precisions` is the default, in words."""
     return _together(
         json_option,
+        device_option,
         click.option("--threads", type=THREADS, help="Threads of every contestant.  [default: all]"),
         click.option("--runs", type=click.IntRange(1), default=5, show_default=True, help="Times that each is timed."),
         click.option(
@@ -74,6 +76,29 @@ def _together(*options: Callable[[Any], Any]) -> Callable[[F], F]:
     return add
 
 
+def bench_device() -> str:
+    """What --device says, by its full name."""
+    from attnkit.devices import CPU
+
+    return chosen_device() or CPU
+
+
+def only_on_cpu(against: tuple[str, ...], peer: str) -> None:
+    """Raises click.UsageError where `peer`, which computes on CPUs alone, is asked for beside another device."""
+    from attnkit.devices import CPU
+
+    if peer in against and bench_device() != CPU:
+        raise click.UsageError(f"--against {peer}: expected --device cpu, got {bench_device()}")
+
+
+def titled(title: str) -> str:
+    """With the device where it is not the CPU, and what its maker calls it."""
+    from attnkit.devices import CPU, gpu_name
+
+    device = bench_device()
+    return title if device == CPU else f"{title}, {device} ({gpu_name(device) or 'no GPU'})"
+
+
 def print_table(table: Table) -> None:
     console = Console(file=sys.stdout)
     if not sys.stdout.isatty():
@@ -84,7 +109,7 @@ def print_table(table: Table) -> None:
 def print_decoding(title: str, unit: str, measurements: list[DecodingMeasurement]) -> None:
     """A row each, and beside it how many times as good as the best peer it is. `unit`: what is counted a second."""
     peers = [m for m in measurements if not m.name.startswith("attnkit")]
-    table = Table(title=title)
+    table = Table(title=titled(title))
     headings = ["", f"{unit}/s", "p50 ms", "p99 ms", "load ms", "cold ms", "peak MB"]
     ratios = [f"× {unit}/s", "× p50"] if peers else []
     for heading in headings + ratios:
@@ -130,6 +155,8 @@ def write_json(path: str, bench: str, what: dict[str, Any], runs: list[dict[str,
         "versions": {name: found for name in _PACKAGES if (found := _version(name)) is not None},
         "isa": _core.active_isa(),
         "cpu": _core.cpu_info(),
+        "device": bench_device(),
+        "gpus": _core.cuda_devices(),
         "runs": runs,
     }
     with atomic_write(path, "w") as file:

@@ -8,8 +8,9 @@ from rich.table import Table
 from attnkit.benchmark.runner import Measurement
 from attnkit.benchmark.train_models import MODELS
 
+from ..shared.device_option import device_option
 from ..shared.run_options import THREADS
-from .output import against_option, json_option, print_table, write_json
+from .output import against_option, bench_device, json_option, print_table, titled, write_json
 
 
 @click.command("train")
@@ -33,6 +34,7 @@ from .output import against_option, json_option, print_table, write_json
 @click.option("--batch", type=click.IntRange(1), default=64, show_default=True, help="Images of a batch.")
 @click.option("--runs", type=click.IntRange(1), default=7, show_default=True, help="Steps that are timed.")
 @click.option("--threads", type=THREADS, help="Threads of every contestant.  [default: all]")
+@device_option
 @json_option
 def train(
     model: str,
@@ -67,8 +69,9 @@ def train(
         runs,
         threads,
         lambda message: click.echo(message, err=True),
+        bench_device(),
     )
-    _print(f"{model}, one training step", MODELS[model].unit, measurements)
+    _print(titled(f"{model}, one training step"), MODELS[model].unit, measurements)
     if json_file:
         runs_of = [
             {"name": m.name, "seconds": m.seconds, "units": m.units, "peak_bytes": m.peak_bytes} for m in measurements

@@ -15,7 +15,15 @@ from attnkit.benchmark.translate import SIZES, Work, bench_translate, own_beam
 
 from ..shared.loading import located, name_options
 from ..shared.run_options import FILE
-from .output import BEAMS, against_option, decoding_options, print_decoding, write_json
+from .output import (
+    BEAMS,
+    against_option,
+    bench_device,
+    decoding_options,
+    only_on_cpu,
+    print_decoding,
+    write_json,
+)
 
 _SYNTHETIC, _LENGTH, _BATCH = 64, 25, 32
 _ALONE = 100  # lines of a user's text that are timed one at a time
@@ -70,6 +78,7 @@ def translate(
     was made to, and words of its sources are counted. Each contestant is a process of its own; runs go in turn.
     """
     _check(size, named, input, length, against, bergamot_model)
+    only_on_cpu(against, "bergamot")
     model = None if named is None else Path(located(named))
     beams = beam or (BEAMS if model is None else (own_beam(model),))
     peers = find_peers(against, model, bergamot_model, bergamot_python, lambda problem: click.echo(problem, err=True))
@@ -86,7 +95,14 @@ def translate(
     for width in beams:
         work = dataclasses.replace(work, beam=width)
         found = bench_translate(
-            subject, work, precision, peers, runs, threads, lambda message: click.echo(message, err=True)
+            subject,
+            work,
+            precision,
+            peers,
+            runs,
+            threads,
+            lambda message: click.echo(message, err=True),
+            bench_device(),
         )
         name = subject if named is None else Path(named).resolve().name  # by name, the folder has none of its own
         print_decoding(f"{name}, beam {width}, {_described(work)}", unit, found)

@@ -19,8 +19,15 @@ struct WarpOfRow {
   __device__ WarpOfRow() {}
   __device__ int64_t row() const { return static_cast<int64_t>(blockIdx.x) * kRows + threadIdx.x / kWarp; }
   __device__ int thread() const { return static_cast<int>(threadIdx.x) % kWarp; }
-  __device__ float Sum(float value) { return WarpSum(value); }
-  __device__ float Maximum(float value) { return WarpMaximum(value); }
+  // A shuffle orders no memory.
+  __device__ float Sum(float value) {
+    Sync();
+    return WarpSum(value);
+  }
+  __device__ float Maximum(float value) {
+    Sync();
+    return WarpMaximum(value);
+  }
   __device__ void Sync() { __syncwarp(); }
 };
 

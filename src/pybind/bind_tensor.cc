@@ -389,6 +389,14 @@ void BindTensor(py::module_& m) {
   m.def("default_device", [] { return ContextNamed({}).device(); });
   m.def(
       "set_default_device", [](const std::string& device) { default_context = &ContextOf(device); }, py::arg("device"));
+  m.def(
+      "synchronize",
+      [](const std::optional<std::string>& device) {
+        const Context& context = ContextNamed(device);
+        const py::gil_scoped_release release;
+        context.Wait();
+      },
+      py::arg("device") = py::none());
   m.def("pack", &Pack, py::arg("weight"), py::arg("precision"));
   m.def("grad_enabled", &GradEnabled);
   m.def("set_grad_enabled", &SetGradEnabled, py::arg("enabled"));

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from attnkit.benchmark.peers.torch_setting import torch_environment, torch_problem
 from attnkit.benchmark.runner import Contestant
 from attnkit.benchmark.subject import Peer, Setting
+from attnkit.devices import CPU
 
 _PACKAGES = {"torch": ("torch", "transformers"), "onnxruntime": ("onnxruntime", "onnx", "torch", "transformers")}
 
@@ -22,11 +23,13 @@ class Torch:
     worker: str
 
     def contestants(self, setting: Setting) -> list[Contestant]:
+        """Its int8 is for CPUs alone."""
         assert setting.subject.checkpoint is not None
+        taken = [each for each in setting.precisions if each != "int8" or setting.device == CPU]
         environment = torch_environment(setting.threads) | {"TOKENIZERS_PARALLELISM": "true"}
         return [
             setting.contestant("torch", self.worker, setting.subject.checkpoint, precision, **environment)
-            for precision in setting.precisions
+            for precision in taken
         ]
 
 

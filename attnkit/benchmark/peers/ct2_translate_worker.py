@@ -1,4 +1,5 @@
-"""CTranslate2's side of `attnkit bench translate`: python -m ... FOLDER MODEL COMPUTE_TYPE WORKERS THREADS [once].
+"""CTranslate2's side of `attnkit bench translate`: python -m ... FOLDER MODEL COMPUTE_TYPE WORKERS THREADS DEVICE
+[once].
 
 It brings no tokenizer. Its users take that of the model, as is done here, and the time counts as it does for attnkit.
 """
@@ -43,11 +44,18 @@ def options_of(work: Work, directory: ModelDirectory) -> dict[str, Any]:
     return options
 
 
-def main(folder_name: str, model: str, compute_type: str, workers: str, threads: str, mode: str = "serve") -> None:
-    folder = Path(folder_name)
+def main(
+    folder_name: str, model: str, compute_type: str, workers: str, threads: str, device: str, mode: str = "serve"
+) -> None:
+    folder, (kind, _, number) = Path(folder_name), device.partition(":")
     begin = time.perf_counter()
     translator = ctranslate2.Translator(
-        str(folder / compute_type), compute_type=compute_type, inter_threads=int(workers), intra_threads=int(threads)
+        str(folder / compute_type),
+        compute_type=compute_type,
+        device=kind,
+        device_index=int(number or 0),
+        inter_threads=int(workers),
+        intra_threads=int(threads),
     )
     directory = ModelDirectory.read(model)
     tokenizers = directory.tokenizers()

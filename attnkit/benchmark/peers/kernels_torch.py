@@ -1,4 +1,4 @@
-"""PyTorch's side of `attnkit bench kernels`: python -m attnkit.benchmark.peers.kernels_torch THREADS MIN_SECONDS.
+"""PyTorch's side of `attnkit bench kernels`: python -m ... THREADS MIN_SECONDS DEVICE.
 
 A function of a kernel's name gets the case and makes the call. In bf16 all arrays are of bfloat16, where PyTorch is
 fastest; attnkit's stay float32.
@@ -119,12 +119,14 @@ def copy(case: Case) -> Call:
     return lambda: target.copy_(source)
 
 
-def main(threads: str, min_seconds: str) -> None:
+def main(threads: str, min_seconds: str, device: str) -> None:
+    from attnkit.benchmark.peers.torch_setting import torch_device
     from attnkit.benchmark.timing import serve_cases
 
     torch.set_num_threads(int(threads))
     torch.manual_seed(0)
-    serve_cases(lambda case: globals()[case.kernel](case), float(min_seconds))
+    finish = torch_device(device)
+    serve_cases(lambda case: globals()[case.kernel](case), float(min_seconds), finish)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""ONNX Runtime's side of `attnkit bench embed`: python -m ... FOLDER CHECKPOINT PRECISION THREADS [once].
+"""ONNX Runtime's side of `attnkit bench embed`: python -m ... FOLDER CHECKPOINT PRECISION THREADS cpu [once].
 
 Its users read texts by the library `tokenizers` alone, without PyTorch; so does this.
 """
@@ -33,7 +33,7 @@ class _Reader:
         }
 
 
-def main(folder: str, model: str, precision: str, threads: str, mode: str = "serve") -> None:
+def main(folder: str, model: str, precision: str, threads: str, device: str, mode: str = "serve") -> None:
     begin = time.perf_counter()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = int(threads)

@@ -1,5 +1,5 @@
 """PyTorch's side of `attnkit bench caption`, by transformers' `generate`: python -m ... FOLDER CHECKPOINT PRECISION
-THREADS [once]."""
+THREADS DEVICE [once]."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from attnkit.benchmark.peers.torch_checkpoint import load_checkpoint, pixel_valu
 from attnkit.benchmark.pictures import Pictures, Pixels, read_pictures
 from attnkit.benchmark.timing import answer_bench
 from attnkit.benchmark.work import CaptionWork, read_work
+from attnkit.devices import CPU
 
 
 class Loaded(NamedTuple):
@@ -23,8 +24,8 @@ class Loaded(NamedTuple):
     precision: str
 
 
-def load(checkpoint: str, precision: str) -> Loaded:
-    model = load_checkpoint("AutoModelForImageTextToText", checkpoint, precision)
+def load(checkpoint: str, precision: str, device: str = CPU) -> Loaded:
+    model = load_checkpoint("AutoModelForImageTextToText", checkpoint, precision, device)
     return Loaded(model, transformers.AutoTokenizer.from_pretrained(checkpoint), precision)
 
 
@@ -33,7 +34,7 @@ def caption(loaded: Loaded, pictures: Pictures, images: list[Pixels], work: Capt
     """The caption of each image, all of the work's length. It stands behind one token that begins it."""
     found: list[str] = []
     for begin in range(0, len(images), work.batch):
-        values = pixel_values(pictures, images[begin : begin + work.batch], loaded.precision)
+        values = pixel_values(pictures, images[begin : begin + work.batch], loaded.precision, str(loaded.model.device))
         written = loaded.model.generate(
             pixel_values=values, num_beams=work.beam, do_sample=False, min_new_tokens=work.length,
             max_new_tokens=work.length,
@@ -43,10 +44,10 @@ def caption(loaded: Loaded, pictures: Pictures, images: list[Pixels], work: Capt
     return found
 
 
-def main(folder: str, checkpoint: str, precision: str, threads: str, mode: str = "serve") -> None:
+def main(folder: str, checkpoint: str, precision: str, threads: str, device: str, mode: str = "serve") -> None:
     torch.set_num_threads(int(threads))
     begin = time.perf_counter()
-    loaded = load(checkpoint, precision)
+    loaded = load(checkpoint, precision, device)
     load_seconds = time.perf_counter() - begin
     work, pictures = read_work(Path(folder), CaptionWork), read_pictures(Path(folder))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from glob import glob
+
+from attnkit.devices import CPU
 
 
 def tcmalloc() -> str | None:
@@ -15,6 +18,16 @@ def torch_environment(threads: int | str) -> dict[str, str]:
     """Variables of a process."""
     preload = tcmalloc()
     return {"OMP_NUM_THREADS": str(threads), **({"LD_PRELOAD": preload} if preload else {})}
+
+
+def torch_device(device: str) -> Callable[[], None]:
+    """Makes it the one where PyTorch's new tensors lie; what is returned waits until it has done what it was asked."""
+    import torch
+
+    if device == CPU:
+        return lambda: None
+    torch.set_default_device(device)
+    return lambda: torch.cuda.synchronize(device)
 
 
 def torch_problem() -> str | None:

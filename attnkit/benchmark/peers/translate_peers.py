@@ -15,6 +15,7 @@ from typing import Any, Protocol
 import msgspec
 
 from attnkit.benchmark.runner import Contestant, file_of
+from attnkit.devices import CPU
 
 PEERS = ("ctranslate2", "bergamot")
 
@@ -31,6 +32,7 @@ class Setting:
     batch_tokens: int
     precisions: tuple[str, ...]
     threads: int
+    device: str = CPU
 
 
 class Peer(Protocol):
@@ -55,7 +57,7 @@ class CTranslate2:
             Contestant(
                 f"ctranslate2 {kind.removesuffix('_float32')} {workers}x{each}",
                 "attnkit.benchmark.peers.ct2_translate_worker",
-                (str(setting.folder), str(setting.model), kind, str(workers), str(each)),
+                (str(setting.folder), str(setting.model), kind, str(workers), str(each), setting.device),
                 {"OMP_NUM_THREADS": str(each)},
             )
             for kind in self._types(setting)
