@@ -254,8 +254,11 @@ def test_images_are_looked_at_and_described_by_the_workers(captioner: Captioner)
         setattr(captioner.model, name, watched(name))
     assert len(captioner.caption(pictures(6), beam=1, max_length=3)) == 6
     for calls in seen.values():
-        assert {name.rsplit("_", 1)[0] for name, _ in calls} == {"attnkit-decoding"}
-        assert len(calls) == 3 and {threads for _, threads in calls} == {1}
+        if _core.default_device() == "cpu":
+            assert {name.rsplit("_", 1)[0] for name, _ in calls} == {"attnkit-decoding"}
+            assert len(calls) == 3 and {threads for _, threads in calls} == {1}
+        else:  # which has units enough for one batch alone: whoever asks gives it one behind the other
+            assert calls == {(threading.current_thread().name, 3)}
 
 
 def test_no_more_pictures_are_taken_than_a_window_holds(captioner: Captioner) -> None:
