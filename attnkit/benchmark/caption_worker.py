@@ -27,7 +27,7 @@ def main(folder: str, model: str, precision: Any, threads: str, device: str, mod
         results = captioner.caption(images, batch_images=work.batch, **search)
         assert all(len(result.tokens) == work.length for result in results)
 
-    answer_bench(mode, caption, list(read_pictures(Path(folder)).pixels), load_seconds, work.alone)
+    answer_bench(mode, caption, list(read_pictures(Path(folder)).pixels), load_seconds, work.alone, counted=True)
 
 
 if __name__ == "__main__":

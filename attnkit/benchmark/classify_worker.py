@@ -27,7 +27,7 @@ def main(folder: str, model: str, precision: Any, threads: str, device: str, mod
     def classify(images: list[Any]) -> None:
         assert len(classifier.classify(images, batch_images=work.batch)) == len(images)
 
-    answer_bench(mode, classify, list(read_pictures(Path(folder)).pixels), load_seconds, work.alone)
+    answer_bench(mode, classify, list(read_pictures(Path(folder)).pixels), load_seconds, work.alone, counted=True)
 
 
 if __name__ == "__main__":

@@ -7,12 +7,13 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from attnkit.benchmark.roof import shares_of_roof
 from attnkit.benchmark.runner import Contestant, in_turn, started
 
 
@@ -22,7 +23,8 @@ class DecodingMeasurement:
 
     seconds: of all inputs, one number a run; units: what that writes (tokens) or reads (images, words). latencies: of
     one input at a time, all runs together. load_seconds: of the model, once the library is imported. cold_seconds: from
-    the start of a process to its first result. peak_bytes: the largest resident memory.
+    the start of a process to its first result. peak_bytes: the largest resident memory. of_roof: the share of the time
+    that large products would take for all inputs (`attnkit.benchmark.roof`); None where nobody knows it.
     """
 
     name: str
@@ -32,6 +34,7 @@ class DecodingMeasurement:
     load_seconds: tuple[float, ...]
     cold_seconds: tuple[float, ...]
     peak_bytes: int
+    of_roof: float | None = None
 
     @property
     def units_per_second(self) -> float:
@@ -42,14 +45,21 @@ class DecodingMeasurement:
 
 
 def measure_decoding(
-    contestants: list[Contestant], units: int, runs: int, progress: Callable[[str], None] = lambda message: None
+    contestants: list[Contestant],
+    units: int,
+    runs: int,
+    progress: Callable[[str], None] = lambda message: None,
+    roof: Sequence[Contestant] = (),
 ) -> list[DecodingMeasurement]:
-    """Every contestant `runs` times after one that does not count, and `runs` cold starts of each, all in turn."""
+    """Every contestant `runs` times after one that does not count, and `runs` cold starts of each, all in turn. roof:
+    `roof_contestants`."""
     cold = _cold_starts(contestants, runs, progress)
     progress(f"preparing {', '.join(each.name for each in contestants)}")
-    with started(contestants) as processes:
+    with started([*contestants, *roof]) as processes:
         answers = in_turn(processes, runs, 1, progress)
-        loads = [process.ready["load_seconds"] for process in processes]
+        loads = [process.ready["load_seconds"] for process in processes[: len(contestants)]]
+    named = {contestant.name: kept for contestant, kept in zip(contestants, answers, strict=False)}
+    shares = shares_of_roof(named, answers[-1] if roof else ())
     return [
         DecodingMeasurement(
             contestant.name,
@@ -59,8 +69,9 @@ def measure_decoding(
             (load, *(start["load_seconds"] for start in starts)),
             tuple(start["cold_seconds"] for start in starts),
             max(answer["peak_bytes"] for answer in kept),
+            shares.get(contestant.name),
         )
-        for contestant, kept, load, starts in zip(contestants, answers, loads, cold, strict=True)
+        for contestant, kept, load, starts in zip(contestants, named.values(), loads, cold, strict=True)
     ]
 
 

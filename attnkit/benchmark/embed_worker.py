@@ -28,7 +28,7 @@ def main(folder: str, model: str, precision: Any, threads: str, device: str, mod
         vectors = embedder.embed(texts, **options)
         assert vectors.shape == (len(texts), embedder.width)
 
-    answer_bench(mode, embed, work.texts, load_seconds, work.alone)
+    answer_bench(mode, embed, work.texts, load_seconds, work.alone, counted=True)
 
 
 if __name__ == "__main__":

@@ -64,7 +64,7 @@ def stop(begin: float) -> Profile:
     used = {name for row in rows for name, amount in zip(PRECISIONS, row[4:], strict=True) if amount}
     if not rows:
         return Profile(wall, _core.get_num_threads(), {}, [])
-    roofs = {name: _products_per_second(name) for name in PRECISIONS if name in used} | {"copy": _bytes_per_second()}
+    roofs = {name: products_per_second(name) for name in PRECISIONS if name in used} | {"copy": _bytes_per_second()}
     ops = [_cost(row, roofs) for row in rows]
     return Profile(wall, _core.get_num_threads(), roofs, sorted(ops, key=lambda cost: -cost.seconds))
 
@@ -122,7 +122,8 @@ def _finish(begin: float, destination: str) -> None:
         print(f"attnkit: the profile cannot be written: {error}", file=sys.stderr)
 
 
-def _products_per_second(precision: str) -> float:
+def products_per_second(precision: str) -> float:
+    """Operations a second of a product that no cache holds, by all threads of this process."""
     x = np.full((_SIDE, _SIDE), 0.5, np.float32)
     return 2.0 * _SIDE**3 / _fastest(lambda: _core.gemm(x, x, precision))
 

@@ -12,11 +12,13 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any
+
+from attnkit.benchmark.roof import shares_of_roof
 
 PAUSE_SECONDS = 0.05  # lets the threads of the one before stop spinning
 
@@ -44,13 +46,15 @@ class Contestant:
 class Measurement:
     """The runs of one contestant. seconds: one number a run. units: what a run gets through (target tokens, images).
 
-    peak_bytes: the largest resident memory of its process.
+    peak_bytes: the largest resident memory of its process. of_roof: the share of the time that large products would
+    take (`attnkit.benchmark.roof`); None where nobody knows it.
     """
 
     name: str
     seconds: tuple[float, ...]
     units: int
     peak_bytes: int
+    of_roof: float | None = None
 
     @property
     def median(self) -> float:
@@ -129,15 +133,27 @@ def started(contestants: list[Contestant]) -> Iterator[list[Process]]:
 
 
 def measure(
-    contestants: list[Contestant], runs: int, warmup: int = 1, progress: Callable[[str], None] = lambda message: None
+    contestants: list[Contestant],
+    runs: int,
+    warmup: int = 1,
+    progress: Callable[[str], None] = lambda message: None,
+    roof: Sequence[Contestant] = (),
 ) -> list[Measurement]:
-    """Runs every contestant `runs` times after `warmup` runs that do not count, in turn."""
+    """Runs every contestant `runs` times after `warmup` runs that do not count, in turn. roof: `roof_contestants`."""
     progress(f"preparing {', '.join(c.name for c in contestants)}")
-    with started(contestants) as processes:
+    with started([*contestants, *roof]) as processes:
         answers = in_turn(processes, runs, warmup, progress)
+    named = {c.name: kept for c, kept in zip(contestants, answers, strict=False)}
+    shares = shares_of_roof(named, answers[-1] if roof else ())
     return [
-        Measurement(c.name, tuple(a["seconds"] for a in kept), kept[-1]["units"], max(a["peak_bytes"] for a in kept))
-        for c, kept in zip(contestants, answers, strict=True)
+        Measurement(
+            name,
+            tuple(a["seconds"] for a in kept),
+            kept[-1]["units"],
+            max(a["peak_bytes"] for a in kept),
+            shares.get(name),
+        )
+        for name, kept in named.items()
     ]
 
 
@@ -159,15 +175,20 @@ def in_turn(
     return answers
 
 
-def serve(run: Callable[[], None], units: int, finish: Callable[[], None] = lambda: None) -> None:
+def serve(
+    run: Callable[[], None],
+    units: int,
+    finish: Callable[[], None] = lambda: None,
+    more: Callable[[], dict[str, Any]] = dict,
+) -> None:
     """The contestant's side: says that it is ready, then times one call for each line it reads. finish: waits for what
-    the call only asked for, of a device that works by itself."""
+    the call only asked for, of a device that works by itself. more: what else there is to say behind a call."""
 
     def timed(request: str) -> dict[str, Any]:
         begin = time.perf_counter()
         run()
         finish()
-        return {"seconds": time.perf_counter() - begin, "units": units}
+        return {"seconds": time.perf_counter() - begin, "units": units, **more()}
 
     answer_requests(timed)
 

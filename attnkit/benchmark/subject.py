@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from attnkit.benchmark.decoding import DecodingMeasurement, measure_decoding
+from attnkit.benchmark.roof_worker import roof_contestants
 from attnkit.benchmark.runner import Contestant
 from attnkit.benchmark.work import write_work
 from attnkit.devices import CPU
@@ -105,4 +106,5 @@ def measure_subject(
         contestants = [setting.contestant("attnkit", worker, subject.directory, each) for each in precisions]
         for peer in peers:
             contestants += peer.contestants(setting)
-        return measure_decoding(contestants, units, runs, progress)
+        roof = roof_contestants(precisions, setting.threads, device)
+        return measure_decoding(contestants, units, runs, progress, roof)

@@ -26,17 +26,31 @@ def throughput_and_latencies(write: Callable[[list[Any]], None], inputs: list[An
 
 
 def answer_bench(
-    mode: str, write: Callable[[list[Any]], None], inputs: list[Any], load_seconds: float, alone: int = 16
+    mode: str,
+    write: Callable[[list[Any]], None],
+    inputs: list[Any],
+    load_seconds: float,
+    alone: int = 16,
+    counted: bool = False,
 ) -> None:
     """The side of a process that was started by `measure_decoding`: what its last argument, `mode`, asks for. "once" is
-    a cold start, with the first input; "serve" is runs. write: the work on inputs. load_seconds: what loading took."""
+    a cold start, with the first input; "serve" is runs. write: the work on inputs. load_seconds: what loading took.
+    counted: attnkit's own work, whose arithmetic can be counted."""
     if mode == "once":
         write(inputs[:1])
         print(json.dumps({"load_seconds": load_seconds}))
         return
+    from attnkit.benchmark.roof import Counted
     from attnkit.benchmark.runner import answer_requests
 
-    answer_requests(lambda request: throughput_and_latencies(write, inputs, alone), load_seconds=load_seconds)
+    work = Counted(write)
+
+    def answer(request: str) -> dict[str, Any]:
+        if not counted:
+            return throughput_and_latencies(write, inputs, alone)
+        return {**throughput_and_latencies(work, inputs, alone), **work.answer()}
+
+    answer_requests(answer, load_seconds=load_seconds)
 
 
 def _nothing() -> None:

@@ -8,6 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from attnkit.benchmark.peers.torch_setting import torch_environment, torch_problem
+from attnkit.benchmark.roof_worker import roof_contestants
 from attnkit.benchmark.runner import Contestant, Measurement, measure
 from attnkit.benchmark.train_batches import save_batch
 from attnkit.benchmark.train_models import MODELS
@@ -66,5 +67,6 @@ def bench_train(
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "batch.npz"
         save_batch(path, MODELS[model], batch_tokens, batch_images, files)
-        contestants = _contestants(model, precisions, installed, path, threads or get_num_threads(), device)
-        return measure(contestants, runs, warmup=2, progress=progress)
+        count = threads or get_num_threads()
+        contestants = _contestants(model, precisions, installed, path, count, device)
+        return measure(contestants, runs, 2, progress, roof_contestants(precisions, count, device))

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 import attnkit
 from attnkit import _core
+from attnkit.benchmark.roof import Counted
 from attnkit.benchmark.runner import serve
 from attnkit.benchmark.train_batches import Arrays, load_batch, rows, units
 from attnkit.benchmark.train_models import MODELS, Inputs
@@ -76,7 +77,8 @@ def main(model_name: str, precision: str, batch_path: str, threads: str, device:
         optimizer.step(clip_scale(grad_norm(parameters), 1.0))
         optimizer.zero_grad()
 
-    serve(step, units(trained, arrays), _core.synchronize)
+    counted = Counted(step)
+    serve(counted, units(trained, arrays), _core.synchronize, counted.answer)
 
 
 if __name__ == "__main__":

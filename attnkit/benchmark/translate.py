@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 from attnkit.benchmark.decoding import DecodingMeasurement, measure_decoding
 from attnkit.benchmark.peers.translate_peers import Peer, Setting
+from attnkit.benchmark.roof_worker import roof_contestants
 from attnkit.benchmark.runner import Contestant
 from attnkit.benchmark.work import write_work
 from attnkit.decoding.options import decoding_options
@@ -126,7 +127,8 @@ def bench_translate(
         for peer in peers:
             peer.prepare(setting)
             contestants += peer.contestants(setting)
-        return measure_decoding(contestants, work.units(), runs, progress)
+        roof = roof_contestants(precisions, setting.threads, device)
+        return measure_decoding(contestants, work.units(), runs, progress, roof)
 
 
 def _own_contestants(setting: Setting) -> list[Contestant]:

@@ -29,7 +29,7 @@ def main(folder_name: str, model: str, precision: Any, threads: str, device: str
         results = translator.translate(lines, batch_tokens=batch_tokens, **search)
         assert work.length is None or all(len(result.tokens) == work.length for result in results)
 
-    answer_bench(mode, translate, work.lines, load_seconds, work.alone)
+    answer_bench(mode, translate, work.lines, load_seconds, work.alone, counted=True)
 
 
 if __name__ == "__main__":

@@ -110,7 +110,7 @@ def print_decoding(title: str, unit: str, measurements: list[DecodingMeasurement
     """A row each, and beside it how many times as good as the best peer it is. `unit`: what is counted a second."""
     peers = [m for m in measurements if not m.name.startswith("attnkit")]
     table = Table(title=titled(title))
-    headings = ["", f"{unit}/s", "p50 ms", "p99 ms", "load ms", "cold ms", "peak MB"]
+    headings = ["", f"{unit}/s", "of roof", "p50 ms", "p99 ms", "load ms", "cold ms", "peak MB"]
     ratios = [f"× {unit}/s", "× p50"] if peers else []
     for heading in headings + ratios:
         table.add_column(heading, justify="left" if not heading else "right", no_wrap=True)
@@ -118,6 +118,7 @@ def print_decoding(title: str, unit: str, measurements: list[DecodingMeasurement
         row = [
             m.name,
             _rate(m.units_per_second),
+            share(m.of_roof),
             f"{m.latency(50) * 1e3:.2f}",
             f"{m.latency(99) * 1e3:.2f}",
             f"{statistics.median(m.load_seconds) * 1e3:.0f}",
@@ -129,6 +130,11 @@ def print_decoding(title: str, unit: str, measurements: list[DecodingMeasurement
             row.append(f"{min(peer.latency(50) for peer in peers) / m.latency(50):.2f}")
         table.add_row(*row)
     print_table(table)
+
+
+def share(of_roof: float | None) -> str:
+    """Nothing where it is not known."""
+    return "" if of_roof is None else f"{of_roof:.0%}"
 
 
 def _rate(per_second: float) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import click
 from rich.table import Table
 
@@ -10,7 +12,7 @@ from attnkit.benchmark.train_models import MODELS
 
 from ..shared.device_option import device_option
 from ..shared.run_options import THREADS
-from .output import against_option, bench_device, json_option, print_table, titled, write_json
+from .output import against_option, bench_device, json_option, print_table, share, titled, write_json
 
 
 @click.command("train")
@@ -73,9 +75,7 @@ def train(
     )
     _print(titled(f"{model}, one training step"), MODELS[model].unit, measurements)
     if json_file:
-        runs_of = [
-            {"name": m.name, "seconds": m.seconds, "units": m.units, "peak_bytes": m.peak_bytes} for m in measurements
-        ]
+        runs_of = [dataclasses.asdict(each) for each in measurements]
         write_json(json_file, "train", {"model": model}, runs_of)
 
 
@@ -83,11 +83,16 @@ def _print(title: str, unit: str, measurements: list[Measurement]) -> None:
     peers = [m for m in measurements if not m.name.startswith("attnkit")]
     best = max((m.units_per_second for m in peers), default=None)
     table = Table(title=title)
-    for heading in ("", "ms", f"{unit}/s", "peak MB", *(["times the best peer"] if best else [])):
+    for heading in ("", "ms", f"{unit}/s", "of roof", "peak MB", *(["times the best peer"] if best else [])):
         table.add_column(heading, justify="left" if not heading else "right")
     for m in measurements:
         ratio = [f"{m.units_per_second / best:.2f}"] if best else []
         table.add_row(
-            m.name, f"{m.median * 1e3:.1f}", f"{m.units_per_second:,.0f}", f"{m.peak_bytes / 1e6:,.0f}", *ratio
+            m.name,
+            f"{m.median * 1e3:.1f}",
+            f"{m.units_per_second:,.0f}",
+            share(m.of_roof),
+            f"{m.peak_bytes / 1e6:,.0f}",
+            *ratio,
         )
     print_table(table)
