@@ -89,13 +89,22 @@ def _connect(ray: Any, address: str) -> None:
     previous = signal.getsignal(signal.SIGTERM)
     try:
         with _silent():
-            ray.init(address=address, **options)
+            _begin(ray, address, options)
     except (ImportError, RuntimeError, ValueError, OSError) as error:  # ray:// needs more packages
         reason = str(error).strip().partition("\n")[0]
         raise RuntimeError(f"[ray] expected a cluster of Ray at {address}, got none: {reason}") from None
     finally:
         if threading.current_thread() is threading.main_thread():
             signal.signal(signal.SIGTERM, previous)  # Ray puts its own in its place
+
+
+def _begin(ray: Any, address: str, options: dict[str, Any]) -> None:
+    """The cluster starts a process for each client that comes from outside, and gives it half a minute, which a machine
+    that is busy does not always keep: such a client asks twice."""
+    try:
+        ray.init(address=address, **options)
+    except ConnectionAbortedError:
+        ray.init(address=address, **options)
 
 
 def _check_reachable(address: str) -> None:

@@ -45,6 +45,15 @@ def test_one_that_does_not_end_is_killed_and_the_next_one_runs(tmp_path: Path) -
     assert done is not None and done.returncode == 0
 
 
+def test_a_variable_that_is_read_later_comes_along(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("RAY_CLIENT_MODE", "0")  # as importing Ray leaves it
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    done = forked(["models", "path", "no-such"], b"", str(tmp_path), 60)
+    started = subprocess.run(command("models", "path", "no-such"), capture_output=True, timeout=60, cwd=tmp_path)
+    assert done is not None and (done.returncode, done.stderr) == (started.returncode, started.stderr)
+
+
 def test_another_environment_is_left_to_a_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ATTNKIT_ISA", "portable")
     assert forked(["--version"], b"", ".", 60) is None

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
+import threading
 from pathlib import Path
 
 import pytest
 from command_line import attnkit_run, complaint
+
+from attnkit.ray import session as sessions
 
 MODEL = Path(__file__).parents[1] / "data" / "formats" / "1" / "models" / "translate"
 
@@ -49,3 +53,45 @@ def test_a_cluster_that_is_not_there_is_a_line(text: Path, tmp_path: Path) -> No
     assert done.returncode == 1
     assert b"[ray] expected a cluster of Ray at 127.0.0.1:9, got none" in done.stderr
     assert b"Traceback" not in done.stderr
+
+
+class _Busy:
+    """In place of Ray: its server is too busy to start a process for a client so many times."""
+
+    __file__ = os.__file__
+
+    def __init__(self, times: int) -> None:
+        self.times, self.asked = times, 0
+
+    def is_initialized(self) -> bool:
+        return False
+
+    def init(self, **options: object) -> None:
+        self.asked += 1
+        if self.asked <= self.times:
+            raise ConnectionAbortedError("Initialization failure from server:\n")
+
+    def shutdown(self) -> None:
+        pass
+
+
+@pytest.fixture(autouse=True)
+def hooks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As they were, behind a session."""
+    for module, name in ((threading, "excepthook"), (sys, "unraisablehook")):
+        monkeypatch.setattr(module, name, getattr(module, name))
+
+
+def test_a_cluster_that_is_busy_is_asked_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = _Busy(1)
+    monkeypatch.setattr(sessions, "library", lambda: ray)
+    with sessions.session("auto") as connected:
+        assert connected is ray and ray.asked == 2
+
+
+def test_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    ray = _Busy(2)
+    monkeypatch.setattr(sessions, "library", lambda: ray)
+    with pytest.raises(RuntimeError, match="got none: Initialization failure from server"), sessions.session("auto"):
+        pass
+    assert ray.asked == 2

@@ -1,8 +1,9 @@
 """Commands of attnkit in processes that a server forks, which has imported attnkit and has run nothing.
 
 Python, NumPy and attnkit take a quarter of a second of a core before a command begins, and most commands of the tests
-take a tenth of that. What is forked has its own standard streams, folder and end, as a process that was started has. It
-shares with the others what a start decides: the environment, and the order of Python's sets.
+take a tenth of that. What is forked has its own standard streams, folder, environment and end, as a process that was
+started has. It shares with the others what a start decides: variables of Python's, attnkit's and of libraries, and the
+order of Python's sets.
 """
 
 from __future__ import annotations
@@ -21,25 +22,28 @@ from collections.abc import Sequence
 from importlib import import_module
 
 _LONGEST = 1 << 16  # bytes of a request; a longer one is not a message of a socket everywhere
-_PER_TEST = {"PYTEST_CURRENT_TEST"}
+_AT_START = ("ATTNKIT_", "PYTHON", "OMP_", "GOMP_", "OPENBLAS_", "LD_", "LC_", "LANG")
+"""What variables are called that are read while a process starts and what it imports is imported."""
 
 
 def forked(
     arguments: Sequence[str], text: bytes, folder: str, seconds: float
 ) -> subprocess.CompletedProcess[bytes] | None:
-    """A run of `attnkit arguments` with `text` on stdin in `folder`. None where only a start can show what it does: in
-    an environment that is not the server's, or with arguments that are too long. Raises subprocess.TimeoutExpired."""
-    request = json.dumps({"arguments": list(arguments), "folder": folder}).encode()
-    if _environment() != _ENVIRONMENT or len(request) > _LONGEST:
+    """A run of `attnkit arguments` with `text` on stdin in `folder`. None where only a start can show what it does:
+    with other variables of `_AT_START` than the server has, or with arguments that are too long. Raises
+    subprocess.TimeoutExpired."""
+    asked = {"arguments": list(arguments), "folder": folder, "environment": dict(os.environ)}
+    request = json.dumps(asked).encode()
+    if _read_at_start() != _SERVERS or len(request) > _LONGEST:
         return None
     return _server().run(["attnkit", *arguments], request, text, seconds)
 
 
-def _environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if name not in _PER_TEST}
+def _read_at_start() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if name.startswith(_AT_START)}
 
 
-_ENVIRONMENT = _environment()  # before any test has changed it for itself
+_SERVERS = _read_at_start()  # before any test has changed them for itself
 
 
 @functools.cache
@@ -59,7 +63,6 @@ class _Server:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_ENVIRONMENT,
         )
         theirs.close()
         atexit.register(self._end)
@@ -149,6 +152,8 @@ def _main() -> None:
         os.dup2(each, number)
         os.close(each)
     asked = json.loads(request)
+    os.environ.clear()
+    os.environ.update(asked["environment"])
     os.chdir(asked["folder"])
     sys.argv[1:] = asked["arguments"]
     program.main()
