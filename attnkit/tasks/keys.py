@@ -170,9 +170,10 @@ def _type_name(kind: inspect.Type) -> str:
             return f"[{', '.join(map(_type_name, items))}]"
         case inspect.IntType() | inspect.FloatType():
             bounds = {">=": kind.ge, ">": kind.gt, "<=": kind.le, "<": kind.lt}
-            # As Python's typing keeps one of two equal annotations, whichever came first: 0 for 0.0.
-            limits = [f"{sign} {bound:.12g}" for sign, bound in bounds.items() if bound is not None]
-            return " ".join(["int" if isinstance(kind, inspect.IntType) else "float", ", ".join(limits)]).strip()
+            # Python keeps one of two equal annotations, whichever came first, such as that of 0 for that of 0.0.
+            number = int if isinstance(kind, inspect.IntType) else float
+            limits = [f"{sign} {number(bound)}" for sign, bound in bounds.items() if bound is not None]
+            return " ".join([number.__name__, ", ".join(limits)]).strip()
         case inspect.Metadata(type=inner):
             return _type_name(inner)
     return type(kind).__name__.removesuffix("Type").lower()
