@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import reference
 from closeness import assert_close
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 import attnkit
@@ -57,6 +57,7 @@ def test_dropout_keeps_what_the_stream_says(size: int, p: float, isa: str) -> No
 
 @settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.integers(1, 40), columns=st.integers(1, 700), p=st.floats(0.01, 0.95), seed=st.integers(0, 2**64 - 1))
+@example(rows=36, columns=245, p=0.6071548234600751, seed=0)  # in float32 its share of 2^16 is rounded the other way
 def test_every_op_takes_the_same_numbers(isa: str, rows: int, columns: int, p: float, seed: int) -> None:
     """Element i has number i of the stream, also where rows begin inside a block of eight."""
     state = (seed, 5)

@@ -116,7 +116,8 @@ def philox(counter: npt.ArrayLike, key: npt.ArrayLike) -> npt.NDArray[np.uint32]
 
 
 def kept(size: int, p: float, state: tuple[int, int]) -> Bools:
-    """Which of `size` elements dropout keeps: each has 16 bits of a stream, which must reach p · 2^16."""
+    """Which of `size` elements dropout keeps: each has 16 bits of a stream, which must reach p · 2^16, p in float32 as
+    ops have it."""
     seed, stream = state
     blocks = np.arange((size + 7) // 8, dtype=np.uint64)
     words_of_stream = [np.full_like(blocks, stream & 0xFFFFFFFF), np.full_like(blocks, stream >> 32)]
@@ -124,7 +125,7 @@ def kept(size: int, p: float, state: tuple[int, int]) -> Bools:
         np.stack([blocks, np.zeros_like(blocks), *words_of_stream], axis=-1), [seed & 0xFFFFFFFF, seed >> 32]
     )
     numbers = np.stack([words & 0xFFFF, words >> 16], axis=-1).reshape(-1)[:size]
-    return numbers >= int(p * 65536 + 0.5)
+    return numbers >= int(float(np.float32(p)) * 65536 + 0.5)
 
 
 def dropout(x: Array64, p: float, state: tuple[int, int]) -> Array64:
