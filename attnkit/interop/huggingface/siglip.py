@@ -13,29 +13,31 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from attnkit.files import atomic_folder
 from attnkit.interop.converted import Converted
-from attnkit.interop.hf_config import ACTIVATIONS, HiddenAct
+from attnkit.interop.hf_config import HiddenAct
 from attnkit.interop.huggingface.checkpoint import Checkpoint
-from attnkit.interop.huggingface.clip import (
+from attnkit.interop.huggingface.clip_parts import (
     IMAGE,
     TEXT,
-    converted_pair,
     decoded_part,
     encoder_layers,
+    image_config,
     prefixed,
+    text_config,
+    text_plan,
+    write_pair,
+    write_text_encoder,
 )
-from attnkit.interop.huggingface.filling import Part, Plan, Renamed, filled_model, weight_and_bias
+from attnkit.interop.huggingface.filling import Part, Plan, Renamed, weight_and_bias
 from attnkit.interop.huggingface.image_processor import read_image_processor
 from attnkit.interop.huggingface.siglip_tokenizer import siglip_json
 from attnkit.interop.huggingface.spiece import SPIECE_FILE
 from attnkit.interop.huggingface.text_tokenizer import TextTokenizer, read_text_tokenizer
-from attnkit.interop.huggingface.vit_parts import check_images, patch_weight, placed_tokens, vit_config, write_vit
+from attnkit.interop.huggingface.vit_parts import check_images, patch_weight, placed_tokens, write_vit
 from attnkit.models.clip_config import CLIPConfig
 from attnkit.models.config import Layers, Positive, Rate
 from attnkit.models.sentence_encoder_config import Projection, SentenceEncoderConfig
 from attnkit.models.vit_config import ViTConfig
-from attnkit.tasks.shared.directory import save_directory
 
 
 class _Encoder(msgspec.Struct, frozen=True, kw_only=True):
@@ -95,15 +97,9 @@ def convert_siglip(source: str | os.PathLike[str], directory: str | os.PathLike[
         raise error if str(error).startswith("[convert]") else checkpoint.refused(str(error)) from None
     preprocessing = read_image_processor(checkpoint.folder, image.num_channels, "Siglip")
     check_images(checkpoint, config.image, preprocessing)
-    plan: dict[str, Part | None] = {f"text.{name}": part for name, part in _text_plan(config.text).items()}
-    plan |= {f"image.{name}": part for name, part in _image_plan(config.image).items()}
-    plan |= {"log_scale": _number("logit_scale"), "bias": _number("logit_bias")}
-    model, unread = filled_model(checkpoint.tensors, config, (text.vocab_size,), plan)
-    with atomic_folder(checkpoint.target) as new:
-        save_directory(
-            model, new, "classify", reads="images-and-texts", image=preprocessing, tokenizers=tokenizer.tokenizers
-        )
-    return converted_pair(checkpoint, config, model, unread)
+    beside: Plan = {"log_scale": _number("logit_scale"), "bias": _number("logit_bias")}
+    plans = _text_plan(config.text), _image_plan(config.image), beside
+    return write_pair(checkpoint, config, plans, tokenizer, preprocessing, text.vocab_size)
 
 
 def convert_siglip_text_model(source: str | os.PathLike[str], directory: str | os.PathLike[str]) -> Converted:
@@ -112,10 +108,7 @@ def convert_siglip_text_model(source: str | os.PathLike[str], directory: str | o
     text = checkpoint.config(_Text)
     tokenizer = _tokenizer(checkpoint, text)
     config = _text_config(checkpoint, text, tokenizer)
-    model, unread = filled_model(checkpoint.tensors, config, (text.vocab_size,), _text_plan(config))
-    with atomic_folder(checkpoint.target) as new:
-        save_directory(model, new, "embed", tokenizers=tokenizer.tokenizers)
-    return converted_pair(checkpoint, config, model, unread)
+    return write_text_encoder(checkpoint, config, _text_plan(config), tokenizer, text.vocab_size)
 
 
 def convert_siglip_vision_model(source: str | os.PathLike[str], directory: str | os.PathLike[str]) -> Converted:
@@ -139,56 +132,16 @@ def _text_config(checkpoint: Checkpoint, text: _Text, tokenizer: TextTokenizer) 
             f"[convert] {checkpoint.folder}: expected a pad_token in tokenizer_config.json or special_tokens_map.json, "
             "by which texts are filled up, got none"
         )
-    try:
-        return SentenceEncoderConfig(
-            d_model=text.hidden_size,
-            ffn=text.intermediate_size,
-            heads=text.num_attention_heads,
-            layers=text.num_hidden_layers,
-            dropout=0.0,
-            attention_dropout=text.attention_dropout,
-            norm="pre",
-            norm_eps=text.layer_norm_eps,
-            activation=ACTIVATIONS[text.hidden_act],
-            scale_embeddings=False,
-            positions="learned",
-            max_length=text.max_position_embeddings,
-            bos_id=tokenizer.bos_id,
-            eos_id=tokenizer.eos_id,
-            fill_id=tokenizer.pad_id,
-            pooling="last",
-            projections=(Projection(width=text.projection_size or text.hidden_size),),
-            normalize=True,
-        )
-    except ValueError as error:
-        raise checkpoint.refused(str(error)) from None
+    projections = (Projection(width=text.projection_size or text.hidden_size),)
+    return text_config(checkpoint, text, tokenizer, fill_id=tokenizer.pad_id, pooling="last", projections=projections)
 
 
 def _image_config(checkpoint: Checkpoint, image: _Image) -> ViTConfig:
-    return vit_config(
-        checkpoint,
-        image_size=image.image_size,
-        patch_size=image.patch_size,
-        channels=image.num_channels,
-        d_model=image.hidden_size,
-        layers=image.num_hidden_layers,
-        heads=image.num_attention_heads,
-        ffn=image.intermediate_size,
-        norm_eps=image.layer_norm_eps,
-        activation=ACTIVATIONS[image.hidden_act],
-        attention_dropout=image.attention_dropout,
-        pooling="probe" if image.vision_use_head else "mean",
-    )
+    return image_config(checkpoint, image, pooling="probe" if image.vision_use_head else "mean")
 
 
 def _text_plan(config: SentenceEncoderConfig) -> Plan:
-    return {
-        "embedding.weight": Part((f"{TEXT}embeddings.token_embedding.weight",)),
-        "embedding.positions.weight": Part((f"{TEXT}embeddings.position_embedding.weight",)),
-        **weight_and_bias("encoder.last_norm", f"{TEXT}final_layer_norm"),
-        **encoder_layers(TEXT, config.layers),
-        **weight_and_bias("projections.0", f"{TEXT}head"),
-    }
+    return {**text_plan(config), **weight_and_bias("projections.0", f"{TEXT}head")}
 
 
 def _image_plan(config: ViTConfig) -> Plan:
