@@ -92,27 +92,34 @@ class T5Config(msgspec.Struct, frozen=True, kw_only=True):
         scaled = self.scale_decoder_outputs if scaled is None else scaled
         return self.d_model**-0.5 if scaled and self.model_type == "t5" else 1.0
 
-    def to_transformer(self, own_output: bool) -> TransformerConfig:
-        """The same architecture as one of ours. own_output: the output matrix is not that of the embeddings. Raises
-        ValueError for one that is none."""
-        return TransformerConfig(
+    @property
+    def alike(self) -> dict[str, Any]:
+        """What a whole model and its encoder alone call by the same keys."""
+        return dict(
             d_model=self.d_model,
             ffn=self.d_ff,
             heads=self.num_heads,
             head_dim=self.d_kv,
-            encoder_layers=self.num_layers,
-            decoder_layers=self.num_layers if self.num_decoder_layers is None else self.num_decoder_layers,
             dropout=self.dropout_rate,
             norm="pre",
             norm_kind="rms",
             norm_eps=self.layer_norm_epsilon,
             activation=ACTIVATIONS[self.activation],
             gated=self.gated,
-            tie_embeddings="inputs" if own_output else "all",
             scale_embeddings=False,
             positions="none",
             relative_buckets=self.relative_attention_num_buckets,
             relative_distance=self.relative_attention_max_distance,
+        )
+
+    def to_transformer(self, own_output: bool) -> TransformerConfig:
+        """The same architecture as one of ours. own_output: the output matrix is not that of the embeddings. Raises
+        ValueError for one that is none."""
+        return TransformerConfig(
+            **self.alike,
+            encoder_layers=self.num_layers,
+            decoder_layers=self.num_layers if self.num_decoder_layers is None else self.num_decoder_layers,
+            tie_embeddings="inputs" if own_output else "all",
             bos_id=self.start_id,
             eos_id=only(self.eos_token_id, "eos_token_id"),
         )

@@ -8,7 +8,6 @@ import numpy as np
 import numpy.typing as npt
 
 from attnkit.interop.converted import Converted
-from attnkit.interop.hf_config import ACTIVATIONS
 from attnkit.interop.huggingface.checkpoint import Checkpoint
 from attnkit.interop.huggingface.encoders import EncoderFamily, Stack, convert_encoder
 from attnkit.interop.huggingface.filling import Part, Plan, Renamed, check_one
@@ -28,29 +27,9 @@ def is_t5_encoder(checkpoint: Checkpoint) -> bool:
 
 def convert_t5_encoder(checkpoint: Checkpoint, config: T5Config) -> Converted:
     """As `convert_t5`, of what makes vectors of texts; a decoder that stands beside it is left out."""
-    stack = Stack(_keys(config), config.vocab_size, _plan(checkpoint, config))
+    keys = {**config.alike, "layers": config.num_layers, "max_length": _LONGEST}
+    stack = Stack(keys, config.vocab_size, _plan(checkpoint, config))
     return convert_encoder(checkpoint, stack, EncoderFamily(None, None))
-
-
-def _keys(config: T5Config) -> dict[str, object]:
-    return dict(
-        d_model=config.d_model,
-        ffn=config.d_ff,
-        heads=config.num_heads,
-        head_dim=config.d_kv,
-        layers=config.num_layers,
-        dropout=config.dropout_rate,
-        norm="pre",
-        norm_kind="rms",
-        norm_eps=config.layer_norm_epsilon,
-        activation=ACTIVATIONS[config.activation],
-        gated=config.gated,
-        scale_embeddings=False,
-        positions="none",
-        relative_buckets=config.relative_attention_num_buckets,
-        relative_distance=config.relative_attention_max_distance,
-        max_length=_LONGEST,
-    )
 
 
 def _plan(checkpoint: Checkpoint, config: T5Config) -> Plan:
