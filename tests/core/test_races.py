@@ -25,17 +25,22 @@ def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
     compiler = shutil.which("c++")
     if compiler is None:
         pytest.skip("no compiler")
-    path = tmp_path_factory.mktemp("races") / "faulty_kernel"
-    parts = [
-        EMULATION / f"{name}.cc" for name in ("faulty", "machine", "fiber", "race_detector", "tensor_cores", "device")
-    ]
-    options = ["-std=c++17", "-fsanitize=thread", "-O1", "-g1", f"-I{ROOT / 'cpp'}", f"-I{ROOT / 'cpp/include'}"]
-    command = [compiler, *options, ROOT / "tests/cpp/faulty_kernel.cc", *parts, "-o", path]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=PLAIN)
-    if "tsan" in done.stderr:
+    folder = tmp_path_factory.mktemp("races")
+    empty = folder / "empty.cc"
+    empty.write_text("int main() {}\n")
+    if compiled(compiler, folder / "empty", empty).returncode:
         pytest.skip("this compiler has no ThreadSanitizer")
+    names = ("faulty", "machine", "fiber", "race_detector", "tensor_cores", "device")
+    parts = [EMULATION / f"{name}.cc" for name in names]
+    done = compiled(compiler, folder / "faulty_kernel", ROOT / "tests/cpp/faulty_kernel.cc", *parts)
     assert done.returncode == 0, done.stderr
-    return path
+    return folder / "faulty_kernel"
+
+
+def compiled(compiler: str, program: Path, *sources: Path) -> subprocess.CompletedProcess[str]:
+    options = ["-std=c++17", "-fsanitize=thread", "-O1", "-g1", f"-I{ROOT / 'cpp'}", f"-I{ROOT / 'cpp/include'}"]
+    command = [compiler, *options, *sources, "-o", program]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False, env=PLAIN)
 
 
 def run(program: Path, kernel: str, seed: int) -> subprocess.CompletedProcess[str]:
